@@ -1,0 +1,28 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Store } from "../store/store.js";
+import type { ProviderOptions, RenewedTokens } from "./provider-options.js";
+import type { Revocation } from "./revocation.js";
+
+/** What a server needs of an embedded authentication server. `createIssuer` returns one; another could stand in. */
+export interface IssuerPort {
+  /** The `iss` of its tokens. */
+  readonly issuer: string;
+  /** How its tokens are verified. `jwks` is read anew whenever an unknown `kid` turns up. */
+  readonly verification: ProviderOptions & { readonly keys: () => Promise<{ readonly keys: readonly Record<string, unknown>[] }> };
+  readonly store: Store;
+  /** Rotates a refresh token. Throws {@link Refusal}: `token_revoked` (unknown, reused, ended) or `auth_unavailable`. */
+  renew(refreshToken: string): Promise<RenewedTokens>;
+  /** Revokes the family of a refresh token (RFC 7009). Unknown tokens are no error. Throws {@link Refusal} `auth_unavailable`. */
+  revokeRefreshToken(refreshToken: string): Promise<void>;
+  /** Answers an HTTP request if its path is one of the issuer's; false: not mine, nothing was written. */
+  handle(request: IncomingMessage, response: ServerResponse, context: IssuerRequestContext): Promise<boolean>;
+  /** Tells of every revocation that the issuer makes or reads from its store. Returns the function that stops it. */
+  onRevocation(listener: (revocation: Revocation) => void): () => void;
+}
+
+export interface IssuerRequestContext {
+  /** The caller's address, seen through trusted proxies. */
+  readonly address: string;
+  /** May pages of this origin read the answers (CORS)? */
+  readonly mayReadFrom: (origin: string) => boolean;
+}

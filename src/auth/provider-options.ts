@@ -1,0 +1,69 @@
+/** Whose tokens a server accepts: the public `auth` option, one object for each issuer. */
+
+/** A JSON Web Key (RFC 7517 §4). */
+export interface Jwk {
+  readonly kty: string;
+  readonly [member: string]: unknown;
+}
+
+/** A JSON Web Key Set (RFC 7517 §5). */
+export interface JwkSet {
+  readonly keys: readonly Jwk[];
+}
+
+export type Claims = Readonly<Record<string, unknown>>;
+
+/** A refreshed pair, as `renew` returns it. */
+export interface RenewedTokens {
+  /** The new access token, a JWT. */
+  readonly token: string;
+  /** The new refresh token. */
+  readonly refreshToken: string;
+}
+
+export interface ProviderOptions {
+  /** The `iss` claim, compared as an exact string (RFC 7519 §4.1.1). With no key given, also the base URL of OIDC discovery. */
+  readonly issuer: string;
+  /** What the `aud` claim must contain (RFC 7519 §4.1.3). */
+  readonly audience: string;
+  /** URL of a key set, or the key set itself. */
+  readonly jwks?: string | URL | JwkSet;
+  /** One public key: JWK, PEM (SPKI or X.509), `KeyObject` or `CryptoKey`. */
+  readonly publicKey?: Jwk | string | object;
+  /** HMAC secret, at least 32 bytes (48 for HS384, 64 for HS512). Its own mode: never beside another key. */
+  readonly secret?: string | Uint8Array;
+  /** Accepted `alg` values. Default: the key's own `alg`, else those that fit its type. */
+  readonly algorithms?: readonly string[];
+  /** Accepted `typ` header, or several. Default: `at+jwt`, `JWT` or none. */
+  readonly typ?: string | readonly string[];
+  /** Claims that must be there. Default: `["exp", "sub"]`; `exp` and `sub` can't be left out. */
+  readonly requiredClaims?: readonly string[];
+  /** Longest accepted `exp - iat`, milliseconds. Default: none. */
+  readonly maxLifetime?: number;
+  /** Tolerance for `nbf` and `iat`, never for `exp`; milliseconds, at most 60_000. Default: 30_000. */
+  readonly leeway?: number;
+  /** Fetch keys from a host that resolves to a private or loopback address. Default: false. */
+  readonly allowPrivateHosts?: boolean;
+  /** The scopes a token grants. Default: from `scope` (string), `scp`, `permissions`. */
+  readonly scopes?: (claims: Claims) => readonly string[];
+  /** Rotates a refresh token for `refresh({refreshToken})`. Default: not offered. */
+  readonly renew?: (refreshToken: string) => Promise<RenewedTokens>;
+}
+
+/** What a verified token says. Frozen, and shared by all requests of its session. */
+export interface VerifiedToken {
+  readonly issuer: string;
+  readonly subject: string;
+  readonly scopes: readonly string[];
+  readonly claims: Claims;
+  /** `exp`, in seconds. */
+  readonly expiresAt: number;
+  /** `iat`, in seconds; undefined when the token has none. */
+  readonly issuedAt: number | undefined;
+  /** `jti` */
+  readonly tokenId: string | undefined;
+  /** `sid`: the session, for our own issuer the family, that the token belongs to. */
+  readonly sessionId: string | undefined;
+  /** `client_id` */
+  readonly clientId: string | undefined;
+}

@@ -1,0 +1,18 @@
+/** Why a token was not accepted. */
+export type RefusalReason = "token_expired" | "token_invalid" | "token_revoked" | "auth_unavailable";
+
+/**
+ * The one error that verification, renewal and revocation throw for a reason that concerns the caller.
+ * `detail` says what exactly is wrong, without the token; it reaches the log, and the wire outside production.
+ */
+export class Refusal extends Error {
+  override readonly name = "Refusal";
+  readonly reason: RefusalReason;
+  readonly detail: string;
+
+  constructor(reason: RefusalReason, detail: string) {
+    super(`${reason}: ${detail}`);
+    this.reason = reason;
+    this.detail = detail;
+  }
+}

@@ -1,0 +1,42 @@
+/** The close codes (RFC 6455 §7.4) that the server uses, and what a client does about any code. */
+
+export type Reconnect = "yes" | "new_token" | "no";
+
+export interface CloseRow {
+  readonly code: number;
+  readonly reconnect: Reconnect;
+}
+
+/** By the reason that is sent with the code. */
+export const closeTable = {
+  bye: { code: 1000, reconnect: "no" },
+  going_away: { code: 1001, reconnect: "yes" },
+  unsupported_data: { code: 1003, reconnect: "no" },
+  too_big: { code: 1009, reconnect: "no" },
+  internal: { code: 1011, reconnect: "yes" },
+  server_restart: { code: 1012, reconnect: "yes" },
+  overloaded: { code: 1013, reconnect: "yes" },
+  protocol_error: { code: 4400, reconnect: "no" },
+  token_expired: { code: 4401, reconnect: "new_token" },
+  token_revoked: { code: 4401, reconnect: "new_token" },
+  kicked: { code: 4403, reconnect: "no" },
+  auth_timeout: { code: 4408, reconnect: "yes" },
+  replaced: { code: 4409, reconnect: "no" },
+  too_many_attempts: { code: 4429, reconnect: "yes" },
+  too_many_requests: { code: 4429, reconnect: "yes" },
+} as const satisfies Record<string, CloseRow>;
+
+export type CloseReason = keyof typeof closeTable;
+
+/** Standard codes that ws or a browser may report: a protocol or policy violation that the next attempt would repeat. */
+const violations: ReadonlySet<number> = new Set([1002, 1007, 1008, 1010]);
+
+const byCode: ReadonlyMap<number, Reconnect> = new Map(Object.values(closeTable).map((row) => [row.code, row.reconnect]));
+
+/** Whether to come back after a close with `code`. Unknown codes: 4000–4499 yes, 4500–4999 no, a lost connection (1005, 1006) yes. */
+export function reconnectAfterClose(code: number): Reconnect {
+  const known = byCode.get(code);
+  if (known !== undefined) return known;
+  if (violations.has(code)) return "no";
+  return code >= 4500 && code <= 4999 ? "no" : "yes";
+}

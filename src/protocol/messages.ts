@@ -1,0 +1,113 @@
+/** The messages of JSON-RPC 2.0, and those that jotwire defines on top of it. Times are in seconds. */
+import type { CloseReason, Reconnect } from "./close-codes.js";
+import type { ErrorObject } from "./error-codes.js";
+
+/** `null` is an id; a request without an `id` member is a notification (JSON-RPC 2.0 §4, §4.1). */
+export type Id = string | number | null;
+
+export type Params = readonly unknown[] | Readonly<Record<string, unknown>>;
+
+export interface Request {
+  readonly jsonrpc: "2.0";
+  readonly method: string;
+  readonly params?: Params;
+  /** Absent in a notification. */
+  readonly id?: Id;
+}
+
+export type Response =
+  | { readonly jsonrpc: "2.0"; readonly id: Id; readonly result: unknown }
+  | { readonly jsonrpc: "2.0"; readonly id: Id; readonly error: ErrorObject };
+
+export interface Notification {
+  readonly jsonrpc: "2.0";
+  readonly method: string;
+  readonly params?: Params;
+}
+
+/** The subprotocol of version 1 of the wire. */
+export const subprotocol = "jotwire.v1";
+
+/** The methods that change who speaks on a connection. They never run inside a batch. */
+export const authMethods = ["authenticate", "refresh", "logout"] as const;
+export type AuthMethod = (typeof authMethods)[number];
+
+/** Names that an application can't register, beside everything that starts with `rpc.` or `$/`. */
+export const reservedNames: ReadonlySet<string> = new Set([
+  ...authMethods,
+  "whoami",
+  "ping",
+  "unsubscribe",
+  "subscription.event",
+  "subscription.ended",
+  "auth.required",
+  "auth.expiring",
+  "auth.expired",
+  "auth.refreshRequired",
+  "auth.notice",
+  "connection.closing",
+]);
+
+export type SessionStateName = "open" | "active" | "expired" | "closed";
+
+/** Result of `authenticate`. */
+export interface AuthenticateResult {
+  readonly subject: string;
+  readonly scopes: readonly string[];
+  readonly connectionId: string;
+  /** Seconds left, by the server's clock: clients schedule from this. */
+  readonly expiresIn: number;
+  /** The token's `exp`, for people and logs. */
+  readonly expiresAt: number;
+  /** Advice: seconds after which to refresh, drawn from 70–85 % of `expiresIn`. */
+  readonly refreshIn: number;
+  /** Seconds between expiry and close. */
+  readonly grace: number;
+  readonly serverTime: number;
+}
+
+/** Result of `refresh`, and of `authenticate` on a connection that has a session. */
+export interface RefreshResult extends AuthenticateResult {
+  /** `false`: the token was already in force, or is older than the one in force. */
+  readonly changed: boolean;
+  /** `true`: pushes were dropped while the session was expired. */
+  readonly gap: boolean;
+  /** Only for `refresh({refreshToken})`: the new access token. */
+  readonly token?: string;
+  /** Only for `refresh({refreshToken})`: the new refresh token. */
+  readonly refreshToken?: string;
+}
+
+export interface WhoamiResult {
+  readonly state: Exclude<SessionStateName, "closed">;
+  readonly subject: string | null;
+  readonly scopes: readonly string[];
+  readonly expiresIn: number | null;
+  readonly grace: number;
+  readonly serverTime: number;
+  readonly connectionId: string;
+}
+
+/** Params of the notifications that the server sends about the connection. */
+export interface ConnectionNotifications {
+  readonly "auth.required": { readonly within: number; readonly hint: string };
+  readonly "auth.expiring": { readonly expiresIn: number; readonly hint: string };
+  readonly "auth.expired": { readonly closeIn: number; readonly hint: string };
+  readonly "auth.refreshRequired": { readonly within: number; readonly reason: string };
+  readonly "auth.notice": { readonly method: AuthMethod; readonly ok: boolean; readonly error?: ErrorObject };
+  readonly "connection.closing": {
+    readonly code: number;
+    readonly reason: CloseReason;
+    readonly reconnect: Reconnect;
+    /** Seconds: come back at a random moment between the two. */
+    readonly reconnectAfter: readonly [number, number];
+    /** Seconds until the close; absent when it follows at once. */
+    readonly closeIn?: number;
+    /** What to change, for people. */
+    readonly hint?: string;
+  };
+}
+
+export function isAuthMethod(name: string): name is AuthMethod {
+  return (authMethods as readonly string[]).includes(name);
+}

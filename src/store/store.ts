@@ -1,0 +1,137 @@
+import type { Revocation } from "../auth/revocation.js";
+
+/**
+ * What must outlive a process or reach other nodes. Every method is one atomic operation: whoever calls never
+ * reads, decides and writes in steps of its own. A promise resolves only when the change is durable.
+ * Any method may reject when the store can't be reached; callers tell that as unavailable, never as a refusal.
+ * Times are seconds since 1970.
+ */
+export interface Store {
+  readonly users: UserRecords;
+  readonly clients: ClientRecords;
+  readonly families: FamilyRecords;
+  readonly attempts: AttemptCounters;
+  readonly secrets: SecretRecords;
+  readonly revocations: RevocationRecords;
+  /** Releases files and timers. */
+  close(): Promise<void>;
+}
+
+export interface UserRecord {
+  readonly username: string;
+  /** PHC string. */
+  readonly passwordHash: string;
+  readonly scopes: readonly string[];
+  /** More claims for the user's access tokens. */
+  readonly claims: Readonly<Record<string, unknown>>;
+  readonly disabled: boolean;
+  /** Changes with the password, and when the user is disabled: families of another version are dead. */
+  readonly credentialVersion: string;
+  readonly createdAt: number;
+}
+
+export interface UserRecords {
+  /** False when the name is taken. */
+  add(user: UserRecord): Promise<boolean>;
+  get(username: string): Promise<UserRecord | undefined>;
+  /** Changes some members of one record. False when there is no such user. With `ifHash`, only while the password hash is still that one. */
+  update(username: string, change: Partial<Omit<UserRecord, "username">>, ifHash?: string): Promise<boolean>;
+  /** False when there was none. */
+  remove(username: string): Promise<boolean>;
+  /** Sorted by name. */
+  list(): Promise<readonly UserRecord[]>;
+}
+
+/** An OAuth client that may ask for `client_credentials` (RFC 6749 §4.4). */
+export interface ClientRecord {
+  readonly clientId: string;
+  /** SHA-256 of the secret, base64url: the secret is 32 random bytes, so that it needs no slow hash. */
+  readonly secretHash: string;
+  readonly scopes: readonly string[];
+  readonly createdAt: number;
+}
+
+export interface ClientRecords {
+  add(client: ClientRecord): Promise<boolean>;
+  get(clientId: string): Promise<ClientRecord | undefined>;
+  remove(clientId: string): Promise<boolean>;
+  list(): Promise<readonly ClientRecord[]>;
+}
+
+/** One login and all refresh tokens that came of it (RFC 9700 §4.14). */
+export interface FamilyRecord {
+  readonly id: string;
+  readonly subject: string;
+  readonly clientId: string;
+  readonly scopes: readonly string[];
+  readonly credentialVersion: string;
+  /** How many tokens were issued, from 1. */
+  readonly generation: number;
+  /** SHA-256 of the one refresh token that may be used next, base64url. */
+  readonly currentHash: string;
+  /** SHA-256 of the token before; empty in generation 1. */
+  readonly previousHash: string;
+  readonly createdAt: number;
+  readonly rotatedAt: number;
+  /** Fixed at login: rotation never moves it. */
+  readonly endsAt: number;
+  /** When it dies unless it is used. */
+  readonly idleUntil: number;
+  readonly revoked: boolean;
+}
+
+export interface Rotation {
+  readonly familyId: string;
+  /** Must match the family's. A wrong client consumes nothing. */
+  readonly clientId: string;
+  readonly presentedHash: string;
+  /** Hash of the successor, if the presented token is the current one: generation + 1. */
+  readonly generation: number;
+  readonly nextHash: string;
+  readonly now: number;
+  /** Seconds in which the token before the current one may come again (a lost reply); 0 = never. */
+  readonly reuseWindow: number;
+  /** Seconds of idle life from now. */
+  readonly idleTtl: number;
+}
+
+/** `rotated`: consumed, and the successor is in force. `repeated`: the reply was lost, the same successor again. `reused`: stolen; the family is now revoked. */
+export type RotationOutcome =
+  | { readonly outcome: "rotated" | "repeated" | "reused"; readonly family: FamilyRecord }
+  | { readonly outcome: "unknown" };
+
+export interface FamilyRecords {
+  add(family: FamilyRecord): Promise<void>;
+  get(id: string): Promise<FamilyRecord | undefined>;
+  /** Consume and issue in one step. Of any number of simultaneous uses of one token, exactly one is `rotated`. */
+  rotate(rotation: Rotation): Promise<RotationOutcome>;
+  /** False when there was no such family, or it was revoked already. */
+  revoke(id: string): Promise<boolean>;
+  /** Forgets families that ended before `now`. Returns how many. */
+  sweep(now: number): Promise<number>;
+}
+
+export interface AttemptCounters {
+  /** Failures since the last success, and when the last one was. */
+  get(key: string): Promise<{ readonly failures: number; readonly lastAt: number }>;
+  /** Counts one more failure. Returns the new number. */
+  fail(key: string, now: number): Promise<number>;
+  clear(key: string): Promise<void>;
+  /** Forgets counters whose last failure was before `before`. */
+  sweep(before: number): Promise<number>;
+}
+
+/** Signing keys and the like, by name. Their values never leave the process that uses them. */
+export interface SecretRecords {
+  get(name: string): Promise<string | undefined>;
+  /** Writes only if the value is still `expected` (undefined: only if there is none). False: somebody else was first; read again. */
+  replace(name: string, value: string, expected: string | undefined): Promise<boolean>;
+}
+
+export interface RevocationRecords {
+  add(revocation: Revocation): Promise<void>;
+  /** Those still to be remembered at `now`. */
+  list(now: number): Promise<readonly Revocation[]>;
+  /** Tells of each revocation added by any process, once, from now on. Returns the function that stops it. */
+  subscribe(listener: (revocation: Revocation) => void): () => void;
+}
