@@ -8,6 +8,8 @@ export interface Revocation {
   readonly subject?: string;
   /** With `subject`: tokens with `iat <= issuedBefore` (seconds). */
   readonly issuedBefore?: number;
+  /** Live sessions are told, and go on until then: milliseconds since 1970. Absent: they end at once. */
+  readonly enforceAt?: number;
   /** For people and logs. */
   readonly reason?: string;
   /** When it may be forgotten: seconds since 1970. Absent: never. */

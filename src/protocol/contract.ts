@@ -20,8 +20,10 @@ export interface Routes {
   readonly [name: string]: Route | Routes;
 }
 
-export interface RouterContract<R> {
+/** An application: its methods, and the params of the notifications that it may send. */
+export interface RouterContract<R, Notifications = unknown> {
   readonly routes: R;
+  readonly "~notifications"?: Notifications;
 }
 
 /** Declared errors: name → data. */

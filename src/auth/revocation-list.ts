@@ -1,0 +1,94 @@
+import type { VerifiedToken } from "./provider-options.js";
+import type { Revocation } from "./revocation.js";
+
+/** What was revoked and must still be remembered, for a synchronous look-up. `version` tells a session whether to look again. */
+export class RevocationList {
+  readonly #byKey = new Map<string, Revocation>();
+  #version = 0;
+
+  /** Grows with each revocation. */
+  get version(): number {
+    return this.#version;
+  }
+
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  /** Adds one, unless what is known for the same target reaches at least as far. Returns whether it was new. */
+  add(revocation: Revocation): boolean {
+    const key = keyOf(revocation);
+    const known = this.#byKey.get(key);
+    if (known !== undefined && covers(known, revocation)) return false;
+    this.#byKey.set(key, known === undefined ? revocation : wider(known, revocation));
+    this.#version++;
+    return true;
+  }
+
+  /** The revocation that hits this token, if there is one. */
+  find(token: VerifiedToken): Revocation | undefined {
+    if (this.#byKey.size === 0) return undefined;
+    const { issuer, subject, tokenId, sessionId } = token;
+    return (
+      (tokenId === undefined ? undefined : this.#lookUp("jti", issuer, tokenId)) ??
+      (sessionId === undefined ? undefined : this.#lookUp("sid", issuer, sessionId)) ??
+      this.#lookUpSubject(issuer, subject, token.issuedAt)
+    );
+  }
+
+  /** Forgets what need not be remembered at `now` (seconds). */
+  sweep(now: number): void {
+    for (const [key, { until }] of this.#byKey) if (until !== undefined && until <= now) this.#byKey.delete(key);
+  }
+
+  #lookUp(kind: string, issuer: string, value: string): Revocation | undefined {
+    return this.#byKey.get(join(kind, issuer, value)) ?? this.#byKey.get(join(kind, undefined, value));
+  }
+
+  #lookUpSubject(issuer: string, subject: string, issuedAt: number | undefined): Revocation | undefined {
+    for (const owner of [issuer, undefined]) {
+      const found = this.#byKey.get(join("sub", owner, subject));
+      if (found !== undefined && isHit(found, issuedAt)) return found;
+    }
+    return undefined;
+  }
+}
+
+/** A token that does not say when it was issued may be as old as any. */
+function isHit({ issuedBefore }: Revocation, issuedAt: number | undefined): boolean {
+  return issuedBefore === undefined || issuedAt === undefined || issuedAt <= issuedBefore;
+}
+
+function keyOf({ issuer, jti, sessionId, subject }: Revocation): string {
+  if (jti !== undefined) return join("jti", issuer, jti);
+  if (sessionId !== undefined) return join("sid", issuer, sessionId);
+  return join("sub", issuer, subject ?? "");
+}
+
+function join(kind: string, issuer: string | undefined, value: string): string {
+  return JSON.stringify([kind, issuer ?? null, value]);
+}
+
+const forever = Number.POSITIVE_INFINITY;
+
+function covers(known: Revocation, added: Revocation): boolean {
+  return (
+    (known.issuedBefore ?? forever) >= (added.issuedBefore ?? forever) &&
+    (known.until ?? forever) >= (added.until ?? forever) &&
+    (known.enforceAt ?? 0) <= (added.enforceAt ?? 0)
+  );
+}
+
+/** The union of two revocations of one target. */
+function wider(a: Revocation, b: Revocation): Revocation {
+  const { issuedBefore: _issuedBefore, until: _until, enforceAt: _enforceAt, ...rest } = b;
+  const issuedBefore = Math.max(a.issuedBefore ?? forever, b.issuedBefore ?? forever);
+  const until = Math.max(a.until ?? forever, b.until ?? forever);
+  const enforceAt = Math.min(a.enforceAt ?? 0, b.enforceAt ?? 0);
+  return {
+    ...rest,
+    ...(issuedBefore === forever ? {} : { issuedBefore }),
+    ...(until === forever ? {} : { until }),
+    ...(enforceAt === 0 ? {} : { enforceAt }),
+  };
+}

@@ -1,0 +1,369 @@
+/**
+ * Who speaks on a connection, with what scopes, and until when.
+ *
+ *          authenticate ok              now >= exp              grace over
+ *  open ────────────────────► active ──────────────► expired ─────────────► closed (token_expired)
+ *   │ auth deadline             ▲  ▲ refresh ok (same subject) │
+ *   ▼                           │  └──────────────────────────┘
+ *  closed (auth_timeout)  logout ──► open (a new deadline)
+ *
+ *  active or expired ── revoked ──► closed (token_revoked)
+ *
+ * `#transition` is the only writer of the state. The session knows no socket: what must be sent or closed, it tells its observer.
+ */
+import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
+import type { AuthenticateResult, AuthMethod, RefreshResult, SessionStateName, WhoamiResult } from "../protocol/messages.js";
+import { AuthFault } from "./auth-fault.js";
+import type { Clock } from "./clock.js";
+import { Expiry } from "./expiry.js";
+import type { VerifiedToken } from "./provider-options.js";
+import { Refusal } from "./refusal.js";
+import type { RevocationList } from "./revocation-list.js";
+
+type State =
+  | { readonly name: "open"; readonly closeAt: number; readonly remindAt: number }
+  | {
+      readonly name: "active";
+      readonly token: VerifiedToken;
+      readonly expiry: Expiry;
+      readonly warnBefore: number;
+      readonly revokedAt: number;
+    }
+  | { readonly name: "expired"; readonly token: VerifiedToken; readonly closeAt: number }
+  | { readonly name: "closed"; readonly because: SessionEnd | null };
+
+export type SessionEnd = "auth_timeout" | "token_expired" | "token_revoked";
+
+/** Who carries out what the session decides. Times in seconds. Called synchronously, after the state has changed. */
+export interface SessionObserver {
+  /** Nothing has come for a while in OPEN. */
+  required(within: number): void;
+  expiring(expiresIn: number): void;
+  expired(closeIn: number): void;
+  /** The session will be revoked, unless another token comes first. */
+  refreshRequired(within: number, reason: string): void;
+  /** The session is closed: say so, and close the connection. */
+  ended(reason: SessionEnd): void;
+  /** Somebody came in, somebody's token changed, or (null) somebody went out. */
+  identified(token: VerifiedToken | null): void;
+}
+
+export interface SessionLimits {
+  /** Milliseconds from OPEN to close, 0 = none. */
+  readonly authDeadline: number;
+  /** Milliseconds from expiry to close, 0 = cut at expiry. */
+  readonly grace: number;
+  /** Longest session from its `authenticate`, milliseconds, 0 = no cap. */
+  readonly sessionLifetime: number;
+}
+
+export interface SessionPorts {
+  readonly clock: Clock;
+  readonly revocations: RevocationList;
+  readonly connectionId: string;
+  readonly random: () => number;
+}
+
+const remindAfter = 5_000; // 5 s without a frame: a person who does not know what to type
+const never = Number.POSITIVE_INFINITY;
+
+export class Session {
+  readonly #limits: SessionLimits;
+  readonly #ports: SessionPorts;
+  readonly #observer: SessionObserver;
+  #state: State;
+  #cancelTimer: () => void = () => {};
+  #seenRevocations = -1;
+  /** When the longest session ends, fixed at `authenticate`; on the monotonic clock. */
+  #capAt = never;
+
+  constructor(limits: SessionLimits, ports: SessionPorts, observer: SessionObserver) {
+    this.#limits = limits;
+    this.#ports = ports;
+    this.#observer = observer;
+    this.#state = this.#freshlyOpen(remindAfter);
+    this.#arm();
+  }
+
+  /** The state now: a session whose time has come has changed before this returns. */
+  get state(): SessionStateName {
+    this.check();
+    return this.#state.name;
+  }
+
+  /** The token in force; null in any state but ACTIVE. Looked at before every request and every push. */
+  live(): VerifiedToken | null {
+    this.check();
+    return this.#state.name === "active" ? this.#state.token : null;
+  }
+
+  /** Why a request that needs a session may not run now; null: it may. */
+  refusal(): ErrorObject | null {
+    this.check();
+    const state = this.#state;
+    if (state.name === "active") return null;
+    if (state.name === "expired")
+      return errorOf("token_expired", { context: "session", hint: `send a new token: ${exampleOf("refresh")}` });
+    if (state.name === "closed" && state.because === "token_revoked") return errorOf("token_revoked", { hint: "log in again" });
+    if (state.name === "closed" && state.because === "token_expired")
+      return errorOf("token_expired", { context: "session", action: "newToken" });
+    return errorOf("unauthenticated", { hint: `authenticate first: ${exampleOf("authenticate")}` });
+  }
+
+  /** Somebody is there: no reminder needed. */
+  heard(): void {
+    const state = this.#state;
+    if (state.name === "open" && state.remindAt !== never) this.#transition({ ...state, remindAt: never });
+  }
+
+  /** Brings the state up to the present. Cheap when nothing is due. */
+  check(): void {
+    const state = this.#state;
+    if (state.name === "open") this.#checkOpen(state);
+    else if (state.name === "active") this.#checkActive(state);
+    else if (state.name === "expired") this.#checkExpired(state);
+  }
+
+  /** Puts a verified token in force on an OPEN session; on any other, does what {@link refresh} does. Throws {@link AuthFault} or {@link Refusal}. */
+  authenticate(token: VerifiedToken): AuthenticateResult | RefreshResult {
+    this.check();
+    if (this.#state.name === "active" || this.#state.name === "expired") return this.refresh(token);
+    this.#mustBeUsable(token);
+    const { sessionLifetime } = this.#limits;
+    this.#capAt = sessionLifetime > 0 ? this.#ports.clock.monotonic() + sessionLifetime : never;
+    this.#activate(token);
+    return this.#describe(token);
+  }
+
+  /** Puts a renewed token of the same identity in force. On any failure the session stays as it was. Throws {@link AuthFault} or {@link Refusal}. */
+  refresh(token: VerifiedToken): RefreshResult {
+    this.check();
+    const state = this.#state;
+    if (state.name === "open" || state.name === "closed") throw new AuthFault(errorOf("unauthenticated", { hint: "authenticate first" }));
+    const claim = differingClaim(state.token, token);
+    if (claim !== undefined) {
+      const hint = "log out first, or open another connection, to change the user";
+      throw new AuthFault(errorOf("subject_mismatch", { claim, hint }), `the ${claim} claim differs from the session's`);
+    }
+    this.#mustBeUsable(token);
+    if (state.name === "active" && isNoNewer(token, state.token)) return { ...this.#describe(state.token), changed: false, gap: false };
+    this.#activate(token);
+    return { ...this.#describe(token), changed: true, gap: false };
+  }
+
+  /** Who the session is for, live or expired. */
+  identity(): VerifiedToken | null {
+    this.check();
+    const state = this.#state;
+    return state.name === "active" || state.name === "expired" ? state.token : null;
+  }
+
+  /** Back to OPEN, with a new deadline. Throws {@link AuthFault} when there is nobody to log out. */
+  logout(): void {
+    const refusal = this.identity() === null ? errorOf("unauthenticated", { hint: "nobody is logged in here" }) : null;
+    if (refusal !== null) throw new AuthFault(refusal);
+    this.#transition(this.#freshlyOpen(never));
+    this.#observer.identified(null);
+  }
+
+  whoami(): WhoamiResult {
+    const token = this.identity();
+    const state = this.#state;
+    const { clock, connectionId } = this.#ports;
+    return {
+      state: state.name === "closed" ? "open" : state.name,
+      subject: token?.subject ?? null,
+      scopes: token?.scopes ?? [],
+      expiresIn: state.name === "active" ? seconds(state.expiry.left(clock)) : token === null ? null : 0,
+      grace: this.#limits.grace / 1000,
+      serverTime: clock.now() / 1000,
+      connectionId,
+    };
+  }
+
+  /** The connection has closed: nothing will ever be stored or told again. */
+  close(): void {
+    if (this.#state.name !== "closed") this.#transition({ name: "closed", because: null });
+  }
+
+  #checkOpen(state: State & { name: "open" }): void {
+    const now = this.#ports.clock.monotonic();
+    if (now >= state.closeAt) {
+      this.#end("auth_timeout");
+    } else if (now >= state.remindAt) {
+      this.#transition({ ...state, remindAt: never });
+      this.#observer.required(seconds(state.closeAt - now));
+    }
+  }
+
+  #checkActive(state: State & { name: "active" }): void {
+    const { clock, revocations } = this.#ports;
+    if (revocations.version !== this.#seenRevocations) {
+      this.#seenRevocations = revocations.version;
+      this.#applyRevocations(state);
+      this.check();
+      return;
+    }
+    const left = state.expiry.left(clock);
+    if (left <= 0) {
+      this.#expire(state.token);
+    } else if (state.revokedAt !== never && clock.now() >= state.revokedAt) {
+      this.#end("token_revoked");
+    } else if (this.#capAt !== never && clock.monotonic() >= this.#capAt) {
+      this.#end("token_expired");
+    } else if (left <= state.warnBefore) {
+      this.#transition({ ...state, warnBefore: -never });
+      this.#observer.expiring(seconds(left));
+    }
+  }
+
+  #checkExpired(state: State & { name: "expired" }): void {
+    const { clock, revocations } = this.#ports;
+    if (revocations.version !== this.#seenRevocations) {
+      this.#seenRevocations = revocations.version;
+      if (revocations.find(state.token) !== undefined) {
+        this.#end("token_revoked");
+        return;
+      }
+    }
+    const now = clock.monotonic();
+    if (now >= state.closeAt || now >= this.#capAt) this.#end("token_expired");
+  }
+
+  /** Ends a session that was revoked; one with a margin is told, and ends when that is over. */
+  #applyRevocations(state: State & { name: "active" }): void {
+    const hit = this.#ports.revocations.find(state.token);
+    if (hit === undefined) return;
+    const { enforceAt } = hit;
+    const margin = enforceAt === undefined ? 0 : enforceAt - this.#ports.clock.now();
+    if (enforceAt === undefined || margin <= 0) {
+      this.#end("token_revoked");
+    } else if (state.revokedAt !== enforceAt) {
+      this.#transition({ ...state, revokedAt: enforceAt });
+      this.#observer.refreshRequired(seconds(margin), hit.reason ?? "revoked");
+    }
+  }
+
+  #expire(token: VerifiedToken): void {
+    const { grace } = this.#limits;
+    const now = this.#ports.clock.monotonic();
+    if (grace === 0 || now >= this.#capAt) {
+      this.#end("token_expired");
+      return;
+    }
+    this.#transition({ name: "expired", token, closeAt: now + grace });
+    this.#observer.expired(seconds(grace));
+  }
+
+  #mustBeUsable(token: VerifiedToken): void {
+    if (this.#state.name === "closed") throw new AuthFault(errorOf("unauthenticated"), "the connection closed meanwhile");
+    if (new Expiry(token.expiresAt, this.#ports.clock).isOver(this.#ports.clock))
+      throw new Refusal("token_expired", "expired while it was verified");
+    if (this.#ports.revocations.find(token) !== undefined)
+      throw new Refusal("token_revoked", "the token, its session or its subject was revoked");
+  }
+
+  #activate(token: VerifiedToken): void {
+    const { clock, revocations } = this.#ports;
+    const expiry = new Expiry(token.expiresAt, clock);
+    this.#seenRevocations = revocations.version;
+    this.#transition({ name: "active", token, expiry, warnBefore: warningLead(expiry.left(clock)), revokedAt: never });
+    this.#observer.identified(token);
+  }
+
+  #end(reason: SessionEnd): void {
+    this.#transition({ name: "closed", because: reason });
+    this.#observer.ended(reason);
+  }
+
+  #freshlyOpen(remindIn: number): State {
+    const now = this.#ports.clock.monotonic();
+    return { name: "open", closeAt: now + (this.#limits.authDeadline || never), remindAt: now + remindIn };
+  }
+
+  #transition(next: State): void {
+    this.#state = next;
+    this.#arm();
+  }
+
+  /** One timer a session, for whatever comes next. It may fire early: `check` compares, and it is armed again. */
+  #arm(): void {
+    this.#cancelTimer();
+    const delay = this.#untilNext();
+    this.#cancelTimer =
+      delay === never
+        ? () => {}
+        : this.#ports.clock.after(Math.max(delay, 1), () => {
+            this.check();
+            this.#arm();
+          });
+  }
+
+  #untilNext(): number {
+    const { clock } = this.#ports;
+    const state = this.#state;
+    switch (state.name) {
+      case "open":
+        return Math.min(state.closeAt, state.remindAt) - clock.monotonic();
+      case "active": {
+        const left = state.expiry.left(clock);
+        const next = state.warnBefore === -never ? left : left - state.warnBefore;
+        return Math.min(next, state.revokedAt - clock.now(), this.#capAt - clock.monotonic());
+      }
+      case "expired":
+        return Math.min(state.closeAt, this.#capAt) - clock.monotonic();
+      case "closed":
+        return never;
+    }
+  }
+
+  #describe(token: VerifiedToken): AuthenticateResult {
+    const { clock, connectionId, random } = this.#ports;
+    const state = this.#state;
+    const expiresIn = state.name === "active" ? seconds(state.expiry.left(clock)) : 0;
+    return {
+      subject: token.subject,
+      scopes: token.scopes,
+      connectionId,
+      expiresIn,
+      expiresAt: token.expiresAt,
+      refreshIn: refreshAdvice(expiresIn, random()),
+      grace: this.#limits.grace / 1000,
+      serverTime: clock.now() / 1000,
+    };
+  }
+}
+
+function exampleOf(method: AuthMethod): string {
+  return `{"jsonrpc":"2.0","id":1,"method":"${method}","params":{"token":"…"}}`;
+}
+
+/** Whole seconds, at least 1 as long as anything is left. */
+function seconds(milliseconds: number): number {
+  return Math.ceil(milliseconds / 1000);
+}
+
+/** A moment in 70–85 % of what is left, so that clients spread out: in whole seconds where there is one in that range. */
+function refreshAdvice(expiresIn: number, random: number): number {
+  const drawn = expiresIn * (0.7 + 0.15 * random);
+  const whole = Math.round(drawn);
+  return whole >= expiresIn * 0.7 && whole <= expiresIn * 0.85 ? whole : Math.round(drawn * 1000) / 1000;
+}
+
+/** How many milliseconds before expiry to warn: 20 % of what was left, between 5 and 60 s; never, when under 10 s were left. */
+function warningLead(left: number): number {
+  return left < 10_000 ? -never : Math.min(Math.max(left * 0.2, 5_000), 60_000);
+}
+
+function differingClaim(current: VerifiedToken, next: VerifiedToken): "iss" | "sub" | "client_id" | undefined {
+  if (current.issuer !== next.issuer) return "iss";
+  if (current.subject !== next.subject) return "sub";
+  return current.clientId === next.clientId ? undefined : "client_id";
+}
+
+/** The same token again, or one that was issued before the one in force: a late refresh must not win. */
+function isNoNewer(token: VerifiedToken, current: VerifiedToken): boolean {
+  if (token.issuedAt !== undefined && current.issuedAt !== undefined && token.issuedAt !== current.issuedAt)
+    return token.issuedAt < current.issuedAt;
+  return token.tokenId === current.tokenId && JSON.stringify(token.claims) === JSON.stringify(current.claims);
+}

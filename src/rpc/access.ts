@@ -1,0 +1,71 @@
+/** Who may call a method. */
+import type { ErrorObject } from "../protocol/error-codes.js";
+import { errorOf } from "../protocol/error-codes.js";
+
+/** Who is calling. Frozen; one object for as long as a token is in force. */
+export interface Auth<ClaimsType = Readonly<Record<string, unknown>>> {
+  readonly issuer: string;
+  readonly subject: string;
+  readonly scopes: readonly string[];
+  /** As the `claims` schema returned them; without one, as they stand in the token. */
+  readonly claims: ClaimsType;
+  /** `exp`, in seconds. */
+  readonly expiresAt: number;
+  readonly tokenId: string | undefined;
+  readonly sessionId: string | undefined;
+  readonly clientId: string | undefined;
+}
+
+/** A scope, several that are all needed, or several of which one is enough. Compared exactly, case and all. */
+export type ScopeRule<Scope extends string = string> = Scope | readonly Scope[] | { readonly anyOf: readonly Scope[] };
+
+export interface AccessRule {
+  readonly public: boolean;
+  readonly allOf: readonly string[];
+  /** Empty: no such rule. */
+  readonly anyOf: readonly string[];
+  /** A decision over the claims. Throwing is a no. */
+  readonly authorize: ((auth: Auth) => boolean) | undefined;
+}
+
+export function accessRule(
+  isPublic: boolean,
+  scope: ScopeRule | undefined,
+  authorize: ((auth: Auth) => boolean) | undefined,
+  known: ReadonlySet<string> | undefined,
+): AccessRule {
+  if (isPublic && (scope !== undefined || authorize !== undefined)) throw new TypeError("a public method can't have a scope or authorize");
+  const anyOf = typeof scope === "object" && "anyOf" in scope ? scope.anyOf : [];
+  const allOf = scope === undefined ? [] : typeof scope === "string" ? [scope] : "anyOf" in scope ? [] : scope;
+  for (const name of [...allOf, ...anyOf]) {
+    if (known !== undefined && !known.has(name))
+      throw new TypeError(`scope "${name}" is not among the declared ones: ${[...known].join(", ")}`);
+    if (!/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(name))
+      throw new TypeError(`"${name}" is not a scope (RFC 6749 §3.3: no spaces, quotes or backslashes)`);
+  }
+  return { public: isPublic, allOf, anyOf, authorize };
+}
+
+/** Whether `auth` satisfies the rule; else the error to answer with. */
+export function forbiddance(rule: AccessRule, auth: Auth | null): ErrorObject | null {
+  if (rule.public) return null;
+  if (auth === null) return errorOf("unauthenticated");
+  const { allOf, anyOf, authorize } = rule;
+  if (allOf.length > 0) {
+    const missing = allOf.filter((scope) => !auth.scopes.includes(scope));
+    if (missing.length > 0) return errorOf("forbidden", { required: allOf, missing });
+  }
+  if (anyOf.length > 0 && !anyOf.some((scope) => auth.scopes.includes(scope))) {
+    return errorOf("forbidden", { required: anyOf, missing: anyOf, hint: "one of the required scopes is enough" });
+  }
+  if (authorize === undefined || isGranted(authorize, auth)) return null;
+  return errorOf("forbidden", { required: [], missing: [], hint: "the method's own rule refuses these claims" });
+}
+
+function isGranted(authorize: (auth: Auth) => boolean, auth: Auth): boolean {
+  try {
+    return authorize(auth) === true;
+  } catch {
+    return false; // a rule that fails is a no
+  }
+}

@@ -1,0 +1,140 @@
+/** One request on its way through a handler. */
+import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
+import type { Id, Request, Response } from "../protocol/messages.js";
+import type { Auth } from "./access.js";
+import type { ConnectionHandle } from "./define.js";
+import { childOf, type Logger } from "./logger.js";
+import type { PendingCalls } from "./pending-calls.js";
+import type { MethodEntry } from "./registry.js";
+
+/** What the dispatcher asks of the connection that a request came on. */
+export interface Caller {
+  /** The live identity; null in any state but ACTIVE. */
+  readonly auth: Auth | null;
+  /** Why a method that is not public may not run now; null: it may. Checks expiry and revocation. */
+  refusal(): ErrorObject | null;
+  readonly handle: ConnectionHandle;
+  readonly pending: PendingCalls;
+  readonly log: Logger;
+}
+
+/** Thrown by `assertLive`, and sent as it is. */
+export class Halt extends Error {
+  override readonly name = "Halt";
+  readonly error: ErrorObject;
+
+  constructor(error: ErrorObject) {
+    super(error.message);
+    this.error = error;
+  }
+}
+
+export class Call {
+  readonly entry: MethodEntry;
+  readonly request: Request;
+  readonly caller: Caller;
+  readonly auth: Auth | null;
+  #controller: AbortController | undefined;
+  #abortedBy: ErrorObject | undefined;
+  /** Set while the handler's promise is pending. */
+  #settle: ((response: Response | null) => void) | undefined;
+
+  constructor(entry: MethodEntry, request: Request, caller: Caller) {
+    this.entry = entry;
+    this.request = request;
+    this.caller = caller;
+    this.auth = caller.auth;
+  }
+
+  get id(): Id | undefined {
+    return this.request.id;
+  }
+
+  /** Made when it is first asked for: most handlers never do. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#abortedBy !== undefined && !this.#controller.signal.aborted) this.#controller.abort(abortReason(this.#abortedBy));
+    return this.#controller.signal;
+  }
+
+  succeed(result: unknown): Response | null {
+    return this.id === undefined ? null : { jsonrpc: "2.0", id: this.id, result: result === undefined ? null : result };
+  }
+
+  fail(error: ErrorObject): Response | null {
+    return this.id === undefined ? null : { jsonrpc: "2.0", id: this.id, error };
+  }
+
+  /** A promise of the response, which comes from `work` or from `abort`, whichever is first. */
+  pend(
+    work: PromiseLike<unknown>,
+    finish: (value: unknown) => Response | null,
+    failed: (thrown: unknown) => Response | null,
+  ): Promise<Response | null> {
+    return new Promise((resolve) => {
+      this.#settle = resolve;
+      const done = (response: Response | null) => {
+        const settle = this.#settle;
+        this.#settle = undefined;
+        settle?.(response);
+      };
+      work.then(
+        (value) => done(this.#settle === undefined ? null : finish(value)),
+        (thrown) => done(this.#settle === undefined ? null : failed(thrown)),
+      );
+    });
+  }
+
+  /** Answers with `error` now and aborts the handler's signal; what the handler does later is not heard. */
+  abort(error: ErrorObject): void {
+    if (this.#settle === undefined) return;
+    this.#abortedBy = error;
+    const settle = this.#settle;
+    this.#settle = undefined;
+    settle(this.fail(error));
+    this.#controller?.abort(abortReason(error));
+  }
+}
+
+function abortReason(error: ErrorObject): DOMException {
+  return new DOMException(error.message, error.code === errorOf("timeout").code ? "TimeoutError" : "AbortError");
+}
+
+/** The context that a handler is given: plain members for what is free, getters for what is made on demand. */
+export class CallContext {
+  readonly params: unknown;
+  readonly auth: Auth | null;
+  readonly connection: ConnectionHandle;
+  readonly error: MethodEntry["errors"]["factories"];
+  readonly #call: Call;
+
+  constructor(call: Call, params: unknown) {
+    this.params = params;
+    this.auth = call.auth;
+    this.connection = call.caller.handle;
+    this.error = call.entry.errors.factories;
+    this.#call = call;
+  }
+
+  get signal(): AbortSignal {
+    return this.#call.signal;
+  }
+
+  get log(): Logger {
+    return childOf(this.#call.caller.log, { method: this.#call.entry.name });
+  }
+
+  get assertLive(): () => void {
+    const { caller } = this.#call;
+    return () => {
+      const refusal = caller.refusal();
+      if (refusal !== null) throw new Halt(withoutExecuted(refusal));
+    };
+  }
+}
+
+/** The handler has begun: the caller must not repeat the call by itself. */
+function withoutExecuted(error: ErrorObject): ErrorObject {
+  const { executed: _, ...data } = error.data as Record<string, unknown>;
+  return { ...error, data };
+}

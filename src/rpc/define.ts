@@ -1,0 +1,145 @@
+/** How an application says what it serves: `createRpc`, and what it makes. */
+import type { Jsonified, kind, MethodContract, Route, RouterContract } from "../protocol/contract.js";
+import type { SchemaInput, SchemaOutput, StandardSchema } from "../protocol/standard-schema.js";
+import type { Auth, ScopeRule } from "./access.js";
+import type { ErrorDeclarations, ErrorFactories } from "./declared-error.js";
+import type { Logger } from "./logger.js";
+
+/** Notification name → schema of its params. */
+export type NotificationSchemas = Readonly<Record<string, StandardSchema>>;
+
+export interface RpcOptions<Claims, Scopes extends readonly string[], Notifications extends NotificationSchemas> {
+  /** Checked at `authenticate` and `refresh`; its output is `auth.claims`. Default: the claims as they are. */
+  readonly claims?: Claims;
+  /** All scopes there are, so that a misspelt one does not compile. Default: any string. */
+  readonly scopes?: Scopes;
+  /** What `connection.notify` may send. Default: nothing. */
+  readonly notifications?: Notifications;
+}
+
+/** The connection that a call came on. */
+export interface ConnectionHandle<Notifications extends NotificationSchemas = NotificationSchemas> {
+  readonly id: string;
+  /** The peer's address, seen through trusted proxies. */
+  readonly remoteAddress: string;
+  /**
+   * Sends a declared notification to this connection. In EXPIRED it is held and sent after a refresh; in OPEN, and after
+   * the connection has closed, it goes nowhere. Throws `TypeError` when the name is not declared or the params don't fit.
+   */
+  notify<Name extends keyof Notifications & string>(name: Name, params: SchemaInput<Notifications[Name]>): void;
+}
+
+/** What a handler is given. Take what you need: `signal` and `log` are made when they are first read. */
+export interface HandlerContext<Params, AuthType, Errors, Notifications extends NotificationSchemas> {
+  readonly params: Params;
+  /** The caller. Null only in a public method, when nobody is authenticated. */
+  readonly auth: AuthType;
+  /** Aborts at the deadline, on `$/cancelRequest`, and when the connection closes. */
+  readonly signal: AbortSignal;
+  readonly connection: ConnectionHandle<Notifications>;
+  /** The declared errors: `throw error.NAME(data)`. */
+  readonly error: ErrorFactories<Errors>;
+  readonly log: Logger;
+  /** Throws if the session has expired or was revoked since the call began; for long handlers, before a privileged step. */
+  assertLive(): void;
+}
+
+export interface MethodOptions<Params, Result, Errors, Public extends boolean, Scope extends string, Claims> {
+  /** Callable without a session. Default: false. */
+  readonly public?: Public;
+  /** One line for `rpc.discover`. */
+  readonly summary?: string;
+  readonly description?: string;
+  /** Scopes the caller needs. Default: none, so any authenticated caller. */
+  readonly scope?: ScopeRule<Scope>;
+  /** A decision over the claims, after the scopes. Throwing is a no. */
+  readonly authorize?: (auth: Auth<Claims>) => boolean;
+  /** Checks `params`, and gives the handler its output. Default: unchecked. */
+  readonly params?: Params;
+  /** Checks what the handler returns; a result that fails is `Internal error`. Default: unchecked. */
+  readonly result?: Result;
+  /** The errors it may answer with. Default: none. */
+  readonly errors?: Errors;
+  /** Deadline in milliseconds, 0 = none. Default: `limits.requestTimeout`. */
+  readonly timeout?: number;
+  /** A client may repeat the call after a lost connection. Default: false. */
+  readonly idempotent?: boolean;
+}
+
+/** One method, as `createRpc().method` makes it. */
+export class Method<Params, Result, Errors> implements MethodContract<Params, Result, Errors> {
+  declare readonly [kind]: { readonly is: "method"; readonly params: Params; readonly result: Result; readonly errors: Errors };
+  readonly definition: MethodDefinition;
+
+  constructor(definition: MethodDefinition) {
+    this.definition = definition;
+  }
+}
+
+/** A method's options with their types forgotten: what the registry reads. */
+export interface MethodDefinition extends MethodOptions<StandardSchema, StandardSchema, ErrorDeclarations, boolean, string, never> {
+  readonly handler: (context: never) => unknown;
+}
+
+/** The application's methods, and what goes with all of them. */
+export class Router<R, Notifications = unknown> implements RouterContract<R, Notifications> {
+  declare readonly "~notifications"?: Notifications;
+  readonly routes: R;
+  readonly claims: StandardSchema | undefined;
+  readonly scopes: ReadonlySet<string> | undefined;
+  readonly notifications: ReadonlyMap<string, StandardSchema>;
+
+  constructor(routes: R, options: RpcOptions<StandardSchema | undefined, readonly string[], NotificationSchemas>) {
+    this.routes = routes;
+    this.claims = options.claims;
+    this.scopes = options.scopes === undefined ? undefined : new Set(options.scopes);
+    this.notifications = new Map(Object.entries(options.notifications ?? {}));
+  }
+}
+
+type MaybePromise<T> = T | Promise<T>;
+type ClaimsOf<C> = C extends StandardSchema ? SchemaOutput<C> : Readonly<Record<string, unknown>>;
+type ParamsIn<P> = P extends StandardSchema ? SchemaInput<P> : undefined;
+type ParamsOut<P> = P extends StandardSchema ? SchemaOutput<P> : unknown;
+type Returned<R> = R extends StandardSchema ? SchemaInput<R> : unknown;
+type ResultOf<R, T> = Jsonified<R extends StandardSchema ? SchemaOutput<R> : T>;
+type DataOf<D> = D extends { readonly data: infer Data extends StandardSchema } ? Jsonified<SchemaOutput<Data>> : undefined;
+type ErrorsOf<E> = { readonly [Name in keyof E]: DataOf<E[Name]> };
+type NotificationsOf<N> = { readonly [Name in keyof N]: Jsonified<SchemaOutput<N[Name]>> };
+type AuthFor<Public, Claims> = Public extends true ? Auth<Claims> | null : Auth<Claims>;
+
+/** The maker of methods and routers, with the application's own claims, scopes and notifications in their types. */
+export interface Rpc<Claims, Scope extends string, Notifications extends NotificationSchemas> {
+  method<
+    Params extends StandardSchema | undefined = undefined,
+    Result extends StandardSchema | undefined = undefined,
+    const Errors extends ErrorDeclarations = Record<never, never>,
+    Public extends boolean = false,
+    T extends Returned<Result> = Returned<Result>,
+  >(
+    options: MethodOptions<Params, Result, Errors, Public, Scope, Claims> & {
+      handler(context: HandlerContext<ParamsOut<Params>, AuthFor<Public, Claims>, Errors, Notifications>): MaybePromise<T>;
+    },
+  ): Method<ParamsIn<Params>, ResultOf<Result, T>, ErrorsOf<Errors>>;
+  router<R extends RouteTree>(routes: R): Router<R, NotificationsOf<Notifications>>;
+}
+
+export interface RouteTree {
+  readonly [name: string]: Route | RouteTree;
+}
+
+/**
+ * Starts an application's description.
+ *
+ * @example const rpc = createRpc({ scopes: ["orders:read"] });
+ */
+export function createRpc<
+  C extends StandardSchema | undefined = undefined,
+  const S extends readonly string[] = readonly string[],
+  const N extends NotificationSchemas = Record<never, never>,
+>(options: RpcOptions<C, S, N> = {}): Rpc<ClaimsOf<C>, S[number], N> {
+  return {
+    method: (definition) => new Method(definition as unknown as MethodDefinition),
+    router: (routes) => new Router(routes, options),
+  };
+}

@@ -1,0 +1,269 @@
+/**
+ * From a checked request to the text of its response:
+ *
+ *   envelope → built-in? → session (expiry, revocation) → method known? → scopes → draining, in flight
+ *            → engine: params schema → handler → result schema → encode
+ *
+ * Everything before the engine answers at once and runs no code of the application.
+ */
+import { type ErrorObject, errorOf, standardError } from "../protocol/error-codes.js";
+import { type Id, isAuthMethod, type Request, type Response } from "../protocol/messages.js";
+import { forbiddance } from "./access.js";
+import { Call, CallContext, type Caller, Halt } from "./call.js";
+import { Deadlines, type Timers } from "./deadlines.js";
+import { encodeError, encodeResult, encodeTooLarge, fits, withinLimit } from "./encode.js";
+import { Engine } from "./engine.js";
+import { readEnvelope } from "./envelope.js";
+import type { MethodEntry, Registry } from "./registry.js";
+import { validate, validateParams } from "./validate.js";
+
+/** The text to send, or null when there is nothing to answer. */
+export type Reply = string | null;
+
+/** A method that the server itself answers, at once and in any state that it likes. */
+export interface Builtin {
+  /** False: only with a live session. */
+  readonly public: boolean;
+  run(request: Request, caller: Caller): unknown;
+}
+
+export interface DispatcherLimits {
+  readonly batch: number;
+  readonly inFlight: number;
+  readonly requestTimeout: number;
+  readonly responseBytes: number;
+}
+
+export interface DispatcherPorts {
+  readonly timers: Timers;
+  /** Makes the id that joins a log line to an `Internal error`. */
+  readonly newErrorId: () => string;
+}
+
+export class Dispatcher {
+  readonly #registry: Registry;
+  readonly #builtins: ReadonlyMap<string, Builtin>;
+  readonly #limits: DispatcherLimits;
+  readonly #newErrorId: () => string;
+  readonly #engine = new Engine<Call>();
+  readonly #deadlines: Deadlines<Call>;
+  #draining = false;
+
+  constructor(registry: Registry, builtins: ReadonlyMap<string, Builtin>, limits: DispatcherLimits, ports: DispatcherPorts) {
+    this.#registry = registry;
+    this.#builtins = builtins;
+    this.#limits = limits;
+    this.#newErrorId = ports.newErrorId;
+    this.#deadlines = new Deadlines(ports.timers, (call) => call.abort(errorOf("timeout")));
+    for (const name of registry.keys()) this.#engine.add(name, (_request, call) => this.#run(call));
+  }
+
+  /** From now on the application's methods answer `overloaded`. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** Stops the deadlines' timers. */
+  close(): void {
+    this.#deadlines.clear();
+  }
+
+  /** Answers one frame's worth of requests that are not an auth method. `batch` is the most that a batch may have here. */
+  respond(value: unknown, caller: Caller, batch: number = this.#limits.batch): Reply | Promise<Reply> {
+    return Array.isArray(value) ? this.#respondToBatch(value, caller, batch) : this.#respondToOne(value, caller);
+  }
+
+  #respondToBatch(elements: readonly unknown[], caller: Caller, most: number): Reply | Promise<Reply> {
+    if (elements.length === 0) return encodeError(null, standardError("invalidRequest", { hint: "an empty batch" }));
+    if (elements.length > most) {
+      return encodeError(
+        null,
+        standardError("invalidRequest", { hint: `a batch may have at most ${most} elements here, not ${elements.length}` }),
+      );
+    }
+    const replies = elements.map((element) => this.#respondToElement(element, caller));
+    return replies.some((reply) => reply instanceof Promise)
+      ? Promise.all(replies).then((settled) => this.#joinBatch(elements, settled))
+      : this.#joinBatch(elements, replies as Reply[]);
+  }
+
+  #respondToElement(element: unknown, caller: Caller): Reply | Promise<Reply> {
+    const envelope = readEnvelope(element);
+    if ("request" in envelope && isAuthMethod(envelope.request.method)) {
+      const { id, method } = envelope.request;
+      return id === undefined
+        ? null
+        : encodeError(id, standardError("invalidRequest", { hint: `send ${method} by itself, not in a batch` }));
+    }
+    return this.#respondToOne(element, caller);
+  }
+
+  /** The array of responses, in request order; those that no longer fit are replaced one by one. */
+  #joinBatch(elements: readonly unknown[], replies: readonly Reply[]): Reply {
+    let room = this.#limits.responseBytes === 0 ? Number.POSITIVE_INFINITY : this.#limits.responseBytes;
+    const parts: string[] = [];
+    replies.forEach((reply, index) => {
+      if (reply === null) return;
+      const part = fits(reply, Math.max(room, 0)) ? reply : encodeTooLarge(idOf(elements[index]), this.#limits.responseBytes);
+      room -= part.length;
+      parts.push(part);
+    });
+    return parts.length === 0 ? null : `[${parts.join(",")}]`;
+  }
+
+  #respondToOne(value: unknown, caller: Caller): Reply | Promise<Reply> {
+    const envelope = readEnvelope(value);
+    if ("error" in envelope) return encodeError(envelope.id, envelope.error);
+    const { request } = envelope;
+    const { id = null } = request;
+    const builtin = this.#builtins.get(request.method);
+    if (builtin !== undefined) return this.#respondByBuiltin(builtin, request, caller);
+
+    const entry = this.#registry.get(request.method);
+    const refusal = this.#refusal(entry, request, caller);
+    if (refusal !== null || entry === undefined) {
+      return request.id === undefined ? null : encodeError(id, refusal ?? standardError("methodNotFound"));
+    }
+    return this.#respondByEngine(entry, request, caller);
+  }
+
+  #respondByBuiltin(builtin: Builtin, request: Request, caller: Caller): Reply {
+    const refusal = builtin.public ? null : caller.refusal();
+    const result = refusal === null ? builtin.run(request, caller) : undefined;
+    if (request.id === undefined) return null;
+    return refusal === null
+      ? withinLimit(request.id, encodeResult(request.id, result), this.#limits.responseBytes)
+      : encodeError(request.id, refusal);
+  }
+
+  /** Every reason not to run that is known before the application's code. */
+  #refusal(entry: MethodEntry | undefined, request: Request, caller: Caller): ErrorObject | null {
+    if (entry?.access.public !== true) {
+      const refusal = caller.refusal();
+      if (refusal !== null) return refusal;
+    }
+    if (entry === undefined) {
+      return standardError("methodNotFound", { hint: "rpc.discover lists the methods that you may call" });
+    }
+    const denied = forbiddance(entry.access, caller.auth);
+    if (denied !== null) {
+      caller.log.debug(
+        { event: "authz.deny", method: entry.name, issuer: caller.auth?.issuer, subject: caller.auth?.subject },
+        "method refused",
+      );
+      return denied;
+    }
+    if (this.#draining) return errorOf("overloaded", { retryAfter: 1, hint: "the server is shutting down; reconnect" });
+    if (this.#limits.inFlight > 0 && caller.pending.size >= this.#limits.inFlight) {
+      return errorOf("overloaded", { hint: `at most ${this.#limits.inFlight} requests in flight` });
+    }
+    if (request.id !== undefined && caller.pending.has(request.id)) {
+      return standardError("invalidRequest", { hint: "a request with this id is still in flight" });
+    }
+    return null;
+  }
+
+  async #respondByEngine(entry: MethodEntry, request: Request, caller: Caller): Promise<Reply> {
+    const call = new Call(entry, request, caller);
+    const response = await this.#engine.receive(request, call);
+    if (response === null || request.id === undefined) return null;
+    try {
+      const text = "error" in response ? encodeError(request.id, response.error) : encodeResult(request.id, response.result);
+      return withinLimit(request.id, text, this.#limits.responseBytes);
+    } catch (thrown) {
+      return encodeError(request.id, this.#internal(call, thrown));
+    }
+  }
+
+  /** The engine's method: never rejects. */
+  #run(call: Call): Promise<Response | null> {
+    try {
+      const outcome = this.#invoke(call);
+      return isThenable(outcome) ? this.#track(call, outcome) : Promise.resolve(call.succeed(outcome));
+    } catch (thrown) {
+      return Promise.resolve(call.fail(this.#errorOf(call, thrown)));
+    }
+  }
+
+  /** Runs schemas and handler; synchronous as long as they are. */
+  #invoke(call: Call): unknown {
+    const { params: schema } = call.entry;
+    if (schema === undefined) return this.#handle(call, call.request.params);
+    const checked = validateParams(schema, call.request.params);
+    return checked instanceof Promise ? checked.then((result) => this.#handleChecked(call, result)) : this.#handleChecked(call, checked);
+  }
+
+  #handleChecked(call: Call, checked: Awaited<ReturnType<typeof validateParams>>): unknown {
+    if ("issues" in checked) throw new Halt(standardError("invalidParams", { issues: checked.issues }));
+    return this.#handle(call, checked.value);
+  }
+
+  #handle(call: Call, params: unknown): unknown {
+    const result = call.entry.handler(new CallContext(call, params) as never);
+    const { result: schema } = call.entry;
+    if (schema === undefined) return result;
+    const check = (value: unknown) => {
+      const checked = validate(schema, value);
+      return checked instanceof Promise ? checked.then(resultOf) : resultOf(checked);
+    };
+    return isThenable(result) ? result.then(check) : check(result);
+  }
+
+  /** Only now does the call count as in flight: it can be cancelled, and it has a deadline. */
+  #track(call: Call, work: PromiseLike<unknown>): Promise<Response | null> {
+    const { pending } = call.caller;
+    const timeout = call.entry.timeout ?? this.#limits.requestTimeout;
+    pending.add(call);
+    if (timeout > 0) this.#deadlines.add(call, timeout);
+    const response = call.pend(
+      work,
+      (result) => call.succeed(result),
+      (thrown) => call.fail(this.#errorOf(call, thrown)),
+    );
+    return response.finally(() => {
+      pending.delete(call);
+      this.#deadlines.delete(call, timeout);
+    });
+  }
+
+  #errorOf(call: Call, thrown: unknown): ErrorObject {
+    return haltOf(thrown) ?? call.entry.errors.find(thrown) ?? this.#internal(call, thrown);
+  }
+
+  #internal(call: Call, thrown: unknown): ErrorObject {
+    const errorId = this.#newErrorId();
+    call.caller.log.error({ errorId, method: call.entry.name, err: describe(thrown) }, "handler failed");
+    return standardError("internal", { errorId });
+  }
+}
+
+function resultOf(checked: Awaited<ReturnType<typeof validate>>): unknown {
+  if ("value" in checked) return checked.value;
+  throw new TypeError(`the result does not fit its schema: ${JSON.stringify(checked.issues)}`);
+}
+
+function haltOf(thrown: unknown): ErrorObject | undefined {
+  try {
+    return thrown instanceof Halt ? thrown.error : undefined;
+  } catch {
+    return undefined; // a Proxy that refuses to be looked at
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
+}
+
+/** What was thrown, for the log; never throws itself. */
+function describe(thrown: unknown): { readonly message: string; readonly stack?: string | undefined } {
+  try {
+    return thrown instanceof Error ? { message: thrown.message, stack: thrown.stack } : { message: `not an Error: ${String(thrown)}` };
+  } catch {
+    return { message: "something that can't be described" };
+  }
+}
+
+function idOf(element: unknown): Id {
+  const envelope = readEnvelope(element);
+  return "error" in envelope ? envelope.id : (envelope.request.id ?? null);
+}

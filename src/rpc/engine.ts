@@ -1,0 +1,23 @@
+import { JSONRPCServer } from "json-rpc-2.0";
+import type { Request, Response } from "../protocol/messages.js";
+
+type Run<Context> = (request: Request, context: Context) => PromiseLike<Response | null>;
+
+/**
+ * The JSON-RPC engine, json-rpc-2.0, for one request at a time. It is only ever given a request that passed the
+ * envelope check and names a known method, and methods that never reject: raw frames and batches make it misbehave.
+ */
+export class Engine<Context> {
+  readonly #server = new JSONRPCServer<Context>({ errorListener: () => {} }); // its default prints the peer's strings
+
+  add(name: string, run: Run<Context>): void {
+    this.#server.addMethodAdvanced(name, run as Parameters<JSONRPCServer<Context>["addMethodAdvanced"]>[1]);
+  }
+
+  receive(request: Request, context: Context): PromiseLike<Response | null> {
+    return this.#server.receive(
+      request as Parameters<JSONRPCServer<Context>["receive"]>[0] & { method: string },
+      context,
+    ) as PromiseLike<Response | null>;
+  }
+}

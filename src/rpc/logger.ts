@@ -1,0 +1,23 @@
+/** Where log lines go: pino's shape, so that a pino instance fits as it is. One line an event; never a token, a password or params. */
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+  /** A logger that adds `bindings` to each line. */
+  child?(bindings: object): Logger;
+}
+
+/** Drops every line. */
+export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** A logger that adds `bindings` to each line, whether or not the given one knows `child`. */
+export function childOf(logger: Logger, bindings: object): Logger {
+  if (logger.child !== undefined) return logger.child(bindings);
+  return {
+    debug: (fields, message) => logger.debug({ ...bindings, ...fields }, message),
+    info: (fields, message) => logger.info({ ...bindings, ...fields }, message),
+    warn: (fields, message) => logger.warn({ ...bindings, ...fields }, message),
+    error: (fields, message) => logger.error({ ...bindings, ...fields }, message),
+  };
+}

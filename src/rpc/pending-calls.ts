@@ -1,0 +1,37 @@
+import type { ErrorObject } from "../protocol/error-codes.js";
+import type { Id } from "../protocol/messages.js";
+import type { Call } from "./call.js";
+
+/** The calls of one connection whose handlers have returned a promise that is still pending. */
+export class PendingCalls {
+  readonly #all = new Set<Call>();
+  readonly #byId = new Map<Id, Call>();
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** Is a request with this id in flight? `null` identifies nothing, so it is never taken. */
+  has(id: Id): boolean {
+    return id !== null && this.#byId.has(id);
+  }
+
+  add(call: Call): void {
+    this.#all.add(call);
+    if (call.id !== undefined && call.id !== null) this.#byId.set(call.id, call);
+  }
+
+  delete(call: Call): void {
+    this.#all.delete(call);
+    if (call.id !== undefined && this.#byId.get(call.id) === call) this.#byId.delete(call.id);
+  }
+
+  /** Aborts the call with this id, if it is in flight. */
+  cancel(id: Id, error: ErrorObject): void {
+    this.#byId.get(id)?.abort(error);
+  }
+
+  abortAll(error: ErrorObject): void {
+    for (const call of this.#all) call.abort(error);
+  }
+}

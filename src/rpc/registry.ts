@@ -1,0 +1,102 @@
+import { reservedNames } from "../protocol/messages.js";
+import type { StandardSchema } from "../protocol/standard-schema.js";
+import { type AccessRule, type Auth, accessRule } from "./access.js";
+import { DeclaredErrors, type ErrorDeclarations } from "./declared-error.js";
+import { Method, type MethodDefinition, type Router, type RouteTree } from "./define.js";
+
+/** One method by its wire name, with everything that a call needs worked out at start-up. */
+export interface MethodEntry {
+  readonly name: string;
+  readonly access: AccessRule;
+  readonly params: StandardSchema | undefined;
+  readonly result: StandardSchema | undefined;
+  readonly errors: DeclaredErrors;
+  readonly errorDeclarations: ErrorDeclarations;
+  /** Milliseconds, 0 = none; undefined: the server's default. */
+  readonly timeout: number | undefined;
+  readonly idempotent: boolean;
+  readonly summary: string | undefined;
+  readonly description: string | undefined;
+  readonly handler: (context: never) => unknown;
+}
+
+export type Registry = ReadonlyMap<string, MethodEntry>;
+
+const longestName = 128;
+const segment = /^[A-Za-z][\w-]*$/;
+
+/** Flattens a router to wire names (`orders.create`). Throws `TypeError` for a name that is reserved, taken or not a name. */
+export function createRegistry(router: Router<unknown>): Registry {
+  const registry = new Map<string, MethodEntry>();
+  addRoutes(router.routes as RouteTree, "", router.scopes, registry);
+  return registry;
+}
+
+function addRoutes(routes: RouteTree, prefix: string, scopes: ReadonlySet<string> | undefined, registry: Map<string, MethodEntry>): void {
+  for (const [key, route] of Object.entries(routes)) {
+    const name = prefix + key;
+    if (route instanceof Method) {
+      checkName(name, registry);
+      registry.set(name, createEntry(name, route.definition, scopes));
+    } else if (isPlainObject(route)) {
+      addRoutes(route, `${name}.`, scopes, registry);
+    } else {
+      throw new TypeError(`route "${name}" is neither a method (rpc.method) nor an object of routes`);
+    }
+  }
+}
+
+function isPlainObject(value: unknown): value is RouteTree {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function checkName(name: string, registry: Registry): void {
+  if (reservedNames.has(name) || name.startsWith("rpc.") || name.startsWith("$/")) {
+    throw new TypeError(`the method name "${name}" is reserved; choose another`);
+  }
+  if (name.length > longestName || !name.split(".").every((part) => segment.test(part))) {
+    throw new TypeError(
+      `"${name}" is not a method name: words of letters, digits, "_" and "-", joined by dots, at most ${longestName} characters`,
+    );
+  }
+  if (registry.has(name)) throw new TypeError(`two methods are named "${name}"`);
+}
+
+function createEntry(name: string, definition: MethodDefinition, scopes: ReadonlySet<string> | undefined): MethodEntry {
+  const {
+    public: isPublic = false,
+    scope,
+    authorize,
+    params,
+    result,
+    errors = {},
+    timeout,
+    idempotent = false,
+    summary,
+    description,
+    handler,
+  } = definition;
+  if (typeof handler !== "function") throw new TypeError(`${name}: handler must be a function`);
+  if (timeout !== undefined && !(timeout >= 0)) throw new TypeError(`${name}: timeout must be milliseconds, or 0 for none`);
+  return {
+    name,
+    access: createAccess(name, () => accessRule(isPublic, scope, authorize as ((auth: Auth) => boolean) | undefined, scopes)),
+    params,
+    result,
+    errors: new DeclaredErrors(errors, name),
+    errorDeclarations: errors,
+    timeout,
+    idempotent,
+    summary,
+    description,
+    handler,
+  };
+}
+
+function createAccess(name: string, create: () => AccessRule): AccessRule {
+  try {
+    return create();
+  } catch (error) {
+    throw new TypeError(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
