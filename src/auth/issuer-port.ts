@@ -10,8 +10,11 @@ export interface IssuerPort {
   /** How its tokens are verified. `jwks` is read anew whenever an unknown `kid` turns up. */
   readonly verification: ProviderOptions & { readonly keys: () => Promise<{ readonly keys: readonly Record<string, unknown>[] }> };
   readonly store: Store;
-  /** Rotates a refresh token. Throws {@link Refusal}: `token_revoked` (unknown, reused, ended) or `auth_unavailable`. */
-  renew(refreshToken: string): Promise<RenewedTokens>;
+  /**
+   * Rotates a refresh token; with `subject`, only if it is that subject's. Throws {@link Refusal}: `token_revoked` (unknown, reused,
+   * ended), `subject_mismatch` (somebody else's; it is not consumed) or `auth_unavailable`.
+   */
+  renew(refreshToken: string, subject?: string): Promise<RenewedTokens>;
   /** Revokes the family of a refresh token (RFC 7009). Unknown tokens are no error. Throws {@link Refusal} `auth_unavailable`. */
   revokeRefreshToken(refreshToken: string): Promise<void>;
   /** Answers an HTTP request if its path is one of the issuer's; false: not mine, nothing was written. */

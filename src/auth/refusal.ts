@@ -1,5 +1,5 @@
 /** Why a token was not accepted. */
-export type RefusalReason = "token_expired" | "token_invalid" | "token_revoked" | "auth_unavailable";
+export type RefusalReason = "token_expired" | "token_invalid" | "token_revoked" | "subject_mismatch" | "auth_unavailable";
 
 /**
  * The one error that verification, renewal and revocation throw for a reason that concerns the caller.

@@ -252,7 +252,7 @@ export class Session {
       return;
     }
     this.#transition({ name: "expired", token, closeAt: now + grace });
-    this.#observer.expired(seconds(grace));
+    this.#observer.expired(grace / 1000);
   }
 
   #mustBeUsable(token: VerifiedToken): void {

@@ -13,6 +13,8 @@ export interface Caller {
   readonly auth: Auth | null;
   /** Why a method that is not public may not run now; null: it may. Checks expiry and revocation. */
   refusal(): ErrorObject | null;
+  /** The answer to `whoami`. */
+  whoami(): unknown;
   readonly handle: ConnectionHandle;
   readonly pending: PendingCalls;
   readonly log: Logger;

@@ -1,0 +1,176 @@
+import { publicKeyAlgorithms, secretAlgorithms } from "./algorithms.js";
+import type { Clock } from "./clock.js";
+import { discoveredKeySetLoader } from "./discovery.js";
+import { type FetchDocument, keySetLoader, objectionToUrl } from "./fetch-document.js";
+import { judgeKey, readKeySet } from "./key-policy.js";
+import { type KeySource, publicKeyOf, secretKeyOf, staticKeys } from "./key-source.js";
+import type { JwkSet, ProviderOptions } from "./provider-options.js";
+import { readPublicKey } from "./public-key.js";
+import { embeddedTimes, RefreshingKeys, remoteTimes } from "./refreshing-keys.js";
+import { defaultScopes } from "./scopes.js";
+import { isObject } from "./strict-json.js";
+import { normalizeType } from "./token-type.js";
+
+/** One issuer's options; `keys`, of an embedded issuer, reads its current key set and brings stricter defaults. */
+export type VerifierOptions = ProviderOptions & { readonly keys?: () => Promise<unknown> };
+
+export interface VerifierPorts {
+  readonly clock: Clock;
+  readonly fetchDocument: FetchDocument;
+}
+
+/** What a token must be to be accepted from one issuer. Times in milliseconds. */
+export interface TokenRules {
+  readonly issuer: string;
+  readonly audience: string;
+  /** Accepted `typ` headers, normalized; undefined stands for a token without one. */
+  readonly types: readonly (string | undefined)[];
+  readonly requiredClaims: readonly string[];
+  readonly maxLifetime: number | undefined;
+  readonly leeway: number;
+  readonly scopes: NonNullable<ProviderOptions["scopes"]>;
+}
+
+/** An issuer whose tokens are accepted. */
+export interface Provider {
+  readonly rules: TokenRules;
+  readonly algorithms: readonly string[];
+  readonly keys: KeySource;
+}
+
+const maxLeeway = 60_000; // 60 s
+
+const embeddedDefaults = {
+  typ: "at+jwt", // RFC 9068 §2.1
+  requiredClaims: ["iat", "jti", "client_id"], // RFC 9068 §2.2
+  maxLifetime: 900_000, // 15 min
+  leeway: 5_000, // 5 s
+} as const;
+
+/** @throws TypeError that says what to change in the options */
+export function createProvider(given: VerifierOptions, ports: VerifierPorts): Provider {
+  if (!isObject(given)) throw new TypeError("auth: an issuer's options must be an object");
+  const options: VerifierOptions = given.keys ? { ...embeddedDefaults, ...given } : given;
+  const rules = readRules(options);
+  return { rules, ...readKeys(options, ports) };
+}
+
+function readRules(options: VerifierOptions): TokenRules {
+  const { issuer, audience, typ, requiredClaims = [], maxLifetime, leeway = 30_000, scopes = defaultScopes } = options;
+  requireText(issuer, "issuer", "the iss claim of its tokens");
+  requireText(audience, "audience", "what the aud claim of its tokens must contain");
+  const types = typ === undefined ? ["at+jwt", "JWT"] : [typ].flat();
+  if (types.length === 0 || !areTexts(types)) throw new TypeError("auth.typ must be a non-empty string, or several");
+  if (!areTexts(requiredClaims)) throw new TypeError("auth.requiredClaims must be a list of claim names");
+  if (maxLifetime !== undefined && !(maxLifetime > 0)) throw new TypeError("auth.maxLifetime must be a positive number of milliseconds");
+  if (!(leeway >= 0 && leeway <= maxLeeway)) throw new TypeError(`auth.leeway must be 0 to ${maxLeeway} milliseconds`);
+  if (typeof scopes !== "function") throw new TypeError("auth.scopes must be a function of the claims");
+  return {
+    issuer,
+    audience,
+    types: typ === undefined ? [...types.map(normalizeType), undefined] : types.map(normalizeType),
+    requiredClaims: [...new Set(["exp", "sub", ...requiredClaims])],
+    maxLifetime,
+    leeway,
+    scopes,
+  };
+}
+
+type Keys = Pick<Provider, "algorithms" | "keys">;
+
+function readKeys(options: VerifierOptions, { clock, fetchDocument }: VerifierPorts): Keys {
+  const { issuer, jwks, publicKey, secret, keys } = options;
+  const given = Object.entries({ jwks, publicKey, secret, keys }).filter(([, value]) => value !== undefined);
+  if (given.length > 1) throw new TypeError(`auth: give one of ${given.map(([name]) => name).join(" and ")}, not both`);
+  if (secret !== undefined) return readSecret(secret, options.algorithms);
+
+  const algorithms = readAlgorithms(options.algorithms);
+  if (publicKey !== undefined) return { algorithms, keys: readStaticKey(publicKey, algorithms) };
+  if (keys) return { algorithms, keys: new RefreshingKeys(keys, algorithms, clock, embeddedTimes) };
+  if (isKeySet(jwks)) return { algorithms, keys: readStaticSet(jwks, algorithms) };
+
+  const fetching = { fetchDocument, allowPrivateHosts: options.allowPrivateHosts === true };
+  const load =
+    jwks === undefined
+      ? discoveredKeySetLoader(readIssuerUrl(issuer), fetching, clock)
+      : keySetLoader(readUrl(jwks, "auth.jwks"), fetching);
+  return { algorithms, keys: new RefreshingKeys(load, algorithms, clock, remoteTimes) };
+}
+
+function readAlgorithms(given: readonly string[] = publicKeyAlgorithms): readonly string[] {
+  requireAlgorithms(given);
+  if (given.some((name) => secretAlgorithms.has(name))) {
+    throw new TypeError("auth.algorithms: HS256, HS384 and HS512 go with secret alone, never with public keys");
+  }
+  const unknown = given.find((name) => !publicKeyAlgorithms.includes(name));
+  if (unknown !== undefined) throw new TypeError(`auth.algorithms: ${unknown} is not one of ${publicKeyAlgorithms.join(", ")}`);
+  return given;
+}
+
+function readSecret(secret: string | Uint8Array, given?: readonly string[]): Keys {
+  if (typeof secret !== "string" && !(secret instanceof Uint8Array)) throw new TypeError("auth.secret must be a string or bytes");
+  const bytes = typeof secret === "string" ? new TextEncoder().encode(secret) : Uint8Array.from(secret);
+  if (new TextDecoder().decode(bytes.subarray(0, 64)).includes("-----BEGIN")) {
+    throw new TypeError("auth.secret is a PEM text: give a public key as publicKey");
+  }
+  const fitting = [...secretAlgorithms].filter(([, shortest]) => bytes.length >= shortest).map(([name]) => name);
+  if (fitting.length === 0) throw new TypeError(`auth.secret must have at least 32 bytes; it has ${bytes.length}`);
+  if (given !== undefined) requireAlgorithms(given);
+  const unfit = given?.find((name) => !fitting.includes(name));
+  if (unfit !== undefined) throw new TypeError(`auth.algorithms: ${unfit} does not go with a secret of ${bytes.length} bytes`);
+  const algorithms = given ?? fitting;
+  return { algorithms, keys: staticKeys([secretKeyOf(bytes, algorithms)]) };
+}
+
+function requireAlgorithms(names: readonly string[]): void {
+  if (!areTexts(names) || names.length === 0) throw new TypeError("auth.algorithms must be a non-empty list of algorithm names");
+  if (names.some((name) => name.toLowerCase() === "none")) throw new TypeError("auth.algorithms: none is never accepted");
+}
+
+function readStaticKey(publicKey: unknown, algorithms: readonly string[]): KeySource {
+  const judgement = judgeKey(readPublicKey(publicKey), algorithms);
+  if (!judgement.usable) throw new TypeError(`auth.publicKey can't be used: ${judgement.reason}`);
+  return staticKeys([publicKeyOf(judgement)]);
+}
+
+function isKeySet(jwks: ProviderOptions["jwks"]): jwks is JwkSet {
+  return isObject(jwks) && !(jwks instanceof URL);
+}
+
+function readStaticSet(set: JwkSet, algorithms: readonly string[]): KeySource {
+  const keys = tryOption("auth.jwks", () => readKeySet(set, algorithms));
+  if (keys.length === 0) throw new TypeError("auth.jwks: no key of the set can be used with the accepted algorithms");
+  return staticKeys(keys.map(publicKeyOf));
+}
+
+function readIssuerUrl(issuer: string): string {
+  const url = readUrl(issuer, "auth.issuer, which finds its keys by discovery since no key was given,");
+  if (url.search || url.hash) throw new TypeError("auth.issuer must have no query and no fragment"); // RFC 8414 §2
+  return issuer;
+}
+
+function readUrl(location: unknown, option: string): URL {
+  if (!(location instanceof URL) && !(typeof location === "string" && URL.canParse(location))) {
+    throw new TypeError(`${option} must be a URL`);
+  }
+  const url = new URL(location);
+  const objection = objectionToUrl(url);
+  if (objection) throw new TypeError(`${option} is ${objection}`);
+  return url;
+}
+
+function tryOption<T>(option: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    throw new TypeError(`${option}: ${cause instanceof Error ? cause.message : "unreadable"}`, { cause });
+  }
+}
+
+function requireText(value: unknown, option: string, meaning: string): void {
+  if (typeof value !== "string" || value === "") throw new TypeError(`auth.${option} must be a non-empty string: ${meaning}`);
+}
+
+function areTexts(values: readonly unknown[]): boolean {
+  return Array.isArray(values) && values.every((value) => typeof value === "string" && value !== "");
+}

@@ -1,0 +1,68 @@
+import { decodeBase64url } from "./base64url.js";
+import { Refusal } from "./refusal.js";
+import { parseStrictObject, type StrictObject } from "./strict-json.js";
+
+/** A token that is well-formed; nothing of it is verified. */
+export interface UnverifiedToken {
+  /** The compact serialization (RFC 7515 §7.1). */
+  readonly text: string;
+  readonly algorithm: string;
+  readonly keyId: string | undefined;
+  readonly header: StrictObject;
+  readonly claims: StrictObject;
+}
+
+const maxLength = 8_192; // characters
+const compactJws = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
+
+/** Header parameters that bring a key, change what is signed, or say that this is no JWT signed as usual (RFC 7515 §4.1, RFC 7797, RFC 7516). */
+const refusedParameters = ["jku", "x5u", "jwk", "crit", "b64", "zip", "cty", "enc"];
+
+/** Reads a token as it was typed or sent. Looks up no key. @throws Refusal `token_invalid` */
+export function readToken(input: unknown): UnverifiedToken {
+  if (typeof input !== "string") throw invalid("the token is not a string");
+  const text = normalize(input);
+  if (text.length > maxLength) throw invalid(`the token is longer than ${maxLength} characters`);
+  if (!compactJws.test(text)) throw invalid("the token is not three base64url segments with dots between");
+  const [header, claims] = text.split(".").map(decodeSegment);
+  return { text, ...readHeader(parseSegment("header", header)), claims: parseSegment("payload", claims) };
+}
+
+/** What people paste: white space around, line breaks from a terminal, the prefix of an HTTP header. */
+function normalize(input: string): string {
+  const trimmed = input.trim();
+  const bare = trimmed.startsWith("Bearer ") ? trimmed.slice("Bearer ".length).trimStart() : trimmed;
+  return bare.replace(/[\r\n]/g, "");
+}
+
+function decodeSegment(segment: string): Uint8Array {
+  const bytes = decodeBase64url(segment);
+  if (!bytes) throw invalid("a segment is not canonical base64url");
+  return bytes;
+}
+
+function parseSegment(name: string, bytes: Uint8Array | undefined): StrictObject {
+  try {
+    return parseStrictObject(bytes ?? "");
+  } catch (error) {
+    throw invalid(`the ${name} is ${error instanceof SyntaxError ? `refused: ${error.message}` : "unreadable"}`);
+  }
+}
+
+function readHeader(header: StrictObject): Pick<UnverifiedToken, "header" | "algorithm" | "keyId"> {
+  const { alg: algorithm, kid: keyId } = header;
+  if (typeof algorithm !== "string") throw invalid("the header has no alg");
+  const refused = refusedParameters.find((name) => Object.hasOwn(header, name));
+  if (refused) throw invalid(`the header has ${refused}`);
+  if (keyId !== undefined && !isKeyId(keyId)) throw invalid("the header's kid is not a string of 1 to 128 characters");
+  return { header, algorithm, keyId };
+}
+
+/** Is this a `kid` that we handle? */
+export function isKeyId(value: unknown): value is string {
+  return typeof value === "string" && value.length >= 1 && value.length <= 128;
+}
+
+function invalid(detail: string): Refusal {
+  return new Refusal("token_invalid", detail);
+}

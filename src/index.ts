@@ -1,0 +1,26 @@
+/** The server's door. */
+export type { Clock } from "./auth/clock.js";
+export type { IssuerPort } from "./auth/issuer-port.js";
+export type { Claims, Jwk, JwkSet, ProviderOptions, RenewedTokens } from "./auth/provider-options.js";
+export { type CloseReason, closeTable } from "./protocol/close-codes.js";
+export { type ErrorData, type ErrorObject, type ErrorReason, errorTable, standardErrors } from "./protocol/error-codes.js";
+export type { StandardSchema } from "./protocol/standard-schema.js";
+export type { Auth, ScopeRule } from "./rpc/access.js";
+export type { ErrorDeclaration, ErrorDeclarations } from "./rpc/declared-error.js";
+export {
+  type ConnectionHandle,
+  createRpc,
+  type HandlerContext,
+  Method,
+  type MethodOptions,
+  Router,
+  type Rpc,
+  type RpcOptions,
+} from "./rpc/define.js";
+export type { Logger } from "./rpc/logger.js";
+export type { HookOptions } from "./server/hooks.js";
+export { jsonLogger, type LogLevel } from "./server/json-logger.js";
+export { defaultLimits, type Limits } from "./server/limits.js";
+export { createServer, type Server } from "./server/server.js";
+export type { AuthOption, Listening, RevocationSelector, RevokeOptions, ServerOptions } from "./server/server-options.js";
+export type { Store } from "./store/store.js";

@@ -1,0 +1,95 @@
+import type { Clock } from "../auth/clock.js";
+
+const minute = 60_000;
+
+interface Entry {
+  open: number;
+  failures: number;
+  /** When the minute of the failures began, monotonic. */
+  since: number;
+}
+
+/** What is known of each address: how many of its connections have not authenticated, and how many of its tokens failed this minute. */
+export class AddressBook {
+  readonly #entries = new Map<string, Entry>();
+  readonly #clock: Clock;
+  #open = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Connections in OPEN, of all addresses. */
+  get open(): number {
+    return this.#open;
+  }
+
+  openOf(address: string): number {
+    return this.#entries.get(prefixOf(address))?.open ?? 0;
+  }
+
+  /** Failed tokens in the last minute. */
+  failuresOf(address: string): number {
+    const entry = this.#entries.get(prefixOf(address));
+    return entry === undefined || this.#isPast(entry) ? 0 : entry.failures;
+  }
+
+  opened(address: string): void {
+    this.#entry(address).open++;
+    this.#open++;
+  }
+
+  /** A connection has left OPEN: it authenticated or closed. */
+  left(address: string): void {
+    this.#entry(address).open--;
+    this.#open--;
+    this.#forgetIfIdle(prefixOf(address));
+  }
+
+  failed(address: string): void {
+    const entry = this.#entry(address);
+    if (this.#isPast(entry)) {
+      entry.failures = 0;
+      entry.since = this.#clock.monotonic();
+    }
+    entry.failures++;
+  }
+
+  /** Forgets the addresses with nothing left to know. */
+  sweep(): void {
+    for (const prefix of this.#entries.keys()) this.#forgetIfIdle(prefix);
+  }
+
+  #entry(address: string): Entry {
+    const prefix = prefixOf(address);
+    const known = this.#entries.get(prefix);
+    if (known !== undefined) return known;
+    const entry: Entry = { open: 0, failures: 0, since: this.#clock.monotonic() };
+    this.#entries.set(prefix, entry);
+    return entry;
+  }
+
+  #isPast(entry: Entry): boolean {
+    return this.#clock.monotonic() - entry.since >= minute;
+  }
+
+  #forgetIfIdle(prefix: string): void {
+    const entry = this.#entries.get(prefix);
+    if (entry !== undefined && entry.open === 0 && (entry.failures === 0 || this.#isPast(entry))) this.#entries.delete(prefix);
+  }
+}
+
+/** One IPv4 address, or the /64 of an IPv6 address: what one household or attacker gets for nothing. */
+export function prefixOf(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
+  if (mapped?.[1] !== undefined) return mapped[1];
+  if (!address.includes(":")) return address;
+  const [head = "", tail] = address.split("%", 1)[0]?.split("::") ?? [];
+  const left = head === "" ? [] : head.split(":");
+  const right = tail === undefined || tail === "" ? [] : tail.split(":");
+  const zeros = tail === undefined ? [] : Array<string>(Math.max(8 - left.length - right.length, 0)).fill("0");
+  return `${[...left, ...zeros, ...right]
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(":")}::/64`;
+}

@@ -1,0 +1,181 @@
+/** The auth methods of one connection: verified and applied one at a time, in the order received. */
+import { AuthFault, faultOf, invalidAuthParams } from "../auth/auth-fault.js";
+import type { Clock } from "../auth/clock.js";
+import type { RenewedTokens, VerifiedToken } from "../auth/provider-options.js";
+import type { Session } from "../auth/session.js";
+import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
+import type { AuthMethod, Params, RefreshResult, Request } from "../protocol/messages.js";
+import type { Logger } from "../rpc/logger.js";
+
+/** What carries tokens to those who judge them. All but `mayRenew` reject with `Refusal` or `AuthFault`. */
+export interface AuthServices {
+  readonly clock: Clock;
+  /** Hides from the wire why a token was refused. */
+  readonly production: boolean;
+  /** Judges a token by its signature, its claims and the application's claims schema. */
+  verify(token: string): Promise<VerifiedToken>;
+  /** Does this issuer rotate refresh tokens here? */
+  mayRenew(issuer: string): boolean;
+  renew(issuer: string, refreshToken: string, subject: string): Promise<RenewedTokens>;
+  revokeRefreshToken(issuer: string, refreshToken: string): Promise<void>;
+}
+
+/** Who answers, and who hears of failures. */
+export interface AuthLaneObserver {
+  /** An auth method has ended; called before the next one begins. */
+  answered(request: Request, outcome: AuthOutcome): void;
+  /** A failed `authenticate` that counts against the connection. */
+  authenticateFailed(inARow: number): void;
+}
+
+export type AuthOutcome = { readonly result: unknown } | { readonly error: ErrorObject };
+
+const mostWaiting = 16;
+const mostFailedRefreshes = 10;
+const minute = 60_000;
+
+export class AuthLane {
+  readonly #session: Session;
+  readonly #services: AuthServices;
+  readonly #observer: AuthLaneObserver;
+  readonly #log: Logger;
+  readonly #waiting: Request[] = [];
+  #running: AuthMethod | undefined;
+  #failuresInARow = 0;
+  /** When the failed refreshes of the last minute were, monotonic. */
+  #failedRefreshes: number[] = [];
+
+  constructor(session: Session, services: AuthServices, observer: AuthLaneObserver, log: Logger) {
+    this.#session = session;
+    this.#services = services;
+    this.#observer = observer;
+    this.#log = log;
+  }
+
+  /** Must other frames wait for the method that is running? A refresh of a live session blocks nobody. */
+  get blocks(): boolean {
+    return this.#running !== undefined && (this.#running === "logout" || this.#session.state !== "active");
+  }
+
+  /** Runs the method when those before it have ended. */
+  submit(request: Request): void {
+    if (this.#waiting.length >= mostWaiting) {
+      this.#observer.answered(request, {
+        error: errorOf("rate_limited", { retryAfter: 1, hint: "wait for the answers of earlier auth calls" }),
+      });
+      return;
+    }
+    this.#waiting.push(request);
+    if (this.#running === undefined) void this.#runAll();
+  }
+
+  /** Forgets what waits: the connection has closed. */
+  close(): void {
+    this.#waiting.length = 0;
+  }
+
+  async #runAll(): Promise<void> {
+    for (let request = this.#waiting.shift(); request !== undefined; request = this.#waiting.shift()) {
+      this.#running = request.method as AuthMethod;
+      const outcome = await this.#run(this.#running, request.params);
+      this.#running = undefined;
+      this.#observer.answered(request, outcome);
+    }
+  }
+
+  async #run(method: AuthMethod, params: Params | undefined): Promise<AuthOutcome> {
+    try {
+      const result = await this.#perform(method, params);
+      if (method === "authenticate") this.#failuresInARow = 0;
+      return { result };
+    } catch (thrown) {
+      const fault = faultOf(thrown, this.#services.production);
+      const identity = this.#session.identity();
+      this.#log.debug(
+        { event: `${method}.fail`, code: fault.error.code, detail: fault.detail, subject: identity?.subject },
+        `${method} failed`,
+      );
+      this.#countFailure(method, fault);
+      return { error: fault.error };
+    }
+  }
+
+  async #perform(method: AuthMethod, params: Params | undefined): Promise<unknown> {
+    switch (method) {
+      case "authenticate": {
+        const verified = await this.#services.verify(tokenOf(params, method));
+        return this.#session.authenticate(verified);
+      }
+      case "refresh":
+        return this.#refresh(params);
+      case "logout":
+        return this.#logout(params);
+    }
+  }
+
+  async #refresh(params: Params | undefined): Promise<RefreshResult> {
+    const identity = this.#identityOrFault();
+    this.#mustNotHaveFailedTooOften();
+    const refreshToken = memberOf(params, "refreshToken");
+    if (refreshToken === undefined) return this.#session.refresh(await this.#services.verify(tokenOf(params, "refresh")));
+    if (memberOf(params, "token") !== undefined) throw invalidAuthParams('send "token" or "refreshToken", not both');
+    if (typeof refreshToken !== "string") throw invalidAuthParams('"refreshToken" must be a string');
+    if (!this.#services.mayRenew(identity.issuer)) {
+      throw invalidAuthParams('this server does not rotate refresh tokens; get a new token from your issuer and send {"token":"…"}');
+    }
+    const renewed = await this.#services.renew(identity.issuer, refreshToken, identity.subject);
+    const result = this.#session.refresh(await this.#services.verify(renewed.token));
+    return { ...result, token: renewed.token, refreshToken: renewed.refreshToken };
+  }
+
+  async #logout(params: Params | undefined): Promise<{ readonly ok: true }> {
+    const identity = this.#identityOrFault();
+    const refreshToken = memberOf(params, "refreshToken");
+    if (refreshToken !== undefined) {
+      if (typeof refreshToken !== "string") throw invalidAuthParams('"refreshToken" must be a string');
+      if (!this.#services.mayRenew(identity.issuer))
+        throw invalidAuthParams("this server does not keep refresh tokens; revoke it at your issuer");
+    }
+    this.#session.logout(); // before the family is revoked, which would close this connection too
+    if (typeof refreshToken === "string") await this.#services.revokeRefreshToken(identity.issuer, refreshToken);
+    return { ok: true };
+  }
+
+  #identityOrFault(): VerifiedToken {
+    const identity = this.#session.identity();
+    if (identity === null) throw new AuthFault(this.#session.refusal() ?? errorOf("unauthenticated"));
+    return identity;
+  }
+
+  #mustNotHaveFailedTooOften(): void {
+    const now = this.#services.clock.monotonic();
+    this.#failedRefreshes = this.#failedRefreshes.filter((at) => now - at < minute);
+    const [oldest] = this.#failedRefreshes;
+    if (oldest === undefined || this.#failedRefreshes.length < mostFailedRefreshes) return;
+    const retryAfter = Math.ceil((oldest + minute - now) / 1000);
+    throw new AuthFault(errorOf("rate_limited", { retryAfter, hint: "too many failed refreshes; the session goes on" }));
+  }
+
+  /** What is nobody's fault here, and a token for somebody else, never counts. */
+  #countFailure(method: AuthMethod, { error }: AuthFault): void {
+    if (error.code === errorOf("auth_unavailable").code) return;
+    if (method === "refresh" && error.code !== errorOf("rate_limited").code) {
+      this.#failedRefreshes.push(this.#services.clock.monotonic());
+    } else if (method === "authenticate" && this.#session.state === "open") {
+      this.#failuresInARow++;
+      this.#observer.authenticateFailed(this.#failuresInARow);
+    }
+  }
+}
+
+function tokenOf(params: Params | undefined, method: AuthMethod): string {
+  const token = Array.isArray(params) ? params[0] : memberOf(params, "token");
+  if (typeof token === "string") return token;
+  throw invalidAuthParams(`send the token as a string: {"jsonrpc":"2.0","id":1,"method":"${method}","params":{"token":"…"}}`);
+}
+
+function memberOf(params: Params | undefined, name: string): unknown {
+  return params === undefined || Array.isArray(params) || !Object.hasOwn(params, name)
+    ? undefined
+    : (params as Readonly<Record<string, unknown>>)[name];
+}

@@ -1,0 +1,18 @@
+import { errorOf } from "../protocol/error-codes.js";
+import type { Id, Request } from "../protocol/messages.js";
+import type { Caller } from "../rpc/call.js";
+import type { Builtin } from "../rpc/dispatcher.js";
+
+/** The methods that the server itself answers, in every state: they extend nothing, and never count as in flight. */
+export const builtins: readonly (readonly [string, Builtin])[] = [
+  ["ping", { public: true, run: ({ params }) => params ?? "pong" }],
+  ["whoami", { public: true, run: (_request, caller) => caller.whoami() }],
+  ["$/cancelRequest", { public: true, run: cancelRequest }],
+];
+
+/** `{"id": …}`: aborts that request's handler. Silent for an id that is not in flight. */
+function cancelRequest({ params }: Request, caller: Caller): null {
+  const id = Array.isArray(params) ? params[0] : (params as { readonly id?: unknown } | undefined)?.id;
+  if (typeof id === "string" || typeof id === "number") caller.pending.cancel(id as Id, errorOf("cancelled"));
+  return null;
+}

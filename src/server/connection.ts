@@ -1,0 +1,374 @@
+/**
+ * The server's side of one socket. The way of a frame:
+ *
+ *   socket → #onMessage (size, rate, decode) → waits behind a blocking auth call? → auth lane, or dispatcher
+ *          → reply → outbox → one write at the end of the turn
+ *
+ * Closing is the last thing of a turn: replies of the turn, then `connection.closing`, then the close frame.
+ */
+import type { Duplex } from "node:stream";
+import type { WebSocket } from "ws";
+import type { Clock } from "../auth/clock.js";
+import type { VerifiedToken } from "../auth/provider-options.js";
+import type { RevocationList } from "../auth/revocation-list.js";
+import { Session, type SessionEnd, type SessionObserver } from "../auth/session.js";
+import { type CloseReason, closeTable } from "../protocol/close-codes.js";
+import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
+import { type AuthMethod, type ConnectionNotifications, isAuthMethod, type RefreshResult, type Request } from "../protocol/messages.js";
+import type { StandardSchema } from "../protocol/standard-schema.js";
+import { HeldPushes } from "../push/held-pushes.js";
+import { type FlushQueue, Outbox, type Sink } from "../push/outbox.js";
+import type { Auth } from "../rpc/access.js";
+import type { Caller } from "../rpc/call.js";
+import { decode } from "../rpc/decode.js";
+import type { ConnectionHandle } from "../rpc/define.js";
+import type { Dispatcher, Reply } from "../rpc/dispatcher.js";
+import { encodeError, encodeNotification, encodeResult } from "../rpc/encode.js";
+import { readEnvelope } from "../rpc/envelope.js";
+import { childOf, type Logger } from "../rpc/logger.js";
+import { PendingCalls } from "../rpc/pending-calls.js";
+import { validate } from "../rpc/validate.js";
+import { AuthLane, type AuthOutcome, type AuthServices } from "./auth-lane.js";
+import { type CloseDetails, type Closing, closingParams } from "./closing.js";
+import { FrameRate } from "./frame-rate.js";
+import type { Limits } from "./limits.js";
+import { WaitingFrames } from "./waiting-frames.js";
+
+/** What all connections of a server share. */
+export interface ConnectionServices extends AuthServices {
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly dispatcher: Dispatcher;
+  readonly flushQueue: FlushQueue;
+  readonly revocations: RevocationList;
+  readonly notifications: ReadonlyMap<string, StandardSchema>;
+  readonly log: Logger;
+}
+
+/** Who keeps the list of connections. */
+export interface ConnectionObserver {
+  /** Called whenever the identity changes; null: back in OPEN. */
+  identified(connection: Connection, token: VerifiedToken | null, before: VerifiedToken | null): void;
+  authenticateFailed(connection: Connection): void;
+  closed(connection: Connection, code: number, identity: VerifiedToken | null): void;
+}
+
+const openBatch = 2;
+const mostUnparsable = 20;
+
+export class Connection implements SessionObserver, Caller, Sink {
+  readonly id: string;
+  readonly remoteAddress: string;
+  readonly pending = new PendingCalls();
+  readonly log: Logger;
+  readonly #socket: WebSocket;
+  readonly #stream: Duplex;
+  readonly #services: ConnectionServices;
+  readonly #observer: ConnectionObserver;
+  readonly #session: Session;
+  readonly #lane: AuthLane;
+  readonly #outbox: Outbox;
+  readonly #held = new HeldPushes();
+  readonly #waiting = new WaitingFrames();
+  readonly #rate = new FrameRate();
+  #handle: ConnectionHandle | undefined;
+  #identity: VerifiedToken | null = null;
+  #unparsableInARow = 0;
+  #closing: Closing | undefined;
+  #isDetached = false;
+  #isAlive = true;
+
+  constructor(
+    id: string,
+    remoteAddress: string,
+    socket: WebSocket,
+    stream: Duplex,
+    services: ConnectionServices,
+    observer: ConnectionObserver,
+  ) {
+    this.id = id;
+    this.remoteAddress = remoteAddress;
+    this.#socket = socket;
+    this.#stream = stream;
+    this.#services = services;
+    this.#observer = observer;
+    this.log = childOf(services.log, { connection: id });
+    this.#outbox = new Outbox(this, services.flushQueue);
+    const { clock, revocations, limits } = services;
+    this.#session = new Session(limits, { clock, revocations, connectionId: id, random: Math.random }, this);
+    this.#lane = new AuthLane(this.#session, services, this, this.log);
+    socket.on("message", (data: Buffer, isBinary: boolean) => this.#onMessage(data, isBinary));
+    socket.on("pong", () => this.#markAlive());
+    socket.on("error", (error) => this.log.debug({ event: "socket.error", err: { message: error.message } }, "socket error"));
+    socket.on("close", (code) => this.#onClose(code));
+  }
+
+  // What the dispatcher asks.
+
+  get auth(): Auth | null {
+    return this.#session.live();
+  }
+
+  get handle(): ConnectionHandle {
+    this.#handle ??= {
+      id: this.id,
+      remoteAddress: this.remoteAddress,
+      notify: (name, params) => this.notify(name, params),
+    };
+    return this.#handle;
+  }
+
+  refusal(): ErrorObject | null {
+    return this.#session.refusal();
+  }
+
+  whoami(): unknown {
+    return this.#session.whoami();
+  }
+
+  // What the server asks.
+
+  /** Sends a declared notification if the session is live; holds it while the session is expired. Throws `TypeError` when it is not as declared. */
+  notify(name: string, params: unknown): void {
+    const schema = this.#services.notifications.get(name);
+    if (schema === undefined) throw new TypeError(`the notification "${name}" is not declared: add it to createRpc({ notifications })`);
+    const checked = validate(schema, params);
+    if (checked instanceof Promise) throw new TypeError(`the schema of the notification "${name}" must be synchronous`);
+    if ("issues" in checked) throw new TypeError(`the params of the notification "${name}" don't fit: ${JSON.stringify(checked.issues)}`);
+    this.push(encodeNotification(name, checked.value as Readonly<Record<string, unknown>>));
+  }
+
+  /** Sends the text of a push, or holds or drops it: decided by the session at this moment. */
+  push(text: string): void {
+    if (this.#closing !== undefined || this.#isDetached) return;
+    if (this.#session.live() !== null) this.#send(text);
+    else if (this.#session.state === "expired") this.#held.hold(text);
+  }
+
+  /** Looks at clocks and revocations, also when no frame comes. */
+  check(): void {
+    this.#session.check();
+  }
+
+  /** Sends a ping. False when the last one was not answered and nothing else has come. */
+  ping(): boolean {
+    if (!this.#isAlive) return false;
+    this.#isAlive = false;
+    if (this.#socket.readyState === this.#socket.OPEN) this.#socket.ping();
+    return true;
+  }
+
+  /** Has anything come since the last ping? */
+  get isAlive(): boolean {
+    return this.#isAlive;
+  }
+
+  /** Cuts the socket of a peer that is gone. */
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
+  /** Says that the connection will be closed, ahead of it. */
+  announceClose(reason: CloseReason, closeIn: number, after: readonly [number, number]): void {
+    if (this.#closing === undefined) this.#tell("connection.closing", { ...closingParams({ reason, reconnectAfter: after }), closeIn });
+  }
+
+  /** Closes at the end of this turn: what was said in it is still sent, then why. */
+  close(reason: CloseReason, details: CloseDetails = {}): void {
+    if (this.#closing !== undefined || this.#isDetached) return;
+    this.#closing = { reason, ...details };
+    this.#session.close();
+    this.#outbox.wake();
+  }
+
+  // What the session decides.
+
+  required(within: number): void {
+    this.#tell("auth.required", { within, hint: exampleOf("authenticate") });
+  }
+
+  expiring(expiresIn: number): void {
+    this.#tell("auth.expiring", { expiresIn, hint: exampleOf("refresh") });
+  }
+
+  expired(closeIn: number): void {
+    this.#tell("auth.expired", { closeIn, hint: exampleOf("refresh") });
+  }
+
+  refreshRequired(within: number, reason: string): void {
+    this.#tell("auth.refreshRequired", { within, reason });
+  }
+
+  ended(reason: SessionEnd): void {
+    this.log.debug({ event: "session.end", reason, subject: this.#identity?.subject }, "session ended");
+    this.close(reason);
+  }
+
+  identified(token: VerifiedToken | null): void {
+    const before = this.#identity;
+    this.#identity = token;
+    if (token === null) this.#held.drop();
+    this.#observer.identified(this, token, before);
+  }
+
+  // What the auth lane tells.
+
+  authenticateFailed(inARow: number): void {
+    this.#observer.authenticateFailed(this);
+    const { failedAuthCalls } = this.#services.limits;
+    if (failedAuthCalls > 0 && inARow >= failedAuthCalls)
+      this.close("too_many_attempts", { hint: `${inARow} failed authenticate calls in a row` });
+  }
+
+  answered(request: Request, outcome: AuthOutcome): void {
+    const isRefreshed = "result" in outcome && this.#session.state === "active";
+    const { texts, gap } = isRefreshed ? this.#held.release() : { texts: [], gap: false };
+    this.#answer(request, "result" in outcome && gap ? { result: { ...(outcome.result as RefreshResult), gap } } : outcome);
+    for (const text of texts) this.#send(text);
+    this.#releaseWaiting();
+  }
+
+  // What the outbox writes, once a turn.
+
+  write(texts: readonly string[]): void {
+    if (this.#isDetached || this.#socket.readyState !== this.#socket.OPEN) return;
+    this.#stream.cork();
+    for (const text of texts) this.#socket.send(text);
+    if (this.#closing === undefined) this.#checkSendBuffer();
+    if (this.#closing !== undefined) this.#finishClosing(this.#closing);
+    this.#stream.uncork();
+  }
+
+  /** The outer catch: nothing that a peer sends ends the process. */
+  #onMessage(data: Buffer, isBinary: boolean): void {
+    this.#isAlive = true;
+    if (this.#closing !== undefined || this.#isDetached) return;
+    try {
+      this.#receive(data, isBinary);
+    } catch (error) {
+      this.log.error({ err: error }, "a frame could not be processed");
+      this.close("internal");
+    }
+  }
+
+  #receive(data: Buffer, isBinary: boolean): void {
+    const isOpen = this.#session.state === "open";
+    this.#session.heard();
+    const { limits } = this.#services;
+    if (isBinary) return this.close("unsupported_data", { hint: "send text frames, one JSON value in each" });
+    const most = isOpen ? limits.openFrameBytes : limits.frameBytes;
+    if (most > 0 && data.length > most) {
+      const option = isOpen ? "limits.openFrameBytes (before authentication)" : "limits.frameBytes";
+      return this.close("too_big", { hint: `the frame has ${data.length} bytes, the limit is ${most}: ${option}` });
+    }
+    const decoded = decode(data.toString(), limits.depth);
+    const verdict = this.#rate.count(this.#services.clock.monotonic(), isOpen ? limits.openFramesPerSecond : limits.framesPerSecond);
+    if (verdict !== "within") return this.#refuseForRate(verdict, "value" in decoded ? decoded.value : null);
+    if ("error" in decoded) return this.#refuseUnreadable(decoded.error);
+    this.#unparsableInARow = 0;
+    this.#accept(decoded.value, data.length);
+  }
+
+  #refuseForRate(verdict: "over" | "abuse", value: unknown): void {
+    if (verdict === "abuse") return this.close("too_many_requests");
+    const envelope = readEnvelope(value);
+    const id = "error" in envelope ? envelope.id : envelope.request.id;
+    if (id !== undefined) this.#send(encodeError(id, errorOf("rate_limited", { retryAfter: 1 })));
+  }
+
+  #refuseUnreadable(error: ErrorObject): void {
+    this.#send(encodeError(null, error));
+    if (++this.#unparsableInARow >= mostUnparsable)
+      this.close("protocol_error", { hint: `${mostUnparsable} frames in a row were not JSON` });
+  }
+
+  /** Frames behind a blocking auth call wait, in order, and are judged by its outcome. */
+  #accept(value: unknown, bytes: number): void {
+    if (!this.#lane.blocks) return this.#process(value);
+    const fits = this.#waiting.add(value, bytes);
+    if (!fits) this.close("too_many_requests", { hint: "wait for the answer of authenticate before you send so much" });
+  }
+
+  #releaseWaiting(): void {
+    while (this.#closing === undefined && !this.#lane.blocks && this.#waiting.size > 0) this.#process(this.#waiting.shift());
+  }
+
+  #process(value: unknown): void {
+    const auth = authRequestOf(value);
+    if (auth !== undefined) return this.#lane.submit(auth);
+    const { limits, dispatcher } = this.#services;
+    const batch = this.#session.state === "open" ? Math.min(openBatch, limits.batch) : limits.batch;
+    const reply = dispatcher.respond(value, this, batch);
+    if (reply instanceof Promise)
+      reply.then((text) => this.#reply(text)).catch((error: unknown) => this.log.error({ err: error }, "a reply was lost"));
+    else this.#reply(reply);
+  }
+
+  #reply(text: Reply): void {
+    if (text !== null) this.#send(text);
+  }
+
+  #answer(request: Request, outcome: AuthOutcome): void {
+    if (request.id !== undefined) {
+      this.#send("error" in outcome ? encodeError(request.id, outcome.error) : encodeResult(request.id, outcome.result));
+      return;
+    }
+    const method = request.method as AuthMethod;
+    this.#tell("auth.notice", "error" in outcome ? { method, ok: false, error: outcome.error } : { method, ok: true });
+  }
+
+  #tell<Name extends keyof ConnectionNotifications>(name: Name, params: ConnectionNotifications[Name]): void {
+    this.#send(encodeNotification(name, params as unknown as Readonly<Record<string, unknown>>));
+  }
+
+  #send(text: string): void {
+    if (!this.#isDetached) this.#outbox.add(text);
+  }
+
+  #checkSendBuffer(): void {
+    const { sendBufferHardBytes } = this.#services.limits;
+    if (sendBufferHardBytes > 0 && this.#socket.bufferedAmount > sendBufferHardBytes) {
+      this.close("overloaded", { hint: "the peer does not read what it is sent" });
+    }
+  }
+
+  #finishClosing(closing: Closing): void {
+    const { code } = closeTable[closing.reason];
+    this.#socket.send(encodeNotification("connection.closing", closingParams(closing)));
+    this.#socket.close(code, closing.reason);
+    this.log.debug({ event: "connection.close", code, reason: closing.reason }, "closing");
+    this.#detach();
+  }
+
+  #markAlive(): void {
+    this.#isAlive = true;
+  }
+
+  #onClose(code: number): void {
+    this.#detach();
+    this.#observer.closed(this, code, this.#identity);
+  }
+
+  /** Lets go of everything that the connection holds; also when the peer has not answered the close yet. */
+  #detach(): void {
+    if (this.#isDetached) return;
+    this.#isDetached = true;
+    this.#session.close();
+    this.#lane.close();
+    this.#held.drop();
+    this.#outbox.clear();
+    this.#waiting.clear();
+    this.pending.abortAll(errorOf("cancelled"));
+  }
+}
+
+/** A single request for an auth method; anything else, batches too, is the dispatcher's. */
+function authRequestOf(value: unknown): Request | undefined {
+  if (typeof value !== "object" || value === null || !isAuthMethod((value as { method?: unknown }).method as string)) return undefined;
+  const envelope = readEnvelope(value);
+  return "request" in envelope ? envelope.request : undefined;
+}
+
+function exampleOf(method: AuthMethod): string {
+  return `{"jsonrpc":"2.0","id":1,"method":"${method}","params":{"token":"<JWT>"}}`;
+}

@@ -1,0 +1,69 @@
+import type { Clock } from "../auth/clock.js";
+
+/** What is pinged. */
+export interface Pulse {
+  /** Sends a ping. False: the last one was not answered. */
+  ping(): boolean;
+  readonly isAlive: boolean;
+  terminate(): void;
+  /** Looks at the clocks, also when nothing comes: the wall clock may have been set. */
+  check(): void;
+}
+
+const slots = 25;
+
+/** Pings all connections, each once per interval, by one timer: the connections are spread over the slots of a wheel. */
+export class Heartbeat {
+  readonly #clock: Clock;
+  readonly #tickLength: number;
+  readonly #pongTicks: number;
+  readonly #wheel: readonly Set<Pulse>[] = Array.from({ length: slots }, () => new Set<Pulse>());
+  readonly #slotOf = new Map<Pulse, Set<Pulse>>();
+  #position = 0;
+  #cancelTimer: () => void = () => {};
+  #isRunning = false;
+
+  /** `interval` and `timeout` in milliseconds; an interval of 0 pings nobody. */
+  constructor(clock: Clock, interval: number, timeout: number) {
+    this.#clock = clock;
+    this.#tickLength = interval / slots;
+    this.#pongTicks = interval === 0 ? 0 : Math.min(Math.max(Math.ceil(timeout / this.#tickLength), 1), slots - 1);
+  }
+
+  add(pulse: Pulse): void {
+    const slot = this.#wheel[(this.#position + slots - 1) % slots] as Set<Pulse>; // the slot that has just been: a full interval to go
+    slot.add(pulse);
+    this.#slotOf.set(pulse, slot);
+    if (!this.#isRunning && this.#tickLength > 0) this.#start();
+  }
+
+  delete(pulse: Pulse): void {
+    this.#slotOf.get(pulse)?.delete(pulse);
+    this.#slotOf.delete(pulse);
+    if (this.#slotOf.size === 0) this.stop();
+  }
+
+  stop(): void {
+    this.#isRunning = false;
+    this.#cancelTimer();
+  }
+
+  #start(): void {
+    this.#isRunning = true;
+    this.#cancelTimer = this.#clock.after(this.#tickLength, () => {
+      this.#tick();
+      if (this.#isRunning) this.#start();
+    });
+  }
+
+  #tick(): void {
+    const due = this.#wheel[this.#position] as Set<Pulse>;
+    const pinged = this.#wheel[(this.#position + slots - this.#pongTicks) % slots] as Set<Pulse>;
+    this.#position = (this.#position + 1) % slots;
+    for (const pulse of pinged) if (!pulse.isAlive) pulse.terminate();
+    for (const pulse of due) {
+      pulse.check();
+      if (!pulse.ping()) pulse.terminate();
+    }
+  }
+}

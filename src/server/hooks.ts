@@ -1,0 +1,48 @@
+import type { Auth } from "../rpc/access.js";
+import type { ConnectionHandle } from "../rpc/define.js";
+import type { Logger } from "../rpc/logger.js";
+
+/** What an application may want to hear of. Called synchronously; a hook that throws is logged, and changes nothing. */
+export interface HookOptions {
+  /** A socket was accepted; nobody has authenticated yet. */
+  readonly connected?: (connection: ConnectionHandle) => void;
+  /** Somebody has authenticated. Not called for refreshes. */
+  readonly authenticated?: (connection: ConnectionHandle, auth: Auth) => void;
+  /** The socket is closed, with this code. */
+  readonly closed?: (connection: ConnectionHandle, code: number) => void;
+}
+
+interface HookedConnection {
+  readonly handle: ConnectionHandle;
+  readonly auth: Auth | null;
+}
+
+export class Hooks {
+  readonly #options: HookOptions;
+  readonly #log: Logger;
+
+  constructor(options: HookOptions, log: Logger) {
+    this.#options = options;
+    this.#log = log;
+  }
+
+  connected({ handle }: HookedConnection): void {
+    this.#run("connected", () => this.#options.connected?.(handle));
+  }
+
+  authenticated({ handle, auth }: HookedConnection): void {
+    if (auth !== null) this.#run("authenticated", () => this.#options.authenticated?.(handle, auth));
+  }
+
+  closed({ handle }: HookedConnection, code: number): void {
+    this.#run("closed", () => this.#options.closed?.(handle, code));
+  }
+
+  #run(hook: string, call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#log.error({ err: error, hook }, "a hook threw");
+    }
+  }
+}

@@ -1,0 +1,19 @@
+import type { Logger } from "../rpc/logger.js";
+
+const levels = ["debug", "info", "warn", "error"] as const;
+export type LogLevel = (typeof levels)[number];
+
+/** JSON lines on standard error, UTC time in ISO 8601: what the server uses when it is given no logger. */
+export function jsonLogger(level: LogLevel = "info", write: (line: string) => void = (line) => process.stderr.write(line)): Logger {
+  const log = (at: LogLevel) => (fields: object, message: string) => {
+    if (levels.indexOf(at) < levels.indexOf(level)) return;
+    write(`${JSON.stringify({ time: new Date().toISOString(), level: at, msg: message, ...serializable(fields) })}\n`);
+  };
+  return { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") };
+}
+
+/** An Error has no members of its own that JSON would show. */
+function serializable(fields: object): object {
+  const { err } = fields as { err?: unknown };
+  return err instanceof Error ? { ...fields, err: { name: err.name, message: err.message, stack: err.stack } } : fields;
+}

@@ -1,0 +1,84 @@
+/** Every limit, with its default: milliseconds, bytes or counts. 0 = no limit, except where it says otherwise. */
+export interface Limits {
+  /** Time from connect (or `logout`) to a session; absolute. Default: 30_000 ms. */
+  readonly authDeadline: number;
+  /** Failed `authenticate` calls in a row before the connection is closed. Default: 5. */
+  readonly failedAuthCalls: number;
+  /** Largest frame before authentication. Default: 16_384 bytes. */
+  readonly openFrameBytes: number;
+  /** Largest frame after authentication. Default: 65_536 bytes. */
+  readonly frameBytes: number;
+  /** Most fragments of one message. Default: 64. */
+  readonly fragments: number;
+  /** Largest response; for a batch, of all its responses together. Default: 1_048_576 bytes. */
+  readonly responseBytes: number;
+  /** Deepest nesting of JSON. Default: 64. */
+  readonly depth: number;
+  /** Most elements of a batch (2 before authentication). Default: 50. */
+  readonly batch: number;
+  /** Most requests of one connection whose handlers are still pending. Default: 64. */
+  readonly inFlight: number;
+  /** Deadline of a request. Default: 30_000 ms. */
+  readonly requestTimeout: number;
+  /** Connections of one address that have not authenticated. Default: 20. */
+  readonly openPerAddress: number;
+  /** Connections of the whole server that have not authenticated. Default: 1_000. */
+  readonly open: number;
+  /** Connections of one subject; the oldest is replaced. Default: 0. */
+  readonly connectionsPerSubject: number;
+  /** Send buffer above which generators pause. Default: 1_048_576 bytes. */
+  readonly sendBufferBytes: number;
+  /** Send buffer above which the connection is closed. Default: 8_388_608 bytes. */
+  readonly sendBufferHardBytes: number;
+  /** Time between two pings of one connection. Default: 25_000 ms. */
+  readonly pingInterval: number;
+  /** Time after a ping without a sign of life before the connection is cut. Default: 10_000 ms. */
+  readonly pongTimeout: number;
+  /** Time from expiry to close; 0 = cut at expiry. Default: 30_000 ms. */
+  readonly grace: number;
+  /** Frames per second before authentication. Default: 20. */
+  readonly openFramesPerSecond: number;
+  /** Frames per second after authentication. Default: 0. */
+  readonly framesPerSecond: number;
+  /** Longest session from its `authenticate`, whatever is refreshed. Default: 0 ms. */
+  readonly sessionLifetime: number;
+  /** Failed `authenticate` calls of one address in a minute before its upgrades are refused. Default: 100. */
+  readonly authFailuresPerAddress: number;
+}
+
+export const defaultLimits: Limits = {
+  authDeadline: 30_000, // 30 s
+  failedAuthCalls: 5,
+  openFrameBytes: 16_384, // 16 KiB
+  frameBytes: 65_536, // 64 KiB
+  fragments: 64,
+  responseBytes: 1_048_576, // 1 MiB
+  depth: 64,
+  batch: 50,
+  inFlight: 64,
+  requestTimeout: 30_000, // 30 s
+  openPerAddress: 20,
+  open: 1_000,
+  connectionsPerSubject: 0,
+  sendBufferBytes: 1_048_576, // 1 MiB
+  sendBufferHardBytes: 8_388_608, // 8 MiB
+  pingInterval: 25_000, // 25 s
+  pongTimeout: 10_000, // 10 s
+  grace: 30_000, // 30 s
+  openFramesPerSecond: 20,
+  framesPerSecond: 0,
+  sessionLifetime: 0,
+  authFailuresPerAddress: 100,
+};
+
+/** The defaults with the given limits over them. Throws `TypeError` for an unknown name or a value that is no number from 0 up. */
+export function resolveLimits(given: Partial<Limits> = {}): Limits {
+  for (const [name, value] of Object.entries(given)) {
+    if (!Object.hasOwn(defaultLimits, name))
+      throw new TypeError(`limits.${name} is not a limit; known are ${Object.keys(defaultLimits).join(", ")}`);
+    if (value !== undefined && !(Number.isFinite(value) && value >= 0))
+      throw new TypeError(`limits.${name} must be a number from 0 up, not ${String(value)}`);
+  }
+  const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  return { ...defaultLimits, ...present };
+}

@@ -1,0 +1,89 @@
+import type { Clock } from "../auth/clock.js";
+import type { IssuerPort } from "../auth/issuer-port.js";
+import type { Revocation } from "../auth/revocation.js";
+import { RevocationList } from "../auth/revocation-list.js";
+import type { Store } from "../store/store.js";
+import type { RevocationSelector, RevokeOptions } from "./server-options.js";
+
+export interface RevocationPorts {
+  readonly clock: Clock;
+  /** Where revocations are kept; several embedded issuers may have one each. */
+  readonly stores: readonly Store[];
+  readonly issuers: readonly IssuerPort[];
+  /** How long the longest-lived token may live, milliseconds; undefined: not known, so nothing is ever forgotten. */
+  readonly longestLifetime: number | undefined;
+  /** Called after the list has grown: live sessions must look again. */
+  readonly onChange: () => void;
+}
+
+/** Keeps the list of revocations: from the application, from embedded issuers, and from the store. */
+export class Revocations {
+  readonly list = new RevocationList();
+  readonly #ports: RevocationPorts;
+  readonly #stop: readonly (() => void)[];
+  #loaded: Promise<void> | undefined;
+
+  constructor(ports: RevocationPorts) {
+    this.#ports = ports;
+    const add = (revocation: Revocation) => this.#add(revocation);
+    this.#stop = [
+      ...ports.stores.map(({ revocations }) => revocations.subscribe(add)),
+      ...ports.issuers.map((issuer) => issuer.onRevocation(add)),
+    ];
+  }
+
+  /** Resolves when what was revoked before is known. A failed attempt is made again by the next call. */
+  whenLoaded(): Promise<void> {
+    this.#loaded ??= this.#load().catch((error: unknown) => {
+      this.#loaded = undefined;
+      throw error;
+    });
+    return this.#loaded;
+  }
+
+  /** Takes effect here at once; resolves when it is durable. Throws `TypeError` for a selector that names nothing, or several things. */
+  async revoke(selector: RevocationSelector, { margin = 0, reason }: RevokeOptions = {}): Promise<void> {
+    checkSelector(selector);
+    const { clock, longestLifetime, stores } = this.#ports;
+    const now = clock.now();
+    const revocation: Revocation = {
+      ...selector,
+      ...(margin > 0 ? { enforceAt: now + margin } : {}),
+      ...(reason === undefined ? {} : { reason }),
+      ...(longestLifetime === undefined ? {} : { until: Math.ceil((now + longestLifetime) / 1000) }),
+    };
+    this.#add(revocation);
+    await Promise.all(stores.map((store) => store.revocations.add(revocation)));
+  }
+
+  /** Forgets what need not be remembered any longer. */
+  sweep(): void {
+    this.list.sweep(this.#ports.clock.now() / 1000);
+  }
+
+  close(): void {
+    for (const stop of this.#stop) stop();
+  }
+
+  async #load(): Promise<void> {
+    const { clock, stores } = this.#ports;
+    const lists = await Promise.all(stores.map((store) => store.revocations.list(clock.now() / 1000)));
+    for (const revocation of lists.flat()) this.#add(revocation);
+  }
+
+  #add(revocation: Revocation): void {
+    if (this.list.add(revocation)) this.#ports.onChange();
+  }
+}
+
+function checkSelector(selector: RevocationSelector): void {
+  const { jti, sessionId, subject } = selector as { jti?: unknown; sessionId?: unknown; subject?: unknown };
+  const named = [jti, sessionId, subject].filter((value) => value !== undefined);
+  if (named.length !== 1 || typeof named[0] !== "string" || named[0] === "") {
+    throw new TypeError("revoke: give exactly one of jti, sessionId and subject, as a string that is not empty");
+  }
+  const { issuedBefore } = selector as { issuedBefore?: unknown };
+  if (issuedBefore !== undefined && (subject === undefined || !Number.isFinite(issuedBefore))) {
+    throw new TypeError("revoke: issuedBefore goes with subject, and is a time in seconds since 1970");
+  }
+}

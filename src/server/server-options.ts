@@ -1,0 +1,64 @@
+import type { Clock } from "../auth/clock.js";
+import type { IssuerPort } from "../auth/issuer-port.js";
+import type { ProviderOptions } from "../auth/provider-options.js";
+import type { Logger } from "../rpc/logger.js";
+import type { Store } from "../store/store.js";
+import type { HookOptions } from "./hooks.js";
+import type { Limits } from "./limits.js";
+
+export type AuthOption = ProviderOptions | IssuerPort;
+
+/** Options of `createServer`. */
+export interface ServerOptions {
+  /** Whose tokens are accepted: one issuer, or several. An embedded issuer (`createIssuer`) also serves its endpoints here. */
+  readonly auth: AuthOption | readonly AuthOption[];
+  /** Browser origins that may connect. Default: the same host and port as the `Host` header. */
+  readonly origins?: readonly string[];
+  /** Where the WebSocket is. Default: `/rpc`. */
+  readonly path?: string;
+  /** Who may ask for `rpc.discover` and `/openrpc.json`. Default: `authenticated`. */
+  readonly discover?: "authenticated" | "public" | false;
+  /** Name and version in the OpenRPC document. Default: `jotwire application`, `0.0.0`. */
+  readonly info?: { readonly title?: string; readonly version?: string };
+  /** Default: JSON lines on standard error, from level info up. */
+  readonly logger?: Logger;
+  /** For tests. Default: the machine's clocks. */
+  readonly clock?: Clock;
+  /** Addresses and CIDR ranges of the proxies whose `X-Forwarded-For` is believed; `loopback` is one. Default: none. */
+  readonly trustProxy?: readonly string[];
+  readonly hooks?: HookOptions;
+  /** Each has its default. */
+  readonly limits?: Partial<Limits>;
+  /** Hides from callers why a token was refused. Default: `NODE_ENV === "production"`. */
+  readonly production?: boolean;
+  /** Where revocations are kept. Default: the embedded issuer's store; without one, memory. */
+  readonly store?: Store;
+  /** Serve `https` and `wss` with this certificate, PEM; TLS 1.2 at least. Default: none. */
+  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer };
+  /** Listen without TLS on an address that others can reach, though no `trustProxy` says that a proxy has it. Default: false. */
+  readonly allowInsecure?: boolean;
+  /** permessage-deflate (RFC 7692), for frames from 1 KiB up, without context take-over. Default: false. */
+  readonly compression?: boolean;
+}
+
+/** What `server.revoke` revokes: one token, one session (`sid`), or a subject, with `issuedBefore` (seconds) only its older tokens. */
+export type RevocationSelector = { readonly issuer?: string } & (
+  | { readonly jti: string }
+  | { readonly sessionId: string }
+  | { readonly subject: string; readonly issuedBefore?: number }
+);
+
+export interface RevokeOptions {
+  /** Time for live sessions to get another token, milliseconds. Default: 0. */
+  readonly margin?: number;
+  /** For people and logs; clients with a margin are told. */
+  readonly reason?: string;
+}
+
+/** Where a server listens. */
+export interface Listening {
+  readonly port: number;
+  readonly host: string;
+  /** URL of the WebSocket. */
+  readonly url: string;
+}

@@ -1,0 +1,369 @@
+/** The server: listens, accepts sockets, and joins what the floors below keep apart. */
+import { createServer as createHttpServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { v4 as randomId, v7 as timeOrderedId } from "uuid";
+import { type WebSocket, WebSocketServer } from "ws";
+import { type Clock, systemClock } from "../auth/clock.js";
+import type { VerifiedToken } from "../auth/provider-options.js";
+import { subprotocol } from "../protocol/messages.js";
+import { FlushQueue } from "../push/outbox.js";
+import type { Auth } from "../rpc/access.js";
+import type { Router } from "../rpc/define.js";
+import { type Builtin, Dispatcher } from "../rpc/dispatcher.js";
+import type { Logger } from "../rpc/logger.js";
+import { openRpcDocument } from "../rpc/openrpc.js";
+import { createRegistry, type Registry } from "../rpc/registry.js";
+import { AddressBook } from "./address-book.js";
+import { builtins } from "./builtins.js";
+import { clientAddress, trustedProxies } from "./client-address.js";
+import { Connection, type ConnectionServices } from "./connection.js";
+import { createFetchDocument } from "./fetch-document.js";
+import { Heartbeat } from "./heartbeat.js";
+import { Hooks } from "./hooks.js";
+import { HttpRoutes, notFound } from "./http-routes.js";
+import { jsonLogger } from "./json-logger.js";
+import { type Limits, resolveLimits } from "./limits.js";
+import { checkListening, urlOf } from "./listening.js";
+import { OriginList } from "./origin-list.js";
+import { Revocations } from "./revocations.js";
+import { Roster } from "./roster.js";
+import type { AuthOption, Listening, RevocationSelector, RevokeOptions, ServerOptions } from "./server-options.js";
+import { TokenAuthority } from "./token-authority.js";
+import { pathOf, refuseUpgrade, UpgradeGuard } from "./upgrade-guard.js";
+
+const handshakeTimeouts = { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 8_192 };
+const mostHeaders = 64;
+const closeTimeout = 3_000; // 3 s for the peer to answer a close
+/** Too new for ws's types: pongs that wait for a peer that does not read, and 3 s for the peer to answer a close. */
+const hardening = { maxPendingAutoPongs: 16, closeTimeout };
+const sweepInterval = 60_000; // 1 min
+const drainPoll = 50; // ms between two looks at what is still in flight
+
+/** A JSON-RPC server over WebSockets. Made by {@link createServer}. */
+export class Server {
+  readonly #options: ServerOptions;
+  readonly #limits: Limits;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #path: string;
+  readonly #registry: Registry;
+  readonly #authority: TokenAuthority;
+  readonly #revocations: Revocations;
+  readonly #addresses: AddressBook;
+  readonly #heartbeat: Heartbeat;
+  readonly #roster: Roster;
+  readonly #dispatcher: Dispatcher;
+  readonly #services: ConnectionServices;
+  readonly #guard: UpgradeGuard;
+  readonly #routes: HttpRoutes;
+  readonly #sockets: WebSocketServer;
+  readonly #addressOf: (request: IncomingMessage) => string;
+  readonly #detach: (() => void)[] = [];
+  #http: HttpServer | undefined;
+  #stopSweeping: () => void = () => {};
+  #isDraining = false;
+  #closed: Promise<void> | undefined;
+
+  constructor(app: Router<unknown>, options: ServerOptions) {
+    this.#options = options;
+    this.#limits = resolveLimits(options.limits);
+    this.#clock = options.clock ?? systemClock;
+    this.#log = options.logger ?? jsonLogger();
+    this.#path = options.path ?? "/rpc";
+    if (!this.#path.startsWith("/")) throw new TypeError(`path must begin with "/", not be "${this.#path}"`);
+    this.#registry = createRegistry(app);
+    const production = options.production ?? process.env.NODE_ENV === "production";
+    const providers: readonly AuthOption[] = [options.auth].flat() as readonly AuthOption[];
+    const whenReady = () => this.#revocations.whenLoaded();
+    this.#authority = new TokenAuthority(providers, app.claims, {
+      clock: this.#clock,
+      fetchDocument: createFetchDocument(),
+      production,
+      whenReady,
+    });
+    const { issuers } = this.#authority;
+    this.#revocations = new Revocations({
+      clock: this.#clock,
+      issuers,
+      stores: options.store === undefined ? [...new Set(issuers.map(({ store }) => store))] : [options.store],
+      longestLifetime: longestLifetime(providers),
+      onChange: () => this.#recheckSessions(),
+    });
+    this.#addresses = new AddressBook(this.#clock);
+    this.#heartbeat = new Heartbeat(this.#clock, this.#limits.pingInterval, this.#limits.pongTimeout);
+    this.#roster = new Roster(
+      this.#addresses,
+      this.#heartbeat,
+      new Hooks(options.hooks ?? {}, this.#log),
+      this.#limits.connectionsPerSubject,
+    );
+    const discover = options.discover ?? "authenticated";
+    this.#dispatcher = new Dispatcher(this.#registry, this.#builtins(discover), this.#limits, {
+      timers: this.#clock,
+      newErrorId: randomId,
+    });
+    this.#services = this.#connectionServices(app);
+    const origins = new OriginList(options.origins);
+    this.#guard = new UpgradeGuard(origins, this.#addresses, this.#limits);
+    const isTrusted = trustedProxies(options.trustProxy ?? []);
+    this.#addressOf = (request) => clientAddress(request, isTrusted);
+    this.#routes = new HttpRoutes({
+      issuers,
+      origins,
+      discover,
+      log: this.#log,
+      path: this.#path,
+      addressOf: this.#addressOf,
+      unreadiness: () => this.#unreadiness(),
+      document: (auth) => this.#document(auth),
+      authenticate: (token) => this.#authority.verify(token).catch(() => null),
+    });
+    this.#sockets = this.#webSocketServer();
+    this.#sweepLater();
+  }
+
+  /**
+   * Listens on `port` (0 = any free one). On loopback unless a host is given; on an address that others can reach, only with `tls`,
+   * `trustProxy` or `allowInsecure`. Also serves the HTTP endpoints.
+   */
+  async listen(port: number, host = "127.0.0.1"): Promise<Listening> {
+    if (this.#http !== undefined) throw new Error("this server listens already");
+    checkListening(host, this.#options);
+    await this.#revocations.whenLoaded();
+    const { tls } = this.#options;
+    const onRequest = (request: IncomingMessage, response: ServerResponse) => void this.#onRequest(request, response);
+    const http =
+      tls === undefined
+        ? createHttpServer(handshakeTimeouts, onRequest)
+        : createHttpsServer({ ...handshakeTimeouts, minVersion: "TLSv1.2", ...tls }, onRequest);
+    http.maxHeadersCount = mostHeaders;
+    this.attach(http);
+    await new Promise<void>((resolve, reject) => {
+      http.once("error", reject);
+      http.listen(port, host, () => {
+        http.off("error", reject);
+        resolve();
+      });
+    });
+    http.on("error", (error) => this.#log.error({ err: error }, "the HTTP server failed"));
+    this.#http = http;
+    const bound = (http.address() as AddressInfo).port;
+    return { port: bound, host, url: urlOf(host, bound, this.#path, tls !== undefined) };
+  }
+
+  /**
+   * Serves WebSockets beside whatever else an HTTP server does. Upgrades for another path are left to other listeners; when there
+   * are none they are answered with 404. For the HTTP endpoints, pass requests to {@link handle}.
+   */
+  attach(httpServer: HttpServer, { path = this.#path }: { readonly path?: string } = {}): void {
+    const onUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+      if (pathOf(request) === path) this.#onUpgrade(request, stream, head);
+      else if (httpServer.listenerCount("upgrade") === 1) {
+        guardStream(stream);
+        refuseUpgrade(stream, { status: 404, message: `the WebSocket is at ${path}` });
+      }
+    };
+    httpServer.on("upgrade", onUpgrade);
+    this.#detach.push(() => httpServer.off("upgrade", onUpgrade));
+  }
+
+  /** Answers an HTTP request for one of the server's own endpoints; false: not mine, nothing was written. For use beside Express, Fastify and others. */
+  handle(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
+    return this.#routes.handle(request, response);
+  }
+
+  /**
+   * Refuses tokens from now on, and closes the connections that live by them (4401). With a margin they are told
+   * `auth.refreshRequired` first. Resolves when the revocation is durable. Throws `TypeError` when the selector names nothing.
+   */
+  revoke(selector: RevocationSelector, options?: RevokeOptions): Promise<void> {
+    return this.#revocations.revoke(selector, options);
+  }
+
+  /** How many sockets are open. */
+  get connections(): number {
+    return this.#roster.size;
+  }
+
+  /**
+   * Stops. New sockets are refused at once. With `drain` (milliseconds) clients are told, requests in flight may finish for that
+   * long, and clients come back spread over as much time; without it everything is closed now.
+   */
+  close({ drain = 0 }: { readonly drain?: number } = {}): Promise<void> {
+    this.#closed ??= this.#close(drain);
+    return this.#closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(drain: number): Promise<void> {
+    this.#isDraining = true;
+    const httpClosed = this.#stopAccepting();
+    if (drain > 0) await this.#drain(drain);
+    const reason = drain > 0 ? "server_restart" : "going_away";
+    for (const connection of this.#roster) connection.close(reason, { reconnectAfter: [0, Math.max(drain / 1000, 1)] });
+    await this.#whenEmptyOr(closeTimeout);
+    for (const connection of this.#roster) connection.terminate();
+    await this.#roster.whenEmpty();
+    this.#http?.closeAllConnections();
+    for (const detach of this.#detach) detach();
+    await httpClosed;
+    this.#heartbeat.stop();
+    this.#dispatcher.close();
+    this.#revocations.close();
+    this.#stopSweeping();
+    this.#sockets.close();
+  }
+
+  #stopAccepting(): Promise<void> {
+    const http = this.#http;
+    if (http === undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      http.close(() => resolve());
+      http.closeIdleConnections();
+    });
+  }
+
+  /** Tells everybody, and waits until nothing is in flight or the time is over. */
+  async #drain(drain: number): Promise<void> {
+    this.#dispatcher.drain();
+    const endsAt = this.#clock.monotonic() + drain;
+    for (const connection of this.#roster) connection.announceClose("server_restart", drain / 1000, [0, drain / 1000]);
+    while (this.#clock.monotonic() < endsAt && [...this.#roster].some(({ pending }) => pending.size > 0)) await this.#wait(drainPoll);
+  }
+
+  #wait(delay: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, delay); // keeps the process alive until it has stopped in order
+      timer.ref();
+    });
+  }
+
+  async #whenEmptyOr(timeout: number): Promise<void> {
+    const timer: { stop: () => void } = { stop: () => {} };
+    const late = new Promise<void>((resolve) => {
+      const handle = setTimeout(resolve, timeout);
+      timer.stop = () => clearTimeout(handle);
+    });
+    await Promise.race([this.#roster.whenEmpty(), late]);
+    timer.stop();
+  }
+
+  #onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    guardStream(stream);
+    const address = this.#addressOf(request);
+    const refusal = this.#isDraining
+      ? { status: 503, message: "the server is shutting down", retryAfter: 1 }
+      : this.#guard.refusal(request, address);
+    if (refusal !== null) {
+      this.#log.debug({ event: "upgrade.refuse", status: refusal.status, address, origin: request.headers.origin }, refusal.message);
+      return refuseUpgrade(stream, refusal);
+    }
+    this.#sockets.handleUpgrade(request, stream, head, (socket) => this.#accept(socket, stream, address));
+  }
+
+  #accept(socket: WebSocket, stream: Duplex, address: string): void {
+    this.#roster.add(new Connection(timeOrderedId(), address, socket, stream, this.#services, this.#roster));
+  }
+
+  async #onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (!(await this.#routes.handle(request, response))) notFound(response);
+  }
+
+  async #unreadiness(): Promise<string | null> {
+    if (this.#isDraining) return "draining";
+    try {
+      await this.#revocations.whenLoaded();
+    } catch {
+      return "the store can't be reached";
+    }
+    return (await this.#authority.isReady()) ? null : "no keys to verify tokens with";
+  }
+
+  #document(auth: Auth | null): object {
+    const { title = "jotwire application", version = "0.0.0" } = this.#options.info ?? {};
+    return openRpcDocument(this.#registry, { title, version }, auth);
+  }
+
+  #builtins(discover: "authenticated" | "public" | false): ReadonlyMap<string, Builtin> {
+    const discovery: Builtin = { public: discover === "public", run: (_request, caller) => this.#document(caller.auth) };
+    return new Map([...builtins, ...(discover === false ? [] : ([["rpc.discover", discovery]] as const))]);
+  }
+
+  #connectionServices(app: Router<unknown>): ConnectionServices {
+    const authority = this.#authority;
+    return {
+      clock: this.#clock,
+      production: authority.production,
+      verify: (token): Promise<VerifiedToken> => authority.verify(token),
+      mayRenew: (issuer) => authority.mayRenew(issuer),
+      renew: (issuer, refreshToken, subject) => authority.renew(issuer, refreshToken, subject),
+      revokeRefreshToken: (issuer, refreshToken) => authority.revokeRefreshToken(issuer, refreshToken),
+      limits: this.#limits,
+      dispatcher: this.#dispatcher,
+      flushQueue: new FlushQueue(),
+      revocations: this.#revocations.list,
+      notifications: app.notifications,
+      log: this.#log,
+    };
+  }
+
+  #webSocketServer(): WebSocketServer {
+    const { frameBytes, fragments } = this.#limits;
+    return new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      // twice ours, so that an ordinary excess is told before the close; ws cuts the rest by itself
+      maxPayload: frameBytes * 2,
+      maxFragments: fragments,
+      maxBufferedChunks: 512,
+      ...hardening,
+      handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
+      perMessageDeflate: this.#options.compression === true && {
+        serverNoContextTakeover: true,
+        clientNoContextTakeover: true,
+        threshold: 1_024,
+        concurrencyLimit: 4,
+      },
+    });
+  }
+
+  #recheckSessions(): void {
+    for (const connection of this.#roster) connection.check();
+  }
+
+  #sweepLater(): void {
+    this.#stopSweeping = this.#clock.after(sweepInterval, () => {
+      this.#addresses.sweep();
+      this.#revocations.sweep();
+      this.#sweepLater();
+    });
+  }
+}
+
+/** A stream without an error listener ends the process when its peer resets it. */
+function guardStream(stream: Duplex): void {
+  if (stream.listenerCount("error") === 0) stream.on("error", () => stream.destroy());
+}
+
+/** How long a revocation must be remembered; undefined when some issuer's tokens may live for any time. */
+function longestLifetime(providers: readonly AuthOption[]): number | undefined {
+  const lifetimes = providers.map((provider) => ("verification" in provider ? provider.verification.maxLifetime : provider.maxLifetime));
+  const known = lifetimes.filter((lifetime) => lifetime !== undefined);
+  return known.length === lifetimes.length ? Math.max(...known) + 60_000 : undefined;
+}
+
+/**
+ * Makes a server for an application.
+ *
+ * @param app what `createRpc().router` returned
+ * @throws TypeError that says what to change, when an option is wrong or two methods collide
+ * @example const { url } = await createServer(app, { auth: { issuer, audience } }).listen(8080);
+ */
+export function createServer<R, N>(app: Router<R, N>, options: ServerOptions): Server {
+  return new Server(app, options);
+}

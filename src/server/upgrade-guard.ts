@@ -1,0 +1,93 @@
+/** Who may open a socket: everything that is decided before the WebSocket handshake (RFC 6455 §4.2). */
+import { type IncomingMessage, STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
+import { subprotocol } from "../protocol/messages.js";
+import type { AddressBook } from "./address-book.js";
+import type { Limits } from "./limits.js";
+import type { OriginList } from "./origin-list.js";
+
+/** Why an upgrade is refused: an HTTP answer. */
+export interface UpgradeRefusal {
+  readonly status: number;
+  /** Says what to do. */
+  readonly message: string;
+  /** Seconds. */
+  readonly retryAfter?: number;
+}
+
+const tokenParameters = ["token", "access_token", "jwt"];
+
+export class UpgradeGuard {
+  readonly #origins: OriginList;
+  readonly #addresses: AddressBook;
+  readonly #limits: Limits;
+
+  constructor(origins: OriginList, addresses: AddressBook, limits: Limits) {
+    this.#origins = origins;
+    this.#addresses = addresses;
+    this.#limits = limits;
+  }
+
+  /** Null: the handshake may begin. */
+  refusal(request: IncomingMessage, address: string): UpgradeRefusal | null {
+    return this.#badRequest(request) ?? this.#tooMany(address);
+  }
+
+  #badRequest(request: IncomingMessage): UpgradeRefusal | null {
+    const parameter = tokenParameters.find((name) => queryOf(request).has(name));
+    if (parameter !== undefined) {
+      return {
+        status: 400,
+        message: `take "${parameter}" out of the URL, since URLs end up in logs; send the token as the first message: {"jsonrpc":"2.0","id":1,"method":"authenticate","params":{"token":"…"}}`,
+      };
+    }
+    if (!this.#origins.allows(request)) {
+      return { status: 403, message: "pages of this origin may not connect; the server's option `origins` lists those that may" };
+    }
+    const offered = request.headers["sec-websocket-protocol"];
+    if (offered !== undefined && !offered.split(",").some((name) => name.trim() === subprotocol)) {
+      return { status: 400, message: `the subprotocol here is ${subprotocol}; offer that one or none` };
+    }
+    return null;
+  }
+
+  #tooMany(address: string): UpgradeRefusal | null {
+    const { authFailuresPerAddress, openPerAddress, open } = this.#limits;
+    if (authFailuresPerAddress > 0 && this.#addresses.failuresOf(address) >= authFailuresPerAddress) {
+      return { status: 429, message: "too many refused tokens from your address; wait a minute", retryAfter: 60 };
+    }
+    if (openPerAddress > 0 && this.#addresses.openOf(address) >= openPerAddress) {
+      return { status: 429, message: "too many connections from your address have not authenticated", retryAfter: 5 };
+    }
+    if (open > 0 && this.#addresses.open >= open) {
+      return { status: 503, message: "too many connections have not authenticated", retryAfter: 5 };
+    }
+    return null;
+  }
+}
+
+/** The path of a request's target, without the query. */
+export function pathOf(request: IncomingMessage): string {
+  const [path = ""] = (request.url ?? "").split("?", 1);
+  return path;
+}
+
+function queryOf(request: IncomingMessage): URLSearchParams {
+  const url = request.url ?? "";
+  const start = url.indexOf("?");
+  return new URLSearchParams(start === -1 ? "" : url.slice(start + 1));
+}
+
+/** Answers an upgrade that will not happen, and ends its socket. */
+export function refuseUpgrade(stream: Duplex, { status, message, retryAfter }: UpgradeRefusal): void {
+  const body = `${JSON.stringify({ error: (STATUS_CODES[status] ?? "error").toLowerCase().replaceAll(" ", "_"), error_description: message })}\n`;
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Error"}`,
+    "Connection: close",
+    "Content-Type: application/json; charset=utf-8",
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    ...(retryAfter === undefined ? [] : [`Retry-After: ${retryAfter}`]),
+  ];
+  stream.once("finish", () => stream.destroy());
+  stream.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+}

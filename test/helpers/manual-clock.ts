@@ -1,0 +1,65 @@
+import type { Clock } from "../../src/auth/clock.js";
+
+interface Timer {
+  readonly at: number;
+  readonly callback: () => void;
+}
+
+/** Time that moves only when a test says so. */
+export class ManualClock implements Clock {
+  #wall: number;
+  #monotonic = 1_000;
+  readonly #timers = new Set<Timer>();
+
+  /** `wall`: milliseconds since 1970. */
+  constructor(wall = 1_790_000_000_000) {
+    this.#wall = wall;
+  }
+
+  now(): number {
+    return this.#wall;
+  }
+
+  monotonic(): number {
+    return this.#monotonic;
+  }
+
+  after(delay: number, callback: () => void): () => void {
+    const timer = { at: this.#monotonic + Math.max(delay, 0), callback };
+    this.#timers.add(timer);
+    return () => {
+      this.#timers.delete(timer);
+    };
+  }
+
+  /** How many timers wait. */
+  get pending(): number {
+    return this.#timers.size;
+  }
+
+  /** Moves both clocks, and runs what is due on the way, in order. */
+  advance(milliseconds: number): void {
+    const end = this.#monotonic + milliseconds;
+    for (let next = this.#nextUntil(end); next !== undefined; next = this.#nextUntil(end)) {
+      this.#timers.delete(next);
+      this.#moveTo(next.at);
+      next.callback();
+    }
+    this.#moveTo(end);
+  }
+
+  /** Moves only the wall clock, as an administrator or NTP would. */
+  stepWall(milliseconds: number): void {
+    this.#wall += milliseconds;
+  }
+
+  #nextUntil(end: number): Timer | undefined {
+    return [...this.#timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
+  }
+
+  #moveTo(monotonic: number): void {
+    const passed = Math.max(0, monotonic - this.#monotonic);
+    this.#wall += passed;
+    this.#monotonic += passed;
+  }
+}
