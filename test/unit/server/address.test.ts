@@ -1,0 +1,69 @@
+import type { IncomingMessage } from "node:http";
+import { expect } from "chai";
+import { AddressBook, prefixOf } from "../../../src/server/address-book.js";
+import { clientAddress, trustedProxies } from "../../../src/server/client-address.js";
+import { ManualClock } from "../../helpers/manual-clock.js";
+
+function requestFrom(remoteAddress: string, forwarded?: string): IncomingMessage {
+  return {
+    socket: { remoteAddress },
+    headers: forwarded === undefined ? {} : { "x-forwarded-for": forwarded },
+  } as unknown as IncomingMessage;
+}
+
+describe("the client's address", () => {
+  it("is the peer's when no proxy is trusted, whatever the header says", () => {
+    expect(clientAddress(requestFrom("203.0.113.9", "198.51.100.1"), trustedProxies([]))).to.equal("203.0.113.9");
+  });
+
+  it("is the right-most one that is no trusted proxy", () => {
+    const trusted = trustedProxies(["10.0.0.0/8", "loopback"]);
+    expect(clientAddress(requestFrom("127.0.0.1", "6.6.6.6, 198.51.100.1, 10.1.2.3"), trusted)).to.equal("198.51.100.1");
+    expect(clientAddress(requestFrom("203.0.113.9", "6.6.6.6"), trusted)).to.equal("203.0.113.9");
+  });
+
+  it("stays the proxy's when the header holds no address", () => {
+    expect(clientAddress(requestFrom("127.0.0.1", "unknown"), trustedProxies(["loopback"]))).to.equal("127.0.0.1");
+  });
+
+  it("is IPv4 also where it came over an IPv6 socket", () => {
+    expect(clientAddress(requestFrom("::ffff:192.0.2.7"), trustedProxies([]))).to.equal("192.0.2.7");
+  });
+
+  for (const entry of ["proxy.example.com", "10.0.0.0/33", "10.0.0.0/x", ""]) {
+    it(`can't come through "${entry}", which is no proxy's address`, () => {
+      expect(() => trustedProxies([entry])).to.throw(TypeError, "trustProxy");
+    });
+  }
+});
+
+describe("the address book", () => {
+  it("takes the /64 of an IPv6 address for one", () => {
+    expect(prefixOf("2001:db8:0:1::1")).to.equal(prefixOf("2001:db8:0:1:ffff::2"));
+    expect(prefixOf("2001:db8:0:1::1")).to.not.equal(prefixOf("2001:db8:0:2::1"));
+    expect(prefixOf("192.0.2.1")).to.not.equal(prefixOf("192.0.2.2"));
+    expect(prefixOf("::ffff:192.0.2.1")).to.equal("192.0.2.1");
+  });
+
+  it("counts failures for a minute, then begins anew", () => {
+    const clock = new ManualClock();
+    const book = new AddressBook(clock);
+    book.failed("192.0.2.1");
+    book.failed("192.0.2.1");
+    clock.advance(59_999);
+    expect(book.failuresOf("192.0.2.1")).to.equal(2);
+    expect(book.failuresOf("192.0.2.2")).to.equal(0);
+    clock.advance(1);
+    expect(book.failuresOf("192.0.2.1")).to.equal(0);
+  });
+
+  it("counts those who have not authenticated until they leave", () => {
+    const book = new AddressBook(new ManualClock());
+    book.opened("192.0.2.1");
+    book.opened("192.0.2.1");
+    book.opened("192.0.2.2");
+    expect([book.open, book.openOf("192.0.2.1")]).to.deep.equal([3, 2]);
+    book.left("192.0.2.1");
+    expect([book.open, book.openOf("192.0.2.1")]).to.deep.equal([2, 1]);
+  });
+});

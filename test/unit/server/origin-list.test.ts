@@ -1,0 +1,55 @@
+import type { IncomingMessage } from "node:http";
+import { expect } from "chai";
+import { OriginList } from "../../../src/server/origin-list.js";
+
+function request(origin: string | undefined, host = "api.example.com", times = 1): IncomingMessage {
+  const headers = origin === undefined ? { host } : { host, origin };
+  const rawHeaders = Array.from({ length: times }, () => ["Origin", origin ?? ""]).flat();
+  return { headers, rawHeaders } as unknown as IncomingMessage;
+}
+
+describe("the list of origins", () => {
+  const list = new OriginList(["https://app.example.com", "http://localhost:3000", "https://*.shop.example"]);
+
+  for (const origin of ["https://app.example.com", "http://localhost:3000", "https://a.shop.example"]) {
+    it(`lets ${origin} in`, () => expect(list.allows(request(origin))).to.equal(true));
+  }
+
+  for (const origin of [
+    "https://app.example.com.evil",
+    "https://evilapp.example.com",
+    "http://app.example.com",
+    "HTTPS://app.example.com",
+    "https://app.example.com:8443",
+    "http://localhost",
+    "https://shop.example",
+    "https://a.b.shop.example",
+    "https://.shop.example",
+    "https://evil/.shop.example",
+    "null",
+    "",
+  ]) {
+    it(`keeps ${JSON.stringify(origin)} out`, () => expect(list.allows(request(origin))).to.equal(false));
+  }
+
+  it("lets in what comes from no page", () => expect(list.allows(request(undefined))).to.equal(true));
+
+  it("keeps out a request with two origins", () =>
+    expect(list.allows(request("https://app.example.com", "api.example.com", 2))).to.equal(false));
+
+  it("that was not given allows the same host and port", () => {
+    const same = new OriginList(undefined);
+    expect(same.allows(request("https://api.example.com"))).to.equal(true);
+    expect(same.allows(request("http://localhost:8080", "localhost:8080"))).to.equal(true);
+    expect(same.allows(request("http://localhost:8081", "localhost:8080"))).to.equal(false);
+    expect(same.allows(request("https://api.example.com.evil"))).to.equal(false);
+  });
+
+  it("that is empty keeps all pages out", () => expect(new OriginList([]).allows(request("https://api.example.com"))).to.equal(false));
+
+  it("lets null in only when it says so", () => expect(new OriginList(["null"]).allows(request("null"))).to.equal(true));
+
+  for (const wrong of ["app.example.com", "https://app.example.com/", "https://App.example.com ", "https://*", "*"]) {
+    it(`does not take ${JSON.stringify(wrong)} for an origin`, () => expect(() => new OriginList([wrong])).to.throw(TypeError, "origins"));
+  }
+});
