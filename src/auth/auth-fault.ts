@@ -42,7 +42,10 @@ export function faultOf(thrown: unknown, production: boolean): AuthFault {
     case "token_revoked":
       return new AuthFault(errorOf(reason, { hint: "log in again" }), detail);
     case "subject_mismatch":
-      return new AuthFault(errorOf(reason, { claim: "sub", hint: "log out first, or open another connection, to change the user" }), detail);
+      return new AuthFault(
+        errorOf(reason, { claim: "sub", hint: "log out first, or open another connection, to change the user" }),
+        detail,
+      );
     case "auth_unavailable":
       return new AuthFault(errorOf(reason, { retryAfter: 1, hint: "the token was not judged; try again" }), detail);
   }

@@ -7,7 +7,7 @@ import type { Revocation } from "./revocation.js";
 export interface IssuerPort {
   /** The `iss` of its tokens. */
   readonly issuer: string;
-  /** How its tokens are verified. `jwks` is read anew whenever an unknown `kid` turns up. */
+  /** How its tokens are verified. `keys` is read anew at least every second, and whenever an unknown `kid` turns up. */
   readonly verification: ProviderOptions & { readonly keys: () => Promise<{ readonly keys: readonly Record<string, unknown>[] }> };
   readonly store: Store;
   /**

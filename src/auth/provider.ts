@@ -5,7 +5,7 @@ import { type FetchDocument, keySetLoader, objectionToUrl } from "./fetch-docume
 import { judgeKey, readKeySet } from "./key-policy.js";
 import { type KeySource, publicKeyOf, secretKeyOf, staticKeys } from "./key-source.js";
 import type { JwkSet, ProviderOptions } from "./provider-options.js";
-import { readPublicKey } from "./public-key.js";
+import { isImportable, readPublicKey } from "./public-key.js";
 import { embeddedTimes, RefreshingKeys, remoteTimes } from "./refreshing-keys.js";
 import { defaultScopes } from "./scopes.js";
 import { isObject } from "./strict-json.js";
@@ -17,6 +17,8 @@ export type VerifierOptions = ProviderOptions & { readonly keys?: () => Promise<
 export interface VerifierPorts {
   readonly clock: Clock;
   readonly fetchDocument: FetchDocument;
+  /** Is told why an issuer's key set could not be had or was refused, while the last good one may still serve. For the log; must not throw. */
+  readonly onKeyFailure?: (issuer: string, detail: string) => void;
 }
 
 /** What a token must be to be accepted from one issuer. Times in milliseconds. */
@@ -62,8 +64,9 @@ function readRules(options: VerifierOptions): TokenRules {
   const types = typ === undefined ? ["at+jwt", "JWT"] : [typ].flat();
   if (types.length === 0 || !areTexts(types)) throw new TypeError("auth.typ must be a non-empty string, or several");
   if (!areTexts(requiredClaims)) throw new TypeError("auth.requiredClaims must be a list of claim names");
-  if (maxLifetime !== undefined && !(maxLifetime > 0)) throw new TypeError("auth.maxLifetime must be a positive number of milliseconds");
-  if (!(leeway >= 0 && leeway <= maxLeeway)) throw new TypeError(`auth.leeway must be 0 to ${maxLeeway} milliseconds`);
+  if (maxLifetime !== undefined && !isWithin(maxLifetime, 1, Number.MAX_VALUE))
+    throw new TypeError("auth.maxLifetime must be a positive number of milliseconds");
+  if (!isWithin(leeway, 0, maxLeeway)) throw new TypeError(`auth.leeway must be 0 to ${maxLeeway} milliseconds`);
   if (typeof scopes !== "function") throw new TypeError("auth.scopes must be a function of the claims");
   return {
     issuer,
@@ -78,7 +81,7 @@ function readRules(options: VerifierOptions): TokenRules {
 
 type Keys = Pick<Provider, "algorithms" | "keys">;
 
-function readKeys(options: VerifierOptions, { clock, fetchDocument }: VerifierPorts): Keys {
+function readKeys(options: VerifierOptions, { clock, fetchDocument, onKeyFailure }: VerifierPorts): Keys {
   const { issuer, jwks, publicKey, secret, keys } = options;
   const given = Object.entries({ jwks, publicKey, secret, keys }).filter(([, value]) => value !== undefined);
   if (given.length > 1) throw new TypeError(`auth: give one of ${given.map(([name]) => name).join(" and ")}, not both`);
@@ -86,7 +89,8 @@ function readKeys(options: VerifierOptions, { clock, fetchDocument }: VerifierPo
 
   const algorithms = readAlgorithms(options.algorithms);
   if (publicKey !== undefined) return { algorithms, keys: readStaticKey(publicKey, algorithms) };
-  if (keys) return { algorithms, keys: new RefreshingKeys(keys, algorithms, clock, embeddedTimes) };
+  const onFailure = (detail: string) => onKeyFailure?.(issuer, detail);
+  if (keys) return { algorithms, keys: new RefreshingKeys({ load: keys, algorithms, onFailure }, clock, embeddedTimes) };
   if (isKeySet(jwks)) return { algorithms, keys: readStaticSet(jwks, algorithms) };
 
   const fetching = { fetchDocument, allowPrivateHosts: options.allowPrivateHosts === true };
@@ -94,7 +98,7 @@ function readKeys(options: VerifierOptions, { clock, fetchDocument }: VerifierPo
     jwks === undefined
       ? discoveredKeySetLoader(readIssuerUrl(issuer), fetching, clock)
       : keySetLoader(readUrl(jwks, "auth.jwks"), fetching);
-  return { algorithms, keys: new RefreshingKeys(load, algorithms, clock, remoteTimes) };
+  return { algorithms, keys: new RefreshingKeys({ load, algorithms, onFailure }, clock, remoteTimes) };
 }
 
 function readAlgorithms(given: readonly string[] = publicKeyAlgorithms): readonly string[] {
@@ -130,6 +134,7 @@ function requireAlgorithms(names: readonly string[]): void {
 function readStaticKey(publicKey: unknown, algorithms: readonly string[]): KeySource {
   const judgement = judgeKey(readPublicKey(publicKey), algorithms);
   if (!judgement.usable) throw new TypeError(`auth.publicKey can't be used: ${judgement.reason}`);
+  if (!isImportable(judgement.jwk)) throw new TypeError("auth.publicKey can't be used: it is not a point of its curve");
   return staticKeys([publicKeyOf(judgement)]);
 }
 
@@ -139,7 +144,8 @@ function isKeySet(jwks: ProviderOptions["jwks"]): jwks is JwkSet {
 
 function readStaticSet(set: JwkSet, algorithms: readonly string[]): KeySource {
   const keys = tryOption("auth.jwks", () => readKeySet(set, algorithms));
-  if (keys.length === 0) throw new TypeError("auth.jwks: no key of the set can be used with the accepted algorithms");
+  if (!keys.some(({ jwk }) => isImportable(jwk)))
+    throw new TypeError("auth.jwks: no key of the set can be used with the accepted algorithms");
   return staticKeys(keys.map(publicKeyOf));
 }
 
@@ -169,6 +175,10 @@ function tryOption<T>(option: string, read: () => T): T {
 
 function requireText(value: unknown, option: string, meaning: string): void {
   if (typeof value !== "string" || value === "") throw new TypeError(`auth.${option} must be a non-empty string: ${meaning}`);
+}
+
+function isWithin(value: unknown, least: number, most: number): boolean {
+  return typeof value === "number" && value >= least && value <= most;
 }
 
 function areTexts(values: readonly unknown[]): boolean {

@@ -14,6 +14,16 @@ export function readPublicKey(key: unknown): Jwk {
   return key;
 }
 
+/** Whether the runtime can use this JWK: e.g. whether its point is on the curve. */
+export function isImportable(jwk: Jwk): boolean {
+  try {
+    createPublicKey({ key: { ...jwk }, format: "jwk" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function toJwk(key: KeyObject): Jwk {
   if (key.type !== "public") throw new TypeError(`publicKey must be a public key, not a ${key.type} one`);
   const jwk = attempt(() => key.export({ format: "jwk" }), "publicKey has a type that no accepted algorithm uses");

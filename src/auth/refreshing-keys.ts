@@ -25,6 +25,16 @@ export const remoteTimes: RefreshTimes = {
 /** Our own issuer's set costs no network, and a key that it withdraws stops at once. */
 export const embeddedTimes: RefreshTimes = { ...remoteTimes, maxAge: 1_000, unknownKeyInterval: 0 };
 
+/** Where a key set comes from. */
+export interface KeySetSource {
+  /** Gets the set, already parsed. Rejects with an Error that says why it can't. */
+  readonly load: () => Promise<unknown>;
+  /** The algorithms that are accepted of its keys. */
+  readonly algorithms: readonly string[];
+  /** Is told why a set could not be had or was refused, as often as it is tried. */
+  readonly onFailure: (detail: string) => void;
+}
+
 interface LoadedKeys {
   readonly keys: readonly VerificationKey[];
   readonly at: number; // monotonic, milliseconds
@@ -35,8 +45,7 @@ interface LoadedKeys {
  * verifies on, without waiting. No keys at all, or an unknown `kid` while the set can't be read: `auth_unavailable`.
  */
 export class RefreshingKeys implements KeySource {
-  readonly #load: () => Promise<unknown>;
-  readonly #algorithms: readonly string[];
+  readonly #source: KeySetSource;
   readonly #clock: Clock;
   readonly #times: RefreshTimes;
   #loaded: LoadedKeys | undefined;
@@ -46,10 +55,8 @@ export class RefreshingKeys implements KeySource {
   #mayFetchAt = Number.NEGATIVE_INFINITY; // after a failure
   #mayFetchForKeyAt = Number.NEGATIVE_INFINITY; // for an unknown kid
 
-  /** @param load gets the key set, already parsed; rejects with an Error that says why not */
-  constructor(load: () => Promise<unknown>, algorithms: readonly string[], clock: Clock, times: RefreshTimes) {
-    this.#load = load;
-    this.#algorithms = algorithms;
+  constructor(source: KeySetSource, clock: Clock, times: RefreshTimes) {
+    this.#source = source;
     this.#clock = clock;
     this.#times = times;
   }
@@ -106,7 +113,7 @@ export class RefreshingKeys implements KeySource {
 
   async #fetchNow(): Promise<void> {
     try {
-      const keys = readKeySet(await this.#load(), this.#algorithms).map(publicKeyOf);
+      const keys = readKeySet(await this.#source.load(), this.#source.algorithms).map(publicKeyOf);
       this.#loaded = { keys, at: this.#clock.monotonic() };
       this.#failures = 0;
     } catch (error) {
@@ -114,6 +121,7 @@ export class RefreshingKeys implements KeySource {
       this.#mayFetchAt = this.#clock.monotonic() + Math.min(first * 2 ** this.#failures, longest);
       this.#failures += 1;
       this.#failure = error instanceof Error ? error.message : "unknown failure";
+      this.#source.onFailure(this.#failure);
     }
   }
 

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject, randomUUID, sign } from "node:crypto";
+import { createHmac, generateKeyPairSync, type KeyObject, randomUUID, sign } from "node:crypto";
 
 export type TestAlgorithm = "ES256" | "ES384" | "ES512" | "RS256" | "PS256" | "EdDSA" | "Ed25519";
 
@@ -74,4 +74,17 @@ export function signature(keys: TestKeys, input: string): string {
 
 export function base64url(value: string | Uint8Array): string {
   return Buffer.from(value).toString("base64url");
+}
+
+/** Signs a valid token with an HMAC secret; `header.alg` says how: HS256, HS384 or HS512. */
+export function signHmac(secret: string | Uint8Array, claims: Members, header: Members & { readonly alg: string }): string {
+  const input = `${base64url(JSON.stringify({ typ: "at+jwt", ...header }))}.${base64url(JSON.stringify(validClaims(claims)))}`;
+  return `${input}.${createHmac(header.alg.replace("HS", "sha"), secret).update(input).digest("base64url")}`;
+}
+
+/** What an attacker may take for an HMAC secret: the forms in which a public key is known. */
+export function publicBytes({ publicKey, publicJwk }: TestKeys): readonly (string | Uint8Array)[] {
+  const pem = publicKey.export({ type: "spki", format: "pem" });
+  const number = Buffer.from(String(publicJwk.n ?? publicJwk.x), "base64url");
+  return [pem, String(pem).trim(), publicKey.export({ type: "spki", format: "der" }), JSON.stringify(publicJwk), number, ""];
 }
