@@ -1,0 +1,103 @@
+import type { ConnectionNotifications } from "../src/protocol/messages.js";
+import { createApi } from "./api-proxy.js";
+import { type Caller, createCaller } from "./caller.js";
+import type { ClientApi, MethodName, MethodNamed, NotificationsOf, Untyped } from "./client-api.js";
+import { type ClientState, createConnector, type StateChange } from "./connector.js";
+import { createListeners } from "./listeners.js";
+import { type ClientOptions, settingsFrom } from "./options.js";
+import type { Session } from "./session.js";
+
+/** What the client itself tells. */
+export interface ClientEvents {
+  readonly state: StateChange;
+  /** The server's clock and this machine's differ by more than 30 s. `skew`: the server's less ours, in milliseconds. */
+  readonly clockSkew: { readonly skew: number };
+}
+
+type AnyName = string & Record<never, never>; // keeps the known names in an editor's suggestions
+
+/** What `on` can listen to: the client's own events, the notifications about the connection, and the application's. */
+export type EventName<App> = keyof ClientEvents | keyof ConnectionNotifications | (keyof NotificationsOf<App> & string) | AnyName;
+
+export type EventOf<App, Name> = Name extends keyof ClientEvents
+  ? ClientEvents[Name]
+  : Name extends keyof ConnectionNotifications
+    ? ConnectionNotifications[Name]
+    : Name extends keyof NotificationsOf<App>
+      ? NotificationsOf<App>[Name]
+      : unknown;
+
+export interface Client<App = Untyped> extends AsyncDisposable {
+  /** The application's methods: `client.api.orders.create(params, options)`. */
+  readonly api: ClientApi<App>;
+  readonly state: ClientState;
+  /** Who is signed in on the connection; `null` while nobody is. */
+  readonly session: Session | null;
+  /** Calls a method by its wire name. Rejects with a `CallError`; with what `JSON.stringify` throws, for params that aren't JSON. */
+  call<Name extends MethodName<App> | AnyName>(name: Name, ...args: Parameters<MethodNamed<App, Name>>): ReturnType<MethodNamed<App, Name>>;
+  /** Sends a notification. `false`: there is no connection, and nothing was sent; it doesn't wait for one. */
+  notify(name: string, params?: unknown): boolean;
+  /**
+   * Sends the calls that `build` makes through its `api` in one frame, and gives their results in the order of the array that it returns.
+   * Rejects with the first error; wrap a call in `safe` to have its own outcome in its place.
+   */
+  batch<const Calls extends readonly unknown[]>(
+    build: (api: ClientApi<App>) => Calls,
+  ): Promise<{ -readonly [K in keyof Calls]: Awaited<Calls[K]> }>;
+  /** Listens; the returned function stops it. */
+  on<Name extends EventName<App>>(name: Name, handler: (event: EventOf<App, Name>) => void): () => void;
+  /** Resolves when calls can be sent. Rejects with a `DisconnectedError` when the client is closed. */
+  ready(): Promise<void>;
+  /** Asks `token()` for another token now. Resolves when the server took it; rejects when this try failed, which ends no live session. */
+  refresh(): Promise<void>;
+  /** Connects anew at once, also after the client was closed. Resolves as `ready` does. */
+  reconnect(): Promise<void>;
+  /** Closes with 1000; calls that aren't settled reject with a `DisconnectedError`. Resolves when the socket is closed, or after 2 s. */
+  close(): Promise<void>;
+}
+
+/** Makes a client of one server. It connects by itself, renews its session in time, and comes back after a loss. */
+export function createClient<App = Untyped>(options: ClientOptions): Client<App> {
+  const settings = settingsFrom(options);
+  const listeners = createListeners(settings.onError);
+  const ownEvents: ReadonlySet<string> = new Set<keyof ClientEvents>(["state", "clockSkew"]);
+
+  const connector = createConnector(settings, {
+    ready: () => caller.flush(),
+    lost: (reason, code) => caller.lost(reason, code),
+    ended: (reason, code) => caller.close(reason, code),
+    answer: (message) => caller.answer(message),
+    notification(name, params) {
+      if (!ownEvents.has(name)) listeners.emit(name, params); // a server can't speak for the client
+    },
+    state: (change) => listeners.emit("state", change),
+    clockSkew: (skew) => listeners.emit("clockSkew", { skew }),
+  });
+  const caller: Caller = createCaller(settings, connector);
+
+  if (options.connect !== "lazy") {
+    queueMicrotask(() => {
+      if (connector.state() === "idle") connector.want();
+    });
+  }
+
+  const client = {
+    api: createApi(caller.call),
+    get state() {
+      return connector.state();
+    },
+    get session() {
+      return connector.session();
+    },
+    call: caller.call,
+    notify: caller.notify,
+    batch: async (build: (api: unknown) => readonly unknown[]) => Promise.all(caller.batch((call) => build(createApi(call)))),
+    on: listeners.on,
+    ready: connector.ready,
+    refresh: connector.refresh,
+    reconnect: connector.reconnect,
+    close: connector.close,
+    [Symbol.asyncDispose]: connector.close,
+  };
+  return client as unknown as Client<App>;
+}

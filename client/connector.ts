@@ -1,0 +1,382 @@
+import { type Reconnect, reconnectAfterClose } from "../src/protocol/close-codes.js";
+import type { ErrorData } from "../src/protocol/error-codes.js";
+import { backoff, between } from "./backoff.js";
+import { type Closing, closingFrom } from "./closing.js";
+import { createControlRequests } from "./control-requests.js";
+import { DisconnectedError, errorFrom } from "./errors.js";
+import type { ClientSettings } from "./options.js";
+import { grantFrom, type Session } from "./session.js";
+import { createSessionClock } from "./session-clock.js";
+import { openSocket, type Socket } from "./socket.js";
+import { createTokenSource, type TokenReason } from "./token-source.js";
+
+/**
+ * ```
+ *          ready(), a call       token, socket open        authenticate ok
+ *   idle ───────────────► connecting ───────► authenticating ───────► ready ◄──────┐
+ *                             ▲  │                  │                  │  │ expired │ refresh ok
+ *                 retryIn over│  │ failed           │ failed           │  ▼         │
+ *                             │  ▼                  │         lost     │  refreshing┘
+ *                           waiting ◄───────────────┴──────────────────┴──┘
+ *   closed: from any state, by close(), sign-out, or a refusal that another attempt would repeat; left by reconnect() only
+ * ```
+ * A session is renewed in time without leaving `ready`. In `refreshing` it has expired, and calls wait. A client without `token` goes from
+ * `connecting` to `ready`.
+ */
+export type ClientState = "idle" | "connecting" | "authenticating" | "ready" | "refreshing" | "waiting" | "closed";
+
+export interface StateChange {
+  readonly from: ClientState;
+  readonly to: ClientState;
+  /** The close code that led here, if one did. */
+  readonly code: number | undefined;
+  readonly reason: string | undefined;
+  /** How many attempts in a row have failed. */
+  readonly attempt: number;
+  /** Milliseconds until the next attempt, in `waiting`. */
+  readonly retryIn: number | undefined;
+}
+
+export interface ConnectorEvents {
+  ready(): void;
+  lost(reason: string, code: number): void;
+  ended(reason: string, code: number): void;
+  answer(message: Readonly<Record<string, unknown>>): void;
+  notification(name: string, params: unknown): void;
+  state(change: StateChange): void;
+  clockSkew(skew: number): void;
+}
+
+export interface Connector {
+  state(): ClientState;
+  session(): Session | null;
+  /** The subject that signed in last; `null` before, and after the end. */
+  subject(): string | null;
+  isReady(): boolean;
+  send(frame: string): boolean;
+  want(): void;
+  mayRepeat(action: unknown): boolean;
+  ready(): Promise<void>;
+  refresh(): Promise<void>;
+  reconnect(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const answerLimit = 10_000; // 10 s to open a socket, and for the answer to an auth method
+const pingLimit = 5_000; // 5 s, after waking up
+const stableAfter = 30_000; // 30 s in ready: the next loss is a new one
+const tooManyWait = 30_000; // 30 s after a close with 4429 that doesn't say how long
+const notableSkew = 30_000; // 30 s
+const closeLimit = 2_000; // 2 s for the closing handshake: nobody waits longer for a dead peer
+const lostCode = 1006; // RFC 6455 §7.1.5: no close frame was received
+
+interface Waiter {
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/** Keeps one connection: opens it, authenticates, renews the session, and comes back after a loss. */
+export function createConnector(settings: ClientSettings, events: ConnectorEvents): Connector {
+  const { clock } = settings;
+  const tokens = settings.token && createTokenSource(settings.token, clock);
+  let state: ClientState = "idle";
+  let socket: Socket | undefined;
+  let gone: Promise<void> | undefined; // the last socket's end
+  let session: Session | null = null;
+  let subject: string | null = null;
+  let token: string | undefined; // the one in force
+  let deadAt = Number.POSITIVE_INFINITY; // when it expires at the latest, by the monotonic clock
+  let closing: Closing | undefined; // what the server has told about the socket's end
+  let generation = 0; // of the connection: what was begun for an older one is dropped
+  let attempt = 0;
+  let tries = 0; // to renew the session
+  let readySince = 0;
+  let nextReason: TokenReason = "connect";
+  let isRenewing = false;
+  let isWaking = false;
+  let over: DisconnectedError | undefined;
+  let cancelTimer = () => {}; // for the socket to open, or until the next try: never both
+  const readyWaiters: Waiter[] = [];
+  const refreshWaiters: Waiter[] = [];
+
+  const later = (delay: number, callback: () => void) => {
+    cancelTimer();
+    cancelTimer = clock.after(delay, callback);
+  };
+
+  const move = (to: ClientState, detail: { code?: number; reason?: string; retryIn?: number } = {}) => {
+    if (state === to) return;
+    const { code, reason, retryIn } = detail;
+    const change = { from: state, to, code, reason, attempt, retryIn };
+    state = to;
+    queueMicrotask(() => events.state(change)); // a listener may close the client, but not in the middle of a step
+  };
+
+  const requests = createControlRequests(
+    clock,
+    (frame) => socket?.send(frame),
+    () => lost(lostCode, "no_answer"),
+  );
+
+  const ping = () => requests.send("ping", undefined, pingLimit);
+
+  const sessionClock = createSessionClock(
+    clock,
+    () => renew("refresh"),
+    (isDue) => {
+      isWaking = isDue && session !== null;
+      if (isWaking) renew("refresh");
+      else ping();
+    },
+  );
+
+  const drop = () => {
+    const closed = socket;
+    generation++;
+    socket = closing = undefined;
+    session = null;
+    isRenewing = isWaking = false;
+    cancelTimer();
+    sessionClock.stop();
+    requests.clear();
+    if (closed === undefined) return;
+    gone = new Promise((resolve) => {
+      const cancel = clock.after(closeLimit, resolve);
+      closed.close(() => {
+        cancel();
+        resolve();
+      });
+    });
+  };
+
+  const connect = () => {
+    generation++;
+    move("connecting");
+    if (!tokens) return open(undefined);
+    if (token !== undefined && clock.monotonic() >= deadAt) {
+      tokens.bury(token);
+      nextReason = "expired";
+    }
+    void login(nextReason);
+  };
+
+  /** Gets a token and presents it. */
+  const login = async (reason: TokenReason): Promise<void> => {
+    if (!tokens) return;
+    const mine = generation;
+    isRenewing = true;
+    const given = await tokens.get(reason, reason !== "connect");
+    if (mine !== generation) return;
+    if (given.is === "stop") return end(given.reason);
+    if (given.is === "failed") return retry(given.error, "token_unavailable");
+    if (socket) present(given.token, reason);
+    else open(() => present(given.token, reason));
+  };
+
+  const open = (opened: (() => void) | undefined) => {
+    later(answerLimit, () => lost(lostCode, "connect_timeout"));
+    try {
+      socket = openSocket(settings.WebSocket, settings.url(), {
+        opened() {
+          cancelTimer();
+          if (opened) return opened();
+          sessionClock.start(Number.POSITIVE_INFINITY);
+          becomeReady();
+        },
+        received: receive,
+        closed(code, reason) {
+          socket = undefined;
+          lost(code, reason);
+        },
+      });
+    } catch {
+      end("invalid_url"); // what the constructor throws for; another attempt would get it again
+    }
+  };
+
+  const present = (given: string, reason: TokenReason) => {
+    if (!session) move("authenticating");
+    requests.send(session ? "refresh" : "authenticate", { token: given }, answerLimit, {
+      result: (result) => accept(given, result),
+      error: (error) => refuse(given, reason, error),
+    });
+  };
+
+  const accept = (given: string, result: unknown) => {
+    const grant = grantFrom(result, clock.now());
+    if (!grant) return retry(new Error("The server's answer to an auth method is no session"), "invalid_answer");
+    ({ session } = grant);
+    ({ subject } = session);
+    token = given;
+    deadAt = clock.monotonic() + grant.expiresIn;
+    nextReason = "connect";
+    tries = 0;
+    isRenewing = false;
+    sessionClock.start(grant.refreshIn);
+    if (Math.abs(grant.skew) > notableSkew) queueMicrotask(() => events.clockSkew(grant.skew));
+    for (const waiter of refreshWaiters.splice(0)) waiter.resolve();
+    if (isWaking) ping();
+    isWaking = false;
+    becomeReady();
+  };
+
+  const refuse = (given: string, reason: TokenReason, error: unknown) => {
+    const failure = errorFrom(error);
+    const { action, reason: why = failure.type, retryAfter } = Object(failure.data) as Partial<ErrorData>;
+    if (action === "stop") return end(why);
+    if (action === "authenticate" && session) {
+      session = null; // the server has lost it
+      return present(given, reason);
+    }
+    if (action !== "newToken" && action !== "refresh") return retry(failure, why, retryAfter);
+    tokens?.bury(given);
+    nextReason = "refused";
+    if (reason === "refused") return retry(failure, why, retryAfter);
+    void login("refused");
+  };
+
+  /** A temporary failure to get a session: a live one is untouched. */
+  const retry = (error: unknown, reason: string, retryAfter = 0) => {
+    for (const waiter of refreshWaiters.splice(0)) waiter.reject(error);
+    if (!session) return wait(retryAfter * 1_000, lostCode, reason);
+    isRenewing = false;
+    const delay = Math.max(backoff(++tries, settings.backoff, settings.random()), retryAfter * 1_000);
+    later(delay, () => renew(state === "refreshing" ? "expired" : "refresh"));
+    if (isWaking) ping();
+    isWaking = false;
+  };
+
+  const renew = (reason: TokenReason) => {
+    if (!session || isRenewing) return;
+    cancelTimer();
+    void login(nextReason === "connect" ? reason : nextReason);
+  };
+
+  const expire = () => {
+    if (state === "ready") move("refreshing");
+    renew("expired");
+  };
+
+  const becomeReady = () => {
+    if (state !== "ready" && state !== "refreshing") readySince = clock.monotonic();
+    move("ready");
+    for (const waiter of readyWaiters.splice(0)) waiter.resolve();
+    events.ready();
+  };
+
+  const wait = (least: number, code: number, reason: string, told?: Closing) => {
+    drop();
+    attempt++;
+    const jitter = backoff(attempt, settings.backoff, settings.random());
+    const advised = told?.after ? between(...told.after, settings.random()) * 1_000 : jitter;
+    const retryIn = Math.max(attempt > 1 ? jitter : 0, advised, least); // the server's advice is for the first attempt
+    later(retryIn, connect);
+    move("waiting", { code, reason, retryIn });
+    events.lost(reason, code);
+  };
+
+  /** The socket is closed, or as good as. */
+  const lost = (closeCode: number, closeReason: string) => {
+    const told = closing;
+    const { code, reason } = told ?? { code: closeCode, reason: closeReason || "connection_lost" };
+    const rule: Reconnect = told?.reconnect ?? reconnectAfterClose(code);
+    if ((state === "ready" || state === "refreshing") && clock.monotonic() - readySince >= stableAfter) attempt = 0;
+    if (rule === "no") return end(reason, code);
+    if (rule === "new_token" && tokens) {
+      nextReason = reason === "token_revoked" ? "refused" : "expired";
+      if (token !== undefined) tokens.bury(token);
+    }
+    wait(code === 4429 && !told?.after ? tooManyWait : 0, code, reason, told);
+  };
+
+  const end = (reason: string, code = 1000) => {
+    drop();
+    tokens?.cancel();
+    subject = null;
+    over = new DisconnectedError("no", reason, code);
+    for (const waiter of [...readyWaiters.splice(0), ...refreshWaiters.splice(0)]) waiter.reject(over);
+    events.ended(reason, code);
+    move("closed", { code, reason });
+  };
+
+  const receive = (text: string) => {
+    let frame: unknown;
+    try {
+      frame = JSON.parse(text);
+    } catch {
+      return; // not of this protocol; the calls it may have been for have their deadlines
+    }
+    if (Array.isArray(frame)) frame.forEach(take);
+    else take(frame);
+  };
+
+  const take = (value: unknown) => {
+    if (typeof value !== "object" || value === null) return;
+    const message = value as Readonly<Record<string, unknown>>;
+    if (typeof message.method === "string") {
+      if (message.id === undefined) notice(message.method, message.params);
+    } else if (typeof message.id !== "string") events.answer(message);
+    else requests.answer(message);
+  };
+
+  const notice = (name: string, params: unknown) => {
+    if (name === "connection.closing") closing = closingFrom(params);
+    else if (name === "auth.expiring" || name === "auth.refreshRequired") renew("refresh");
+    else if (name === "auth.expired") {
+      if (tokens && token !== undefined) tokens.bury(token);
+      expire();
+    }
+    events.notification(name, params);
+  };
+
+  const want = () => {
+    if (over) throw over;
+    if (state === "idle") connect();
+  };
+
+  const ready = () =>
+    new Promise<void>((resolve, reject) => {
+      want();
+      if (state === "ready") resolve();
+      else readyWaiters.push({ resolve, reject });
+    });
+
+  return {
+    state: () => state,
+    session: () => session,
+    subject: () => subject,
+    isReady: () => state === "ready" && !closing,
+    send: (frame) => socket?.send(frame) ?? false,
+    want,
+    ready,
+    mayRepeat(action) {
+      if (action === "retry") return closing !== undefined; // draining: the next connection takes it
+      if (!session || (action !== "authenticate" && action !== "refresh" && action !== "newToken")) return false;
+      if (action !== "authenticate" && token !== undefined) tokens?.bury(token);
+      expire();
+      return true;
+    },
+    refresh: () =>
+      new Promise((resolve, reject) => {
+        want();
+        if (!tokens) throw new TypeError("This client has no token() to refresh from");
+        refreshWaiters.push({ resolve, reject });
+        renew("refresh");
+      }),
+    reconnect() {
+      if (state !== "closed") {
+        drop();
+        events.lost("reconnect", 1000);
+      }
+      tokens?.cancel();
+      over = undefined;
+      attempt = 0;
+      connect();
+      return ready();
+    },
+    async close() {
+      if (state !== "closed") end("bye");
+      await gone;
+    },
+  };
+}

@@ -1,0 +1,99 @@
+import type { ErrorData, ErrorReason } from "../src/protocol/error-codes.js";
+
+/** What the client itself may find wrong with a call. */
+export type ClientFault =
+  /** No answer within the call's `timeout`. */
+  | "timeout"
+  /** The call's `signal` was aborted; `cause` is the signal's reason. */
+  | "aborted"
+  /** More calls are waiting for a connection than `queue` allows. */
+  | "queue_full"
+  /** The call was waiting to be sent for another user than the one that is signed in now. */
+  | "subject_changed";
+
+/** `type` of the errors whose codes JSON-RPC 2.0 §5.1 fixes. */
+export type StandardFault = "parse_error" | "invalid_request" | "method_not_found" | "invalid_params" | "internal_error";
+
+/** Any failure of a call: tell them apart by `type`, or by class. */
+export class JotwireError<Type extends string = string> extends Error {
+  override readonly name: string = "JotwireError";
+  readonly type: Type;
+
+  constructor(type: Type, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.type = type;
+  }
+}
+
+/**
+ * The server answered with an error. `type` is the declared error's name, a reason of jotwire's own table (`token_expired`, `forbidden` …),
+ * the name of a standard code (`invalid_params` …), or `application_error` for an application's code whose message names nothing.
+ */
+export class RpcError<Type extends string = string, Data = unknown> extends JotwireError<Type> {
+  override readonly name = "RpcError";
+  readonly code: number;
+  readonly data: Data;
+
+  constructor(type: Type, code: number, message: string, data: Data) {
+    super(type, message);
+    this.code = code;
+    this.data = data;
+  }
+}
+
+/** There is no connection to answer the call. `sent` is `"maybe"` when it had been handed to the socket, so that it may have run. */
+export class DisconnectedError extends JotwireError<"disconnected"> {
+  override readonly name = "DisconnectedError";
+  readonly sent: "no" | "maybe";
+  /** The close code (RFC 6455 §7.4), where the socket was closed. */
+  readonly closeCode: number | undefined;
+  readonly reason: string;
+
+  constructor(sent: "no" | "maybe", reason: string, closeCode?: number) {
+    super("disconnected", `Disconnected: ${reason}`);
+    this.sent = sent;
+    this.reason = reason;
+    this.closeCode = closeCode;
+  }
+}
+
+/** Throw it from `token()` to say that there will be no token: the client closes and doesn't try again. */
+export class AuthStop extends Error {
+  override readonly name = "AuthStop";
+}
+
+type DeclaredError<Errors> = unknown extends Errors
+  ? never
+  : { [K in keyof Errors & string]: RpcError<K, Errors[K]> }[keyof Errors & string];
+
+/** Every error that a call with the declared `Errors` (name → data) may reject with. */
+export type CallError<Errors = unknown> =
+  | DeclaredError<Errors>
+  | RpcError<ErrorReason, ErrorData>
+  | RpcError<StandardFault | "application_error", unknown>
+  | DisconnectedError
+  | JotwireError<ClientFault>;
+
+const standardFaults: Readonly<Record<number, StandardFault>> = {
+  [-32700]: "parse_error",
+  [-32600]: "invalid_request",
+  [-32601]: "method_not_found",
+  [-32602]: "invalid_params",
+  [-32603]: "internal_error",
+};
+
+/** Reads an `error` member (JSON-RPC 2.0 §5.1), whatever a server may have put there. */
+export function errorFrom(value: unknown): RpcError {
+  const { code, message, data } = Object(value) as { code?: unknown; message?: unknown; data?: unknown };
+  const number = typeof code === "number" ? code : 0;
+  const text = String(message);
+  return new RpcError(typeOf(number, text, data), number, text, data);
+}
+
+function typeOf(code: number, message: string, data: unknown): string {
+  const standard = standardFaults[code];
+  if (standard !== undefined) return standard;
+  const reason = Object(data).reason;
+  if (code >= -32768 && code <= -32000 && typeof reason === "string") return reason;
+  return /^([A-Za-z_$][\w$]*)(?:: |$)/.exec(message)?.[1] ?? "application_error";
+}

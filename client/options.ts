@@ -1,0 +1,68 @@
+import type { BackoffRange } from "./backoff.js";
+import { type ClientClock, machineClock } from "./client-clock.js";
+import type { SocketConstructor } from "./socket.js";
+import type { TokenCallback } from "./token-source.js";
+
+/** Times are in milliseconds. */
+export interface ClientOptions {
+  /** Where the server listens, `ws:` or `wss:`; a function is asked before every connection. Never put a token into it. */
+  readonly url: string | URL | (() => string | URL);
+  /** Gives an access token. Without it the client never authenticates and is `ready` as soon as the socket is open: for public methods. */
+  readonly token?: TokenCallback | null | undefined;
+  /** For each call, waiting for a connection included; 0: no limit. Default 30 s. */
+  readonly timeout?: number | undefined;
+  /** How many calls may wait for a connection; the next ones reject with `queue_full`. Default 256. */
+  readonly queue?: number | undefined;
+  /** Between two attempts to connect, or to get a token: full jitter, doubling from `min` to `max`. Default 500 ms to 20 s. */
+  readonly backoff?: Partial<BackoffRange> | undefined;
+  /** Wire names of the methods that may run twice: their calls are repeated when the connection was lost under them. Default none. */
+  readonly idempotent?: readonly string[] | undefined;
+  /** `"now"`: in the next microtask. `"lazy"`: at the first call or `ready()`. Default `"now"`. */
+  readonly connect?: "now" | "lazy" | undefined;
+  /** Told what a listener threw. Default: it is thrown again outside of the client, where the platform reports it. */
+  readonly onError?: ((error: unknown) => void) | undefined;
+  /** Default: the platform's own; in Node, `ws`. */
+  readonly WebSocket?: SocketConstructor | undefined;
+  /** Default: the machine's. */
+  readonly clock?: ClientClock | undefined;
+  /** In [0, 1). Default `Math.random`. */
+  readonly random?: (() => number) | undefined;
+}
+
+export interface ClientSettings {
+  readonly url: () => string;
+  readonly token: TokenCallback | undefined;
+  readonly timeout: number;
+  readonly queue: number;
+  readonly backoff: BackoffRange;
+  readonly idempotent: ReadonlySet<string>;
+  readonly onError: (error: unknown) => void;
+  readonly WebSocket: SocketConstructor;
+  readonly clock: ClientClock;
+  readonly random: () => number;
+}
+
+/** Fills in the defaults. Throws a `TypeError` where the platform has no WebSocket and none was given. */
+export function settingsFrom(options: ClientOptions): ClientSettings {
+  const { url } = options;
+  const WebSocket = options.WebSocket ?? (globalThis.WebSocket as SocketConstructor | undefined);
+  if (WebSocket === undefined) throw new TypeError("No WebSocket on this platform: pass one as the option WebSocket");
+  return {
+    url: () => String(typeof url === "function" ? url() : url),
+    token: options.token ?? undefined,
+    timeout: options.timeout ?? 30_000, // 30 s
+    queue: options.queue ?? 256,
+    backoff: { min: options.backoff?.min ?? 500, max: options.backoff?.max ?? 20_000 },
+    idempotent: new Set(options.idempotent),
+    onError: options.onError ?? throwOutside,
+    WebSocket,
+    clock: options.clock ?? machineClock,
+    random: options.random ?? Math.random,
+  };
+}
+
+function throwOutside(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}

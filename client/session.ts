@@ -1,0 +1,36 @@
+import type { AuthenticateResult, RefreshResult } from "../src/protocol/messages.js";
+
+/** Who speaks on the connection. */
+export interface Session {
+  readonly subject: string;
+  readonly scopes: readonly string[];
+  readonly connectionId: string;
+  /** The token's `exp`, in seconds since 1970 by the server's clock; for people and logs. */
+  readonly expiresAt: number;
+}
+
+/** What an auth method's result says, in milliseconds. */
+export interface Grant {
+  readonly session: Session;
+  readonly expiresIn: number;
+  readonly refreshIn: number;
+  /** The server's clock less ours. */
+  readonly skew: number;
+}
+
+const leastWait = 500; // 0.5 s: however short-lived a token is
+const leastWaitUnchanged = 5_000; // 5 s: `token()` gave the same token again, though another was asked for
+
+/** Reads the result of `authenticate` or `refresh`; `undefined` when it is none. */
+export function grantFrom(result: unknown, now: number): Grant | undefined {
+  const { subject, scopes, connectionId, expiresAt, expiresIn, refreshIn, serverTime, changed } = Object(result) as Partial<
+    AuthenticateResult & RefreshResult
+  >;
+  if (typeof subject !== "string" || typeof expiresIn !== "number" || typeof refreshIn !== "number") return undefined;
+  return {
+    session: { subject, scopes: scopes ?? [], connectionId: connectionId ?? "", expiresAt: expiresAt ?? 0 },
+    expiresIn: expiresIn * 1_000,
+    refreshIn: Math.max(refreshIn * 1_000, changed === false ? leastWaitUnchanged : leastWait),
+    skew: typeof serverTime === "number" ? serverTime * 1_000 - now : 0,
+  };
+}

@@ -1,0 +1,59 @@
+import { subprotocol } from "../src/protocol/messages.js";
+
+/** A handler of any event type: a platform's own events have more members than the client reads. */
+type Handler<Event> = { handle(event: Event): void }["handle"] | null;
+
+/** The part of the WebSocket interface that the client uses; a browser's has it, and so has that of `ws`. */
+export interface SocketLike {
+  readonly readyState: number;
+  onopen: Handler<unknown>;
+  onmessage: Handler<{ readonly data: unknown }>;
+  onclose: Handler<{ readonly code: number; readonly reason: string }>;
+  onerror: Handler<unknown>;
+  send(text: string): void;
+  close(code?: number, reason?: string): void;
+}
+
+export type SocketConstructor = new (url: string, protocols: string) => SocketLike;
+
+const open = 1; // WebSocket.OPEN
+
+export interface Socket {
+  /** `false`: the socket isn't open, and nothing was sent. */
+  send(text: string): boolean;
+  /** Starts the closing handshake. From here on only `done` is called, when the socket is closed. */
+  close(done?: () => void): void;
+}
+
+export interface SocketHandlers {
+  opened(): void;
+  received(text: string): void;
+  /** After this the socket is silent. */
+  closed(code: number, reason: string): void;
+}
+
+/** Opens a socket. Throws what the constructor throws, for a URL that is none. */
+export function openSocket(WebSocket: SocketConstructor, url: string, handlers: SocketHandlers): Socket {
+  const socket = new WebSocket(url, subprotocol);
+  socket.onopen = () => handlers.opened();
+  socket.onmessage = ({ data }) => {
+    if (typeof data === "string") handlers.received(data); // the protocol has no binary frames
+  };
+  socket.onclose = ({ code, reason }) => {
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    handlers.closed(code, reason);
+  };
+  socket.onerror = () => {}; // a close event follows, with all there is to know; `ws` would throw an error that nobody listens to
+  return {
+    send(text) {
+      if (socket.readyState !== open) return false;
+      socket.send(text);
+      return true;
+    },
+    close(done) {
+      socket.onopen = socket.onmessage = null;
+      socket.onclose = () => done?.();
+      socket.close(1000);
+    },
+  };
+}

@@ -1,0 +1,94 @@
+import type { ClientClock } from "./client-clock.js";
+import { AuthStop, JotwireError } from "./errors.js";
+
+export type TokenReason =
+  /** For a new connection. */
+  | "connect"
+  /** To renew the session in time. */
+  | "refresh"
+  /** The session has expired. */
+  | "expired"
+  /** The server refused the previous token. */
+  | "refused";
+
+export interface TokenRequest {
+  readonly reason: TokenReason;
+  /** `true`: a token other than `previous` is needed, so that a cache is no help. */
+  readonly force: boolean;
+  /** 1 for the first try, and one more for each after a failure. */
+  readonly attempt: number;
+  /** The token that was given last, or `null`. */
+  readonly previous: string | null;
+  /** Aborted after 10 s, and when the answer is no longer wanted. */
+  readonly signal: AbortSignal;
+}
+
+/** `null`: signed out, the client closes. Throwing `AuthStop` does the same; anything else that is thrown counts as temporary. */
+export type TokenCallback = (request: TokenRequest) => Promise<string | null> | string | null;
+
+export type TokenOutcome =
+  | { readonly is: "token"; readonly token: string }
+  | { readonly is: "stop"; readonly reason: "signed_out" | "token_refused" }
+  | { readonly is: "failed"; readonly error: unknown };
+
+export interface TokenSource {
+  /** One request at a time: whoever asks while one is under way gets its outcome. */
+  get(reason: TokenReason, force: boolean): Promise<TokenOutcome>;
+  /** This token is of no use any more; given once again, it ends the client. */
+  bury(token: string): void;
+  /** The outcome of a request under way is no longer wanted. */
+  cancel(): void;
+}
+
+const limit = 10_000; // 10 s for one answer
+
+export function createTokenSource(callback: TokenCallback, clock: ClientClock): TokenSource {
+  let previous: string | null = null;
+  let dead: string | null = null;
+  let attempt = 0;
+  let flight: { readonly outcome: Promise<TokenOutcome>; readonly cancel: () => void } | undefined;
+
+  const ask = async (reason: TokenReason, force: boolean, { signal }: AbortController): Promise<TokenOutcome> => {
+    const aborted = new Promise<never>((_, reject) => {
+      signal.onabort = () => reject(signal.reason);
+    });
+    const given = (async () => callback({ reason, force, attempt: ++attempt, previous, signal }))(); // whether it throws or rejects
+    try {
+      const token = await Promise.race([given, aborted]);
+      if (!token) return { is: "stop", reason: "signed_out" };
+      previous = token;
+      return { is: "token", token };
+    } catch (error) {
+      return error instanceof AuthStop ? { is: "stop", reason: "signed_out" } : { is: "failed", error };
+    }
+  };
+
+  const start = (reason: TokenReason, force: boolean): Promise<TokenOutcome> => {
+    const controller = new AbortController();
+    const stopLimit = clock.after(limit, () => controller.abort(new JotwireError("timeout", "token() gave no answer within 10 s")));
+    const cancel = () => controller.abort(new JotwireError("aborted", "The token is no longer wanted"));
+    const outcome = ask(reason, force, controller).then((given) => {
+      stopLimit();
+      if (flight?.outcome === outcome) flight = undefined;
+      if (given.is !== "token") return given;
+      attempt = 0;
+      if (given.token !== dead) return given;
+      return force ? ({ is: "stop", reason: "token_refused" } as const) : get("refused", true);
+    });
+    flight = { outcome, cancel };
+    return outcome;
+  };
+
+  const get = (reason: TokenReason, force: boolean) => flight?.outcome ?? start(reason, force);
+
+  return {
+    get,
+    bury: (token) => {
+      dead = token;
+    },
+    cancel() {
+      flight?.cancel();
+      flight = undefined;
+    },
+  };
+}

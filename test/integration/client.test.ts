@@ -1,0 +1,185 @@
+import { expect } from "chai";
+import { describe, it } from "mocha";
+import { type ClientOptions, type ClientState, createClient, safe } from "../../client/node.js";
+import { ManualClock } from "../helpers/manual-clock.js";
+import { sampleApp, startServer } from "../helpers/test-server.js";
+
+type App = ReturnType<typeof sampleApp>;
+
+/** A server and a client on one manual clock; the tokens are for user-1, good for 900 s from when they are asked for, each with its own id. */
+async function startPair(options: Partial<ClientOptions> = {}, claims: Readonly<Record<string, unknown>> = { scope: "numbers:add" }) {
+  const clock = new ManualClock();
+  const server = await startServer(sampleApp(), { clock, limits: { pingInterval: 0 } });
+  const iat = () => Math.floor(clock.now() / 1_000);
+  const client = createClient<App>({
+    url: server.url,
+    clock,
+    random: () => 0.5,
+    token: () => server.token({ iat: iat(), ...claims }),
+    ...options,
+  });
+  const states: ClientState[] = [];
+  client.on("state", ({ to }) => states.push(to));
+  return {
+    server,
+    client,
+    clock,
+    states,
+    iat,
+    async [Symbol.asyncDispose]() {
+      await client.close();
+      await server.close();
+    },
+  };
+}
+
+/** Lets sockets do their work until `condition` holds; the test's own limit ends it. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => void setImmediate(resolve));
+}
+
+describe("The client and the server", () => {
+  it("agree on results, declared errors, batches and notifications", async () => {
+    await using pair = await startPair();
+    const { client } = pair;
+    const told = new Promise<number>((resolve) => void client.on("numbers.changed", ({ sum }) => resolve(sum)));
+    const sum: number = await client.api.numbers.add({ a: 1 });
+    expect(sum).to.equal(2);
+    expect(await told).to.equal(2);
+    const tooBig = await safe(client.api.numbers.add({ a: 1_001, b: 1 }));
+    if (tooBig.ok || tooBig.error.type !== "TOO_BIG") throw new Error("The declared error was expected");
+    expect(tooBig.error.data.most).to.equal(1_000);
+    const [now, three, nothing] = await client.batch((api) => [api.time.now(), api.numbers.add({ a: 1, b: 2 }), api.nothing()]);
+    expect([now, three, nothing]).to.deep.equal(["1970-01-01T00:00:00.000Z", 3, null]);
+    expect(client.session).to.deep.include({ subject: "user-1", scopes: ["numbers:add"], expiresAt: pair.iat() + 900 });
+  });
+
+  it("agree on what was wrong with a call", async () => {
+    await using pair = await startPair();
+    const { client } = pair;
+    const outcomes = await Promise.all([
+      safe(client.call("numbers.add", { a: "one" } as never)),
+      safe(client.call("no.such.method")),
+      safe(client.api.admin.reset()),
+      safe(client.api.fail()),
+    ]);
+    const types = outcomes.map((outcome) => (outcome.ok ? "ok" : outcome.error.type));
+    expect(types).to.deep.equal(["invalid_params", "method_not_found", "forbidden", "internal_error"]);
+  });
+
+  it("agree that a batch may be too long as a whole", async () => {
+    await using pair = await startPair();
+    const tooLong = safe(pair.client.batch((api) => Array.from({ length: 51 }, () => api.time.now())));
+    expect(await tooLong).to.have.nested.property("error.type", "invalid_request");
+    const fits = await pair.client.batch((api) => Array.from({ length: 50 }, () => api.time.now()));
+    expect(fits).to.have.length(50);
+  });
+
+  it("need no token for public methods", async () => {
+    await using pair = await startPair({ token: null });
+    expect(await pair.client.api.time.now()).to.equal("1970-01-01T00:00:00.000Z");
+    const refused = await safe(pair.client.api.numbers.add({ a: 1 }));
+    expect(refused).to.have.nested.property("error.type", "unauthenticated");
+  });
+
+  it("renew the session in time, on one socket, for as long as it is wanted", async () => {
+    await using pair = await startPair();
+    const { client, clock } = pair;
+    await client.ready();
+    const { connectionId = "", expiresAt = 0 } = client.session ?? {};
+    for (let round = 1; round <= 4; round++) {
+      const before = client.session;
+      clock.advance(0.85 * 900_000); // the latest that the server may advise
+      await until(() => client.session !== before);
+    }
+    expect(client.session?.connectionId).to.equal(connectionId);
+    expect(client.session?.expiresAt).to.be.greaterThan(expiresAt + 4 * 600);
+    expect(await client.api.numbers.add({ a: 1 })).to.equal(2);
+    expect(pair.states).to.deep.equal(["connecting", "authenticating", "ready"]);
+  });
+
+  it("carry a call over the expiry of its session", async () => {
+    let give = (): void => {};
+    const slow = new Promise<void>((resolve) => {
+      give = resolve;
+    });
+    const clock = new ManualClock();
+    await using server = await startServer(sampleApp(), { clock, limits: { pingInterval: 0 } });
+    const token = async ({ reason }: { reason: string }) => {
+      if (reason !== "connect") await slow;
+      return server.token({ iat: Math.floor(clock.now() / 1_000), scope: "numbers:add" });
+    };
+    await using client = createClient<App>({ url: server.url, token }); // on the machine's clock, so that it isn't told of time passing
+    await client.ready();
+    const { connectionId } = client.session ?? {};
+    clock.advance(900_000);
+    const call = client.api.numbers.add({ a: 1 });
+    await until(() => client.state === "refreshing");
+    give();
+    expect(await call).to.equal(2);
+    expect(client.session?.connectionId).to.equal(connectionId);
+  });
+
+  it("sign in again under a call after a logout", async () => {
+    await using pair = await startPair();
+    expect(await pair.client.call("logout")).to.deep.equal({ ok: true });
+    expect(await pair.client.api.numbers.add({ a: 1 })).to.equal(2);
+  });
+
+  it("survive a revocation: with a new token on the same socket in time, on another one when there was none", async () => {
+    await using pair = await startPair();
+    const { client, server, clock } = pair;
+    await client.ready();
+    const first = client.session;
+    clock.advance(2_000);
+    await server.server.revoke({ subject: "user-1", issuedBefore: pair.iat() - 1 }, { margin: 10_000, reason: "roles changed" });
+    await until(() => client.session !== first);
+    expect(client.session?.connectionId).to.equal(first?.connectionId);
+    clock.advance(2_000);
+    await server.server.revoke({ subject: "user-1", issuedBefore: pair.iat() - 1 });
+    await until(() => client.state === "waiting");
+    clock.advance(20_000);
+    expect(await client.api.numbers.add({ a: 1 })).to.equal(2);
+    expect(client.session?.connectionId).to.not.equal(first?.connectionId);
+  });
+
+  it("agree that nobody comes back with a token that was revoked", async () => {
+    const clock = new ManualClock();
+    await using server = await startServer(sampleApp(), { clock, limits: { pingInterval: 0 } });
+    const token = server.token({ iat: Math.floor(clock.now() / 1_000), jti: "t1" });
+    await using client = createClient<App>({ url: server.url, clock, token: () => token });
+    await client.ready();
+    const closed = new Promise<string | undefined>(
+      (resolve) => void client.on("state", ({ to, reason }) => to === "closed" && resolve(reason)),
+    );
+    await server.server.revoke({ jti: "t1" });
+    await until(() => client.state === "waiting");
+    clock.advance(20_000);
+    expect(await closed).to.equal("token_refused");
+  });
+
+  it("stop what a call does when it is aborted", async () => {
+    await using pair = await startPair();
+    const { client } = pair;
+    await client.ready();
+    const controller = new AbortController();
+    const call = safe(client.api.wait(undefined, { signal: controller.signal }));
+    await client.call("ping");
+    controller.abort();
+    expect(await call).to.have.nested.property("error.type", "aborted");
+    expect(await client.call("ping")).to.equal("pong");
+  });
+
+  it("part in peace when the server closes, and the client comes back", async () => {
+    await using pair = await startPair();
+    const { client, server } = pair;
+    await client.ready();
+    const waiting = new Promise<{ code: number | undefined; retryIn: number | undefined }>(
+      (resolve) => void client.on("state", (change) => change.to === "waiting" && resolve(change)),
+    );
+    void server.close();
+    const { code, retryIn } = await waiting;
+    expect(code).to.be.oneOf([1001, 1012]);
+    expect(retryIn).to.be.greaterThan(0);
+  });
+});

@@ -1,0 +1,234 @@
+import { expect } from "chai";
+import { describe, it } from "mocha";
+import { AuthStop, DisconnectedError } from "../../../client/index.js";
+import { errorOf } from "../../../src/protocol/error-codes.js";
+import { outcomeOf, scriptedClient, settled } from "../../helpers/scripted-client.js";
+
+describe("A client that connects", () => {
+  it("asks for a token, opens the socket, authenticates, and then sends what waited", async () => {
+    const { client, sockets, asked, states, socket, signIn } = scriptedClient();
+    const call = client.call("orders.list");
+    expect(sockets).to.have.length(0);
+    const opened = await socket();
+    expect(asked).to.have.length(1);
+    expect(asked[0]).to.include({ reason: "connect", force: false, attempt: 1, previous: null });
+    opened.open();
+    expect(opened.frames.map(({ method }) => method)).to.deep.equal(["authenticate"]);
+    expect(opened.last("authenticate").params).to.deep.equal({ token: "token-1" });
+    await signIn();
+    opened.answer(opened.last("orders.list"), []);
+    expect(await call).to.deep.equal([]);
+    expect(states.map(({ to }) => to)).to.deep.equal(["connecting", "authenticating", "ready"]);
+    expect(client.session).to.deep.include({ subject: "ada", scopes: ["orders:read"], connectionId: "c1" });
+    await client.close();
+  });
+
+  it("begins by itself, and when it is lazy with the first call or ready()", async () => {
+    const eager = scriptedClient();
+    await settled();
+    expect(eager.asked).to.have.length(1);
+    await eager.client.close();
+    const lazy = scriptedClient({ connect: "lazy" });
+    await settled();
+    expect(lazy.client.state).to.equal("idle");
+    expect(lazy.asked).to.have.length(0);
+    const ready = lazy.client.ready();
+    await lazy.signIn();
+    await ready;
+    expect(lazy.client.state).to.equal("ready");
+    await lazy.client.close();
+  });
+
+  it("without token() is ready when the socket is open, and has no session", async () => {
+    const { client, socket, states } = scriptedClient({ token: null });
+    const call = client.call("time.now");
+    const opened = await socket();
+    opened.open();
+    opened.answer(opened.last("time.now"), "noon");
+    expect(await call).to.equal("noon");
+    expect(opened.count("authenticate")).to.equal(0);
+    expect(client.session).to.equal(null);
+    expect(states.map(({ to }) => to)).to.deep.equal(["connecting", "ready"]);
+    await client.close();
+  });
+
+  it("asks for the address before each connection", async () => {
+    let count = 0;
+    const { client, sockets, socket, pass } = scriptedClient({ url: () => `ws://node-${++count}.test/rpc` });
+    (await socket()).drop();
+    await pass(1_000);
+    expect(sockets.map(({ url }) => url)).to.deep.equal(["ws://node-1.test/rpc", "ws://node-2.test/rpc"]);
+    await client.close();
+  });
+
+  it("closes for good when the address is none", async () => {
+    class Refusing {
+      constructor() {
+        throw new SyntaxError("Invalid URL");
+      }
+    }
+    const { client, states } = scriptedClient({ WebSocket: Refusing as never });
+    const call = outcomeOf(client.call("a"));
+    await settled();
+    expect(states.at(-1)).to.include({ to: "closed", reason: "invalid_url" });
+    expect(call.error).to.include({ type: "disconnected", sent: "no" });
+  });
+
+  it("tries again when the socket doesn't open, or authenticate isn't answered, within 10 s", async () => {
+    const { client, states, socket, pass } = scriptedClient();
+    const first = await socket();
+    await pass(10_000);
+    expect(states.at(-1)).to.include({ to: "waiting", reason: "connect_timeout", attempt: 1 });
+    expect(first.closedWith).to.equal(1000);
+    await pass(1_000);
+    const second = await socket();
+    expect(second).to.not.equal(first);
+    second.open();
+    await pass(10_000);
+    expect(states.at(-1)).to.include({ to: "waiting", reason: "no_answer", attempt: 2 });
+    await client.close();
+  });
+});
+
+describe("token()", () => {
+  for (const [how, token] of [
+    ["gives null", () => null],
+    [
+      "throws AuthStop",
+      () => {
+        throw new AuthStop("signed out");
+      },
+    ],
+  ] as const) {
+    it(`ends the client when it ${how}: no socket, no retry`, async () => {
+      const { client, clock, sockets, states, asked, pass } = scriptedClient({ token });
+      const ready = outcomeOf(client.ready());
+      const call = outcomeOf(client.call("a"));
+      await settled();
+      await pass(600_000);
+      expect(states.at(-1)).to.include({ to: "closed", code: 1000, reason: "signed_out" });
+      expect(sockets).to.have.length(0);
+      expect(asked).to.have.length(1);
+      expect(ready.error).to.be.instanceOf(DisconnectedError);
+      expect(call.error).to.include({ type: "disconnected", sent: "no", reason: "signed_out" });
+      expect(clock.pending).to.equal(0);
+    });
+  }
+
+  it("is asked again, with full jitter, when it throws anything else", async () => {
+    const { client, states, asked, sockets, pass } = scriptedClient({
+      token: ({ attempt }) => (attempt < 3 ? Promise.reject(new Error("offline")) : "token"),
+    });
+    await settled();
+    expect(states.at(-1)).to.include({ to: "waiting", reason: "token_unavailable", attempt: 1, retryIn: 750 });
+    await pass(750);
+    expect(states.at(-1)).to.include({ to: "waiting", attempt: 2, retryIn: 1_250 });
+    await pass(1_250);
+    expect(asked.map(({ attempt }) => attempt)).to.deep.equal([1, 2, 3]);
+    expect(sockets).to.have.length(1);
+    await client.close();
+  });
+
+  it("is given up after 10 s, and its signal tells it", async () => {
+    const { client, states, asked, pass } = scriptedClient({ token: () => new Promise(() => {}) });
+    await settled();
+    await pass(9_999);
+    expect(asked[0]?.signal.aborted).to.equal(false);
+    await pass(1);
+    expect(asked[0]?.signal.aborted).to.equal(true);
+    expect(states.at(-1)).to.include({ to: "waiting", reason: "token_unavailable" });
+    await client.close();
+  });
+
+  it("has its late answer dropped when the client has reconnected or closed meanwhile", async () => {
+    const answers: ((token: string) => void)[] = [];
+    const { client, sockets, asked, socket } = scriptedClient({ token: () => new Promise((resolve) => void answers.push(resolve)) });
+    await settled();
+    const ready = outcomeOf(client.reconnect());
+    await settled();
+    expect(asked[0]?.signal.aborted).to.equal(true);
+    answers[0]?.("ada's");
+    await settled();
+    expect(sockets).to.have.length(0);
+    answers[1]?.("bob's");
+    const opened = await socket();
+    opened.open();
+    expect(opened.last("authenticate").params).to.deep.equal({ token: "bob's" });
+    await client.close();
+    expect(ready.error).to.include({ type: "disconnected" });
+  });
+});
+
+describe("A client whose token the server refuses", () => {
+  it("asks once more with force, on the same socket", async () => {
+    const { client, sockets, asked, socket, signIn } = scriptedClient();
+    const opened = await socket();
+    opened.open();
+    opened.refuse(opened.last("authenticate"), errorOf("token_invalid"));
+    await settled();
+    expect(asked[1]).to.include({ reason: "refused", force: true, previous: "token-1" });
+    await signIn();
+    expect(opened.last("authenticate").params).to.deep.equal({ token: "token-2" });
+    expect(client.state).to.equal("ready");
+    expect(sockets).to.have.length(1);
+    await client.close();
+  });
+
+  it("stops, with a reason, when it is given the same token again", async () => {
+    const { client, states, asked, socket, pass } = scriptedClient({ token: () => "same" });
+    const opened = await socket();
+    opened.open();
+    opened.refuse(opened.last("authenticate"), errorOf("token_expired", { action: "newToken", context: "presented" }));
+    await pass(600_000);
+    expect(states.at(-1)).to.include({ to: "closed", reason: "token_refused" });
+    expect(opened.count("authenticate")).to.equal(1);
+    expect(asked).to.have.length(2);
+    const late = outcomeOf(client.call("a"));
+    await settled();
+    expect(late.error).to.include({ type: "disconnected", sent: "no", reason: "token_refused" });
+  });
+
+  it("waits between attempts when every new token is refused", async () => {
+    const { client, states, asked, socket } = scriptedClient();
+    const opened = await socket();
+    opened.open();
+    opened.refuse(opened.last("authenticate"), errorOf("token_revoked"));
+    await settled();
+    opened.refuse(opened.last("authenticate"), errorOf("token_revoked"));
+    await settled();
+    expect(states.at(-1)).to.include({ to: "waiting", reason: "token_revoked", retryIn: 750 });
+    expect(asked).to.have.length(2);
+    await client.close();
+  });
+
+  it("tries again later when authentication is unavailable, no sooner than the server says", async () => {
+    const { client, states, asked, socket } = scriptedClient();
+    const opened = await socket();
+    opened.open();
+    opened.refuse(opened.last("authenticate"), errorOf("auth_unavailable", { retryAfter: 12 }));
+    await settled();
+    expect(states.at(-1)).to.include({ to: "waiting", reason: "auth_unavailable", retryIn: 12_000 });
+    expect(asked).to.have.length(1);
+    await client.close();
+  });
+
+  it("stops when the server says stop", async () => {
+    const { states, socket } = scriptedClient();
+    const opened = await socket();
+    opened.open();
+    opened.refuse(opened.last("authenticate"), errorOf("forbidden"));
+    await settled();
+    expect(states.at(-1)).to.include({ to: "closed", reason: "forbidden" });
+  });
+
+  it("doesn't take any answer for a session", async () => {
+    const { client, states, socket } = scriptedClient();
+    const opened = await socket();
+    opened.open();
+    opened.answer(opened.last("authenticate"), { subject: 7 });
+    await settled();
+    expect(states.at(-1)).to.include({ to: "waiting", reason: "invalid_answer" });
+    expect(client.session).to.equal(null);
+    await client.close();
+  });
+});

@@ -1,0 +1,41 @@
+import { expect } from "chai";
+import { describe, it } from "mocha";
+import { createListeners } from "../../../client/listeners.js";
+
+describe("createListeners", () => {
+  it("tells every handler of a name, and none of another", () => {
+    const listeners = createListeners(() => {});
+    const heard: unknown[] = [];
+    listeners.on("a", (event) => heard.push(event));
+    listeners.on("a", (event) => heard.push(event));
+    listeners.on("b", () => heard.push("b"));
+    listeners.emit("a", 1);
+    listeners.emit("c", 2);
+    expect(heard).to.deep.equal([1, 1]);
+  });
+
+  it("stops one listening at a time, though the function is the same", () => {
+    const listeners = createListeners(() => {});
+    const heard: unknown[] = [];
+    const handler = (event: unknown) => heard.push(event);
+    const stop = listeners.on("a", handler);
+    listeners.on("a", handler);
+    stop();
+    stop();
+    listeners.emit("a", 1);
+    expect(heard).to.deep.equal([1]);
+  });
+
+  it("tells what a handler threw, and goes on with the next", () => {
+    const thrown: unknown[] = [];
+    const listeners = createListeners((error) => thrown.push(error));
+    const heard: unknown[] = [];
+    listeners.on("a", () => {
+      throw new Error("broken listener");
+    });
+    listeners.on("a", (event) => heard.push(event));
+    listeners.emit("a", 1);
+    expect(heard).to.deep.equal([1]);
+    expect(thrown).to.have.length(1);
+  });
+});

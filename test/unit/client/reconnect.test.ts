@@ -1,0 +1,240 @@
+import { expect } from "chai";
+import { describe, it } from "mocha";
+import { closeTable } from "../../../src/protocol/close-codes.js";
+import { errorOf } from "../../../src/protocol/error-codes.js";
+import { outcomeOf, scriptedClient, settled } from "../../helpers/scripted-client.js";
+
+describe("After a close", () => {
+  for (const [reason, row] of Object.entries(closeTable)) {
+    it(`with ${row.code} ${reason} the client ${row.reconnect === "no" ? "stays closed" : "comes back"}`, async () => {
+      const { client, sockets, states, signIn, pass } = scriptedClient();
+      const socket = await signIn();
+      socket.drop(row.code, reason);
+      await settled();
+      expect(states.at(-1)).to.include({ to: row.reconnect === "no" ? "closed" : "waiting", code: row.code, reason });
+      await pass(60_000);
+      expect(sockets).to.have.length(row.reconnect === "no" ? 1 : 2);
+      await client.close();
+    });
+  }
+
+  it("waits longer with every attempt that fails, and starts over after 30 s in ready", async () => {
+    const { client, states, socket, signIn, pass } = scriptedClient();
+    const delays = () => states.filter(({ to }) => to === "waiting").map(({ retryIn }) => retryIn);
+    (await signIn()).drop();
+    await pass(750);
+    (await socket()).drop();
+    await pass(1_250);
+    const third = await signIn();
+    await pass(29_999);
+    third.drop();
+    await settled();
+    expect(delays()).to.deep.equal([750, 1_250, 2_250]);
+    await pass(2_250);
+    const fourth = await signIn();
+    await pass(30_000);
+    fourth.drop();
+    await settled();
+    expect(delays().at(-1)).to.equal(750);
+    await client.close();
+  });
+
+  it("comes back within the time that the server told", async () => {
+    const { client, states, signIn } = scriptedClient();
+    const socket = await signIn();
+    socket.tell("connection.closing", { code: 1012, reason: "server_restart", reconnect: "yes", reconnectAfter: [2, 10] });
+    socket.drop(1006);
+    await settled();
+    expect(states.at(-1)).to.include({ to: "waiting", code: 1012, reason: "server_restart", retryIn: 6_000 });
+    await client.close();
+  });
+
+  it("does as the server told, whatever the code says otherwise", async () => {
+    const { states, signIn } = scriptedClient();
+    const socket = await signIn();
+    socket.tell("connection.closing", { code: 4001, reason: "moved", reconnect: "no", reconnectAfter: [0, 0] });
+    socket.drop(4001, "moved");
+    await settled();
+    expect(states.at(-1)).to.include({ to: "closed", code: 4001, reason: "moved" });
+  });
+
+  it("goes by the code when what the server told makes no sense", async () => {
+    const { client, states, signIn } = scriptedClient();
+    const socket = await signIn();
+    socket.tell("connection.closing", { code: "x" });
+    socket.tell("connection.closing");
+    socket.drop(1011, "internal");
+    await settled();
+    expect(states.at(-1)).to.include({ to: "waiting", code: 1011, retryIn: 750 });
+    await client.close();
+  });
+
+  it("with 4429 waits for 30 s, or for as long as the server told", async () => {
+    const untold = scriptedClient();
+    (await untold.signIn()).drop(4429, "too_many_requests");
+    await settled();
+    expect(untold.states.at(-1)).to.include({ to: "waiting", retryIn: 30_000 });
+    await untold.client.close();
+    const told = scriptedClient();
+    const socket = await told.signIn();
+    socket.tell("connection.closing", { code: 4429, reason: "too_many_requests", reconnect: "yes", reconnectAfter: [60, 60] });
+    socket.drop(4429);
+    await settled();
+    expect(told.states.at(-1)).to.include({ to: "waiting", retryIn: 60_000 });
+    await told.client.close();
+  });
+
+  it("with 4401 comes back with a new token", async () => {
+    const { client, asked, socket, signIn, pass } = scriptedClient();
+    (await signIn()).drop(4401, "token_expired");
+    await pass(750);
+    expect(asked[1]).to.include({ reason: "expired", force: true, previous: "token-1" });
+    const second = await socket();
+    second.open();
+    expect(second.last("authenticate").params).to.deep.equal({ token: "token-2" });
+    await client.close();
+  });
+
+  it("with 4401 opens no socket for the token that was in force, and stops", async () => {
+    const { sockets, states, asked, signIn, pass } = scriptedClient({ token: () => "same" });
+    (await signIn()).drop(4401, "token_revoked");
+    await pass(60_000);
+    expect(asked[1]).to.include({ reason: "refused", force: true });
+    expect(states.at(-1)).to.include({ to: "closed", reason: "token_refused" });
+    expect(sockets).to.have.length(1);
+  });
+
+  it("opens no socket either for a token that expired while there was none", async () => {
+    let isOffline = false;
+    const { client, asked, sockets, signIn, pass } = scriptedClient({
+      token: ({ force }) => {
+        if (isOffline) throw new Error("offline");
+        return force ? "new" : "old";
+      },
+    });
+    const socket = await signIn({ expiresIn: 10, refreshIn: 8 });
+    isOffline = true;
+    socket.drop();
+    await pass(10_000);
+    isOffline = false;
+    await pass(20_000);
+    expect(asked.at(-1)).to.include({ reason: "expired", force: true, previous: "old" });
+    expect(sockets).to.have.length(2);
+    sockets[1]?.open();
+    expect(sockets[1]?.last("authenticate").params).to.deep.equal({ token: "new" });
+    await client.close();
+  });
+
+  it("uses a live token again after a mere loss", async () => {
+    const { client, asked, signIn, pass } = scriptedClient({ token: () => "same" });
+    (await signIn()).drop();
+    await pass(750);
+    expect(asked[1]).to.include({ reason: "connect", force: false, previous: "same" });
+    await signIn();
+    expect(client.state).to.equal("ready");
+    await client.close();
+  });
+
+  it("with 4403 stays closed until the application reconnects", async () => {
+    const { client, sockets, signIn, pass } = scriptedClient();
+    (await signIn()).drop(4403, "kicked");
+    await pass(600_000);
+    expect(sockets).to.have.length(1);
+    const late = outcomeOf(client.call("a"));
+    await settled();
+    expect(late.error).to.include({ type: "disconnected", sent: "no", closeCode: 4403, reason: "kicked" });
+    const back = client.reconnect();
+    await signIn({ subject: "bob" });
+    await back;
+    expect(client.session?.subject).to.equal("bob");
+    await client.close();
+  });
+});
+
+describe("A server that drains", () => {
+  it("is sent no more calls; what it refuses, and what is new, waits for the next connection", async () => {
+    const { client, signIn, pass } = scriptedClient();
+    const first = await signIn();
+    const [running, refused] = [outcomeOf(client.call("running")), outcomeOf(client.call("refused"))];
+    first.tell("connection.closing", { code: 1001, reason: "going_away", reconnect: "yes", reconnectAfter: [1, 1], closeIn: 10 });
+    const late = outcomeOf(client.call("late"));
+    first.answer(first.last("running"), "finished");
+    first.refuse(first.last("refused"), errorOf("overloaded"));
+    expect(first.count("late")).to.equal(0);
+    first.drop(1001, "going_away");
+    await pass(1_000);
+    const second = await signIn();
+    second.answer(second.last("refused"), 1);
+    second.answer(second.last("late"), 2);
+    await settled();
+    expect([running.value, refused.value, late.value]).to.deep.equal(["finished", 1, 2]);
+    await client.close();
+  });
+});
+
+describe("reconnect()", () => {
+  it("leaves a live connection for a new one at once", async () => {
+    const { client, sockets, signIn } = scriptedClient();
+    const first = await signIn();
+    const call = outcomeOf(client.call("a"));
+    const back = client.reconnect();
+    await signIn();
+    await back;
+    expect(sockets).to.have.length(2);
+    expect(first.closedWith).to.equal(1000);
+    expect(call.error).to.include({ type: "disconnected", sent: "maybe" });
+    await client.close();
+  });
+});
+
+describe("The client's events", () => {
+  it("bring the server's notifications, those about the connection included, until nobody listens", async () => {
+    const { client, signIn } = scriptedClient();
+    const heard: unknown[] = [];
+    const stop = client.on("order.updated", (params) => heard.push(params));
+    client.on("auth.expiring", ({ expiresIn }) => heard.push(expiresIn));
+    const socket = await signIn();
+    socket.tell("order.updated", { id: "o1" });
+    socket.tell("auth.expiring", { expiresIn: 60 });
+    stop();
+    socket.tell("order.updated", { id: "o2" });
+    expect(heard).to.deep.equal([{ id: "o1" }, 60]);
+    await client.close();
+  });
+
+  it("of the client's own can't be sent by a server", async () => {
+    const { client, states, signIn } = scriptedClient();
+    const socket = await signIn();
+    const before = states.length;
+    socket.tell("state", { to: "closed" });
+    expect(states).to.have.length(before);
+    await client.close();
+  });
+
+  it("may close the client from within", async () => {
+    const { client, clock, signIn } = scriptedClient();
+    client.on("state", ({ to }) => {
+      if (to === "waiting") void client.close();
+    });
+    (await signIn()).drop();
+    await settled();
+    expect(client.state).to.equal("closed");
+    expect(clock.pending).to.equal(0);
+  });
+
+  it("survive a listener that throws, and tell onError", async () => {
+    const thrown: unknown[] = [];
+    const { client, signIn } = scriptedClient({ onError: (error) => thrown.push(error) });
+    client.on("order.updated", () => {
+      throw new Error("broken listener");
+    });
+    const socket = await signIn();
+    socket.tell("order.updated", {});
+    const call = outcomeOf(client.call("a"));
+    socket.answer(socket.last("a"), 1);
+    await settled();
+    expect(thrown).to.have.length(1);
+    expect(call.value).to.equal(1);
+    await client.close();
+  });
+});
