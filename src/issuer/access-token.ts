@@ -1,0 +1,84 @@
+import { randomUUID } from "node:crypto";
+import { compactVerify, decodeProtectedHeader, errors, importJWK, SignJWT } from "jose";
+import { type SigningKeys, signingAlgorithm } from "./signing-keys.js";
+
+/** What an access token says, besides `iss`, `aud` and `jti` (RFC 9068 §2.2). Times in seconds. */
+export interface AccessGrant {
+  readonly subject: string;
+  readonly clientId: string;
+  readonly scopes: readonly string[];
+  /** More claims. The registered ones win over them. */
+  readonly claims: Readonly<Record<string, unknown>>;
+  readonly issuedAt: number;
+  readonly expiresAt: number;
+  readonly sessionId?: string;
+  readonly authenticatedAt?: number;
+}
+
+/** Claims that the issuer sets itself, or that would give a token another meaning: users can't have claims of these names. */
+export const reservedClaims: ReadonlySet<string> = new Set([
+  ...["iss", "aud", "sub", "exp", "iat", "nbf", "jti", "client_id", "sid", "scope", "auth_time"],
+  ...["cnf", "act", "nonce", "at_hash", "c_hash", "events", "token_use", "scp", "permissions", "__proto__"],
+]);
+
+const tokenType = "at+jwt"; // RFC 9068 §2.1
+
+/** Signs and recognises the access tokens of one issuer. */
+export class AccessTokens {
+  readonly #issuer: string;
+  readonly #audience: string;
+  readonly #keys: SigningKeys;
+
+  constructor(issuer: string, audience: string, keys: SigningKeys) {
+    this.#issuer = issuer;
+    this.#audience = audience;
+    this.#keys = keys;
+  }
+
+  async sign(grant: AccessGrant): Promise<string> {
+    const { kid, key } = await this.#keys.signer();
+    const claims = {
+      ...grant.claims,
+      iss: this.#issuer,
+      aud: this.#audience,
+      sub: grant.subject,
+      client_id: grant.clientId,
+      exp: grant.expiresAt,
+      iat: grant.issuedAt,
+      jti: randomUUID(),
+      ...(grant.sessionId === undefined ? {} : { sid: grant.sessionId }),
+      ...(grant.scopes.length === 0 ? {} : { scope: grant.scopes.join(" ") }),
+      ...(grant.authenticatedAt === undefined ? {} : { auth_time: grant.authenticatedAt }),
+    };
+    return new SignJWT(claims).setProtectedHeader({ alg: signingAlgorithm, typ: tokenType, kid }).sign(key);
+  }
+
+  /** `jti` and `exp` of a token that we signed, whether it has expired or not. Undefined: not ours. */
+  async identify(token: string): Promise<{ readonly jti: string; readonly exp: number } | undefined> {
+    const kid = keyIdOf(token);
+    const jwk = kid === undefined ? undefined : await this.#keys.publicKey(kid);
+    if (jwk === undefined) return undefined;
+    const key = await importJWK(jwk, signingAlgorithm);
+    const claims = await verifiedClaims(token, key);
+    return typeof claims?.jti === "string" && typeof claims.exp === "number" ? { jti: claims.jti, exp: claims.exp } : undefined;
+  }
+}
+
+function keyIdOf(token: string): string | undefined {
+  try {
+    return decodeProtectedHeader(token).kid;
+  } catch (error) {
+    if (error instanceof TypeError) return undefined; // no JWS
+    throw error;
+  }
+}
+
+async function verifiedClaims(token: string, key: Awaited<ReturnType<typeof importJWK>>): Promise<Record<string, unknown> | undefined> {
+  try {
+    const { payload } = await compactVerify(token, key, { algorithms: [signingAlgorithm] });
+    return JSON.parse(Buffer.from(payload).toString());
+  } catch (error) {
+    if (error instanceof errors.JOSEError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,146 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IssuerPort, IssuerRequestContext } from "../auth/issuer-port.js";
+import type { RenewedTokens } from "../auth/provider-options.js";
+import { Refusal } from "../auth/refusal.js";
+import type { Revocation } from "../auth/revocation.js";
+import type { Store } from "../store/store.js";
+import { AccessTokens } from "./access-token.js";
+import { ClientDirectory } from "./client-directory.js";
+import { BusyError, HashingQueue } from "./hashing-queue.js";
+import { Housekeeping } from "./housekeeping.js";
+import { HttpEndpoints } from "./http-endpoints.js";
+import { type IssuerOptions, type IssuerSettings, longestAccessToken, settingsOf } from "./issuer-options.js";
+import { LoginError } from "./login-error.js";
+import { Revoker } from "./revoker.js";
+import { type GrantOutcome, Sessions, type TokenSet } from "./sessions.js";
+import { SigningKeys, signingAlgorithm } from "./signing-keys.js";
+import { UserDirectory } from "./user-directory.js";
+
+/** An authentication server: credentials in, tokens out. */
+export interface Issuer extends IssuerPort {
+  readonly users: UserDirectory;
+  readonly clients: ClientDirectory;
+  /** A `request` listener of `node:http`, for an issuer on a port of its own. Other paths than the issuer's: 404. */
+  readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
+  /** Throws {@link LoginError} `invalid_credentials` or `busy`, and {@link Refusal} `auth_unavailable`. */
+  login(username: string, password: string, options?: { readonly address?: string }): Promise<TokenSet>;
+  /** Closes the store too. */
+  close(): Promise<void>;
+}
+
+/**
+ * Makes an issuer. Rejects when an option is wrong, the store can't be read, or its secrets are readable by others.
+ * Keys are made when they are first needed, so that users can be administered beside a running server.
+ */
+export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
+  const settings = settingsOf(options);
+  await settings.store.secrets.get("signing-keys"); // a store that can't be read is told at the start
+  return new EmbeddedIssuer(settings);
+}
+
+const ownLeeway = 5_000; // 5 s, for `iat`
+const retirementSlack = 60_000; // 60 s, for verifiers whose clocks are behind
+
+class EmbeddedIssuer implements Issuer {
+  readonly issuer: string;
+  readonly verification: IssuerPort["verification"];
+  readonly store: Store;
+  readonly users: UserDirectory;
+  readonly clients: ClientDirectory;
+  readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
+  readonly #settings: IssuerSettings;
+  readonly #sessions: Sessions;
+  readonly #endpoints: HttpEndpoints;
+  readonly #housekeeping: Housekeeping;
+
+  constructor(settings: IssuerSettings) {
+    const { issuer, audience, store, hasher, clock, logger } = settings;
+    const times = {
+      rotationInterval: settings.keyRotationInterval,
+      publishAhead: settings.keyPublishAhead,
+      retirement: longestAccessToken + retirementSlack,
+    };
+    const keys = new SigningKeys(store.secrets, times, clock, logger);
+    const accessTokens = new AccessTokens(issuer, audience, keys);
+    const revoker = new Revoker(issuer, store.revocations, clock);
+    this.#settings = settings;
+    this.#sessions = new Sessions(settings, new HashingQueue(settings.hashingSlots, clock), accessTokens, revoker);
+    this.#housekeeping = new Housekeeping(store, clock, logger);
+    this.issuer = issuer;
+    this.store = store;
+    this.users = new UserDirectory(store.users, hasher, revoker, clock);
+    this.clients = new ClientDirectory(store.clients, clock);
+    this.#endpoints = new HttpEndpoints({ settings, sessions: this.#sessions, clients: this.clients, accessTokens, keys, revoker });
+    this.handler = (request, response) => void this.#handleAlone(request, response);
+    this.verification = {
+      issuer,
+      audience,
+      algorithms: [signingAlgorithm],
+      typ: "at+jwt",
+      requiredClaims: ["exp", "sub", "iat", "jti", "client_id"],
+      maxLifetime: longestAccessToken,
+      leeway: ownLeeway,
+      keys: async () => ({ keys: (await keys.publicKeys()).keys }),
+    };
+  }
+
+  async renew(refreshToken: string): Promise<RenewedTokens> {
+    this.#housekeeping.tidyIfDue();
+    const outcome = await this.#unlessUnavailable(this.#sessions.refresh(refreshToken));
+    if (outcome.outcome !== "granted") throw new Refusal("token_revoked", detailOf(outcome));
+    const { token, refreshToken: successor } = outcome.tokens;
+    return { token, refreshToken: successor };
+  }
+
+  async revokeRefreshToken(refreshToken: string): Promise<void> {
+    await this.#unlessUnavailable(this.#sessions.revoke(refreshToken));
+  }
+
+  async login(username: string, password: string, { address = "" }: { readonly address?: string } = {}): Promise<TokenSet> {
+    this.#housekeeping.tidyIfDue();
+    const outcome = await this.#unlessUnavailable(this.#sessions.login(username, password, address));
+    if (outcome.outcome === "granted") return outcome.tokens;
+    throw new LoginError("invalid_credentials", "wrong username or password");
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse, context: IssuerRequestContext): Promise<boolean> {
+    this.#housekeeping.tidyIfDue();
+    return this.#endpoints.handle(request, response, context);
+  }
+
+  onRevocation(listener: (revocation: Revocation) => void): () => void {
+    return this.store.revocations.subscribe(listener);
+  }
+
+  close(): Promise<void> {
+    return this.store.close();
+  }
+
+  /** What JSON.stringify shows: nothing of the store's content. */
+  toJSON(): object {
+    return { issuer: this.issuer, audience: this.#settings.audience };
+  }
+
+  async #handleAlone(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { origins } = this.#settings;
+    const address = request.socket.remoteAddress ?? "";
+    const handled = await this.handle(request, response, { address, mayReadFrom: (origin) => origins.has(origin) });
+    if (handled) return;
+    response.writeHead(404, { "Content-Type": "application/json" });
+    response.end(JSON.stringify({ error: "not_found", error_description: "There is no such page here." }));
+  }
+
+  async #unlessUnavailable<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      if (error instanceof BusyError) throw new LoginError("busy", error.message, error.retryAfter);
+      this.#settings.logger.error({ event: "issuer.unavailable", err: error }, "the issuer could not answer");
+      throw new Refusal("auth_unavailable", "the store of the authentication server could not be reached");
+    }
+  }
+}
+
+function detailOf(outcome: GrantOutcome): string {
+  return outcome.outcome === "refused" ? `refresh token refused: ${outcome.why}` : "refresh token refused";
+}

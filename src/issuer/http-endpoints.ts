@@ -1,0 +1,184 @@
+import { createHash } from "node:crypto";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IssuerRequestContext } from "../auth/issuer-port.js";
+import type { AccessTokens } from "./access-token.js";
+import { authenticateClient, invalidClient } from "./client-authentication.js";
+import type { ClientDirectory } from "./client-directory.js";
+import { BusyError } from "./hashing-queue.js";
+import { type Parameters, readParameters, required } from "./http-body.js";
+import type { IssuerSettings } from "./issuer-options.js";
+import { metadataOf, type Route, routesOf } from "./metadata.js";
+import { OAuthError } from "./oauth-error.js";
+import type { Revoker } from "./revoker.js";
+import { isWithin, scopesOf } from "./scope-rules.js";
+import type { GrantOutcome, Sessions, TokenSet } from "./sessions.js";
+import type { SigningKeys } from "./signing-keys.js";
+
+/** What the endpoints work with. */
+export interface EndpointParts {
+  readonly settings: IssuerSettings;
+  readonly sessions: Sessions;
+  readonly clients: ClientDirectory;
+  readonly accessTokens: AccessTokens;
+  readonly keys: SigningKeys;
+  readonly revoker: Revoker;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+const documentAge = 300; // s; at most the time for which a key is published before it signs
+const preflightAge = 600; // s
+
+/** The issuer over HTTP: a request, an answer. Nothing is thrown out of it. */
+export class HttpEndpoints {
+  readonly #parts: EndpointParts;
+  readonly #routes: ReadonlyMap<string, Route>;
+
+  constructor(parts: EndpointParts) {
+    this.#parts = parts;
+    this.#routes = routesOf(parts.settings.issuer);
+  }
+
+  /** False: not one of ours, nothing was written. */
+  async handle(request: IncomingMessage, response: ServerResponse, context: IssuerRequestContext): Promise<boolean> {
+    const route = this.#routes.get((request.url ?? "").replace(/\?.*$/s, ""));
+    if (route === undefined) return false;
+    const cors = corsHeaders(request, context);
+    const answer = await this.#answer(route, request, context).catch((error: unknown) => this.#errorAnswer(error));
+    send(request, response, { ...answer, headers: { ...answer.headers, ...cors } });
+    return true;
+  }
+
+  async #answer(route: Route, request: IncomingMessage, context: IssuerRequestContext): Promise<Answer> {
+    const methods = route === "jwks" || route === "metadata" ? ["GET", "HEAD"] : ["POST"];
+    if (request.method === "OPTIONS") return preflight(methods);
+    if (!methods.includes(request.method ?? "")) {
+      throw new OAuthError(405, "invalid_request", `Use ${methods.join(" or ")}.`, { Allow: [...methods, "OPTIONS"].join(", ") });
+    }
+    if (route === "jwks") return documentAnswer(request, await this.#parts.keys.publicKeys());
+    if (route === "metadata") return documentAnswer(request, metadataOf(this.#parts.settings.issuer));
+    const parameters = await readParameters(request, this.#parts.settings.clock);
+    if (route === "login") return this.#login(parameters, context.address);
+    if (route === "token") return this.#token(request, parameters);
+    return this.#revoke(parameters);
+  }
+
+  async #login(parameters: Parameters, address: string): Promise<Answer> {
+    const outcome = await this.#parts.sessions.login(required(parameters, "username"), required(parameters, "password"), address);
+    return grantAnswer(outcome, "Wrong username or password.");
+  }
+
+  async #token(request: IncomingMessage, parameters: Parameters): Promise<Answer> {
+    const grantType = required(parameters, "grant_type");
+    if (grantType === "refresh_token") return this.#refresh(request, parameters);
+    if (grantType === "client_credentials") return this.#clientCredentials(request, parameters);
+    throw new OAuthError(400, "unsupported_grant_type", "Use refresh_token or client_credentials; users log in at /login.");
+  }
+
+  async #refresh(request: IncomingMessage, parameters: Parameters): Promise<Answer> {
+    const refreshToken = required(parameters, "refresh_token");
+    const client = await authenticateClient(request, parameters, this.#parts.clients);
+    const asked = parameters.get("scope");
+    const outcome = await this.#parts.sessions.refresh(refreshToken, {
+      clientId: client?.clientId ?? parameters.get("client_id"),
+      scopes: asked === undefined ? undefined : scopesOf(asked),
+    });
+    return grantAnswer(outcome, "The refresh token is not valid any more: log in again.");
+  }
+
+  async #clientCredentials(request: IncomingMessage, parameters: Parameters): Promise<Answer> {
+    const { accessTokens, clients, settings } = this.#parts;
+    const client = await authenticateClient(request, parameters, clients);
+    if (client === undefined) throw invalidClient("Show client id and secret, in an Authorization header (Basic) or in the body.");
+    const asked = parameters.get("scope");
+    const scopes = asked === undefined ? client.scopes : scopesOf(asked);
+    if (!isWithin(scopes, client.scopes)) throw scopeRefused();
+    const now = Math.floor(settings.clock.now() / 1_000);
+    const expiresIn = Math.floor(settings.accessTokenTtl / 1_000);
+    const token = await accessTokens.sign({
+      subject: `client:${client.clientId}`, // never a user's name (RFC 9068 §5)
+      clientId: client.clientId,
+      ...{ scopes, claims: {}, issuedAt: now, expiresAt: now + expiresIn },
+    });
+    settings.logger.info({ event: "client.ok", clientId: client.clientId }, "a client got a token");
+    return tokenAnswer({ token, expiresIn, scopes });
+  }
+
+  /** RFC 7009: 200 for whatever isn't, or isn't any more, a token. */
+  async #revoke(parameters: Parameters): Promise<Answer> {
+    const { sessions, accessTokens, revoker, settings } = this.#parts;
+    const token = required(parameters, "token");
+    const accessToken = await accessTokens.identify(token);
+    if (accessToken !== undefined) await revoker.token(accessToken.jti, accessToken.exp, "revoked by its holder");
+    const revoked = accessToken !== undefined || (await sessions.revoke(token));
+    if (revoked) settings.logger.info({ event: "revoke" }, "a token was revoked by its holder");
+    return { status: 200, headers: { "Cache-Control": "no-store", "Content-Type": "application/json" }, body: "{}" };
+  }
+
+  #errorAnswer(error: unknown): Answer {
+    if (error instanceof OAuthError) return errorAnswer(error);
+    if (error instanceof BusyError) {
+      const headers = { "Retry-After": String(error.retryAfter) };
+      return errorAnswer(
+        new OAuthError(429, "temporarily_unavailable", `Too many logins at once: try again in ${error.retryAfter} s.`, headers),
+      );
+    }
+    this.#parts.settings.logger.error({ event: "issuer.unavailable", err: error }, "the issuer could not answer");
+    return errorAnswer(new OAuthError(503, "temporarily_unavailable", "The store can not be reached: try again.", { "Retry-After": "1" }));
+  }
+}
+
+function grantAnswer(outcome: GrantOutcome, refusal: string): Answer {
+  if (outcome.outcome === "granted") return tokenAnswer(outcome.tokens);
+  if (outcome.outcome === "scope_refused") throw scopeRefused();
+  throw new OAuthError(400, "invalid_grant", refusal);
+}
+
+function scopeRefused(): OAuthError {
+  return new OAuthError(400, "invalid_scope", "Ask for no more scopes than were granted.");
+}
+
+function tokenAnswer({ token, refreshToken, expiresIn, scopes }: Omit<TokenSet, "refreshToken"> & { refreshToken?: string }): Answer {
+  const body = { access_token: token, token_type: "Bearer", expires_in: expiresIn, refresh_token: refreshToken, scope: scopes.join(" ") };
+  return { status: 200, headers: uncached, body: JSON.stringify(body) };
+}
+
+/** RFC 6749 §5.1 */
+const uncached = { "Content-Type": "application/json", "Cache-Control": "no-store", Pragma: "no-cache" };
+
+function errorAnswer({ status, code, message, headers }: OAuthError): Answer {
+  return { status, headers: { ...uncached, ...headers }, body: JSON.stringify({ error: code, error_description: message }) };
+}
+
+function documentAnswer(request: IncomingMessage, document: object): Answer {
+  const body = JSON.stringify(document);
+  const tag = `"${createHash("sha256").update(body).digest("base64url")}"`;
+  const headers = { "Content-Type": "application/json", "Cache-Control": `public, max-age=${documentAge}`, ETag: tag };
+  const known = request.headers["if-none-match"]?.split(",").map((candidate) => candidate.trim().replace(/^W\//, ""));
+  return known?.includes(tag) ? { status: 304, headers, body: "" } : { status: 200, headers, body };
+}
+
+function preflight(methods: readonly string[]): Answer {
+  const allowed = [...methods, "OPTIONS"].join(", ");
+  return { status: 204, headers: { Allow: allowed, "Access-Control-Allow-Methods": allowed }, body: "" };
+}
+
+/** Nothing here depends on cookies, so that credentials are never allowed. */
+function corsHeaders({ headers: { origin }, method }: IncomingMessage, context: IssuerRequestContext): Record<string, string> {
+  if (origin === undefined || !context.mayReadFrom(origin)) return { Vary: "Origin" };
+  const readable = { Vary: "Origin", "Access-Control-Allow-Origin": origin };
+  if (method !== "OPTIONS") return { ...readable, "Access-Control-Expose-Headers": "Retry-After" };
+  const allowed = { "Access-Control-Allow-Headers": "Content-Type, Authorization", "Access-Control-Max-Age": String(preflightAge) };
+  return { ...readable, ...allowed };
+}
+
+function send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: Answer): void {
+  if (response.headersSent || response.destroyed) return;
+  response.writeHead(status, { ...headers, ...(body === "" ? {} : { "Content-Length": String(Buffer.byteLength(body)) }) });
+  response.end(body);
+  request.resume(); // what is left of a body that is too large or too slow is thrown away until the socket closes
+}

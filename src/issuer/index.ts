@@ -1,0 +1,14 @@
+export type { IssuerPort, IssuerRequestContext } from "../auth/issuer-port.js";
+export type { RenewedTokens } from "../auth/provider-options.js";
+export { Refusal, type RefusalReason } from "../auth/refusal.js";
+export type { Revocation } from "../auth/revocation.js";
+export { type FileStoreOptions, fileStore } from "../store/file-store.js";
+export { memoryStore } from "../store/memory-store.js";
+export type { Store } from "../store/store.js";
+export type { Client, ClientDirectory, NewClient } from "./client-directory.js";
+export { createIssuer, type Issuer } from "./create-issuer.js";
+export type { IssuerLogger, IssuerOptions } from "./issuer-options.js";
+export { LoginError, type LoginErrorReason } from "./login-error.js";
+export type { Argon2Parameters, PasswordHasher } from "./password-hasher.js";
+export type { TokenSet } from "./sessions.js";
+export type { NewUser, User, UserDirectory } from "./user-directory.js";

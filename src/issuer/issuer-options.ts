@@ -1,0 +1,122 @@
+import { type Clock, systemClock } from "../auth/clock.js";
+import type { Store } from "../store/store.js";
+import { type Argon2Parameters, argon2Hasher, checkedParameters, type PasswordHasher } from "./password-hasher.js";
+
+/** Where log lines go: pino's shape. Never a token, a password or a key in them. */
+export interface IssuerLogger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** What `createIssuer` takes. Times in milliseconds. */
+export interface IssuerOptions {
+  /** The `iss` of its tokens, and the URL at which it is reached: http or https, without query and fragment (RFC 8414 §2). */
+  readonly issuer: string;
+  /** The `aud` of its tokens. */
+  readonly audience: string;
+  /** Users, families, keys. See `fileStore` and `memoryStore`. */
+  readonly store: Store;
+  /** Life of an access token. Default: 300_000 (5 min); at most 900_000. */
+  readonly accessTokenTtl?: number;
+  /** Life of a refresh token that isn't used. Default: 7 days. */
+  readonly refreshIdleTtl?: number;
+  /** From a login to the next, however often it is refreshed. Default: 30 days. */
+  readonly refreshTtl?: number;
+  /** In which the token before the current one may come again, because a reply was lost. Default: 10_000 (10 s); 0 = never. */
+  readonly reuseWindow?: number;
+  /** How long one key signs. Default: 30 days; at least 3_600_000 (1 h). */
+  readonly keyRotationInterval?: number;
+  /** From the publication of a new key to its first signature, so that caches know it. Default and least: 600_000 (10 min). */
+  readonly keyPublishAhead?: number;
+  /** argon2id: memory in KiB and passes. Default: 19_456 and 2; weaker ones are refused. */
+  readonly passwordHashing?: Partial<Argon2Parameters>;
+  /** Hashes passwords instead of argon2id. For tests; a real one must be slow. */
+  readonly passwordHasher?: PasswordHasher;
+  /** A secret of at least 32 bytes, kept elsewhere than the store, that is mixed into every password. Default: none. Not to be changed later. */
+  readonly pepper?: string | Uint8Array;
+  /** Origins whose pages may call the stand-alone `handler` (CORS). Default: none. */
+  readonly origins?: readonly string[];
+  /** Default: the machine's. */
+  readonly clock?: Clock;
+  /** Default: silent. */
+  readonly logger?: IssuerLogger;
+}
+
+/** The options, checked and complete. */
+export interface IssuerSettings {
+  readonly issuer: string;
+  readonly audience: string;
+  readonly store: Store;
+  readonly accessTokenTtl: number;
+  readonly refreshIdleTtl: number;
+  readonly refreshTtl: number;
+  readonly reuseWindow: number;
+  readonly keyRotationInterval: number;
+  readonly keyPublishAhead: number;
+  readonly hasher: PasswordHasher;
+  /** How many passwords may be hashed at once. */
+  readonly hashingSlots: number;
+  readonly origins: ReadonlySet<string>;
+  readonly clock: Clock;
+  readonly logger: IssuerLogger;
+}
+
+const second = 1_000;
+const minute = 60 * second;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+/** The longest life an access token may be given, milliseconds: until then a revocation is remembered, and a retired key is shown. */
+export const longestAccessToken = 15 * minute;
+
+const hashingMemory = 65_536; // 64 MiB, in KiB, for all passwords being hashed
+const hashingSlots = 2;
+
+const silent: IssuerLogger = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** Throws an Error that says which option is wrong, and what it may be. */
+export function settingsOf(options: IssuerOptions): IssuerSettings {
+  checkIssuerUrl(options.issuer);
+  if (typeof options.audience !== "string" || options.audience === "")
+    throw new Error("audience must be a string, such as the name of your API");
+  if (typeof options.store !== "object") throw new Error('store is missing: fileStore(".jotwire"), or memoryStore() in tests');
+  const parameters = checkedParameters(options.passwordHashing ?? {});
+  const refreshTtl = duration("refreshTtl", options.refreshTtl ?? 30 * day, minute, 400 * day);
+  return {
+    issuer: options.issuer,
+    audience: options.audience,
+    store: options.store,
+    accessTokenTtl: duration("accessTokenTtl", options.accessTokenTtl ?? 5 * minute, second, longestAccessToken),
+    refreshIdleTtl: Math.min(duration("refreshIdleTtl", options.refreshIdleTtl ?? 7 * day, second, 400 * day), refreshTtl),
+    refreshTtl,
+    reuseWindow: duration("reuseWindow", options.reuseWindow ?? 10 * second, 0, minute),
+    keyRotationInterval: duration("keyRotationInterval", options.keyRotationInterval ?? 30 * day, hour, 400 * day),
+    keyPublishAhead: duration("keyPublishAhead", options.keyPublishAhead ?? 10 * minute, 10 * minute, day),
+    hasher: options.passwordHasher ?? argon2Hasher(parameters, pepperBytes(options.pepper)),
+    hashingSlots: Math.max(1, Math.min(hashingSlots, Math.floor(hashingMemory / parameters.memoryKiB))),
+    origins: new Set(options.origins ?? []),
+    clock: options.clock ?? systemClock,
+    logger: options.logger ?? silent,
+  };
+}
+
+function duration(name: string, value: number, least: number, most: number): number {
+  if (Number.isFinite(value) && value >= least && value <= most) return value;
+  throw new Error(`${name} must be from ${least} to ${most} milliseconds, not ${value}`);
+}
+
+function checkIssuerUrl(issuer: string): void {
+  const url = URL.canParse(issuer) ? new URL(issuer) : undefined;
+  const usable = url !== undefined && /^https?:$/.test(url.protocol) && url.search === "" && url.hash === "" && url.username === "";
+  if (!usable)
+    throw new Error(`issuer must be a URL such as "https://id.example.com", without query and fragment, not ${JSON.stringify(issuer)}`);
+}
+
+function pepperBytes(pepper: string | Uint8Array | undefined): Uint8Array | undefined {
+  if (pepper === undefined) return undefined;
+  const bytes = Buffer.from(pepper);
+  if (bytes.length < 32) throw new Error(`pepper must have at least 32 bytes, not ${bytes.length}: openssl rand -base64 32`);
+  return bytes;
+}

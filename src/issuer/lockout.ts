@@ -1,0 +1,47 @@
+import { isIPv4 } from "node:net";
+import type { AttemptCounters } from "../store/store.js";
+
+const freeFailures = 5;
+const firstDelay = 1; // s, doubled by each failure
+const longestDelay = 900; // 15 min, in s
+
+/** Seconds for which an account is closed to an address after so many failures. */
+export function delayAfter(failures: number): number {
+  return failures < freeFailures ? 0 : Math.min(firstDelay * 2 ** (failures - freeFailures), longestDelay);
+}
+
+/**
+ * May another password be tried now (`now` in seconds)? If so, the attempt is counted as a failure at once, and
+ * cleared when it succeeds: of many attempts at the same time none slips past the count.
+ */
+export async function admitAttempt(attempts: AttemptCounters, key: string, now: number): Promise<boolean> {
+  const { failures, lastAt } = await attempts.get(key);
+  if (isWaiting(now, lastAt, delayAfter(failures))) return false;
+  const before = (await attempts.fail(key, now)) - 1;
+  return before <= failures || delayAfter(before) === 0; // more than was read: others try at this moment
+}
+
+function isWaiting(now: number, since: number, delay: number): boolean {
+  return now >= since && now < since + delay; // a clock that was set back closes nobody out for longer
+}
+
+/** The part of an address that one attacker can't change at will: IPv4 /32, IPv6 /64. */
+export function addressPrefix(address: string): string {
+  const plain = address
+    .toLowerCase()
+    .replace(/%.*$/, "")
+    .replace(/^::ffff:(?=\d+\.)/, "");
+  if (isIPv4(plain) || !plain.includes(":")) return plain;
+  const [head = "", tail] = plain.split("::");
+  const left = groupsOf(head);
+  const right = groupsOf(tail ?? "");
+  const missing = tail === undefined ? 0 : Math.max(0, 8 - left.length - right.length);
+  return [...left, ...Array<string>(missing).fill("0"), ...right].slice(0, 4).join(":");
+}
+
+function groupsOf(part: string): string[] {
+  return part
+    .split(":")
+    .filter(Boolean)
+    .map((group) => group.replace(/^0+(?=.)/, ""));
+}

@@ -1,0 +1,54 @@
+import { createHmac, randomBytes } from "node:crypto";
+import { hash, parseOptions, verify } from "@node-rs/argon2";
+
+/** Turns passwords into hashes that say how they were made (PHC strings). */
+export interface PasswordHasher {
+  hash(password: string): Promise<string>;
+  /** Throws when the hash isn't one. */
+  verify(hash: string, password: string): Promise<boolean>;
+  /** Was the hash made with weaker parameters than today's? */
+  isOutdated(hash: string): boolean;
+  /** A hash that no password fits, and that costs as much to verify as any other. */
+  readonly decoy: string;
+}
+
+export interface Argon2Parameters {
+  /** Memory of one hash, KiB. */
+  readonly memoryKiB: number;
+  readonly passes: number;
+}
+
+const standard: Argon2Parameters = { memoryKiB: 19_456, passes: 2 }; // OWASP Password Storage: 19 MiB, 2 passes, 1 lane
+const singlePassMemory = 47_104; // the other recommended pair: 46 MiB, 1 pass
+const mostMemory = 1_048_576; // 1 GiB
+
+/** Fills in the defaults. Throws when the result is weaker than OWASP recommends. */
+export function checkedParameters(given: Partial<Argon2Parameters>): Argon2Parameters {
+  const parameters = { ...standard, ...given };
+  const { memoryKiB, passes } = parameters;
+  const areNumbers = Number.isInteger(memoryKiB) && Number.isInteger(passes) && memoryKiB <= mostMemory && passes <= 100;
+  const strongEnough = (memoryKiB >= standard.memoryKiB && passes >= standard.passes) || (memoryKiB >= singlePassMemory && passes >= 1);
+  if (areNumbers && strongEnough) return parameters;
+  throw new Error(
+    `passwordHashing must be at least ${standard.memoryKiB} KiB with ${standard.passes} passes, or ${singlePassMemory} KiB with 1`,
+  );
+}
+
+/** argon2id, one lane. With a pepper the password is first put through HMAC-SHA256. */
+export function argon2Hasher({ memoryKiB, passes }: Argon2Parameters, pepper?: Uint8Array): PasswordHasher {
+  const seasoned = (password: string): string =>
+    pepper === undefined ? password : createHmac("sha256", pepper).update(password).digest("base64url"); // argon2 verifies UTF-8 alone
+  return {
+    hash: (password) => hash(seasoned(password), { memoryCost: memoryKiB, timeCost: passes, parallelism: 1 }),
+    verify: (phc, password) => verify(phc, seasoned(password)),
+    isOutdated: (phc) => {
+      const { memoryCost, timeCost } = parseOptions(phc);
+      return memoryCost < memoryKiB || timeCost < passes;
+    },
+    decoy: `$argon2id$v=19$m=${memoryKiB},t=${passes},p=1$${unpadded(randomBytes(16))}$${unpadded(randomBytes(32))}`,
+  };
+}
+
+function unpadded(bytes: Buffer): string {
+  return bytes.toString("base64").replace(/=+$/, "");
+}

@@ -1,0 +1,42 @@
+import type { Clock } from "../auth/clock.js";
+import type { Revocation } from "../auth/revocation.js";
+import type { RevocationRecords } from "../store/store.js";
+import { longestAccessToken } from "./issuer-options.js";
+
+const clockTolerance = 60; // s, for servers whose clocks differ
+
+/** Announces that tokens of one issuer are no longer good, for as long as any of them may live. */
+export class Revoker {
+  readonly #issuer: string;
+  readonly #records: RevocationRecords;
+  readonly #clock: Clock;
+
+  constructor(issuer: string, records: RevocationRecords, clock: Clock) {
+    this.#issuer = issuer;
+    this.#records = records;
+    this.#clock = clock;
+  }
+
+  session(sessionId: string, reason: string): Promise<void> {
+    return this.#add({ sessionId, reason });
+  }
+
+  /** All of a subject's tokens with `iat <= issuedBefore` (seconds). */
+  subject(subject: string, issuedBefore: number, reason: string): Promise<void> {
+    return this.#add({ subject, issuedBefore, reason });
+  }
+
+  /** One token; `expiresAt` in seconds. Nothing when it has expired anyway. */
+  async token(jti: string, expiresAt: number, reason: string): Promise<void> {
+    if (expiresAt + clockTolerance > this.#now()) await this.#add({ jti, reason, until: expiresAt + clockTolerance });
+  }
+
+  #add(revocation: Revocation): Promise<void> {
+    const until = this.#now() + longestAccessToken / 1_000 + clockTolerance;
+    return this.#records.add({ issuer: this.#issuer, until, ...revocation });
+  }
+
+  #now(): number {
+    return Math.floor(this.#clock.now() / 1_000);
+  }
+}

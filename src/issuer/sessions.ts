@@ -1,0 +1,241 @@
+import { createHmac, randomBytes } from "node:crypto";
+import type { RenewedTokens } from "../auth/provider-options.js";
+import type { FamilyRecord, RotationOutcome, UserRecord } from "../store/store.js";
+import type { AccessTokens } from "./access-token.js";
+import { firstPartyClient } from "./client-directory.js";
+import { issuedAtUnder } from "./credential-version.js";
+import type { HashingQueue } from "./hashing-queue.js";
+import type { IssuerSettings } from "./issuer-options.js";
+import { addressPrefix, admitAttempt } from "./lockout.js";
+import { passwordProblem } from "./password-rules.js";
+import { hashOf, type PresentedToken, RefreshTokens } from "./refresh-token.js";
+import type { Revoker } from "./revoker.js";
+import { intersection, isWithin } from "./scope-rules.js";
+
+/** A pair of tokens, with what the access token grants. */
+export interface TokenSet extends RenewedTokens {
+  /** Seconds that the access token lives. */
+  readonly expiresIn: number;
+  readonly scopes: readonly string[];
+}
+
+/** `refused`: the same to everybody outside; `why` is for the log alone. */
+export type GrantOutcome =
+  | { readonly outcome: "granted"; readonly tokens: TokenSet }
+  | { readonly outcome: "refused"; readonly why: string }
+  | { readonly outcome: "scope_refused" };
+
+export interface RefreshRequest {
+  /** Default: the first-party client. */
+  readonly clientId?: string | undefined;
+  /** Fewer scopes for this access token. Default: all that the user still has. */
+  readonly scopes?: readonly string[] | undefined;
+}
+
+interface AccessPart {
+  readonly token: string;
+  readonly expiresIn: number;
+  readonly scopes: readonly string[];
+}
+
+/** Logins, and the families of refresh tokens that come of them. Whatever it rejects with is the store's failure, or `BusyError`. */
+export class Sessions {
+  readonly #settings: IssuerSettings;
+  readonly #queue: HashingQueue;
+  readonly #accessTokens: AccessTokens;
+  readonly #revoker: Revoker;
+  #master: Promise<Buffer> | undefined;
+
+  constructor(settings: IssuerSettings, queue: HashingQueue, accessTokens: AccessTokens, revoker: Revoker) {
+    this.#settings = settings;
+    this.#queue = queue;
+    this.#accessTokens = accessTokens;
+    this.#revoker = revoker;
+  }
+
+  async login(username: string, password: string, address: string): Promise<GrantOutcome> {
+    const { logger } = this.#settings;
+    if (passwordProblem(password) !== undefined) return refused("password too short or too long");
+    const user = await this.#userWithPassword(username, password, address);
+    if (user === undefined) return refused("wrong name or password, disabled, or closed for a while");
+    const { family, refreshToken } = await this.#newFamily(user);
+    const access = await this.#accessPart(family);
+    if (access === undefined) return this.#endFamily(family);
+    logger.info({ event: "login.ok", subject: user.username, sessionId: family.id, address }, "logged in");
+    return { outcome: "granted", tokens: { ...access, refreshToken } };
+  }
+
+  async refresh(refreshToken: string, { clientId = firstPartyClient, scopes }: RefreshRequest = {}): Promise<GrantOutcome> {
+    const { logger } = this.#settings;
+    const presented = (await this.#refreshTokens()).parse(refreshToken);
+    if (presented === undefined) return refused("no refresh token of ours");
+    if (scopes !== undefined && (await this.#goesBeyond(presented, scopes))) return { outcome: "scope_refused" };
+    const { successor, result } = await this.#rotate(presented, clientId);
+    const about = { sessionId: presented.familyId, outcome: result.outcome };
+    if (result.outcome === "unknown") {
+      logger.info({ event: "refresh.fail", ...about }, "a refresh token was refused");
+      return refused("unknown, ended, revoked, or another client's");
+    }
+    if (result.outcome === "reused") return this.#announceReuse(result.family);
+    const access = await this.#accessPart(result.family, scopes);
+    if (access === undefined) return this.#endFamily(result.family);
+    logger.info({ event: "refresh.ok", subject: result.family.subject, ...about }, "refreshed");
+    return { outcome: "granted", tokens: { ...access, refreshToken: successor } };
+  }
+
+  /** Ends the family of a refresh token of any generation. False: unknown, or ended before. */
+  async revoke(refreshToken: string): Promise<boolean> {
+    const presented = (await this.#refreshTokens()).parse(refreshToken);
+    const family = presented && (await this.#settings.store.families.get(presented.familyId));
+    if (family === undefined || family.revoked) return false;
+    await this.#revoker.session(family.id, "logged out"); // first: if we die in between, a second call does both again
+    return this.#settings.store.families.revoke(family.id);
+  }
+
+  /** Runs the hash exactly once, whoever asks: time tells nothing about users and locks. */
+  async #userWithPassword(username: string, password: string, address: string): Promise<UserRecord | undefined> {
+    const { store, hasher, clock, logger } = this.#settings;
+    const key = await this.#attemptKey(username, address);
+    const user = await this.#queue.run(async () => {
+      const mayTry = await admitAttempt(store.attempts, key, clock.now() / 1_000);
+      const found = await store.users.get(username);
+      const candidate = mayTry && found?.disabled === false ? found : undefined;
+      const isRight = await hasher.verify(candidate?.passwordHash ?? hasher.decoy, password);
+      if (isRight && candidate !== undefined) return candidate;
+      const why = { subject: found?.username, disabled: found?.disabled, locked: !mayTry };
+      logger.warn({ event: "login.fail", address, ...why }, "a login was refused"); // an unknown name isn't logged: it may be a password
+      return undefined;
+    });
+    if (user === undefined) return undefined;
+    await store.attempts.clear(key);
+    await this.#rehash(user, password).catch((error: unknown) => {
+      logger.warn({ event: "password.rehash_failed", subject: user.username, err: error }, "a password could not be hashed anew");
+    });
+    return user;
+  }
+
+  async #rehash(user: UserRecord, password: string): Promise<void> {
+    const { store, hasher } = this.#settings;
+    if (!hasher.isOutdated(user.passwordHash)) return;
+    const passwordHash = await this.#queue.run(() => hasher.hash(password));
+    await store.users.update(user.username, { passwordHash }, user.passwordHash);
+  }
+
+  async #newFamily(user: UserRecord): Promise<{ family: FamilyRecord; refreshToken: string }> {
+    const { store, refreshTtl, refreshIdleTtl } = this.#settings;
+    const id = randomBytes(16).toString("base64url");
+    const refreshToken = (await this.#refreshTokens()).derive(id, 1);
+    const now = this.#now();
+    const family: FamilyRecord = {
+      id,
+      subject: user.username,
+      clientId: firstPartyClient,
+      scopes: user.scopes,
+      credentialVersion: user.credentialVersion,
+      generation: 1,
+      currentHash: hashOf(refreshToken),
+      previousHash: "",
+      createdAt: now,
+      rotatedAt: now,
+      endsAt: now + refreshTtl / 1_000,
+      idleUntil: now + refreshIdleTtl / 1_000,
+      revoked: false,
+    };
+    await store.families.add(family);
+    return { family, refreshToken };
+  }
+
+  async #rotate(presented: PresentedToken, clientId: string): Promise<{ successor: string; result: RotationOutcome }> {
+    const { store, reuseWindow, refreshIdleTtl } = this.#settings;
+    const { familyId, hash: presentedHash } = presented;
+    const generation = presented.generation + 1;
+    const successor = (await this.#refreshTokens()).derive(familyId, generation);
+    const result = await store.families.rotate({
+      ...{ familyId, clientId, presentedHash, generation, nextHash: hashOf(successor), now: this.#now() },
+      reuseWindow: reuseWindow / 1_000,
+      idleTtl: refreshIdleTtl / 1_000,
+    });
+    return { successor, result };
+  }
+
+  /** RFC 6749 §6: asked before anything is consumed. */
+  async #goesBeyond({ familyId }: PresentedToken, scopes: readonly string[]): Promise<boolean> {
+    const family = await this.#settings.store.families.get(familyId);
+    return family !== undefined && !isWithin(scopes, family.scopes);
+  }
+
+  /**
+   * Undefined: the user is gone, disabled, or has other credentials by now. The time is taken before the user is
+   * read: whoever ends the user's sessions after that read revokes a token of that time too.
+   */
+  async #accessPart(family: FamilyRecord, asked?: readonly string[]): Promise<AccessPart | undefined> {
+    const { store, clock, accessTokenTtl } = this.#settings;
+    const now = clock.now();
+    const user = await store.users.get(family.subject);
+    if (user === undefined || user.disabled || user.credentialVersion !== family.credentialVersion) return undefined;
+    const granted = intersection(family.scopes, user.scopes);
+    const scopes = asked === undefined ? granted : intersection(granted, asked);
+    const expiresAt = Math.floor(Math.min((now + accessTokenTtl) / 1_000, family.endsAt));
+    const token = await this.#accessTokens.sign({
+      ...{ subject: family.subject, clientId: family.clientId, scopes, claims: user.claims, expiresAt, sessionId: family.id },
+      issuedAt: issuedAtUnder(user.credentialVersion, now),
+      authenticatedAt: Math.floor(family.createdAt),
+    });
+    return { token, expiresIn: expiresAt - Math.floor(now / 1_000), scopes };
+  }
+
+  async #announceReuse({ id, subject }: FamilyRecord): Promise<GrantOutcome> {
+    await this.#revoker.session(id, "refresh token reused");
+    const fields = { event: "refresh.reuse_detected", subject, sessionId: id };
+    this.#settings.logger.warn(fields, "a used refresh token came again: its session was ended");
+    return refused("reused");
+  }
+
+  async #endFamily(family: FamilyRecord): Promise<GrantOutcome> {
+    await this.#settings.store.families.revoke(family.id);
+    this.#settings.logger.info(
+      { event: "refresh.fail", subject: family.subject, sessionId: family.id },
+      "the user may not be logged in any more",
+    );
+    return refused("the user is gone, disabled, or has a new password");
+  }
+
+  /** Keyed, so that nobody can choose whose counter he shares. */
+  async #attemptKey(username: string, address: string): Promise<string> {
+    const master = await this.#masterKey();
+    return createHmac("sha256", master)
+      .update(`attempt\0${addressPrefix(address)}\0${username}`)
+      .digest("base64url");
+  }
+
+  async #refreshTokens(): Promise<RefreshTokens> {
+    return new RefreshTokens(await this.#masterKey());
+  }
+
+  #masterKey(): Promise<Buffer> {
+    this.#master ??= this.#readMasterKey().catch((error: unknown) => {
+      this.#master = undefined;
+      throw error;
+    });
+    return this.#master;
+  }
+
+  /** Made at the first use; of several nodes that make one, the first wins. */
+  async #readMasterKey(): Promise<Buffer> {
+    const { secrets } = this.#settings.store;
+    const name = "refresh-key";
+    for (;;) {
+      const known = await secrets.get(name);
+      if (known !== undefined) return Buffer.from(known, "base64url");
+      await secrets.replace(name, randomBytes(32).toString("base64url"), undefined);
+    }
+  }
+
+  #now(): number {
+    return this.#settings.clock.now() / 1_000;
+  }
+}
+
+function refused(why: string): GrantOutcome {
+  return { outcome: "refused", why };
+}

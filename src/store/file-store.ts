@@ -1,0 +1,292 @@
+import { mkdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { type Clock, systemClock } from "../auth/clock.js";
+import { removeLeftOvers } from "./atomic-file.js";
+import { AttemptBuckets } from "./attempt-buckets.js";
+import { KeyMutex } from "./key-mutex.js";
+import { releaseLock, takeLock, withLock } from "./lock-file.js";
+import { RecordFolder } from "./record-folder.js";
+import { RevocationFolder } from "./revocation-folder.js";
+import { decideRotation, hasEnded } from "./rotation.js";
+import type {
+  AttemptCounters,
+  ClientRecord,
+  ClientRecords,
+  FamilyRecord,
+  FamilyRecords,
+  RevocationRecords,
+  Rotation,
+  RotationOutcome,
+  SecretRecords,
+  Store,
+  UserRecord,
+  UserRecords,
+} from "./store.js";
+
+export interface FileStoreOptions {
+  /** Times the look for other processes' revocations. Default: the machine's. */
+  readonly clock?: Clock;
+}
+
+/**
+ * Keeps everything in one folder (mode 0700), a file (0600) for each record. Users, clients and revocations may be
+ * changed by other processes on the same folder while a server runs. Families, counters and secrets belong to one
+ * server process: the first write takes a lock, and rejects when another process has it. Several servers share a
+ * Redis store instead. The folder is made when the store is first used; nothing is touched before.
+ */
+export function fileStore(folder: string, options: FileStoreOptions = {}): Store {
+  return new FileStore(resolve(folder), options.clock ?? systemClock);
+}
+
+class FileStore implements Store {
+  readonly users: UserRecords;
+  readonly clients: ClientRecords;
+  readonly families: FamilyRecords;
+  readonly attempts: AttemptCounters;
+  readonly secrets: SecretRecords;
+  readonly revocations: RevocationRecords;
+  readonly #revocations: RevocationFolder;
+  readonly #lock: string;
+  readonly #folders: readonly string[];
+  readonly #secretFiles: RecordFolder<SecretFile>;
+  #opening: Promise<void> | undefined;
+  #locking: Promise<void> | undefined;
+
+  constructor(folder: string, clock: Clock) {
+    const of = (name: string): string => join(folder, name);
+    const open = (): Promise<void> => this.#open();
+    const lock = (): Promise<void> => this.#takeLock();
+    this.#lock = of("server.lock");
+    this.#folders = [folder, ...["users", "clients", "families", "attempts", "secrets", "revocations"].map(of)];
+    this.#secretFiles = new RecordFolder<SecretFile>(of("secrets"), { name: "string", value: "string" });
+    this.#revocations = new RevocationFolder(of("revocations"), clock, open);
+    this.users = new FileUsers(of("users"), open);
+    this.clients = new FileClients(of("clients"), open);
+    this.families = new FileFamilies(of("families"), open, lock);
+    this.attempts = new AttemptBuckets(of("attempts"), lock);
+    this.secrets = new FileSecrets(this.#secretFiles, open, lock);
+    this.revocations = this.#revocations;
+  }
+
+  async close(): Promise<void> {
+    this.#revocations.close();
+    if (this.#locking === undefined) return;
+    this.#locking = undefined;
+    await releaseLock(this.#lock);
+  }
+
+  /** Once; after a failure, anew at the next use. */
+  #open(): Promise<void> {
+    this.#opening ??= this.#prepareFolders().catch((error: unknown) => {
+      this.#opening = undefined;
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  async #prepareFolders(): Promise<void> {
+    for (const folder of this.#folders) {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await removeLeftOvers(folder);
+    }
+    await this.#secretFiles.refuseReadable();
+  }
+
+  #takeLock(): Promise<void> {
+    this.#locking ??= this.#lockServer().catch((error: unknown) => {
+      this.#locking = undefined;
+      throw error;
+    });
+    return this.#locking;
+  }
+
+  async #lockServer(): Promise<void> {
+    await this.#open();
+    const lock = await takeLock(this.#lock);
+    if (lock.holder === "us") return;
+    throw new Error(
+      `process ${lock.pid} already serves from ${this.#folders[0]}: stop it, give this server another folder, or share a Redis store ` +
+        `(if process ${lock.pid} is no such server, delete ${this.#lock})`,
+    );
+  }
+}
+
+class FileUsers implements UserRecords {
+  readonly #folder: RecordFolder<UserRecord>;
+  readonly #open: () => Promise<void>;
+
+  constructor(path: string, open: () => Promise<void>) {
+    this.#open = open;
+    this.#folder = new RecordFolder<UserRecord>(path, {
+      username: "string",
+      passwordHash: "string",
+      scopes: "array",
+      claims: "object",
+      disabled: "boolean",
+      credentialVersion: "string",
+      createdAt: "number",
+    });
+  }
+
+  async add(user: UserRecord): Promise<boolean> {
+    await this.#open();
+    return this.#folder.create(user.username, user);
+  }
+
+  async get(username: string): Promise<UserRecord | undefined> {
+    await this.#open();
+    return this.#folder.read(username);
+  }
+
+  /** Under a lock file: the command line may set a password while a server rehashes the old one. */
+  async update(username: string, change: Partial<Omit<UserRecord, "username">>, ifHash?: string): Promise<boolean> {
+    await this.#open();
+    return withLock(this.#folder.lockPath(username), async () => {
+      const user = await this.#folder.read(username);
+      if (user === undefined || (ifHash !== undefined && user.passwordHash !== ifHash)) return false;
+      await this.#folder.write(username, { ...user, ...change });
+      return true;
+    });
+  }
+
+  async remove(username: string): Promise<boolean> {
+    await this.#open();
+    return withLock(this.#folder.lockPath(username), () => this.#folder.remove(username));
+  }
+
+  async list(): Promise<readonly UserRecord[]> {
+    await this.#open();
+    return (await this.#folder.list()).sort((a, b) => (a.username < b.username ? -1 : 1));
+  }
+}
+
+class FileClients implements ClientRecords {
+  readonly #folder: RecordFolder<ClientRecord>;
+  readonly #open: () => Promise<void>;
+
+  constructor(path: string, open: () => Promise<void>) {
+    this.#open = open;
+    this.#folder = new RecordFolder<ClientRecord>(path, { clientId: "string", secretHash: "string", scopes: "array", createdAt: "number" });
+  }
+
+  async add(client: ClientRecord): Promise<boolean> {
+    await this.#open();
+    return this.#folder.create(client.clientId, client);
+  }
+
+  async get(clientId: string): Promise<ClientRecord | undefined> {
+    await this.#open();
+    return this.#folder.read(clientId);
+  }
+
+  async remove(clientId: string): Promise<boolean> {
+    await this.#open();
+    return this.#folder.remove(clientId);
+  }
+
+  async list(): Promise<readonly ClientRecord[]> {
+    await this.#open();
+    return (await this.#folder.list()).sort((a, b) => (a.clientId < b.clientId ? -1 : 1));
+  }
+}
+
+class FileFamilies implements FamilyRecords {
+  readonly #folder: RecordFolder<FamilyRecord>;
+  readonly #mutex = new KeyMutex();
+  readonly #open: () => Promise<void>;
+  readonly #lock: () => Promise<void>;
+
+  constructor(path: string, open: () => Promise<void>, lock: () => Promise<void>) {
+    this.#open = open;
+    this.#lock = lock;
+    this.#folder = new RecordFolder<FamilyRecord>(path, {
+      id: "string",
+      subject: "string",
+      clientId: "string",
+      scopes: "array",
+      credentialVersion: "string",
+      generation: "number",
+      currentHash: "string",
+      previousHash: "string",
+      createdAt: "number",
+      rotatedAt: "number",
+      endsAt: "number",
+      idleUntil: "number",
+      revoked: "boolean",
+    });
+  }
+
+  async add(family: FamilyRecord): Promise<void> {
+    await this.#lock();
+    await this.#folder.write(family.id, family);
+  }
+
+  async get(id: string): Promise<FamilyRecord | undefined> {
+    await this.#open();
+    return this.#folder.read(id);
+  }
+
+  async rotate(rotation: Rotation): Promise<RotationOutcome> {
+    await this.#lock();
+    return this.#mutex.run(rotation.familyId, async () => {
+      const { result, write } = decideRotation(await this.#folder.read(rotation.familyId), rotation);
+      if (write !== undefined) await this.#folder.write(write.id, write);
+      return result;
+    });
+  }
+
+  async revoke(id: string): Promise<boolean> {
+    await this.#lock();
+    return this.#mutex.run(id, async () => {
+      const family = await this.#folder.read(id);
+      if (family === undefined || family.revoked) return false;
+      await this.#folder.write(id, { ...family, revoked: true });
+      return true;
+    });
+  }
+
+  async sweep(now: number): Promise<number> {
+    await this.#lock();
+    let forgotten = 0;
+    for (const { id } of (await this.#folder.list()).filter((family) => hasEnded(family, now))) {
+      const removed = await this.#mutex.run(id, async () => {
+        const family = await this.#folder.read(id);
+        return family !== undefined && hasEnded(family, now) && this.#folder.remove(id);
+      });
+      if (removed) forgotten += 1;
+    }
+    return forgotten;
+  }
+}
+
+interface SecretFile {
+  readonly name: string;
+  readonly value: string;
+}
+
+class FileSecrets implements SecretRecords {
+  readonly #folder: RecordFolder<SecretFile>;
+  readonly #mutex = new KeyMutex();
+  readonly #open: () => Promise<void>;
+  readonly #lock: () => Promise<void>;
+
+  constructor(folder: RecordFolder<SecretFile>, open: () => Promise<void>, lock: () => Promise<void>) {
+    this.#folder = folder;
+    this.#open = open;
+    this.#lock = lock;
+  }
+
+  async get(name: string): Promise<string | undefined> {
+    await this.#open();
+    return (await this.#folder.read(name))?.value;
+  }
+
+  async replace(name: string, value: string, expected: string | undefined): Promise<boolean> {
+    await this.#lock();
+    return this.#mutex.run(name, async () => {
+      if ((await this.#folder.read(name))?.value !== expected) return false;
+      await this.#folder.write(name, { name, value });
+      return true;
+    });
+  }
+}

@@ -1,0 +1,173 @@
+import type { Revocation } from "../auth/revocation.js";
+import { decideRotation, hasEnded } from "./rotation.js";
+import type {
+  AttemptCounters,
+  ClientRecord,
+  ClientRecords,
+  FamilyRecord,
+  FamilyRecords,
+  RevocationRecords,
+  Rotation,
+  RotationOutcome,
+  SecretRecords,
+  Store,
+  UserRecord,
+  UserRecords,
+} from "./store.js";
+
+/** A store that forgets everything with its process: for tests, and for a first look. */
+export function memoryStore(): Store {
+  return {
+    users: new MemoryUsers(),
+    clients: new MemoryClients(),
+    families: new MemoryFamilies(),
+    attempts: new MemoryAttempts(),
+    secrets: new MemorySecrets(),
+    revocations: new MemoryRevocations(),
+    close: async () => {},
+  };
+}
+
+class MemoryUsers implements UserRecords {
+  readonly #records = new Map<string, UserRecord>();
+
+  async add(user: UserRecord): Promise<boolean> {
+    if (this.#records.has(user.username)) return false;
+    this.#records.set(user.username, structuredClone(user));
+    return true;
+  }
+
+  async get(username: string): Promise<UserRecord | undefined> {
+    return this.#records.get(username);
+  }
+
+  async update(username: string, change: Partial<Omit<UserRecord, "username">>, ifHash?: string): Promise<boolean> {
+    const user = this.#records.get(username);
+    if (user === undefined || (ifHash !== undefined && user.passwordHash !== ifHash)) return false;
+    this.#records.set(username, { ...user, ...structuredClone(change) });
+    return true;
+  }
+
+  async remove(username: string): Promise<boolean> {
+    return this.#records.delete(username);
+  }
+
+  async list(): Promise<readonly UserRecord[]> {
+    return [...this.#records.values()].sort((a, b) => (a.username < b.username ? -1 : 1));
+  }
+}
+
+class MemoryClients implements ClientRecords {
+  readonly #records = new Map<string, ClientRecord>();
+
+  async add(client: ClientRecord): Promise<boolean> {
+    if (this.#records.has(client.clientId)) return false;
+    this.#records.set(client.clientId, structuredClone(client));
+    return true;
+  }
+
+  async get(clientId: string): Promise<ClientRecord | undefined> {
+    return this.#records.get(clientId);
+  }
+
+  async remove(clientId: string): Promise<boolean> {
+    return this.#records.delete(clientId);
+  }
+
+  async list(): Promise<readonly ClientRecord[]> {
+    return [...this.#records.values()].sort((a, b) => (a.clientId < b.clientId ? -1 : 1));
+  }
+}
+
+/** No method awaits between reading and writing: that makes each atomic. */
+class MemoryFamilies implements FamilyRecords {
+  readonly #records = new Map<string, FamilyRecord>();
+
+  async add(family: FamilyRecord): Promise<void> {
+    this.#records.set(family.id, family);
+  }
+
+  async get(id: string): Promise<FamilyRecord | undefined> {
+    return this.#records.get(id);
+  }
+
+  async rotate(rotation: Rotation): Promise<RotationOutcome> {
+    const { result, write } = decideRotation(this.#records.get(rotation.familyId), rotation);
+    if (write !== undefined) this.#records.set(write.id, write);
+    return result;
+  }
+
+  async revoke(id: string): Promise<boolean> {
+    const family = this.#records.get(id);
+    if (family === undefined || family.revoked) return false;
+    this.#records.set(id, { ...family, revoked: true });
+    return true;
+  }
+
+  async sweep(now: number): Promise<number> {
+    const ended = [...this.#records.values()].filter((family) => hasEnded(family, now));
+    for (const { id } of ended) this.#records.delete(id);
+    return ended.length;
+  }
+}
+
+class MemoryAttempts implements AttemptCounters {
+  readonly #counters = new Map<string, { readonly failures: number; readonly lastAt: number }>();
+
+  async get(key: string): Promise<{ readonly failures: number; readonly lastAt: number }> {
+    return this.#counters.get(key) ?? { failures: 0, lastAt: 0 };
+  }
+
+  async fail(key: string, now: number): Promise<number> {
+    const failures = (this.#counters.get(key)?.failures ?? 0) + 1;
+    this.#counters.set(key, { failures, lastAt: now });
+    return failures;
+  }
+
+  async clear(key: string): Promise<void> {
+    this.#counters.delete(key);
+  }
+
+  async sweep(before: number): Promise<number> {
+    const old = [...this.#counters].filter(([, { lastAt }]) => lastAt < before);
+    for (const [key] of old) this.#counters.delete(key);
+    return old.length;
+  }
+}
+
+class MemorySecrets implements SecretRecords {
+  readonly #values = new Map<string, string>();
+
+  async get(name: string): Promise<string | undefined> {
+    return this.#values.get(name);
+  }
+
+  async replace(name: string, value: string, expected: string | undefined): Promise<boolean> {
+    if (this.#values.get(name) !== expected) return false;
+    this.#values.set(name, value);
+    return true;
+  }
+}
+
+class MemoryRevocations implements RevocationRecords {
+  #revocations: Revocation[] = [];
+  readonly #listeners = new Set<(revocation: Revocation) => void>();
+
+  async add(revocation: Revocation): Promise<void> {
+    this.#revocations.push(revocation);
+    for (const listener of this.#listeners) listener(revocation);
+  }
+
+  async list(now: number): Promise<readonly Revocation[]> {
+    this.#revocations = this.#revocations.filter(({ until }) => until === undefined || until > now);
+    return [...this.#revocations];
+  }
+
+  subscribe(listener: (revocation: Revocation) => void): () => void {
+    const own = (revocation: Revocation): void => listener(revocation); // one function may subscribe twice
+    this.#listeners.add(own);
+    return () => {
+      this.#listeners.delete(own);
+    };
+  }
+}

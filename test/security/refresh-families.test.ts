@@ -1,0 +1,216 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "chai";
+import type { Revocation } from "../../src/auth/revocation.js";
+import { fileStore, type Issuer, type IssuerOptions } from "../../src/issuer/index.js";
+import { rejectionOf } from "../helpers/rejection.js";
+import { withFolder } from "../helpers/temporary-folder.js";
+import { claimsOf, openIssuer, password, type TestIssuer } from "../helpers/test-issuer.js";
+
+const day = 86_400_000;
+
+describe("a family of refresh tokens", () => {
+  it("rotates at every use, within one session", async () => {
+    const { issuer, first } = await loggedIn();
+    const second = await issuer.renew(first.refreshToken);
+    const third = await issuer.renew(second.refreshToken);
+    expect(new Set([first.refreshToken, second.refreshToken, third.refreshToken]).size).to.equal(3);
+    const sessions = [first, second, third].map(({ token }) => claimsOf(token).sid);
+    expect(new Set(sessions).size).to.equal(1);
+    expect(new Set([first, second, third].map(({ token }) => claimsOf(token).jti)).size).to.equal(3);
+    expect(claimsOf(third.token).auth_time).to.equal(claimsOf(first.token).auth_time);
+  });
+
+  it("gives all of 100 simultaneous uses of one token the same successor, and issues one generation", async () => {
+    const { issuer, first } = await loggedIn();
+    const pairs = await Promise.all(Array.from({ length: 100 }, () => issuer.renew(first.refreshToken)));
+    expect(new Set(pairs.map(({ refreshToken }) => refreshToken)).size).to.equal(1);
+    expect((await issuer.store.families.get(sessionOf(first)))?.generation).to.equal(2);
+  });
+
+  it("lets exactly one of 100 simultaneous uses succeed when the reuse window is off", async () => {
+    const { issuer, first } = await loggedIn({ reuseWindow: 0 });
+    const uses = await Promise.allSettled(Array.from({ length: 100 }, () => issuer.renew(first.refreshToken)));
+    expect(uses.filter(({ status }) => status === "fulfilled")).to.have.length(1);
+  });
+
+  it("answers a lost reply with the same successor within 10 s", async () => {
+    const { issuer, clock, first } = await loggedIn();
+    const lost = await issuer.renew(first.refreshToken);
+    clock.advance(9_999);
+    const again = await issuer.renew(first.refreshToken);
+    expect(again.refreshToken).to.equal(lost.refreshToken);
+    await issuer.renew(again.refreshToken);
+  });
+
+  it("is revoked, and told so, when a used token comes after the window", async () => {
+    const { issuer, clock, first, told, log } = await loggedIn();
+    const second = await issuer.renew(first.refreshToken);
+    clock.advance(10_000);
+    await expectRevoked(issuer, first.refreshToken);
+    expect(told).to.have.length(1);
+    expect(told[0]).to.include({ issuer: "http://localhost:8080", sessionId: sessionOf(first) });
+    expect(told[0]?.until).to.be.above(Math.floor(clock.now() / 1_000) + 900);
+    expect(await issuer.store.revocations.list(clock.now() / 1_000)).to.deep.equal(told);
+    expect(log.filter(({ fields }) => "event" in fields && fields.event === "refresh.reuse_detected")).to.have.length(1);
+    await expectRevoked(issuer, second.refreshToken);
+  });
+
+  it("is revoked when a used token comes inside the window, but its successor was used", async () => {
+    const { issuer, first } = await loggedIn();
+    const second = await issuer.renew(first.refreshToken);
+    const third = await issuer.renew(second.refreshToken);
+    await expectRevoked(issuer, first.refreshToken);
+    await expectRevoked(issuer, third.refreshToken);
+  });
+
+  it("dies for the thief and the owner alike, whoever comes first", async () => {
+    for (const thiefFirst of [true, false]) {
+      const { issuer, clock, first: stolen } = await loggedIn();
+      const pair = await issuer.renew(stolen.refreshToken);
+      clock.advance(60_000);
+      if (thiefFirst) await issuer.renew(pair.refreshToken);
+      await expectRevoked(issuer, stolen.refreshToken);
+      await expectRevoked(issuer, pair.refreshToken);
+    }
+  });
+
+  it("leaves other families of the user alone", async () => {
+    const { issuer, clock, first } = await loggedIn();
+    const other = await issuer.login("ada", password);
+    await issuer.renew(first.refreshToken);
+    clock.advance(10_000);
+    await expectRevoked(issuer, first.refreshToken);
+    await issuer.renew(other.refreshToken);
+  });
+
+  it("can't be ended by somebody who has read its id in an access token", async () => {
+    const { issuer, first } = await loggedIn();
+    const [, secret] = (await issuer.login("ada", password)).refreshToken.split(".");
+    for (const forged of [`${sessionOf(first)}.${"A".repeat(48)}`, `${sessionOf(first)}.${secret}`, sessionOf(first), "", "x"]) {
+      await expectRevoked(issuer, forged);
+      await issuer.revokeRefreshToken(forged);
+    }
+    await issuer.renew(first.refreshToken);
+  });
+
+  it("dies after 7 days without use", async () => {
+    const { issuer, clock, first } = await loggedIn();
+    clock.advance(7 * day - 1);
+    const second = await issuer.renew(first.refreshToken);
+    clock.advance(7 * day);
+    await expectRevoked(issuer, second.refreshToken);
+  });
+
+  it("ends 30 days after the login, however often it is used, and its last access token with it", async () => {
+    const { issuer, clock, first } = await loggedIn();
+    let pair: { token: string; refreshToken: string } = first;
+    for (let n = 0; n < 5; n += 1) {
+      clock.advance(6 * day - 12_000);
+      pair = await issuer.renew(pair.refreshToken);
+    }
+    expect(Number(claimsOf(pair.token).exp) - Math.floor(clock.now() / 1_000)).to.equal(60);
+    clock.advance(59_999);
+    pair = await issuer.renew(pair.refreshToken);
+    clock.advance(1);
+    await expectRevoked(issuer, pair.refreshToken);
+  });
+
+  it("is not prolonged by a wall clock that is set back", async () => {
+    const { issuer, clock, first } = await loggedIn();
+    const before = await issuer.store.families.get(sessionOf(first));
+    clock.stepWall(-3_600_000);
+    const second = await issuer.renew(first.refreshToken);
+    expect((await issuer.store.families.get(sessionOf(second)))?.endsAt).to.equal(before?.endsAt);
+  });
+
+  it("loses the scopes that the user lost, and gains none", async () => {
+    const { issuer, first } = await loggedIn();
+    await issuer.store.users.update("ada", { scopes: ["orders:write", "admin"] });
+    expect(claimsOf((await issuer.renew(first.refreshToken)).token).scope).to.equal("orders:write");
+  });
+
+  it("is ended by revokeRefreshToken, with any of its tokens, and its session is told", async () => {
+    const { issuer, first, told } = await loggedIn();
+    const second = await issuer.renew(first.refreshToken);
+    await issuer.revokeRefreshToken(first.refreshToken);
+    await issuer.revokeRefreshToken(first.refreshToken);
+    expect(told.map(({ sessionId }) => sessionId)).to.deep.equal([sessionOf(first)]);
+    await expectRevoked(issuer, second.refreshToken);
+  });
+
+  it("is unavailable, not revoked, while the store is away", async () => {
+    const { issuer, first } = await loggedIn();
+    const { families } = issuer.store;
+    const rotate = families.rotate.bind(families);
+    families.rotate = () => Promise.reject(new Error("connection to 10.0.0.1 lost"));
+    const refusal = await rejectionOf(issuer.renew(first.refreshToken));
+    expect(refusal).to.include({ name: "Refusal", reason: "auth_unavailable" });
+    expect(refusal.message).to.not.include("10.0.0.1");
+    families.rotate = rotate;
+    await issuer.renew(first.refreshToken);
+  });
+
+  it("is in the store as hashes alone", async () => {
+    await withFolder(async (folder) => {
+      const { issuer, first } = await loggedIn({ store: fileStore(folder) });
+      const second = await issuer.renew(first.refreshToken);
+      const { clientSecret } = await issuer.clients.add({ scopes: [] });
+      const secrets = [first.refreshToken, second.refreshToken].map((token) => token.split(".")[1] ?? "");
+      const dump = await contentOf(folder);
+      expect(dump).to.include(sessionOf(first));
+      for (const secret of [...secrets, first.token, second.token, clientSecret, password]) {
+        for (const part of [secret, secret.slice(10, 30), secret.slice(-20)]) expect(dump).to.not.include(part);
+      }
+      await issuer.close();
+    });
+  });
+
+  it("leaves no secret in the log", async () => {
+    const { issuer, clock, first, log } = await loggedIn();
+    const second = await issuer.renew(first.refreshToken);
+    await rejectionOf(issuer.login("ada", "canary-password"));
+    await rejectionOf(issuer.login("canary-username", password));
+    clock.advance(60_000);
+    await expectRevoked(issuer, first.refreshToken);
+    const text = JSON.stringify(log);
+    expect(text).to.include("login.fail").and.include("login.ok").and.include("refresh.ok").and.include("refresh.reuse_detected");
+    for (const secret of [
+      first.token,
+      first.refreshToken,
+      second.token,
+      second.refreshToken,
+      password,
+      "canary-password",
+      "canary-username",
+    ]) {
+      expect(text).to.not.include(secret);
+    }
+  });
+});
+
+interface LoggedIn extends TestIssuer {
+  readonly first: { readonly token: string; readonly refreshToken: string };
+  readonly told: Revocation[];
+}
+
+async function loggedIn(options: Partial<IssuerOptions> = {}): Promise<LoggedIn> {
+  const opened = await openIssuer(options);
+  const told: Revocation[] = [];
+  opened.issuer.onRevocation((revocation) => told.push(revocation));
+  return { ...opened, told, first: await opened.issuer.login("ada", password) };
+}
+
+function sessionOf({ token }: { readonly token: string }): string {
+  return String(claimsOf(token).sid);
+}
+
+async function expectRevoked(issuer: Issuer, refreshToken: string): Promise<void> {
+  expect(await rejectionOf(issuer.renew(refreshToken))).to.include({ name: "Refusal", reason: "token_revoked" });
+}
+
+async function contentOf(folder: string): Promise<string> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return (await Promise.all(files.map((file) => readFile(file, "utf8")))).join("\n");
+}

@@ -1,0 +1,99 @@
+import { expect } from "chai";
+import type { Revocation } from "../../../src/auth/revocation.js";
+import { rejectionOf } from "../../helpers/rejection.js";
+import { claimsOf, openIssuer, password } from "../../helpers/test-issuer.js";
+
+describe("the user directory", () => {
+  it("says what is wrong with a new user", async () => {
+    const { issuer } = await openIssuer();
+    const problems: readonly (readonly [string, () => Promise<void>])[] = [
+      ["exists already", () => issuer.users.add("ada", password)],
+      ["at least 8", () => issuer.users.add("bob", "1234567")],
+      ["at most 1024", () => issuer.users.add("bob", "a".repeat(1_025))],
+      ["1 to 255", () => issuer.users.add("", password)],
+      ["1 to 255", () => issuer.users.add("b".repeat(256), password)],
+      ["control characters", () => issuer.users.add("bob\n", password)],
+      ["client:", () => issuer.users.add("client:bob", password)],
+      ["is no scope", () => issuer.users.add("bob", password, { scopes: ["a b"] })],
+      ["claim sub ", () => issuer.users.add("bob", password, { claims: { sub: "ada" } })],
+      ["claim cnf ", () => issuer.users.add("bob", password, { claims: { cnf: {} } })],
+      ["at most 4096", () => issuer.users.add("bob", password, { claims: { long: "x".repeat(5_000) } })],
+    ];
+    for (const [problem, add] of problems) expect((await rejectionOf(add())).message, problem).to.include(problem);
+    await issuer.users.add("b".repeat(255), password, { scopes: ["a:b"], claims: { subs: 1 } });
+  });
+
+  it("lists users without their hashes", async () => {
+    const { issuer } = await openIssuer();
+    const [ada] = await issuer.users.list();
+    expect(ada).to.have.all.keys("username", "scopes", "claims", "disabled", "createdAt");
+    expect(ada).to.deep.include({ username: "ada", disabled: false, claims: { role: "admin" } });
+  });
+
+  it("throws for users that aren't there", async () => {
+    const { users } = (await openIssuer()).issuer;
+    for (const change of [users.passwd("bob", password), users.disable("bob"), users.enable("bob"), users.remove("bob")]) {
+      expect((await rejectionOf(change)).message).to.equal('there is no user "bob"');
+    }
+  });
+
+  for (const [what, act] of [
+    ["passwd", "passwd"],
+    ["disable", "disable"],
+    ["remove", "remove"],
+  ] as const) {
+    it(`${what} revokes all tokens up to now, and no refresh works any more`, async () => {
+      const { issuer, clock } = await openIssuer();
+      clock.advance(5_000);
+      const { token, refreshToken } = await issuer.login("ada", password);
+      const told: Revocation[] = [];
+      issuer.onRevocation((revocation) => told.push(revocation));
+      await (act === "passwd" ? issuer.users.passwd("ada", "another password") : issuer.users[act]("ada"));
+      expect(told).to.have.length(1);
+      expect(told[0]).to.include({ issuer: "http://localhost:8080", subject: "ada" });
+      expect(Number(claimsOf(token).iat)).to.be.at.most(told[0]?.issuedBefore ?? 0);
+      expect(await rejectionOf(issuer.renew(refreshToken))).to.include({ name: "Refusal", reason: "token_revoked" });
+      await rejectionOf(issuer.login("ada", password, { address: "10.0.0.2" }));
+    });
+  }
+
+  it("passwd spares a login in the same second: its token is younger than the revocation", async () => {
+    const { issuer } = await openIssuer();
+    const told: Revocation[] = [];
+    issuer.onRevocation((revocation) => told.push(revocation));
+    for (const secret of ["another password", "a third password"]) {
+      await issuer.users.passwd("ada", secret);
+      const { token, refreshToken } = await issuer.login("ada", secret);
+      expect(Number(claimsOf(token).iat)).to.be.above(told.at(-1)?.issuedBefore ?? Number.NaN);
+      await issuer.renew(refreshToken);
+    }
+  });
+
+  it("spares the tokens of a user who was removed and added again in the same second", async () => {
+    const { issuer } = await openIssuer();
+    const told: Revocation[] = [];
+    issuer.onRevocation((revocation) => told.push(revocation));
+    await issuer.users.remove("ada");
+    await issuer.users.add("ada", password);
+    const { token } = await issuer.login("ada", password);
+    expect(Number(claimsOf(token).iat)).to.be.above(told[0]?.issuedBefore ?? Number.NaN);
+  });
+
+  it("enable lets a user log in again, but brings no session back", async () => {
+    const { issuer } = await openIssuer();
+    const { refreshToken } = await issuer.login("ada", password);
+    await issuer.users.disable("ada");
+    await issuer.users.enable("ada");
+    await rejectionOf(issuer.renew(refreshToken));
+    await issuer.login("ada", password);
+  });
+
+  it("revokes for as long as the longest access token lives", async () => {
+    const { issuer, clock } = await openIssuer();
+    await issuer.users.disable("ada");
+    clock.advance(900_000);
+    expect(await issuer.store.revocations.list(clock.now() / 1_000)).to.have.length(1);
+    clock.advance(61_000);
+    expect(await issuer.store.revocations.list(clock.now() / 1_000)).to.have.length(0);
+  });
+});

@@ -1,0 +1,221 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import type { Revocation } from "../../../src/auth/revocation.js";
+import { fileStore } from "../../../src/store/file-store.js";
+import { memoryStore } from "../../../src/store/memory-store.js";
+import type { FamilyRecord, Rotation, Store, UserRecord } from "../../../src/store/store.js";
+
+const ada: UserRecord = {
+  username: "ada",
+  passwordHash: "hash",
+  scopes: ["orders:read"],
+  claims: { role: "admin" },
+  disabled: false,
+  credentialVersion: "1",
+  createdAt: 1,
+};
+
+const family: FamilyRecord = {
+  id: "family",
+  subject: "ada",
+  clientId: "jotwire",
+  scopes: [],
+  credentialVersion: "1",
+  generation: 1,
+  currentHash: "hash-1",
+  previousHash: "",
+  createdAt: 100,
+  rotatedAt: 100,
+  endsAt: 1_000,
+  idleUntil: 300,
+  revoked: false,
+};
+
+const use: Rotation = {
+  familyId: "family",
+  clientId: "jotwire",
+  presentedHash: "hash-1",
+  generation: 2,
+  nextHash: "hash-2",
+  now: 110,
+  reuseWindow: 10,
+  idleTtl: 200,
+};
+
+interface Adapter {
+  readonly name: string;
+  readonly open: () => Promise<{ store: Store; dispose: () => Promise<void> }>;
+}
+
+const adapters: readonly Adapter[] = [
+  { name: "memoryStore", open: async () => ({ store: memoryStore(), dispose: async () => {} }) },
+  {
+    name: "fileStore",
+    open: async () => {
+      const folder = await mkdtemp(join(tmpdir(), "jotwire-"));
+      return { store: fileStore(folder), dispose: () => rm(folder, { recursive: true }) };
+    },
+  },
+];
+
+for (const { name, open } of adapters) {
+  describe(`what every store does: ${name}`, () => {
+    let store: Store;
+    let dispose: () => Promise<void>;
+
+    beforeEach(async () => {
+      ({ store, dispose } = await open());
+    });
+
+    afterEach(async () => {
+      await store.close();
+      await dispose();
+    });
+
+    it("adds a user once, and finds nobody else", async () => {
+      expect(await store.users.add(ada)).to.equal(true);
+      expect(await store.users.add({ ...ada, passwordHash: "other" })).to.equal(false);
+      expect(await store.users.get("ada")).to.deep.equal(ada);
+      expect(await store.users.get("Ada")).to.equal(undefined);
+    });
+
+    it("lets one of many simultaneous additions of a name win", async () => {
+      const added = await Promise.all(Array.from({ length: 20 }, (_, n) => store.users.add({ ...ada, passwordHash: `${n}` })));
+      expect(added.filter(Boolean)).to.have.length(1);
+    });
+
+    it("takes any string for a user name", async () => {
+      const names = ["../../etc/passwd", "__proto__", "a/b", "ä", "x".repeat(255), "."];
+      for (const username of names) expect(await store.users.add({ ...ada, username })).to.equal(true);
+      for (const username of names) expect((await store.users.get(username))?.username).to.equal(username);
+      expect(await store.users.get("constructor")).to.equal(undefined);
+    });
+
+    it("updates members of a user, and tells when there is none", async () => {
+      await store.users.add(ada);
+      expect(await store.users.update("ada", { disabled: true })).to.equal(true);
+      expect(await store.users.get("ada")).to.deep.equal({ ...ada, disabled: true });
+      expect(await store.users.update("bob", { disabled: true })).to.equal(false);
+    });
+
+    it("updates under a condition only while the hash is the same", async () => {
+      await store.users.add(ada);
+      expect(await store.users.update("ada", { passwordHash: "new" }, "wrong")).to.equal(false);
+      expect(await store.users.update("ada", { passwordHash: "new" }, "hash")).to.equal(true);
+      expect((await store.users.get("ada"))?.passwordHash).to.equal("new");
+    });
+
+    it("loses none of many simultaneous updates", async () => {
+      await store.users.add(ada);
+      await Promise.all([store.users.update("ada", { disabled: true }), store.users.update("ada", { passwordHash: "new" })]);
+      expect(await store.users.get("ada")).to.include({ disabled: true, passwordHash: "new" });
+    });
+
+    it("lists users by name, and removes them", async () => {
+      for (const username of ["cleo", "ada", "bob"]) await store.users.add({ ...ada, username });
+      expect(await store.users.remove("bob")).to.equal(true);
+      expect(await store.users.remove("bob")).to.equal(false);
+      expect((await store.users.list()).map(({ username }) => username)).to.deep.equal(["ada", "cleo"]);
+    });
+
+    it("keeps clients", async () => {
+      const client = { clientId: "robot", secretHash: "h", scopes: ["a"], createdAt: 1 };
+      expect(await store.clients.add(client)).to.equal(true);
+      expect(await store.clients.add(client)).to.equal(false);
+      expect(await store.clients.get("robot")).to.deep.equal(client);
+      expect(await store.clients.list()).to.deep.equal([client]);
+      expect(await store.clients.remove("robot")).to.equal(true);
+      expect(await store.clients.get("robot")).to.equal(undefined);
+    });
+
+    it("rotates exactly once for 100 simultaneous uses of one token", async () => {
+      await store.families.add(family);
+      const uses = await Promise.all(Array.from({ length: 100 }, () => store.families.rotate(use)));
+      const outcomes = uses.map(({ outcome }) => outcome);
+      expect(outcomes.filter((outcome) => outcome === "rotated")).to.have.length(1);
+      expect(outcomes.filter((outcome) => outcome === "repeated")).to.have.length(99);
+      expect((await store.families.get("family"))?.generation).to.equal(2);
+    });
+
+    it("lets exactly one of 100 simultaneous uses succeed without a window, and ends the family", async () => {
+      await store.families.add(family);
+      const uses = await Promise.all(Array.from({ length: 100 }, () => store.families.rotate({ ...use, reuseWindow: 0 })));
+      expect(uses.filter(({ outcome }) => outcome === "rotated")).to.have.length(1);
+      expect(uses.filter(({ outcome }) => outcome === "reused")).to.have.length(1);
+      expect((await store.families.get("family"))?.revoked).to.equal(true);
+    });
+
+    it("keeps a reuse: the family stays revoked", async () => {
+      await store.families.add(family);
+      await store.families.rotate(use);
+      expect((await store.families.rotate({ ...use, now: 130 })).outcome).to.equal("reused");
+      expect((await store.families.rotate({ ...use, presentedHash: "hash-2", now: 131 })).outcome).to.equal("unknown");
+    });
+
+    it("revokes a family once", async () => {
+      await store.families.add(family);
+      expect(await store.families.revoke("family")).to.equal(true);
+      expect(await store.families.revoke("family")).to.equal(false);
+      expect(await store.families.revoke("other")).to.equal(false);
+    });
+
+    it("forgets families that ended, and no others", async () => {
+      await store.families.add(family);
+      await store.families.add({ ...family, id: "idle longer", idleUntil: 500 });
+      expect(await store.families.sweep(300)).to.equal(1);
+      expect(await store.families.get("family")).to.equal(undefined);
+      expect((await store.families.get("idle longer"))?.id).to.equal("idle longer");
+    });
+
+    it("counts failures by key until they are cleared", async () => {
+      expect(await store.attempts.get("k")).to.deep.equal({ failures: 0, lastAt: 0 });
+      expect(
+        await Promise.all([store.attempts.fail("k", 5), store.attempts.fail("k", 5), store.attempts.fail("other", 5)]),
+      ).to.have.members([1, 2, 1]);
+      expect(await store.attempts.get("k")).to.deep.equal({ failures: 2, lastAt: 5 });
+      await store.attempts.clear("k");
+      expect((await store.attempts.get("k")).failures).to.equal(0);
+      expect((await store.attempts.get("other")).failures).to.equal(1);
+    });
+
+    it("forgets old counters", async () => {
+      await store.attempts.fail("old", 5);
+      await store.attempts.fail("new", 10);
+      expect(await store.attempts.sweep(10)).to.equal(1);
+      expect((await store.attempts.get("old")).failures).to.equal(0);
+      expect((await store.attempts.get("new")).failures).to.equal(1);
+    });
+
+    it("replaces a secret only if it is still the expected one", async () => {
+      expect(await store.secrets.get("key")).to.equal(undefined);
+      expect(await store.secrets.replace("key", "a", "z")).to.equal(false);
+      const first = await Promise.all(["a", "b", "c"].map((value) => store.secrets.replace("key", value, undefined)));
+      expect(first.filter(Boolean)).to.have.length(1);
+      const value = await store.secrets.get("key");
+      expect(await store.secrets.replace("key", "next", value)).to.equal(true);
+      expect(await store.secrets.replace("key", "late", value)).to.equal(false);
+      expect(await store.secrets.get("key")).to.equal("next");
+    });
+
+    it("lists revocations while they stand", async () => {
+      await store.revocations.add({ jti: "short", until: 10 });
+      await store.revocations.add({ jti: "long", until: 20 });
+      await store.revocations.add({ jti: "ever" });
+      expect((await store.revocations.list(10)).map(({ jti }) => jti)).to.have.members(["long", "ever"]);
+      expect((await store.revocations.list(1_000)).map(({ jti }) => jti)).to.deep.equal(["ever"]);
+    });
+
+    it("tells each listener of each new revocation once, until it stops", async () => {
+      await store.revocations.add({ jti: "before" });
+      const told: Revocation[] = [];
+      const stop = store.revocations.subscribe((revocation) => told.push(revocation));
+      await store.revocations.add({ jti: "now" });
+      expect(told).to.deep.equal([{ jti: "now" }]);
+      stop();
+      await store.revocations.add({ jti: "after" });
+      expect(told).to.have.length(1);
+    });
+  });
+}
