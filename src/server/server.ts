@@ -81,6 +81,7 @@ export class Server {
       clock: this.#clock,
       fetchDocument: createFetchDocument(),
       production,
+      onKeyFailure: (issuer, detail) => this.#log.warn({ event: "keys.fail", issuer, detail }, "the keys of an issuer can't be had"),
       whenReady,
     });
     const { issuers } = this.#authority;

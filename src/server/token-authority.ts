@@ -16,6 +16,8 @@ export interface AuthorityPorts {
   readonly fetchDocument: FetchDocument;
   /** Hides from callers why a token was refused. */
   readonly production: boolean;
+  /** Hears of every failed fetch and every refused key set: the alarm for a set with private keys in it. */
+  readonly onKeyFailure: (issuer: string, detail: string) => void;
   /** Resolves when what was revoked before is known: no token is accepted earlier. */
   readonly whenReady: () => Promise<void>;
 }
