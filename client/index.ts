@@ -3,7 +3,7 @@ export type { BackoffRange } from "./backoff.js";
 export { type Client, type ClientEvents, createClient } from "./client.js";
 export type { CallOptions, CallPromise, ClientApi, MethodName, Untyped } from "./client-api.js";
 export type { ClientClock } from "./client-clock.js";
-export type { ClientState, StateChange } from "./connector.js";
+export type { ClientState, StateChange } from "./client-state.js";
 export { AuthStop, type CallError, type ClientFault, DisconnectedError, JotwireError, RpcError, type StandardFault } from "./errors.js";
 export type { ClientOptions } from "./options.js";
 export { type SafeResult, safe } from "./safe.js";

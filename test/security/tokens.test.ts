@@ -1,8 +1,6 @@
-import { createHmac } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect } from "chai";
-import fc from "fast-check";
 import { createVerifier, type Verifier } from "../../src/auth/verifier.js";
 import { createFetchDocument } from "../../src/server/fetch-document.js";
 import { ManualClock } from "../helpers/manual-clock.js";

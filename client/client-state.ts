@@ -1,0 +1,26 @@
+/**
+ * ```
+ *          ready(), a call       token, socket open        authenticate ok
+ *   idle ───────────────► connecting ───────► authenticating ───────► ready ◄──────┐
+ *                             ▲  │                  │                  │  │ expired │ refresh ok
+ *                 retryIn over│  │ failed           │ failed           │  ▼         │
+ *                             │  ▼                  │         lost     │  refreshing┘
+ *                           waiting ◄───────────────┴──────────────────┴──┘
+ *   closed: from any state, by close(), sign-out, or a refusal that another attempt would repeat; left by reconnect() only
+ * ```
+ * A session is renewed in time without leaving `ready`. In `refreshing` it has expired, and calls wait. A client without `token` goes from
+ * `connecting` to `ready`.
+ */
+export type ClientState = "idle" | "connecting" | "authenticating" | "ready" | "refreshing" | "waiting" | "closed";
+
+export interface StateChange {
+  readonly from: ClientState;
+  readonly to: ClientState;
+  /** The close code that led here, if one did. */
+  readonly code: number | undefined;
+  readonly reason: string | undefined;
+  /** How many attempts in a row have failed. */
+  readonly attempt: number;
+  /** Milliseconds until the next attempt, in `waiting`. */
+  readonly retryIn: number | undefined;
+}
