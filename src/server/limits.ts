@@ -18,6 +18,8 @@ export interface Limits {
   readonly batch: number;
   /** Most requests of one connection whose handlers are still pending. Default: 64. */
   readonly inFlight: number;
+  /** Subscriptions of one connection, once there are any. Default: 128. */
+  readonly subscriptions: number;
   /** Deadline of a request. Default: 30_000 ms. */
   readonly requestTimeout: number;
   /** Connections of one address that have not authenticated. Default: 20. */
@@ -56,6 +58,7 @@ export const defaultLimits: Limits = {
   depth: 64,
   batch: 50,
   inFlight: 64,
+  subscriptions: 128,
   requestTimeout: 30_000, // 30 s
   openPerAddress: 20,
   open: 1_000,

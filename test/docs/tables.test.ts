@@ -1,0 +1,97 @@
+import { readFileSync } from "node:fs";
+import { expect } from "chai";
+import { closeTable } from "../../src/protocol/close-codes.js";
+import { errorTable, standardErrors } from "../../src/protocol/error-codes.js";
+import { defaultLimits } from "../../src/server/limits.js";
+
+const read = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), "utf8");
+const readme = read("README.md");
+const protocol = read("PROTOCOL.md");
+
+/** The rows of all tables whose first cell matches, as cells without back-ticks. */
+function rows(text: string, first: RegExp): string[][] {
+  return text
+    .split("\n")
+    .filter((line) => line.startsWith("|"))
+    .map((line) =>
+      line
+        .split("|")
+        .slice(1, -1)
+        .map((cell) => cell.trim().replaceAll("`", "")),
+    )
+    .filter(([cell = "", next]) => first.test(cell) && next !== "default");
+}
+
+/** The text of one section, by its heading. */
+function section(text: string, heading: string): string {
+  const start = text.indexOf(`\n${heading}\n`);
+  if (start === -1) throw new Error(`there is no section "${heading}"`);
+  const end = text.slice(start + heading.length + 1).search(/\n##+ /);
+  return end === -1 ? text.slice(start) : text.slice(start, start + heading.length + 1 + end);
+}
+
+describe("the documents", () => {
+  for (const [name, text] of [
+    ["README.md", readme],
+    ["PROTOCOL.md", protocol],
+  ] as const) {
+    it(`${name} shows every error code of the table with its reason, and no other`, () => {
+      const shown = rows(text, /^-32\d{3}$/)
+        .filter(([, reason = ""]) => /^[a-z_]+$/.test(reason))
+        .map(([code, reason]) => `${code} ${reason}`);
+      const known = Object.entries(errorTable).map(([reason, { code }]) => `${code} ${reason}`);
+      expect(shown).to.have.members(known);
+    });
+
+    it(`${name} mentions no error code that the code does not have`, () => {
+      const known = new Set<number>([...Object.values(errorTable), ...Object.values(standardErrors)].map(({ code }) => code));
+      const range = new Set([-32768, -32000]);
+      const mentioned = [...text.matchAll(/-32\d{3}\b/g)].map(([code]) => Number(code)).filter((code) => !range.has(code));
+      for (const code of mentioned) expect(known.has(code), String(code)).to.equal(true);
+    });
+
+    it(`${name} shows every close code with its reasons, and no other`, () => {
+      const shown = rows(text, /^[14]\d{3}( \/ \d{4})?$/).flatMap(([code, reasons = ""]) =>
+        reasons.split(",").map((reason) => `${code} ${reason.trim()}`),
+      );
+      const known = Object.entries(closeTable).map(([reason, { code }]) => `${code} ${reason}`);
+      expect(shown).to.have.members(known);
+    });
+  }
+
+  it("README.md shows every limit with the default that it has", () => {
+    const shown = Object.fromEntries(
+      rows(section(readme, "### Limits"), /^[a-z]\w+$/).map(([name = "", value = ""]) => [
+        name,
+        Number(value.replaceAll("_", "").split(" ")[0]),
+      ]),
+    );
+    expect(shown).to.deep.equal(defaultLimits);
+  });
+
+  it("README.md shows every option of the server, of `auth`, of the issuer, of a method and of the client", () => {
+    for (const [heading, file, type] of [
+      ["### Server", "src/server/server-options.ts", "ServerOptions"],
+      ["### auth", "src/auth/provider-options.ts", "ProviderOptions"],
+      ["### Issuer", "src/issuer/issuer-options.ts", "IssuerOptions"],
+      ["### Methods", "src/rpc/define.ts", "MethodOptions"],
+      ["### Client", "client/options.ts", "ClientOptions"],
+    ] as const) {
+      const shown = rows(section(readme, heading), /^[a-zA-Z]\w*$/).map(([name = ""]) => name);
+      expect(shown, heading).to.include.members(membersOf(read(file), type));
+    }
+  });
+
+  it("no document speaks of a place outside the project", () => {
+    for (const name of ["README.md", "PROTOCOL.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"]) {
+      expect(read(name), name).to.not.match(/\/work\/|\/tmp\/|\.\.\/shared/);
+    }
+  });
+});
+
+/** Names of the members of an exported interface, read from its source. */
+function membersOf(source: string, type: string): string[] {
+  const start = source.search(new RegExp(`export interface ${type}\\b`));
+  const body = source.slice(start, source.indexOf("\n}", start));
+  return [...body.matchAll(/^ {2}(?:readonly )?(\w+)\??[:(]/gm)].map(([, name = ""]) => name);
+}
