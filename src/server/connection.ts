@@ -221,32 +221,40 @@ export class Connection implements SessionObserver, Caller, Sink {
   }
 
   answered(request: Request, outcome: AuthOutcome): void {
-    const isRefreshed = "result" in outcome && this.#session.state === "active";
-    const { texts, gap } = isRefreshed ? this.#held.release() : { texts: [], gap: false };
-    this.#answer(request, "result" in outcome && gap ? { result: { ...(outcome.result as RefreshResult), gap } } : outcome);
-    for (const text of texts) this.#send(text);
-    this.#releaseWaiting();
+    this.#guarded(() => {
+      const isRefreshed = "result" in outcome && this.#session.state === "active";
+      const { texts, gap } = isRefreshed ? this.#held.release() : { texts: [], gap: false };
+      this.#answer(request, "result" in outcome && gap ? { result: { ...(outcome.result as RefreshResult), gap } } : outcome);
+      for (const text of texts) this.#send(text);
+      this.#releaseWaiting();
+    });
   }
 
   // What the outbox writes, once a turn.
 
   write(texts: readonly string[]): void {
     if (this.#isDetached || this.#socket.readyState !== this.#socket.OPEN) return;
-    this.#stream.cork();
-    for (const text of texts) this.#socket.send(text);
-    if (this.#closing === undefined) this.#checkSendBuffer();
-    if (this.#closing !== undefined) this.#finishClosing(this.#closing);
-    this.#stream.uncork();
+    this.#guarded(() => {
+      this.#stream.cork();
+      for (const text of texts) this.#socket.send(text);
+      if (this.#closing === undefined) this.#checkSendBuffer();
+      if (this.#closing !== undefined) this.#finishClosing(this.#closing);
+      this.#stream.uncork();
+    });
   }
 
-  /** The outer catch: nothing that a peer sends ends the process. */
   #onMessage(data: Buffer, isBinary: boolean): void {
     this.#isAlive = true;
-    if (this.#closing !== undefined || this.#isDetached) return;
+    if (this.#closing === undefined && !this.#isDetached) this.#guarded(() => this.#receive(data, isBinary));
+  }
+
+  /** The outer catch: nothing that a peer sends ends the process, or reaches another connection. */
+  #guarded(work: () => void): void {
     try {
-      this.#receive(data, isBinary);
+      work();
     } catch (error) {
-      this.log.error({ err: error }, "a frame could not be processed");
+      this.log.error({ err: error }, "a connection failed");
+      if (this.#closing !== undefined) return this.terminate(); // it fails even to close
       this.close("internal");
     }
   }
