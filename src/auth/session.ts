@@ -147,6 +147,9 @@ export class Session {
     }
     this.#mustBeUsable(token);
     if (state.name === "active" && isNoNewer(token, state.token)) return { ...this.#describe(state.token), changed: false, gap: false };
+    if (state.name === "expired" && token.expiresAt <= state.token.expiresAt) {
+      throw new Refusal("token_expired", "expired on this connection already, whatever the clock says now");
+    }
     this.#activate(token);
     return { ...this.#describe(token), changed: true, gap: false };
   }

@@ -13,6 +13,8 @@ export interface Caller {
   readonly auth: Auth | null;
   /** Why a method that is not public may not run now; null: it may. Checks expiry and revocation. */
   refusal(): ErrorObject | null;
+  /** Counts one element of a batch against the rate limit. Null: it is within. */
+  countElement(): ErrorObject | null;
   /** The answer to `whoami`. */
   whoami(): unknown;
   readonly handle: ConnectionHandle;
@@ -59,6 +61,11 @@ export class Call {
     return this.#controller.signal;
   }
 
+  /** It was answered before its handler had ended. */
+  get isAborted(): boolean {
+    return this.#abortedBy !== undefined;
+  }
+
   succeed(result: unknown): Response | null {
     return this.id === undefined ? null : { jsonrpc: "2.0", id: this.id, result: result === undefined ? null : result };
   }
@@ -67,23 +74,15 @@ export class Call {
     return this.id === undefined ? null : { jsonrpc: "2.0", id: this.id, error };
   }
 
-  /** A promise of the response, which comes from `work` or from `abort`, whichever is first. */
-  pend(
-    work: PromiseLike<unknown>,
-    finish: (value: unknown) => Response | null,
-    failed: (thrown: unknown) => Response | null,
-  ): Promise<Response | null> {
+  /** A promise of the response, which comes from `work` or from `abort`, whichever is first. `settled` is called when `work` has ended. */
+  pend(work: PromiseLike<Response | null>, settled: () => void): Promise<Response | null> {
     return new Promise((resolve) => {
       this.#settle = resolve;
-      const done = (response: Response | null) => {
-        const settle = this.#settle;
+      void work.then((response) => {
         this.#settle = undefined;
-        settle?.(response);
-      };
-      work.then(
-        (value) => done(this.#settle === undefined ? null : finish(value)),
-        (thrown) => done(this.#settle === undefined ? null : failed(thrown)),
-      );
+        settled();
+        resolve(response);
+      });
     });
   }
 

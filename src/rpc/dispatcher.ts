@@ -89,6 +89,11 @@ export class Dispatcher {
 
   #respondToElement(element: unknown, caller: Caller): Reply | Promise<Reply> {
     const envelope = readEnvelope(element);
+    const excess = caller.countElement();
+    if (excess !== null) {
+      const id = "error" in envelope ? envelope.id : envelope.request.id;
+      return id === undefined ? null : encodeError(id, excess);
+    }
     if ("request" in envelope && isAuthMethod(envelope.request.method)) {
       const { id, method } = envelope.request;
       return id === undefined
@@ -215,15 +220,16 @@ export class Dispatcher {
     const timeout = call.entry.timeout ?? this.#limits.requestTimeout;
     pending.add(call);
     if (timeout > 0) this.#deadlines.add(call, timeout);
-    const response = call.pend(
-      work,
+    const response = work.then(
       (result) => call.succeed(result),
-      (thrown) => call.fail(this.#errorOf(call, thrown)),
+      (thrown) => (call.isAborted ? null : call.fail(this.#errorOf(call, thrown))), // an aborted handler may well throw
     );
-    return response.finally(() => {
-      pending.delete(call);
-      this.#deadlines.delete(call, timeout);
-    });
+    return call
+      .pend(response, () => pending.settled(call))
+      .finally(() => {
+        pending.answered(call);
+        this.#deadlines.delete(call, timeout);
+      });
   }
 
   #errorOf(call: Call, thrown: unknown): ErrorObject {

@@ -21,9 +21,14 @@ export class PendingCalls {
     if (call.id !== undefined && call.id !== null) this.#byId.set(call.id, call);
   }
 
-  delete(call: Call): void {
-    this.#all.delete(call);
+  /** The request has its response: its id is free again. */
+  answered(call: Call): void {
     if (call.id !== undefined && this.#byId.get(call.id) === call) this.#byId.delete(call.id);
+  }
+
+  /** The handler's promise has settled, which may be long after the response. */
+  settled(call: Call): void {
+    this.#all.delete(call);
   }
 
   /** Aborts the call with this id, if it is in flight. */

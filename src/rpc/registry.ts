@@ -50,16 +50,25 @@ function isPlainObject(value: unknown): value is RouteTree {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** Throws `TypeError` for a notification whose name is reserved or not a name. */
+export function checkNotificationNames(names: Iterable<string>): void {
+  for (const name of names) checkForm(name, "notification");
+}
+
 function checkName(name: string, registry: Registry): void {
+  checkForm(name, "method");
+  if (registry.has(name)) throw new TypeError(`two methods are named "${name}"`);
+}
+
+function checkForm(name: string, what: "method" | "notification"): void {
   if (reservedNames.has(name) || name.startsWith("rpc.") || name.startsWith("$/")) {
-    throw new TypeError(`the method name "${name}" is reserved; choose another`);
+    throw new TypeError(`the ${what} name "${name}" is reserved; choose another`);
   }
   if (name.length > longestName || !name.split(".").every((part) => segment.test(part))) {
     throw new TypeError(
-      `"${name}" is not a method name: words of letters, digits, "_" and "-", joined by dots, at most ${longestName} characters`,
+      `"${name}" is not a ${what} name: words of letters, digits, "_" and "-", joined by dots, at most ${longestName} characters`,
     );
   }
-  if (registry.has(name)) throw new TypeError(`two methods are named "${name}"`);
 }
 
 function createEntry(name: string, definition: MethodDefinition, scopes: ReadonlySet<string> | undefined): MethodEntry {

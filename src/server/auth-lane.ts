@@ -40,6 +40,7 @@ export class AuthLane {
   readonly #observer: AuthLaneObserver;
   readonly #log: Logger;
   readonly #waiting: Request[] = [];
+  #isBusy = false;
   #running: AuthMethod | undefined;
   #failuresInARow = 0;
   /** When the failed refreshes of the last minute were, monotonic. */
@@ -54,7 +55,8 @@ export class AuthLane {
 
   /** Must other frames wait for the method that is running? A refresh of a live session blocks nobody. */
   get blocks(): boolean {
-    return this.#running !== undefined && (this.#running === "logout" || this.#session.state !== "active");
+    const method = this.#running ?? this.#waiting[0]?.method;
+    return method !== undefined && (method === "logout" || this.#session.state !== "active");
   }
 
   /** Runs the method when those before it have ended. */
@@ -66,7 +68,7 @@ export class AuthLane {
       return;
     }
     this.#waiting.push(request);
-    if (this.#running === undefined) void this.#runAll();
+    if (!this.#isBusy) void this.#runAll();
   }
 
   /** Forgets what waits: the connection has closed. */
@@ -74,13 +76,16 @@ export class AuthLane {
     this.#waiting.length = 0;
   }
 
+  /** Never rejects: the observer catches what it throws. */
   async #runAll(): Promise<void> {
+    this.#isBusy = true;
     for (let request = this.#waiting.shift(); request !== undefined; request = this.#waiting.shift()) {
       this.#running = request.method as AuthMethod;
       const outcome = await this.#run(this.#running, request.params);
       this.#running = undefined;
       this.#observer.answered(request, outcome);
     }
+    this.#isBusy = false;
   }
 
   async #run(method: AuthMethod, params: Params | undefined): Promise<AuthOutcome> {
@@ -92,7 +97,7 @@ export class AuthLane {
       const fault = faultOf(thrown, this.#services.production);
       const identity = this.#session.identity();
       this.#log.debug(
-        { event: `${method}.fail`, code: fault.error.code, detail: fault.detail, subject: identity?.subject },
+        { event: `${method}.fail`, code: fault.error.code, detail: withoutSecrets(fault.detail, params), subject: identity?.subject },
         `${method} failed`,
       );
       this.#countFailure(method, fault);
@@ -166,6 +171,12 @@ export class AuthLane {
       this.#observer.authenticateFailed(this.#failuresInARow);
     }
   }
+}
+
+/** An error of the application's own `renew` may quote what it was given. */
+function withoutSecrets(detail: string, params: Params | undefined): string {
+  const values = Object.values(params ?? {}).filter((value) => typeof value === "string" && value !== "");
+  return values.reduce<string>((text, value) => text.replaceAll(value as string, "[redacted]"), detail);
 }
 
 function tokenOf(params: Params | undefined, method: AuthMethod): string {

@@ -126,6 +126,15 @@ export class Connection implements SessionObserver, Caller, Sink {
     return this.#session.whoami();
   }
 
+  countElement(): ErrorObject | null {
+    const { limits, clock } = this.#services;
+    const limit = this.#session.state === "open" ? limits.openFramesPerSecond : limits.framesPerSecond;
+    const verdict = this.#rate.count(clock.monotonic(), limit);
+    if (verdict === "within") return null;
+    if (verdict === "abuse") this.close("too_many_requests");
+    return errorOf("rate_limited", { retryAfter: 1, hint: `at most ${limit} requests a second here` });
+  }
+
   // What the server asks.
 
   /** Sends a declared notification if the session is live; holds it while the session is expired. Throws `TypeError` when it is not as declared. */
@@ -270,18 +279,18 @@ export class Connection implements SessionObserver, Caller, Sink {
       return this.close("too_big", { hint: `the frame has ${data.length} bytes, the limit is ${most}: ${option}` });
     }
     const decoded = decode(data.toString(), limits.depth);
-    const verdict = this.#rate.count(this.#services.clock.monotonic(), isOpen ? limits.openFramesPerSecond : limits.framesPerSecond);
-    if (verdict !== "within") return this.#refuseForRate(verdict, "value" in decoded ? decoded.value : null);
+    const isBatch = "value" in decoded && Array.isArray(decoded.value) && decoded.value.length > 0;
+    const excess = isBatch ? null : this.countElement(); // a batch is counted by its elements
+    if (excess !== null) return this.#refuseExcess("value" in decoded ? decoded.value : null, excess);
     if ("error" in decoded) return this.#refuseUnreadable(decoded.error);
     this.#unparsableInARow = 0;
     this.#accept(decoded.value, data.length);
   }
 
-  #refuseForRate(verdict: "over" | "abuse", value: unknown): void {
-    if (verdict === "abuse") return this.close("too_many_requests");
+  #refuseExcess(value: unknown, excess: ErrorObject): void {
     const envelope = readEnvelope(value);
     const id = "error" in envelope ? envelope.id : envelope.request.id;
-    if (id !== undefined) this.#send(encodeError(id, errorOf("rate_limited", { retryAfter: 1 })));
+    if (id !== undefined) this.#send(encodeError(id, excess));
   }
 
   #refuseUnreadable(error: ErrorObject): void {

@@ -14,7 +14,7 @@ import type { Router } from "../rpc/define.js";
 import { type Builtin, Dispatcher } from "../rpc/dispatcher.js";
 import type { Logger } from "../rpc/logger.js";
 import { openRpcDocument } from "../rpc/openrpc.js";
-import { createRegistry, type Registry } from "../rpc/registry.js";
+import { checkNotificationNames, createRegistry, type Registry } from "../rpc/registry.js";
 import { AddressBook } from "./address-book.js";
 import { builtins } from "./builtins.js";
 import { clientAddress, trustedProxies } from "./client-address.js";
@@ -74,6 +74,7 @@ export class Server {
     this.#path = options.path ?? "/rpc";
     if (!this.#path.startsWith("/")) throw new TypeError(`path must begin with "/", not be "${this.#path}"`);
     this.#registry = createRegistry(app);
+    checkNotificationNames(app.notifications.keys());
     const production = options.production ?? process.env.NODE_ENV === "production";
     const providers: readonly AuthOption[] = [options.auth].flat() as readonly AuthOption[];
     const whenReady = () => this.#revocations.whenLoaded();
