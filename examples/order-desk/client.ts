@@ -1,0 +1,65 @@
+/** A customer of the order desk, over the SDK. Usage: JOTWIRE_PASSWORD=… npx tsx examples/order-desk/client.ts [http://localhost:8080] [ada] */
+import { type CallPromise, createClient, safe } from "jotwire/client";
+import type { App } from "./app.js";
+
+interface Tokens {
+  readonly access_token: string;
+  readonly refresh_token: string;
+}
+
+const [base = "http://localhost:8080", username = "ada"] = process.argv.slice(2);
+const password = process.env.JOTWIRE_PASSWORD;
+if (password === undefined) throw new Error("put the password that the first start of the server showed into JOTWIRE_PASSWORD");
+
+let tokens: Tokens | undefined;
+
+/** Logs in; later on, renews by the refresh token. */
+async function accessToken(signal: AbortSignal): Promise<string> {
+  tokens =
+    tokens === undefined
+      ? await post("/login", { username, password }, signal)
+      : await post("/token", { grant_type: "refresh_token", refresh_token: tokens.refresh_token }, signal);
+  return tokens.access_token;
+}
+
+async function post(path: string, body: object, signal: AbortSignal): Promise<Tokens> {
+  const headers = { "Content-Type": "application/json" };
+  const response = await fetch(new URL(path, base), { method: "POST", headers, body: JSON.stringify(body), signal });
+  if (!response.ok) throw new Error(`${path} answered ${response.status}: ${await response.text()}`);
+  return (await response.json()) as Tokens;
+}
+
+function say(...words: readonly unknown[]): void {
+  process.stdout.write(`${words.map((word) => (typeof word === "string" ? word : JSON.stringify(word))).join(" ")}\n`);
+}
+
+const first = await accessToken(AbortSignal.timeout(10_000)); // a wrong password is told here, at once
+const url = new URL("/rpc", base.replace(/^http/, "ws"));
+await using client = createClient<App>({ url, token: ({ force, signal }) => (force ? accessToken(signal) : first) });
+
+client.on("order.created", ({ id, status }) => say("notification: order", id, status));
+client.on("order.updated", ({ id, status }) => say("notification: order", id, status));
+client.on("report.progress", ({ done, of }) => done % 10 === 0 && say("notification: report", `${done}/${of}`));
+
+say("stock:", await client.api.stock.list());
+
+// with its own key the call may be repeated after a lost connection, and is still one order
+const order = await client.api.orders.create({ sku: "B2", qty: 2, key: crypto.randomUUID() }, { idempotent: true });
+say("ordered:", order);
+
+const tooMany = await safe(client.api.orders.create({ sku: "C3", qty: 999 }));
+if (!tooMany.ok && tooMany.error.type === "OUT_OF_STOCK") say("out of stock, left:", tooMany.error.data.left);
+
+const { orders, next } = await client.api.orders.list({ limit: 5 });
+say(`${orders.length} orders${next === null ? "" : ", and more"}:`, orders.map(({ id, status }) => `${id} ${status}`).join(", "));
+
+const giveUp = new AbortController();
+const report = await cancelAfter(client.api.reports.sales(undefined, { signal: giveUp.signal }), 1_000, giveUp);
+say("report:", report.ok ? report.value : report.error.type);
+
+say("cancelled:", await client.api.orders.cancel({ id: order.id }));
+
+function cancelAfter<T, E>(call: CallPromise<T, E>, delay: number, controller: AbortController) {
+  const timer = setTimeout(() => controller.abort(), delay);
+  return safe(call).finally(() => clearTimeout(timer));
+}

@@ -1,0 +1,127 @@
+/** `jotwire dev`: an application on this machine, with its own authentication server and a first user. */
+import { randomBytes } from "node:crypto";
+import type { Command } from "commander";
+import { createServer, type LogLevel, type Router } from "../index.js";
+import { createIssuer, fileStore, type Issuer } from "../issuer/index.js";
+import { loadApp } from "./app-module.js";
+import { scopesOf } from "./app-scopes.js";
+import { failingAs } from "./cli-error.js";
+import { demoApp } from "./demo-app.js";
+import { takeStore } from "./issuer-store.js";
+import { knownPort, listen } from "./listening.js";
+import { audienceOption, configOption, drainOption, logLevelOption, originOption, portOption, stateOption } from "./options.js";
+import { printLine } from "./output.js";
+import { prettyLogger } from "./pretty-logger.js";
+import { StateFolder } from "./state-folder.js";
+import { stopOnSignals } from "./until-stopped.js";
+
+interface DevOptions {
+  readonly port: number;
+  readonly state: string;
+  readonly audience?: string;
+  readonly origin: readonly string[];
+  readonly drain: number;
+  readonly logLevel: LogLevel;
+}
+
+const host = "127.0.0.1"; // this machine only: the password is on the screen
+const firstUser = "ada";
+
+export function addDevCommand(program: Command): void {
+  program
+    .command("dev [module]")
+    .description("serve the app that a module exports, on this machine only, with a first user; without a module, a small demo")
+    .addOption(portOption())
+    .addOption(stateOption())
+    .addOption(audienceOption())
+    .addOption(originOption())
+    .addOption(drainOption())
+    .addOption(logLevelOption())
+    .addOption(configOption())
+    .addHelpText(
+      "after",
+      `
+Examples:
+  jotwire dev
+  jotwire dev dist/app.js --port 0
+  node --import tsx $(which jotwire) dev src/app.ts`,
+    )
+    .action(dev);
+}
+
+async function dev(module: string | undefined, options: DevOptions): Promise<void> {
+  const { audience = "jotwire", drain } = options;
+  const state = new StateFolder(options.state);
+  await state.make();
+  process.env.JOTWIRE_STATE = state.path; // where the application keeps its own data, too
+  const app: Router<unknown> = module === undefined ? demoApp : await loadApp(module);
+  const port = await knownPort(options.port, host);
+  const base = `http://localhost:${port}`;
+  const logger = prettyLogger(options.logLevel);
+  const issuer = await failingAs("configuration", "", () => createIssuer({ issuer: base, audience, store: fileStore(state.path), logger }));
+  await takeStore(issuer, state.path);
+  const origins = [base, `http://${host}:${port}`, ...options.origin]; // not by the Host header, which a page can choose (DNS rebinding)
+  const server = await failingAs("configuration", module === undefined ? "" : `${module}: `, () =>
+    createServer(app, { auth: issuer, origins, logger, production: false }),
+  );
+  await listen(server, port, host);
+  stopOnSignals(
+    async (time) => {
+      await server.close({ drain: time });
+      await issuer.close();
+    },
+    drain,
+    logger,
+  );
+  await state.setIdentity({ issuer: base, audience });
+  const password = await addFirstUser(issuer, state, scopesOf(app));
+  const stateFlag = options.state === ".jotwire" ? "" : ` --state ${options.state}`;
+  printWelcome({ module, base, port, state, stateFlag, password, users: await issuer.users.list() });
+}
+
+/** The password, when this is the folder's first start; afterwards undefined. */
+async function addFirstUser(issuer: Issuer, state: StateFolder, scopes: readonly string[]): Promise<string | undefined> {
+  if ((await issuer.users.list()).length > 0) return undefined;
+  const password = randomBytes(12).toString("base64url");
+  await issuer.users.add(firstUser, password, { scopes });
+  await state.setDemoUser(firstUser);
+  return password;
+}
+
+interface Welcome {
+  readonly module: string | undefined;
+  readonly base: string;
+  readonly port: number;
+  readonly state: StateFolder;
+  /** What other commands need to find the folder. */
+  readonly stateFlag: string;
+  readonly password: string | undefined;
+  readonly users: Awaited<ReturnType<Issuer["users"]["list"]>>;
+}
+
+function printWelcome({ module, base, port, state, stateFlag, password, users }: Welcome): void {
+  const user = users.find(({ username }) => username === firstUser) ?? users[0];
+  const name = user?.username ?? firstUser;
+  const url = `ws://localhost:${port}/rpc`;
+  const credentials = JSON.stringify({ username: name, password: password ?? "<password>" });
+  const authenticate = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "authenticate", params: { token: "<access_token>" } });
+  printLine(`jotwire serves ${module ?? "a small demo"}
+
+  WebSocket  ${url}
+  Login      ${base}/login
+  State      ${state.path}
+  User       ${name}
+  Password   ${password === undefined ? `was shown at the first start; another: npx jotwire user passwd ${name}${stateFlag}` : `${password}   (shown this once)`}
+  Scopes     ${user?.scopes.join(" ") || "none"}
+
+Try it, in another terminal:
+
+  curl -s ${base}/login -H 'Content-Type: application/json' -d '${credentials}'
+  npx wscat -c ${url}
+
+and then, in wscat, with the access_token that curl showed:
+
+  ${authenticate}
+  ${JSON.stringify({ jsonrpc: "2.0", id: 2, method: "rpc.discover" })}
+`);
+}

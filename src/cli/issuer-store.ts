@@ -1,0 +1,32 @@
+import type { Issuer } from "../issuer/index.js";
+import { createIssuer, fileStore } from "../issuer/index.js";
+import { CliError, codeOf, failingAs, messageOf } from "./cli-error.js";
+import { StateFolder } from "./state-folder.js";
+
+/** Makes this process the one that serves from the folder, and has the signing keys made. Throws a `CliError` when another one does. */
+export function takeStore(issuer: Issuer, path: string): Promise<void> {
+  return failingAs("configuration", `${path} can't be served from: `, async () => {
+    await issuer.store.families.sweep(Math.floor(Date.now() / 1_000)); // a write takes the lock
+    await issuer.verification.keys();
+  });
+}
+
+/**
+ * Runs one administrative change on the issuer in a state folder, beside a server or without one. What the issuer refuses
+ * (a name that is taken, a weak password) is a mistake in the usage; what the system refuses, in the configuration.
+ */
+export async function withIssuer<T>(path: string, use: (issuer: Issuer, state: StateFolder) => Promise<T>): Promise<T> {
+  const state = new StateFolder(path);
+  await state.mustExist();
+  // without a server so far there are no sessions yet that a change could end
+  const identity = (await state.identity()) ?? { issuer: "http://localhost:8080", audience: "jotwire" };
+  const issuer = await failingAs("configuration", "", () => createIssuer({ ...identity, store: fileStore(state.path) }));
+  try {
+    return await use(issuer, state);
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    throw new CliError(codeOf(error) === undefined ? "usage" : "configuration", messageOf(error), { cause: error });
+  } finally {
+    await issuer.close();
+  }
+}

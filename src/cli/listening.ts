@@ -1,0 +1,39 @@
+import { createServer as createNetServer } from "node:net";
+import type { Listening, Server } from "../index.js";
+import { CliError, codeOf, messageOf } from "./cli-error.js";
+
+/** The port itself; for 0 one that is free now, since an issuer's URL has the port in it before the server listens. */
+export function knownPort(port: number, host: string): Promise<number> {
+  if (port !== 0) return Promise.resolve(port);
+  return new Promise((resolve, reject) => {
+    const probe = createNetServer();
+    probe.once("error", (error) => reject(cannotListen(error, port, host)));
+    probe.listen(0, host, () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
+    });
+  });
+}
+
+/** Throws a `CliError` that says why the server can't listen there. */
+export async function listen(server: Server, port: number, host: string): Promise<Listening> {
+  try {
+    return await server.listen(port, host);
+  } catch (error) {
+    throw cannotListen(error, port, host);
+  }
+}
+
+function cannotListen(error: unknown, port: number, host: string): CliError {
+  const advice: ReadonlyMap<string | undefined, string> = new Map([
+    ["EADDRINUSE", `port ${port} is taken: stop who has it, or choose another with --port (0: any free one)`],
+    ["EACCES", `port ${port} may not be opened by this user: choose one from 1024 up with --port`],
+    ["EADDRNOTAVAIL", `${host} is no address of this machine: choose another with --host`],
+    ["ENOTFOUND", `${host} is no address: choose another with --host`],
+  ]);
+  return new CliError("connection", advice.get(codeOf(error)) ?? `can't listen on ${host}:${port}: ${messageOf(error)}`);
+}
+
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host);
+}

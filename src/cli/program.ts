@@ -1,0 +1,69 @@
+import { createRequire } from "node:module";
+import { Command, CommanderError } from "commander";
+import { addCallCommand } from "./call-command.js";
+import { CliError, codeOf, exitCodes, messageOf } from "./cli-error.js";
+import { addClientCommand } from "./client-command.js";
+import { addDevCommand } from "./dev-command.js";
+import { printError } from "./output.js";
+import { addServeCommand } from "./serve-command.js";
+import { applySettings } from "./settings.js";
+import { addTokenCommand } from "./token-command.js";
+import { addUserCommand } from "./user-command.js";
+
+const epilogue = `
+Settings: a flag wins over the environment (JOTWIRE_PORT for --port, JOTWIRE_TLS_CERT for --tls-cert, lists with commas),
+which wins over the JSON file that --config or JOTWIRE_CONFIG names: {"port": 8080, "tlsCert": "cert.pem", "origin": ["https://…"]}.
+
+Exit codes:
+  0  done
+  1  unexpected error
+  2  wrong usage
+  3  wrong or unsafe configuration
+  4  can't connect, can't listen, no answer in time
+  5  authentication refused
+  6  the call was answered with an error`;
+
+/** Runs one command line, without node and script. Resolves to the exit code; a server that was started runs on. */
+export async function run(args: readonly string[]): Promise<number> {
+  try {
+    await createProgram().parseAsync(args, { from: "user" });
+    return exitCodes.ok;
+  } catch (error) {
+    return report(error);
+  }
+}
+
+function createProgram(): Command {
+  const program = new Command("jotwire")
+    .description("JSON-RPC 2.0 over WebSockets where the session is a JWT")
+    .version(packageVersion(), "--version", "print the version")
+    .exitOverride()
+    .configureOutput({ outputError: (text) => printError(text.replace(/^error: /, "")) })
+    .addHelpText("afterAll", epilogue);
+  program.hook("preAction", (_program, action) => applySettings(action, program));
+  addDevCommand(program);
+  addServeCommand(program);
+  addUserCommand(program);
+  addClientCommand(program);
+  addTokenCommand(program);
+  addCallCommand(program);
+  return program;
+}
+
+/** By the package's own name: the sources and the build lie at different depths. */
+function packageVersion(): string {
+  const { version } = createRequire(import.meta.url)("jotwire/package.json") as { readonly version: string };
+  return version;
+}
+
+/** Tells what went wrong, and which exit code says so. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage; // commander has told it
+  if (error instanceof CliError) {
+    printError(error.message);
+    return exitCodes[error.kind];
+  }
+  const name = codeOf(error) ?? (error instanceof Error ? error.name : "error");
+  printError(`unexpected ${name}: ${messageOf(error)}`);
+  return exitCodes.unexpected;
+}

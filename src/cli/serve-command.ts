@@ -1,0 +1,180 @@
+/** `jotwire serve`: an application in production. */
+import { readFile } from "node:fs/promises";
+import { type Command, Option } from "commander";
+import { createServer, jsonLogger, type LogLevel, type ProviderOptions, type ServerOptions } from "../index.js";
+import { createIssuer, fileStore, type Issuer } from "../issuer/index.js";
+import { loadApp } from "./app-module.js";
+import { CliError, failingAs } from "./cli-error.js";
+import { takeStore } from "./issuer-store.js";
+import { isLoopback, knownPort, listen } from "./listening.js";
+import {
+  audienceOption,
+  configOption,
+  drainOption,
+  insecureOption,
+  logLevelOption,
+  originOption,
+  portOption,
+  stateOption,
+} from "./options.js";
+import { hazardsOf } from "./serve-safety.js";
+import { listOption } from "./settings.js";
+import { StateFolder } from "./state-folder.js";
+import { stopOnSignals } from "./until-stopped.js";
+
+interface ServeOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly path?: string;
+  readonly state: string;
+  readonly issuer?: string;
+  readonly audience?: string;
+  readonly jwks?: string;
+  readonly allowPrivateHosts?: boolean;
+  readonly embedded?: boolean;
+  readonly origin: readonly string[];
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly trustProxy: readonly string[];
+  readonly allowInsecure?: boolean;
+  readonly drain: number;
+  readonly logLevel: LogLevel;
+}
+
+export function addServeCommand(program: Command): void {
+  program
+    .command("serve <module>")
+    .description("serve the app that a module exports, in production; refuses to start where that is not safe")
+    .addOption(portOption())
+    .addOption(new Option("--host <address>", "address to listen on").default("127.0.0.1"))
+    .addOption(new Option("--path <path>", "path of the WebSocket (default: /rpc)"))
+    .addOption(new Option("--issuer <url>", "whose tokens are accepted; without --jwks its keys are found by OIDC discovery"))
+    .addOption(audienceOption())
+    .addOption(new Option("--jwks <url or file>", "the issuer's key set"))
+    .addOption(new Option("--allow-private-hosts", "fetch the issuer's keys also from a private address"))
+    .addOption(
+      new Option("--embedded", "serve logins and tokens too, for the users in the state folder; --issuer is this server's own URL"),
+    )
+    .addOption(stateOption())
+    .addOption(originOption())
+    .addOption(new Option("--tls-cert <file>", "certificate, PEM"))
+    .addOption(new Option("--tls-key <file>", "its key, PEM"))
+    .addOption(listOption("--trust-proxy <address>", "proxy with TLS in front: address, range, or loopback"))
+    .addOption(insecureOption("listen without TLS where others can reach it"))
+    .addOption(drainOption())
+    .addOption(logLevelOption())
+    .addOption(configOption())
+    .addHelpText(
+      "after",
+      `
+SIGTERM and SIGINT stop it in order: exit code 0 when it has drained; a second signal ends it at once (143, 130).
+
+Examples:
+  jotwire serve dist/app.js --issuer https://id.example.com --audience orders --host 0.0.0.0 \\
+    --tls-cert cert.pem --tls-key key.pem --origin https://app.example.com
+  jotwire serve dist/app.js --embedded --issuer https://api.example.com --trust-proxy loopback --origin none`,
+    )
+    .action(serve);
+}
+
+async function serve(module: string, options: ServeOptions): Promise<void> {
+  const { host, drain, allowInsecure = false, trustProxy } = options;
+  if (options.embedded === true && options.jwks !== undefined) throw new CliError("usage", "either --embedded or --jwks");
+  const logger = jsonLogger(options.logLevel);
+  const state = new StateFolder(options.state);
+  process.env.JOTWIRE_STATE = state.path; // where the application keeps its own data, too
+  const port = await knownPort(options.port, host);
+  const issuerUrl = options.embedded === true ? (options.issuer ?? ownUrl(options, port)) : undefined;
+  const accepted = issuerUrl === undefined ? await acceptedIssuer(options) : undefined;
+  const tls = await tlsOf(options);
+  await refuseHazards(options, issuerUrl, await demoUserIn(state, issuerUrl), tls !== undefined);
+  const app = await loadApp(module);
+  const embedded = issuerUrl === undefined ? undefined : await embeddedIssuer(issuerUrl, options, state, logger);
+  const auth = embedded ?? accepted;
+  if (auth === undefined) throw whoseTokens();
+  const serverOptions: ServerOptions = {
+    auth,
+    logger,
+    trustProxy,
+    allowInsecure,
+    production: (process.env.NODE_ENV ?? "production") === "production",
+    ...(options.origin.length === 0 ? {} : { origins: options.origin.filter((origin) => origin !== "none") }),
+    ...(options.path === undefined ? {} : { path: options.path }),
+    ...(tls === undefined ? {} : { tls }),
+  };
+  const server = await failingAs("configuration", "", () => createServer(app, serverOptions));
+  const { url } = await listen(server, port, host);
+  stopOnSignals(
+    async (time) => {
+      await server.close({ drain: time });
+      await embedded?.close();
+      logger.info({ event: "close" }, "stopped");
+    },
+    drain,
+    logger,
+  );
+  logger.info({ event: "listen", url, issuer: auth.issuer }, "serving");
+}
+
+function whoseTokens(): CliError {
+  return new CliError("usage", "say whose tokens are accepted: --issuer <url> and --audience <name>, or --embedded");
+}
+
+async function acceptedIssuer({ issuer, audience, jwks, allowPrivateHosts = false }: ServeOptions): Promise<ProviderOptions> {
+  if (issuer === undefined) throw whoseTokens();
+  if (audience === undefined)
+    throw new CliError("usage", "say whom the tokens are for: --audience <name>, as it stands in their aud claim");
+  return { issuer, audience, allowPrivateHosts, ...(jwks === undefined ? {} : { jwks: await keySet(jwks) }) };
+}
+
+async function keySet(jwks: string): Promise<NonNullable<ProviderOptions["jwks"]>> {
+  if (/^https?:\/\//.test(jwks)) return jwks;
+  return failingAs("configuration", `the key set in ${jwks} can't be read: `, async () => JSON.parse(await readFile(jwks, "utf8")));
+}
+
+/** Where clients reach the server, if that can be known: only on this machine. */
+function ownUrl({ host, tlsCert }: ServeOptions, port: number): string {
+  if (isLoopback(host)) return `${tlsCert === undefined ? "http" : "https"}://localhost:${port}`;
+  throw new CliError("usage", "--embedded needs the URL at which clients reach this server: --issuer https://api.example.com");
+}
+
+async function embeddedIssuer(
+  issuer: string,
+  options: ServeOptions,
+  state: StateFolder,
+  logger: ReturnType<typeof jsonLogger>,
+): Promise<Issuer> {
+  const { audience = "jotwire" } = options;
+  await state.make();
+  const made = await failingAs("configuration", "", () => createIssuer({ issuer, audience, store: fileStore(state.path), logger }));
+  await takeStore(made, state.path);
+  await state.setIdentity({ issuer, audience });
+  if ((await made.users.list()).length === 0) {
+    logger.warn({ state: state.path }, "there are no users: jotwire user add <name>");
+  }
+  return made;
+}
+
+async function tlsOf({ tlsCert, tlsKey }: ServeOptions): Promise<{ readonly cert: Buffer; readonly key: Buffer } | undefined> {
+  if (tlsCert === undefined && tlsKey === undefined) return undefined;
+  if (tlsCert === undefined || tlsKey === undefined) throw new CliError("usage", "--tls-cert and --tls-key go together");
+  return failingAs("configuration", "the certificate can't be read: ", async () => ({
+    cert: await readFile(tlsCert),
+    key: await readFile(tlsKey),
+  }));
+}
+
+/** The user of `dev`, if this server would let it in. */
+function demoUserIn(state: StateFolder, issuerUrl: string | undefined): Promise<string | undefined> {
+  return issuerUrl === undefined ? Promise.resolve(undefined) : state.demoUser();
+}
+
+async function refuseHazards(options: ServeOptions, embeddedIssuerUrl: string | undefined, demoUser: string | undefined, hasTls: boolean) {
+  const { host, trustProxy, tlsKey, allowInsecure = false, origin } = options;
+  const hazards = await hazardsOf({
+    ...{ host, trustProxy, hasTls, tlsKey, allowInsecure, origin, demoUser },
+    embeddedIssuer: embeddedIssuerUrl,
+    environment: process.env.NODE_ENV,
+  });
+  if (hazards.length > 0) throw new CliError("configuration", `refusing to start: ${hazards.join("; ")}`);
+}

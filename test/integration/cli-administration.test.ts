@@ -1,0 +1,175 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "chai";
+import { type DevServer, type Finished, runCli, shownPassword, startDev } from "../helpers/command-line.js";
+import { RawClient } from "../helpers/raw-client.js";
+import { withFolder } from "../helpers/temporary-folder.js";
+
+function tokenFor(server: DevServer, username: string, password: string): Promise<Finished> {
+  return runCli(["token", "--url", server.base, "--user", username], { input: password });
+}
+
+describe("jotwire user", function () {
+  this.timeout(60_000); // many processes
+
+  const password = "correct horse battery";
+
+  it("adds, lists, disables, enables and removes users beside a running server", () =>
+    withFolder(async (folder) => {
+      await using server = await startDev(folder);
+      const user = (verb: string, ...args: string[]) => runCli(["user", verb, ...args, "--state", folder], { input: `${password}\n` });
+
+      expect((await user("add", "bob", "--scope", "numbers:read", "--scope", "numbers:write")).code).to.equal(0);
+      const [, bob] = JSON.parse((await user("list", "--json")).stdout);
+      expect(bob).to.deep.include({ username: "bob", scopes: ["numbers:read", "numbers:write"], disabled: false });
+      expect((await user("list")).stdout).to.match(/^bob +active +\S+ +numbers:read numbers:write$/m);
+      expect((await tokenFor(server, "bob", password)).code).to.equal(0);
+
+      expect((await user("disable", "bob")).code).to.equal(0);
+      expect((await user("list")).stdout).to.match(/^bob +disabled/m);
+      expect((await tokenFor(server, "bob", password)).code).to.equal(5);
+      expect((await user("enable", "bob")).code).to.equal(0);
+      expect((await tokenFor(server, "bob", password)).code).to.equal(0);
+
+      expect((await user("remove", "bob")).code).to.equal(0);
+      expect((await user("list")).stdout).to.not.include("bob");
+      expect((await tokenFor(server, "bob", password)).code).to.equal(5);
+    }));
+
+  it("gives a new password, and ends the sessions of the old one on the running server", () =>
+    withFolder(async (folder) => {
+      await using server = await startDev(folder);
+      const old = shownPassword(server);
+      const { stdout: token } = await tokenFor(server, "ada", old);
+      const client = await RawClient.connect(server.url);
+      expect((await client.authenticate(token)).error).to.equal(undefined);
+
+      const changed = await runCli(["user", "passwd", "ada", "--password-stdin", "--state", folder], { input: password });
+      expect(changed.code).to.equal(0);
+      expect(await client.closed).to.deep.equal({ code: 4401, reason: "token_revoked" });
+      expect((await tokenFor(server, "ada", old)).code).to.equal(5);
+      expect((await tokenFor(server, "ada", password)).code).to.equal(0);
+    }));
+
+  it("never shows a password", () =>
+    withFolder(async (folder) => {
+      const { stdout, stderr } = await runCli(["user", "add", "bob", "--state", folder], { input: password });
+      expect(stdout + stderr)
+        .to.include("bob")
+        .and.not.include(password);
+    }));
+
+  it("ends with 2 when what is asked for can't be", () =>
+    withFolder(async (folder) => {
+      await runCli(["user", "add", "bob", "--state", folder], { input: password });
+      const refusals = [
+        [["add", "bob"], password, "exists already"],
+        [["add", "eve"], "short", "at least 8"],
+        [["add", "eve"], "", "no password on standard input"],
+        [["add", "eve", "--scope", "two words"], password, "is no scope"],
+        [["add", "eve", "--claims", "[1]"], password, "--claims must be a JSON object"],
+        [["passwd", "nobody"], password, 'no user "nobody"'],
+        [["remove", "nobody"], "", 'no user "nobody"'],
+      ] as const;
+      for (const [args, input, message] of refusals) {
+        const { code, stderr } = await runCli(["user", ...args, "--state", folder], { input });
+        expect(code, args.join(" ")).to.equal(2);
+        expect(stderr)
+          .to.match(/^jotwire: [^\n]+\n$/)
+          .and.include(message);
+      }
+    }));
+
+  it("ends with 3 when there is no such state folder, or it is damaged", () =>
+    withFolder(async (folder) => {
+      expect((await runCli(["user", "list", "--state", join(folder, "none")])).code).to.equal(3);
+      await writeFile(join(folder, "issuer.json"), "{");
+      const { code, stderr } = await runCli(["user", "list", "--state", folder]);
+      expect(code).to.equal(3);
+      expect(stderr).to.include("issuer.json can't be read");
+    }));
+});
+
+describe("jotwire client", function () {
+  this.timeout(60_000); // many processes
+
+  it("makes a client whose secret gets it a token, and removes it again", () =>
+    withFolder(async (folder) => {
+      await using server = await startDev(folder);
+      const added = await runCli(["client", "add", "billing", "--scope", "numbers:read", "--json", "--state", folder]);
+      const { clientId, clientSecret } = JSON.parse(added.stdout);
+      const token = (secret: string) =>
+        runCli(["token", "--url", server.base, "--client-id", clientId, "--client-secret-stdin", "--json"], { input: secret });
+
+      const granted = await token(clientSecret);
+      expect(granted.code).to.equal(0);
+      const { access_token, token_type, scope } = JSON.parse(granted.stdout);
+      expect({ token_type, scope }).to.deep.equal({ token_type: "Bearer", scope: "numbers:read" });
+      const called = await runCli(["call", server.url, "numbers.double", '{"n":4}'], { env: { JOTWIRE_TOKEN: access_token } });
+      expect(called).to.include({ code: 0, stdout: "8\n" });
+
+      expect((await token(`${clientSecret}x`)).code).to.equal(5);
+      expect((await runCli(["client", "list", "--state", folder])).stdout).to.match(/^billing +\S+ +numbers:read$/m);
+      expect((await runCli(["client", "remove", "billing", "--state", folder])).code).to.equal(0);
+      expect((await token(clientSecret)).code).to.equal(5);
+      expect((await runCli(["client", "remove", "billing", "--state", folder])).code).to.equal(2);
+    }));
+});
+
+describe("jotwire call", function () {
+  this.timeout(60_000); // many processes
+
+  it("tells by its exit code whether it was answered, refused, or not connected", () =>
+    withFolder(async (folder) => {
+      await using server = await startDev(folder);
+      const password = shownPassword(server);
+      const { stdout } = await tokenFor(server, "ada", password);
+      const call = (args: readonly string[], JOTWIRE_TOKEN: string, input = "") =>
+        runCli(["call", ...args], { env: { JOTWIRE_TOKEN }, input });
+      const token = stdout.trim();
+      const cases = [
+        [0, [server.url, "public.hello"], "", ""],
+        [0, [server.base, "numbers.double", '{"n":2}'], token, ""], // http, and no path
+        [2, [server.url, "numbers.double", "{"], token, "the params are no JSON"],
+        [2, [server.url, "numbers.double", "2"], token, "must be a JSON object or array"],
+        [2, ["ftp://localhost", "x"], token, "is no URL that begins with"],
+        [3, ["ws://api.invalid", "x"], token, "in the clear"],
+        [4, ["ws://127.0.0.1:1", "x"], "", "no connection"],
+        [4, [`${server.base}/elsewhere`, "public.hello"], "", "is the path right?"],
+        [4, [server.url, "slow", '{"ms":5000}', "--timeout", "500"], token, "--timeout"],
+        [5, [server.url, "numbers.double"], "", "-32001 Not authenticated (unauthenticated)"],
+        [5, [server.url, "numbers.double"], "no-token", "token_refused"],
+        [6, [server.url, "numbers.clear"], token, "1001 LOCKED"],
+        [6, [server.url, "nothing.there"], token, "-32601 Method not found"],
+      ] as const;
+      for (const [code, args, given, message] of cases) {
+        const finished = await call(args, given);
+        expect(finished, args.join(" ")).to.include({ code });
+        if (code !== 0) expect(finished.stdout).to.equal("");
+        expect(finished.stderr)
+          .to.match(code === 0 ? /^$/ : /^jotwire: [^\n]+\n$/)
+          .and.include(message);
+        if (given.length > 20) expect(finished.stderr).to.not.include(given);
+      }
+    }));
+
+  it("logs in by itself with --user", () =>
+    withFolder(async (folder) => {
+      await using server = await startDev(folder);
+      const args = ["call", server.url, "numbers.double", '{"n":21}', "--user", "ada"];
+      expect(await runCli(args, { input: shownPassword(server) })).to.include({ code: 0, stdout: "42\n" });
+      expect((await runCli(args, { input: "wrong password" })).code).to.equal(5);
+      expect((await runCli([...args, "--token", "x"], { input: "password" })).code).to.equal(2);
+    }));
+
+  it("is refused with -32003 and 6 where a scope is missing", () =>
+    withFolder(async (folder) => {
+      await using server = await startDev(folder);
+      await runCli(["user", "add", "bob", "--scope", "numbers:read", "--state", folder], { input: "a good password" });
+      const args = (method: string) => ["call", server.url, method, '{"n":1}', "--user", "bob"];
+      expect((await runCli(args("numbers.double"), { input: "a good password" })).code).to.equal(0);
+      const { code, stderr } = await runCli(args("numbers.clear"), { input: "a good password" });
+      expect(code).to.equal(6);
+      expect(stderr).to.include("-32003").and.include('"missing":["numbers:write"]');
+    }));
+});

@@ -1,0 +1,315 @@
+import { chmod, readdir, stat, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { expect } from "chai";
+import { projectFolder, RunningCli, runCli, shownPassword, smallApp, startDev } from "../helpers/command-line.js";
+import { RawClient } from "../helpers/raw-client.js";
+import { withFolder } from "../helpers/temporary-folder.js";
+import { createTestKeys, signToken } from "../helpers/tokens.js";
+
+/** Some Node versions run TypeScript by themselves. */
+const canStripTypes = Boolean((process.features as { readonly typescript?: unknown }).typescript);
+
+interface TokenAnswer {
+  readonly access_token: string;
+  readonly scope: string;
+}
+
+async function logIn(base: string, username: string, password: string): Promise<{ status: number; answer: TokenAnswer }> {
+  const headers = { "Content-Type": "application/json" };
+  const response = await fetch(`${base}/login`, { method: "POST", headers, body: JSON.stringify({ username, password }) });
+  return { status: response.status, answer: (await response.json()) as TokenAnswer };
+}
+
+describe("jotwire dev", function () {
+  this.timeout(60_000); // many processes
+
+  it("makes a first user with all scopes of the app, shows its password once, and what to paste", () =>
+    withFolder(async (folder) => {
+      const state = join(folder, "state");
+      await using server = await startDev(state);
+      const password = shownPassword(server);
+      const { stdout } = server.cli;
+      expect(stdout).to.include(`npx wscat -c ${server.url}`).and.include(state);
+      expect(stdout).to.include(`curl -s ${server.base}/login`);
+
+      const { answer } = await logIn(server.base, "ada", password);
+      expect(answer.scope).to.equal("numbers:read numbers:write");
+      const pasted = /\{"jsonrpc":"2\.0","id":1,"method":"authenticate".*\}/
+        .exec(stdout)?.[0]
+        .replace("<access_token>", answer.access_token);
+      const client = await RawClient.connect(server.url);
+      client.send(pasted);
+      expect((await client.nextWhere(({ id }) => id === 1)).result).to.include({ subject: "ada" });
+      await client.close();
+    }));
+
+  it("keeps its users over a restart, and shows no password again", () =>
+    withFolder(async (folder) => {
+      const first = await startDev(folder);
+      const password = shownPassword(first);
+      await first[Symbol.asyncDispose](); // SIGKILL
+      await using second = await startDev(folder);
+      expect(second.cli.stdout).to.include("was shown at the first start").and.not.include(password);
+      expect((await logIn(second.base, "ada", password)).status).to.equal(200);
+      expect((await logIn(second.base, "ada", `${password}x`)).status).to.equal(400);
+    }));
+
+  it("keeps its state from other users of the machine", () =>
+    withFolder(async (folder) => {
+      const state = join(folder, "state");
+      await using _server = await startDev(state);
+      expect((await stat(state)).mode & 0o077).to.equal(0);
+      for (const name of await readdir(state)) expect((await stat(join(state, name))).mode & 0o077, name).to.equal(0);
+    }));
+
+  it("serves a demo when it is given no module", () =>
+    withFolder(async (folder) => {
+      await using cli = new RunningCli(["dev", "--port", "0", "--state", folder]);
+      const url = await cli.printed(/WebSocket +(\S+)/);
+      const { code, stdout } = await runCli(["call", url, "time.now"]);
+      expect(code).to.equal(0);
+      expect(JSON.parse(stdout)).to.match(/^\d{4}-\d\d-\d\dT/);
+    }));
+
+  it("lets pages of its own origin connect, and no other, whatever Host they claim", () =>
+    withFolder(async (folder) => {
+      await using server = await startDev(folder);
+      await (await RawClient.connect(server.url, { origin: server.base })).close();
+      const headers = { Host: "evil.example" };
+      const refused = await RawClient.connect(server.url, { origin: "http://evil.example", headers }).catch(
+        (error: Error) => error.message,
+      );
+      expect(refused).to.include("403");
+    }));
+
+  it("ends with 4 when the port is taken, and without a user", () =>
+    withFolder(async (folder) => {
+      const other = createServer().listen(0, "127.0.0.1");
+      await new Promise((resolve) => other.once("listening", resolve));
+      const { port } = other.address() as { port: number };
+      const { code, stderr } = await runCli(["dev", "--port", String(port), "--state", folder]);
+      expect(code).to.equal(4);
+      expect(stderr).to.include(`port ${port} is taken`);
+      other.close();
+      await using server = await startDev(folder);
+      expect(shownPassword(server)).to.have.lengthOf(16);
+    }));
+
+  it("ends with 3 when another server has the state folder", () =>
+    withFolder(async (folder) => {
+      await using _server = await startDev(folder);
+      const { code, stderr } = await runCli(["dev", "--port", "0", "--state", folder]);
+      expect(code).to.equal(3);
+      expect(stderr).to.match(/process \d+ already serves from/);
+    }));
+
+  it("ends with 3 and the reason when the module can't be served", () =>
+    withFolder(async (folder) => {
+      const modules = [
+        ["none.mjs", undefined, "there is no module"],
+        ["empty.mjs", "export const App = 1;", "exports no app"],
+        ["string.mjs", 'export const app = "x";', "is no router"],
+        ["foreign.mjs", "export const app = { routes: {}, notifications: new Map() };", "another copy of jotwire"],
+        ["broken.mjs", 'throw new Error("no database");', "Error: no database (at file:"],
+        ["app.ts", "export const app: number = 1;", canStripTypes ? "is no router" : "--import tsx"],
+      ] as const;
+      for (const [name, text, message] of modules) {
+        if (text !== undefined) await writeFile(join(folder, name), text);
+        const { code, stderr } = await runCli(["dev", join(folder, name), "--port", "0", "--state", join(folder, "state")]);
+        expect(code, name).to.equal(3);
+        expect(stderr)
+          .to.match(/^jotwire: [^\n]+\n$/)
+          .and.include(message);
+      }
+    }));
+});
+
+describe("a server of the command line that is told to stop", function () {
+  this.timeout(60_000); // many processes
+
+  /** A server with one call in flight that takes `ms`. */
+  async function serverWithCall(folder: string, ms: number) {
+    const server = await startDev(folder);
+    const { answer } = await logIn(server.base, "ada", shownPassword(server));
+    const client = await RawClient.connect(server.url);
+    await client.authenticate(answer.access_token);
+    client.send({ jsonrpc: "2.0", id: "slow", method: "slow", params: { ms } });
+    await client.call("ping");
+    return { server, client };
+  }
+
+  it("lets what is in flight finish, tells why it closes, and ends with 0", () =>
+    withFolder(async (folder) => {
+      const { server, client } = await serverWithCall(folder, 700);
+      server.cli.signal("SIGTERM");
+      expect((await client.notification("connection.closing")).params).to.include({ reason: "server_restart", reconnect: "yes" });
+      expect((await client.nextWhere(({ id }) => id === "slow")).result).to.equal("finished");
+      expect(await client.closed).to.deep.equal({ code: 1012, reason: "server_restart" });
+      expect(await server.cli.exited).to.equal(0);
+    }));
+
+  it("ends at once at a second signal, with 128 and the signal's number", async () => {
+    for (const [signal, code] of [
+      ["SIGINT", 130],
+      ["SIGTERM", 143],
+    ] as const) {
+      await withFolder(async (folder) => {
+        const { server, client } = await serverWithCall(folder, 60_000);
+        const first = signal === "SIGINT" ? "SIGTERM" : "SIGINT";
+        server.cli.signal(first);
+        await client.notification("connection.closing");
+        server.cli.signal(signal);
+        expect(await server.cli.exited).to.equal(code);
+      });
+    }
+  });
+
+  it("takes a signal that comes twice in a moment for one, as npm passes on what the whole process group got", () =>
+    withFolder(async (folder) => {
+      const { server, client } = await serverWithCall(folder, 700);
+      server.cli.signal("SIGINT");
+      await server.cli.printed(/stopping/);
+      server.cli.signal("SIGINT");
+      expect((await client.nextWhere(({ id }) => id === "slow")).result).to.equal("finished");
+      expect(await server.cli.exited).to.equal(0);
+    }));
+
+  it("logs what nobody caught, and ends in order with 1", () =>
+    withFolder(async (folder) => {
+      const { server, client } = await serverWithCall(folder, 300);
+      client.send({ jsonrpc: "2.0", id: "crash", method: "crash" });
+      expect((await client.nextWhere(({ id }) => id === "slow")).result).to.equal("finished");
+      expect(await server.cli.exited).to.equal(1);
+      expect(server.cli.stderr).to.include("nobody catches this");
+    }));
+});
+
+describe("jotwire serve", function () {
+  this.timeout(60_000); // many processes
+
+  const keys = createTestKeys();
+  const foreign = ["--issuer", "https://id.test", "--audience", "test"];
+
+  async function serveWithKeys(folder: string, args: readonly string[] = []): Promise<RunningCli> {
+    const jwks = join(folder, "jwks.json");
+    await writeFile(jwks, JSON.stringify({ keys: [keys.publicJwk] }));
+    return new RunningCli(["serve", smallApp, "--port", "0", ...foreign, "--jwks", jwks, ...args]);
+  }
+
+  it("accepts the tokens of the issuer that it is given, and logs lines of JSON", () =>
+    withFolder(async (folder) => {
+      await using cli = await serveWithKeys(folder);
+      const url = await cli.printed(/"url":"([^"]+)"/);
+      for (const line of cli.stderr.trim().split("\n")) expect(JSON.parse(line)).to.include.keys("time", "level", "msg");
+      const call = ["call", url, "numbers.double", '{"n":21}'];
+      const right = await runCli(call, { env: { JOTWIRE_TOKEN: signToken(keys, { scope: "numbers:read" }) } });
+      expect(right).to.include({ code: 0, stdout: "42\n" });
+      const wrong = await runCli(call, { env: { JOTWIRE_TOKEN: signToken(createTestKeys(), { scope: "numbers:read" }) } });
+      expect(wrong.code).to.equal(5);
+      cli.signal("SIGTERM");
+      expect(await cli.exited).to.equal(0);
+    }));
+
+  it("serves logins with --embedded, for users that were added beside it", () =>
+    withFolder(async (folder) => {
+      await using cli = new RunningCli(["serve", smallApp, "--port", "0", "--embedded", "--state", folder]);
+      const base = await cli.printed(/"issuer":"([^"]+)"/);
+      expect(cli.stderr).to.include("there are no users");
+      await runCli(["user", "add", "eve", "--state", folder], { input: "a good password" });
+      expect((await logIn(base, "eve", "a good password")).status).to.equal(200);
+    }));
+
+  it("wants to know whose tokens count: exit code 2", async () => {
+    for (const args of [[], ["--issuer", "https://id.test"], ["--audience", "test"], ["--embedded", "--jwks", "https://id.test/keys"]]) {
+      expect((await runCli(["serve", smallApp, "--port", "0", ...args])).code, args.join(" ")).to.equal(2);
+    }
+    const { code, stderr } = await runCli(["serve", smallApp, "--port", "0", "--embedded", "--host", "0.0.0.0"]);
+    expect(code).to.equal(2);
+    expect(stderr).to.include("--issuer https://api.example.com");
+  });
+
+  it("refuses an address that others can reach while anything is unsafe, and says which: exit code 3", () =>
+    withFolder(async (folder) => {
+      const safe = ["--host", "0.0.0.0", "--allow-insecure", "--origin", "none"];
+      {
+        await using cli = await serveWithKeys(folder, safe);
+        expect(await cli.printed(/"url":"([^"]+)"/)).to.match(/^ws:\/\/localhost:\d+\/rpc$/);
+      }
+      const hazards = [
+        [["--host", "0.0.0.0", "--origin", "none"], {}, "in the clear on 0.0.0.0"],
+        [["--host", "0.0.0.0", "--allow-insecure"], {}, "no page is named"],
+        [["--trust-proxy", "loopback"], {}, "no page is named"],
+        [safe, { NODE_ENV: "development" }, 'NODE_ENV is "development"'],
+      ] as const;
+      for (const [args, env, message] of hazards) {
+        const { code, stderr } = await runCli(["serve", smallApp, "--port", "0", ...foreign, ...args], { env });
+        expect(code, message).to.equal(3);
+        expect(stderr)
+          .to.match(/^jotwire: refusing to start: [^\n]+\n$/)
+          .and.include(message);
+      }
+    }));
+
+  it("refuses the user of dev, whose password was on a screen, until it has another", () =>
+    withFolder(async (folder) => {
+      await (await startDev(folder))[Symbol.asyncDispose]();
+      const args = ["serve", smallApp, "--port", "0", "--embedded", "--issuer", "https://api.test", "--state", folder];
+      const exposed = [...args, "--trust-proxy", "loopback", "--origin", "none"];
+      const refused = await runCli(exposed);
+      expect(refused.code).to.equal(3);
+      expect(refused.stderr).to.include('the user "ada" of jotwire dev is still there');
+      await runCli(["user", "passwd", "ada", "--state", folder], { input: "another password" });
+      await using cli = new RunningCli(exposed);
+      await cli.printed(/"url"/);
+    }));
+
+  it("refuses an embedded issuer whose passwords would go to an http URL", () =>
+    withFolder(async (folder) => {
+      const args = ["serve", smallApp, "--port", "0", "--embedded", "--state", folder, "--trust-proxy", "loopback", "--origin", "none"];
+      const { code, stderr } = await runCli([...args, "--issuer", "http://api.test"]);
+      expect(code).to.equal(3);
+      expect(stderr).to.include("http URL");
+    }));
+
+  it("wants certificate and key together, readable, and the key for its owner alone", () =>
+    withFolder(async (folder) => {
+      const key = join(folder, "key.pem");
+      await writeFile(key, "no key");
+      await chmod(key, 0o644);
+      const args = ["serve", smallApp, "--port", "0", ...foreign];
+      expect((await runCli([...args, "--tls-cert", key])).code).to.equal(2);
+      expect((await runCli([...args, "--tls-cert", join(folder, "none"), "--tls-key", key])).code).to.equal(3);
+      const open = await runCli([...args, "--tls-cert", key, "--tls-key", key]);
+      expect(open.code).to.equal(3);
+      expect(open.stderr).to.include("everybody on this machine may read the key");
+    }));
+
+  it("tells a state folder that can't be made", () =>
+    withFolder(async (folder) => {
+      const file = join(folder, "file");
+      await writeFile(file, "");
+      const { code, stderr } = await runCli(["serve", smallApp, "--port", "0", "--embedded", "--state", join(file, "state")]);
+      expect(code).to.equal(3);
+      expect(stderr).to.include("can't be");
+    }));
+});
+
+describe("npm start", function () {
+  this.timeout(60_000); // many processes
+
+  it("serves the order desk, takes options, and drains at SIGTERM", async function () {
+    this.timeout(90_000); // it builds first
+    await withFolder(async (folder) => {
+      const command = ["npm", "start", "--", "--port", "0", "--state", folder];
+      await using npm = new RunningCli([], { command, cwd: projectFolder });
+      const url = await npm.printed(/WebSocket +(\S+)/);
+      const { stdout } = await runCli(["call", url, "stock.list"]);
+      expect(JSON.parse(stdout)).to.be.an("array").that.is.not.empty;
+      npm.signal("SIGTERM");
+      expect(await npm.exited).to.equal(0);
+      expect(npm.stderr).to.include("stopping");
+      expect((await runCli(["call", url, "stock.list"])).code).to.equal(4);
+    });
+  });
+});
