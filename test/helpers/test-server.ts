@@ -17,7 +17,7 @@ export interface TestServer extends AsyncDisposable {
   readonly url: string;
   readonly keys: TestKeys;
   readonly log: readonly LogLine[];
-  /** A token that the server accepts: for user-1, good for 900 s, changed by `claims`. */
+  /** A token that the server accepts: for user-1, good for 900 s by its clock, changed by `claims`. */
   token(claims?: Readonly<Record<string, unknown>>): string;
   connect(): Promise<RawClient>;
   /** A client that has authenticated with `token(claims)`. */
@@ -83,7 +83,8 @@ export async function startServer<R, N>(app: Router<R, N>, options: Partial<Serv
   const auth = { issuer: "https://id.test", audience: "test", publicKey: keys.publicJwk };
   const server = createServer(app, { auth, logger, ...options });
   const listening = await server.listen(0);
-  const token = (claims?: Readonly<Record<string, unknown>>) => signToken(keys, claims);
+  const now = () => Math.floor((options.clock?.now() ?? Date.now()) / 1_000);
+  const token = (claims?: Readonly<Record<string, unknown>>) => signToken(keys, { iat: now(), ...claims });
   const connect = () => RawClient.connect(listening.url);
   return {
     server,

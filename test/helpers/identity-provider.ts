@@ -1,0 +1,76 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Provider } from "oidc-provider";
+import { createTestKeys, type TestAlgorithm } from "./tokens.js";
+
+const client = { id: "orders-worker", secret: "a secret that only the worker knows" };
+
+/** oidc-provider on a free port: it gives access tokens (RFC 9068) to one client, for whatever resource that asks for (RFC 8707). */
+export class IdentityProvider implements AsyncDisposable {
+  readonly issuer: string;
+  readonly #http: Server;
+
+  private constructor(issuer: string, http: Server) {
+    this.issuer = issuer;
+    this.#http = http;
+  }
+
+  static async start(algorithm: TestAlgorithm, port = 0): Promise<IdentityProvider> {
+    const http = createServer();
+    await new Promise<void>((resolve) => http.listen(port, "127.0.0.1", resolve));
+    const issuer = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
+    http.on("request", new Provider(issuer, configuration(algorithm)).callback());
+    return new IdentityProvider(issuer, http);
+  }
+
+  get port(): number {
+    return Number(new URL(this.issuer).port);
+  }
+
+  /** An access token for the client itself (RFC 6749 §4.4). */
+  async token(resource: string, scope = "numbers:add"): Promise<string> {
+    const response = await fetch(`${this.issuer}/token`, {
+      method: "POST",
+      headers: { Authorization: `Basic ${Buffer.from(`${client.id}:${encodeURIComponent(client.secret)}`).toString("base64")}` },
+      body: new URLSearchParams({ grant_type: "client_credentials", resource, scope }),
+    });
+    const answer = (await response.json()) as { readonly access_token?: string };
+    if (answer.access_token === undefined) throw new Error(JSON.stringify(answer));
+    return answer.access_token;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = new Promise((resolve) => this.#http.close(resolve));
+    this.#http.closeAllConnections();
+    await closed;
+  }
+}
+
+function configuration(algorithm: TestAlgorithm): object {
+  const keys = createTestKeys(algorithm);
+  return {
+    clients: [
+      {
+        client_id: client.id,
+        client_secret: client.secret,
+        grant_types: ["client_credentials"],
+        redirect_uris: [],
+        response_types: [],
+      },
+    ],
+    jwks: { keys: [{ ...keys.privateKey.export({ format: "jwk" }), kid: keys.kid, alg: algorithm, use: "sig" }] },
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo: (_context: unknown, resource: string) => ({
+          audience: resource,
+          scope: "numbers:add",
+          accessTokenFormat: "jwt",
+          jwt: { sign: { alg: algorithm } },
+        }),
+      },
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import { expect } from "chai";
+import { IdentityProvider } from "../helpers/identity-provider.js";
+import { sampleApp, startServer } from "../helpers/test-server.js";
+
+const audience = "https://orders.test";
+
+describe("With oidc-provider as the identity provider", () => {
+  for (const algorithm of ["RS256", "ES256"] as const) {
+    it(`an access token signed with ${algorithm} is verified by discovery, and its scope counts`, async () => {
+      await using provider = await IdentityProvider.start(algorithm);
+      await using server = await startServer(sampleApp(), { auth: { issuer: provider.issuer, audience } });
+      const client = await server.connect();
+
+      const { result, error } = await client.authenticate(await provider.token(audience));
+      expect(error).to.equal(undefined);
+      expect(result)
+        .to.include({ subject: "orders-worker" })
+        .and.to.deep.include({ scopes: ["numbers:add"] });
+      expect((await client.call("numbers.add", { a: 1, b: 2 })).result).to.equal(3);
+      expect((await client.call("admin.reset")).error?.code).to.equal(-32003);
+
+      const renewed = await client.call("refresh", { token: await provider.token(audience) });
+      expect(renewed.error).to.equal(undefined);
+    });
+  }
+
+  it("an access token for another audience is refused", async () => {
+    await using provider = await IdentityProvider.start("ES256");
+    await using server = await startServer(sampleApp(), { auth: { issuer: provider.issuer, audience } });
+    const client = await server.connect();
+
+    const { error } = await client.authenticate(await provider.token("https://invoices.test"));
+    expect(error?.code).to.equal(-32004);
+    expect(error?.data).to.include({ reason: "token_invalid", executed: false });
+    expect((await client.authenticate(await provider.token(audience))).error).to.equal(undefined);
+  });
+
+  it("a token of another provider that says it is this one is refused", async () => {
+    await using provider = await IdentityProvider.start("ES256");
+    await using server = await startServer(sampleApp(), { auth: { issuer: provider.issuer, audience } });
+    const client = await server.connect();
+
+    const forged = server.token({ iss: provider.issuer, aud: audience, sub: "orders-worker" });
+    expect((await client.authenticate(forged)).error?.code).to.equal(-32004);
+  });
+
+  it("a token is not judged, rather than refused, as long as no keys could be fetched", async () => {
+    const provider = await IdentityProvider.start("ES256");
+    const token = await provider.token(audience);
+    await provider[Symbol.asyncDispose]();
+    await using server = await startServer(sampleApp(), { auth: { issuer: provider.issuer, audience } });
+    const client = await server.connect();
+
+    for (let attempt = 0; attempt < 6; attempt++) {
+      const { error } = await client.authenticate(token);
+      expect(error?.code).to.equal(-32007);
+      expect(error?.data).to.include({ reason: "auth_unavailable", temporary: true, executed: false, action: "retry" });
+    }
+    expect((await client.call("whoami")).result).to.include({ state: "open" });
+  });
+});
