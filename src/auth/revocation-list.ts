@@ -25,33 +25,36 @@ export class RevocationList {
     return true;
   }
 
-  /** The revocation that hits this token, if there is one. */
+  /** The revocation that hits this token; of several, the one that is enforced first. */
   find(token: VerifiedToken): Revocation | undefined {
     if (this.#byKey.size === 0) return undefined;
-    const { issuer, subject, tokenId, sessionId } = token;
-    return (
-      (tokenId === undefined ? undefined : this.#lookUp("jti", issuer, tokenId)) ??
-      (sessionId === undefined ? undefined : this.#lookUp("sid", issuer, sessionId)) ??
-      this.#lookUpSubject(issuer, subject, token.issuedAt)
-    );
+    let strictest: Revocation | undefined;
+    for (const key of keysOf(token)) {
+      const found = this.#byKey.get(key);
+      if (found === undefined || !isHit(found, token.issuedAt)) continue;
+      if (strictest === undefined || enforcedAt(found) < enforcedAt(strictest)) strictest = found;
+    }
+    return strictest;
   }
 
   /** Forgets what need not be remembered at `now` (seconds). */
   sweep(now: number): void {
     for (const [key, { until }] of this.#byKey) if (until !== undefined && until <= now) this.#byKey.delete(key);
   }
+}
 
-  #lookUp(kind: string, issuer: string, value: string): Revocation | undefined {
-    return this.#byKey.get(join(kind, issuer, value)) ?? this.#byKey.get(join(kind, undefined, value));
-  }
+/** Under what a revocation of this token may stand: for its issuer alone, or for any. */
+function keysOf({ issuer, subject, tokenId, sessionId }: VerifiedToken): string[] {
+  const targets = [
+    ["sub", subject],
+    ["jti", tokenId],
+    ["sid", sessionId],
+  ] as const;
+  return targets.flatMap(([kind, value]) => (value === undefined ? [] : [join(kind, issuer, value), join(kind, undefined, value)]));
+}
 
-  #lookUpSubject(issuer: string, subject: string, issuedAt: number | undefined): Revocation | undefined {
-    for (const owner of [issuer, undefined]) {
-      const found = this.#byKey.get(join("sub", owner, subject));
-      if (found !== undefined && isHit(found, issuedAt)) return found;
-    }
-    return undefined;
-  }
+function enforcedAt({ enforceAt = 0 }: Revocation): number {
+  return enforceAt;
 }
 
 /** A token that does not say when it was issued may be as old as any. */

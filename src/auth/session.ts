@@ -27,9 +27,9 @@ type State =
       readonly token: VerifiedToken;
       readonly expiry: Expiry;
       readonly warnBefore: number;
-      readonly revokedAt: number;
+      readonly revokedAt: Expiry | null;
     }
-  | { readonly name: "expired"; readonly token: VerifiedToken; readonly closeAt: number }
+  | { readonly name: "expired"; readonly token: VerifiedToken; readonly closeAt: number; readonly revokedAt: Expiry | null }
   | { readonly name: "closed"; readonly because: SessionEnd | null };
 
 export type SessionEnd = "auth_timeout" | "token_expired" | "token_revoked";
@@ -200,19 +200,14 @@ export class Session {
   }
 
   #checkActive(state: State & { name: "active" }): void {
-    const { clock, revocations } = this.#ports;
-    if (revocations.version !== this.#seenRevocations) {
-      this.#seenRevocations = revocations.version;
-      this.#applyRevocations(state);
-      this.check();
-      return;
-    }
+    if (this.#seesRevocation(state)) return this.check();
+    const { clock } = this.#ports;
     const left = state.expiry.left(clock);
     if (left <= 0) {
-      this.#expire(state.token);
-    } else if (state.revokedAt !== never && clock.now() >= state.revokedAt) {
+      this.#expire(state);
+    } else if (state.revokedAt?.isOver(clock)) {
       this.#end("token_revoked");
-    } else if (this.#capAt !== never && clock.monotonic() >= this.#capAt) {
+    } else if (clock.monotonic() >= this.#capAt) {
       this.#end("token_expired");
     } else if (left <= state.warnBefore) {
       this.#transition({ ...state, warnBefore: -never });
@@ -221,40 +216,39 @@ export class Session {
   }
 
   #checkExpired(state: State & { name: "expired" }): void {
-    const { clock, revocations } = this.#ports;
-    if (revocations.version !== this.#seenRevocations) {
-      this.#seenRevocations = revocations.version;
-      if (revocations.find(state.token) !== undefined) {
-        this.#end("token_revoked");
-        return;
-      }
-    }
+    if (this.#seesRevocation(state)) return this.check();
+    const { clock } = this.#ports;
     const now = clock.monotonic();
-    if (now >= state.closeAt || now >= this.#capAt) this.#end("token_expired");
+    if (state.revokedAt?.isOver(clock)) this.#end("token_revoked");
+    else if (now >= state.closeAt || now >= this.#capAt) this.#end("token_expired");
   }
 
-  /** Ends a session that was revoked; one with a margin is told, and ends when that is over. */
-  #applyRevocations(state: State & { name: "active" }): void {
-    const hit = this.#ports.revocations.find(state.token);
-    if (hit === undefined) return;
-    const { enforceAt } = hit;
-    const margin = enforceAt === undefined ? 0 : enforceAt - this.#ports.clock.now();
-    if (enforceAt === undefined || margin <= 0) {
+  /** True when a new revocation has changed the state: the session has ended, or knows when it will, and was told. */
+  #seesRevocation(state: State & { name: "active" | "expired" }): boolean {
+    const { clock, revocations } = this.#ports;
+    if (revocations.version === this.#seenRevocations) return false;
+    this.#seenRevocations = revocations.version;
+    const hit = revocations.find(state.token);
+    if (hit === undefined) return false;
+    const revokedAt = new Expiry((hit.enforceAt ?? 0) / 1000, clock);
+    if (state.revokedAt !== null && state.revokedAt.at <= revokedAt.at) return false;
+    if (revokedAt.isOver(clock)) {
       this.#end("token_revoked");
-    } else if (state.revokedAt !== enforceAt) {
-      this.#transition({ ...state, revokedAt: enforceAt });
-      this.#observer.refreshRequired(seconds(margin), hit.reason ?? "revoked");
+    } else {
+      this.#transition({ ...state, revokedAt });
+      this.#observer.refreshRequired(seconds(revokedAt.left(clock)), hit.reason ?? "revoked");
     }
+    return true;
   }
 
-  #expire(token: VerifiedToken): void {
+  #expire({ token, revokedAt }: State & { name: "active" }): void {
     const { grace } = this.#limits;
     const now = this.#ports.clock.monotonic();
     if (grace === 0 || now >= this.#capAt) {
       this.#end("token_expired");
       return;
     }
-    this.#transition({ name: "expired", token, closeAt: now + grace });
+    this.#transition({ name: "expired", token, closeAt: now + grace, revokedAt });
     this.#observer.expired(grace / 1000);
   }
 
@@ -270,7 +264,7 @@ export class Session {
     const { clock, revocations } = this.#ports;
     const expiry = new Expiry(token.expiresAt, clock);
     this.#seenRevocations = revocations.version;
-    this.#transition({ name: "active", token, expiry, warnBefore: warningLead(expiry.left(clock)), revokedAt: never });
+    this.#transition({ name: "active", token, expiry, warnBefore: warningLead(expiry.left(clock)), revokedAt: null });
     this.#observer.identified(token);
   }
 
@@ -311,10 +305,10 @@ export class Session {
       case "active": {
         const left = state.expiry.left(clock);
         const next = state.warnBefore === -never ? left : left - state.warnBefore;
-        return Math.min(next, state.revokedAt - clock.now(), this.#capAt - clock.monotonic());
+        return Math.min(next, state.revokedAt?.left(clock) ?? never, this.#capAt - clock.monotonic());
       }
       case "expired":
-        return Math.min(state.closeAt, this.#capAt) - clock.monotonic();
+        return Math.min(Math.min(state.closeAt, this.#capAt) - clock.monotonic(), state.revokedAt?.left(clock) ?? never);
       case "closed":
         return never;
     }

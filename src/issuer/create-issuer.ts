@@ -84,9 +84,10 @@ class EmbeddedIssuer implements Issuer {
     };
   }
 
-  async renew(refreshToken: string): Promise<RenewedTokens> {
+  async renew(refreshToken: string, subject?: string): Promise<RenewedTokens> {
     this.#housekeeping.tidyIfDue();
-    const outcome = await this.#unlessUnavailable(this.#sessions.refresh(refreshToken));
+    const outcome = await this.#unlessUnavailable(this.#sessions.refresh(refreshToken, { subject }));
+    if (outcome.outcome === "subject_refused") throw new Refusal("subject_mismatch", "the refresh token is another subject's");
     if (outcome.outcome !== "granted") throw new Refusal("token_revoked", detailOf(outcome));
     const { token, refreshToken: successor } = outcome.tokens;
     return { token, refreshToken: successor };

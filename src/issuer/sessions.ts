@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from "node:crypto";
 import type { RenewedTokens } from "../auth/provider-options.js";
+import { sameDigest } from "../store/same-digest.js";
 import type { FamilyRecord, RotationOutcome, UserRecord } from "../store/store.js";
 import type { AccessTokens } from "./access-token.js";
 import { firstPartyClient } from "./client-directory.js";
@@ -23,13 +24,16 @@ export interface TokenSet extends RenewedTokens {
 export type GrantOutcome =
   | { readonly outcome: "granted"; readonly tokens: TokenSet }
   | { readonly outcome: "refused"; readonly why: string }
-  | { readonly outcome: "scope_refused" };
+  | { readonly outcome: "scope_refused" }
+  | { readonly outcome: "subject_refused" };
 
 export interface RefreshRequest {
   /** Default: the first-party client. */
   readonly clientId?: string | undefined;
   /** Fewer scopes for this access token. Default: all that the user still has. */
   readonly scopes?: readonly string[] | undefined;
+  /** Whose it must be: another subject's token is not consumed. Default: anybody's. */
+  readonly subject?: string | undefined;
 }
 
 interface AccessPart {
@@ -65,11 +69,12 @@ export class Sessions {
     return { outcome: "granted", tokens: { ...access, refreshToken } };
   }
 
-  async refresh(refreshToken: string, { clientId = firstPartyClient, scopes }: RefreshRequest = {}): Promise<GrantOutcome> {
+  async refresh(refreshToken: string, { clientId = firstPartyClient, scopes, subject }: RefreshRequest = {}): Promise<GrantOutcome> {
     const { logger } = this.#settings;
     const presented = (await this.#refreshTokens()).parse(refreshToken);
     if (presented === undefined) return refused("no refresh token of ours");
     if (scopes !== undefined && (await this.#goesBeyond(presented, scopes))) return { outcome: "scope_refused" };
+    if (subject !== undefined && (await this.#isOfAnother(presented, subject))) return { outcome: "subject_refused" };
     const { successor, result } = await this.#rotate(presented, clientId);
     const about = { sessionId: presented.familyId, outcome: result.outcome };
     if (result.outcome === "unknown") {
@@ -162,6 +167,11 @@ export class Sessions {
   async #goesBeyond({ familyId }: PresentedToken, scopes: readonly string[]): Promise<boolean> {
     const family = await this.#settings.store.families.get(familyId);
     return family !== undefined && !isWithin(scopes, family.scopes);
+  }
+
+  async #isOfAnother({ familyId, hash }: PresentedToken, subject: string): Promise<boolean> {
+    const family = await this.#settings.store.families.get(familyId);
+    return family !== undefined && family.subject !== subject && sameDigest(family.currentHash, hash);
   }
 
   /**

@@ -7,12 +7,14 @@ import { ask, leftovers, request, resultOf, told } from "../helpers/frames.js";
 import { protocolApp } from "../helpers/protocol-app.js";
 import { startTimed } from "../helpers/timed-server.js";
 
+type Claims = Readonly<Record<string, unknown>>;
+
 async function startRevoking(limits = {}) {
   const { app, ...seen } = protocolApp();
   const server = await startTimed(app, { limits });
-  const isRefused = async (claims: object): Promise<boolean> => {
+  const isRefused = async (claims: Claims): Promise<boolean> => {
     const client = await server.connect();
-    const answer = await ask(client, "authenticate", { token: server.token({ ...claims }) });
+    const answer = await ask(client, "authenticate", { token: server.token(claims) });
     if (answer.error === undefined) return false;
     expectError(answer, "token_revoked");
     return true;
@@ -21,7 +23,7 @@ async function startRevoking(limits = {}) {
 }
 
 /** What is revoked, claims that it hits, and claims that it spares. */
-const selectors: readonly (readonly [string, RevocationSelector, object, readonly object[]])[] = [
+const selectors: readonly (readonly [string, RevocationSelector, Claims, readonly Claims[]])[] = [
   ["jti", { jti: "t1" }, { jti: "t1" }, [{ jti: "t2" }, { sid: "t1" }, { sub: "t1" }]],
   ["sessionId, which is the token's sid", { sessionId: "s1" }, { sid: "s1" }, [{ sid: "s2" }, { jti: "s1" }, {}]],
   ["subject", { subject: "user-1" }, { sub: "user-1" }, [{ sub: "user-2" }, { sub: "user-2", jti: "user-1", sid: "user-1" }]],
@@ -213,6 +215,8 @@ describe("Protocol §10, revocation with a margin", () => {
     server.clock.advance(9_000);
     await told(client, "auth.expired");
     server.clock.advance(11_000);
-    await expectClose(client, "token_revoked");
+    const state = await Promise.race([ask(client, "whoami").then(({ result }) => result?.state), client.closed.then(() => "closed")]);
+    expect(state).to.equal("closed");
+    expect(await client.closed).to.deep.equal({ code: 4401, reason: "token_revoked" });
   });
 });

@@ -48,6 +48,29 @@ describe("Protocol §2, while a token is verified", () => {
     expect(server.authenticated).to.deep.equal(["user-1"]);
   });
 
+  it("2.4 a token that expires or is revoked meanwhile is not put in force", async () => {
+    await using server = await startGated();
+    const token = server.token({ jti: "t1", exp: server.seconds() + 10 });
+    const tries = [
+      { pass: () => server.clock.advance(10_000), method: "authenticate", code: -32002 },
+      { pass: () => void server.server.revoke({ jti: "t2" }), method: "authenticate", code: -32005 },
+      { pass: () => void server.server.revoke({ jti: "t3" }), method: "refresh", code: -32005 },
+    ] as const;
+    for (const [index, { pass, method, code }] of tries.entries()) {
+      const client = method === "refresh" ? await server.login() : await server.connect();
+      const { arrived } = server.gate;
+      const release = server.gate.holdNext();
+      client.send(request("late", method, { token: index === 0 ? token : server.token({ jti: `t${index + 1}` }) }));
+      await server.gate.whenArrived(arrived + 1);
+      pass();
+      release();
+      const answer = await client.next<Frame>();
+      expect(answer.id).to.equal("late");
+      expect(answer.error?.code, method).to.equal(code);
+      expect(await resultOf(client, "whoami")).to.include({ state: method === "refresh" ? "active" : "open" });
+    }
+  });
+
   it("2.5 authenticate and the first calls may be sent together without waiting", async () => {
     await using server = await startGated();
     const client = await server.connect();

@@ -56,9 +56,11 @@ function configuration(algorithm: TestAlgorithm): object {
         grant_types: ["client_credentials"],
         redirect_uris: [],
         response_types: [],
+        id_token_signed_response_alg: algorithm,
       },
     ],
     jwks: { keys: [{ ...keys.privateKey.export({ format: "jwk" }), kid: keys.kid, alg: algorithm, use: "sig" }] },
+    ttl: { ClientCredentials: 600 }, // s
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },

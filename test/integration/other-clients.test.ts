@@ -54,11 +54,14 @@ describe("A client of json-rpc-2.0, over ws", () => {
     client.notify("subtract", [42, 23]);
     expect(await codeOf(client.request("absent"))).to.equal(-32601);
 
-    const batch = await client.requestAdvanced([
-      { jsonrpc: "2.0", id: "a", method: "subtract", params: [3, 1] },
-      { jsonrpc: "2.0", id: "b", method: "absent" },
-      { jsonrpc: "2.0", id: "c", method: "ping" },
-    ]);
+    const batch = await client.requestAdvanced(
+      [
+        { jsonrpc: "2.0", id: "a", method: "subtract", params: [3, 1] },
+        { jsonrpc: "2.0", id: "b", method: "absent" },
+        { jsonrpc: "2.0", id: "c", method: "ping" },
+      ],
+      undefined,
+    );
     expect(batch.map(({ id, result, error }) => [id, result ?? error?.code])).to.deep.equal([
       ["a", 2],
       ["b", -32601],
