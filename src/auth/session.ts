@@ -177,7 +177,7 @@ export class Session {
       state: state.name === "closed" ? "open" : state.name,
       subject: token?.subject ?? null,
       scopes: token?.scopes ?? [],
-      expiresIn: state.name === "active" ? seconds(state.expiry.left(clock)) : token === null ? null : 0,
+      expiresIn: state.name === "active" ? seconds(this.#left(state)) : token === null ? null : 0,
       grace: this.#limits.grace / 1000,
       serverTime: clock.now() / 1000,
       connectionId,
@@ -202,13 +202,13 @@ export class Session {
   #checkActive(state: State & { name: "active" }): void {
     if (this.#seesRevocation(state)) return this.check();
     const { clock } = this.#ports;
-    const left = state.expiry.left(clock);
-    if (left <= 0) {
-      this.#expire(state);
-    } else if (state.revokedAt?.isOver(clock)) {
+    const left = this.#left(state);
+    if (state.revokedAt?.isOver(clock)) {
       this.#end("token_revoked");
     } else if (clock.monotonic() >= this.#capAt) {
       this.#end("token_expired");
+    } else if (left <= 0) {
+      this.#expire(state);
     } else if (left <= state.warnBefore) {
       this.#transition({ ...state, warnBefore: -never });
       this.#observer.expiring(seconds(left));
@@ -252,6 +252,12 @@ export class Session {
     this.#observer.expired(grace / 1000);
   }
 
+  /** Milliseconds that the session has left: until the token expires, or the longest session is over. */
+  #left({ expiry }: State & { name: "active" }): number {
+    const { clock } = this.#ports;
+    return Math.min(expiry.left(clock), this.#capAt - clock.monotonic());
+  }
+
   #mustBeUsable(token: VerifiedToken): void {
     if (this.#state.name === "closed") throw new AuthFault(errorOf("unauthenticated"), "the connection closed meanwhile");
     if (new Expiry(token.expiresAt, this.#ports.clock).isOver(this.#ports.clock))
@@ -263,8 +269,9 @@ export class Session {
   #activate(token: VerifiedToken): void {
     const { clock, revocations } = this.#ports;
     const expiry = new Expiry(token.expiresAt, clock);
+    const left = Math.min(expiry.left(clock), this.#capAt - clock.monotonic());
     this.#seenRevocations = revocations.version;
-    this.#transition({ name: "active", token, expiry, warnBefore: warningLead(expiry.left(clock)), revokedAt: null });
+    this.#transition({ name: "active", token, expiry, warnBefore: warningLead(left), revokedAt: null });
     this.#observer.identified(token);
   }
 
@@ -303,9 +310,9 @@ export class Session {
       case "open":
         return Math.min(state.closeAt, state.remindAt) - clock.monotonic();
       case "active": {
-        const left = state.expiry.left(clock);
+        const left = this.#left(state);
         const next = state.warnBefore === -never ? left : left - state.warnBefore;
-        return Math.min(next, state.revokedAt?.left(clock) ?? never, this.#capAt - clock.monotonic());
+        return Math.min(next, state.revokedAt?.left(clock) ?? never);
       }
       case "expired":
         return Math.min(Math.min(state.closeAt, this.#capAt) - clock.monotonic(), state.revokedAt?.left(clock) ?? never);
@@ -317,7 +324,7 @@ export class Session {
   #describe(token: VerifiedToken): AuthenticateResult {
     const { clock, connectionId, random } = this.#ports;
     const state = this.#state;
-    const expiresIn = state.name === "active" ? seconds(state.expiry.left(clock)) : 0;
+    const expiresIn = state.name === "active" ? seconds(this.#left(state)) : 0;
     return {
       subject: token.subject,
       scopes: token.scopes,

@@ -27,6 +27,8 @@ export interface ConnectionHandle<Notifications extends NotificationSchemas = No
    * the connection has closed, it goes nowhere. Throws `TypeError` when the name is not declared or the params don't fit.
    */
   notify<Name extends keyof Notifications & string>(name: Name, params: SchemaInput<Notifications[Name]>): void;
+  /** Closes the connection with 4403 `kicked`: its client stays away until its application says otherwise. */
+  kick(): void;
 }
 
 /** What a handler is given. Take what you need: `signal` and `log` are made when they are first read. */

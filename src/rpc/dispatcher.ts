@@ -110,7 +110,7 @@ export class Dispatcher {
     replies.forEach((reply, index) => {
       if (reply === null) return;
       const part = fits(reply, Math.max(room, 0)) ? reply : encodeTooLarge(idOf(elements[index]), this.#limits.responseBytes);
-      room -= part.length;
+      room -= Buffer.byteLength(part);
       parts.push(part);
     });
     return parts.length === 0 ? null : `[${parts.join(",")}]`;

@@ -18,7 +18,7 @@ export class PendingCalls {
 
   add(call: Call): void {
     this.#all.add(call);
-    if (call.id !== undefined && call.id !== null) this.#byId.set(call.id, call);
+    if (call.id !== undefined) this.#byId.set(call.id, call);
   }
 
   /** The request has its response: its id is free again. */

@@ -17,6 +17,8 @@ export interface AuthServices {
   /** Does this issuer rotate refresh tokens here? */
   mayRenew(issuer: string): boolean;
   renew(issuer: string, refreshToken: string, subject: string): Promise<RenewedTokens>;
+  /** Can this issuer's refresh tokens be revoked here? */
+  mayRevoke(issuer: string): boolean;
   revokeRefreshToken(issuer: string, refreshToken: string): Promise<void>;
 }
 
@@ -96,7 +98,7 @@ export class AuthLane {
     } catch (thrown) {
       const fault = faultOf(thrown, this.#services.production);
       const identity = this.#session.identity();
-      this.#log.debug(
+      this.#log.info(
         { event: `${method}.fail`, code: fault.error.code, detail: withoutSecrets(fault.detail, params), subject: identity?.subject },
         `${method} failed`,
       );

@@ -1,5 +1,5 @@
 import { errorOf } from "../protocol/error-codes.js";
-import type { Id, Request } from "../protocol/messages.js";
+import type { Request } from "../protocol/messages.js";
 import type { Caller } from "../rpc/call.js";
 import type { Builtin } from "../rpc/dispatcher.js";
 
@@ -13,6 +13,6 @@ export const builtins: readonly (readonly [string, Builtin])[] = [
 /** `{"id": …}`: aborts that request's handler. Silent for an id that is not in flight. */
 function cancelRequest({ params }: Request, caller: Caller): null {
   const id = Array.isArray(params) ? params[0] : (params as { readonly id?: unknown } | undefined)?.id;
-  if (typeof id === "string" || typeof id === "number") caller.pending.cancel(id as Id, errorOf("cancelled"));
+  if (id === null || typeof id === "string" || typeof id === "number") caller.pending.cancel(id, errorOf("cancelled"));
   return null;
 }

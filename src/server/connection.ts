@@ -114,6 +114,7 @@ export class Connection implements SessionObserver, Caller, Sink {
       id: this.id,
       remoteAddress: this.remoteAddress,
       notify: (name, params) => this.notify(name, params),
+      kick: () => this.close("kicked"),
     };
     return this.#handle;
   }

@@ -304,6 +304,7 @@ export class Server {
       verify: (token): Promise<VerifiedToken> => authority.verify(token),
       mayRenew: (issuer) => authority.mayRenew(issuer),
       renew: (issuer, refreshToken, subject) => authority.renew(issuer, refreshToken, subject),
+      mayRevoke: (issuer) => authority.mayRevoke(issuer),
       revokeRefreshToken: (issuer, refreshToken) => authority.revokeRefreshToken(issuer, refreshToken),
       limits: this.#limits,
       dispatcher: this.#dispatcher,

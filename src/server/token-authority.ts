@@ -70,6 +70,10 @@ export class TokenAuthority implements AuthServices {
     return renew(refreshToken, subject);
   }
 
+  mayRevoke(issuer: string): boolean {
+    return this.issuers.some((candidate) => candidate.issuer === issuer);
+  }
+
   async revokeRefreshToken(issuer: string, refreshToken: string): Promise<void> {
     await this.issuers.find((candidate) => candidate.issuer === issuer)?.revokeRefreshToken(refreshToken);
   }

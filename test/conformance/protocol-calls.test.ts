@@ -138,6 +138,14 @@ describe("Protocol §4.3, batches", () => {
     expect(answers[2]?.result).to.have.length(100);
   });
 
+  it("the limit of a response, in bytes, is also that of all responses of a batch together", async () => {
+    await using server = await startCalls({ responseBytes: 1_000 });
+    const client = await server.login();
+    const answers = await batch(client, [request(1, "echo", ["€".repeat(250)]), request(2, "echo", ["x".repeat(500)])]);
+    expect(answers[0]?.result).to.deep.equal(["€".repeat(250)]);
+    expectError(answers[1], "too_large");
+  });
+
   it("an auth method inside a batch is -32600 for that element, and is not applied", async () => {
     await using server = await startCalls();
     const token = server.token();

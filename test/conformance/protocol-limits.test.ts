@@ -168,6 +168,16 @@ describe("Protocol §9, limits and their defaults", () => {
     }
   });
 
+  it("with a cap on the session, expiresIn and refreshIn are of the seconds that are really left", async () => {
+    await using server = await start({ sessionLifetime: 100_000 });
+    const client = await server.connect();
+    const { expiresIn, refreshIn } = await resultOf(client, "authenticate", { token: server.token() });
+    expect(expiresIn).to.be.at.most(100);
+    expect(refreshIn).to.be.at.most(85);
+    server.clock.advance(40_000);
+    expect((await resultOf(client, "whoami")).expiresIn).to.be.at.most(60);
+  });
+
   it("nbf and iat have a leeway of 30 s for another issuer's tokens, and exp has none", async () => {
     await using server = await start({ failedAuthCalls: 0 });
     const now = server.seconds();

@@ -78,6 +78,7 @@ export class ConnectionRig {
       production: false,
       verify: (text: string) => this.#verify(text),
       mayRenew: () => false,
+    mayRevoke: () => false,
       renew: () => Promise.reject(new Error("not offered")),
       revokeRefreshToken: () => Promise.reject(new Error("not offered")),
       limits,

@@ -52,7 +52,7 @@ describe("A client of json-rpc-2.0, over ws", () => {
     expect(await client.request("authenticate", [server.token()])).to.include({ subject: "user-1" });
     expect(await client.request("subtract", [42, 23])).to.equal(19);
     client.notify("subtract", [42, 23]);
-    expect(await codeOf(client.request("absent"))).to.equal(-32601);
+    expect(await codeOf(client.request("absent", undefined))).to.equal(-32601);
 
     const batch = await client.requestAdvanced(
       [

@@ -18,8 +18,9 @@ class Typist implements AsyncDisposable {
   private constructor(url: string) {
     this.#wscat = spawn(process.execPath, [wscat, "--connect", url, "--no-color"]);
     createInterface(this.#wscat.stdout).on("line", (line) => {
-      if (!line.startsWith("{")) return;
-      this.#printed.push(JSON.parse(line) as Message);
+      const text = line.replace(/^(> )*/, ""); // its prompt
+      if (!text.startsWith("{")) return;
+      this.#printed.push(JSON.parse(text) as Message);
       this.#onPrinted();
     });
   }
@@ -43,8 +44,12 @@ class Typist implements AsyncDisposable {
       for (let message = this.#printed.shift(); message !== undefined; message = this.#printed.shift()) {
         if (isWanted(message)) return message;
       }
-      await new Promise<void>((resolve) => {
-        this.#onPrinted = resolve;
+      await new Promise<void>((resolve, reject) => {
+        const patience = setTimeout(() => reject(new Error("wscat prints nothing more")), 10_000);
+        this.#onPrinted = () => {
+          clearTimeout(patience);
+          resolve();
+        };
       });
     }
   }

@@ -1,0 +1,98 @@
+import { execFile } from "node:child_process";
+import { mkdir, readFile, rename, symlink, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { expect } from "chai";
+import { withFolder } from "../helpers/temporary-folder.js";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const run = promisify(execFile);
+const packageFolder = (name: string) => dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
+
+interface Packed {
+  readonly filename: string;
+  readonly files: readonly { readonly path: string; readonly mode: number }[];
+}
+
+/** Packs what was built, without building it again. */
+async function pack(folder: string): Promise<Packed> {
+  const { stdout } = await run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", folder], { cwd: root });
+  const answer = JSON.parse(stdout) as readonly Packed[] | Readonly<Record<string, Packed>>;
+  const [packed] = Object.values(answer) as readonly Packed[];
+  if (packed === undefined) throw new Error(`npm pack said ${stdout}`);
+  return packed;
+}
+
+const program = `
+import { createClient } from "jotwire/client";
+import { createIssuer } from "jotwire/issuer";
+import { createRpc, createServer } from "jotwire";
+
+const issuer = await createIssuer({ issuer: "http://localhost:8080", audience: "sums" });
+await issuer.users.add("ada", "correct horse battery staple", {});
+const rpc = createRpc();
+const app = rpc.router({ sum: rpc.method({ handler: ({ params }) => params[0] + params[1] }) });
+const server = createServer(app, { auth: issuer });
+const { url } = await server.listen(0);
+const credentials = JSON.stringify({ username: "ada", password: "correct horse battery staple" });
+const login = new URL("/login", url.replace("ws", "http"));
+const answer = await fetch(login, { method: "POST", headers: { "content-type": "application/json" }, body: credentials });
+const { access_token } = await answer.json();
+const client = createClient({ url, token: () => access_token });
+process.stdout.write("sum " + (await client.call("sum", [40, 2])) + "\\n");
+await client.close();
+await server.close();
+await issuer.close?.();
+`;
+
+describe("The packed package", function () {
+  this.timeout(60_000);
+
+  it("has the built code, its types and the documents, and no sources, tests or maps to what is not there", async () => {
+    await withFolder(async (folder) => {
+      const paths = (await pack(folder)).files.map(({ path }) => path);
+      expect(paths).to.include.members(["package.json", "LICENSE", "README.md", "PROTOCOL.md", "dist/src/index.js", "dist/src/index.d.ts"]);
+      expect(paths).to.include.members(["dist/client/index.js", "dist/client/node.js", "dist/src/issuer/index.js"]);
+      const strays = paths.filter((path) => path.includes("/") && !/^dist\/(src|client)\/.+\.(js|d\.ts|js\.map|html)$/.test(path));
+      expect(strays).to.deep.equal([]);
+      expect(paths.filter((path) => /(^|\/)(test|examples|bench)\/|\.env|\.jotwire/.test(path))).to.deep.equal([]);
+    });
+  });
+
+  it("passes publint", async () => {
+    const { publint } = await import("publint");
+    const { messages } = await publint({ pkgDir: root, strict: true });
+    expect(messages).to.deep.equal([]);
+  });
+
+  it("resolves for TypeScript in every way that an ES module is imported (attw)", async () => {
+    await withFolder(async (folder) => {
+      const { filename } = await pack(folder);
+      const attw = join(packageFolder("@arethetypeswrong/cli"), "dist", "index.js");
+      const { stdout } = await run(process.execPath, [attw, join(folder, filename), "--profile", "esm-only", "--no-emoji", "--no-color"]);
+      for (const door of ["jotwire", "jotwire/client", "jotwire/issuer"]) {
+        expect(stdout).to.match(new RegExp(`"${door}" +│ OK \\(ESM\\) +│ OK`));
+      }
+    });
+  });
+
+  it("works where only it and its dependencies are installed: a client calls a server", async () => {
+    await withFolder(async (folder) => {
+      const { filename } = await pack(folder);
+      const modules = join(folder, "node_modules");
+      await mkdir(modules);
+      await run("tar", ["-xzf", join(folder, filename), "-C", modules]);
+      await rename(join(modules, "package"), join(modules, "jotwire"));
+      const { dependencies } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { dependencies: object };
+      for (const name of Object.keys(dependencies)) {
+        await mkdir(dirname(join(modules, name)), { recursive: true });
+        await symlink(join(root, "node_modules", name), join(modules, name));
+      }
+      await writeFile(join(folder, "main.mjs"), program);
+      const { stdout } = await run(process.execPath, ["--unhandled-rejections=strict", "main.mjs"], { cwd: folder, timeout: 20_000 });
+      expect(stdout).to.equal("sum 42\n");
+    });
+  });
+});

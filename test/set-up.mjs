@@ -1,0 +1,59 @@
+/**
+ * Brings a fresh machine to where all tests can run: `npm test` starts with it. Installs what is missing where it may (root, with
+ * apt-get), and says what it did or could not do. It never fails: a test that misses something says so itself.
+ */
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+
+/** Debian packages, and what needs them. */
+const packages = {
+  "python3-websockets": "the client in Python",
+  "python3-jwt": "the client in Python",
+  "python3-cryptography": "the client in Python",
+};
+
+const installing = 300_000; // 5 min
+const lock = ["-o", "DPkg::Lock::Timeout=120"]; // 2 min for another apt-get to end
+const say = (line) => process.stdout.write(`set-up: ${line}\n`);
+
+checkNode();
+const missing = Object.keys(packages).filter((name) => !isInstalled(name));
+if (missing.length > 0) provide(missing);
+
+function checkNode() {
+  const { engines } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+  const [wanted, found] = [engines.node.replace(">=", ""), process.versions.node];
+  if (found.localeCompare(wanted, "en", { numeric: true }) < 0) say(`Node ${found} is too old: ${wanted} or newer is needed`);
+}
+
+function isInstalled(name) {
+  const { stdout } = spawnSync("dpkg-query", ["--status", name], { encoding: "utf8" });
+  return /^Status: install ok installed$/m.test(stdout ?? "");
+}
+
+function provide(names) {
+  const objection = whyNotInstall();
+  if (objection === undefined && !install(names)) {
+    spawnSync("apt-get", [...lock, "update", "--quiet"], { stdio: "ignore", timeout: installing }); // the lists may be old, or not there yet
+    install(names);
+  }
+  for (const name of names) {
+    if (isInstalled(name)) say(`installed ${name}`);
+    else say(`${name} is missing (${objection ?? "apt-get could not install it"}): tests of ${packages[name]} can't run`);
+  }
+}
+
+function whyNotInstall() {
+  if (spawnSync("apt-get", ["--version"], { stdio: "ignore" }).status !== 0) return "there is no apt-get";
+  if (process.getuid?.() !== 0) return "only root may install it";
+  return undefined;
+}
+
+function install(names) {
+  const { status } = spawnSync("apt-get", [...lock, "install", "--yes", "--quiet", "--no-install-recommends", ...names], {
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+    stdio: "ignore",
+    timeout: installing,
+  });
+  return status === 0;
+}
