@@ -27,10 +27,10 @@ async function pack(folder: string): Promise<Packed> {
 
 const program = `
 import { createClient } from "jotwire/client";
-import { createIssuer } from "jotwire/issuer";
+import { createIssuer, memoryStore } from "jotwire/issuer";
 import { createRpc, createServer } from "jotwire";
 
-const issuer = await createIssuer({ issuer: "http://localhost:8080", audience: "sums" });
+const issuer = await createIssuer({ issuer: "http://localhost:8080", audience: "sums", store: memoryStore() });
 await issuer.users.add("ada", "correct horse battery staple", {});
 const rpc = createRpc();
 const app = rpc.router({ sum: rpc.method({ handler: ({ params }) => params[0] + params[1] }) });
@@ -44,7 +44,7 @@ const client = createClient({ url, token: () => access_token });
 process.stdout.write("sum " + (await client.call("sum", [40, 2])) + "\\n");
 await client.close();
 await server.close();
-await issuer.close?.();
+await issuer.close();
 `;
 
 describe("The packed package", function () {
