@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Store } from "../store/store.js";
 import type { ProviderOptions, RenewedTokens } from "./provider-options.js";
-import type { Revocation } from "./revocation.js";
+import type { Revocation, RevocationRecords } from "./revocation.js";
 
 /** What a server needs of an embedded authentication server. `createIssuer` returns one; another could stand in. */
 export interface IssuerPort {
@@ -9,7 +8,8 @@ export interface IssuerPort {
   readonly issuer: string;
   /** How its tokens are verified. `keys` is read anew at least every second, and whenever an unknown `kid` turns up. */
   readonly verification: ProviderOptions & { readonly keys: () => Promise<{ readonly keys: readonly Record<string, unknown>[] }> };
-  readonly store: Store;
+  /** Its store, of which a server reads the revocations. */
+  readonly store: { readonly revocations: RevocationRecords };
   /**
    * Rotates a refresh token; with `subject`, only if it is that subject's. Throws {@link Refusal}: `token_revoked` (unknown, reused,
    * ended), `subject_mismatch` (somebody else's; it is not consumed) or `auth_unavailable`.

@@ -15,3 +15,12 @@ export interface Revocation {
   /** When it may be forgotten: seconds since 1970. Absent: never. */
   readonly until?: number;
 }
+
+/** Where revocations are kept: the part of a store that verification needs. As in all of a store, each method is one atomic operation. */
+export interface RevocationRecords {
+  add(revocation: Revocation): Promise<void>;
+  /** Those still to be remembered at `now`. */
+  list(now: number): Promise<readonly Revocation[]>;
+  /** Tells of each revocation added by any process, once, from now on. Returns the function that stops it. */
+  subscribe(listener: (revocation: Revocation) => void): () => void;
+}

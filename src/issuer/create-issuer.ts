@@ -18,6 +18,7 @@ import { UserDirectory } from "./user-directory.js";
 
 /** An authentication server: credentials in, tokens out. */
 export interface Issuer extends IssuerPort {
+  readonly store: Store;
   readonly users: UserDirectory;
   readonly clients: ClientDirectory;
   /** A `request` listener of `node:http`, for an issuer on a port of its own. Other paths than the issuer's: 404. */

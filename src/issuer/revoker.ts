@@ -1,6 +1,5 @@
 import type { Clock } from "../auth/clock.js";
-import type { Revocation } from "../auth/revocation.js";
-import type { RevocationRecords } from "../store/store.js";
+import type { Revocation, RevocationRecords } from "../auth/revocation.js";
 import { longestAccessToken } from "./issuer-options.js";
 
 const clockTolerance = 60; // s, for servers whose clocks differ

@@ -1,11 +1,18 @@
 import type { ErrorObject } from "../protocol/error-codes.js";
 import type { Id } from "../protocol/messages.js";
-import type { Call } from "./call.js";
+
+/** What can be in flight. */
+export interface PendingCall {
+  /** Undefined: a notification. */
+  readonly id: Id | undefined;
+  /** Answers with `error` now. */
+  abort(error: ErrorObject): void;
+}
 
 /** The calls of one connection whose handlers have returned a promise that is still pending. */
 export class PendingCalls {
-  readonly #all = new Set<Call>();
-  readonly #byId = new Map<Id, Call>();
+  readonly #all = new Set<PendingCall>();
+  readonly #byId = new Map<Id, PendingCall>();
 
   get size(): number {
     return this.#all.size;
@@ -16,18 +23,18 @@ export class PendingCalls {
     return id !== null && this.#byId.has(id);
   }
 
-  add(call: Call): void {
+  add(call: PendingCall): void {
     this.#all.add(call);
     if (call.id !== undefined) this.#byId.set(call.id, call);
   }
 
   /** The request has its response: its id is free again. */
-  answered(call: Call): void {
+  answered(call: PendingCall): void {
     if (call.id !== undefined && this.#byId.get(call.id) === call) this.#byId.delete(call.id);
   }
 
   /** The handler's promise has settled, which may be long after the response. */
-  settled(call: Call): void {
+  settled(call: PendingCall): void {
     this.#all.delete(call);
   }
 

@@ -1,14 +1,13 @@
 import type { Clock } from "../auth/clock.js";
 import type { IssuerPort } from "../auth/issuer-port.js";
-import type { Revocation } from "../auth/revocation.js";
+import type { Revocation, RevocationRecords } from "../auth/revocation.js";
 import { RevocationList } from "../auth/revocation-list.js";
-import type { Store } from "../store/store.js";
 import type { RevocationSelector, RevokeOptions } from "./server-options.js";
 
 export interface RevocationPorts {
   readonly clock: Clock;
   /** Where revocations are kept; several embedded issuers may have one each. */
-  readonly stores: readonly Store[];
+  readonly stores: readonly { readonly revocations: RevocationRecords }[];
   readonly issuers: readonly IssuerPort[];
   /** How long the longest-lived token may live, milliseconds; undefined: not known, so nothing is ever forgotten. */
   readonly longestLifetime: number | undefined;

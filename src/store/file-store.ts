@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { type Clock, systemClock } from "../auth/clock.js";
+import type { RevocationRecords } from "../auth/revocation.js";
 import { removeLeftOvers } from "./atomic-file.js";
 import { AttemptBuckets } from "./attempt-buckets.js";
 import { KeyMutex } from "./key-mutex.js";
@@ -14,7 +15,6 @@ import type {
   ClientRecords,
   FamilyRecord,
   FamilyRecords,
-  RevocationRecords,
   Rotation,
   RotationOutcome,
   SecretRecords,

@@ -1,4 +1,4 @@
-import type { Revocation } from "../auth/revocation.js";
+import type { Revocation, RevocationRecords } from "../auth/revocation.js";
 import { decideRotation, hasEnded } from "./rotation.js";
 import type {
   AttemptCounters,
@@ -6,7 +6,6 @@ import type {
   ClientRecords,
   FamilyRecord,
   FamilyRecords,
-  RevocationRecords,
   Rotation,
   RotationOutcome,
   SecretRecords,

@@ -2,9 +2,8 @@ import { randomUUID } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../auth/clock.js";
-import type { Revocation } from "../auth/revocation.js";
+import type { Revocation, RevocationRecords } from "../auth/revocation.js";
 import { createFile, removeFile } from "./atomic-file.js";
-import type { RevocationRecords } from "./store.js";
 
 const pollInterval = 500; // 0.5 s: what another process revokes is told within a second
 

@@ -1,4 +1,4 @@
-import type { Revocation } from "../auth/revocation.js";
+import type { RevocationRecords } from "../auth/revocation.js";
 
 /**
  * What must outlive a process or reach other nodes. Every method is one atomic operation: whoever calls never
@@ -126,12 +126,4 @@ export interface SecretRecords {
   get(name: string): Promise<string | undefined>;
   /** Writes only if the value is still `expected` (undefined: only if there is none). False: somebody else was first; read again. */
   replace(name: string, value: string, expected: string | undefined): Promise<boolean>;
-}
-
-export interface RevocationRecords {
-  add(revocation: Revocation): Promise<void>;
-  /** Those still to be remembered at `now`. */
-  list(now: number): Promise<readonly Revocation[]>;
-  /** Tells of each revocation added by any process, once, from now on. Returns the function that stops it. */
-  subscribe(listener: (revocation: Revocation) => void): () => void;
 }

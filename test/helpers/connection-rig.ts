@@ -66,7 +66,7 @@ export class ConnectionRig {
   readonly #slow = new Map<number, () => void>();
   #read = 0;
 
-  constructor(clock: ManualClock, given: Partial<Limits>) {
+  constructor(clock: ManualClock, given: Partial<Limits> = {}) {
     this.clock = clock;
     const limits = { ...defaultLimits, openFramesPerSecond: 0, ...given };
     const app = this.#app();
@@ -78,7 +78,7 @@ export class ConnectionRig {
       production: false,
       verify: (text: string) => this.#verify(text),
       mayRenew: () => false,
-    mayRevoke: () => false,
+      mayRevoke: () => false,
       renew: () => Promise.reject(new Error("not offered")),
       revokeRefreshToken: () => Promise.reject(new Error("not offered")),
       limits,

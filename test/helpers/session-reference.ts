@@ -123,11 +123,7 @@ export class SessionReference {
 
   /** Can it be told from the rules alone whether the connection is closed by now? */
   get isClosedOrNot(): "certain" | "either" {
-    const { token } = this;
-    if (token === undefined) return "certain";
-    const isHit = this.#hits(token).length > 0; // a margin is a courtesy: one that is cut short breaks no rule
-    if (this.state !== "expired") return isHit ? "either" : "certain";
-    return isHit || this.#clock.monotonic() >= this.#closesFrom ? "either" : "certain";
+    return this.state === "expired" && this.#clock.monotonic() >= this.#closesFrom ? "either" : "certain";
   }
 
   /** Takes over what was seen, where the rules allow both. */
@@ -144,7 +140,7 @@ export class SessionReference {
     const now = this.#clock.monotonic();
     if (this.state === "open" && now >= this.#openUntil) this.close();
     if (this.state === "live" && this.token !== undefined) this.#lookAtLive(this.token, now);
-    if (this.state === "expired" && this.token !== undefined && (now >= this.#closesTo || this.#isRevokedAtOnce(this.token))) this.close();
+    if (this.state === "expired" && this.token !== undefined && (now >= this.#closesTo || this.#isCutOff(this.token))) this.close();
     this.#lookedAt = now;
   }
 
@@ -217,11 +213,8 @@ export class SessionReference {
   }
 
   #lookAtLive(token: ModelToken, now: number): void {
-    if (this.#isRevokedAtOnce(token)) return this.close();
-    if (!this.#isOver(token)) {
-      if (this.#isCutOff(token)) this.close();
-      return;
-    }
+    if (this.#isCutOff(token)) return this.close();
+    if (!this.#isOver(token)) return;
     const overAt = Math.max(Math.min(this.#deadline, now - (this.#clock.now() - token.expiresAt * 1000)), this.#lookedAt);
     this.state = "expired";
     this.#closesFrom = overAt + this.#limits.grace;
@@ -376,10 +369,6 @@ export class SessionReference {
       ({ tokenId, subject, issuedBefore }) =>
         tokenId === token.name || (subject === token.subject && token.issuedAt <= (issuedBefore ?? Number.POSITIVE_INFINITY)),
     );
-  }
-
-  #isRevokedAtOnce(token: ModelToken): boolean {
-    return this.#hits(token).some(({ enforceAt }) => enforceAt === undefined);
   }
 
   /** Revoked, and the margin is over. */

@@ -371,27 +371,4 @@ describe("A session, compared with its rules told a second time", () => {
       { numRuns: runs, seed },
     );
   }).timeout(120_000);
-
-  it("looks at the clock before each element of a batch: a handler that takes until the expiry is the last to run", async () => {
-    const pair = new Pair();
-    const token = pair.token({ kind: "genuine", subject: "ada", expiresIn: 10, age: 0, mayWrite: false, again: undefined });
-    pair.authCall("authenticate", token);
-    pair.finishVerification();
-    await pair.compare();
-
-    const request = (id: number, method: string) => ({ jsonrpc: "2.0", id, method, params: { number: 5_000 } });
-    pair.real.sendText(JSON.stringify([request(1, "age"), request(2, "age"), request(3, "age"), request(4, "read")]));
-    await pair.real.settle();
-
-    expect(pair.real.runs).to.have.lengthOf(2);
-    const answers = pair.real.received().flat() as Message[];
-    const outcomes = answers.filter(({ id }) => id !== undefined).map(({ id, error }) => [id, error?.code]);
-    expect(outcomes).to.deep.equal([
-      [1, undefined],
-      [2, undefined],
-      [3, -32002],
-      [4, -32002],
-    ]);
-    pair.real.dispose();
-  });
 });
