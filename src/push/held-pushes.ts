@@ -7,6 +7,11 @@ export class HeldPushes {
   #bytes = 0;
   #isOverflown = false;
 
+  /** Something was held, or dropped, that a refresh must release first. */
+  get isHolding(): boolean {
+    return this.#texts.length > 0 || this.#isOverflown;
+  }
+
   hold(text: string): void {
     if (this.#isOverflown) return;
     this.#texts.push(text);

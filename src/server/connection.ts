@@ -151,8 +151,9 @@ export class Connection implements SessionObserver, Caller, Sink {
   /** Sends the text of a push, or holds or drops it: decided by the session at this moment. */
   push(text: string): void {
     if (this.#closing !== undefined || this.#isDetached) return;
-    if (this.#session.live() !== null) this.#send(text);
-    else if (this.#session.state === "expired") this.#held.hold(text);
+    const { state } = this.#session;
+    if (state === "active" && !this.#held.isHolding) this.#send(text);
+    else if (state === "active" || state === "expired") this.#held.hold(text); // a refresh may be about to release what came before
   }
 
   /** Looks at clocks and revocations, also when no frame comes. */

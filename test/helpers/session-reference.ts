@@ -28,8 +28,14 @@ export interface ModelRevocation {
   readonly subject?: string;
   /** Seconds. */
   readonly issuedBefore?: number;
-  /** Milliseconds of the wall clock; undefined: at once. */
-  readonly enforceAt: number | undefined;
+  /** Milliseconds until live sessions end; 0: at once. */
+  readonly margin: number;
+}
+
+/** With the moments, by either clock, at which it ends live sessions. */
+interface DatedRevocation extends ModelRevocation {
+  readonly wallEnd: number;
+  readonly end: number;
 }
 
 /** What must stand in the response to a request. */
@@ -67,7 +73,7 @@ export class SessionReference {
   readonly #inFlight = new Map<number, number>();
   readonly #clock: Clock;
   readonly #limits: ModelLimits;
-  readonly #revocations: ModelRevocation[] = [];
+  readonly #revocations: DatedRevocation[] = [];
   #openUntil: number;
   #deadline = 0;
   #isWallStepped = false;
@@ -78,7 +84,8 @@ export class SessionReference {
   #held: number[] = [];
   #isOverflown = false;
   #failures = 0;
-  #failedRefreshes: { readonly at: number; readonly surely: boolean }[] = [];
+  /** When they were, monotonic. */
+  #failedRefreshes: number[] = [];
   readonly #lane: Exclude<ModelFrame, { kind: "call" | "cancel" }>[] = [];
   #waiting: ModelFrame[] = [];
 
@@ -123,7 +130,9 @@ export class SessionReference {
 
   /** Can it be told from the rules alone whether the connection is closed by now? */
   get isClosedOrNot(): "certain" | "either" {
-    return this.state === "expired" && this.#clock.monotonic() >= this.#closesFrom ? "either" : "certain";
+    const isHit = this.token !== undefined && this.#hits(this.token).length > 0; // a margin that is cut short breaks no rule
+    const isGraceOver = this.state === "expired" && this.#clock.monotonic() >= this.#closesFrom;
+    return isHit || isGraceOver ? "either" : "certain";
   }
 
   /** Takes over what was seen, where the rules allow both. */
@@ -166,7 +175,8 @@ export class SessionReference {
   }
 
   revoke(revocation: ModelRevocation): void {
-    this.#revocations.push(revocation);
+    const { margin } = revocation;
+    this.#revocations.push({ ...revocation, wallEnd: this.#clock.now() + margin, end: this.#clock.monotonic() + margin });
     this.look();
   }
 
@@ -242,7 +252,7 @@ export class SessionReference {
       const isIdentified = this.state === "live" || this.state === "expired";
       if (!isIdentified) {
         this.expected.set(frame.id, { codes: [-32001] });
-        if (frame.kind === "refresh") this.#failedRefreshes.push({ at: this.#clock.monotonic(), surely: false });
+        if (frame.kind === "refresh") this.#failedRefreshes.push(this.#clock.monotonic());
       } else if (frame.kind === "logout") {
         this.expected.set(frame.id, { codes: [], result: { ok: true } });
         this.#reopen();
@@ -272,7 +282,7 @@ export class SessionReference {
 
   #isRefusedForRate(): boolean {
     const since = this.#clock.monotonic() - 60_000;
-    this.#failedRefreshes = this.#failedRefreshes.filter(({ at }) => at > since);
+    this.#failedRefreshes = this.#failedRefreshes.filter((at) => at > since);
     return this.#failedRefreshes.length >= mostFailedRefreshes;
   }
 
@@ -309,7 +319,7 @@ export class SessionReference {
 
   #countFailure(kind: "authenticate" | "refresh", codes: readonly number[]): void {
     if (codes.includes(-32007)) return;
-    if (kind === "refresh") this.#failedRefreshes.push({ at: this.#clock.monotonic(), surely: !codes.includes(-32006) });
+    if (kind === "refresh") this.#failedRefreshes.push(this.#clock.monotonic());
     else if (this.state === "open" && ++this.#failures >= mostFailures) this.close();
   }
 
@@ -364,7 +374,7 @@ export class SessionReference {
     return this.#clock.now() >= token.expiresAt * 1000 || this.#clock.monotonic() >= this.#deadline;
   }
 
-  #hits(token: ModelToken): readonly ModelRevocation[] {
+  #hits(token: ModelToken): readonly DatedRevocation[] {
     return this.#revocations.filter(
       ({ tokenId, subject, issuedBefore }) =>
         tokenId === token.name || (subject === token.subject && token.issuedAt <= (issuedBefore ?? Number.POSITIVE_INFINITY)),
@@ -373,6 +383,8 @@ export class SessionReference {
 
   /** Revoked, and the margin is over. */
   #isCutOff(token: ModelToken): boolean {
-    return this.#hits(token).some(({ enforceAt }) => enforceAt === undefined || this.#clock.now() >= enforceAt);
+    return this.#hits(token).some(
+      ({ margin, wallEnd, end }) => margin === 0 || this.#clock.now() >= wallEnd || this.#clock.monotonic() >= end,
+    );
   }
 }

@@ -113,7 +113,7 @@ describe("jotwire token", function () {
       expect(finished.stdout)
         .to.include("NOT VERIFIED")
         .and.include('"sub": "user-7"')
-        .and.match(/expires in 1[45] min/);
+        .and.match(/expires in 1[0-5] min/);
     }
   });
 

@@ -82,12 +82,16 @@ describe("the issuer over HTTP", () => {
         release = resolve;
       });
       opened.hasher.verify = () => released.then(() => false);
-      const all = Array.from({ length: 40 }, (_, n) => post("/login", { username: `user${n}`, password }));
+      let refusals = 0;
+      const all = Array.from({ length: 40 }, async (_, n) => {
+        const reply = await post("/login", { username: `user${n}`, password });
+        if (reply.status === 429 && ++refusals === 6) release(); // all have arrived: 2 run, 32 wait
+        return reply;
+      });
       const busy = await Promise.race(all);
       expect(busy.status).to.equal(429);
       expect(busy.headers.get("retry-after")).to.equal("2");
       expect(busy.body.error).to.equal("temporarily_unavailable");
-      release();
       const statuses = (await Promise.all(all)).map(({ status }) => status);
       expect(statuses.filter((status) => status === 400)).to.have.length(34);
       expect(statuses.filter((status) => status === 429)).to.have.length(6);
@@ -322,7 +326,7 @@ describe("the issuer over HTTP", () => {
     it("is survived when the caller hangs up in the middle", async () => {
       const { port } = addressOf(server);
       const socket = connect(port, "127.0.0.1");
-      const closed = once(server, "connection").then(([peer]) => once(peer, "close"));
+      const closed = once(server, "connection").then(([peer]) => new Promise((resolve) => peer.on("error", () => {}).on("close", resolve)));
       socket.end("POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{");
       socket.resume();
       await closed;

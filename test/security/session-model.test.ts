@@ -331,7 +331,7 @@ const revoke = fc
         const subject = what === "other" ? "bob" : "ada";
         const selector = what === "token" ? { jti: model.token?.name ?? "t0" } : { subject, ...(what === "older" ? { issuedBefore } : {}) };
         const { jti, ...rest } = { jti: undefined, ...selector };
-        model.revoke({ ...rest, ...(jti === undefined ? {} : { tokenId: jti }), enforceAt: margin > 0 ? clock.now() + margin : undefined });
+        model.revoke({ ...rest, ...(jti === undefined ? {} : { tokenId: jti }), margin });
         void real.revocations.revoke(selector, { margin });
       }),
   );
