@@ -55,6 +55,7 @@ export interface ConnectionObserver {
 
 const openBatch = 2;
 const mostUnparsable = 20;
+const sharePerTurn = 64; // frames; libuv would hand over up to 2 MiB of one socket before anybody else is served
 
 export class Connection implements SessionObserver, Caller, Sink {
   readonly id: string;
@@ -73,6 +74,7 @@ export class Connection implements SessionObserver, Caller, Sink {
   readonly #rate = new FrameRate();
   #handle: ConnectionHandle | undefined;
   #identity: VerifiedToken | null = null;
+  #framesThisTurn = 0;
   #unparsableInARow = 0;
   #closing: Closing | undefined;
   #isDetached = false;
@@ -244,6 +246,8 @@ export class Connection implements SessionObserver, Caller, Sink {
   // What the outbox writes, once a turn.
 
   write(texts: readonly string[]): void {
+    if (this.#framesThisTurn >= sharePerTurn) this.#socket.resume();
+    this.#framesThisTurn = 0;
     if (this.#isDetached || this.#socket.readyState !== this.#socket.OPEN) return;
     this.#guarded(() => {
       this.#stream.cork();
@@ -256,7 +260,14 @@ export class Connection implements SessionObserver, Caller, Sink {
 
   #onMessage(data: Buffer, isBinary: boolean): void {
     this.#isAlive = true;
+    if (++this.#framesThisTurn === sharePerTurn) this.#yieldToOthers();
     if (this.#closing === undefined && !this.#isDetached) this.#guarded(() => this.#receive(data, isBinary));
+  }
+
+  /** Reads on in the next turn. */
+  #yieldToOthers(): void {
+    this.#socket.pause();
+    this.#outbox.wake();
   }
 
   /** The outer catch: nothing that a peer sends ends the process, or reaches another connection. */

@@ -24,6 +24,15 @@ class PretendedSocket extends EventEmitter {
   readyState = 1;
   readonly sent: string[] = [];
   closeCode: number | undefined;
+  isPaused = false;
+
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  resume(): void {
+    this.isPaused = false;
+  }
 
   send(text: string): void {
     if (this.readyState !== this.OPEN) throw new Error("sent after the close");
@@ -95,6 +104,11 @@ export class ConnectionRig {
 
   get isClosed(): boolean {
     return this.#socket.readyState !== this.#socket.OPEN;
+  }
+
+  /** Does the connection leave its bytes unread? */
+  get isPaused(): boolean {
+    return this.#socket.isPaused;
   }
 
   /** The number of verifications that have not ended. */

@@ -83,4 +83,16 @@ describe("Within one turn of the event loop", () => {
     ).to.deep.equal(["second", "third", "fourth", "fifth"]);
     rig.dispose();
   });
+
+  it("a connection gets 64 frames, and then lets others be served", async () => {
+    const rig = await startSession();
+    for (let id = 0; id < 63; id++) rig.send({ id, method: "ping" });
+    expect(rig.isPaused).to.equal(false);
+    rig.send({ id: 63, method: "ping" });
+    expect(rig.isPaused).to.equal(true);
+    await rig.settle();
+    expect(rig.isPaused).to.equal(false);
+    expect(rig.received()).to.have.lengthOf(64);
+    rig.dispose();
+  });
 });
