@@ -1,5 +1,7 @@
 /** Where an outbox writes to. */
 export interface Sink {
+  /** Called before each write: the last moment to take pushes back. */
+  review(): void;
   /** Writes all frames in one go. */
   write(texts: readonly string[]): void;
 }
@@ -27,6 +29,8 @@ export class Outbox {
   readonly #sink: Sink;
   readonly #queue: FlushQueue;
   #texts: string[] = [];
+  /** Which of the texts are pushes. */
+  #pushes = new Set<number>();
   #length = 0;
   #isQueued = false;
 
@@ -46,6 +50,22 @@ export class Outbox {
     this.wake();
   }
 
+  /** As {@link add}, for what can be taken back until it is written. */
+  addPush(text: string): void {
+    this.#pushes.add(this.#texts.length);
+    this.add(text);
+  }
+
+  /** Takes back the pushes that have not been written, in order. */
+  takePushes(): readonly string[] {
+    if (this.#pushes.size === 0) return [];
+    const taken = this.#texts.filter((_, index) => this.#pushes.has(index));
+    this.#texts = this.#texts.filter((_, index) => !this.#pushes.has(index));
+    this.#length = this.#texts.reduce((sum, { length }) => sum + length, 0);
+    this.#pushes.clear();
+    return taken;
+  }
+
   /** Calls the sink at the end of this turn, even with nothing to write. */
   wake(): void {
     if (this.#isQueued) return;
@@ -54,15 +74,16 @@ export class Outbox {
   }
 
   flush(): void {
+    this.#sink.review();
     const texts = this.#texts;
-    this.#texts = [];
-    this.#length = 0;
+    this.clear();
     this.#isQueued = false;
     this.#sink.write(texts);
   }
 
   clear(): void {
     this.#texts = [];
+    this.#pushes.clear();
     this.#length = 0;
   }
 }

@@ -4,7 +4,8 @@ import type { Clock } from "../auth/clock.js";
 import type { RenewedTokens, VerifiedToken } from "../auth/provider-options.js";
 import type { Session } from "../auth/session.js";
 import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
-import type { AuthMethod, Params, RefreshResult, Request } from "../protocol/messages.js";
+import { type AuthMethod, isAuthMethod, type Params, type RefreshResult, type Request } from "../protocol/messages.js";
+import { readEnvelope } from "../rpc/envelope.js";
 import type { Logger } from "../rpc/logger.js";
 
 /** What carries tokens to those who judge them. All but `mayRenew` reject with `Refusal` or `AuthFault`. */
@@ -166,13 +167,20 @@ export class AuthLane {
   /** What is nobody's fault here, and a token for somebody else, never counts. */
   #countFailure(method: AuthMethod, { error }: AuthFault): void {
     if (error.code === errorOf("auth_unavailable").code) return;
-    if (method === "refresh" && error.code !== errorOf("rate_limited").code) {
+    if (method === "refresh" && error.code !== errorOf("rate_limited").code && this.#session.identity() !== null) {
       this.#failedRefreshes.push(this.#services.clock.monotonic());
     } else if (method === "authenticate" && this.#session.state === "open") {
       this.#failuresInARow++;
       this.#observer.authenticateFailed(this.#failuresInARow);
     }
   }
+}
+
+/** A single request for an auth method; anything else, batches too, is the dispatcher's. */
+export function authRequestOf(value: unknown): Request | undefined {
+  if (typeof value !== "object" || value === null || !isAuthMethod((value as { method?: unknown }).method as string)) return undefined;
+  const envelope = readEnvelope(value);
+  return "request" in envelope ? envelope.request : undefined;
 }
 
 /** An error of the application's own `renew` may quote what it was given. */

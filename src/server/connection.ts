@@ -14,7 +14,7 @@ import type { RevocationList } from "../auth/revocation-list.js";
 import { Session, type SessionEnd, type SessionObserver } from "../auth/session.js";
 import { type CloseReason, closeTable } from "../protocol/close-codes.js";
 import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
-import { type AuthMethod, type ConnectionNotifications, isAuthMethod, type RefreshResult, type Request } from "../protocol/messages.js";
+import type { AuthMethod, ConnectionNotifications, RefreshResult, Request } from "../protocol/messages.js";
 import type { StandardSchema } from "../protocol/standard-schema.js";
 import { HeldPushes } from "../push/held-pushes.js";
 import { type FlushQueue, Outbox, type Sink } from "../push/outbox.js";
@@ -27,9 +27,10 @@ import { encodeError, encodeNotification, encodeResult } from "../rpc/encode.js"
 import { readEnvelope } from "../rpc/envelope.js";
 import { childOf, type Logger } from "../rpc/logger.js";
 import { PendingCalls } from "../rpc/pending-calls.js";
-import { validate } from "../rpc/validate.js";
-import { AuthLane, type AuthOutcome, type AuthServices } from "./auth-lane.js";
+import { AuthLane, type AuthOutcome, type AuthServices, authRequestOf } from "./auth-lane.js";
 import { type CloseDetails, type Closing, closingParams } from "./closing.js";
+import { createHandle } from "./connection-handle.js";
+import { encodeDeclared } from "./declared-notification.js";
 import { FrameRate } from "./frame-rate.js";
 import type { Limits } from "./limits.js";
 import { WaitingFrames } from "./waiting-frames.js";
@@ -62,6 +63,8 @@ export class Connection implements SessionObserver, Caller, Sink {
   readonly remoteAddress: string;
   readonly pending = new PendingCalls();
   readonly log: Logger;
+  /** For hooks: good as long as the connection. */
+  readonly lastingHandle: ConnectionHandle;
   readonly #socket: WebSocket;
   readonly #stream: Duplex;
   readonly #services: ConnectionServices;
@@ -72,7 +75,7 @@ export class Connection implements SessionObserver, Caller, Sink {
   readonly #held = new HeldPushes();
   readonly #waiting = new WaitingFrames();
   readonly #rate = new FrameRate();
-  #handle: ConnectionHandle | undefined;
+  #callHandle: ConnectionHandle | undefined;
   #identity: VerifiedToken | null = null;
   #framesThisTurn = 0;
   #unparsableInARow = 0;
@@ -95,12 +98,15 @@ export class Connection implements SessionObserver, Caller, Sink {
     this.#services = services;
     this.#observer = observer;
     this.log = childOf(services.log, { connection: id });
+    this.lastingHandle = createHandle(this, () => true);
     this.#outbox = new Outbox(this, services.flushQueue);
     const { clock, revocations, limits } = services;
     this.#session = new Session(limits, { clock, revocations, connectionId: id, random: Math.random }, this);
     this.#lane = new AuthLane(this.#session, services, this, this.log);
     socket.on("message", (data: Buffer, isBinary: boolean) => this.#onMessage(data, isBinary));
-    socket.on("pong", () => this.#markAlive());
+    socket.on("pong", () => {
+      this.#isAlive = true;
+    });
     socket.on("error", (error) => this.log.debug({ event: "socket.error", err: { message: error.message } }, "socket error"));
     socket.on("close", (code) => this.#onClose(code));
   }
@@ -111,14 +117,10 @@ export class Connection implements SessionObserver, Caller, Sink {
     return this.#session.live();
   }
 
+  /** For calls: good until the next logout, so that a call of one user never pushes to the next. */
   get handle(): ConnectionHandle {
-    this.#handle ??= {
-      id: this.id,
-      remoteAddress: this.remoteAddress,
-      notify: (name, params) => this.notify(name, params),
-      kick: () => this.close("kicked"),
-    };
-    return this.#handle;
+    this.#callHandle ??= createHandle(this, (handle) => this.#callHandle === handle);
+    return this.#callHandle;
   }
 
   refusal(): ErrorObject | null {
@@ -142,19 +144,14 @@ export class Connection implements SessionObserver, Caller, Sink {
 
   /** Sends a declared notification if the session is live; holds it while the session is expired. Throws `TypeError` when it is not as declared. */
   notify(name: string, params: unknown): void {
-    const schema = this.#services.notifications.get(name);
-    if (schema === undefined) throw new TypeError(`the notification "${name}" is not declared: add it to createRpc({ notifications })`);
-    const checked = validate(schema, params);
-    if (checked instanceof Promise) throw new TypeError(`the schema of the notification "${name}" must be synchronous`);
-    if ("issues" in checked) throw new TypeError(`the params of the notification "${name}" don't fit: ${JSON.stringify(checked.issues)}`);
-    this.push(encodeNotification(name, checked.value as Readonly<Record<string, unknown>>));
+    this.push(encodeDeclared(this.#services.notifications, name, params));
   }
 
   /** Sends the text of a push, or holds or drops it: decided by the session at this moment. */
   push(text: string): void {
     if (this.#closing !== undefined || this.#isDetached) return;
     const { state } = this.#session;
-    if (state === "active" && !this.#held.isHolding) this.#send(text);
+    if (state === "active" && !this.#held.isHolding) this.#outbox.addPush(text);
     else if (state === "active" || state === "expired") this.#held.hold(text); // a refresh may be about to release what came before
   }
 
@@ -191,6 +188,7 @@ export class Connection implements SessionObserver, Caller, Sink {
     if (this.#closing !== undefined || this.#isDetached) return;
     this.#closing = { reason, ...details };
     this.#session.close();
+    this.#outbox.takePushes();
     this.#outbox.wake();
   }
 
@@ -205,6 +203,7 @@ export class Connection implements SessionObserver, Caller, Sink {
   }
 
   expired(closeIn: number): void {
+    for (const text of this.#outbox.takePushes()) this.#held.hold(text);
     this.#tell("auth.expired", { closeIn, hint: exampleOf("refresh") });
   }
 
@@ -220,7 +219,7 @@ export class Connection implements SessionObserver, Caller, Sink {
   identified(token: VerifiedToken | null): void {
     const before = this.#identity;
     this.#identity = token;
-    if (token === null) this.#held.drop();
+    if (token === null) this.#forgetUser();
     this.#observer.identified(this, token, before);
   }
 
@@ -244,6 +243,10 @@ export class Connection implements SessionObserver, Caller, Sink {
   }
 
   // What the outbox writes, once a turn.
+
+  review(): void {
+    this.#session.check();
+  }
 
   write(texts: readonly string[]): void {
     if (this.#framesThisTurn >= sharePerTurn) this.#socket.resume();
@@ -370,8 +373,12 @@ export class Connection implements SessionObserver, Caller, Sink {
     this.#detach();
   }
 
-  #markAlive(): void {
-    this.#isAlive = true;
+  /** Nothing that was meant for one user reaches the next: not a push, not an answer. */
+  #forgetUser(): void {
+    this.#outbox.takePushes();
+    this.#held.drop();
+    this.#callHandle = undefined;
+    this.pending.abortAll(errorOf("cancelled", { hint: "the user has logged out" }));
   }
 
   #onClose(code: number): void {
@@ -390,13 +397,6 @@ export class Connection implements SessionObserver, Caller, Sink {
     this.#waiting.clear();
     this.pending.abortAll(errorOf("cancelled"));
   }
-}
-
-/** A single request for an auth method; anything else, batches too, is the dispatcher's. */
-function authRequestOf(value: unknown): Request | undefined {
-  if (typeof value !== "object" || value === null || !isAuthMethod((value as { method?: unknown }).method as string)) return undefined;
-  const envelope = readEnvelope(value);
-  return "request" in envelope ? envelope.request : undefined;
 }
 
 function exampleOf(method: AuthMethod): string {

@@ -13,7 +13,7 @@ export interface HookOptions {
 }
 
 interface HookedConnection {
-  readonly handle: ConnectionHandle;
+  readonly lastingHandle: ConnectionHandle;
   readonly auth: Auth | null;
 }
 
@@ -26,16 +26,16 @@ export class Hooks {
     this.#log = log;
   }
 
-  connected({ handle }: HookedConnection): void {
-    this.#run("connected", () => this.#options.connected?.(handle));
+  connected({ lastingHandle }: HookedConnection): void {
+    this.#run("connected", () => this.#options.connected?.(lastingHandle));
   }
 
-  authenticated({ handle, auth }: HookedConnection): void {
-    if (auth !== null) this.#run("authenticated", () => this.#options.authenticated?.(handle, auth));
+  authenticated({ lastingHandle, auth }: HookedConnection): void {
+    if (auth !== null) this.#run("authenticated", () => this.#options.authenticated?.(lastingHandle, auth));
   }
 
-  closed({ handle }: HookedConnection, code: number): void {
-    this.#run("closed", () => this.#options.closed?.(handle, code));
+  closed({ lastingHandle }: HookedConnection, code: number): void {
+    this.#run("closed", () => this.#options.closed?.(lastingHandle, code));
   }
 
   #run(hook: string, call: () => void): void {

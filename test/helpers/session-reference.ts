@@ -71,6 +71,8 @@ export class SessionReference {
   readonly slow = new Set<number>();
   /** Those of them that have no answer yet, and since when. */
   readonly #inFlight = new Map<number, number>();
+  /** Handlers whose user has logged out meanwhile. */
+  readonly #orphans = new Set<number>();
   readonly #clock: Clock;
   readonly #limits: ModelLimits;
   readonly #revocations: DatedRevocation[] = [];
@@ -204,7 +206,7 @@ export class SessionReference {
   /** The handler of this call ends: what it pushes comes before its answer. */
   finishCall(id: number): void {
     if (!this.slow.delete(id)) return;
-    this.push(id);
+    if (!this.#orphans.delete(id)) this.push(id);
     if (this.#inFlight.delete(id)) this.expected.set(id, { codes: [] });
   }
 
@@ -252,7 +254,6 @@ export class SessionReference {
       const isIdentified = this.state === "live" || this.state === "expired";
       if (!isIdentified) {
         this.expected.set(frame.id, { codes: [-32001] });
-        if (frame.kind === "refresh") this.#failedRefreshes.push(this.#clock.monotonic());
       } else if (frame.kind === "logout") {
         this.expected.set(frame.id, { codes: [], result: { ok: true } });
         this.#reopen();
@@ -331,6 +332,9 @@ export class SessionReference {
   }
 
   #reopen(): void {
+    for (const id of this.#inFlight.keys()) this.expected.set(id, { codes: [-32011] });
+    for (const id of this.slow) this.#orphans.add(id);
+    this.#inFlight.clear();
     this.state = "open";
     this.token = undefined;
     this.#held = [];

@@ -17,15 +17,25 @@ const { dependencies } = JSON.parse(read("package.json")) as Manifest;
 const lockFile = read("package-lock.json");
 const locked = new Map(Object.entries((JSON.parse(lockFile) as { readonly packages: Readonly<Record<string, Locked>> }).packages));
 
+/** Where the lock file has what the package at `from` calls `name`: beside it, or further up. */
+function pathOf(name: string, from: string): string | undefined {
+  const path = `${from}/node_modules/${name}`.replace(/^\//, "");
+  if (locked.has(path)) return path;
+  return from === "" ? undefined : pathOf(name, from.slice(0, Math.max(from.lastIndexOf("/node_modules/"), 0)));
+}
+
+function needsOf(path: string): readonly string[] {
+  const { dependencies = {}, optionalDependencies = {} } = locked.get(path) ?? {};
+  return [...Object.keys(dependencies), ...Object.keys(optionalDependencies)];
+}
+
 /** The paths, in the lock file, of everything that is installed with these packages. */
 function closureOf(names: readonly string[], from = "", found = new Set<string>()): ReadonlySet<string> {
   for (const name of names) {
-    const path = [`${from}/node_modules/${name}`.replace(/^\//, ""), `node_modules/${name}`].find((candidate) => locked.has(candidate));
-    if (path === undefined) throw new Error(`${name} is not locked`);
-    if (found.has(path)) continue;
+    const path = pathOf(name, from);
+    if (path === undefined || found.has(path)) continue;
     found.add(path);
-    const { dependencies = {}, optionalDependencies = {} } = locked.get(path) ?? {};
-    closureOf([...Object.keys(dependencies), ...Object.keys(optionalDependencies)], path, found);
+    closureOf(needsOf(path), path, found);
   }
   return found;
 }
@@ -51,6 +61,11 @@ describe("The dependencies", () => {
     const installed = [...closureOf(Object.keys(dependencies))];
     expect(installed).to.include.members(["node_modules/ws", "node_modules/@node-rs/argon2-linux-x64-gnu"]);
     expect(installed.filter((path) => locked.get(path)?.hasInstallScript === true)).to.deep.equal([]);
+  });
+
+  it("are all locked, those for other platforms too, or `npm ci` refuses", () => {
+    const missing = [...locked.keys()].flatMap((path) => needsOf(path).filter((name) => pathOf(name, path) === undefined));
+    expect(missing).to.deep.equal([]);
   });
 
   it("are locked without saying which registry they came from", () => {
