@@ -205,8 +205,6 @@ export class Session {
     const left = this.#left(state);
     if (state.revokedAt?.isOver(clock)) {
       this.#end("token_revoked");
-    } else if (clock.monotonic() >= this.#capAt) {
-      this.#end("token_expired");
     } else if (left <= 0) {
       this.#expire(state);
     } else if (left <= state.warnBefore) {
@@ -255,7 +253,8 @@ export class Session {
   /** Milliseconds that the session has left: until the token expires, or the longest session is over. */
   #left({ expiry }: State & { name: "active" }): number {
     const { clock } = this.#ports;
-    return Math.min(expiry.left(clock), this.#capAt - clock.monotonic());
+    const left = expiry.left(clock);
+    return this.#capAt === never ? left : Math.min(left, this.#capAt - clock.monotonic());
   }
 
   #mustBeUsable(token: VerifiedToken): void {

@@ -106,13 +106,15 @@ export class Sessions {
       const found = await store.users.get(username);
       const candidate = mayTry && found?.disabled === false ? found : undefined;
       const isRight = await hasher.verify(candidate?.passwordHash ?? hasher.decoy, password);
-      if (isRight && candidate !== undefined) return candidate;
+      if (isRight && candidate !== undefined) {
+        await store.attempts.clear(key); // in the slot: however many log in rightly at once, no more than the slots are counted
+        return candidate;
+      }
       const why = { subject: found?.username, disabled: found?.disabled, locked: !mayTry };
       logger.warn({ event: "login.fail", address, ...why }, "a login was refused"); // an unknown name isn't logged: it may be a password
       return undefined;
     });
     if (user === undefined) return undefined;
-    await store.attempts.clear(key);
     await this.#rehash(user, password).catch((error: unknown) => {
       logger.warn({ event: "password.rehash_failed", subject: user.username, err: error }, "a password could not be hashed anew");
     });

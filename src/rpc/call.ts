@@ -9,7 +9,7 @@ import type { MethodEntry } from "./registry.js";
 
 /** What the dispatcher asks of the connection that a request came on. */
 export interface Caller {
-  /** The live identity; null in any state but ACTIVE. */
+  /** The live identity; null in any state but ACTIVE. Checks expiry and revocation. */
   readonly auth: Auth | null;
   /** Why a method that is not public may not run now; null: it may. Checks expiry and revocation. */
   refusal(): ErrorObject | null;
@@ -43,11 +43,11 @@ export class Call {
   /** Set while the handler's promise is pending. */
   #settle: ((response: Response | null) => void) | undefined;
 
-  constructor(entry: MethodEntry, request: Request, caller: Caller) {
+  constructor(entry: MethodEntry, request: Request, caller: Caller, auth: Auth | null) {
     this.entry = entry;
     this.request = request;
     this.caller = caller;
-    this.auth = caller.auth;
+    this.auth = auth;
   }
 
   get id(): Id | undefined {

@@ -8,12 +8,12 @@
  */
 import { type ErrorObject, errorOf, standardError } from "../protocol/error-codes.js";
 import { type Id, isAuthMethod, type Request, type Response } from "../protocol/messages.js";
-import { forbiddance } from "./access.js";
+import { type Auth, forbiddance } from "./access.js";
 import { Call, CallContext, type Caller, Halt } from "./call.js";
 import { Deadlines, type Timers } from "./deadlines.js";
 import { encodeError, encodeResult, encodeTooLarge, fits, withinLimit } from "./encode.js";
 import { Engine } from "./engine.js";
-import { readEnvelope } from "./envelope.js";
+import { InvalidRequest, readEnvelope } from "./envelope.js";
 import type { MethodEntry, Registry } from "./registry.js";
 import { validate, validateParams } from "./validate.js";
 
@@ -88,19 +88,14 @@ export class Dispatcher {
   }
 
   #respondToElement(element: unknown, caller: Caller): Reply | Promise<Reply> {
-    const envelope = readEnvelope(element);
+    const request = readEnvelope(element);
     const excess = caller.countElement();
-    if (excess !== null) {
-      const id = "error" in envelope ? envelope.id : envelope.request.id;
-      return id === undefined ? null : encodeError(id, excess);
+    if (excess !== null) return errorReply(request.id, excess);
+    if (request instanceof InvalidRequest) return encodeError(request.id, request.error);
+    if (isAuthMethod(request.method)) {
+      return errorReply(request.id, standardError("invalidRequest", { hint: `send ${request.method} by itself, not in a batch` }));
     }
-    if ("request" in envelope && isAuthMethod(envelope.request.method)) {
-      const { id, method } = envelope.request;
-      return id === undefined
-        ? null
-        : encodeError(id, standardError("invalidRequest", { hint: `send ${method} by itself, not in a batch` }));
-    }
-    return this.#respondToOne(element, caller);
+    return this.#respondToRequest(request, caller);
   }
 
   /** The array of responses, in request order; those that no longer fit are replaced one by one. */
@@ -109,7 +104,9 @@ export class Dispatcher {
     const parts: string[] = [];
     replies.forEach((reply, index) => {
       if (reply === null) return;
-      const part = fits(reply, Math.max(room, 0)) ? reply : encodeTooLarge(idOf(elements[index]), this.#limits.responseBytes);
+      const part = fits(reply, Math.max(room, 0))
+        ? reply
+        : encodeTooLarge(readEnvelope(elements[index]).id ?? null, this.#limits.responseBytes);
       room -= Buffer.byteLength(part);
       parts.push(part);
     });
@@ -117,45 +114,35 @@ export class Dispatcher {
   }
 
   #respondToOne(value: unknown, caller: Caller): Reply | Promise<Reply> {
-    const envelope = readEnvelope(value);
-    if ("error" in envelope) return encodeError(envelope.id, envelope.error);
-    const { request } = envelope;
-    const { id = null } = request;
-    const builtin = this.#builtins.get(request.method);
-    if (builtin !== undefined) return this.#respondByBuiltin(builtin, request, caller);
-
-    const entry = this.#registry.get(request.method);
-    const refusal = this.#refusal(entry, request, caller);
-    if (refusal !== null || entry === undefined) {
-      return request.id === undefined ? null : encodeError(id, refusal ?? standardError("methodNotFound"));
-    }
-    return this.#respondByEngine(entry, request, caller);
+    const request = readEnvelope(value);
+    return request instanceof InvalidRequest ? encodeError(request.id, request.error) : this.#respondToRequest(request, caller);
   }
 
-  #respondByBuiltin(builtin: Builtin, request: Request, caller: Caller): Reply {
-    const refusal = builtin.public ? null : caller.refusal();
-    const result = refusal === null ? builtin.run(request, caller) : undefined;
-    if (request.id === undefined) return null;
-    return refusal === null
-      ? withinLimit(request.id, encodeResult(request.id, result), this.#limits.responseBytes)
-      : encodeError(request.id, refusal);
+  #respondToRequest(request: Request, caller: Caller): Reply | Promise<Reply> {
+    const entry = this.#registry.get(request.method);
+    if (entry === undefined) return this.#respondWithoutEntry(request, caller);
+    const { auth } = caller; // looks at expiry and revocation, once a request
+    const refusal = this.#refusal(entry, request, caller, auth);
+    return refusal === null ? this.#respondByEngine(new Call(entry, request, caller, auth)) : errorReply(request.id, refusal);
+  }
+
+  /** A built-in method, or one that does not exist: which of the two is nobody's business who has no session. */
+  #respondWithoutEntry(request: Request, caller: Caller): Reply {
+    const builtin = this.#builtins.get(request.method);
+    const refusal = builtin?.public === true ? null : caller.refusal();
+    if (refusal !== null) return errorReply(request.id, refusal);
+    if (builtin === undefined)
+      return errorReply(request.id, standardError("methodNotFound", { hint: "rpc.discover lists the methods that you may call" }));
+    const result = builtin.run(request, caller);
+    return request.id === undefined ? null : withinLimit(request.id, encodeResult(request.id, result), this.#limits.responseBytes);
   }
 
   /** Every reason not to run that is known before the application's code. */
-  #refusal(entry: MethodEntry | undefined, request: Request, caller: Caller): ErrorObject | null {
-    if (entry?.access.public !== true) {
-      const refusal = caller.refusal();
-      if (refusal !== null) return refusal;
-    }
-    if (entry === undefined) {
-      return standardError("methodNotFound", { hint: "rpc.discover lists the methods that you may call" });
-    }
-    const denied = forbiddance(entry.access, caller.auth);
+  #refusal({ name, access }: MethodEntry, request: Request, caller: Caller, auth: Auth | null): ErrorObject | null {
+    if (auth === null && !access.public) return caller.refusal();
+    const denied = forbiddance(access, auth);
     if (denied !== null) {
-      caller.log.debug(
-        { event: "authz.deny", method: entry.name, issuer: caller.auth?.issuer, subject: caller.auth?.subject },
-        "method refused",
-      );
+      caller.log.debug({ event: "authz.deny", method: name, issuer: auth?.issuer, subject: auth?.subject }, "method refused");
       return denied;
     }
     if (this.#draining) return errorOf("overloaded", { retryAfter: 1, hint: "the server is shutting down; reconnect" });
@@ -168,15 +155,17 @@ export class Dispatcher {
     return null;
   }
 
-  async #respondByEngine(entry: MethodEntry, request: Request, caller: Caller): Promise<Reply> {
-    const call = new Call(entry, request, caller);
-    const response = await this.#engine.receive(request, call);
-    if (response === null || request.id === undefined) return null;
+  #respondByEngine(call: Call): Promise<Reply> {
+    return this.#engine.receive(call.request, call).then((response) => this.#encode(call, response));
+  }
+
+  #encode(call: Call, response: Response | null): Reply {
+    if (response === null || call.id === undefined) return null;
     try {
-      const text = "error" in response ? encodeError(request.id, response.error) : encodeResult(request.id, response.result);
-      return withinLimit(request.id, text, this.#limits.responseBytes);
+      const text = "error" in response ? encodeError(call.id, response.error) : encodeResult(call.id, response.result);
+      return withinLimit(call.id, text, this.#limits.responseBytes);
     } catch (thrown) {
-      return encodeError(request.id, this.#internal(call, thrown));
+      return encodeError(call.id, this.#internal(call, thrown));
     }
   }
 
@@ -269,7 +258,7 @@ function describe(thrown: unknown): { readonly message: string; readonly stack?:
   }
 }
 
-function idOf(element: unknown): Id {
-  const envelope = readEnvelope(element);
-  return "error" in envelope ? envelope.id : (envelope.request.id ?? null);
+/** Null for a notification: it is not answered, whatever happens. */
+function errorReply(id: Id | undefined, error: ErrorObject): Reply {
+  return id === undefined ? null : encodeError(id, error);
 }

@@ -14,10 +14,18 @@ export class Engine<Context> {
     this.#server.addMethodAdvanced(name, run as Parameters<JSONRPCServer<Context>["addMethodAdvanced"]>[1]);
   }
 
-  receive(request: Request, context: Context): PromiseLike<Response | null> {
+  receive(request: Request, context: Context): Promise<Response | null> {
     return this.#server.receive(
-      request as Parameters<JSONRPCServer<Context>["receive"]>[0] & { method: string },
+      withoutStrangers(request) as { method: string } & Parameters<JSONRPCServer<Context>["receive"]>[0],
       context,
-    ) as PromiseLike<Response | null>;
+    ) as Promise<Response | null>;
   }
+}
+
+/** The engine takes a request that also has a `result` or an `error` for no request; the specification says nothing against them. */
+function withoutStrangers(request: Request): Request {
+  const strange = request as Request & { readonly result?: unknown; readonly error?: unknown };
+  if (strange.result === undefined && strange.error === undefined) return request;
+  const { result: _result, error: _error, ...rest } = strange;
+  return rest;
 }

@@ -5,7 +5,7 @@ import type { RenewedTokens, VerifiedToken } from "../auth/provider-options.js";
 import type { Session } from "../auth/session.js";
 import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
 import { type AuthMethod, isAuthMethod, type Params, type RefreshResult, type Request } from "../protocol/messages.js";
-import { readEnvelope } from "../rpc/envelope.js";
+import { InvalidRequest, readEnvelope } from "../rpc/envelope.js";
 import type { Logger } from "../rpc/logger.js";
 
 /** What carries tokens to those who judge them. All but `mayRenew` reject with `Refusal` or `AuthFault`. */
@@ -179,8 +179,8 @@ export class AuthLane {
 /** A single request for an auth method; anything else, batches too, is the dispatcher's. */
 export function authRequestOf(value: unknown): Request | undefined {
   if (typeof value !== "object" || value === null || !isAuthMethod((value as { method?: unknown }).method as string)) return undefined;
-  const envelope = readEnvelope(value);
-  return "request" in envelope ? envelope.request : undefined;
+  const request = readEnvelope(value);
+  return request instanceof InvalidRequest ? undefined : request;
 }
 
 /** An error of the application's own `renew` may quote what it was given. */

@@ -264,7 +264,12 @@ export class Connection implements SessionObserver, Caller, Sink {
   #onMessage(data: Buffer, isBinary: boolean): void {
     this.#isAlive = true;
     if (++this.#framesThisTurn === sharePerTurn) this.#yieldToOthers();
-    if (this.#closing === undefined && !this.#isDetached) this.#guarded(() => this.#receive(data, isBinary));
+    if (this.#closing !== undefined || this.#isDetached) return;
+    try {
+      this.#receive(data, isBinary);
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
   /** Reads on in the next turn. */
@@ -273,15 +278,19 @@ export class Connection implements SessionObserver, Caller, Sink {
     this.#outbox.wake();
   }
 
-  /** The outer catch: nothing that a peer sends ends the process, or reaches another connection. */
   #guarded(work: () => void): void {
     try {
       work();
     } catch (error) {
-      this.log.error({ err: error }, "a connection failed");
-      if (this.#closing !== undefined) return this.terminate(); // it fails even to close
-      this.close("internal");
+      this.#failed(error);
     }
+  }
+
+  /** The outer catch: nothing that a peer sends ends the process, or reaches another connection. */
+  #failed(error: unknown): void {
+    this.log.error({ err: error }, "a connection failed");
+    if (this.#closing !== undefined) return this.terminate(); // it fails even to close
+    this.close("internal");
   }
 
   #receive(data: Buffer, isBinary: boolean): void {
@@ -304,8 +313,7 @@ export class Connection implements SessionObserver, Caller, Sink {
   }
 
   #refuseExcess(value: unknown, excess: ErrorObject): void {
-    const envelope = readEnvelope(value);
-    const id = "error" in envelope ? envelope.id : envelope.request.id;
+    const { id } = readEnvelope(value);
     if (id !== undefined) this.#send(encodeError(id, excess));
   }
 
@@ -332,14 +340,18 @@ export class Connection implements SessionObserver, Caller, Sink {
     const { limits, dispatcher } = this.#services;
     const batch = this.#session.state === "open" ? Math.min(openBatch, limits.batch) : limits.batch;
     const reply = dispatcher.respond(value, this, batch);
-    if (reply instanceof Promise)
-      reply.then((text) => this.#reply(text)).catch((error: unknown) => this.log.error({ err: error }, "a reply was lost"));
+    if (reply instanceof Promise) reply.then(this.#reply, this.#replyLost);
     else this.#reply(reply);
   }
 
-  #reply(text: Reply): void {
+  /** A function of the connection's own, so that a reply costs no closure. */
+  readonly #reply = (text: Reply): void => {
     if (text !== null) this.#send(text);
-  }
+  };
+
+  readonly #replyLost = (error: unknown): void => {
+    this.log.error({ err: error }, "a reply was lost");
+  };
 
   #answer(request: Request, outcome: AuthOutcome): void {
     if (request.id !== undefined) {
