@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { TokenRules } from "./provider.js";
 import type { VerifiedToken } from "./provider-options.js";
 import { Refusal } from "./refusal.js";
@@ -15,7 +16,7 @@ const foreignMarks = ["nonce", "at_hash", "c_hash", "events"];
  * Judges what a token says, once its signature is known to be good. `now` in milliseconds.
  * @throws Refusal `token_expired` when the only thing wrong is that its time is over, else `token_invalid`
  */
-export function checkClaims({ header, claims }: UnverifiedToken, rules: TokenRules, now: number): VerifiedToken {
+export function checkClaims({ text, header, claims }: UnverifiedToken, rules: TokenRules, now: number): VerifiedToken {
   checkType(header, claims, rules);
   checkRequired(claims, rules.requiredClaims);
   if (claims.iss !== rules.issuer) throw invalid("iss is another issuer");
@@ -26,7 +27,23 @@ export function checkClaims({ header, claims }: UnverifiedToken, rules: TokenRul
   const clientId = readOptionalText(claims, "client_id");
   const times = checkTimes(claims, rules, now);
   const scopes = readScopes(claims, rules);
-  return Object.freeze({ issuer: rules.issuer, subject, scopes, claims, ...times, tokenId, sessionId, clientId });
+  return Object.freeze({
+    issuer: rules.issuer,
+    subject,
+    scopes,
+    claims,
+    ...times,
+    tokenId,
+    sessionId,
+    clientId,
+    fingerprint: fingerprintOf(text),
+  });
+}
+
+/** Of the payload alone: a signature may be written in several ways. */
+function fingerprintOf(text: string): string {
+  const [, payload = ""] = text.split(".");
+  return createHash("sha256").update(payload).digest("base64url");
 }
 
 function checkType(header: StrictObject, claims: StrictObject, { types }: TokenRules): void {

@@ -66,4 +66,6 @@ export interface VerifiedToken {
   readonly sessionId: string | undefined;
   /** `client_id` */
   readonly clientId: string | undefined;
+  /** Digest of all that the token says, signature left out: two tokens of one fingerprint are one. */
+  readonly fingerprint: string;
 }

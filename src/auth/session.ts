@@ -368,5 +368,5 @@ function differingClaim(current: VerifiedToken, next: VerifiedToken): "iss" | "s
 function isNoNewer(token: VerifiedToken, current: VerifiedToken): boolean {
   if (token.issuedAt !== undefined && current.issuedAt !== undefined && token.issuedAt !== current.issuedAt)
     return token.issuedAt < current.issuedAt;
-  return token.tokenId === current.tokenId && JSON.stringify(token.claims) === JSON.stringify(current.claims);
+  return token.fingerprint === current.fingerprint;
 }

@@ -38,6 +38,8 @@ export class Call {
   readonly request: Request;
   readonly caller: Caller;
   readonly auth: Auth | null;
+  /** As it was when the call came: good until the caller's next logout. */
+  readonly handle: ConnectionHandle;
   #controller: AbortController | undefined;
   #abortedBy: ErrorObject | undefined;
   /** Set while the handler's promise is pending. */
@@ -48,6 +50,7 @@ export class Call {
     this.request = request;
     this.caller = caller;
     this.auth = auth;
+    this.handle = caller.handle;
   }
 
   get id(): Id | undefined {
@@ -112,7 +115,7 @@ export class CallContext {
   constructor(call: Call, params: unknown) {
     this.params = params;
     this.auth = call.auth;
-    this.connection = call.caller.handle;
+    this.connection = call.handle;
     this.error = call.entry.errors.factories;
     this.#call = call;
   }

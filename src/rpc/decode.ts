@@ -4,10 +4,10 @@ import { standardError } from "../protocol/error-codes.js";
 
 export type Decoded = { readonly value: unknown } | { readonly error: ErrorObject };
 
-/** Parses one frame. Deeper nesting than `depth` is `Invalid Request`; members that could pollute a prototype are dropped. */
+/** Parses one frame. Deeper nesting than `depth` (0 = no limit) is `Invalid Request`; members that could pollute a prototype are dropped. */
 export function decode(text: string, depth: number): Decoded {
   // n levels need n openings and n closings: a short text can't be deep
-  if (text.length > depth * 2 && isDeeperThan(text, depth)) {
+  if (depth > 0 && text.length > depth * 2 && isDeeperThan(text, depth)) {
     return { error: standardError("invalidRequest", { hint: `JSON nested deeper than ${depth} levels` }) };
   }
   try {

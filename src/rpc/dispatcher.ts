@@ -15,7 +15,7 @@ import { encodeError, encodeResult, encodeTooLarge, fits, withinLimit } from "./
 import { Engine } from "./engine.js";
 import { InvalidRequest, readEnvelope } from "./envelope.js";
 import type { MethodEntry, Registry } from "./registry.js";
-import { validate, validateParams } from "./validate.js";
+import { isThenable, validate, validateParams } from "./validate.js";
 
 /** The text to send, or null when there is nothing to answer. */
 export type Reply = string | null;
@@ -75,7 +75,7 @@ export class Dispatcher {
 
   #respondToBatch(elements: readonly unknown[], caller: Caller, most: number): Reply | Promise<Reply> {
     if (elements.length === 0) return encodeError(null, standardError("invalidRequest", { hint: "an empty batch" }));
-    if (elements.length > most) {
+    if (most > 0 && elements.length > most) {
       return encodeError(
         null,
         standardError("invalidRequest", { hint: `a batch may have at most ${most} elements here, not ${elements.length}` }),
@@ -188,6 +188,7 @@ export class Dispatcher {
   }
 
   #handleChecked(call: Call, checked: Awaited<ReturnType<typeof validateParams>>): unknown {
+    if (call.isAborted) throw new Halt(errorOf("cancelled")); // while its params were checked: it was answered, nobody hears this
     if ("issues" in checked) throw new Halt(standardError("invalidParams", { issues: checked.issues }));
     return this.#handle(call, checked.value);
   }
@@ -245,14 +246,12 @@ function haltOf(thrown: unknown): ErrorObject | undefined {
   }
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
-}
-
 /** What was thrown, for the log; never throws itself. */
 function describe(thrown: unknown): { readonly message: string; readonly stack?: string | undefined } {
   try {
-    return thrown instanceof Error ? { message: thrown.message, stack: thrown.stack } : { message: `not an Error: ${String(thrown)}` };
+    return thrown instanceof Error
+      ? { message: String(thrown.message), stack: String(thrown.stack) }
+      : { message: `not an Error: ${String(thrown)}` };
   } catch {
     return { message: "something that can't be described" };
   }

@@ -21,3 +21,16 @@ export function childOf(logger: Logger, bindings: object): Logger {
     error: (fields, message) => logger.error({ ...bindings, ...fields }, message),
   };
 }
+
+/** A logger that never throws: one that does must not end what it was told of. */
+export function unfailing(logger: Logger): Logger {
+  const log = (level: "debug" | "info" | "warn" | "error") => (fields: object, message: string) => {
+    try {
+      logger[level](fields, message);
+    } catch {
+      // there is nowhere left to say so
+    }
+  };
+  const child = logger.child === undefined ? {} : { child: (bindings: object) => unfailing(logger.child?.(bindings) ?? logger) };
+  return { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error"), ...child };
+}

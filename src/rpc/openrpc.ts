@@ -4,14 +4,29 @@ import { type Auth, forbiddance } from "./access.js";
 import type { MethodEntry, Registry } from "./registry.js";
 
 export interface OpenRpcInfo {
-  readonly title: string;
-  readonly version: string;
+  /** Default: `jotwire application`. */
+  readonly title?: string;
+  /** Default: `0.0.0`. */
+  readonly version?: string;
 }
 
-/** Lists what `auth` may call, in OpenRPC 1.3.2; with null, what is public. */
-export function openRpcDocument(registry: Registry, info: OpenRpcInfo, auth: Auth | null): object {
-  const allowed = [...registry.values()].filter((entry) => forbiddance(entry.access, auth) === null);
-  return { openrpc: "1.3.2", info, methods: allowed.map(methodObject) };
+/** OpenRPC 1.3.2 documents of one registry. JSON Schemas are made once, with the first document. */
+export class OpenRpc {
+  readonly #registry: Registry;
+  readonly #info: Required<OpenRpcInfo>;
+  #methods: readonly (readonly [MethodEntry, object])[] | undefined;
+
+  constructor(registry: Registry, { title = "jotwire application", version = "0.0.0" }: OpenRpcInfo = {}) {
+    this.#registry = registry;
+    this.#info = { title, version };
+  }
+
+  /** Lists what `auth` may call; with null, what is public. */
+  for(auth: Auth | null): object {
+    this.#methods ??= [...this.#registry.values()].map((entry) => [entry, methodObject(entry)]);
+    const methods = this.#methods.filter(([{ access }]) => forbiddance(access, auth) === null).map(([, method]) => method);
+    return { openrpc: "1.3.2", info: this.#info, methods };
+  }
 }
 
 function methodObject(entry: MethodEntry): object {

@@ -50,9 +50,12 @@ function isPlainObject(value: unknown): value is RouteTree {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Throws `TypeError` for a notification whose name is reserved or not a name. */
-export function checkNotificationNames(names: Iterable<string>): void {
-  for (const name of names) checkForm(name, "notification");
+/** Throws `TypeError` for a notification whose name is reserved or not a name, or that has no schema. */
+export function checkNotifications(notifications: ReadonlyMap<string, StandardSchema>): void {
+  for (const [name, schema] of notifications) {
+    checkForm(name, "notification");
+    if (!isSchema(schema)) throw new TypeError(`the notification "${name}" has no Standard Schema: give z.object({…}) or the like`);
+  }
 }
 
 function checkName(name: string, registry: Registry): void {
@@ -86,6 +89,10 @@ function createEntry(name: string, definition: MethodDefinition, scopes: Readonl
     handler,
   } = definition;
   if (typeof handler !== "function") throw new TypeError(`${name}: handler must be a function`);
+  for (const [option, schema] of Object.entries({ params, result })) {
+    if (schema !== undefined && !isSchema(schema))
+      throw new TypeError(`${name}: ${option} is no Standard Schema: give z.object({…}) or the like, or leave it out`);
+  }
   if (timeout !== undefined && !(timeout >= 0)) throw new TypeError(`${name}: timeout must be milliseconds, or 0 for none`);
   return {
     name,
@@ -108,4 +115,8 @@ function createAccess(name: string, create: () => AccessRule): AccessRule {
   } catch (error) {
     throw new TypeError(`${name}: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+function isSchema(value: object): boolean {
+  return typeof (value as Partial<StandardSchema>)["~standard"]?.validate === "function";
 }

@@ -27,6 +27,8 @@ export interface AuthServices {
 export interface AuthLaneObserver {
   /** An auth method has ended; called before the next one begins. */
   answered(request: Request, outcome: AuthOutcome): void;
+  /** Something threw that never should. */
+  failed(error: unknown): void;
   /** A failed `authenticate` that counts against the connection. */
   authenticateFailed(inARow: number): void;
 }
@@ -71,7 +73,7 @@ export class AuthLane {
       return;
     }
     this.#waiting.push(request);
-    if (!this.#isBusy) void this.#runAll();
+    if (!this.#isBusy) this.#runAll().catch((error: unknown) => this.#observer.failed(error));
   }
 
   /** Forgets what waits: the connection has closed. */
@@ -79,7 +81,6 @@ export class AuthLane {
     this.#waiting.length = 0;
   }
 
-  /** Never rejects: the observer catches what it throws. */
   async #runAll(): Promise<void> {
     this.#isBusy = true;
     for (let request = this.#waiting.shift(); request !== undefined; request = this.#waiting.shift()) {
@@ -100,7 +101,7 @@ export class AuthLane {
       const fault = faultOf(thrown, this.#services.production);
       const identity = this.#session.identity();
       this.#log.info(
-        { event: `${method}.fail`, code: fault.error.code, detail: withoutSecrets(fault.detail, params), subject: identity?.subject },
+        { event: `${method}.fail`, code: fault.error.code, detail: fault.detail, subject: identity?.subject },
         `${method} failed`,
       );
       this.#countFailure(method, fault);
@@ -111,6 +112,7 @@ export class AuthLane {
   async #perform(method: AuthMethod, params: Params | undefined): Promise<unknown> {
     switch (method) {
       case "authenticate": {
+        if (this.#session.identity() !== null) this.#mustNotHaveFailedTooOften(); // it acts as a refresh
         const verified = await this.#services.verify(tokenOf(params, method));
         return this.#session.authenticate(verified);
       }
@@ -131,9 +133,19 @@ export class AuthLane {
     if (!this.#services.mayRenew(identity.issuer)) {
       throw invalidAuthParams('this server does not rotate refresh tokens; get a new token from your issuer and send {"token":"…"}');
     }
-    const renewed = await this.#services.renew(identity.issuer, refreshToken, identity.subject);
+    const renewed = await this.#renew(identity, refreshToken);
     const result = this.#session.refresh(await this.#services.verify(renewed.token));
     return { ...result, token: renewed.token, refreshToken: renewed.refreshToken };
+  }
+
+  /** An error of the application's own `renew` may quote what it was given. */
+  async #renew({ issuer, subject }: VerifiedToken, refreshToken: string): Promise<RenewedTokens> {
+    try {
+      return await this.#services.renew(issuer, refreshToken, subject);
+    } catch (thrown) {
+      const { error, detail } = faultOf(thrown, this.#services.production);
+      throw new AuthFault(error, detail.includes(refreshToken) ? "renew failed; its message quotes the refresh token" : detail);
+    }
   }
 
   async #logout(params: Params | undefined): Promise<{ readonly ok: true }> {
@@ -141,7 +153,7 @@ export class AuthLane {
     const refreshToken = memberOf(params, "refreshToken");
     if (refreshToken !== undefined) {
       if (typeof refreshToken !== "string") throw invalidAuthParams('"refreshToken" must be a string');
-      if (!this.#services.mayRenew(identity.issuer))
+      if (!this.#services.mayRevoke(identity.issuer))
         throw invalidAuthParams("this server does not keep refresh tokens; revoke it at your issuer");
     }
     this.#session.logout(); // before the family is revoked, which would close this connection too
@@ -167,9 +179,10 @@ export class AuthLane {
   /** What is nobody's fault here, and a token for somebody else, never counts. */
   #countFailure(method: AuthMethod, { error }: AuthFault): void {
     if (error.code === errorOf("auth_unavailable").code) return;
-    if (method === "refresh" && error.code !== errorOf("rate_limited").code && this.#session.identity() !== null) {
+    const hasSession = this.#session.identity() !== null;
+    if (hasSession && error.code !== errorOf("rate_limited").code) {
       this.#failedRefreshes.push(this.#services.clock.monotonic());
-    } else if (method === "authenticate" && this.#session.state === "open") {
+    } else if (!hasSession && method === "authenticate") {
       this.#failuresInARow++;
       this.#observer.authenticateFailed(this.#failuresInARow);
     }
@@ -181,12 +194,6 @@ export function authRequestOf(value: unknown): Request | undefined {
   if (typeof value !== "object" || value === null || !isAuthMethod((value as { method?: unknown }).method as string)) return undefined;
   const request = readEnvelope(value);
   return request instanceof InvalidRequest ? undefined : request;
-}
-
-/** An error of the application's own `renew` may quote what it was given. */
-function withoutSecrets(detail: string, params: Params | undefined): string {
-  const values = Object.values(params ?? {}).filter((value) => typeof value === "string" && value !== "");
-  return values.reduce<string>((text, value) => text.replaceAll(value as string, "[redacted]"), detail);
 }
 
 function tokenOf(params: Params | undefined, method: AuthMethod): string {

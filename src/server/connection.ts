@@ -33,6 +33,7 @@ import { createHandle } from "./connection-handle.js";
 import { encodeDeclared } from "./declared-notification.js";
 import { FrameRate } from "./frame-rate.js";
 import type { Limits } from "./limits.js";
+import { textFrames } from "./text-frames.js";
 import { WaitingFrames } from "./waiting-frames.js";
 
 /** What all connections of a server share. */
@@ -44,6 +45,8 @@ export interface ConnectionServices extends AuthServices {
   readonly revocations: RevocationList;
   readonly notifications: ReadonlyMap<string, StandardSchema>;
   readonly log: Logger;
+  /** Are frames compressed? */
+  readonly compression: boolean;
 }
 
 /** Who keeps the list of connections. */
@@ -242,6 +245,13 @@ export class Connection implements SessionObserver, Caller, Sink {
     });
   }
 
+  /** The outer catch: nothing that a peer sends ends the process, or reaches another connection. */
+  failed(error: unknown): void {
+    this.log.error({ err: error }, "a connection failed");
+    if (this.#closing !== undefined) return this.terminate(); // it fails even to close
+    this.close("internal");
+  }
+
   // What the outbox writes, once a turn.
 
   review(): void {
@@ -253,12 +263,16 @@ export class Connection implements SessionObserver, Caller, Sink {
     this.#framesThisTurn = 0;
     if (this.#isDetached || this.#socket.readyState !== this.#socket.OPEN) return;
     this.#guarded(() => {
-      this.#stream.cork();
-      for (const text of texts) this.#socket.send(text);
+      if (texts.length > 0) this.#writeFrames(texts);
       if (this.#closing === undefined) this.#checkSendBuffer();
       if (this.#closing !== undefined) this.#finishClosing(this.#closing);
-      this.#stream.uncork();
     });
+  }
+
+  /** All frames of a turn in one buffer, past ws: half of what a small reply costs. Compressed frames are ws's to make. */
+  #writeFrames(texts: readonly string[]): void {
+    if (this.#services.compression) for (const text of texts) this.#socket.send(text);
+    else this.#stream.write(textFrames(texts)); // ws counts these bytes too: bufferedAmount includes the stream's own
   }
 
   #onMessage(data: Buffer, isBinary: boolean): void {
@@ -268,7 +282,7 @@ export class Connection implements SessionObserver, Caller, Sink {
     try {
       this.#receive(data, isBinary);
     } catch (error) {
-      this.#failed(error);
+      this.failed(error);
     }
   }
 
@@ -282,15 +296,8 @@ export class Connection implements SessionObserver, Caller, Sink {
     try {
       work();
     } catch (error) {
-      this.#failed(error);
+      this.failed(error);
     }
-  }
-
-  /** The outer catch: nothing that a peer sends ends the process, or reaches another connection. */
-  #failed(error: unknown): void {
-    this.log.error({ err: error }, "a connection failed");
-    if (this.#closing !== undefined) return this.terminate(); // it fails even to close
-    this.close("internal");
   }
 
   #receive(data: Buffer, isBinary: boolean): void {
@@ -338,7 +345,7 @@ export class Connection implements SessionObserver, Caller, Sink {
     const auth = authRequestOf(value);
     if (auth !== undefined) return this.#lane.submit(auth);
     const { limits, dispatcher } = this.#services;
-    const batch = this.#session.state === "open" ? Math.min(openBatch, limits.batch) : limits.batch;
+    const batch = this.#session.state === "open" ? openBatch : limits.batch;
     const reply = dispatcher.respond(value, this, batch);
     if (reply instanceof Promise) reply.then(this.#reply, this.#replyLost);
     else this.#reply(reply);

@@ -6,13 +6,14 @@ import type { Logger } from "../rpc/logger.js";
 export interface HookOptions {
   /** A socket was accepted; nobody has authenticated yet. */
   readonly connected?: (connection: ConnectionHandle) => void;
-  /** Somebody has authenticated. Not called for refreshes. */
+  /** Somebody has authenticated. Not called for refreshes. The handle is good until that user logs out. */
   readonly authenticated?: (connection: ConnectionHandle, auth: Auth) => void;
   /** The socket is closed, with this code. */
   readonly closed?: (connection: ConnectionHandle, code: number) => void;
 }
 
 interface HookedConnection {
+  readonly handle: ConnectionHandle;
   readonly lastingHandle: ConnectionHandle;
   readonly auth: Auth | null;
 }
@@ -30,8 +31,8 @@ export class Hooks {
     this.#run("connected", () => this.#options.connected?.(lastingHandle));
   }
 
-  authenticated({ lastingHandle, auth }: HookedConnection): void {
-    if (auth !== null) this.#run("authenticated", () => this.#options.authenticated?.(lastingHandle, auth));
+  authenticated({ handle, auth }: HookedConnection): void {
+    if (auth !== null) this.#run("authenticated", () => this.#options.authenticated?.(handle, auth));
   }
 
   closed({ lastingHandle }: HookedConnection, code: number): void {

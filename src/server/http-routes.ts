@@ -4,7 +4,7 @@ import type { IssuerPort } from "../auth/issuer-port.js";
 import type { Auth } from "../rpc/access.js";
 import type { Logger } from "../rpc/logger.js";
 import type { OriginList } from "./origin-list.js";
-import { pathOf } from "./upgrade-guard.js";
+import { hasTooManyHeaders, pathOf } from "./upgrade-guard.js";
 
 export interface HttpPorts {
   readonly issuers: readonly IssuerPort[];
@@ -19,7 +19,9 @@ export interface HttpPorts {
   readonly document: (auth: Auth | null) => object | undefined;
   readonly discover: "authenticated" | "public" | false;
   /** The identity behind an `Authorization: Bearer` header, or null. */
-  readonly authenticate: (token: string) => Promise<Auth | null>;
+  readonly authenticate: (token: string, address: string) => Promise<Auth | null>;
+  /** Has this address had too many tokens refused? */
+  readonly isBarred: (address: string) => boolean;
 }
 
 type Route = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void;
@@ -41,6 +43,7 @@ export class HttpRoutes {
   /** Answers if the path is one of the server's; false: not mine, nothing was written. Never rejects. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
     try {
+      if (hasTooManyHeaders(request)) return tooManyHeaders(response);
       return (await this.#askIssuers(request, response)) || (await this.#askRoutes(request, response));
     } catch (error) {
       this.#ports.log.error({ err: error, path: pathOf(request) }, "an HTTP request failed");
@@ -76,16 +79,28 @@ export class HttpRoutes {
   }
 
   async #openRpc(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { discover, document, authenticate } = this.#ports;
+    const { discover, document, authenticate, addressOf, isBarred } = this.#ports;
     if (discover === false) return notFound(response);
     const token = /^Bearer (.+)$/i.exec(request.headers.authorization ?? "")?.[1];
-    const auth = token === undefined ? null : await authenticate(token);
+    const address = addressOf(request);
+    if (token !== undefined && isBarred(address)) return tooManyRefused(response);
+    const auth = token === undefined ? null : await authenticate(token, address);
     if (auth === null && (discover !== "public" || token !== undefined)) {
       const error_description = "send an access token: Authorization: Bearer <JWT>";
       return sendJson(response, 401, { error: "invalid_token", error_description }, { "WWW-Authenticate": "Bearer" });
     }
     sendJson(response, 200, document(auth) ?? {});
   }
+}
+
+function tooManyHeaders(response: ServerResponse): true {
+  sendJson(response, 431, { error: "request_header_fields_too_large", error_description: "send fewer header lines" });
+  return true;
+}
+
+function tooManyRefused(response: ServerResponse): void {
+  const error_description = "too many refused tokens from your address; wait a minute";
+  sendJson(response, 429, { error: "too_many_requests", error_description }, { "Retry-After": "60" });
 }
 
 export function notFound(response: ServerResponse): void {

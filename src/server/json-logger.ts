@@ -7,9 +7,19 @@ export type LogLevel = (typeof levels)[number];
 export function jsonLogger(level: LogLevel = "info", write: (line: string) => void = (line) => process.stderr.write(line)): Logger {
   const log = (at: LogLevel) => (fields: object, message: string) => {
     if (levels.indexOf(at) < levels.indexOf(level)) return;
-    write(`${JSON.stringify({ time: new Date().toISOString(), level: at, msg: message, ...serializable(fields) })}\n`);
+    const line = { time: new Date().toISOString(), level: at, msg: message };
+    write(`${serialize({ ...line, ...serializable(fields) }) ?? serialize(line)}\n`);
   };
   return { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") };
+}
+
+/** Undefined for what JSON can't hold: a cycle, a BigInt. */
+function serialize(line: object): string | undefined {
+  try {
+    return JSON.stringify(line);
+  } catch {
+    return undefined;
+  }
 }
 
 /** An Error has no members of its own that JSON would show. */

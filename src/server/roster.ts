@@ -13,13 +13,21 @@ export class Roster implements ConnectionObserver {
   readonly #heartbeat: Heartbeat;
   readonly #hooks: Hooks;
   readonly #perSubject: number;
+  readonly #hasRoom: (address: string) => boolean;
   #onEmpty: (() => void) | undefined;
 
-  constructor(addresses: AddressBook, heartbeat: Heartbeat, hooks: Hooks, connectionsPerSubject: number) {
+  constructor(
+    addresses: AddressBook,
+    heartbeat: Heartbeat,
+    hooks: Hooks,
+    connectionsPerSubject: number,
+    hasRoom: (address: string) => boolean,
+  ) {
     this.#addresses = addresses;
     this.#heartbeat = heartbeat;
     this.#hooks = hooks;
     this.#perSubject = connectionsPerSubject;
+    this.#hasRoom = hasRoom;
   }
 
   get size(): number {
@@ -40,6 +48,7 @@ export class Roster implements ConnectionObserver {
   identified(connection: Connection, token: VerifiedToken | null, before: VerifiedToken | null): void {
     if (token === null) {
       this.#forgetSubject(connection, before);
+      if (!this.#hasRoom(connection.remoteAddress)) connection.close("overloaded", { hint: "too many connections have not authenticated" });
       this.#enterOpen(connection);
       return;
     }

@@ -12,9 +12,9 @@ import { FlushQueue } from "../push/outbox.js";
 import type { Auth } from "../rpc/access.js";
 import type { Router } from "../rpc/define.js";
 import { type Builtin, Dispatcher } from "../rpc/dispatcher.js";
-import type { Logger } from "../rpc/logger.js";
-import { openRpcDocument } from "../rpc/openrpc.js";
-import { checkNotificationNames, createRegistry, type Registry } from "../rpc/registry.js";
+import { type Logger, unfailing } from "../rpc/logger.js";
+import { OpenRpc } from "../rpc/openrpc.js";
+import { checkNotifications, createRegistry, type Registry } from "../rpc/registry.js";
 import { AddressBook } from "./address-book.js";
 import { builtins } from "./builtins.js";
 import { clientAddress, trustedProxies } from "./client-address.js";
@@ -34,7 +34,6 @@ import { TokenAuthority } from "./token-authority.js";
 import { pathOf, refuseUpgrade, UpgradeGuard } from "./upgrade-guard.js";
 
 const handshakeTimeouts = { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 8_192 };
-const mostHeaders = 64;
 const closeTimeout = 3_000; // 3 s for the peer to answer a close
 /** Too new for ws's types: pongs that wait for a peer that does not read, and 3 s for the peer to answer a close. */
 const hardening = { maxPendingAutoPongs: 16, closeTimeout };
@@ -49,6 +48,7 @@ export class Server {
   readonly #log: Logger;
   readonly #path: string;
   readonly #registry: Registry;
+  readonly #openRpc: OpenRpc;
   readonly #authority: TokenAuthority;
   readonly #revocations: Revocations;
   readonly #addresses: AddressBook;
@@ -70,11 +70,12 @@ export class Server {
     this.#options = options;
     this.#limits = resolveLimits(options.limits);
     this.#clock = options.clock ?? systemClock;
-    this.#log = options.logger ?? jsonLogger();
+    this.#log = unfailing(options.logger ?? jsonLogger());
     this.#path = options.path ?? "/rpc";
     if (!this.#path.startsWith("/")) throw new TypeError(`path must begin with "/", not be "${this.#path}"`);
     this.#registry = createRegistry(app);
-    checkNotificationNames(app.notifications.keys());
+    checkNotifications(app.notifications);
+    this.#openRpc = new OpenRpc(this.#registry, options.info);
     const production = options.production ?? process.env.NODE_ENV === "production";
     const providers: readonly AuthOption[] = [options.auth].flat() as readonly AuthOption[];
     const whenReady = () => this.#revocations.whenLoaded();
@@ -100,6 +101,7 @@ export class Server {
       this.#heartbeat,
       new Hooks(options.hooks ?? {}, this.#log),
       this.#limits.connectionsPerSubject,
+      (address) => this.#guard.hasRoom(address),
     );
     const discover = options.discover ?? "authenticated";
     this.#dispatcher = new Dispatcher(this.#registry, this.#builtins(discover), this.#limits, {
@@ -120,7 +122,8 @@ export class Server {
       addressOf: this.#addressOf,
       unreadiness: () => this.#unreadiness(),
       document: (auth) => this.#document(auth),
-      authenticate: (token) => this.#authority.verify(token).catch(() => null),
+      authenticate: (token, address) => this.#authenticate(token, address),
+      isBarred: (address) => this.#guard.isBarred(address),
     });
     this.#sockets = this.#webSocketServer();
     this.#sweepLater();
@@ -139,8 +142,8 @@ export class Server {
     const http =
       tls === undefined
         ? createHttpServer(handshakeTimeouts, onRequest)
-        : createHttpsServer({ ...handshakeTimeouts, minVersion: "TLSv1.2", ...tls }, onRequest);
-    http.maxHeadersCount = mostHeaders;
+        : createHttpsServer({ ...handshakeTimeouts, handshakeTimeout: 5_000, minVersion: "TLSv1.2", ...tls }, onRequest);
+    http.maxHeadersCount = 0; // by default Node drops the last ones unseen; their bytes are limited, and we refuse too many
     this.attach(http);
     await new Promise<void>((resolve, reject) => {
       http.once("error", reject);
@@ -286,9 +289,23 @@ export class Server {
     return (await this.#authority.isReady()) ? null : "no keys to verify tokens with";
   }
 
+  /** Judges the token of an HTTP request, by the rules of the socket. */
+  async #authenticate(token: string, address: string): Promise<Auth | null> {
+    try {
+      const verified = await this.#authority.verify(token);
+      if (this.#revocations.list.find(verified) === undefined) return verified;
+    } catch (error) {
+      this.#log.info(
+        { event: "http.auth.fail", detail: error instanceof Error ? error.message : undefined, address },
+        "a token was refused",
+      );
+    }
+    this.#addresses.failed(address);
+    return null;
+  }
+
   #document(auth: Auth | null): object {
-    const { title = "jotwire application", version = "0.0.0" } = this.#options.info ?? {};
-    return openRpcDocument(this.#registry, { title, version }, auth);
+    return this.#openRpc.for(auth);
   }
 
   #builtins(discover: "authenticated" | "public" | false): ReadonlyMap<string, Builtin> {
@@ -312,6 +329,7 @@ export class Server {
       revocations: this.#revocations.list,
       notifications: app.notifications,
       log: this.#log,
+      compression: this.#options.compression === true,
     };
   }
 

@@ -15,6 +15,7 @@ export interface UpgradeRefusal {
   readonly retryAfter?: number;
 }
 
+const mostHeaders = 64;
 const tokenParameters = ["token", "access_token", "jwt"];
 
 export class UpgradeGuard {
@@ -28,12 +29,25 @@ export class UpgradeGuard {
     this.#limits = limits;
   }
 
+  /** Is there room for one more connection in OPEN from this address? */
+  hasRoom(address: string): boolean {
+    const { openPerAddress, open } = this.#limits;
+    return !(openPerAddress > 0 && this.#addresses.openOf(address) >= openPerAddress) && !(open > 0 && this.#addresses.open >= open);
+  }
+
+  /** Has this address had too many tokens refused in the last minute? */
+  isBarred(address: string): boolean {
+    const { authFailuresPerAddress } = this.#limits;
+    return authFailuresPerAddress > 0 && this.#addresses.failuresOf(address) >= authFailuresPerAddress;
+  }
+
   /** Null: the handshake may begin. */
   refusal(request: IncomingMessage, address: string): UpgradeRefusal | null {
     return this.#badRequest(request) ?? this.#tooMany(address);
   }
 
   #badRequest(request: IncomingMessage): UpgradeRefusal | null {
+    if (hasTooManyHeaders(request)) return { status: 431, message: `send at most ${mostHeaders} header lines` };
     const parameter = tokenParameters.find((name) => queryOf(request).has(name));
     if (parameter !== undefined) {
       return {
@@ -52,18 +66,20 @@ export class UpgradeGuard {
   }
 
   #tooMany(address: string): UpgradeRefusal | null {
-    const { authFailuresPerAddress, openPerAddress, open } = this.#limits;
-    if (authFailuresPerAddress > 0 && this.#addresses.failuresOf(address) >= authFailuresPerAddress) {
+    if (this.isBarred(address)) {
       return { status: 429, message: "too many refused tokens from your address; wait a minute", retryAfter: 60 };
     }
-    if (openPerAddress > 0 && this.#addresses.openOf(address) >= openPerAddress) {
-      return { status: 429, message: "too many connections from your address have not authenticated", retryAfter: 5 };
-    }
-    if (open > 0 && this.#addresses.open >= open) {
-      return { status: 503, message: "too many connections have not authenticated", retryAfter: 5 };
-    }
-    return null;
+    if (this.hasRoom(address)) return null;
+    const { openPerAddress } = this.#limits;
+    return openPerAddress > 0 && this.#addresses.openOf(address) >= openPerAddress
+      ? { status: 429, message: "too many connections from your address have not authenticated", retryAfter: 5 }
+      : { status: 503, message: "too many connections have not authenticated", retryAfter: 5 };
   }
+}
+
+/** Node drops header lines beyond its own limit unseen, the proxy's last ones first: so many that some may be missing are refused. */
+export function hasTooManyHeaders({ rawHeaders }: IncomingMessage): boolean {
+  return rawHeaders.length > mostHeaders * 2; // names and values
 }
 
 /** The path of a request's target, without the query. */

@@ -96,8 +96,9 @@ export class ConnectionRig {
       revocations: this.revocations.list,
       notifications: app.notifications,
       log: silentLogger,
+      compression: true, // so that frames pass through the pretended socket
     };
-    const stream = { cork() {}, uncork() {} } as unknown as Duplex;
+    const stream = {} as unknown as Duplex;
     const observer = { identified() {}, authenticateFailed() {}, closed() {} };
     this.connection = new Connection("c", "127.0.0.1", this.#socket as unknown as WebSocket, stream, services, observer);
   }
@@ -227,5 +228,6 @@ function verified({ name, subject, expiresAt, issuedAt, mayWrite }: ModelToken):
     tokenId: name,
     sessionId: undefined,
     clientId: undefined,
+    fingerprint: name,
   };
 }

@@ -250,8 +250,8 @@ export class SessionReference {
   /** Answers auth calls that need no verification, up to one that does. */
   #start(): void {
     for (let [frame] = this.#lane; frame !== undefined; [frame] = this.#lane) {
-      if (frame.kind === "authenticate") return;
       const isIdentified = this.state === "live" || this.state === "expired";
+      if (frame.kind === "authenticate" && !isIdentified) return;
       if (!isIdentified) {
         this.expected.set(frame.id, { codes: [-32001] });
       } else if (frame.kind === "logout") {
@@ -320,8 +320,9 @@ export class SessionReference {
 
   #countFailure(kind: "authenticate" | "refresh", codes: readonly number[]): void {
     if (codes.includes(-32007)) return;
-    if (kind === "refresh") this.#failedRefreshes.push(this.#clock.monotonic());
-    else if (this.state === "open" && ++this.#failures >= mostFailures) this.close();
+    if (this.state !== "open")
+      this.#failedRefreshes.push(this.#clock.monotonic()); // authenticate acts as refresh there
+    else if (kind === "authenticate" && ++this.#failures >= mostFailures) this.close();
   }
 
   #accept(token: ModelToken): void {

@@ -12,6 +12,7 @@ const token: VerifiedToken = {
   tokenId: "t1",
   sessionId: "s1",
   clientId: undefined,
+  fingerprint: "f1",
 };
 
 describe("the list of revocations", () => {
