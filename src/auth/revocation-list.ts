@@ -17,12 +17,23 @@ export class RevocationList {
 
   /** Adds one, unless what is known for the same target reaches at least as far. Returns whether it was new. */
   add(revocation: Revocation): boolean {
-    const key = keyOf(revocation);
+    if (this.covers(revocation)) return false;
+    const key = targetOf(revocation);
     const known = this.#byKey.get(key);
-    if (known !== undefined && covers(known, revocation)) return false;
     this.#byKey.set(key, known === undefined ? revocation : wider(known, revocation));
     this.#version++;
     return true;
+  }
+
+  /** Does what is known for the same target reach at least as far? */
+  covers(revocation: Revocation): boolean {
+    const known = this.#byKey.get(targetOf(revocation));
+    return known !== undefined && covers(known, revocation);
+  }
+
+  /** One for each target: the union of what was added for it. */
+  values(): readonly Revocation[] {
+    return [...this.#byKey.values()];
   }
 
   /** The revocation that hits this token; of several, the one that is enforced first. */
@@ -62,7 +73,8 @@ function isHit({ issuedBefore }: Revocation, issuedAt: number | undefined): bool
   return issuedBefore === undefined || issuedAt === undefined || issuedAt <= issuedBefore;
 }
 
-function keyOf({ issuer, jti, sessionId, subject }: Revocation): string {
+/** What a revocation hits, as a key: the same for every revocation of one issuer's token, session or subject. */
+export function targetOf({ issuer, jti, sessionId, subject }: Revocation): string {
   if (jti !== undefined) return join("jti", issuer, jti);
   if (sessionId !== undefined) return join("sid", issuer, sessionId);
   return join("sub", issuer, subject ?? "");
@@ -74,7 +86,8 @@ function join(kind: string, issuer: string | undefined, value: string): string {
 
 const forever = Number.POSITIVE_INFINITY;
 
-function covers(known: Revocation, added: Revocation): boolean {
+/** Does one revocation reach at least as far as another of the same target? */
+export function covers(known: Revocation, added: Revocation): boolean {
   return (
     (known.issuedBefore ?? forever) >= (added.issuedBefore ?? forever) &&
     (known.until ?? forever) >= (added.until ?? forever) &&
@@ -83,7 +96,7 @@ function covers(known: Revocation, added: Revocation): boolean {
 }
 
 /** The union of two revocations of one target. */
-function wider(a: Revocation, b: Revocation): Revocation {
+export function wider(a: Revocation, b: Revocation): Revocation {
   const { issuedBefore: _issuedBefore, until: _until, enforceAt: _enforceAt, ...rest } = b;
   const issuedBefore = Math.max(a.issuedBefore ?? forever, b.issuedBefore ?? forever);
   const until = Math.max(a.until ?? forever, b.until ?? forever);

@@ -18,9 +18,10 @@ export interface Revocation {
 
 /** Where revocations are kept: the part of a store that verification needs. As in all of a store, each method is one atomic operation. */
 export interface RevocationRecords {
+  /** Nothing happens when what is kept for the same target reaches at least as far: repeating a revocation costs no space. */
   add(revocation: Revocation): Promise<void>;
   /** Those still to be remembered at `now`. */
   list(now: number): Promise<readonly Revocation[]>;
-  /** Tells of each revocation added by any process, once, from now on. Returns the function that stops it. */
+  /** Tells of each revocation added by any process, from now on; a repeated one is not told again. Returns the function that stops it. */
   subscribe(listener: (revocation: Revocation) => void): () => void;
 }

@@ -12,7 +12,7 @@
  * `#transition` is the only writer of the state. The session knows no socket: what must be sent or closed, it tells its observer.
  */
 import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
-import type { AuthenticateResult, AuthMethod, RefreshResult, SessionStateName, WhoamiResult } from "../protocol/messages.js";
+import { type AuthenticateResult, exampleOf, type RefreshResult, type SessionStateName, type WhoamiResult } from "../protocol/messages.js";
 import { AuthFault } from "./auth-fault.js";
 import type { Clock } from "./clock.js";
 import { Expiry } from "./expiry.js";
@@ -335,10 +335,6 @@ export class Session {
       serverTime: clock.now() / 1000,
     };
   }
-}
-
-function exampleOf(method: AuthMethod): string {
-  return `{"jsonrpc":"2.0","id":1,"method":"${method}","params":{"token":"…"}}`;
 }
 
 /** Whole seconds, at least 1 as long as anything is left. */

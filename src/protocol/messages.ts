@@ -111,3 +111,8 @@ export interface ConnectionNotifications {
 export function isAuthMethod(name: string): name is AuthMethod {
   return (authMethods as readonly string[]).includes(name);
 }
+
+/** The line to type for an auth method. */
+export function exampleOf(method: AuthMethod, member: "token" | "refreshToken" = "token"): string {
+  return JSON.stringify({ jsonrpc: "2.0", id: 1, method, params: { [member]: member === "token" ? "<JWT>" : "<refresh token>" } });
+}

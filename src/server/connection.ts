@@ -8,46 +8,30 @@
  */
 import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
-import type { Clock } from "../auth/clock.js";
 import type { VerifiedToken } from "../auth/provider-options.js";
-import type { RevocationList } from "../auth/revocation-list.js";
 import { Session, type SessionEnd, type SessionObserver } from "../auth/session.js";
 import { type CloseReason, closeTable } from "../protocol/close-codes.js";
 import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
-import type { AuthMethod, ConnectionNotifications, RefreshResult, Request } from "../protocol/messages.js";
-import type { StandardSchema } from "../protocol/standard-schema.js";
-import { HeldPushes } from "../push/held-pushes.js";
-import { type FlushQueue, Outbox, type Sink } from "../push/outbox.js";
+import { type AuthMethod, type ConnectionNotifications, exampleOf, type RefreshResult, type Request } from "../protocol/messages.js";
+import { Outbox, type Sink } from "../push/outbox.js";
+import { Pushes } from "../push/pushes.js";
 import type { Auth } from "../rpc/access.js";
 import type { Caller } from "../rpc/call.js";
 import { decode } from "../rpc/decode.js";
 import type { ConnectionHandle } from "../rpc/define.js";
-import type { Dispatcher, Reply } from "../rpc/dispatcher.js";
+import type { Reply } from "../rpc/dispatcher.js";
 import { encodeError, encodeNotification, encodeResult } from "../rpc/encode.js";
 import { readEnvelope } from "../rpc/envelope.js";
 import { childOf, type Logger } from "../rpc/logger.js";
 import { PendingCalls } from "../rpc/pending-calls.js";
-import { AuthLane, type AuthOutcome, type AuthServices, authRequestOf } from "./auth-lane.js";
+import { AuthLane, type AuthOutcome, authRequestOf } from "./auth-lane.js";
 import { type CloseDetails, type Closing, closingParams } from "./closing.js";
 import { createHandle } from "./connection-handle.js";
+import type { ConnectionServices } from "./connection-services.js";
 import { encodeDeclared } from "./declared-notification.js";
 import { FrameRate } from "./frame-rate.js";
-import type { Limits } from "./limits.js";
 import { textFrames } from "./text-frames.js";
 import { WaitingFrames } from "./waiting-frames.js";
-
-/** What all connections of a server share. */
-export interface ConnectionServices extends AuthServices {
-  readonly clock: Clock;
-  readonly limits: Limits;
-  readonly dispatcher: Dispatcher;
-  readonly flushQueue: FlushQueue;
-  readonly revocations: RevocationList;
-  readonly notifications: ReadonlyMap<string, StandardSchema>;
-  readonly log: Logger;
-  /** Are frames compressed? */
-  readonly compression: boolean;
-}
 
 /** Who keeps the list of connections. */
 export interface ConnectionObserver {
@@ -75,7 +59,7 @@ export class Connection implements SessionObserver, Caller, Sink {
   readonly #session: Session;
   readonly #lane: AuthLane;
   readonly #outbox: Outbox;
-  readonly #held = new HeldPushes();
+  readonly #pushes: Pushes;
   readonly #waiting = new WaitingFrames();
   readonly #rate = new FrameRate();
   #callHandle: ConnectionHandle | undefined;
@@ -103,6 +87,7 @@ export class Connection implements SessionObserver, Caller, Sink {
     this.log = childOf(services.log, { connection: id });
     this.lastingHandle = createHandle(this, () => true);
     this.#outbox = new Outbox(this, services.flushQueue);
+    this.#pushes = new Pushes(this.#outbox);
     const { clock, revocations, limits } = services;
     this.#session = new Session(limits, { clock, revocations, connectionId: id, random: Math.random }, this);
     this.#lane = new AuthLane(this.#session, services, this, this.log);
@@ -152,15 +137,12 @@ export class Connection implements SessionObserver, Caller, Sink {
 
   /** Sends the text of a push, or holds or drops it: decided by the session at this moment. */
   push(text: string): void {
-    if (this.#closing !== undefined || this.#isDetached) return;
-    const { state } = this.#session;
-    if (state === "active" && !this.#held.isHolding) this.#outbox.addPush(text);
-    else if (state === "active" || state === "expired") this.#held.hold(text); // a refresh may be about to release what came before
+    if (this.#closing === undefined && !this.#isDetached) this.#pushes.add(text, this.#session.state);
   }
 
   /** Looks at clocks and revocations, also when no frame comes. */
   check(): void {
-    this.#session.check();
+    this.#guarded(() => this.#session.check());
   }
 
   /** Sends a ping. False when the last one was not answered and nothing else has come. */
@@ -191,7 +173,7 @@ export class Connection implements SessionObserver, Caller, Sink {
     if (this.#closing !== undefined || this.#isDetached) return;
     this.#closing = { reason, ...details };
     this.#session.close();
-    this.#outbox.takePushes();
+    this.#pushes.drop();
     this.#outbox.wake();
   }
 
@@ -202,12 +184,12 @@ export class Connection implements SessionObserver, Caller, Sink {
   }
 
   expiring(expiresIn: number): void {
-    this.#tell("auth.expiring", { expiresIn, hint: exampleOf("refresh") });
+    this.#tell("auth.expiring", { expiresIn, hint: this.#refreshExample() });
   }
 
   expired(closeIn: number): void {
-    for (const text of this.#outbox.takePushes()) this.#held.hold(text);
-    this.#tell("auth.expired", { closeIn, hint: exampleOf("refresh") });
+    this.#pushes.hold();
+    this.#tell("auth.expired", { closeIn, hint: this.#refreshExample() });
   }
 
   refreshRequired(within: number, reason: string): void {
@@ -238,7 +220,7 @@ export class Connection implements SessionObserver, Caller, Sink {
   answered(request: Request, outcome: AuthOutcome): void {
     this.#guarded(() => {
       const isRefreshed = "result" in outcome && this.#session.state === "active";
-      const { texts, gap } = isRefreshed ? this.#held.release() : { texts: [], gap: false };
+      const { texts, gap } = isRefreshed ? this.#pushes.release() : { texts: [], gap: false };
       this.#answer(request, "result" in outcome && gap ? { result: { ...(outcome.result as RefreshResult), gap } } : outcome);
       for (const text of texts) this.#send(text);
       this.#releaseWaiting();
@@ -392,10 +374,14 @@ export class Connection implements SessionObserver, Caller, Sink {
     this.#detach();
   }
 
+  #refreshExample(): string {
+    const mayRenew = this.#identity !== null && this.#services.mayRenew(this.#identity.issuer);
+    return exampleOf("refresh", mayRenew ? "refreshToken" : "token");
+  }
+
   /** Nothing that was meant for one user reaches the next: not a push, not an answer. */
   #forgetUser(): void {
-    this.#outbox.takePushes();
-    this.#held.drop();
+    this.#pushes.drop();
     this.#callHandle = undefined;
     this.pending.abortAll(errorOf("cancelled", { hint: "the user has logged out" }));
   }
@@ -411,13 +397,9 @@ export class Connection implements SessionObserver, Caller, Sink {
     this.#isDetached = true;
     this.#session.close();
     this.#lane.close();
-    this.#held.drop();
+    this.#pushes.drop();
     this.#outbox.clear();
     this.#waiting.clear();
     this.pending.abortAll(errorOf("cancelled"));
   }
-}
-
-function exampleOf(method: AuthMethod): string {
-  return `{"jsonrpc":"2.0","id":1,"method":"${method}","params":{"token":"<JWT>"}}`;
 }

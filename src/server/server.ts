@@ -18,8 +18,10 @@ import { checkNotifications, createRegistry, type Registry } from "../rpc/regist
 import { AddressBook } from "./address-book.js";
 import { builtins } from "./builtins.js";
 import { clientAddress, trustedProxies } from "./client-address.js";
-import { Connection, type ConnectionServices } from "./connection.js";
+import { Connection } from "./connection.js";
+import type { ConnectionServices } from "./connection-services.js";
 import { createFetchDocument } from "./fetch-document.js";
+import { guardedClock } from "./guarded-clock.js";
 import { Heartbeat } from "./heartbeat.js";
 import { Hooks } from "./hooks.js";
 import { HttpRoutes, notFound } from "./http-routes.js";
@@ -30,7 +32,7 @@ import { OriginList } from "./origin-list.js";
 import { Revocations } from "./revocations.js";
 import { Roster } from "./roster.js";
 import type { AuthOption, Listening, RevocationSelector, RevokeOptions, ServerOptions } from "./server-options.js";
-import { TokenAuthority } from "./token-authority.js";
+import { longestLifetime, TokenAuthority } from "./token-authority.js";
 import { pathOf, refuseUpgrade, UpgradeGuard } from "./upgrade-guard.js";
 
 const handshakeTimeouts = { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 8_192 };
@@ -69,8 +71,8 @@ export class Server {
   constructor(app: Router<unknown>, options: ServerOptions) {
     this.#options = options;
     this.#limits = resolveLimits(options.limits);
-    this.#clock = options.clock ?? systemClock;
     this.#log = unfailing(options.logger ?? jsonLogger());
+    this.#clock = guardedClock(options.clock ?? systemClock, this.#log);
     this.#path = options.path ?? "/rpc";
     if (!this.#path.startsWith("/")) throw new TypeError(`path must begin with "/", not be "${this.#path}"`);
     this.#registry = createRegistry(app);
@@ -369,13 +371,6 @@ export class Server {
 /** A stream without an error listener ends the process when its peer resets it. */
 function guardStream(stream: Duplex): void {
   if (stream.listenerCount("error") === 0) stream.on("error", () => stream.destroy());
-}
-
-/** How long a revocation must be remembered; undefined when some issuer's tokens may live for any time. */
-function longestLifetime(providers: readonly AuthOption[]): number | undefined {
-  const lifetimes = providers.map((provider) => ("verification" in provider ? provider.verification.maxLifetime : provider.maxLifetime));
-  const known = lifetimes.filter((lifetime) => lifetime !== undefined);
-  return known.length === lifetimes.length ? Math.max(...known) + 60_000 : undefined;
 }
 
 /**

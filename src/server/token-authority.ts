@@ -105,3 +105,10 @@ async function validateSafely(schema: StandardSchema, claims: Claims): Promise<A
 function withClaims(token: VerifiedToken, claims: unknown): VerifiedToken {
   return Object.freeze({ ...token, claims: Object.freeze(claims) as Claims });
 }
+
+/** How long a revocation must be remembered; undefined when some issuer's tokens may live for any time. */
+export function longestLifetime(providers: readonly AuthOption[]): number | undefined {
+  const lifetimes = providers.map((provider) => ("verification" in provider ? provider.verification.maxLifetime : provider.maxLifetime));
+  const known = lifetimes.filter((lifetime) => lifetime !== undefined);
+  return known.length === lifetimes.length ? Math.max(...known) + 60_000 : undefined;
+}

@@ -45,7 +45,7 @@ describe("the TypeScript in README.md", () => {
   after(() => rm(folder, { recursive: true, force: true }));
 
   it("is there", () => {
-    expect(all.map(({ name }) => name)).to.include.members(["server.ts", "client.ts"]);
+    expect(all.map(({ name }) => name)).to.include.members(["app.ts", "server.ts", "client.ts"]);
     expect(all.length).to.be.greaterThan(4);
   });
 

@@ -203,7 +203,8 @@ describe("what an attacker tried", () => {
     const schema = (validate: (value: unknown) => unknown) => ({
       "~standard": { version: 1 as const, vendor: "test", validate: validate as never },
     });
-    const thenable = Object.fromEntries([["then", (resolve: (value: object) => void) => resolve({ issues: [{ message: "no" }] })]]);
+    const method = "then"; // as a promise of another make has it
+    const thenable = { [method]: (resolve: (value: object) => void) => resolve({ issues: [{ message: "no" }] }) };
     const rpc = createRpc();
     const app = rpc.router({
       refusing: rpc.method({ params: schema(() => thenable), handler: () => "ran" }),

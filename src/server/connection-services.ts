@@ -1,0 +1,21 @@
+import type { Clock } from "../auth/clock.js";
+import type { RevocationList } from "../auth/revocation-list.js";
+import type { StandardSchema } from "../protocol/standard-schema.js";
+import type { FlushQueue } from "../push/outbox.js";
+import type { Dispatcher } from "../rpc/dispatcher.js";
+import type { Logger } from "../rpc/logger.js";
+import type { AuthServices } from "./auth-lane.js";
+import type { Limits } from "./limits.js";
+
+/** What all connections of a server share. */
+export interface ConnectionServices extends AuthServices {
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly dispatcher: Dispatcher;
+  readonly flushQueue: FlushQueue;
+  readonly revocations: RevocationList;
+  readonly notifications: ReadonlyMap<string, StandardSchema>;
+  readonly log: Logger;
+  /** Are frames compressed? */
+  readonly compression: boolean;
+}
