@@ -15,7 +15,7 @@ export interface CallPort {
   /** Somebody waits for a connection. Throws a `DisconnectedError` when there won't be one. */
   want(): void;
   /** A call was refused before it ran, with this advice. `true`: the connection sees to it, and `flush` will be called. */
-  mayRepeat(action: unknown): boolean;
+  mayRepeat(action: unknown, refusal: unknown): boolean;
 }
 
 export interface Caller {
@@ -29,9 +29,9 @@ export interface Caller {
   /** The connection is ready: sends what waits, and rejects what waits for another subject. */
   flush(): void;
   /** The connection is gone: what was sent is rejected, or waits again where it may run twice. */
-  lost(reason: string, code: number): void;
+  lost(reason: string, code: number, cause: unknown): void;
   /** There won't be another connection: rejects everything. */
-  close(reason: string, code: number): void;
+  close(reason: string, code: number, cause: unknown): void;
 }
 
 const noOptions: CallOptions = {};
@@ -142,7 +142,7 @@ export function createCaller(settings: ClientSettings, port: CallPort): Caller {
       }
       const failure = errorFrom(error);
       const { executed, action } = Object(failure.data) as Partial<ErrorData>;
-      if (executed === false && !call.isRepeat && port.mayRepeat(action)) {
+      if (executed === false && !call.isRepeat && port.mayRepeat(action, failure)) {
         call.isRepeat = true;
         requeue(call);
       } else settle(call).reject(failure);
@@ -165,16 +165,18 @@ export function createCaller(settings: ClientSettings, port: CallPort): Caller {
       for (const frame of frames.values()) transmit(frame);
     },
 
-    lost(reason, code) {
+    lost(reason, code, cause) {
       for (const call of pending.all()) {
         if (call.state === "queued") continue;
         if (call.isIdempotent) requeue(call);
-        else settle(call).reject(new DisconnectedError("maybe", reason, code));
+        else settle(call).reject(new DisconnectedError("maybe", reason, code, cause));
       }
     },
 
-    close(reason, code) {
-      for (const call of pending.all()) settle(call).reject(new DisconnectedError(call.state === "sent" ? "maybe" : "no", reason, code));
+    close(reason, code, cause) {
+      for (const call of pending.all()) {
+        settle(call).reject(new DisconnectedError(call.state === "sent" ? "maybe" : "no", reason, code, cause));
+      }
       pending.stop();
     },
   };

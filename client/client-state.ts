@@ -23,4 +23,6 @@ export interface StateChange {
   readonly attempt: number;
   /** Milliseconds until the next attempt, in `waiting`. */
   readonly retryIn: number | undefined;
+  /** What is known beyond the reason, as in `DisconnectedError.cause`: who refused the token, and with what words. */
+  readonly cause: unknown;
 }

@@ -65,8 +65,8 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
 
   const connector = createConnector(settings, {
     ready: () => caller.flush(),
-    lost: (reason, code) => caller.lost(reason, code),
-    ended: (reason, code) => caller.close(reason, code),
+    lost: (reason, code, cause) => caller.lost(reason, code, cause),
+    ended: (reason, code, cause) => caller.close(reason, code, cause),
     answer: (message) => caller.answer(message),
     notification(name, params) {
       if (!ownEvents.has(name)) listeners.emit(name, params); // a server can't speak for the client

@@ -13,8 +13,8 @@ import { createTokenSource, type TokenReason } from "./token-source.js";
 
 export interface ConnectorEvents {
   ready(): void;
-  lost(reason: string, code: number): void;
-  ended(reason: string, code: number): void;
+  lost(reason: string, code: number, cause: unknown): void;
+  ended(reason: string, code: number, cause: unknown): void;
   answer(message: Readonly<Record<string, unknown>>): void;
   notification(name: string, params: unknown): void;
   state(change: StateChange): void;
@@ -29,7 +29,7 @@ export interface Connector {
   isReady(): boolean;
   send(frame: string): boolean;
   want(): void;
-  mayRepeat(action: unknown): boolean;
+  mayRepeat(action: unknown, refusal: unknown): boolean;
   ready(): Promise<void>;
   refresh(): Promise<void>;
   reconnect(): Promise<void>;
@@ -78,10 +78,10 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
     cancelTimer = clock.after(delay, callback);
   };
 
-  const move = (to: ClientState, detail: { code?: number; reason?: string; retryIn?: number } = {}) => {
+  const move = (to: ClientState, detail: { code?: number; reason?: string; retryIn?: number; cause?: unknown } = {}) => {
     if (state === to) return;
-    const { code, reason, retryIn } = detail;
-    const change = { from: state, to, code, reason, attempt, retryIn };
+    const { code, reason, retryIn, cause } = detail;
+    const change = { from: state, to, code, reason, attempt, retryIn, cause };
     state = to;
     queueMicrotask(() => events.state(change)); // a listener may close the client, but not in the middle of a step
   };
@@ -141,7 +141,7 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
     isRenewing = true;
     const given = await tokens.get(reason, reason !== "connect");
     if (mine !== generation) return;
-    if (given.is === "stop") return end(given.reason);
+    if (given.is === "stop") return end(given.reason, given.cause);
     if (given.is === "failed") return retry(given.error, "token_unavailable");
     if (socket) present(given.token, reason);
     else open(() => present(given.token, reason));
@@ -158,13 +158,13 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
           becomeReady();
         },
         received: receive,
-        closed(code, reason) {
+        closed(code, reason, cause) {
           socket = undefined;
-          lost(code, reason);
+          lost(code, reason, cause);
         },
       });
-    } catch {
-      end("invalid_url"); // what the constructor throws for; another attempt would get it again
+    } catch (error) {
+      end("invalid_url", error); // what the constructor throws for; another attempt would get it again
     }
   };
 
@@ -197,13 +197,13 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
   const refuse = (given: string, reason: TokenReason, error: unknown) => {
     const failure = errorFrom(error);
     const { action, reason: why = failure.type, retryAfter } = Object(failure.data) as Partial<ErrorData>;
-    if (action === "stop") return end(why);
+    if (action === "stop") return end(why, failure);
     if (action === "authenticate" && session) {
       session = null; // the server has lost it
       return present(given, reason);
     }
     if (action !== "newToken" && action !== "refresh") return retry(failure, why, retryAfter);
-    tokens?.bury(given);
+    tokens?.bury(given, failure);
     nextReason = "refused";
     if (reason === "refused") return retry(failure, why, retryAfter);
     void login("refused");
@@ -212,7 +212,7 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
   /** A temporary failure to get a session: a live one is untouched. */
   const retry = (error: unknown, reason: string, retryAfter = 0) => {
     for (const waiter of refreshWaiters.splice(0)) waiter.reject(error);
-    if (!session) return wait(retryAfter * 1_000, lostCode, reason);
+    if (!session) return wait(retryAfter * 1_000, lostCode, reason, error);
     isRenewing = false;
     const delay = Math.max(backoff(++tries, settings.backoff, settings.random()), retryAfter * 1_000);
     later(delay, () => renew(state === "refreshing" ? "expired" : "refresh"));
@@ -238,39 +238,39 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
     events.ready();
   };
 
-  const wait = (least: number, code: number, reason: string, told?: Closing) => {
+  const wait = (least: number, code: number, reason: string, cause: unknown, told?: Closing) => {
     drop();
     attempt++;
     const jitter = backoff(attempt, settings.backoff, settings.random());
     const advised = told?.after ? between(...told.after, settings.random()) * 1_000 : jitter;
     const retryIn = Math.max(attempt > 1 ? jitter : 0, advised, least); // the server's advice is for the first attempt
     later(retryIn, connect);
-    move("waiting", { code, reason, retryIn });
-    events.lost(reason, code);
+    move("waiting", { code, reason, retryIn, cause });
+    events.lost(reason, code, cause);
   };
 
   /** The socket is closed, or as good as. */
-  const lost = (closeCode: number, closeReason: string) => {
+  const lost = (closeCode: number, closeReason: string, cause?: unknown) => {
     const told = closing;
     const { code, reason } = told ?? { code: closeCode, reason: closeReason || "connection_lost" };
     const rule: Reconnect = told?.reconnect ?? reconnectAfterClose(code);
     if ((state === "ready" || state === "refreshing") && clock.monotonic() - readySince >= stableAfter) attempt = 0;
-    if (rule === "no") return end(reason, code);
+    if (rule === "no") return end(reason, cause, code);
     if (rule === "new_token" && tokens) {
       nextReason = reason === "token_revoked" ? "refused" : "expired";
-      if (token !== undefined) tokens.bury(token);
+      if (token !== undefined) tokens.bury(token, new DisconnectedError("no", reason, code));
     }
-    wait(code === 4429 && !told?.after ? tooManyWait : 0, code, reason, told);
+    wait(code === 4429 && !told?.after ? tooManyWait : 0, code, reason, cause, told);
   };
 
-  const end = (reason: string, code = 1000) => {
+  const end = (reason: string, cause?: unknown, code = 1000) => {
     drop();
     tokens?.cancel();
     subject = null;
-    over = new DisconnectedError("no", reason, code);
+    over = new DisconnectedError("no", reason, code, cause);
     for (const waiter of [...readyWaiters.splice(0), ...refreshWaiters.splice(0)]) waiter.reject(over);
-    events.ended(reason, code);
-    move("closed", { code, reason });
+    events.ended(reason, code, cause);
+    move("closed", { code, reason, cause });
   };
 
   const receive = (text: string) => {
@@ -323,10 +323,10 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
     send: (frame) => socket?.send(frame) ?? false,
     want,
     ready,
-    mayRepeat(action) {
+    mayRepeat(action, refusal) {
       if (action === "retry") return closing !== undefined; // draining: the next connection takes it
       if (!session || (action !== "authenticate" && action !== "refresh" && action !== "newToken")) return false;
-      if (action !== "authenticate" && token !== undefined) tokens?.bury(token);
+      if (action !== "authenticate" && token !== undefined) tokens?.bury(token, refusal);
       expire();
       return true;
     },
@@ -340,7 +340,7 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
     reconnect() {
       if (state !== "closed") {
         drop();
-        events.lost("reconnect", 1000);
+        events.lost("reconnect", 1000, undefined);
       }
       tokens?.cancel();
       over = undefined;

@@ -41,7 +41,10 @@ export class RpcError<Type extends string = string, Data = unknown> extends Jotw
   }
 }
 
-/** There is no connection to answer the call. `sent` is `"maybe"` when it had been handed to the socket, so that it may have run. */
+/**
+ * There is no connection to answer the call. `sent` is `"maybe"` when it had been handed to the socket, so that it may have run.
+ * `cause`, where one is known: the `RpcError` with which the server refused the token, what `token()` threw, or, in Node, what the socket met.
+ */
 export class DisconnectedError extends JotwireError<"disconnected"> {
   override readonly name = "DisconnectedError";
   readonly sent: "no" | "maybe";
@@ -49,8 +52,8 @@ export class DisconnectedError extends JotwireError<"disconnected"> {
   readonly closeCode: number | undefined;
   readonly reason: string;
 
-  constructor(sent: "no" | "maybe", reason: string, closeCode?: number) {
-    super("disconnected", `Disconnected: ${reason}`);
+  constructor(sent: "no" | "maybe", reason: string, closeCode?: number, cause?: unknown) {
+    super("disconnected", `Disconnected: ${reason}`, cause === undefined ? undefined : { cause });
     this.sent = sent;
     this.reason = reason;
     this.closeCode = closeCode;

@@ -1,4 +1,5 @@
 /** The client for Node: the same as in browsers, over `ws`. */
+import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { WebSocket } from "ws";
 import type { Client, ClientOptions, SocketLike, Untyped } from "./index.js";
@@ -11,14 +12,29 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
   return createClientOver<App>({ WebSocket: NodeSocket, ...options });
 }
 
+/** The `cause` of a loss with the reason `upgrade_refused`: the server answered the handshake (RFC 6455 §4.1) with another HTTP status than 101. */
+export class UpgradeRefused extends Error {
+  override readonly name = "UpgradeRefused";
+  readonly status: number;
+  /** What the server says to do about it, if it says anything. */
+  readonly hint: string | undefined;
+
+  constructor(status: number, hint?: string) {
+    super(`HTTP ${status}${hint === undefined ? "" : `: ${hint}`}`);
+    this.status = status;
+    this.hint = hint;
+  }
+}
+
 const settings = {
   perMessageDeflate: false,
   maxPayload: 8_388_608, // 8 MiB: what a server holds back for one connection at most
   handshakeTimeout: 10_000, // 10 s
   closeTimeout: 2_000, // 2 s
 };
+const longestRefusal = 8_192; // bytes of a refusal's body: more is no answer of a jotwire server
 
-/** `ws` with a browser's interface. What is sent in one turn leaves in one write. */
+/** `ws` with a browser's interface, but for the `cause` of a close. What is sent in one turn leaves in one write. */
 class NodeSocket implements SocketLike {
   onopen: SocketLike["onopen"] = null;
   onmessage: SocketLike["onmessage"] = null;
@@ -27,6 +43,7 @@ class NodeSocket implements SocketLike {
   readonly #ws: WebSocket;
   #raw: Socket | undefined;
   #isCorked = false;
+  #cause: unknown;
 
   constructor(url: string, protocols: string) {
     this.#ws = new WebSocket(url, protocols, settings);
@@ -35,8 +52,12 @@ class NodeSocket implements SocketLike {
     });
     this.#ws.on("open", () => this.onopen?.({}));
     this.#ws.on("message", (data, isBinary) => this.onmessage?.({ data: isBinary ? data : data.toString() }));
-    this.#ws.on("close", (code, reason) => this.onclose?.({ code, reason: reason.toString() }));
-    this.#ws.on("error", (error) => this.onerror?.(error));
+    this.#ws.on("close", (code, reason) => this.#closed(code, reason.toString()));
+    this.#ws.on("unexpected-response", (_request, response) => void this.#refused(response));
+    this.#ws.on("error", (error) => {
+      this.#cause ??= error;
+      this.onerror?.(error);
+    });
   }
 
   get readyState(): number {
@@ -59,5 +80,30 @@ class NodeSocket implements SocketLike {
       this.#isCorked = false;
       this.#raw?.uncork();
     });
+  }
+
+  async #refused(response: IncomingMessage): Promise<void> {
+    this.#cause = new UpgradeRefused(response.statusCode ?? 0, await hintIn(response));
+    this.#ws.terminate(); // ws leaves it to whoever listens to "unexpected-response"
+  }
+
+  #closed(code: number, reason: string): void {
+    const cause = this.#cause;
+    this.onclose?.({ code, reason: cause instanceof UpgradeRefused ? "upgrade_refused" : reason, cause });
+  }
+}
+
+/** The `error_description` of a JSON body. Another server's answer, or one that breaks off, has none. */
+async function hintIn(response: IncomingMessage): Promise<string | undefined> {
+  try {
+    let body = Buffer.alloc(0);
+    for await (const chunk of response) {
+      body = Buffer.concat([body, chunk]);
+      if (body.length > longestRefusal) return undefined;
+    }
+    const { error_description: hint } = Object(JSON.parse(body.toString())) as { error_description?: unknown };
+    return typeof hint === "string" ? hint : undefined;
+  } catch {
+    return undefined; // the status says enough
   }
 }

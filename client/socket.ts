@@ -8,7 +8,8 @@ export interface SocketLike {
   readonly readyState: number;
   onopen: Handler<unknown>;
   onmessage: Handler<{ readonly data: unknown }>;
-  onclose: Handler<{ readonly code: number; readonly reason: string }>;
+  /** `cause`: why, where a platform tells it; browsers don't. */
+  onclose: Handler<{ readonly code: number; readonly reason: string; readonly cause?: unknown }>;
   onerror: Handler<unknown>;
   send(text: string): void;
   close(code?: number, reason?: string): void;
@@ -29,7 +30,7 @@ export interface SocketHandlers {
   opened(): void;
   received(text: string): void;
   /** After this the socket is silent. */
-  closed(code: number, reason: string): void;
+  closed(code: number, reason: string, cause: unknown): void;
 }
 
 /** Opens a socket. Throws what the constructor throws, for a URL that is none. */
@@ -39,9 +40,9 @@ export function openSocket(WebSocket: SocketConstructor, url: string, handlers: 
   socket.onmessage = ({ data }) => {
     if (typeof data === "string") handlers.received(data); // the protocol has no binary frames
   };
-  socket.onclose = ({ code, reason }) => {
+  socket.onclose = ({ code, reason, cause }) => {
     socket.onopen = socket.onmessage = socket.onclose = null;
-    handlers.closed(code, reason);
+    handlers.closed(code, reason, cause);
   };
   socket.onerror = () => {}; // a close event follows, with all there is to know; `ws` would throw an error that nobody listens to
   return {

@@ -28,14 +28,14 @@ export type TokenCallback = (request: TokenRequest) => Promise<string | null> | 
 
 export type TokenOutcome =
   | { readonly is: "token"; readonly token: string }
-  | { readonly is: "stop"; readonly reason: "signed_out" | "token_refused" }
+  | { readonly is: "stop"; readonly reason: "signed_out" | "token_refused"; readonly cause?: unknown }
   | { readonly is: "failed"; readonly error: unknown };
 
 export interface TokenSource {
   /** One request at a time: whoever asks while one is under way gets its outcome. */
   get(reason: TokenReason, force: boolean): Promise<TokenOutcome>;
-  /** This token is of no use any more; given once again, it ends the client. */
-  bury(token: string): void;
+  /** This token is of no use any more; given once again, it ends the client, and `cause` is what is told about it. */
+  bury(token: string, cause?: unknown): void;
   /** The outcome of a request under way is no longer wanted. */
   cancel(): void;
 }
@@ -44,7 +44,7 @@ const limit = 10_000; // 10 s for one answer
 
 export function createTokenSource(callback: TokenCallback, clock: ClientClock): TokenSource {
   let previous: string | null = null;
-  let dead: string | null = null;
+  let dead: { readonly token: string; readonly cause: unknown } | undefined;
   let attempt = 0;
   let flight: { readonly outcome: Promise<TokenOutcome>; readonly cancel: () => void } | undefined;
 
@@ -59,7 +59,7 @@ export function createTokenSource(callback: TokenCallback, clock: ClientClock): 
       previous = token;
       return { is: "token", token };
     } catch (error) {
-      return error instanceof AuthStop ? { is: "stop", reason: "signed_out" } : { is: "failed", error };
+      return error instanceof AuthStop ? { is: "stop", reason: "signed_out", cause: error } : { is: "failed", error };
     }
   };
 
@@ -72,8 +72,8 @@ export function createTokenSource(callback: TokenCallback, clock: ClientClock): 
       if (flight?.outcome === outcome) flight = undefined;
       if (given.is !== "token") return given;
       attempt = 0;
-      if (given.token !== dead) return given;
-      return force ? ({ is: "stop", reason: "token_refused" } as const) : get("refused", true);
+      if (given.token !== dead?.token) return given;
+      return force ? ({ is: "stop", reason: "token_refused", cause: dead.cause } as const) : get("refused", true);
     });
     flight = { outcome, cancel };
     return outcome;
@@ -83,8 +83,8 @@ export function createTokenSource(callback: TokenCallback, clock: ClientClock): 
 
   return {
     get,
-    bury: (token) => {
-      dead = token;
+    bury: (token, cause) => {
+      dead = { token, cause };
     },
     cancel() {
       flight?.cancel();

@@ -8,8 +8,7 @@ interface Tokens {
 }
 
 const [base = "http://localhost:8080", username = "ada"] = process.argv.slice(2);
-const password = process.env.JOTWIRE_PASSWORD;
-if (password === undefined) throw new Error("put the password that the first start of the server showed into JOTWIRE_PASSWORD");
+const { JOTWIRE_PASSWORD: password } = process.env;
 
 let tokens: Tokens | undefined;
 
@@ -25,41 +24,59 @@ async function accessToken(signal: AbortSignal): Promise<string> {
 async function post(path: string, body: object, signal: AbortSignal): Promise<Tokens> {
   const headers = { "Content-Type": "application/json" };
   const response = await fetch(new URL(path, base), { method: "POST", headers, body: JSON.stringify(body), signal });
-  if (!response.ok) throw new Error(`${path} answered ${response.status}: ${await response.text()}`);
-  return (await response.json()) as Tokens;
+  const answer = (await response.json()) as Tokens & { readonly error_description?: string };
+  if (!response.ok) throw new Error(`${path} answered ${response.status}: ${answer.error_description ?? "it gave no reason"}`);
+  return answer;
 }
 
 function say(...words: readonly unknown[]): void {
   process.stdout.write(`${words.map((word) => (typeof word === "string" ? word : JSON.stringify(word))).join(" ")}\n`);
 }
 
-const first = await accessToken(AbortSignal.timeout(10_000)); // a wrong password is told here, at once
-const url = new URL("/rpc", base.replace(/^http/, "ws"));
-await using client = createClient<App>({ url, token: ({ force, signal }) => (force ? accessToken(signal) : first) });
+async function shop(): Promise<void> {
+  const first = await accessToken(AbortSignal.timeout(10_000)); // a wrong password is told here, at once
+  const url = new URL("/rpc", base.replace(/^http/, "ws"));
+  await using client = createClient<App>({ url, token: ({ force, signal }) => (force ? accessToken(signal) : first) });
 
-client.on("order.created", ({ id, status }) => say("notification: order", id, status));
-client.on("order.updated", ({ id, status }) => say("notification: order", id, status));
-client.on("report.progress", ({ done, of }) => done % 10 === 0 && say("notification: report", `${done}/${of}`));
+  client.on("order.created", ({ id, status }) => say("notification: order", id, status));
+  client.on("order.updated", ({ id, status }) => say("notification: order", id, status));
+  client.on("report.progress", ({ done, of }) => done % 10 === 0 && say("notification: report", `${done}/${of}`));
 
-say("stock:", await client.api.stock.list());
+  say("stock:", await client.api.stock.list());
 
-// with its own key the call may be repeated after a lost connection, and is still one order
-const order = await client.api.orders.create({ sku: "B2", qty: 2, key: crypto.randomUUID() }, { idempotent: true });
-say("ordered:", order);
+  // with its own key the call may be repeated after a lost connection, and is still one order
+  const order = await client.api.orders.create({ sku: "B2", qty: 2, key: crypto.randomUUID() }, { idempotent: true });
+  say("ordered:", order);
 
-const tooMany = await safe(client.api.orders.create({ sku: "C3", qty: 999 }));
-if (!tooMany.ok && tooMany.error.type === "OUT_OF_STOCK") say("out of stock, left:", tooMany.error.data.left);
+  const tooMany = await safe(client.api.orders.create({ sku: "C3", qty: 999 }));
+  if (!tooMany.ok && tooMany.error.type === "OUT_OF_STOCK") say("out of stock, left:", tooMany.error.data.left);
 
-const { orders, next } = await client.api.orders.list({ limit: 5 });
-say(`${orders.length} orders${next === null ? "" : ", and more"}:`, orders.map(({ id, status }) => `${id} ${status}`).join(", "));
+  const { orders, next } = await client.api.orders.list({ limit: 5 });
+  say(`${orders.length} orders${next === null ? "" : ", and more"}:`, orders.map(({ id, status }) => `${id} ${status}`).join(", "));
 
-const giveUp = new AbortController();
-const report = await cancelAfter(client.api.reports.sales(undefined, { signal: giveUp.signal }), 1_000, giveUp);
-say("report:", report.ok ? report.value : report.error.type);
+  const giveUp = new AbortController();
+  const report = await cancelAfter(client.api.reports.sales(undefined, { signal: giveUp.signal }), 1_000, giveUp);
+  say("report:", report.ok ? report.value : report.error.type);
 
-say("cancelled:", await client.api.orders.cancel({ id: order.id }));
+  say("cancelled:", await client.api.orders.cancel({ id: order.id }));
+}
 
 function cancelAfter<T, E>(call: CallPromise<T, E>, delay: number, controller: AbortController) {
   const timer = setTimeout(() => controller.abort(), delay);
   return safe(call).finally(() => clearTimeout(timer));
+}
+
+/** What went wrong, in one line. `fetch` says only that it failed; its cause says why. */
+function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code } = Object(error.cause) as { readonly code?: unknown };
+  return code === "ECONNREFUSED" ? `nothing listens at ${base}: is the server running? (npm start)` : error.message;
+}
+
+try {
+  if (password === undefined) throw new Error("put the password that the first start of the server showed into JOTWIRE_PASSWORD");
+  await shop();
+} catch (error) {
+  process.stderr.write(`${wordsOf(error)}\n`);
+  process.exitCode = 1;
 }

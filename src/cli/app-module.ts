@@ -1,8 +1,10 @@
 import { stat } from "node:fs/promises";
-import { resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import { relative, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { Router } from "../index.js";
 import { CliError, codeOf, messageOf } from "./cli-error.js";
+
+const typescriptCodes: ReadonlySet<string | undefined> = new Set(["ERR_UNKNOWN_FILE_EXTENSION", "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX"]);
 
 /** Loads the `app` that a module exports. Throws a `CliError` that says what the module lacks. */
 export async function loadApp(module: string): Promise<Router<unknown>> {
@@ -31,15 +33,49 @@ async function importModule(module: string): Promise<{ readonly app?: unknown }>
 }
 
 function explain(module: string, error: unknown): string {
-  if (codeOf(error) === "ERR_UNKNOWN_FILE_EXTENSION" && /\.[cm]?tsx?$/.test(module)) {
-    return `this Node can't run TypeScript by itself: npm install --save-dev tsx, then node --import tsx $(which jotwire) … ${module}`;
+  if (typescriptCodes.has(codeOf(error)) && /\.[cm]?tsx?$/.test(module)) {
+    const run = `node --import tsx node_modules/.bin/jotwire ${process.argv[2] === "serve" ? "serve" : "dev"} ${module}`;
+    return `this Node can't run ${module} by itself: npm install --save-dev tsx, then ${run}`;
   }
+  const place = placeOf(error);
+  if (error instanceof SyntaxError && isModuleSyntax(error) && place !== undefined) return moduleSyntaxAdvice(place.path);
   const name = error instanceof Error ? `${error.name}: ` : "";
-  return `${module} can't be loaded: ${name}${messageOf(error)}${placeOf(error)}`;
+  const where = place === undefined ? "" : ` (at ${place.url})`;
+  const advice = error instanceof SyntaxError && place === undefined ? `: node ${module} shows where` : packageAdvice(error);
+  return `${module} can't be loaded: ${name}${messageOf(error)}${where}${advice}`;
 }
 
-/** The line of the stack that is nearest to what went wrong. */
-function placeOf(error: unknown): string {
-  const frame = error instanceof Error ? /\n\s+at (?:.*\()?(file:[^)\n]+)\)?/.exec(error.stack ?? "")?.[1] : undefined;
-  return frame === undefined ? "" : ` (at ${frame})`;
+/** Did Node read an ES module as CommonJS? */
+function isModuleSyntax({ message }: SyntaxError): boolean {
+  return /^Cannot use (import statement|'import\.meta') outside a module|^Unexpected token 'export'|^await is only valid in/.test(message);
+}
+
+function moduleSyntaxAdvice(path: string): string {
+  const file = relative(".", path);
+  return `${file} is an ES module, but package.json does not say so: npm pkg set type=module, or name it ${file.replace(/\.c?js$/, ".mjs")}`;
+}
+
+/** For a package that isn't installed (`import` and `require` call it differently). */
+function packageAdvice(error: unknown): string {
+  const isMissing = codeOf(error) === "ERR_MODULE_NOT_FOUND" || codeOf(error) === "MODULE_NOT_FOUND";
+  const name = isMissing
+    ? /^Cannot find (?:package|module) '((?:@[^/']+\/)?[^./'\\:][^/'\\:]*)[/']/.exec(messageOf(error))?.[1]
+    : undefined;
+  return name === undefined ? "" : `: npm install ${name}`;
+}
+
+interface Place {
+  readonly path: string;
+  /** With line and column, as far as they are known. */
+  readonly url: string;
+}
+
+/** What the stack says is nearest to what went wrong: its first line for a syntax error, else its first frame outside of this command. */
+function placeOf(error: unknown): Place | undefined {
+  const stack = error instanceof Error ? (error.stack ?? "") : "";
+  const frames = [...stack.matchAll(/^(?:\s+at (?:.*\()?)?((?:file:\/\/|\/|[A-Za-z]:\\)[^\n()]+?)((?::\d+)+)\)?$/gm)];
+  const own = new URL("..", import.meta.url).href;
+  const urls = frames.map(([, file = "", line = ""]) => ({ href: file.startsWith("file:") ? file : pathToFileURL(file).href, line }));
+  const nearest = urls.find(({ href }) => !href.startsWith(own));
+  return nearest && { path: fileURLToPath(nearest.href), url: `${nearest.href}${nearest.line}` };
 }

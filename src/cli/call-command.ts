@@ -1,9 +1,9 @@
 /** `jotwire call`: calls one method over the client SDK. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Command, Option } from "commander";
-import { type Client, createClient, DisconnectedError, JotwireError, RpcError, type TokenCallback } from "../../client/node.js";
+import { type Client, createClient, DisconnectedError, type TokenCallback } from "../../client/node.js";
+import { explainFailure } from "./call-failure.js";
 import { CliError, messageOf } from "./cli-error.js";
-import { decodeToken, expiryText, secondsLeft } from "./decoded-token.js";
 import { configOption, insecureOption, passwordStdinOption } from "./options.js";
 import { printJson } from "./output.js";
 import { readSecret } from "./secret-input.js";
@@ -21,6 +21,7 @@ interface CallOptions {
 }
 
 const listenDefault = 1_000; // 1 s
+const sampleParams = `such as '{"id":"o1"}'`;
 
 export function addCallCommand(program: Command): void {
   program
@@ -64,7 +65,7 @@ async function call(urlText: string, method: string, paramsText: string | undefi
     printJson(await client.call(method, params));
     await sleep(listen);
   } catch (error) {
-    throw explain(error, token);
+    throw explainFailure(error, { url, token });
   } finally {
     await client.close();
   }
@@ -81,9 +82,9 @@ function paramsOf(text: string): unknown {
     const params: unknown = JSON.parse(text);
     if (typeof params === "object" && params !== null) return params;
   } catch (error) {
-    throw new CliError("usage", `the params are no JSON: ${messageOf(error)}`);
+    throw new CliError("usage", `the params are no JSON (${messageOf(error)}): give an object or array ${sampleParams}`);
   }
-  throw new CliError("usage", `the params must be a JSON object or array, such as '{"id":"o1"}'`);
+  throw new CliError("usage", `the params must be a JSON object or array, ${sampleParams}`);
 }
 
 /** The first token is there before the connection, so that a wrong password is told as such. */
@@ -99,50 +100,14 @@ async function tokenCallback(url: URL, { token, user, passwordStdin = false }: C
 /** The SDK would try for ever; here the first failure is the last. */
 async function connected(client: Client, url: URL, timeout: number): Promise<void> {
   const failed = new Promise<never>((_, reject) => {
-    client.on("state", ({ to, reason = "connection_lost", code }) => {
-      if (to === "waiting") reject(new DisconnectedError("no", reason, code));
+    client.on("state", ({ to, reason = "connection_lost", code, cause }) => {
+      if (to === "waiting") reject(new DisconnectedError("no", reason, code, cause));
     });
   });
   const late = sleep(timeout, undefined, { ref: false }).then(() => {
-    throw new CliError("connection", `no connection to ${url.href} within ${timeout} ms`);
+    throw new CliError("connection", `no connection to ${url.origin}${url.pathname} within ${timeout} ms: raise --timeout`);
   });
   failed.catch(() => undefined); // after the race nobody listens, and a lost call tells it by itself
   late.catch(() => undefined);
   await Promise.race([client.ready(), failed, late]);
-}
-
-const authReasons: ReadonlySet<string> = new Set([
-  ...["unauthenticated", "token_expired", "token_invalid", "token_revoked", "token_refused", "subject_mismatch", "signed_out"],
-]);
-
-function explain(error: unknown, token: string | undefined): unknown {
-  if (error instanceof RpcError) return explainAnswer(error, token);
-  if (error instanceof DisconnectedError) return explainLoss(error, token);
-  if (error instanceof JotwireError && error.type === "timeout") return new CliError("connection", "no answer in time: raise --timeout");
-  return error;
-}
-
-function explainAnswer({ type, code, message, data }: RpcError, token: string | undefined): CliError {
-  if (authReasons.has(type)) return new CliError("authentication", `${code} ${message} (${type})${hintFor(type, token)}`);
-  return new CliError("answer", `${code} ${message}${data === undefined || data === null ? "" : ` ${JSON.stringify(data)}`}`);
-}
-
-function explainLoss({ reason, closeCode = 1006 }: DisconnectedError, token: string | undefined): CliError {
-  if (authReasons.has(reason)) return new CliError("authentication", `the token was refused (${reason})${hintFor(reason, token)}`);
-  const code = closeCode === 1006 ? "" : ` ${closeCode}`; // RFC 6455 §7.1.5: 1006 says nothing
-  return new CliError("connection", `no connection (${reason}${code}): is the server running there, and is the path right?`);
-}
-
-function hintFor(reason: string, token: string | undefined): string {
-  if (reason === "unauthenticated" && token === undefined) return ": give --user <name>, or a token in JOTWIRE_TOKEN";
-  return token === undefined ? "" : `: it ${tokenExpiry(token)}; a new one: jotwire token --user <name>`;
-}
-
-function tokenExpiry(token: string): string {
-  try {
-    return expiryText(secondsLeft(decodeToken(token)));
-  } catch (error) {
-    if (error instanceof CliError) return "is no JWT";
-    throw error;
-  }
 }

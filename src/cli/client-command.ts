@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { withIssuer } from "./issuer-store.js";
 import { configOption, jsonOption, scopeOption, stateOption } from "./options.js";
-import { printJson, printLine, printNote, printTable } from "./output.js";
+import { printJson, printLine, printNewFolder, printNote, printTable } from "./output.js";
 import { StateFolder } from "./state-folder.js";
 
 interface ClientOptions {
@@ -33,8 +33,10 @@ async function add(
   id: string | undefined,
   { state, scope, json = false }: ClientOptions & { readonly scope: readonly string[] },
 ): Promise<void> {
-  await new StateFolder(state).make();
+  const folder = new StateFolder(state);
+  const isNew = await folder.make();
   const client = await withIssuer(state, ({ clients }) => clients.add({ scopes: scope, ...(id === undefined ? {} : { clientId: id }) }));
+  if (isNew) printNewFolder(folder);
   if (json) return printJson(client);
   printLine(`client id      ${client.clientId}\nclient secret  ${client.clientSecret}   (shown this once)`);
 }

@@ -7,8 +7,8 @@ import { loadApp } from "./app-module.js";
 import { scopesOf } from "./app-scopes.js";
 import { failingAs } from "./cli-error.js";
 import { demoApp } from "./demo-app.js";
-import { takeStore } from "./issuer-store.js";
-import { knownPort, listen } from "./listening.js";
+import { orRelease, takeStore } from "./issuer-store.js";
+import { freePort, listen } from "./listening.js";
 import { audienceOption, configOption, drainOption, logLevelOption, originOption, portOption, stateOption } from "./options.js";
 import { printLine } from "./output.js";
 import { prettyLogger } from "./pretty-logger.js";
@@ -44,7 +44,7 @@ export function addDevCommand(program: Command): void {
 Examples:
   jotwire dev
   jotwire dev dist/app.js --port 0
-  node --import tsx $(which jotwire) dev src/app.ts`,
+  node --import tsx node_modules/.bin/jotwire dev src/app.ts`,
     )
     .action(dev);
 }
@@ -54,12 +54,12 @@ async function dev(module: string | undefined, options: DevOptions): Promise<voi
   const state = new StateFolder(options.state);
   await state.make();
   process.env.JOTWIRE_STATE = state.path; // where the application keeps its own data, too
-  const app: Router<unknown> = module === undefined ? demoApp : await loadApp(module);
-  const port = await knownPort(options.port, host);
+  const port = await freePort(options.port, host);
   const base = `http://localhost:${port}`;
   const logger = prettyLogger(options.logLevel);
   const issuer = await failingAs("configuration", "", () => createIssuer({ issuer: base, audience, store: fileStore(state.path), logger }));
   await takeStore(issuer, state.path);
+  const app: Router<unknown> = module === undefined ? demoApp : await orRelease(issuer, loadApp(module));
   const origins = [base, `http://${host}:${port}`, ...options.origin]; // not by the Host header, which a page can choose (DNS rebinding)
   const server = await failingAs("configuration", module === undefined ? "" : `${module}: `, () =>
     createServer(app, { auth: issuer, origins, logger, production: false }),

@@ -4,10 +4,22 @@ import { CliError, codeOf, failingAs, messageOf } from "./cli-error.js";
 import { StateFolder } from "./state-folder.js";
 
 /** Makes this process the one that serves from the folder, and has the signing keys made. Throws a `CliError` when another one does. */
-export function takeStore(issuer: Issuer, path: string): Promise<void> {
-  return failingAs("configuration", `${path} can't be served from: `, async () => {
+export async function takeStore(issuer: Issuer, path: string): Promise<void> {
+  try {
     await issuer.store.families.sweep(Math.floor(Date.now() / 1_000)); // a write takes the lock
     await issuer.verification.keys();
+  } catch (error) {
+    const isInUse = codeOf(error) === "FOLDER_IN_USE";
+    const text = isInUse ? `${messageOf(error)} (--state)` : `${path} can't be served from: ${messageOf(error)}`;
+    throw new CliError("configuration", text, { cause: error });
+  }
+}
+
+/** What `work` gives; when it fails, the folder is free for the next start. */
+export function orRelease<T>(issuer: Issuer, work: Promise<T>): Promise<T> {
+  return work.catch(async (error: unknown) => {
+    await issuer.close();
+    throw error;
   });
 }
 

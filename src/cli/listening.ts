@@ -4,13 +4,17 @@ import { CliError, codeOf, messageOf } from "./cli-error.js";
 
 /** The port itself; for 0 one that is free now, since an issuer's URL has the port in it before the server listens. */
 export function knownPort(port: number, host: string): Promise<number> {
-  if (port !== 0) return Promise.resolve(port);
+  return port === 0 ? freePort(port, host) : Promise.resolve(port);
+}
+
+/** The port, 0 for any, when a server could listen there now. Throws a `CliError` otherwise: better told before anything is begun. */
+export function freePort(port: number, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createNetServer();
     probe.once("error", (error) => reject(cannotListen(error, port, host)));
-    probe.listen(0, host, () => {
+    probe.listen(port, host, () => {
       const address = probe.address();
-      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
+      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : port));
     });
   });
 }

@@ -18,6 +18,11 @@ export function printNote(message: string): void {
   process.stderr.write(`${oneLine(message)}\n`);
 }
 
+/** A folder that wasn't there may be a wrong one: no server has used it. */
+export function printNewFolder({ path }: { readonly path: string }): void {
+  printNote(`the state folder ${path} was made new: if a server uses another, name that one with --state`);
+}
+
 /** What came from a peer may not move the cursor or ring the bell: control characters are written out. */
 export function visible(text: string): string {
   return text.replace(/[^\P{Cc}\n]|[\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, escaped);

@@ -25,11 +25,12 @@ Exit codes:
 
 /** Runs one command line, without node and script. Resolves to the exit code; a server that was started runs on. */
 export async function run(args: readonly string[]): Promise<number> {
+  const program = createProgram();
   try {
-    await createProgram().parseAsync(args, { from: "user" });
+    await program.parseAsync(args, { from: "user" });
     return exitCodes.ok;
   } catch (error) {
-    return report(error);
+    return report(error, commandOf(program, args));
   }
 }
 
@@ -38,7 +39,7 @@ function createProgram(): Command {
     .description("JSON-RPC 2.0 over WebSockets where the session is a JWT")
     .version(packageVersion(), "--version", "print the version")
     .exitOverride()
-    .configureOutput({ outputError: (text) => printError(text.replace(/^error: /, "")) })
+    .configureOutput({ outputError: () => {} }) // `report` tells it
     .addHelpText("afterAll", epilogue);
   program.hook("preAction", (_program, action) => applySettings(action, program));
   addDevCommand(program);
@@ -56,9 +57,19 @@ function packageVersion(): string {
   return version;
 }
 
+/** The command that these arguments name, as far as they do. */
+function commandOf(command: Command, [name, ...rest]: readonly string[]): Command {
+  const found = command.commands.find((candidate) => candidate.name() === name);
+  return found === undefined ? command : commandOf(found, rest);
+}
+
 /** Tells what went wrong, and which exit code says so. */
-function report(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage; // commander has told it
+function report(error: unknown, command: Command): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return exitCodes.ok;
+    if (error.code !== "commander.help") printError(`${error.message.replace(/^error: /, "")}${usageAdvice(error, command)}`); // help was shown
+    return exitCodes.usage;
+  }
   if (error instanceof CliError) {
     printError(error.message);
     return exitCodes[error.kind];
@@ -66,4 +77,25 @@ function report(error: unknown): number {
   const name = codeOf(error) ?? (error instanceof Error ? error.name : "error");
   printError(`unexpected ${name}: ${messageOf(error)}`);
   return exitCodes.unexpected;
+}
+
+/** An example value of every argument that may not be left out. */
+const sampleArguments: Readonly<Record<string, string>> = {
+  module: "dist/app.js",
+  name: "bob",
+  id: "billing",
+  url: "ws://localhost:8080",
+  method: "stock.list",
+};
+
+function usageAdvice({ code }: CommanderError, command: Command): string {
+  const words = wordsOf(command);
+  if (code !== "commander.missingArgument") return `; see ${words} --help`;
+  const samples = command.registeredArguments.filter(({ required }) => required).map((argument) => sampleArguments[argument.name()]);
+  return `, such as: ${[words, ...samples].join(" ")}; see ${words} --help`;
+}
+
+/** `jotwire user add` */
+function wordsOf(command: Command): string {
+  return command.parent === null ? command.name() : `${wordsOf(command.parent)} ${command.name()}`;
 }

@@ -5,8 +5,8 @@ import { createServer, jsonLogger, type LogLevel, type ProviderOptions, type Ser
 import { createIssuer, fileStore, type Issuer } from "../issuer/index.js";
 import { loadApp } from "./app-module.js";
 import { CliError, failingAs } from "./cli-error.js";
-import { takeStore } from "./issuer-store.js";
-import { isLoopback, knownPort, listen } from "./listening.js";
+import { orRelease, takeStore } from "./issuer-store.js";
+import { freePort, isLoopback, knownPort, listen } from "./listening.js";
 import {
   audienceOption,
   configOption,
@@ -80,6 +80,7 @@ Examples:
 async function serve(module: string, options: ServeOptions): Promise<void> {
   const { host, drain, allowInsecure = false, trustProxy } = options;
   if (options.embedded === true && options.jwks !== undefined) throw new CliError("usage", "either --embedded or --jwks");
+  checkIssuerUrl(options);
   const logger = jsonLogger(options.logLevel);
   const state = new StateFolder(options.state);
   process.env.JOTWIRE_STATE = state.path; // where the application keeps its own data, too
@@ -88,8 +89,9 @@ async function serve(module: string, options: ServeOptions): Promise<void> {
   const accepted = issuerUrl === undefined ? await acceptedIssuer(options) : undefined;
   const tls = await tlsOf(options);
   await refuseHazards(options, issuerUrl, await demoUserIn(state, issuerUrl), tls !== undefined);
-  const app = await loadApp(module);
+  await freePort(port, host);
   const embedded = issuerUrl === undefined ? undefined : await embeddedIssuer(issuerUrl, options, state, logger);
+  const app = await (embedded === undefined ? loadApp(module) : orRelease(embedded, loadApp(module)));
   const auth = embedded ?? accepted;
   if (auth === undefined) throw whoseTokens();
   const serverOptions: ServerOptions = {
@@ -114,6 +116,12 @@ async function serve(module: string, options: ServeOptions): Promise<void> {
     logger,
   );
   logger.info({ event: "listen", url, issuer: auth.issuer }, "serving");
+}
+
+/** An issuer whose key set is given may have any name; otherwise it is where the keys, or the logins, are found. */
+function checkIssuerUrl({ issuer, jwks }: ServeOptions): void {
+  if (issuer === undefined || jwks !== undefined || (URL.canParse(issuer) && /^https?:\/\//i.test(issuer))) return;
+  throw new CliError("usage", `--issuer must be a URL such as https://id.example.com, not ${JSON.stringify(issuer)}`);
 }
 
 function whoseTokens(): CliError {

@@ -15,10 +15,10 @@ export class StateFolder {
     this.path = resolve(path);
   }
 
-  /** Mode 0700. Throws a `CliError` where that can't be. */
-  async make(): Promise<void> {
+  /** Mode 0700. `true`: it wasn't there. Throws a `CliError` where that can't be. */
+  async make(): Promise<boolean> {
     try {
-      await mkdir(this.path, { recursive: true, mode: 0o700 });
+      return (await mkdir(this.path, { recursive: true, mode: 0o700 })) !== undefined;
     } catch (error) {
       throw new CliError("configuration", `the state folder ${this.path} can't be made: ${messageOf(error)}`);
     }

@@ -3,7 +3,7 @@ import { type Command, Option } from "commander";
 import { CliError } from "./cli-error.js";
 import { withIssuer } from "./issuer-store.js";
 import { configOption, jsonOption, passwordStdinOption, scopeOption, stateOption } from "./options.js";
-import { printJson, printNote, printTable } from "./output.js";
+import { printJson, printNewFolder, printNote, printTable } from "./output.js";
 import { readSecret } from "./secret-input.js";
 import { StateFolder } from "./state-folder.js";
 
@@ -54,9 +54,11 @@ type Users = Parameters<Parameters<typeof withIssuer>[1]>[0]["users"];
 
 async function add(name: string, { state, scope, claims = {}, passwordStdin = false }: AddOptions): Promise<void> {
   const password = await readSecret("password", { fromStdin: passwordStdin, twice: true });
-  await new StateFolder(state).make();
+  const folder = new StateFolder(state);
+  const isNew = await folder.make();
   await withIssuer(state, ({ users }) => users.add(name, password, { scopes: scope, claims }));
-  printNote(`user ${name} added`);
+  printNote(`user ${name} added to ${folder.path}`);
+  if (isNew) printNewFolder(folder);
 }
 
 async function passwd(name: string, { state, passwordStdin = false }: PasswordOptions): Promise<void> {

@@ -78,7 +78,8 @@ export class SigningKeys {
       if (newKeyFrom === undefined && keep.length === ring.length) return ring;
       const next = newKeyFrom === undefined ? keep : [...keep, await generateKey(newKeyFrom)];
       if (!(await this.#secrets.replace(secretName, JSON.stringify(next), stored))) continue; // another node was first
-      this.#logger.info({ event: "keys.rotated", kids: next.map(({ jwk }) => jwk.kid) }, "signing keys changed");
+      const level = stored === undefined ? "debug" : "info"; // the first key of all changes nothing for anybody
+      this.#logger[level]({ event: "keys.rotated", kids: next.map(({ jwk }) => jwk.kid) }, "signing keys changed");
       return next;
     }
   }

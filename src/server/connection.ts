@@ -246,7 +246,8 @@ export class Connection implements SessionObserver, Caller, Sink {
     if (this.#isDetached || this.#socket.readyState !== this.#socket.OPEN) return;
     this.#guarded(() => {
       if (texts.length > 0) this.#writeFrames(texts);
-      if (this.#closing === undefined) this.#checkSendBuffer();
+      const { sendBufferHardBytes: most } = this.#services.limits;
+      if (most > 0 && this.#socket.bufferedAmount > most) this.close("overloaded", { hint: "the peer does not read what it is sent" });
       if (this.#closing !== undefined) this.#finishClosing(this.#closing);
     });
   }
@@ -333,14 +334,11 @@ export class Connection implements SessionObserver, Caller, Sink {
     else this.#reply(reply);
   }
 
-  /** A function of the connection's own, so that a reply costs no closure. */
+  /** Functions of the connection's own, so that a reply costs no closure. */
   readonly #reply = (text: Reply): void => {
     if (text !== null) this.#send(text);
   };
-
-  readonly #replyLost = (error: unknown): void => {
-    this.log.error({ err: error }, "a reply was lost");
-  };
+  readonly #replyLost = (error: unknown): void => this.log.error({ err: error }, "a reply was lost");
 
   #answer(request: Request, outcome: AuthOutcome): void {
     if (request.id !== undefined) {
@@ -357,13 +355,6 @@ export class Connection implements SessionObserver, Caller, Sink {
 
   #send(text: string): void {
     if (!this.#isDetached) this.#outbox.add(text);
-  }
-
-  #checkSendBuffer(): void {
-    const { sendBufferHardBytes } = this.#services.limits;
-    if (sendBufferHardBytes > 0 && this.#socket.bufferedAmount > sendBufferHardBytes) {
-      this.close("overloaded", { hint: "the peer does not read what it is sent" });
-    }
   }
 
   #finishClosing(closing: Closing): void {

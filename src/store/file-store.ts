@@ -1,5 +1,5 @@
 import { mkdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { type Clock, systemClock } from "../auth/clock.js";
 import type { RevocationRecords } from "../auth/revocation.js";
 import { removeLeftOvers } from "./atomic-file.js";
@@ -31,11 +31,24 @@ export interface FileStoreOptions {
 /**
  * Keeps everything in one folder (mode 0700), a file (0600) for each record. Users, clients and revocations may be
  * changed by other processes on the same folder while a server runs. Families, counters and secrets belong to one
- * server process: the first write takes a lock, and rejects when another process has it. Several servers share a
- * Redis store instead. The folder is made when the store is first used; nothing is touched before.
+ * server process: the first write takes a lock, and rejects with the code `FOLDER_IN_USE` when another process has it.
+ * The folder is made when the store is first used; nothing is touched before.
  */
 export function fileStore(folder: string, options: FileStoreOptions = {}): Store {
   return new FileStore(resolve(folder), options.clock ?? systemClock);
+}
+
+/** Another process serves from the folder. Its `code` tells it from what the system refuses. */
+class FolderInUse extends Error {
+  override readonly name = "FolderInUse";
+  readonly code = "FOLDER_IN_USE";
+
+  constructor(pid: number, folder: string, lock: string) {
+    super(
+      `process ${pid} already serves from ${folder}: stop it (or delete ${lock} there, if that is no jotwire server), ` +
+        "or give this server another folder",
+    );
+  }
 }
 
 class FileStore implements Store {
@@ -46,6 +59,7 @@ class FileStore implements Store {
   readonly secrets: SecretRecords;
   readonly revocations: RevocationRecords;
   readonly #revocations: RevocationFolder;
+  readonly #folder: string;
   readonly #lock: string;
   readonly #folders: readonly string[];
   readonly #secretFiles: RecordFolder<SecretFile>;
@@ -56,6 +70,7 @@ class FileStore implements Store {
     const of = (name: string): string => join(folder, name);
     const open = (): Promise<void> => this.#open();
     const lock = (): Promise<void> => this.#takeLock();
+    this.#folder = folder;
     this.#lock = of("server.lock");
     this.#folders = [folder, ...["users", "clients", "families", "attempts", "secrets", "revocations"].map(of)];
     this.#secretFiles = new RecordFolder<SecretFile>(of("secrets"), { name: "string", value: "string" });
@@ -104,10 +119,7 @@ class FileStore implements Store {
     await this.#open();
     const lock = await takeLock(this.#lock);
     if (lock.holder === "us") return;
-    throw new Error(
-      `process ${lock.pid} already serves from ${this.#folders[0]}: stop it, give this server another folder, or share a Redis store ` +
-        `(if process ${lock.pid} is no such server, delete ${this.#lock})`,
-    );
+    throw new FolderInUse(lock.pid, this.#folder, basename(this.#lock));
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Revocation, RevocationRecords } from "../auth/revocation.js";
+import { RevocationList } from "../auth/revocation-list.js";
 import { decideRotation, hasEnded } from "./rotation.js";
 import type {
   AttemptCounters,
@@ -148,18 +149,19 @@ class MemorySecrets implements SecretRecords {
   }
 }
 
+/** One for each target: repeating a revocation neither grows the list nor tells anybody. */
 class MemoryRevocations implements RevocationRecords {
-  #revocations: Revocation[] = [];
+  readonly #revocations = new RevocationList();
   readonly #listeners = new Set<(revocation: Revocation) => void>();
 
   async add(revocation: Revocation): Promise<void> {
-    this.#revocations.push(revocation);
+    if (!this.#revocations.add(revocation)) return;
     for (const listener of this.#listeners) listener(revocation);
   }
 
   async list(now: number): Promise<readonly Revocation[]> {
-    this.#revocations = this.#revocations.filter(({ until }) => until === undefined || until > now);
-    return [...this.#revocations];
+    this.#revocations.sweep(now);
+    return this.#revocations.values();
   }
 
   subscribe(listener: (revocation: Revocation) => void): () => void {

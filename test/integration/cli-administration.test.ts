@@ -51,6 +51,16 @@ describe("jotwire user", function () {
       expect((await tokenFor(server, "ada", password)).code).to.equal(0);
     }));
 
+  it("says to which folder a user was added, and when that was made new", () =>
+    withFolder(async (folder) => {
+      const state = join(folder, "state");
+      const add = (name: string) => runCli(["user", "add", name, "--state", state], { input: password });
+      expect((await add("bob")).stderr).to.match(
+        new RegExp(`^user bob added to ${state}\\nthe state folder ${state} was made new: [^\\n]+\\n$`),
+      );
+      expect((await add("eve")).stderr).to.equal(`user eve added to ${state}\n`);
+    }));
+
   it("never shows a password", () =>
     withFolder(async (folder) => {
       const { stdout, stderr } = await runCli(["user", "add", "bob", "--state", folder], { input: password });
@@ -130,17 +140,20 @@ describe("jotwire call", function () {
       const cases = [
         [0, [server.url, "public.hello"], "", ""],
         [0, [server.base, "numbers.double", '{"n":2}'], token, ""], // http, and no path
-        [2, [server.url, "numbers.double", "{"], token, "the params are no JSON"],
+        [2, [server.url, "numbers.double", "{"], token, `such as '{"id":"o1"}'`],
         [2, [server.url, "numbers.double", "2"], token, "must be a JSON object or array"],
         [2, ["ftp://localhost", "x"], token, "is no URL that begins with"],
         [3, ["ws://api.invalid", "x"], token, "in the clear"],
-        [4, ["ws://127.0.0.1:1", "x"], "", "no connection"],
-        [4, [`${server.base}/elsewhere`, "public.hello"], "", "is the path right?"],
+        [4, ["ws://127.0.0.1:1", "x"], "", "nothing listens at ws://127.0.0.1:1/rpc (ECONNREFUSED)"],
+        [4, ["ws://nowhere.invalid", "x"], "", "nowhere.invalid can't be found"],
+        [4, [`${server.base}/elsewhere`, "public.hello"], "", "(HTTP 404): the WebSocket is at /rpc"],
+        [4, [`${server.url}?token=secret`, "public.hello"], "", '(HTTP 400): take "token" out of the URL'],
         [4, [server.url, "slow", '{"ms":5000}', "--timeout", "500"], token, "--timeout"],
         [5, [server.url, "numbers.double"], "", "-32001 Not authenticated (unauthenticated)"],
-        [5, [server.url, "numbers.double"], "no-token", "token_refused"],
+        [5, [server.url, "numbers.double"], "no-token", "the token was refused (-32004 token_invalid): "],
         [6, [server.url, "numbers.clear"], token, "1001 LOCKED"],
         [6, [server.url, "nothing.there"], token, "-32601 Method not found"],
+        [6, [server.url, "numbers.double"], token, "\"}: look the errorId up in the server's log"],
       ] as const;
       for (const [code, args, given, message] of cases) {
         const finished = await call(args, given);
@@ -170,6 +183,6 @@ describe("jotwire call", function () {
       expect((await runCli(args("numbers.double"), { input: "a good password" })).code).to.equal(0);
       const { code, stderr } = await runCli(args("numbers.clear"), { input: "a good password" });
       expect(code).to.equal(6);
-      expect(stderr).to.include("-32003").and.include('"missing":["numbers:write"]');
+      expect(stderr).to.include("-32003 Forbidden: the token lacks numbers:write\n");
     }));
 });

@@ -101,7 +101,43 @@ describe("jotwire dev", function () {
       await using _server = await startDev(folder);
       const { code, stderr } = await runCli(["dev", "--port", "0", "--state", folder]);
       expect(code).to.equal(3);
-      expect(stderr).to.match(/process \d+ already serves from/);
+      expect(stderr).to.match(/^jotwire: process \d+ already serves from [^\n]+, or give this server another folder \(--state\)\n$/);
+      expect(stderr.split(folder)).to.have.length(2); // named once
+    }));
+
+  it("tells a taken port and a taken folder before it runs the module", () =>
+    withFolder(async (folder) => {
+      const module = join(folder, "broken.mjs");
+      await writeFile(module, 'throw new Error("it was run");');
+      const state = join(folder, "state");
+      await using server = await startDev(state);
+      const { port } = new URL(server.base);
+      expect((await runCli(["dev", module, "--port", port, "--state", join(folder, "other")])).stderr).to.include(`port ${port} is taken`);
+      expect((await runCli(["dev", module, "--port", "0", "--state", state])).stderr).to.include("already serves from");
+      expect((await runCli(["dev", module, "--port", "0", "--state", join(folder, "other")])).stderr).to.include("it was run");
+      expect(await readdir(join(folder, "other"))).to.not.include("server.lock");
+    }));
+
+  it("shows its welcome before anything is logged", () =>
+    withFolder(async (folder) => {
+      await using server = await startDev(folder);
+      expect(server.cli.stderr).to.equal("");
+    }));
+
+  it("says what to do about an ES module that Node takes for CommonJS, and about a package that is not installed", () =>
+    withFolder(async (folder) => {
+      await writeFile(join(folder, "package.json"), '{"type":"commonjs"}');
+      await writeFile(join(folder, "app.js"), "export const app = 1;");
+      await writeFile(join(folder, "missing.mjs"), 'import "@some/package/part";');
+      await writeFile(join(folder, "misspelt.mjs"), 'import "./part.js";');
+      const dev = async (module: string) => (await runCli(["dev", module, "--port", "0"], { cwd: folder })).stderr;
+      expect(await dev("app.js")).to.include(
+        "jotwire: app.js is an ES module, but package.json does not say so: npm pkg set type=module, or name it app.mjs\n",
+      );
+      expect(await dev("missing.mjs")).to.match(/Cannot find package '@some\/package' [^\n]+: npm install @some\/package\n$/);
+      expect(await dev("misspelt.mjs"))
+        .to.include("part.js")
+        .and.not.include("npm install");
     }));
 
   it("ends with 3 and the reason when the module can't be served", () =>
@@ -112,7 +148,7 @@ describe("jotwire dev", function () {
         ["string.mjs", 'export const app = "x";', "is no router"],
         ["foreign.mjs", "export const app = { routes: {}, notifications: new Map() };", "another copy of jotwire"],
         ["broken.mjs", 'throw new Error("no database");', "Error: no database (at file:"],
-        ["app.ts", "export const app: number = 1;", canStripTypes ? "is no router" : "--import tsx"],
+        ["app.ts", "export const app: number = 1;", canStripTypes ? "is no router" : "node --import tsx node_modules/.bin/jotwire dev "],
       ] as const;
       for (const [name, text, message] of modules) {
         if (text !== undefined) await writeFile(join(folder, name), text);
@@ -227,6 +263,20 @@ describe("jotwire serve", function () {
     const { code, stderr } = await runCli(["serve", smallApp, "--port", "0", "--embedded", "--host", "0.0.0.0"]);
     expect(code).to.equal(2);
     expect(stderr).to.include("--issuer https://api.example.com");
+  });
+
+  it("wants a URL for the issuer whose keys it has to find: exit code 2", async () => {
+    for (const issuer of ["id.example.com", "localhost:8080"]) {
+      const { code, stderr } = await runCli(["serve", "none.mjs", "--audience", "test", "--issuer", issuer]);
+      expect(code, issuer).to.equal(2);
+      expect(stderr).to.include("--issuer must be a URL such as https://id.example.com");
+    }
+  });
+
+  it("refuses what is unsafe before it looks at the module", async () => {
+    const args = ["serve", "none.mjs", "--port", "0", "--issuer", "https://id.test", "--audience", "test"];
+    expect((await runCli([...args, "--host", "0.0.0.0", "--origin", "none"])).stderr).to.include("refusing to start");
+    expect((await runCli(args)).stderr).to.include("there is no module");
   });
 
   it("refuses an address that others can reach while anything is unsafe, and says which: exit code 3", () =>

@@ -40,6 +40,15 @@ describe("the command line", function () {
     }
   });
 
+  it("says how a command is used that lacks an argument, and where to read on", async () => {
+    const commands = [
+      [["serve"], "such as: jotwire serve dist/app.js; see jotwire serve --help"],
+      [["user", "add"], "such as: jotwire user add bob; see jotwire user add --help"],
+      [["dev", "--prot", "1"], "(Did you mean --port?); see jotwire dev --help"],
+    ] as const;
+    for (const [args, advice] of commands) expect((await runCli(args)).stderr).to.include(advice);
+  });
+
   it("shows its help when it is told nothing, with exit code 2", async () => {
     const { code, stderr } = await runCli([]);
     expect(code).to.equal(2);

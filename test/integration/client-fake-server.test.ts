@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { type RawData, type WebSocket, WebSocketServer } from "ws";
-import { type ClientOptions, createClient, safe } from "../../client/node.js";
+import { type ClientOptions, createClient, type StateChange, safe, UpgradeRefused } from "../../client/node.js";
 import { errorOf } from "../../src/protocol/error-codes.js";
 import { subprotocol } from "../../src/protocol/messages.js";
 
@@ -162,6 +162,60 @@ describe("The client in Node", () => {
       await new Promise<void>((resolve) => void client.on("state", ({ to, attempt }) => to === "waiting" && attempt === 3 && resolve()));
       expect(client.state).to.equal("waiting");
     }
+  });
+
+  it("tells why the server refused the upgrade, and what the system said about a socket that never opened", async () => {
+    const hint = "take the token out of the URL";
+    const answers = [
+      [400, JSON.stringify({ error: "bad_request", error_description: hint }), hint],
+      [403, "<html>no</html>", undefined],
+      [503, JSON.stringify({ error_description: "x".repeat(8_192) }), undefined],
+      [404, JSON.stringify({ error_description: 7 }), undefined],
+      [429, "", undefined],
+    ] as const;
+    let asked = 0;
+    const http = createServer((_, response) => {
+      const [status, body] = answers[asked++ % answers.length] ?? answers[0];
+      response.writeHead(status).end(body);
+    });
+    http.listen(0, "127.0.0.1");
+    await once(http, "listening");
+    const url = `ws://127.0.0.1:${(http.address() as AddressInfo).port}/rpc`;
+    await using client = createClient({ url, ...quick });
+    const losses: StateChange[] = [];
+    const seen = (count: number) => new Promise<void>((resolve) => void client.on("state", () => losses.length >= count && resolve()));
+    client.on("state", (change) => change.to === "waiting" && losses.push(change));
+    await seen(answers.length);
+    answers.forEach(([status, , told], index) => {
+      const { reason, code, cause } = losses[index] ?? {};
+      expect({ reason, code }).to.deep.equal({ reason: "upgrade_refused", code: 1006 });
+      expect(cause).to.be.instanceOf(UpgradeRefused).and.include({ status, hint: told });
+    });
+    await closed(http);
+    const before = losses.length;
+    await seen(before + 2);
+    expect(losses.at(-1)).to.include({ reason: "connection_lost" });
+    expect(losses.at(-1)?.cause).to.include({ code: "ECONNREFUSED" });
+  });
+
+  it("cuts a refusal that never ends", async () => {
+    const http = createServer((_, response) => {
+      response.writeHead(403);
+      const flood = (): void => {
+        while (!response.destroyed && response.write("x".repeat(1_024)));
+      };
+      response.on("drain", flood);
+      flood();
+    });
+    http.listen(0, "127.0.0.1");
+    await once(http, "listening");
+    await using client = createClient({ url: `ws://127.0.0.1:${(http.address() as AddressInfo).port}/rpc`, ...quick });
+    const refused = await new Promise<StateChange>(
+      (resolve) => void client.on("state", (change) => change.to === "waiting" && resolve(change)),
+    );
+    expect(refused.cause).to.include({ status: 403, hint: undefined });
+    await client.close();
+    await closed(http);
   });
 
   it("can be closed while its socket is still opening", async () => {

@@ -34,15 +34,14 @@ describe("an issuer that is killed", () => {
         for (const token of known) lostReplies += await unheardOf(token);
         if (known.length === 0) known = await Promise.all(Array.from({ length: sessions }, () => login(url)));
         else known = await Promise.all(known.map((token) => refresh(url, token))); // what the last kill left is enough to go on
+        await login(url); // a login that was cut short counts as failed, until this one succeeds
         const clients = known.map((token, index) => (index === 0 ? loginOn(url, token) : refreshOn(url, token)));
         await sleep(Math.random() * longestLife);
         await process.kill();
         known = await Promise.all(clients);
       }
       await next.kill();
-      expect(refreshes).to.be.above(kills);
-
-      expect(lostReplies).to.be.within(1, kills); // some were killed between the commit and the answer, others before
+      expect(lostReplies).to.be.within(1, kills * sessions - 1); // some died between the commit and the answer, others before
       await administration.store.families.sweep(0); // reads every family: none is damaged
       await administration.close();
     });

@@ -198,7 +198,7 @@ describe("the order desk", function () {
       expect(order).to.include({ id: "o1", customer: "ada" });
     }));
 
-  it("has a client that runs to its end", () =>
+  it("has a client that runs to its end, and tells in one line why it can't", () =>
     withFolder(async (state) => {
       await using server = await start(state);
       const client = join(projectFolder, "examples/order-desk/client.ts");
@@ -208,5 +208,16 @@ describe("the order desk", function () {
       expect(await shopper.exited, shopper.stderr).to.equal(0);
       expect(shopper.stdout).to.include("ordered:").and.include("out of stock, left: 3").and.include("report: aborted");
       expect(shopper.stdout).to.include("notification: order o1 cancelled");
+
+      const failures = [
+        [server.base, { JOTWIRE_PASSWORD: "wrong" }, /^\/login answered 400: [^\n{]+\n$/],
+        [server.base, {}, /^put the password [^\n]+\n$/],
+        ["http://127.0.0.1:1", env, /^nothing listens at http:\/\/127\.0\.0\.1:1: is the server running\? [^\n]+\n$/],
+      ] as const;
+      for (const [base, environment, words] of failures) {
+        await using failing = new RunningCli([base, "ada"], { command, env: environment });
+        expect(await failing.exited).to.equal(1);
+        expect(failing.stderr).to.match(words);
+      }
     }));
 });

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import { AuthStop, DisconnectedError } from "../../../client/index.js";
+import { AuthStop, DisconnectedError, RpcError } from "../../../client/index.js";
 import { errorOf } from "../../../src/protocol/error-codes.js";
 import { outcomeOf, scriptedClient, settled } from "../../helpers/scripted-client.js";
 
@@ -121,6 +121,7 @@ describe("token()", () => {
     });
     await settled();
     expect(states.at(-1)).to.include({ to: "waiting", reason: "token_unavailable", attempt: 1, retryIn: 750 });
+    expect(states.at(-1)?.cause).to.have.property("message", "offline");
     await pass(750);
     expect(states.at(-1)).to.include({ to: "waiting", attempt: 2, retryIn: 1_250 });
     await pass(1_250);
@@ -186,6 +187,41 @@ describe("A client whose token the server refuses", () => {
     const late = outcomeOf(client.call("a"));
     await settled();
     expect(late.error).to.include({ type: "disconnected", sent: "no", reason: "token_refused" });
+  });
+
+  it("tells everybody who waits what the server said: the state event, ready() and calls", async () => {
+    const { client, states, socket } = scriptedClient({ token: () => "same" });
+    const [ready, call] = [outcomeOf(client.ready()), outcomeOf(client.call("a"))];
+    const opened = await socket();
+    opened.open();
+    opened.refuse(opened.last("authenticate"), errorOf("token_invalid", { detail: "aud does not contain our audience" }));
+    await settled();
+    const late = outcomeOf(client.call("b"));
+    await settled();
+    expect(states.at(-1)).to.include({ to: "closed", reason: "token_refused" });
+    for (const { cause } of [states.at(-1), ready.error, call.error, late.error] as { readonly cause?: unknown }[]) {
+      expect(cause).to.be.instanceOf(RpcError).and.include({ code: -32004, type: "token_invalid" });
+      expect(cause).to.have.nested.property("data.detail", "aud does not contain our audience");
+    }
+    expect(states.find(({ to }) => to === "authenticating")).to.include({ cause: undefined });
+  });
+
+  it("names the close that ended the session, when that token comes again", async () => {
+    const { states, socket, signIn, pass } = scriptedClient({ token: () => "same" });
+    (await signIn()).drop(4401, "token_revoked");
+    await pass(20_000);
+    await socket();
+    expect(states.at(-1)).to.include({ to: "closed", reason: "token_refused" });
+    expect(states.at(-1)?.cause).to.be.instanceOf(DisconnectedError).and.include({ reason: "token_revoked", closeCode: 4401 });
+  });
+
+  it("has no cause to tell when the application closes it", async () => {
+    const { client, states } = scriptedClient();
+    const ready = outcomeOf(client.ready());
+    await client.close();
+    await settled();
+    expect(states.at(-1)).to.include({ to: "closed", reason: "bye", cause: undefined });
+    expect(ready.error).to.not.have.property("cause");
   });
 
   it("waits between attempts when every new token is refused", async () => {

@@ -106,6 +106,12 @@ describe("the lockout", () => {
     expect(checked).to.equal(5);
   });
 
+  it("never counts right logins against each other, however many come at once", async () => {
+    const { issuer } = await openIssuer();
+    const logins = await Promise.all(Array.from({ length: 30 }, () => issuer.login("ada", password)));
+    expect(logins).to.have.length(30);
+  });
+
   it("outlives a restart", async () => {
     const store = memoryStore();
     const first = await openIssuer({ store });

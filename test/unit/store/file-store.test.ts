@@ -86,8 +86,11 @@ describe("the file store", () => {
       await mkdir(folder, { recursive: true });
       await writeFile(join(folder, "server.lock"), "1\n"); // a process that certainly runs
       const store = fileStore(folder);
-      const { message } = await rejectionOf(store.secrets.replace("key", "value", undefined));
-      expect(message).to.include("process 1 ").and.to.include(folder).and.to.include("Redis");
+      const refusal = await rejectionOf(store.secrets.replace("key", "value", undefined));
+      const { message } = refusal;
+      expect(refusal).to.include({ code: "FOLDER_IN_USE" });
+      expect(message).to.include(`process 1 already serves from ${folder}: stop it`).and.to.include("delete server.lock there");
+      expect(message.split(folder)).to.have.length(2); // named once
       expect((await rejectionOf(store.families.revoke("f"))).message).to.equal(message);
       expect(await store.users.add(ada)).to.equal(true);
       await store.revocations.add({ subject: "ada", issuedBefore: 1 });
