@@ -10,15 +10,22 @@ export interface Closing {
   readonly after: readonly [number, number] | undefined;
 }
 
+const longestAdvice = 600; // 10 min: no server sends its clients away for good
+
+/** A time that a server has advised, in seconds; `undefined` when it makes no sense. */
+export function secondsOf(value: unknown): number | undefined {
+  return typeof value === "number" && value >= 0 ? Math.min(value, longestAdvice) : undefined;
+}
+
 /** Reads the params of `connection.closing`; `undefined` when they make no sense. */
 export function closingFrom(params: unknown): Closing | undefined {
   const { code, reason, reconnect, reconnectAfter } = Object(params) as Partial<ConnectionNotifications["connection.closing"]>;
   if (typeof code !== "number") return undefined;
-  const [min, max] = Array.isArray(reconnectAfter) ? reconnectAfter : [];
+  const [min, max] = (Array.isArray(reconnectAfter) ? reconnectAfter : []).map(secondsOf);
   return {
     code,
-    reason: String(reason),
+    reason: typeof reason === "string" ? reason : "",
     reconnect: reconnect === "yes" || reconnect === "new_token" || reconnect === "no" ? reconnect : undefined,
-    after: typeof min === "number" && typeof max === "number" ? [min, max] : undefined,
+    after: min !== undefined && max !== undefined ? [min, max] : undefined,
   };
 }

@@ -2,7 +2,7 @@ import { type Reconnect, reconnectAfterClose } from "../src/protocol/close-codes
 import type { ErrorData } from "../src/protocol/error-codes.js";
 import { backoff, between } from "./backoff.js";
 import type { ClientState, StateChange } from "./client-state.js";
-import { type Closing, closingFrom } from "./closing.js";
+import { type Closing, closingFrom, secondsOf } from "./closing.js";
 import { createControlRequests } from "./control-requests.js";
 import { DisconnectedError, errorFrom } from "./errors.js";
 import type { ClientSettings } from "./options.js";
@@ -210,7 +210,8 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
   };
 
   /** A temporary failure to get a session: a live one is untouched. */
-  const retry = (error: unknown, reason: string, retryAfter = 0) => {
+  const retry = (error: unknown, reason: string, advice?: unknown) => {
+    const retryAfter = secondsOf(advice) ?? 0;
     for (const waiter of refreshWaiters.splice(0)) waiter.reject(error);
     if (!session) return wait(retryAfter * 1_000, lostCode, reason, error);
     isRenewing = false;

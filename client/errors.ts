@@ -89,7 +89,7 @@ const standardFaults: Readonly<Record<number, StandardFault>> = {
 export function errorFrom(value: unknown): RpcError {
   const { code, message, data } = Object(value) as { code?: unknown; message?: unknown; data?: unknown };
   const number = typeof code === "number" ? code : 0;
-  const text = String(message);
+  const text = typeof message === "string" ? message : "";
   return new RpcError(typeOf(number, text, data), number, text, data);
 }
 

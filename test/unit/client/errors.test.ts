@@ -28,7 +28,8 @@ describe("errorFrom", () => {
   });
 
   it("reads whatever a server may have put there", () => {
-    for (const value of [null, "x", 7, [], { code: "1", message: {} }]) expect(errorFrom(value)).to.be.instanceOf(RpcError);
+    for (const value of [null, "x", 7, [], { code: "1", message: {} }, { code: 1, message: { toString: 1 } }])
+      expect(errorFrom(value)).to.be.instanceOf(RpcError);
   });
 });
 
