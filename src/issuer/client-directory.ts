@@ -3,6 +3,7 @@ import type { Clock } from "../auth/clock.js";
 import { sameDigest } from "../store/same-digest.js";
 import type { ClientRecord, ClientRecords } from "../store/store.js";
 import { hashOf } from "./refresh-token.js";
+import type { Revoker } from "./revoker.js";
 import { checkedScopes } from "./scope-rules.js";
 
 /** A client, without its secret. */
@@ -19,6 +20,11 @@ export interface NewClient {
   readonly scopes: readonly string[];
 }
 
+/** The `sub` of a client's own tokens (RFC 9068 §5): never a user's name. */
+export function subjectOfClient(clientId: string): string {
+  return `client:${clientId}`;
+}
+
 /** The one client of all logins; it has no secret (RFC 6749 §2.1, public). */
 export const firstPartyClient = "jotwire";
 
@@ -27,10 +33,12 @@ const clientIdPattern = /^[\x21-\x7e]{1,128}$/;
 /** OAuth clients that get tokens for themselves (RFC 6749 §4.4). */
 export class ClientDirectory {
   readonly #clients: ClientRecords;
+  readonly #revoker: Revoker;
   readonly #clock: Clock;
 
-  constructor(clients: ClientRecords, clock: Clock) {
+  constructor(clients: ClientRecords, revoker: Revoker, clock: Clock) {
     this.#clients = clients;
+    this.#revoker = revoker;
     this.#clock = clock;
   }
 
@@ -50,9 +58,10 @@ export class ClientDirectory {
     return { clientId: id, clientSecret };
   }
 
-  /** Throws when there is no such client. */
+  /** Revokes the client's tokens too. Throws when there is no such client. */
   async remove(clientId: string): Promise<void> {
     if (!(await this.#clients.remove(clientId))) throw new Error(`there is no client ${JSON.stringify(clientId)}`);
+    await this.#revoker.subject(subjectOfClient(clientId), Math.floor(this.#clock.now() / 1_000), "client removed");
   }
 
   /** Sorted by id. */

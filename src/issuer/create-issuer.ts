@@ -70,7 +70,7 @@ class EmbeddedIssuer implements Issuer {
     this.issuer = issuer;
     this.store = store;
     this.users = new UserDirectory(store.users, hasher, revoker, clock);
-    this.clients = new ClientDirectory(store.clients, clock);
+    this.clients = new ClientDirectory(store.clients, revoker, clock);
     this.#endpoints = new HttpEndpoints({ settings, sessions: this.#sessions, clients: this.clients, accessTokens, keys, revoker });
     this.handler = (request, response) => void this.#handleAlone(request, response);
     this.verification = {

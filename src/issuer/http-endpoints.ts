@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { IssuerRequestContext } from "../auth/issuer-port.js";
 import type { AccessTokens } from "./access-token.js";
 import { authenticateClient, invalidClient } from "./client-authentication.js";
-import type { ClientDirectory } from "./client-directory.js";
+import { type ClientDirectory, subjectOfClient } from "./client-directory.js";
 import { BusyError } from "./hashing-queue.js";
 import { type Parameters, readParameters, required } from "./http-body.js";
 import type { IssuerSettings } from "./issuer-options.js";
@@ -100,7 +100,7 @@ export class HttpEndpoints {
     const now = Math.floor(settings.clock.now() / 1_000);
     const expiresIn = Math.floor(settings.accessTokenTtl / 1_000);
     const token = await accessTokens.sign({
-      subject: `client:${client.clientId}`, // never a user's name (RFC 9068 §5)
+      subject: subjectOfClient(client.clientId),
       clientId: client.clientId,
       ...{ scopes, claims: {}, issuedAt: now, expiresAt: now + expiresIn },
     });

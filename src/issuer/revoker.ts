@@ -25,6 +25,13 @@ export class Revoker {
     return this.#add({ subject, issuedBefore, reason });
   }
 
+  /** Up to which `iat` this subject's tokens are revoked, seconds; 0: none are. */
+  async revokedUpTo(subject: string): Promise<number> {
+    const revocations = await this.#records.list(this.#now());
+    const own = revocations.filter((revocation) => revocation.subject === subject && revocation.issuer === this.#issuer);
+    return Math.max(0, ...own.map(({ issuedBefore = 0 }) => issuedBefore));
+  }
+
   /** One token; `expiresAt` in seconds. Nothing when it has expired anyway. */
   async token(jti: string, expiresAt: number, reason: string): Promise<void> {
     if (expiresAt + clockTolerance > this.#now()) await this.#add({ jti, reason, until: expiresAt + clockTolerance });

@@ -82,6 +82,10 @@ export class Sessions {
       return refused("unknown, ended, revoked, or another client's");
     }
     if (result.outcome === "reused") return this.#announceReuse(result.family);
+    if (result.outcome === "revoked") {
+      await this.#revoker.session(result.family.id, "session ended");
+      return refused("revoked before");
+    }
     const access = await this.#accessPart(result.family, scopes);
     if (access === undefined) return this.#endFamily(result.family);
     logger.info({ event: "refresh.ok", subject: result.family.subject, ...about }, "refreshed");
@@ -92,7 +96,7 @@ export class Sessions {
   async revoke(refreshToken: string): Promise<boolean> {
     const presented = (await this.#refreshTokens()).parse(refreshToken);
     const family = presented && (await this.#settings.store.families.get(presented.familyId));
-    if (family === undefined || family.revoked) return false;
+    if (family === undefined) return false;
     await this.#revoker.session(family.id, "logged out"); // first: if we die in between, a second call does both again
     return this.#settings.store.families.revoke(family.id);
   }
@@ -173,7 +177,11 @@ export class Sessions {
 
   async #isOfAnother({ familyId, hash }: PresentedToken, subject: string): Promise<boolean> {
     const family = await this.#settings.store.families.get(familyId);
-    return family !== undefined && family.subject !== subject && sameDigest(family.currentHash, hash);
+    return (
+      family !== undefined &&
+      family.subject !== subject &&
+      [family.currentHash, family.previousHash].some((known) => sameDigest(known, hash))
+    );
   }
 
   /**

@@ -1,7 +1,7 @@
 import type { Clock } from "../auth/clock.js";
 import type { UserRecord, UserRecords } from "../store/store.js";
 import { reservedClaims } from "./access-token.js";
-import { newCredentialVersion } from "./credential-version.js";
+import { lastSecondUnder, newCredentialVersion } from "./credential-version.js";
 import type { PasswordHasher } from "./password-hasher.js";
 import { passwordProblem } from "./password-rules.js";
 import type { Revoker } from "./revoker.js";
@@ -46,13 +46,14 @@ export class UserDirectory {
     checkName(username);
     checkPassword(password);
     checkClaims(claims);
+    const revokedUpTo = await this.#revoker.revokedUpTo(username); // of somebody who had the name before
     const user: UserRecord = {
       username,
       passwordHash: await this.#hasher.hash(password),
       scopes: checkedScopes(scopes),
       claims,
       disabled: false,
-      credentialVersion: newCredentialVersion(this.#clock.now()),
+      credentialVersion: newCredentialVersion(Math.max(this.#clock.now(), revokedUpTo * 1_000)),
       createdAt: Math.floor(this.#clock.now() / 1_000),
     };
     if (!(await this.#users.add(user))) throw new Error(`user ${JSON.stringify(username)} exists already: passwd gives a new password`);
@@ -76,8 +77,9 @@ export class UserDirectory {
 
   /** Ends all sessions of the user. Throws when there is no such user. */
   async remove(username: string): Promise<void> {
+    const user = await this.#users.get(username);
     if (!(await this.#users.remove(username))) throw noSuchUser(username);
-    await this.#revoker.subject(username, this.#second(), "user removed");
+    await this.#revoker.subject(username, lastSecondUnder(user?.credentialVersion, this.#clock.now()), "user removed");
   }
 
   /** Sorted by name. */
@@ -92,18 +94,15 @@ export class UserDirectory {
    * have an `iat` up to now, and the second write gives the version whose tokens are younger than that.
    */
   async #endSessions(username: string, change: Partial<Omit<UserRecord, "username">>, reason: string): Promise<void> {
-    await this.#update(username, { ...change, credentialVersion: newCredentialVersion(this.#clock.now()) });
+    const before = (await this.#users.get(username))?.credentialVersion;
+    await this.#update(username, { ...change, credentialVersion: newCredentialVersion(this.#clock.now(), before) });
     const now = this.#clock.now();
-    await this.#update(username, { credentialVersion: newCredentialVersion(now) });
-    await this.#revoker.subject(username, Math.floor(now / 1_000), reason);
+    await this.#update(username, { credentialVersion: newCredentialVersion(now, before) });
+    await this.#revoker.subject(username, lastSecondUnder(before, now), reason);
   }
 
   async #update(username: string, change: Partial<Omit<UserRecord, "username">>): Promise<void> {
     if (!(await this.#users.update(username, change))) throw noSuchUser(username);
-  }
-
-  #second(): number {
-    return Math.floor(this.#clock.now() / 1_000);
   }
 }
 

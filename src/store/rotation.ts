@@ -16,7 +16,8 @@ const unknown: RotationDecision = { result: { outcome: "unknown" } };
  */
 export function decideRotation(family: FamilyRecord | undefined, rotation: Rotation): RotationDecision {
   if (family === undefined || family.clientId !== rotation.clientId) return unknown;
-  if (family.revoked || hasEnded(family, rotation.now)) return unknown;
+  if (hasEnded(family, rotation.now)) return unknown;
+  if (family.revoked) return { result: { outcome: "revoked", family } };
   if (sameDigest(rotation.presentedHash, family.currentHash)) return consume(family, rotation);
   if (isLostReply(family, rotation)) return { result: { outcome: "repeated", family } };
   const revoked = { ...family, revoked: true };

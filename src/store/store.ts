@@ -95,9 +95,12 @@ export interface Rotation {
   readonly idleTtl: number;
 }
 
-/** `rotated`: consumed, and the successor is in force. `repeated`: the reply was lost, the same successor again. `reused`: stolen; the family is now revoked. */
+/**
+ * `rotated`: consumed, and the successor is in force. `repeated`: the reply was lost, the same successor again. `reused`: stolen; the
+ * family is now revoked. `revoked`: it was before, which must be announced again, since whoever revoked it may have died before that.
+ */
 export type RotationOutcome =
-  | { readonly outcome: "rotated" | "repeated" | "reused"; readonly family: FamilyRecord }
+  | { readonly outcome: "rotated" | "repeated" | "reused" | "revoked"; readonly family: FamilyRecord }
   | { readonly outcome: "unknown" };
 
 export interface FamilyRecords {

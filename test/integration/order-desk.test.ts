@@ -1,4 +1,5 @@
 import { appendFile, readFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
 import { type Client, createClient, RpcError } from "jotwire/client";
@@ -212,7 +213,7 @@ describe("the order desk", function () {
       const failures = [
         [server.base, { JOTWIRE_PASSWORD: "wrong" }, /^\/login answered 400: [^\n{]+\n$/],
         [server.base, {}, /^put the password [^\n]+\n$/],
-        ["http://127.0.0.1:1", env, /^nothing listens at http:\/\/127\.0\.0\.1:1: is the server running\? [^\n]+\n$/],
+        [await unusedBase(), env, /^nothing listens at http:\/\/127\.0\.0\.1:\d+: is the server running\? [^\n]+\n$/],
       ] as const;
       for (const [base, environment, words] of failures) {
         await using failing = new RunningCli([base, "ada"], { command, env: environment });
@@ -221,3 +222,12 @@ describe("the order desk", function () {
       }
     }));
 });
+
+/** Where nothing listens: a port that was free a moment ago. */
+async function unusedBase(): Promise<string> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return `http://127.0.0.1:${port}`;
+}

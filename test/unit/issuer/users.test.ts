@@ -69,6 +69,18 @@ describe("the user directory", () => {
     }
   });
 
+  for (const end of ["disable", "remove"] as const) {
+    it(`${end} reaches a token that was given in the same second as a new password`, async () => {
+      const { issuer } = await openIssuer();
+      const told: Revocation[] = [];
+      issuer.onRevocation((revocation) => told.push(revocation));
+      await issuer.users.passwd("ada", "another password");
+      const { token } = await issuer.login("ada", "another password");
+      await issuer.users[end]("ada");
+      expect(Number(claimsOf(token).iat)).to.be.at.most(told.at(-1)?.issuedBefore ?? Number.NaN);
+    });
+  }
+
   it("spares the tokens of a user who was removed and added again in the same second", async () => {
     const { issuer } = await openIssuer();
     const told: Revocation[] = [];

@@ -73,11 +73,18 @@ describe("the decision about a use of a refresh token", () => {
     expect(decideRotation(first, { ...use, presentedHash: "", now: 101 }).result.outcome).to.equal("reused");
   });
 
+  it("tells of a family that was revoked before, whatever token of it comes, and writes nothing", () => {
+    const revoked = { ...family, revoked: true };
+    for (const presentedHash of [use.presentedHash, "hash-0"]) {
+      expect(decideRotation(revoked, { ...use, presentedHash })).to.deep.equal({ result: { outcome: "revoked", family: revoked } });
+    }
+  });
+
   for (const [what, record, change] of [
     ["an absent family", undefined, {}],
     ["another client", family, { clientId: "other" }],
     ["another client with an old token", family, { clientId: "other", presentedHash: "hash-0" }],
-    ["a revoked family", { ...family, revoked: true }, {}],
+    ["an ended family that was revoked", { ...family, revoked: true, idleUntil: 1_000 }, { now: 1_000 }],
     ["an idle family", family, { now: 300 }],
     ["an ended family", { ...family, idleUntil: 1_000 }, { now: 1_000 }],
   ] as const) {

@@ -151,7 +151,7 @@ for (const { name, open } of adapters) {
       await store.families.add(family);
       await store.families.rotate(use);
       expect((await store.families.rotate({ ...use, now: 130 })).outcome).to.equal("reused");
-      expect((await store.families.rotate({ ...use, presentedHash: "hash-2", now: 131 })).outcome).to.equal("unknown");
+      expect((await store.families.rotate({ ...use, presentedHash: "hash-2", now: 131 })).outcome).to.equal("revoked");
     });
 
     it("revokes a family once", async () => {
