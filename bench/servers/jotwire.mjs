@@ -1,0 +1,50 @@
+/** jotwire as an application would run it: sessions by ES256 tokens, a scope on each method, a list of revocations. */
+import { setTimeout as delay } from "node:timers/promises";
+import { z } from "zod";
+import { jotwire } from "../lib/jotwire.mjs";
+import { serve } from "../lib/serve.mjs";
+import { audience, issuer } from "../lib/tokens.mjs";
+
+const { createRpc, createServer } = await jotwire("src/index.js");
+
+/** What a restart must account for: when connections came, how many authenticated, and which calls ran. */
+const seen = { arrivals: [], authenticated: 0, ran: [] };
+const hooks = {
+  connected: () => seen.arrivals.push(Date.now()),
+  authenticated: () => seen.authenticated++,
+};
+
+async function slow({ params: { number, takes } }) {
+  seen.ran.push(number);
+  await delay(takes);
+  return number;
+}
+
+function appWith(methods) {
+  const rpc = createRpc({ scopes: ["orders:read"] });
+  const scope = "orders:read";
+  const handler = ({ params }) => params;
+  const order = z.object({ sku: z.string(), qty: z.number().int() });
+  const get = rpc.method({ scope, handler });
+  const check = rpc.method({ scope, params: order, handler });
+  const more = Array.from({ length: methods }, (_, index) => [`other${index}`, rpc.method({ scope, handler })]);
+  return rpc.router({ orders: { get, check, slow: rpc.method({ scope, handler: slow }) }, ...Object.fromEntries(more) });
+}
+
+let server;
+
+serve(
+  /** `methods` and `revocations`: how many there are besides. */
+  async ({ publicJwk, methods = 7, revocations = 1, limits = {}, port = 0 }) => {
+    server = createServer(appWith(methods), { auth: { issuer, audience, publicKey: publicJwk, maxLifetime: 3_600_000 }, limits, hooks });
+    for (let index = 0; index < revocations; index++) await server.revoke({ jti: `a token that was revoked, number ${index}` });
+    return (await server.listen(port)).port;
+  },
+  {
+    seen: () => seen,
+    closed: async (options) => {
+      await server.close(options);
+      return seen;
+    },
+  },
+);
