@@ -16,6 +16,11 @@ export interface MethodContract<Params, Result, Errors> extends Route {
   readonly [kind]: { readonly is: "method"; readonly params: Params; readonly result: Result; readonly errors: Errors };
 }
 
+/** The type of a subscription, or of a topic, as its callers see it. `Params` is `undefined` when it takes none. */
+export interface SubscriptionContract<Params, Event> extends Route {
+  readonly [kind]: { readonly is: "subscription"; readonly params: Params; readonly event: Event };
+}
+
 export interface Routes {
   readonly [name: string]: Route | Routes;
 }

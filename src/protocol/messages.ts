@@ -108,6 +108,38 @@ export interface ConnectionNotifications {
   };
 }
 
+/** A place in the history of a topic: the event with this `offset`, in the history that this `epoch` names. */
+export interface Position {
+  readonly epoch: string;
+  readonly offset: number;
+}
+
+/** Member of a subscription's params object that asks for the events after a {@link Position}. */
+export const sinceMember = "$since";
+
+/** Result of the call of a subscription. The other members are there only where the topic keeps history. */
+export interface SubscribeResult extends Partial<Position> {
+  readonly subscription: string;
+  /** Only for a call with `$since`. `true`: every missed event follows; `false`: none does, and some may be lost. */
+  readonly recovered?: boolean;
+}
+
+export const endReasons = ["completed", "error", "forbidden", "slow", "logout"] as const;
+export type EndReason = (typeof endReasons)[number];
+
+/** Params of the notifications about a subscription. */
+export interface SubscriptionNotifications {
+  readonly "subscription.event": {
+    readonly subscription: string;
+    /** Only where the topic keeps history: one more than that of the event before. */
+    readonly offset?: number;
+    /** `true`: events before this one were dropped. */
+    readonly gap?: true;
+    readonly data: unknown;
+  };
+  readonly "subscription.ended": { readonly subscription: string; readonly reason: EndReason; readonly code?: number };
+}
+
 export function isAuthMethod(name: string): name is AuthMethod {
   return (authMethods as readonly string[]).includes(name);
 }
