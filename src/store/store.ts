@@ -1,4 +1,5 @@
 import type { RevocationRecords } from "../auth/revocation.js";
+import type { Bus } from "../push/bus.js";
 
 /**
  * What must outlive a process or reach other nodes. Every method is one atomic operation: whoever calls never
@@ -13,6 +14,8 @@ export interface Store {
   readonly attempts: AttemptCounters;
   readonly secrets: SecretRecords;
   readonly revocations: RevocationRecords;
+  /** Joins the nodes that share this store. Absent: the store is one node's. */
+  readonly bus?: Bus;
   /** Releases files and timers. */
   close(): Promise<void>;
 }
