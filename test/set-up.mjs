@@ -10,9 +10,10 @@ const packages = {
   "python3-websockets": "the client in Python",
   "python3-jwt": "the client in Python",
   "python3-cryptography": "the client in Python",
+  chromium: "pages in a browser",
 };
 
-const installing = 300_000; // 5 min
+const installing = 600_000; // 10 min: a browser has much to unpack
 const lock = ["-o", "DPkg::Lock::Timeout=120"]; // 2 min for another apt-get to end
 const say = (line) => process.stdout.write(`set-up: ${line}\n`);
 

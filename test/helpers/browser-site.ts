@@ -1,0 +1,140 @@
+import { once } from "node:events";
+import { createServer as createHttpServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { BrowserContext } from "playwright-core";
+import { createServer, type Limits, type Server } from "../../src/index.js";
+import { createIssuer, type Issuer, type IssuerOptions, memoryStore } from "../../src/issuer/index.js";
+import { freshContext } from "./browser.js";
+import { BrowserTab } from "./browser-tab.js";
+import { CheapHasher } from "./cheap-hasher.js";
+import { ManualClock } from "./manual-clock.js";
+import { pageScript } from "./page-script.js";
+import { TcpProxy } from "./tcp-proxy.js";
+import { password } from "./test-issuer.js";
+import { recordingLogger, sampleApp } from "./test-server.js";
+
+export interface SiteOptions {
+  readonly limits?: Partial<Limits>;
+  readonly issuer?: Partial<IssuerOptions>;
+  /** `true`: server and issuer have the machine's clock, not the test's. */
+  readonly realTime?: boolean;
+}
+
+const page = `<!doctype html><html lang="en"><title>The SDK's user</title><script src="/user.js"></script>`;
+const policy = "default-src 'none'; script-src 'self'; connect-src 'self'"; // the SDK works under a strict one
+
+/**
+ * A site as somebody may run it: a page, the issuer's endpoints and the WebSocket on one port, behind a network that can fail. Its server
+ * can be restarted; the users, their sessions and the port stay.
+ */
+export class BrowserSite implements AsyncDisposable {
+  readonly clock: ManualClock;
+  readonly network: TcpProxy;
+  readonly issuer: Issuer;
+  readonly #options: SiteOptions;
+  readonly #contexts: BrowserContext[] = [];
+  #http: HttpServer | undefined;
+  #server: Server | undefined;
+  /** What the server was asked: each path of HTTP, `upgrade` for sockets that were asked for. */
+  readonly #asked = new Map<string, number>();
+
+  private constructor(network: TcpProxy, issuer: Issuer, clock: ManualClock, options: SiteOptions) {
+    this.network = network;
+    this.issuer = issuer;
+    this.clock = clock;
+    this.#options = options;
+  }
+
+  static async open(options: SiteOptions = {}): Promise<BrowserSite> {
+    const clock = new ManualClock(Date.now()); // pages have the machine's
+    const network = await TcpProxy.listen();
+    const issuer = await createIssuer({
+      issuer: `http://127.0.0.1:${network.port}`,
+      audience: "jotwire",
+      store: memoryStore(),
+      passwordHasher: new CheapHasher(),
+      ...(options.realTime === true ? {} : { clock }),
+      ...options.issuer,
+    });
+    await issuer.users.add("ada", password, { scopes: ["numbers:add"] });
+    const site = new BrowserSite(network, issuer, clock, options);
+    await site.start();
+    return site;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.network.port}/`;
+  }
+
+  get server(): Server {
+    if (this.#server === undefined) throw new Error("the server is stopped");
+    return this.#server;
+  }
+
+  /** How often something was asked: a path, or `upgrade`. */
+  asked(what: string): number {
+    return this.#asked.get(what) ?? 0;
+  }
+
+  /** Calls of the issuer, and sockets: what the tests of the SDK are about. */
+  get cost(): { readonly logins: number; readonly renewals: number; readonly sockets: number } {
+    return { logins: this.asked("/login"), renewals: this.asked("/token"), sockets: this.asked("upgrade") };
+  }
+
+  async start(): Promise<void> {
+    const server = createServer(sampleApp(), {
+      auth: this.issuer,
+      logger: recordingLogger().logger,
+      ...(this.#options.realTime === true ? {} : { clock: this.clock }),
+      ...(this.#options.limits === undefined ? {} : { limits: this.#options.limits }),
+    });
+    const http = createHttpServer((request, response) => void this.#answer(request, response));
+    http.on("upgrade", () => this.#count("upgrade"));
+    server.attach(http);
+    http.listen(0, "127.0.0.1");
+    await once(http, "listening");
+    this.network.leadTo((http.address() as AddressInfo).port);
+    this.#http = http;
+    this.#server = server;
+  }
+
+  /** Stops the server, in order; nothing listens afterwards. */
+  async stop({ drain = 0 } = {}): Promise<void> {
+    await this.#server?.close({ drain });
+    const http = this.#http;
+    this.#server = this.#http = undefined;
+    if (http === undefined) return;
+    http.close();
+    http.closeAllConnections();
+    await once(http, "close");
+  }
+
+  /** A page in a browser session of its own, or, as another tab, in that of another page. */
+  async visit({ beside, script }: { readonly beside?: BrowserTab; readonly script?: string } = {}): Promise<BrowserTab> {
+    const context = beside?.page.context() ?? (await freshContext());
+    if (beside === undefined) this.#contexts.push(context);
+    if (script !== undefined) await context.addInitScript(script);
+    const tab = new BrowserTab(await context.newPage());
+    await tab.page.goto(this.url);
+    return tab;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#contexts.map((context) => context.close()));
+    await this.stop();
+    await this.issuer.close();
+    await this.network[Symbol.asyncDispose]();
+  }
+
+  #count(what: string): void {
+    this.#asked.set(what, this.asked(what) + 1);
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { pathname } = new URL(request.url ?? "/", this.url);
+    this.#count(pathname);
+    if (await this.#server?.handle(request, response)) return;
+    const [type, body] = pathname === "/user.js" ? ["text/javascript", await pageScript("test/browser/page/user.ts")] : ["text/html", page];
+    response.writeHead(200, { "Content-Type": `${type}; charset=utf-8`, "Content-Security-Policy": policy }).end(body);
+  }
+}
