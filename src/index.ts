@@ -18,9 +18,11 @@ export {
   type RpcOptions,
 } from "./rpc/define.js";
 export type { Logger } from "./rpc/logger.js";
+export type { KickResult, KickSelector, SessionList, SessionsOptions } from "./server/administration.js";
 export type { HookOptions } from "./server/hooks.js";
 export { jsonLogger, type LogLevel } from "./server/json-logger.js";
 export { defaultLimits, type Limits } from "./server/limits.js";
 export { createServer, type Server } from "./server/server.js";
 export type { AuthOption, Listening, RevocationSelector, RevokeOptions, ServerOptions } from "./server/server-options.js";
+export type { ConnectionLoad, SessionFilter, SessionInfo } from "./server/session-info.js";
 export type { Store } from "./store/store.js";

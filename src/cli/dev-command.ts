@@ -26,6 +26,7 @@ interface DevOptions {
 
 const host = "127.0.0.1"; // this machine only: the password is on the screen
 const firstUser = "ada";
+const adminScope = "admin";
 
 export function addDevCommand(program: Command): void {
   program
@@ -62,7 +63,7 @@ async function dev(module: string | undefined, options: DevOptions): Promise<voi
   const app: Router<unknown> = module === undefined ? demoApp : await orRelease(issuer, loadApp(module));
   const origins = [base, `http://${host}:${port}`, ...options.origin]; // not by the Host header, which a page can choose (DNS rebinding)
   const server = await failingAs("configuration", module === undefined ? "" : `${module}: `, () =>
-    createServer(app, { auth: issuer, origins, logger, production: false }),
+    createServer(app, { auth: issuer, origins, logger, production: false, admin: adminScope }),
   );
   await listen(server, port, host);
   stopOnSignals(
@@ -74,7 +75,7 @@ async function dev(module: string | undefined, options: DevOptions): Promise<voi
     logger,
   );
   await state.setIdentity({ issuer: base, audience });
-  const password = await addFirstUser(issuer, state, scopesOf(app));
+  const password = await addFirstUser(issuer, state, [...new Set([...scopesOf(app), adminScope])]);
   const stateFlag = options.state === ".jotwire" ? "" : ` --state ${options.state}`;
   printWelcome({ module, base, port, state, stateFlag, password, users: await issuer.users.list() });
 }

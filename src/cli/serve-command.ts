@@ -26,6 +26,7 @@ interface ServeOptions {
   readonly host: string;
   readonly port: number;
   readonly path?: string;
+  readonly admin?: string;
   readonly state: string;
   readonly issuer?: string;
   readonly audience?: string;
@@ -48,6 +49,7 @@ export function addServeCommand(program: Command): void {
     .addOption(portOption())
     .addOption(new Option("--host <address>", "address to listen on").default("127.0.0.1"))
     .addOption(new Option("--path <path>", "path of the WebSocket (default: /rpc)"))
+    .addOption(new Option("--admin <scope>", "callers with this scope may list, kick and revoke sessions (default: nobody)"))
     .addOption(new Option("--issuer <url>", "whose tokens are accepted; without --jwks its keys are found by OIDC discovery"))
     .addOption(audienceOption())
     .addOption(new Option("--jwks <url or file>", "the issuer's key set"))
@@ -102,6 +104,7 @@ async function serve(module: string, options: ServeOptions): Promise<void> {
     production: (process.env.NODE_ENV ?? "production") === "production",
     ...(options.origin.length === 0 ? {} : { origins: options.origin.filter((origin) => origin !== "none") }),
     ...(options.path === undefined ? {} : { path: options.path }),
+    ...(options.admin === undefined ? {} : { admin: options.admin }),
     ...(tls === undefined ? {} : { tls }),
   };
   const server = await failingAs("configuration", "", () => createServer(app, serverOptions));

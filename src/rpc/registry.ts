@@ -25,9 +25,12 @@ export type Registry = ReadonlyMap<string, MethodEntry>;
 const longestName = 128;
 const segment = /^[A-Za-z][\w-]*$/;
 
-/** Flattens a router to wire names (`orders.create`). Throws `TypeError` for a name that is reserved, taken or not a name. */
-export function createRegistry(router: Router<unknown>): Registry {
-  const registry = new Map<string, MethodEntry>();
+/**
+ * Flattens a router to wire names (`orders.create`), beside the methods that are the server's own. Throws `TypeError` for a name that
+ * is reserved, taken or not a name.
+ */
+export function createRegistry(router: Router<unknown>, own: readonly MethodEntry[] = []): Registry {
+  const registry = new Map<string, MethodEntry>(own.map((entry) => [entry.name, entry]));
   addRoutes(router.routes as RouteTree, "", router.scopes, registry);
   return registry;
 }
@@ -74,7 +77,8 @@ function checkForm(name: string, what: "method" | "notification"): void {
   }
 }
 
-function createEntry(name: string, definition: MethodDefinition, scopes: ReadonlySet<string> | undefined): MethodEntry {
+/** Throws `TypeError` for a definition that can't be. */
+export function createEntry(name: string, definition: MethodDefinition, scopes: ReadonlySet<string> | undefined): MethodEntry {
   const {
     public: isPublic = false,
     scope,

@@ -50,6 +50,8 @@ export class Connection implements SessionObserver, Caller, Sink {
   readonly remoteAddress: string;
   readonly pending = new PendingCalls();
   readonly log: Logger;
+  /** Has anything come since the last ping? */
+  isAlive = true;
   /** For hooks: good as long as the connection. */
   readonly lastingHandle: ConnectionHandle;
   readonly #socket: WebSocket;
@@ -68,7 +70,6 @@ export class Connection implements SessionObserver, Caller, Sink {
   #unparsableInARow = 0;
   #closing: Closing | undefined;
   #isDetached = false;
-  #isAlive = true;
 
   constructor(
     id: string,
@@ -93,7 +94,7 @@ export class Connection implements SessionObserver, Caller, Sink {
     this.#lane = new AuthLane(this.#session, services, this, this.log);
     socket.on("message", (data: Buffer, isBinary: boolean) => this.#onMessage(data, isBinary));
     socket.on("pong", () => {
-      this.#isAlive = true;
+      this.isAlive = true;
     });
     socket.on("error", (error) => this.log.debug({ event: "socket.error", err: { message: error.message } }, "socket error"));
     socket.on("close", (code) => this.#onClose(code));
@@ -115,7 +116,7 @@ export class Connection implements SessionObserver, Caller, Sink {
     return this.#session.refusal();
   }
 
-  whoami(): unknown {
+  whoami(): ReturnType<Session["whoami"]> {
     return this.#session.whoami();
   }
 
@@ -129,6 +130,15 @@ export class Connection implements SessionObserver, Caller, Sink {
   }
 
   // What the server asks.
+
+  /** It is over, though the peer may not have answered the close yet. */
+  get isClosing(): boolean {
+    return this.#closing !== undefined || this.#isDetached;
+  }
+
+  get load() {
+    return { calls: this.#rate.total, inFlight: this.pending.size, bufferedBytes: this.#socket.bufferedAmount };
+  }
 
   /** Sends a declared notification if the session is live; holds it while the session is expired. Throws `TypeError` when it is not as declared. */
   notify(name: string, params: unknown): void {
@@ -147,15 +157,10 @@ export class Connection implements SessionObserver, Caller, Sink {
 
   /** Sends a ping. False when the last one was not answered and nothing else has come. */
   ping(): boolean {
-    if (!this.#isAlive) return false;
-    this.#isAlive = false;
+    if (!this.isAlive) return false;
+    this.isAlive = false;
     if (this.#socket.readyState === this.#socket.OPEN) this.#socket.ping();
     return true;
-  }
-
-  /** Has anything come since the last ping? */
-  get isAlive(): boolean {
-    return this.#isAlive;
   }
 
   /** Cuts the socket of a peer that is gone. */
@@ -170,7 +175,7 @@ export class Connection implements SessionObserver, Caller, Sink {
 
   /** Closes at the end of this turn: what was said in it is still sent, then why. */
   close(reason: CloseReason, details: CloseDetails = {}): void {
-    if (this.#closing !== undefined || this.#isDetached) return;
+    if (this.isClosing) return;
     this.#closing = { reason, ...details };
     this.#session.close();
     this.#pushes.drop();
@@ -259,9 +264,9 @@ export class Connection implements SessionObserver, Caller, Sink {
   }
 
   #onMessage(data: Buffer, isBinary: boolean): void {
-    this.#isAlive = true;
+    this.isAlive = true;
     if (++this.#framesThisTurn === sharePerTurn) this.#yieldToOthers();
-    if (this.#closing !== undefined || this.#isDetached) return;
+    if (this.isClosing) return;
     try {
       this.#receive(data, isBinary);
     } catch (error) {
@@ -341,10 +346,8 @@ export class Connection implements SessionObserver, Caller, Sink {
   readonly #replyLost = (error: unknown): void => this.log.error({ err: error }, "a reply was lost");
 
   #answer(request: Request, outcome: AuthOutcome): void {
-    if (request.id !== undefined) {
-      this.#send("error" in outcome ? encodeError(request.id, outcome.error) : encodeResult(request.id, outcome.result));
-      return;
-    }
+    const { id } = request;
+    if (id !== undefined) return this.#send("error" in outcome ? encodeError(id, outcome.error) : encodeResult(id, outcome.result));
     const method = request.method as AuthMethod;
     this.#tell("auth.notice", "error" in outcome ? { method, ok: false, error: outcome.error } : { method, ok: true });
   }

@@ -8,9 +8,12 @@ export class FrameRate {
   #startedAt = 0;
   #count = 0;
   #windowsOver = 0;
+  /** How many were counted since the connection was opened. */
+  total = 0;
 
   /** Counts one frame at `now` (monotonic, ms) against `limit` frames a second (0 = none). */
   count(now: number, limit: number): Verdict {
+    this.total++;
     if (limit === 0) return "within";
     if (now - this.#startedAt >= window) this.#startWindow(now, limit);
     this.#count++;

@@ -42,7 +42,8 @@ export class Revocations {
 
   /** Takes effect here at once; resolves when it is durable. Throws `TypeError` for a selector that names nothing, or several things. */
   async revoke(selector: RevocationSelector, { margin = 0, reason }: RevokeOptions = {}): Promise<void> {
-    checkSelector(selector);
+    const complaint = selectorComplaint(selector);
+    if (complaint !== undefined) throw new TypeError(`revoke: ${complaint}`);
     const { clock, longestLifetime, stores } = this.#ports;
     const now = clock.now();
     const revocation: Revocation = {
@@ -75,14 +76,14 @@ export class Revocations {
   }
 }
 
-function checkSelector(selector: RevocationSelector): void {
+/** What is wrong with a selector, if anything. */
+export function selectorComplaint(selector: RevocationSelector): string | undefined {
   const { jti, sessionId, subject } = selector as { jti?: unknown; sessionId?: unknown; subject?: unknown };
   const named = [jti, sessionId, subject].filter((value) => value !== undefined);
   if (named.length !== 1 || typeof named[0] !== "string" || named[0] === "") {
-    throw new TypeError("revoke: give exactly one of jti, sessionId and subject, as a string that is not empty");
+    return "give exactly one of jti, sessionId and subject, as a string that is not empty";
   }
   const { issuedBefore } = selector as { issuedBefore?: unknown };
-  if (issuedBefore !== undefined && (subject === undefined || !Number.isFinite(issuedBefore))) {
-    throw new TypeError("revoke: issuedBefore goes with subject, and is a time in seconds since 1970");
-  }
+  const isTime = issuedBefore === undefined || (subject !== undefined && Number.isFinite(issuedBefore));
+  return isTime ? undefined : "issuedBefore goes with subject, and is a time in seconds since 1970";
 }

@@ -1,17 +1,26 @@
+import type { Clock } from "../auth/clock.js";
 import type { VerifiedToken } from "../auth/provider-options.js";
 import type { AddressBook } from "./address-book.js";
 import type { Connection, ConnectionObserver } from "./connection.js";
 import type { Heartbeat } from "./heartbeat.js";
 import type { Hooks } from "./hooks.js";
 
+/** A connection, since when it is there (milliseconds since 1970), and whose it is, live or expired. */
+export interface Member {
+  readonly connection: Connection;
+  readonly since: number;
+  token: VerifiedToken | null;
+}
+
 /** All connections of a server, and who is on them. */
 export class Roster implements ConnectionObserver {
-  readonly #all = new Set<Connection>();
+  readonly #all = new Map<Connection, Member>();
   readonly #open = new Set<Connection>();
   readonly #bySubject = new Map<string, Set<Connection>>();
   readonly #addresses: AddressBook;
   readonly #heartbeat: Heartbeat;
   readonly #hooks: Hooks;
+  readonly #clock: Clock;
   readonly #perSubject: number;
   readonly #hasRoom: (address: string) => boolean;
   #onEmpty: (() => void) | undefined;
@@ -20,12 +29,14 @@ export class Roster implements ConnectionObserver {
     addresses: AddressBook,
     heartbeat: Heartbeat,
     hooks: Hooks,
+    clock: Clock,
     connectionsPerSubject: number,
     hasRoom: (address: string) => boolean,
   ) {
     this.#addresses = addresses;
     this.#heartbeat = heartbeat;
     this.#hooks = hooks;
+    this.#clock = clock;
     this.#perSubject = connectionsPerSubject;
     this.#hasRoom = hasRoom;
   }
@@ -35,17 +46,24 @@ export class Roster implements ConnectionObserver {
   }
 
   [Symbol.iterator](): Iterator<Connection> {
-    return [...this.#all][Symbol.iterator](); // a copy: connections close while somebody goes through them
+    return [...this.#all.keys()][Symbol.iterator](); // a copy: connections close while somebody goes through them
+  }
+
+  /** Those that are not closing, the oldest first. */
+  members(): readonly Readonly<Member>[] {
+    return [...this.#all.values()].filter(({ connection }) => !connection.isClosing);
   }
 
   add(connection: Connection): void {
-    this.#all.add(connection);
+    this.#all.set(connection, { connection, since: this.#clock.now(), token: null });
     this.#enterOpen(connection);
     this.#heartbeat.add(connection);
     this.#hooks.connected(connection);
   }
 
   identified(connection: Connection, token: VerifiedToken | null, before: VerifiedToken | null): void {
+    const member = this.#all.get(connection);
+    if (member !== undefined) member.token = token;
     if (token === null) {
       this.#forgetSubject(connection, before);
       if (!this.#hasRoom(connection.remoteAddress)) connection.close("overloaded", { hint: "too many connections have not authenticated" });

@@ -18,6 +18,8 @@ export interface ServerOptions {
   readonly path?: string;
   /** Who may ask for `rpc.discover` and `/openrpc.json`. Default: `authenticated`. */
   readonly discover?: "authenticated" | "public" | false;
+  /** The scope that callers of `rpc.sessions.list`, `kick` and `revoke` need. Default: none, these methods do not exist. */
+  readonly admin?: string;
   /** Name and version in the OpenRPC document. Default: `jotwire application`, `0.0.0`. */
   readonly info?: { readonly title?: string; readonly version?: string };
   /** Default: JSON lines on standard error, from level info up. */

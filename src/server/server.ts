@@ -14,8 +14,10 @@ import type { Router } from "../rpc/define.js";
 import { type Builtin, Dispatcher } from "../rpc/dispatcher.js";
 import { type Logger, unfailing } from "../rpc/logger.js";
 import { OpenRpc } from "../rpc/openrpc.js";
-import { checkNotifications, createRegistry, type Registry } from "../rpc/registry.js";
+import { checkNotifications, createRegistry, type MethodEntry, type Registry } from "../rpc/registry.js";
 import { AddressBook } from "./address-book.js";
+import { adminMethods } from "./admin-methods.js";
+import { Administration, type KickResult, type KickSelector, type SessionList, type SessionsOptions } from "./administration.js";
 import { builtins } from "./builtins.js";
 import { clientAddress, trustedProxies } from "./client-address.js";
 import { Connection } from "./connection.js";
@@ -28,10 +30,12 @@ import { HttpRoutes, notFound } from "./http-routes.js";
 import { jsonLogger } from "./json-logger.js";
 import { type Limits, resolveLimits } from "./limits.js";
 import { checkListening, urlOf } from "./listening.js";
+import { busOf, joinNodes, type Nodes } from "./nodes.js";
 import { OriginList } from "./origin-list.js";
 import { Revocations } from "./revocations.js";
 import { Roster } from "./roster.js";
 import type { AuthOption, Listening, RevocationSelector, RevokeOptions, ServerOptions } from "./server-options.js";
+import { Shutdown } from "./shutdown.js";
 import { longestLifetime, TokenAuthority } from "./token-authority.js";
 import { pathOf, refuseUpgrade, UpgradeGuard } from "./upgrade-guard.js";
 
@@ -40,7 +44,6 @@ const closeTimeout = 3_000; // 3 s for the peer to answer a close
 /** Too new for ws's types: pongs that wait for a peer that does not read, and 3 s for the peer to answer a close. */
 const hardening = { maxPendingAutoPongs: 16, closeTimeout };
 const sweepInterval = 60_000; // 1 min
-const drainPoll = 50; // ms between two looks at what is still in flight
 
 /** A JSON-RPC server over WebSockets. Made by {@link createServer}. */
 export class Server {
@@ -56,6 +59,8 @@ export class Server {
   readonly #addresses: AddressBook;
   readonly #heartbeat: Heartbeat;
   readonly #roster: Roster;
+  readonly #nodes: Nodes;
+  readonly #administration: Administration;
   readonly #dispatcher: Dispatcher;
   readonly #services: ConnectionServices;
   readonly #guard: UpgradeGuard;
@@ -75,9 +80,7 @@ export class Server {
     this.#clock = guardedClock(options.clock ?? systemClock, this.#log);
     this.#path = options.path ?? "/rpc";
     if (!this.#path.startsWith("/")) throw new TypeError(`path must begin with "/", not be "${this.#path}"`);
-    this.#registry = createRegistry(app);
     checkNotifications(app.notifications);
-    this.#openRpc = new OpenRpc(this.#registry, options.info);
     const production = options.production ?? process.env.NODE_ENV === "production";
     const providers: readonly AuthOption[] = [options.auth].flat() as readonly AuthOption[];
     const whenReady = () => this.#revocations.whenLoaded();
@@ -102,9 +105,14 @@ export class Server {
       this.#addresses,
       this.#heartbeat,
       new Hooks(options.hooks ?? {}, this.#log),
+      this.#clock,
       this.#limits.connectionsPerSubject,
       (address) => this.#guard.hasRoom(address),
     );
+    this.#nodes = joinNodes(busOf([options.store, ...issuers.map(({ store }) => store)]), this.#clock, this.#log);
+    this.#administration = new Administration(this.#roster, this.#nodes.node, this.#log, this.#nodes.queries);
+    this.#registry = createRegistry(app, this.#ownMethods(options.admin));
+    this.#openRpc = new OpenRpc(this.#registry, options.info);
     const discover = options.discover ?? "authenticated";
     this.#dispatcher = new Dispatcher(this.#registry, this.#builtins(discover), this.#limits, {
       timers: this.#clock,
@@ -189,6 +197,16 @@ export class Server {
     return this.#revocations.revoke(selector, options);
   }
 
+  /** Who is connected, on all nodes that share a store. Throws `TypeError` for a limit that is none. */
+  sessions(options?: SessionsOptions): Promise<SessionList> {
+    return this.#administration.sessions(options);
+  }
+
+  /** Closes one connection, or all of a subject, on whatever node (4403). Throws `TypeError` when the selector names nobody. */
+  kick(selector: KickSelector): Promise<KickResult> {
+    return this.#administration.kick(selector);
+  }
+
   /** How many sockets are open. */
   get connections(): number {
     return this.#roster.size;
@@ -210,18 +228,19 @@ export class Server {
   async #close(drain: number): Promise<void> {
     this.#isDraining = true;
     const httpClosed = this.#stopAccepting();
-    if (drain > 0) await this.#drain(drain);
-    const reason = drain > 0 ? "server_restart" : "going_away";
-    for (const connection of this.#roster) connection.close(reason, { reconnectAfter: [0, Math.max(drain / 1000, 1)] });
-    await this.#whenEmptyOr(closeTimeout);
-    for (const connection of this.#roster) connection.terminate();
-    await this.#roster.whenEmpty();
+    const shutdown = new Shutdown(this.#roster, this.#clock);
+    if (drain > 0) {
+      this.#dispatcher.drain();
+      await shutdown.drain(drain);
+    }
+    await shutdown.closeAll(drain);
     this.#http?.closeAllConnections();
     for (const detach of this.#detach) detach();
     await httpClosed;
     this.#heartbeat.stop();
     this.#dispatcher.close();
     this.#revocations.close();
+    this.#nodes.close();
     this.#stopSweeping();
     this.#sockets.close();
   }
@@ -233,31 +252,6 @@ export class Server {
       http.close(() => resolve());
       http.closeIdleConnections();
     });
-  }
-
-  /** Tells everybody, and waits until nothing is in flight or the time is over. */
-  async #drain(drain: number): Promise<void> {
-    this.#dispatcher.drain();
-    const endsAt = this.#clock.monotonic() + drain;
-    for (const connection of this.#roster) connection.announceClose("server_restart", drain / 1000, [0, drain / 1000]);
-    while (this.#clock.monotonic() < endsAt && [...this.#roster].some(({ pending }) => pending.size > 0)) await this.#wait(drainPoll);
-  }
-
-  #wait(delay: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, delay); // keeps the process alive until it has stopped in order
-      timer.ref();
-    });
-  }
-
-  async #whenEmptyOr(timeout: number): Promise<void> {
-    const timer: { stop: () => void } = { stop: () => {} };
-    const late = new Promise<void>((resolve) => {
-      const handle = setTimeout(resolve, timeout);
-      timer.stop = () => clearTimeout(handle);
-    });
-    await Promise.race([this.#roster.whenEmpty(), late]);
-    timer.stop();
   }
 
   #onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
@@ -313,6 +307,10 @@ export class Server {
   #builtins(discover: "authenticated" | "public" | false): ReadonlyMap<string, Builtin> {
     const discovery: Builtin = { public: discover === "public", run: (_request, caller) => this.#document(caller.auth) };
     return new Map([...builtins, ...(discover === false ? [] : ([["rpc.discover", discovery]] as const))]);
+  }
+
+  #ownMethods(admin: string | undefined): readonly MethodEntry[] {
+    return admin === undefined ? [] : adminMethods(admin, this.#administration, (selector, options) => this.revoke(selector, options));
   }
 
   #connectionServices(app: Router<unknown>): ConnectionServices {

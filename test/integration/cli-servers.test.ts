@@ -24,7 +24,7 @@ async function logIn(base: string, username: string, password: string): Promise<
 describe("jotwire dev", function () {
   this.timeout(60_000); // many processes
 
-  it("makes a first user with all scopes of the app, shows its password once, and what to paste", () =>
+  it("makes a first user with all scopes of the app and the administrator's, shows its password once, and what to paste", () =>
     withFolder(async (folder) => {
       const state = join(folder, "state");
       await using server = await startDev(state);
@@ -34,7 +34,7 @@ describe("jotwire dev", function () {
       expect(stdout).to.include(`curl -s ${server.base}/login`);
 
       const { answer } = await logIn(server.base, "ada", password);
-      expect(answer.scope).to.equal("numbers:read numbers:write");
+      expect(answer.scope).to.equal("numbers:read numbers:write admin");
       const pasted = /\{"jsonrpc":"2\.0","id":1,"method":"authenticate".*\}/
         .exec(stdout)?.[0]
         .replace("<access_token>", answer.access_token);
