@@ -5,6 +5,7 @@ export type { Claims, Jwk, JwkSet, ProviderOptions, RenewedTokens } from "./auth
 export { type CloseReason, closeTable } from "./protocol/close-codes.js";
 export { type ErrorData, type ErrorObject, type ErrorReason, errorTable, standardErrors } from "./protocol/error-codes.js";
 export type { StandardSchema } from "./protocol/standard-schema.js";
+export type { Bus, BusListener, HistoryOptions, TopicEvent, TopicState } from "./push/bus.js";
 export type { Auth, ScopeRule } from "./rpc/access.js";
 export type { ErrorDeclaration, ErrorDeclarations } from "./rpc/declared-error.js";
 export {
@@ -17,11 +18,13 @@ export {
   type Rpc,
   type RpcOptions,
 } from "./rpc/define.js";
+export { Subscription, type SubscriptionOptions, Topic, type TopicOptions, type WhenSlow } from "./rpc/define-subscription.js";
 export type { Logger } from "./rpc/logger.js";
 export type { KickResult, KickSelector, SessionList, SessionsOptions } from "./server/administration.js";
 export type { HookOptions } from "./server/hooks.js";
 export { jsonLogger, type LogLevel } from "./server/json-logger.js";
 export { defaultLimits, type Limits } from "./server/limits.js";
+export type { NotifyTarget } from "./server/publisher.js";
 export { createServer, type Server } from "./server/server.js";
 export type { AuthOption, Listening, RevocationSelector, RevokeOptions, ServerOptions } from "./server/server-options.js";
 export type { ConnectionLoad, SessionFilter, SessionInfo } from "./server/session-info.js";

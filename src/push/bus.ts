@@ -4,7 +4,7 @@ import type { Position } from "../protocol/messages.js";
 export interface HistoryOptions {
   /** Most events. */
   readonly size: number;
-  /** Milliseconds after which an event is forgotten; 0 = none. */
+  /** Milliseconds after which an event is forgotten; 0 = never. */
   readonly ttl: number;
 }
 

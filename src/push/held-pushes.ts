@@ -1,36 +1,72 @@
+import type { Push } from "./push.js";
+
 const mostMessages = 256;
 const mostBytes = 262_144; // 256 KiB
 
+/** What a refresh releases. */
+export interface Released {
+  readonly pushes: readonly Push[];
+  /** Pushes were dropped. */
+  readonly gap: boolean;
+  /** The subscriptions of those that were. */
+  readonly lossy: ReadonlySet<string>;
+}
+
+const nothing: Released = { pushes: [], gap: false, lossy: new Set() };
+
 /** Pushes for an expired session, kept in order until a refresh. When there are too many all are dropped, and the gap is told. */
 export class HeldPushes {
-  #texts: string[] = [];
+  #pushes: Push[] = [];
   #bytes = 0;
-  #isOverflown = false;
+  /** Present once there were too many: the subscriptions that lost events. */
+  #lossy: Set<string> | undefined;
 
   /** Something was held, or dropped, that a refresh must release first. */
   get isHolding(): boolean {
-    return this.#texts.length > 0 || this.#isOverflown;
+    return this.#pushes.length > 0 || this.#lossy !== undefined;
   }
 
-  hold(text: string): void {
-    if (this.#isOverflown) return;
-    this.#texts.push(text);
-    this.#bytes += Buffer.byteLength(text);
-    if (this.#texts.length <= mostMessages && this.#bytes <= mostBytes) return;
-    this.drop();
-    this.#isOverflown = true;
+  /** Is something held for this subscription? */
+  has(subscription: string | undefined): boolean {
+    return this.#pushes.some((push) => push.subscription === subscription);
+  }
+
+  hold(push: Push): void {
+    if (this.#lossy !== undefined && !push.isEnd) return this.#lose(push, this.#lossy);
+    this.#pushes.push(push);
+    this.#bytes += Buffer.byteLength(push.text);
+    if (this.#lossy === undefined && (this.#pushes.length > mostMessages || this.#bytes > mostBytes)) this.#overflow();
+  }
+
+  /** Forgets the events of one subscription; its end is still to be told. */
+  forget(subscription: string): void {
+    this.#pushes = this.#pushes.filter((push) => push.isEnd || push.subscription !== subscription);
+    this.#bytes = this.#pushes.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
   }
 
   /** Hands over what was held, and starts anew. */
-  release(): { readonly texts: readonly string[]; readonly gap: boolean } {
-    const released = { texts: this.#texts, gap: this.#isOverflown };
+  release(): Released {
+    if (!this.isHolding) return nothing;
+    const released = { pushes: this.#pushes, gap: this.#lossy !== undefined, lossy: this.#lossy ?? nothing.lossy };
     this.drop();
     return released;
   }
 
   drop(): void {
-    this.#texts = [];
+    this.#pushes = [];
     this.#bytes = 0;
-    this.#isOverflown = false;
+    this.#lossy = undefined;
+  }
+
+  #overflow(): void {
+    const lossy = new Set<string>();
+    this.#lossy = lossy;
+    for (const push of this.#pushes) this.#lose(push, lossy);
+    this.#pushes = this.#pushes.filter(({ isEnd }) => isEnd);
+    this.#bytes = 0;
+  }
+
+  #lose({ subscription }: Push, lossy: Set<string>): void {
+    if (subscription !== undefined) lossy.add(subscription);
   }
 }

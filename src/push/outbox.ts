@@ -1,9 +1,14 @@
+import type { Push } from "./push.js";
+
+/** A frame's text: of an answer, or of a push, which can be taken back until it is written. */
+export type Item = string | Push;
+
 /** Where an outbox writes to. */
 export interface Sink {
   /** Called before each write: the last moment to take pushes back. */
   review(): void;
   /** Writes all frames in one go. */
-  write(texts: readonly string[]): void;
+  write(items: readonly Item[]): void;
 }
 
 /** Outboxes with something to send: flushed together, once per turn of the event loop, by one shared callback. */
@@ -28,9 +33,7 @@ export class FlushQueue {
 export class Outbox {
   readonly #sink: Sink;
   readonly #queue: FlushQueue;
-  #texts: string[] = [];
-  /** Which of the texts are pushes. */
-  #pushes = new Set<number>();
+  #items: Item[] = [];
   #length = 0;
   #isQueued = false;
 
@@ -44,25 +47,22 @@ export class Outbox {
     return this.#length;
   }
 
-  add(text: string): void {
-    this.#texts.push(text);
-    this.#length += text.length;
+  add(item: Item): void {
+    this.#items.push(item);
+    this.#length += lengthOf(item);
     this.wake();
   }
 
-  /** As {@link add}, for what can be taken back until it is written. */
-  addPush(text: string): void {
-    this.#pushes.add(this.#texts.length);
-    this.add(text);
-  }
-
-  /** Takes back the pushes that have not been written, in order. */
-  takePushes(): readonly string[] {
-    if (this.#pushes.size === 0) return [];
-    const taken = this.#texts.filter((_, index) => this.#pushes.has(index));
-    this.#texts = this.#texts.filter((_, index) => !this.#pushes.has(index));
-    this.#length = this.#texts.reduce((sum, { length }) => sum + length, 0);
-    this.#pushes.clear();
+  /** Takes back the pushes that have not been written, in order: all, or those that `isWanted` picks. */
+  takePushes(isWanted: (push: Push) => boolean = () => true): readonly Push[] {
+    const taken: Push[] = [];
+    if (this.#items.length === 0) return taken;
+    this.#items = this.#items.filter((item) => {
+      if (typeof item === "string" || !isWanted(item)) return true;
+      taken.push(item);
+      this.#length -= item.text.length;
+      return false;
+    });
     return taken;
   }
 
@@ -75,15 +75,18 @@ export class Outbox {
 
   flush(): void {
     this.#sink.review();
-    const texts = this.#texts;
+    const items = this.#items;
     this.clear();
     this.#isQueued = false;
-    this.#sink.write(texts);
+    this.#sink.write(items);
   }
 
   clear(): void {
-    this.#texts = [];
-    this.#pushes.clear();
+    if (this.#items.length > 0) this.#items = [];
     this.#length = 0;
   }
+}
+
+function lengthOf(item: Item): number {
+  return typeof item === "string" ? item.length : item.text.length;
 }

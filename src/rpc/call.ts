@@ -1,11 +1,29 @@
 /** One request on its way through a handler. */
 import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
-import type { Id, Request, Response } from "../protocol/messages.js";
+import type { Id, Position, Request, Response, SubscribeResult } from "../protocol/messages.js";
 import type { Auth } from "./access.js";
 import type { ConnectionHandle } from "./define.js";
 import { childOf, type Logger } from "./logger.js";
 import type { PendingCalls } from "./pending-calls.js";
-import type { MethodEntry } from "./registry.js";
+import type { FeedEntry, MethodEntry } from "./registry.js";
+
+/** A subscription whose response is still to be sent. */
+export interface Started {
+  readonly result: SubscribeResult;
+  /** The response has been sent: events may follow. */
+  begin(): void;
+  /** Nobody will hear of it: the call was answered with an error. */
+  abandon(): void;
+}
+
+/** A call of a subscription, with its params checked. */
+export interface SubscribeCall {
+  readonly call: Call;
+  readonly entry: FeedEntry;
+  readonly params: unknown;
+  /** `$since` */
+  readonly since: Position | undefined;
+}
 
 /** What the dispatcher asks of the connection that a request came on. */
 export interface Caller {
@@ -17,6 +35,10 @@ export interface Caller {
   countElement(): ErrorObject | null;
   /** The answer to `whoami`. */
   whoami(): unknown;
+  /** Starts a subscription. Throws, or rejects with, {@link Halt}. */
+  subscribe(call: SubscribeCall): Started | Promise<Started>;
+  /** False: there is no such subscription. */
+  unsubscribe(subscription: string): boolean;
   readonly handle: ConnectionHandle;
   readonly pending: PendingCalls;
   readonly log: Logger;
@@ -33,6 +55,15 @@ export class Halt extends Error {
   }
 }
 
+/** The error that was thrown as it is to be sent, if it was. */
+export function haltOf(thrown: unknown): ErrorObject | undefined {
+  try {
+    return thrown instanceof Halt ? thrown.error : undefined;
+  } catch {
+    return undefined; // a Proxy that refuses to be looked at
+  }
+}
+
 export class Call {
   readonly entry: MethodEntry;
   readonly request: Request;
@@ -40,6 +71,8 @@ export class Call {
   readonly auth: Auth | null;
   /** As it was when the call came: good until the caller's next logout. */
   readonly handle: ConnectionHandle;
+  /** What a call of a subscription has started. */
+  started: Started | undefined;
   #controller: AbortController | undefined;
   #abortedBy: ErrorObject | undefined;
   /** Set while the handler's promise is pending. */

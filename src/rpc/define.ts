@@ -3,6 +3,7 @@ import type { Jsonified, kind, MethodContract, Route, RouterContract } from "../
 import type { SchemaInput, SchemaOutput, StandardSchema } from "../protocol/standard-schema.js";
 import type { Auth, ScopeRule } from "./access.js";
 import type { ErrorDeclarations, ErrorFactories } from "./declared-error.js";
+import { type FeedMakers, Subscription, type SubscriptionDefinition, Topic, type TopicDefinition } from "./define-subscription.js";
 import type { Logger } from "./logger.js";
 
 /** Notification name → schema of its params. */
@@ -110,8 +111,9 @@ type ErrorsOf<E> = { readonly [Name in keyof E]: DataOf<E[Name]> };
 type NotificationsOf<N> = { readonly [Name in keyof N]: Jsonified<SchemaOutput<N[Name]>> };
 type AuthFor<Public, Claims> = Public extends true ? Auth<Claims> | null : Auth<Claims>;
 
-/** The maker of methods and routers, with the application's own claims, scopes and notifications in their types. */
-export interface Rpc<Claims, Scope extends string, Notifications extends NotificationSchemas> {
+/** The maker of methods, subscriptions and routers, with the application's own claims, scopes and notifications in their types. */
+export interface Rpc<Claims, Scope extends string, Notifications extends NotificationSchemas>
+  extends FeedMakers<Claims, Scope, Notifications> {
   method<
     Params extends StandardSchema | undefined = undefined,
     Result extends StandardSchema | undefined = undefined,
@@ -142,6 +144,8 @@ export function createRpc<
 >(options: RpcOptions<C, S, N> = {}): Rpc<ClaimsOf<C>, S[number], N> {
   return {
     method: (definition) => new Method(definition as unknown as MethodDefinition),
+    subscription: (definition) => new Subscription(definition as unknown as SubscriptionDefinition),
+    topic: (definition) => new Topic(definition as unknown as TopicDefinition),
     router: (routes) => new Router(routes, options),
   };
 }

@@ -2,28 +2,37 @@
  * From a checked request to the text of its response:
  *
  *   envelope → built-in? → session (expiry, revocation) → method known? → scopes → draining, in flight
- *            → engine: params schema → handler → result schema → encode
+ *            → engine: params schema → handler, or subscribe → result schema → encode
  *
  * Everything before the engine answers at once and runs no code of the application.
  */
 import { type ErrorObject, errorOf, standardError } from "../protocol/error-codes.js";
 import { type Id, isAuthMethod, type Request, type Response } from "../protocol/messages.js";
 import { type Auth, forbiddance } from "./access.js";
-import { Call, CallContext, type Caller, Halt } from "./call.js";
+import { Call, CallContext, type Caller, Halt, haltOf, type Started } from "./call.js";
 import { Deadlines, type Timers } from "./deadlines.js";
 import { encodeError, encodeResult, encodeTooLarge, fits, withinLimit } from "./encode.js";
 import { Engine } from "./engine.js";
 import { InvalidRequest, readEnvelope } from "./envelope.js";
-import type { MethodEntry, Registry } from "./registry.js";
+import type { CallEntry, FeedEntry, MethodEntry, Registry } from "./registry.js";
+import { type Since, splitSince } from "./since.js";
+import { describe } from "./thrown.js";
 import { isThenable, validate, validateParams } from "./validate.js";
 
 /** The text to send, or null when there is nothing to answer. */
-export type Reply = string | null;
+export type Reply = string | Opening | null;
+
+/** The text of a response, and the subscriptions that begin when it has been sent. */
+export interface Opening {
+  readonly text: string;
+  readonly started: readonly Started[];
+}
 
 /** A method that the server itself answers, at once and in any state that it likes. */
 export interface Builtin {
   /** False: only with a live session. */
   readonly public: boolean;
+  /** May throw {@link Halt}. */
   run(request: Request, caller: Caller): unknown;
 }
 
@@ -102,15 +111,22 @@ export class Dispatcher {
   #joinBatch(elements: readonly unknown[], replies: readonly Reply[]): Reply {
     let room = this.#limits.responseBytes === 0 ? Number.POSITIVE_INFINITY : this.#limits.responseBytes;
     const parts: string[] = [];
+    const started: Started[] = [];
     replies.forEach((reply, index) => {
       if (reply === null) return;
-      const part = fits(reply, Math.max(room, 0))
-        ? reply
-        : encodeTooLarge(readEnvelope(elements[index]).id ?? null, this.#limits.responseBytes);
+      const opening = typeof reply === "string" ? { text: reply, started: [] } : reply;
+      const isSent = fits(opening.text, Math.max(room, 0));
+      const part = isSent ? opening.text : encodeTooLarge(readEnvelope(elements[index]).id ?? null, this.#limits.responseBytes);
+      for (const subscription of opening.started) {
+        if (isSent) started.push(subscription);
+        else subscription.abandon();
+      }
       room -= Buffer.byteLength(part);
       parts.push(part);
     });
-    return parts.length === 0 ? null : `[${parts.join(",")}]`;
+    if (parts.length === 0) return null;
+    const text = `[${parts.join(",")}]`;
+    return started.length === 0 ? text : { text, started };
   }
 
   #respondToOne(value: unknown, caller: Caller): Reply | Promise<Reply> {
@@ -133,8 +149,18 @@ export class Dispatcher {
     if (refusal !== null) return errorReply(request.id, refusal);
     if (builtin === undefined)
       return errorReply(request.id, standardError("methodNotFound", { hint: "rpc.discover lists the methods that you may call" }));
-    const result = builtin.run(request, caller);
-    return request.id === undefined ? null : withinLimit(request.id, encodeResult(request.id, result), this.#limits.responseBytes);
+    return this.#respondByBuiltin(builtin, request, caller);
+  }
+
+  #respondByBuiltin(builtin: Builtin, request: Request, caller: Caller): Reply {
+    try {
+      const result = builtin.run(request, caller);
+      return request.id === undefined ? null : withinLimit(request.id, encodeResult(request.id, result), this.#limits.responseBytes);
+    } catch (thrown) {
+      const told = haltOf(thrown);
+      if (told === undefined) throw thrown;
+      return errorReply(request.id, told);
+    }
   }
 
   /** Every reason not to run that is known before the application's code. */
@@ -163,6 +189,9 @@ export class Dispatcher {
     if (response === null || call.id === undefined) return null;
     try {
       const text = "error" in response ? encodeError(call.id, response.error) : encodeResult(call.id, response.result);
+      const { started } = call;
+      if (started !== undefined && "result" in response) return { text, started: [started] }; // short: within any limit
+      started?.abandon();
       return withinLimit(call.id, text, this.#limits.responseBytes);
     } catch (thrown) {
       return encodeError(call.id, this.#internal(call, thrown));
@@ -181,27 +210,46 @@ export class Dispatcher {
 
   /** Runs schemas and handler; synchronous as long as they are. */
   #invoke(call: Call): unknown {
-    const { params: schema } = call.entry;
-    if (schema === undefined) return this.#handle(call, call.request.params);
-    const checked = validateParams(schema, call.request.params);
-    return checked instanceof Promise ? checked.then((result) => this.#handleChecked(call, result)) : this.#handleChecked(call, checked);
+    const { entry, request } = call;
+    if (entry.feed !== undefined) return this.#invokeFeed(call, entry);
+    if (entry.params === undefined) return this.#handle(call, entry, request.params);
+    const checked = validateParams(entry.params, request.params);
+    return checked instanceof Promise
+      ? checked.then((result) => this.#handle(call, entry, paramsOf(call, result)))
+      : this.#handle(call, entry, paramsOf(call, checked));
   }
 
-  #handleChecked(call: Call, checked: Awaited<ReturnType<typeof validateParams>>): unknown {
-    if (call.isAborted) throw new Halt(errorOf("cancelled")); // while its params were checked: it was answered, nobody hears this
-    if ("issues" in checked) throw new Halt(standardError("invalidParams", { issues: checked.issues }));
-    return this.#handle(call, checked.value);
+  #invokeFeed(call: Call, entry: FeedEntry): unknown {
+    const { params, since } = splitSince(call.request.params);
+    if (entry.params === undefined) return this.#subscribe(call, entry, params, since);
+    const checked = validateParams(entry.params, params);
+    return checked instanceof Promise
+      ? checked.then((result) => this.#subscribe(call, entry, paramsOf(call, result), since))
+      : this.#subscribe(call, entry, paramsOf(call, checked), since);
   }
 
-  #handle(call: Call, params: unknown): unknown {
-    const result = call.entry.handler(new CallContext(call, params) as never);
-    const { result: schema } = call.entry;
+  #handle(call: Call, entry: CallEntry, params: unknown): unknown {
+    const result = entry.handler(new CallContext(call, params) as never);
+    const { result: schema } = entry;
     if (schema === undefined) return result;
     const check = (value: unknown) => {
       const checked = validate(schema, value);
       return checked instanceof Promise ? checked.then(resultOf) : resultOf(checked);
     };
     return isThenable(result) ? result.then(check) : check(result);
+  }
+
+  /** A notification subscribes to nothing: nobody would learn the subscription's id. */
+  #subscribe(call: Call, entry: FeedEntry, params: unknown, since: Since["since"]): unknown {
+    if (call.id === undefined) return undefined;
+    const keep = (started: Started) => {
+      if (call.isAborted)
+        started.abandon(); // it was answered already
+      else call.started = started;
+      return started.result;
+    };
+    const started = call.caller.subscribe({ call, entry, params, since });
+    return started instanceof Promise ? started.then(keep) : keep(started);
   }
 
   /** Only now does the call count as in flight: it can be cancelled, and it has a deadline. */
@@ -233,28 +281,16 @@ export class Dispatcher {
   }
 }
 
+/** What the handler is given. Throws {@link Halt} for params that don't fit. */
+function paramsOf(call: Call, checked: Awaited<ReturnType<typeof validateParams>>): unknown {
+  if (call.isAborted) throw new Halt(errorOf("cancelled")); // while its params were checked: it was answered, nobody hears this
+  if ("issues" in checked) throw new Halt(standardError("invalidParams", { issues: checked.issues }));
+  return checked.value;
+}
+
 function resultOf(checked: Awaited<ReturnType<typeof validate>>): unknown {
   if ("value" in checked) return checked.value;
   throw new TypeError(`the result does not fit its schema: ${JSON.stringify(checked.issues)}`);
-}
-
-function haltOf(thrown: unknown): ErrorObject | undefined {
-  try {
-    return thrown instanceof Halt ? thrown.error : undefined;
-  } catch {
-    return undefined; // a Proxy that refuses to be looked at
-  }
-}
-
-/** What was thrown, for the log; never throws itself. */
-function describe(thrown: unknown): { readonly message: string; readonly stack?: string | undefined } {
-  try {
-    return thrown instanceof Error
-      ? { message: String(thrown.message), stack: String(thrown.stack) }
-      : { message: `not an Error: ${String(thrown)}` };
-  } catch {
-    return { message: "something that can't be described" };
-  }
 }
 
 /** Null for a notification: it is not answered, whatever happens. */

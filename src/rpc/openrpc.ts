@@ -1,6 +1,7 @@
 /** The OpenRPC document that `rpc.discover` answers with. */
 import type { StandardSchema } from "../protocol/standard-schema.js";
 import { type Auth, forbiddance } from "./access.js";
+import type { Feed } from "./feed.js";
 import type { MethodEntry, Registry } from "./registry.js";
 
 export interface OpenRpcInfo {
@@ -42,12 +43,29 @@ function methodObject(entry: MethodEntry): object {
     ...(description === undefined ? {} : { description }),
     paramStructure: "by-name",
     params: params === undefined ? [] : paramObjects(params),
-    result: { name: "result", schema: jsonSchemaOf(result, "output") },
+    result: { name: "result", schema: entry.feed === undefined ? jsonSchemaOf(result, "output") : subscribeResult },
     ...(errors.length === 0 ? {} : { errors }),
     ...(scopes.length === 0 ? {} : { "x-scopes": scopes }),
     ...(access.public ? { "x-public": true } : {}),
     ...(entry.idempotent ? { "x-idempotent": true } : {}),
+    ...(entry.feed === undefined ? {} : { "x-subscription": subscriptionObject(entry.feed) }),
   };
+}
+
+const subscribeResult = {
+  type: "object",
+  properties: {
+    subscription: { type: "string" },
+    epoch: { type: "string" },
+    offset: { type: "integer" },
+    recovered: { type: "boolean" },
+  },
+  required: ["subscription"],
+};
+
+/** `event`: the JSON Schema of `data` in `subscription.event`. `history`: may the call have `$since`? */
+function subscriptionObject(feed: Feed): object {
+  return { event: jsonSchemaOf(feed.event, "output"), history: feed.is === "topic" && feed.history !== undefined };
 }
 
 /** One content descriptor for each member of the params object; one for all of them when the schema is no plain object. */

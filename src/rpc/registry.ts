@@ -3,9 +3,10 @@ import type { StandardSchema } from "../protocol/standard-schema.js";
 import { type AccessRule, type Auth, accessRule } from "./access.js";
 import { DeclaredErrors, type ErrorDeclarations } from "./declared-error.js";
 import { Method, type MethodDefinition, type Router, type RouteTree } from "./define.js";
+import { Subscription, type SubscriptionDefinition, Topic, type TopicDefinition } from "./define-subscription.js";
+import { type Feed, feedOf } from "./feed.js";
 
-/** One method by its wire name, with everything that a call needs worked out at start-up. */
-export interface MethodEntry {
+interface Entry {
   readonly name: string;
   readonly access: AccessRule;
   readonly params: StandardSchema | undefined;
@@ -17,8 +18,22 @@ export interface MethodEntry {
   readonly idempotent: boolean;
   readonly summary: string | undefined;
   readonly description: string | undefined;
-  readonly handler: (context: never) => unknown;
 }
+
+export interface CallEntry extends Entry {
+  readonly handler: (context: never) => unknown;
+  readonly feed: undefined;
+}
+
+export interface FeedEntry extends Entry {
+  /** As it stands in the router. */
+  readonly route: object;
+  readonly handler: undefined;
+  readonly feed: Feed;
+}
+
+/** One method by its wire name, with everything that a call needs worked out at start-up. */
+export type MethodEntry = CallEntry | FeedEntry;
 
 export type Registry = ReadonlyMap<string, MethodEntry>;
 
@@ -40,11 +55,16 @@ function addRoutes(routes: RouteTree, prefix: string, scopes: ReadonlySet<string
     const name = prefix + key;
     if (route instanceof Method) {
       checkName(name, registry);
-      registry.set(name, createEntry(name, route.definition, scopes));
+      registry.set(name, callEntry(name, route.definition, scopes));
+    } else if (route instanceof Subscription || route instanceof Topic) {
+      checkName(name, registry);
+      registry.set(name, feedEntry(name, route, route.definition, scopes));
     } else if (isPlainObject(route)) {
       addRoutes(route, `${name}.`, scopes, registry);
     } else {
-      throw new TypeError(`route "${name}" is neither a method (rpc.method) nor an object of routes`);
+      throw new TypeError(
+        `route "${name}" is neither a method (rpc.method), a subscription (rpc.subscription, rpc.topic) nor an object of routes`,
+      );
     }
   }
 }
@@ -78,39 +98,46 @@ function checkForm(name: string, what: "method" | "notification"): void {
 }
 
 /** Throws `TypeError` for a definition that can't be. */
-export function createEntry(name: string, definition: MethodDefinition, scopes: ReadonlySet<string> | undefined): MethodEntry {
-  const {
-    public: isPublic = false,
-    scope,
-    authorize,
-    params,
-    result,
-    errors = {},
-    timeout,
-    idempotent = false,
-    summary,
-    description,
-    handler,
-  } = definition;
+export function callEntry(name: string, definition: MethodDefinition, scopes: ReadonlySet<string> | undefined): CallEntry {
+  const { public: isPublic = false, scope, authorize, params, result, errors = {}, timeout, idempotent = false, handler } = definition;
   if (typeof handler !== "function") throw new TypeError(`${name}: handler must be a function`);
-  for (const [option, schema] of Object.entries({ params, result })) {
+  checkSchemas(name, { params, result });
+  if (timeout !== undefined && !(timeout >= 0)) throw new TypeError(`${name}: timeout must be milliseconds, or 0 for none`);
+  return {
+    ...{ name, params, result, timeout, idempotent, handler, feed: undefined },
+    access: createAccess(name, () => accessRule(isPublic, scope, authorize as ((auth: Auth) => boolean) | undefined, scopes)),
+    errors: new DeclaredErrors(errors, name),
+    errorDeclarations: errors,
+    summary: definition.summary,
+    description: definition.description,
+  };
+}
+
+function feedEntry(
+  name: string,
+  route: Subscription<unknown, unknown> | Topic<unknown, unknown>,
+  definition: SubscriptionDefinition | TopicDefinition,
+  scopes: ReadonlySet<string> | undefined,
+): FeedEntry {
+  const { scope, params, event } = definition;
+  const errors = "errors" in definition ? (definition.errors ?? {}) : {};
+  checkSchemas(name, { params, event });
+  return {
+    ...{ name, route, params, result: undefined, timeout: undefined, idempotent: true, handler: undefined },
+    feed: feedOf(name, route),
+    access: createAccess(name, () => accessRule(false, scope, undefined, scopes)),
+    errors: new DeclaredErrors(errors, name),
+    errorDeclarations: errors,
+    summary: definition.summary,
+    description: definition.description,
+  };
+}
+
+function checkSchemas(name: string, schemas: Readonly<Record<string, StandardSchema | undefined>>): void {
+  for (const [option, schema] of Object.entries(schemas)) {
     if (schema !== undefined && !isSchema(schema))
       throw new TypeError(`${name}: ${option} is no Standard Schema: give z.object({…}) or the like, or leave it out`);
   }
-  if (timeout !== undefined && !(timeout >= 0)) throw new TypeError(`${name}: timeout must be milliseconds, or 0 for none`);
-  return {
-    name,
-    access: createAccess(name, () => accessRule(isPublic, scope, authorize as ((auth: Auth) => boolean) | undefined, scopes)),
-    params,
-    result,
-    errors: new DeclaredErrors(errors, name),
-    errorDeclarations: errors,
-    timeout,
-    idempotent,
-    summary,
-    description,
-    handler,
-  };
 }
 
 function createAccess(name: string, create: () => AccessRule): AccessRule {

@@ -1,7 +1,7 @@
 /** `rpc.sessions.*`: what an administrator may call, when the option `admin` names the scope. Times are in seconds here, as everywhere on the wire. */
 import type { Auth } from "../rpc/access.js";
 import type { Logger } from "../rpc/logger.js";
-import { createEntry, type MethodEntry } from "../rpc/registry.js";
+import { callEntry, type MethodEntry } from "../rpc/registry.js";
 import { type Administration, type KickSelector, kickComplaint, mostSessions, type SessionsOptions } from "./administration.js";
 import { type MemberRule, objectSchema } from "./object-schema.js";
 import { selectorComplaint } from "./revocations.js";
@@ -38,8 +38,8 @@ const revokeParams = objectSchema<WireRevocation>(
 
 /** The administrator's methods, for callers with this scope. */
 export function adminMethods(scope: string, administration: Administration, revoke: Revoke): readonly MethodEntry[] {
-  const entry = (name: string, definition: Omit<Parameters<typeof createEntry>[1], "scope">) =>
-    createEntry(name, { scope, ...definition }, undefined);
+  const entry = (name: string, definition: Omit<Parameters<typeof callEntry>[1], "scope">) =>
+    callEntry(name, { scope, ...definition }, undefined);
   return [
     entry("rpc.sessions.list", {
       summary: "Who is connected, on all nodes",

@@ -2,6 +2,7 @@ import type { Clock } from "../auth/clock.js";
 import type { RevocationList } from "../auth/revocation-list.js";
 import type { StandardSchema } from "../protocol/standard-schema.js";
 import type { FlushQueue } from "../push/outbox.js";
+import type { TopicServices } from "../push/topics.js";
 import type { Dispatcher } from "../rpc/dispatcher.js";
 import type { Logger } from "../rpc/logger.js";
 import type { AuthServices } from "./auth-lane.js";
@@ -14,6 +15,7 @@ export interface ConnectionServices extends AuthServices {
   readonly dispatcher: Dispatcher;
   readonly flushQueue: FlushQueue;
   readonly revocations: RevocationList;
+  readonly topics: TopicServices;
   readonly notifications: ReadonlyMap<string, StandardSchema>;
   readonly log: Logger;
   /** Are frames compressed? */

@@ -12,11 +12,18 @@ import type { VerifiedToken } from "../auth/provider-options.js";
 import { Session, type SessionEnd, type SessionObserver } from "../auth/session.js";
 import { type CloseReason, closeTable } from "../protocol/close-codes.js";
 import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
-import { type AuthMethod, type ConnectionNotifications, exampleOf, type RefreshResult, type Request } from "../protocol/messages.js";
-import { Outbox, type Sink } from "../push/outbox.js";
-import { Pushes } from "../push/pushes.js";
+import {
+  type AuthMethod,
+  type ConnectionNotifications,
+  exampleOf,
+  type RefreshResult,
+  type Request,
+  type SessionStateName,
+} from "../protocol/messages.js";
+import { type Item, Outbox, type Sink } from "../push/outbox.js";
+import { Push } from "../push/push.js";
 import type { Auth } from "../rpc/access.js";
-import type { Caller } from "../rpc/call.js";
+import type { Caller, Started, SubscribeCall } from "../rpc/call.js";
 import { decode } from "../rpc/decode.js";
 import type { ConnectionHandle } from "../rpc/define.js";
 import type { Reply } from "../rpc/dispatcher.js";
@@ -30,7 +37,9 @@ import { createHandle } from "./connection-handle.js";
 import type { ConnectionServices } from "./connection-services.js";
 import { encodeDeclared } from "./declared-notification.js";
 import { FrameRate } from "./frame-rate.js";
-import { textFrames } from "./text-frames.js";
+import { FrameWriter } from "./frame-writer.js";
+import { PushLane, type PushLaneHost } from "./push-lane.js";
+import { subscribe } from "./subscribe.js";
 import { WaitingFrames } from "./waiting-frames.js";
 
 /** Who keeps the list of connections. */
@@ -45,7 +54,7 @@ const openBatch = 2;
 const mostUnparsable = 20;
 const sharePerTurn = 64; // frames; libuv would hand over up to 2 MiB of one socket before anybody else is served
 
-export class Connection implements SessionObserver, Caller, Sink {
+export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   readonly id: string;
   readonly remoteAddress: string;
   readonly pending = new PendingCalls();
@@ -55,13 +64,13 @@ export class Connection implements SessionObserver, Caller, Sink {
   /** For hooks: good as long as the connection. */
   readonly lastingHandle: ConnectionHandle;
   readonly #socket: WebSocket;
-  readonly #stream: Duplex;
+  readonly #writer: FrameWriter;
   readonly #services: ConnectionServices;
   readonly #observer: ConnectionObserver;
   readonly #session: Session;
   readonly #lane: AuthLane;
   readonly #outbox: Outbox;
-  readonly #pushes: Pushes;
+  readonly #pushes: PushLane;
   readonly #waiting = new WaitingFrames();
   readonly #rate = new FrameRate();
   #callHandle: ConnectionHandle | undefined;
@@ -70,6 +79,8 @@ export class Connection implements SessionObserver, Caller, Sink {
   #unparsableInARow = 0;
   #closing: Closing | undefined;
   #isDetached = false;
+  /** Somebody was told to wait for room. */
+  #isStalled = false;
 
   constructor(
     id: string,
@@ -82,13 +93,13 @@ export class Connection implements SessionObserver, Caller, Sink {
     this.id = id;
     this.remoteAddress = remoteAddress;
     this.#socket = socket;
-    this.#stream = stream;
+    this.#writer = new FrameWriter(socket, stream, services.compression);
     this.#services = services;
     this.#observer = observer;
     this.log = childOf(services.log, { connection: id });
     this.lastingHandle = createHandle(this, () => true);
     this.#outbox = new Outbox(this, services.flushQueue);
-    this.#pushes = new Pushes(this.#outbox);
+    this.#pushes = new PushLane(this, this.#outbox);
     const { clock, revocations, limits } = services;
     this.#session = new Session(limits, { clock, revocations, connectionId: id, random: Math.random }, this);
     this.#lane = new AuthLane(this.#session, services, this, this.log);
@@ -129,6 +140,27 @@ export class Connection implements SessionObserver, Caller, Sink {
     return errorOf("rate_limited", { retryAfter: 1, hint: `at most ${limit} requests a second here` });
   }
 
+  subscribe(call: SubscribeCall): Started | Promise<Started> {
+    return subscribe(call, this.#pushes, this.#services);
+  }
+
+  unsubscribe(subscription: string): boolean {
+    return this.#pushes.unsubscribe(subscription);
+  }
+
+  // What the lane of pushes asks.
+
+  get state(): SessionStateName {
+    return this.#closing !== undefined || this.#isDetached ? "closed" : this.#session.state;
+  }
+
+  isHigh(): boolean {
+    const { sendBufferBytes: most } = this.#services.limits;
+    const isHigh = most > 0 && this.#writer.waiting + this.#outbox.length > most;
+    if (isHigh) this.#isStalled = true;
+    return isHigh;
+  }
+
   // What the server asks.
 
   /** It is over, though the peer may not have answered the close yet. */
@@ -142,12 +174,12 @@ export class Connection implements SessionObserver, Caller, Sink {
 
   /** Sends a declared notification if the session is live; holds it while the session is expired. Throws `TypeError` when it is not as declared. */
   notify(name: string, params: unknown): void {
-    this.push(encodeDeclared(this.#services.notifications, name, params));
+    this.push(new Push(encodeDeclared(this.#services.notifications, name, params)));
   }
 
-  /** Sends the text of a push, or holds or drops it: decided by the session at this moment. */
-  push(text: string): void {
-    if (this.#closing === undefined && !this.#isDetached) this.#pushes.add(text, this.#session.state);
+  /** Sends a push, or holds or drops it: decided by the session at this moment. */
+  push(push: Push): void {
+    this.#pushes.send(push);
   }
 
   /** Looks at clocks and revocations, also when no frame comes. */
@@ -178,7 +210,7 @@ export class Connection implements SessionObserver, Caller, Sink {
     if (this.isClosing) return;
     this.#closing = { reason, ...details };
     this.#session.close();
-    this.#pushes.drop();
+    this.#pushes.close();
     this.#outbox.wake();
   }
 
@@ -210,6 +242,7 @@ export class Connection implements SessionObserver, Caller, Sink {
     const before = this.#identity;
     this.#identity = token;
     if (token === null) this.#forgetUser();
+    else if (before !== null) this.#pushes.review(token);
     this.#observer.identified(this, token, before);
   }
 
@@ -224,10 +257,12 @@ export class Connection implements SessionObserver, Caller, Sink {
 
   answered(request: Request, outcome: AuthOutcome): void {
     this.#guarded(() => {
-      const isRefreshed = "result" in outcome && this.#session.state === "active";
-      const { texts, gap } = isRefreshed ? this.#pushes.release() : { texts: [], gap: false };
-      this.#answer(request, "result" in outcome && gap ? { result: { ...(outcome.result as RefreshResult), gap } } : outcome);
-      for (const text of texts) this.#send(text);
+      if ("result" in outcome && this.#session.state === "active") {
+        const { result } = outcome;
+        this.#pushes.release((gap) => this.#answer(request, gap ? { result: { ...(result as RefreshResult), gap } } : outcome));
+      } else {
+        this.#answer(request, outcome);
+      }
       this.#releaseWaiting();
     });
   }
@@ -245,22 +280,23 @@ export class Connection implements SessionObserver, Caller, Sink {
     this.#session.check();
   }
 
-  write(texts: readonly string[]): void {
+  write(items: readonly Item[]): void {
     if (this.#framesThisTurn >= sharePerTurn) this.#socket.resume();
     this.#framesThisTurn = 0;
-    if (this.#isDetached || this.#socket.readyState !== this.#socket.OPEN) return;
+    if (this.#isDetached || !this.#writer.isOpen) return;
     this.#guarded(() => {
-      if (texts.length > 0) this.#writeFrames(texts);
+      if (items.length > 0) this.#writer.write(items);
       const { sendBufferHardBytes: most } = this.#services.limits;
-      if (most > 0 && this.#socket.bufferedAmount > most) this.close("overloaded", { hint: "the peer does not read what it is sent" });
+      if (most > 0 && this.#writer.waiting > most) this.close("overloaded", { hint: "the peer does not read what it is sent" });
       if (this.#closing !== undefined) this.#finishClosing(this.#closing);
+      else if (this.#isStalled) this.#resumeWhenRoom();
     });
   }
 
-  /** All frames of a turn in one buffer, past ws: half of what a small reply costs. Compressed frames are ws's to make. */
-  #writeFrames(texts: readonly string[]): void {
-    if (this.#services.compression) for (const text of texts) this.#socket.send(text);
-    else this.#stream.write(textFrames(texts)); // ws counts these bytes too: bufferedAmount includes the stream's own
+  #resumeWhenRoom(): void {
+    this.#isStalled = false;
+    if (this.isHigh()) this.#writer.whenDrained(() => this.#guarded(() => this.#resumeWhenRoom()));
+    else this.#pushes.resume();
   }
 
   #onMessage(data: Buffer, isBinary: boolean): void {
@@ -340,8 +376,11 @@ export class Connection implements SessionObserver, Caller, Sink {
   }
 
   /** Functions of the connection's own, so that a reply costs no closure. */
-  readonly #reply = (text: Reply): void => {
-    if (text !== null) this.#send(text);
+  readonly #reply = (reply: Reply): void => {
+    if (reply === null) return;
+    if (typeof reply === "string") return this.#send(reply);
+    this.#send(reply.text);
+    for (const started of reply.started) started.begin();
   };
   readonly #replyLost = (error: unknown): void => this.log.error({ err: error }, "a reply was lost");
 
@@ -375,7 +414,7 @@ export class Connection implements SessionObserver, Caller, Sink {
 
   /** Nothing that was meant for one user reaches the next: not a push, not an answer. */
   #forgetUser(): void {
-    this.#pushes.drop();
+    this.#pushes.logout();
     this.#callHandle = undefined;
     this.pending.abortAll(errorOf("cancelled", { hint: "the user has logged out" }));
   }
@@ -391,7 +430,7 @@ export class Connection implements SessionObserver, Caller, Sink {
     this.#isDetached = true;
     this.#session.close();
     this.#lane.close();
-    this.#pushes.drop();
+    this.#pushes.close();
     this.#outbox.clear();
     this.#waiting.clear();
     this.pending.abortAll(errorOf("cancelled"));

@@ -14,9 +14,10 @@ export interface Member {
 
 /** All connections of a server, and who is on them. */
 export class Roster implements ConnectionObserver {
-  readonly #all = new Map<Connection, Member>();
+  readonly #all = new Map<string, Member>();
   readonly #open = new Set<Connection>();
-  readonly #bySubject = new Map<string, Set<Connection>>();
+  /** One connection as it is, for memory's sake; several in a set, the oldest first. */
+  readonly #bySubject = new Map<string, Connection | Set<Connection>>();
   readonly #addresses: AddressBook;
   readonly #heartbeat: Heartbeat;
   readonly #hooks: Hooks;
@@ -46,7 +47,7 @@ export class Roster implements ConnectionObserver {
   }
 
   [Symbol.iterator](): Iterator<Connection> {
-    return [...this.#all.keys()][Symbol.iterator](); // a copy: connections close while somebody goes through them
+    return this.#connections()[Symbol.iterator](); // a copy: connections close while somebody goes through them
   }
 
   /** Those that are not closing, the oldest first. */
@@ -54,15 +55,25 @@ export class Roster implements ConnectionObserver {
     return [...this.#all.values()].filter(({ connection }) => !connection.isClosing);
   }
 
+  get(id: string): Connection | undefined {
+    return this.#all.get(id)?.connection;
+  }
+
+  /** A copy, as above. */
+  ofSubject(issuer: string, subject: string): readonly Connection[] {
+    const found = this.#bySubject.get(subjectKey({ issuer, subject }));
+    return found === undefined ? [] : found instanceof Set ? [...found] : [found];
+  }
+
   add(connection: Connection): void {
-    this.#all.set(connection, { connection, since: this.#clock.now(), token: null });
+    this.#all.set(connection.id, { connection, since: this.#clock.now(), token: null });
     this.#enterOpen(connection);
     this.#heartbeat.add(connection);
     this.#hooks.connected(connection);
   }
 
   identified(connection: Connection, token: VerifiedToken | null, before: VerifiedToken | null): void {
-    const member = this.#all.get(connection);
+    const member = this.#all.get(connection.id);
     if (member !== undefined) member.token = token;
     if (token === null) {
       this.#forgetSubject(connection, before);
@@ -81,7 +92,7 @@ export class Roster implements ConnectionObserver {
   }
 
   closed(connection: Connection, code: number, before: VerifiedToken | null): void {
-    this.#all.delete(connection);
+    this.#all.delete(connection.id);
     this.#leaveOpen(connection);
     this.#forgetSubject(connection, before);
     this.#heartbeat.delete(connection);
@@ -94,6 +105,10 @@ export class Roster implements ConnectionObserver {
     return this.#all.size === 0 ? Promise.resolve() : new Promise((resolve) => (this.#onEmpty = resolve));
   }
 
+  #connections(): readonly Connection[] {
+    return Array.from(this.#all.values(), ({ connection }) => connection);
+  }
+
   #enterOpen(connection: Connection): void {
     this.#open.add(connection);
     this.#addresses.opened(connection.remoteAddress);
@@ -104,26 +119,27 @@ export class Roster implements ConnectionObserver {
   }
 
   #rememberSubject(connection: Connection, token: VerifiedToken): void {
-    if (this.#perSubject === 0) return;
     const key = subjectKey(token);
-    const connections = this.#bySubject.get(key) ?? new Set();
+    const known = this.#bySubject.get(key);
+    if (known === undefined) return void this.#bySubject.set(key, connection);
+    const connections = known instanceof Set ? known : new Set([known]);
     this.#bySubject.set(key, connections.add(connection));
     const [oldest] = connections;
-    if (connections.size <= this.#perSubject || oldest === undefined) return;
+    if (this.#perSubject === 0 || connections.size <= this.#perSubject || oldest === undefined) return;
     connections.delete(oldest);
     oldest.close("replaced");
   }
 
   #forgetSubject(connection: Connection, token: VerifiedToken | null): void {
-    if (this.#perSubject === 0 || token === null) return;
+    if (token === null) return;
     const key = subjectKey(token);
-    const connections = this.#bySubject.get(key);
-    connections?.delete(connection);
-    if (connections?.size === 0) this.#bySubject.delete(key);
+    const known = this.#bySubject.get(key);
+    if (known instanceof Set) known.delete(connection);
+    if (known === connection || (known instanceof Set && known.size === 0)) this.#bySubject.delete(key);
   }
 }
 
 /** A subject is somebody only together with its issuer (RFC 7519 §4.1.2). */
-function subjectKey({ issuer, subject }: VerifiedToken): string {
+function subjectKey({ issuer, subject }: Pick<VerifiedToken, "issuer" | "subject">): string {
   return JSON.stringify([issuer, subject]);
 }

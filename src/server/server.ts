@@ -8,9 +8,13 @@ import { type WebSocket, WebSocketServer } from "ws";
 import { type Clock, systemClock } from "../auth/clock.js";
 import type { VerifiedToken } from "../auth/provider-options.js";
 import { subprotocol } from "../protocol/messages.js";
+import type { Bus } from "../push/bus.js";
+import { LocalBus } from "../push/local-bus.js";
 import { FlushQueue } from "../push/outbox.js";
+import { Topics } from "../push/topics.js";
 import type { Auth } from "../rpc/access.js";
 import type { Router } from "../rpc/define.js";
+import type { Topic } from "../rpc/define-subscription.js";
 import { type Builtin, Dispatcher } from "../rpc/dispatcher.js";
 import { type Logger, unfailing } from "../rpc/logger.js";
 import { OpenRpc } from "../rpc/openrpc.js";
@@ -32,6 +36,7 @@ import { type Limits, resolveLimits } from "./limits.js";
 import { checkListening, urlOf } from "./listening.js";
 import { busOf, joinNodes, type Nodes } from "./nodes.js";
 import { OriginList } from "./origin-list.js";
+import { type NotifyTarget, Publisher } from "./publisher.js";
 import { Revocations } from "./revocations.js";
 import { Roster } from "./roster.js";
 import type { AuthOption, Listening, RevocationSelector, RevokeOptions, ServerOptions } from "./server-options.js";
@@ -62,12 +67,16 @@ export class Server {
   readonly #nodes: Nodes;
   readonly #administration: Administration;
   readonly #dispatcher: Dispatcher;
+  readonly #bus: Bus;
+  readonly #topics = new Topics();
+  readonly #publisher: Publisher;
   readonly #services: ConnectionServices;
   readonly #guard: UpgradeGuard;
   readonly #routes: HttpRoutes;
   readonly #sockets: WebSocketServer;
   readonly #addressOf: (request: IncomingMessage) => string;
   readonly #detach: (() => void)[] = [];
+  readonly #sweeps: (() => void)[] = [];
   #http: HttpServer | undefined;
   #stopSweeping: () => void = () => {};
   #isDraining = false;
@@ -109,7 +118,8 @@ export class Server {
       this.#limits.connectionsPerSubject,
       (address) => this.#guard.hasRoom(address),
     );
-    this.#nodes = joinNodes(busOf([options.store, ...issuers.map(({ store }) => store)]), this.#clock, this.#log);
+    const shared = busOf([options.store, ...issuers.map(({ store }) => store)]);
+    this.#nodes = joinNodes(shared, this.#clock, this.#log);
     this.#administration = new Administration(this.#roster, this.#nodes.node, this.#log, this.#nodes.queries);
     this.#registry = createRegistry(app, this.#ownMethods(options.admin));
     this.#openRpc = new OpenRpc(this.#registry, options.info);
@@ -117,6 +127,16 @@ export class Server {
     this.#dispatcher = new Dispatcher(this.#registry, this.#builtins(discover), this.#limits, {
       timers: this.#clock,
       newErrorId: randomId,
+    });
+    this.#bus = shared ?? this.#localBus();
+    this.#publisher = new Publisher({
+      registry: this.#registry,
+      notifications: app.notifications,
+      bus: this.#bus,
+      topics: this.#topics,
+      messages: this.#nodes.messages,
+      recipients: (target) => this.#recipients(target),
+      mostBytes: this.#limits.responseBytes,
     });
     this.#services = this.#connectionServices(app);
     const origins = new OriginList(options.origins);
@@ -207,6 +227,23 @@ export class Server {
     return this.#administration.kick(selector);
   }
 
+  /**
+   * Sends an event to all who have subscribed to a topic, on every node. `params` name the topic, as in a subscriber's call. Rejects with
+   * a `TypeError` when the params or the event are not as declared, a `RangeError` for an event over `limits.responseBytes`, and with
+   * what the store says when the other nodes can't be reached: then nobody was sent anything.
+   */
+  publish<Params, Event, Published>(topic: Topic<Params, Event, Published>, params: Params, event: Published): Promise<void> {
+    return this.#publisher.publish(topic, params, event);
+  }
+
+  /**
+   * Sends a declared notification to a connection, a subject or everybody, on every node. Sessions that have expired get it after a
+   * refresh. Rejects with a `TypeError` when it is not declared or the params don't fit.
+   */
+  notify(target: NotifyTarget, name: string, params: unknown): Promise<void> {
+    return this.#publisher.notify(target, name, params);
+  }
+
   /** How many sockets are open. */
   get connections(): number {
     return this.#roster.size;
@@ -241,6 +278,7 @@ export class Server {
     this.#dispatcher.close();
     this.#revocations.close();
     this.#nodes.close();
+    this.#publisher.close();
     this.#stopSweeping();
     this.#sockets.close();
   }
@@ -327,6 +365,7 @@ export class Server {
       dispatcher: this.#dispatcher,
       flushQueue: new FlushQueue(),
       revocations: this.#revocations.list,
+      topics: { topics: this.#topics, bus: this.#bus },
       notifications: app.notifications,
       log: this.#log,
       compression: this.#options.compression === true,
@@ -353,6 +392,19 @@ export class Server {
     });
   }
 
+  #localBus(): Bus {
+    const bus = new LocalBus(randomId(), () => this.#clock.monotonic());
+    this.#sweeps.push(() => bus.sweep());
+    return bus;
+  }
+
+  #recipients(target: NotifyTarget): Iterable<Connection> {
+    if (target === "all") return this.#roster;
+    if ("connection" in target) return [this.#roster.get(target.connection)].filter((connection) => connection !== undefined);
+    const issuers = target.issuer === undefined ? this.#authority.names : [target.issuer];
+    return issuers.flatMap((issuer) => this.#roster.ofSubject(issuer, target.subject));
+  }
+
   #recheckSessions(): void {
     for (const connection of this.#roster) connection.check();
   }
@@ -361,6 +413,7 @@ export class Server {
     this.#stopSweeping = this.#clock.after(sweepInterval, () => {
       this.#addresses.sweep();
       this.#revocations.sweep();
+      for (const sweep of this.#sweeps) sweep();
       this.#sweepLater();
     });
   }

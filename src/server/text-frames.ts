@@ -1,20 +1,31 @@
 /** WebSocket text frames of a server (RFC 6455 §5.2: final, unmasked), several in one buffer: one write instead of two per message. */
+import type { Item } from "../push/outbox.js";
 
 const finalText = 0x81;
 const twoByteLength = 126;
 const eightByteLength = 127;
 
-/** The bytes of one frame for each text, in order. */
-export function textFrames(texts: readonly string[]): Buffer {
-  const lengths = texts.map((text) => Buffer.byteLength(text));
-  const size = lengths.reduce((sum, length) => sum + headerSize(length) + length, 0);
+/** The bytes of one frame for each item, in order. Those of a push are made once, and shared by all who are sent it. */
+export function textFrames(items: readonly Item[]): Buffer {
+  const [first] = items;
+  if (items.length === 1 && first !== undefined && typeof first !== "string") return first.encoded(textFrames);
+  const lengths = items.map((item) => (typeof item === "string" ? Buffer.byteLength(item) : item.encoded(textFrames).length));
+  const size = items.reduce((sum, item, index) => sum + sizeOf(item, lengths[index] as number), 0);
   const frames = Buffer.allocUnsafe(size);
   let at = 0;
-  texts.forEach((text, index) => {
-    at = writeHeader(frames, at, lengths[index] as number);
-    at += frames.write(text, at);
+  items.forEach((item, index) => {
+    if (typeof item === "string") {
+      at = writeHeader(frames, at, lengths[index] as number);
+      at += frames.write(item, at);
+    } else {
+      at += item.encoded(textFrames).copy(frames, at);
+    }
   });
   return frames;
+}
+
+function sizeOf(item: Item, length: number): number {
+  return typeof item === "string" ? headerSize(length) + length : length;
 }
 
 function headerSize(length: number): number {

@@ -25,6 +25,8 @@ export interface AuthorityPorts {
 export class TokenAuthority implements AuthServices {
   readonly clock: Clock;
   readonly production: boolean;
+  /** All issuers' names: their `iss`. */
+  readonly names: readonly string[];
   /** The embedded issuers. */
   readonly issuers: readonly IssuerPort[];
   readonly #verifier: Verifier;
@@ -36,6 +38,7 @@ export class TokenAuthority implements AuthServices {
   constructor(options: readonly AuthOption[], claimsSchema: StandardSchema | undefined, ports: AuthorityPorts) {
     this.clock = ports.clock;
     this.production = ports.production;
+    this.names = options.map(({ issuer }) => issuer);
     this.issuers = options.filter(isIssuer);
     this.#claimsSchema = claimsSchema;
     this.#whenReady = ports.whenReady;

@@ -6,7 +6,9 @@ import { z } from "zod";
 import type { VerifiedToken } from "../../src/auth/provider-options.js";
 import { Refusal } from "../../src/auth/refusal.js";
 import { createRpc, defaultLimits, type Limits } from "../../src/index.js";
+import { LocalBus } from "../../src/push/local-bus.js";
 import { FlushQueue } from "../../src/push/outbox.js";
+import { Topics } from "../../src/push/topics.js";
 import { Dispatcher } from "../../src/rpc/dispatcher.js";
 import { silentLogger } from "../../src/rpc/logger.js";
 import { createRegistry } from "../../src/rpc/registry.js";
@@ -65,6 +67,7 @@ export class ConnectionRig {
   readonly clock: ManualClock;
   readonly connection: Connection;
   readonly revocations: Revocations;
+  readonly topics = new Topics();
   readonly runs: Run[] = [];
   /** The most verifications that ever ran at a time. */
   mostVerifying = 0;
@@ -94,6 +97,7 @@ export class ConnectionRig {
       dispatcher: this.#dispatcher,
       flushQueue: new FlushQueue(),
       revocations: this.revocations.list,
+      topics: { topics: this.topics, bus: new LocalBus("epoch", () => clock.monotonic()) },
       notifications: app.notifications,
       log: silentLogger,
       compression: true, // so that frames pass through the pretended socket

@@ -1,0 +1,163 @@
+import type { EndReason } from "../protocol/messages.js";
+import type { Push } from "./push.js";
+import { afterGap, type EventPush, endPush } from "./subscription-frames.js";
+
+/** What happens when more events wait for a slow reader than there is room for. */
+export type WhenSlow = "drop-oldest" | "drop-newest" | "close";
+
+/** What a subscription asks of its connection. */
+export interface SubscriberPort {
+  /** Sends an event, or holds it while the session is expired. */
+  send(push: Push): void;
+  /** Tells that a subscription has ended, in any state. */
+  tellEnd(push: Push): void;
+  /** Takes back what was sent and is not written yet. */
+  forget(subscription: string): void;
+  /** So much waits to be sent that events had better wait too. `resume` is called when that is over. */
+  isHigh(): boolean;
+  /** Is there a session in force? `resume` is called when there is one again. */
+  isLive(): boolean;
+  /** The subscription is over: it need not be remembered. */
+  ended(subscription: Subscription): void;
+}
+
+export interface SlowRule {
+  readonly whenSlow: WhenSlow;
+  /** How many events may wait. */
+  readonly buffer: number;
+}
+
+interface Waiting {
+  readonly event: EventPush;
+  hasGap: boolean;
+}
+
+/**
+ * One subscription of one connection.
+ *
+ *   opening ── begin: the response is sent ──► live ── stop, or end ──► ended
+ *
+ * Events wait while it is opening, and while the connection's send buffer is high.
+ */
+export abstract class Subscription {
+  readonly id: string;
+  protected readonly port: SubscriberPort;
+  readonly #rule: SlowRule;
+  #state: "opening" | "live" | "ended" = "opening";
+  #waiting: Waiting[] = [];
+  /** Events were lost before the next one. */
+  #hasGap = false;
+  /** Waiting events that don't count: they were missed before the subscription began, and are replayed whole. */
+  #replayed = 0;
+  /** It ended before its response was sent, which comes first. */
+  #lastWord: Push | undefined;
+
+  constructor(id: string, rule: SlowRule, port: SubscriberPort) {
+    this.id = id;
+    this.#rule = rule;
+    this.port = port;
+  }
+
+  get state(): "opening" | "live" | "ended" {
+    return this.#state;
+  }
+
+  /** How many events wait. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** The response has been sent: events may follow. */
+  begin(): void {
+    if (this.#lastWord !== undefined) this.port.tellEnd(this.#lastWord);
+    if (this.#state !== "opening") return;
+    this.#state = "live";
+    this.resume();
+  }
+
+  /** There is room again, or a session. */
+  resume(): void {
+    if (this.#state !== "live") return;
+    let sent = 0;
+    for (const { event, hasGap } of this.#waiting) {
+      if (this.port.isHigh()) break;
+      this.port.send(hasGap ? afterGap(event) : event);
+      sent++;
+    }
+    if (sent === 0) return;
+    this.#waiting.splice(0, sent);
+    this.#replayed = Math.max(this.#replayed - sent, 0);
+  }
+
+  /** Some of its events were lost: the next one says so. */
+  missed(): void {
+    this.#hasGap = true;
+  }
+
+  /** Ends it without a word: the client asked for it, or is gone. */
+  stop(): void {
+    if (this.#state === "ended") return;
+    this.#state = "ended";
+    this.#waiting = [];
+    this.release();
+    this.port.ended(this);
+  }
+
+  /** Sends what waits, however little room there is, and ends it without a word. */
+  finish(): void {
+    this.#sendWaiting();
+    this.stop();
+  }
+
+  /** Ends it and says why. What may still be seen goes first; `forbidden` and `logout`: nothing may. */
+  end(reason: EndReason, code?: number): void {
+    if (this.#state === "ended") return;
+    const mayBeSeen = reason === "completed" || reason === "error";
+    const hasBegun = this.#state === "live";
+    if (mayBeSeen) this.#sendWaiting();
+    else if (reason !== "slow") this.port.forget(this.id);
+    this.stop();
+    const lastWord = endPush(this.id, reason, code);
+    if (hasBegun) this.port.tellEnd(lastWord);
+    else this.#lastWord = lastWord;
+  }
+
+  /** Accepts what was missed before the subscription began: all of it, however little room there is. */
+  protected replay(events: readonly EventPush[]): void {
+    this.#replayed += events.length;
+    for (const event of events) this.accept(event);
+  }
+
+  /** Sends an event now, or lets it wait. */
+  protected accept(event: EventPush): void {
+    if (this.#state === "ended") return;
+    const hasGap = this.#hasGap;
+    this.#hasGap = false;
+    if (this.#state === "live" && this.#waiting.length === 0 && !this.port.isHigh()) {
+      this.port.send(hasGap ? afterGap(event) : event);
+      return;
+    }
+    this.#waiting.push({ event, hasGap });
+    if (this.#waiting.length > this.#rule.buffer + this.#replayed) this.#overflow();
+  }
+
+  /** Lets go of what makes the events. */
+  protected abstract release(): void;
+
+  #sendWaiting(): void {
+    for (const { event, hasGap } of this.#waiting.splice(0)) this.port.send(hasGap ? afterGap(event) : event);
+  }
+
+  #overflow(): void {
+    if (this.#rule.whenSlow === "close" && this.#state === "live") return this.end("slow");
+    if (this.#rule.whenSlow === "drop-newest") {
+      this.#waiting.pop();
+      this.#hasGap = true;
+      return;
+    }
+    this.#waiting.shift();
+    const [next] = this.#waiting;
+    if (next === undefined) this.#hasGap = true;
+    else next.hasGap = true;
+  }
+}

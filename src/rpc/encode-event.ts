@@ -1,0 +1,42 @@
+import type { StandardSchema } from "../protocol/standard-schema.js";
+import { fits } from "./encode.js";
+import { type Validated, validate } from "./validate.js";
+
+/** An event that is larger than a frame may be. */
+class EventTooLarge extends RangeError {
+  override readonly name = "EventTooLarge";
+
+  constructor(limit: number) {
+    super(`the event has more than ${limit} bytes; limits.responseBytes raises the limit`);
+  }
+}
+
+const tooLarge = new WeakSet<object>(); // no instanceof: a thrown Proxy may make it throw
+
+/** Was this thrown because an event is too large? */
+export function isTooLarge(thrown: unknown): boolean {
+  return typeof thrown === "object" && thrown !== null && tooLarge.has(thrown);
+}
+
+/**
+ * JSON of an event, once its schema has accepted it; `undefined` is `null`. `mostBytes`: 0 = no limit. Throws, or rejects with, a
+ * `TypeError` when it does not fit the schema or is no JSON, and a `RangeError` when it is too large.
+ */
+export function encodeEvent(schema: StandardSchema | undefined, event: unknown, mostBytes: number): string | Promise<string> {
+  if (schema === undefined) return jsonOf(event, mostBytes);
+  const checked = validate(schema, event);
+  return checked instanceof Promise ? checked.then((result) => checkedJson(result, mostBytes)) : checkedJson(checked, mostBytes);
+}
+
+function checkedJson(checked: Validated, mostBytes: number): string {
+  if ("value" in checked) return jsonOf(checked.value, mostBytes);
+  throw new TypeError(`the event does not fit its schema: ${JSON.stringify(checked.issues)}`);
+}
+
+function jsonOf(value: unknown, mostBytes: number): string {
+  const text = value === undefined ? "null" : (JSON.stringify(value) ?? "null");
+  if (mostBytes === 0 || fits(text, mostBytes)) return text;
+  const error = new EventTooLarge(mostBytes);
+  tooLarge.add(error);
+  throw error;
+}

@@ -1,0 +1,39 @@
+import type { Auth } from "./access.js";
+import { type Call, Halt } from "./call.js";
+import type { ConnectionHandle } from "./define.js";
+import { childOf, type Logger } from "./logger.js";
+import type { MethodEntry } from "./registry.js";
+
+/** The context that a subscription's generator is given, for as long as it runs. */
+export class FeedContext {
+  readonly params: unknown;
+  readonly signal: AbortSignal;
+  readonly connection: ConnectionHandle;
+  readonly error: MethodEntry["errors"]["factories"];
+  readonly #call: Call;
+
+  constructor(call: Call, params: unknown, signal: AbortSignal) {
+    this.params = params;
+    this.signal = signal;
+    this.connection = call.handle;
+    this.error = call.entry.errors.factories;
+    this.#call = call;
+  }
+
+  /** As the last refresh left it; while the session is expired, as it was when the subscription began. */
+  get auth(): Auth | null {
+    return this.#call.caller.auth ?? this.#call.auth;
+  }
+
+  get log(): Logger {
+    return childOf(this.#call.caller.log, { method: this.#call.entry.name });
+  }
+
+  get assertLive(): () => void {
+    const { caller } = this.#call;
+    return () => {
+      const refusal = caller.refusal();
+      if (refusal !== null) throw new Halt(refusal);
+    };
+  }
+}

@@ -1,0 +1,73 @@
+/** What a subscription or a topic needs at run time, checked at start-up. */
+import type { StandardSchema } from "../protocol/standard-schema.js";
+import type { Auth } from "./access.js";
+import { Subscription, type SubscriptionDefinition, type Topic, type TopicDefinition, type WhenSlow } from "./define-subscription.js";
+
+export interface SlowRule {
+  readonly whenSlow: WhenSlow;
+  readonly buffer: number;
+}
+
+interface FeedBase {
+  readonly event: StandardSchema | undefined;
+  /** A decision over the claims and the params. Throwing is a no. */
+  readonly authorize: ((auth: Auth, params: unknown) => boolean) | undefined;
+}
+
+export interface GeneratorFeed extends FeedBase {
+  readonly is: "generator";
+  readonly handler: (context: never) => AsyncIterable<unknown>;
+  /** Undefined: the generator waits for room. */
+  readonly rule: SlowRule | undefined;
+}
+
+export interface TopicFeed extends FeedBase {
+  readonly is: "topic";
+  readonly name: (params: unknown) => unknown;
+  readonly history: { readonly size: number; readonly ttl: number } | undefined;
+  readonly rule: SlowRule;
+}
+
+export type Feed = GeneratorFeed | TopicFeed;
+
+const usualBuffer = 64;
+const policies: readonly WhenSlow[] = ["drop-oldest", "drop-newest", "close"];
+
+/** The feed of a route. Throws `TypeError` for an option that makes no sense. */
+export function feedOf(name: string, route: Subscription<unknown, unknown> | Topic<unknown, unknown>): Feed {
+  return route instanceof Subscription ? generatorFeed(name, route.definition) : topicFeed(name, route.definition);
+}
+
+function generatorFeed(name: string, { handler, whenSlow, buffer, event, authorize }: SubscriptionDefinition): GeneratorFeed {
+  if (typeof handler !== "function") throw new TypeError(`${name}: handler must be an async generator function`);
+  if (buffer !== undefined && whenSlow === undefined)
+    throw new TypeError(`${name}: buffer goes with whenSlow; without it the generator waits`);
+  return {
+    is: "generator",
+    handler,
+    event,
+    authorize: authorize as GeneratorFeed["authorize"],
+    rule: whenSlow === undefined ? undefined : slowRule(name, whenSlow, buffer),
+  };
+}
+
+function topicFeed(name: string, definition: TopicDefinition): TopicFeed {
+  const { name: nameOf, history, whenSlow = "drop-oldest", buffer, event, authorize } = definition;
+  if (typeof nameOf !== "function") throw new TypeError(`${name}: name must be a function that gives the topic's name`);
+  if (history !== undefined && !(Number.isSafeInteger(history.size) && history.size > 0 && history.ttl >= 0))
+    throw new TypeError(`${name}: history needs a size from 1 up, and a ttl in milliseconds, or 0 for ever`);
+  return {
+    is: "topic",
+    name: nameOf as TopicFeed["name"],
+    history,
+    event,
+    authorize: authorize as TopicFeed["authorize"],
+    rule: slowRule(name, whenSlow, buffer),
+  };
+}
+
+function slowRule(name: string, whenSlow: WhenSlow, buffer = usualBuffer): SlowRule {
+  if (!policies.includes(whenSlow)) throw new TypeError(`${name}: whenSlow must be ${policies.join(", ")}`);
+  if (!(Number.isSafeInteger(buffer) && buffer > 0)) throw new TypeError(`${name}: buffer must be a whole number of events, from 1 up`);
+  return { whenSlow, buffer };
+}

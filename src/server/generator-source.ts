@@ -1,0 +1,23 @@
+import { errorOf, standardError } from "../protocol/error-codes.js";
+import type { EventSource } from "../push/generator-subscription.js";
+import { haltOf, type SubscribeCall } from "../rpc/call.js";
+import { encodeEvent, isTooLarge } from "../rpc/encode-event.js";
+import type { GeneratorFeed } from "../rpc/feed.js";
+import { FeedContext } from "../rpc/feed-context.js";
+import { describe } from "../rpc/thrown.js";
+
+/** The application's generator, as a source of events. `mostBytes` of one event, 0 = no limit. */
+export function generatorSource({ call, entry, params }: SubscribeCall, feed: GeneratorFeed, mostBytes: number): EventSource {
+  const controller = new AbortController();
+  return {
+    start: () => feed.handler(new FeedContext(call, params, controller.signal) as never)[Symbol.asyncIterator](),
+    encode: (event) => encodeEvent(feed.event, event, mostBytes),
+    abort: () => controller.abort(new DOMException("the subscription has ended", "AbortError")),
+    failed(thrown) {
+      const told = haltOf(thrown) ?? entry.errors.find(thrown);
+      if (told !== undefined) return told.code;
+      call.caller.log.error({ event: "subscription.fail", method: entry.name, err: describe(thrown) }, "a subscription's generator failed");
+      return isTooLarge(thrown) ? errorOf("too_large").code : standardError("internal").code;
+    },
+  };
+}

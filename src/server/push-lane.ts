@@ -1,0 +1,146 @@
+/** What is sent unasked on one connection: declared notifications, and the events of its subscriptions. */
+import { errorOf } from "../protocol/error-codes.js";
+import type { SubscribeResult } from "../protocol/messages.js";
+import type { Outbox } from "../push/outbox.js";
+import type { Push } from "../push/push.js";
+import { Pushes } from "../push/pushes.js";
+import type { SubscriberPort, Subscription } from "../push/subscription.js";
+import type { Auth } from "../rpc/access.js";
+import { Halt } from "../rpc/call.js";
+
+type SessionState = "open" | "active" | "expired" | "closed";
+
+/** What the lane asks of its connection. */
+export interface PushLaneHost {
+  readonly state: SessionState;
+  /** Is more than the soft limit waiting to be sent? */
+  isHigh(): boolean;
+}
+
+/** A subscription, and what the lane must know of it. */
+export interface Kept {
+  readonly subscription: Subscription;
+  /** May it go on? Asked at every refresh. */
+  readonly isAllowed: (auth: Auth) => boolean;
+  /** The answer to its call. */
+  readonly opened: SubscribeResult | Promise<SubscribeResult>;
+}
+
+export class PushLane implements SubscriberPort {
+  readonly #host: PushLaneHost;
+  readonly #outbox: Outbox;
+  readonly #pushes: Pushes;
+  #kept: Map<string, Kept> | undefined; // most connections never have one
+  #lastId = 0;
+
+  constructor(host: PushLaneHost, outbox: Outbox) {
+    this.#host = host;
+    this.#outbox = outbox;
+    this.#pushes = new Pushes(outbox);
+  }
+
+  /** How many subscriptions there are. */
+  get size(): number {
+    return this.#kept?.size ?? 0;
+  }
+
+  get(id: string): Kept | undefined {
+    return this.#kept?.get(id);
+  }
+
+  /** Throws {@link Halt} when there are as many subscriptions as there may be. `most`: 0 = no limit. */
+  mustHaveRoom(most: number): void {
+    if (most > 0 && this.size >= most) throw new Halt(errorOf("overloaded", { hint: `at most ${most} subscriptions; unsubscribe first` }));
+  }
+
+  /** Remembers a subscription until it has ended. */
+  keep(kept: Kept): void {
+    this.#kept ??= new Map();
+    this.#kept.set(kept.subscription.id, kept);
+  }
+
+  /** An id that no subscription here has. */
+  newId(): string {
+    do this.#lastId++;
+    while (this.#kept?.has(String(this.#lastId)));
+    return String(this.#lastId);
+  }
+
+  /** False: there is no such subscription. Nothing of it is sent any more. */
+  unsubscribe(id: string): boolean {
+    const kept = this.#kept?.get(id);
+    if (kept === undefined) return false;
+    kept.subscription.stop();
+    this.#pushes.forget(id);
+    return true;
+  }
+
+  // What subscriptions ask.
+
+  send(push: Push): void {
+    this.#pushes.add(push, this.#host.state);
+  }
+
+  tellEnd(push: Push): void {
+    this.#pushes.addEnd(push, this.#host.state);
+  }
+
+  forget(subscription: string): void {
+    this.#pushes.forget(subscription);
+  }
+
+  isHigh(): boolean {
+    return this.#host.isHigh();
+  }
+
+  isLive(): boolean {
+    return this.#host.state === "active";
+  }
+
+  ended(subscription: Subscription): void {
+    if (this.#kept?.get(subscription.id)?.subscription === subscription) this.#kept.delete(subscription.id);
+  }
+
+  // What the connection tells.
+
+  /** The session has expired: what was not written yet is held. */
+  hold(): void {
+    this.#pushes.hold();
+  }
+
+  /** The token has changed: what it no longer allows ends, before anything of it is sent. */
+  review(auth: Auth): void {
+    for (const { subscription, isAllowed } of this.#all()) if (!isAllowed(auth)) subscription.end("forbidden");
+  }
+
+  /** A refresh was applied: `answer` sends its result, before what was held. It is told whether something was lost. */
+  release(answer: (gap: boolean) => void): void {
+    const { pushes, gap, lossy } = this.#pushes.release();
+    answer(gap);
+    for (const push of pushes) this.#outbox.add(push);
+    for (const id of lossy) this.#kept?.get(id)?.subscription.missed();
+    this.resume();
+  }
+
+  /** There is room again, or a session. */
+  resume(): void {
+    for (const { subscription } of this.#all()) subscription.resume();
+  }
+
+  /** The user is gone, the connection stays: nothing of the one reaches the next. */
+  logout(): void {
+    this.#pushes.drop();
+    for (const { subscription } of this.#all()) subscription.end("logout");
+  }
+
+  /** The connection is closed, or about to be. */
+  close(): void {
+    this.#pushes.drop();
+    for (const { subscription } of this.#all()) subscription.stop();
+  }
+
+  /** A copy: subscriptions end while somebody goes through them. */
+  #all(): readonly Kept[] {
+    return this.#kept === undefined || this.#kept.size === 0 ? [] : [...this.#kept.values()];
+  }
+}

@@ -1,0 +1,106 @@
+/** Starts subscriptions: joins what the application declared with what carries its events. */
+import { errorOf, standardError } from "../protocol/error-codes.js";
+import type { SubscribeResult } from "../protocol/messages.js";
+import { GeneratorSubscription } from "../push/generator-subscription.js";
+import type { Subscription } from "../push/subscription.js";
+import { TopicSubscription } from "../push/topic-subscription.js";
+import type { TopicServices } from "../push/topics.js";
+import { type Auth, forbiddance } from "../rpc/access.js";
+import { Halt, type Started, type SubscribeCall } from "../rpc/call.js";
+import type { Feed, GeneratorFeed, TopicFeed } from "../rpc/feed.js";
+import { describe } from "../rpc/thrown.js";
+import { generatorSource } from "./generator-source.js";
+import type { Kept, PushLane } from "./push-lane.js";
+
+export interface SubscribeServices {
+  readonly topics: TopicServices;
+  readonly limits: { readonly subscriptions: number; readonly responseBytes: number };
+}
+
+const longestName = 255;
+
+/** Throws, or rejects with, {@link Halt}, and whatever the application's functions throw. */
+export function subscribe(asked: SubscribeCall, lane: PushLane, services: SubscribeServices): Started | Promise<Started> {
+  const { entry, params, call } = asked;
+  const { feed } = entry;
+  const isAllowed = (auth: Auth) => forbiddance(entry.access, auth) === null && isAuthorized(feed, auth, params);
+  const auth = call.caller.auth ?? call.auth; // it may have been refreshed while the params were checked
+  if (auth === null || !isAllowed(auth))
+    throw new Halt(errorOf("forbidden", { required: [], missing: [], hint: "the subscription's own rule refuses these claims" }));
+  return feed.is === "topic" ? joinTopic(asked, feed, isAllowed, lane, services) : runGenerator(asked, feed, isAllowed, lane, services);
+}
+
+function runGenerator(
+  asked: SubscribeCall,
+  feed: GeneratorFeed,
+  isAllowed: Kept["isAllowed"],
+  lane: PushLane,
+  { limits }: SubscribeServices,
+): Started {
+  lane.mustHaveRoom(limits.subscriptions);
+  const subscription = new GeneratorSubscription(lane.newId(), generatorSource(asked, feed, limits.responseBytes), feed.rule, lane);
+  const opened = { subscription: subscription.id };
+  lane.keep({ subscription, isAllowed, opened });
+  return started(subscription, opened);
+}
+
+function joinTopic(
+  asked: SubscribeCall,
+  feed: TopicFeed,
+  isAllowed: Kept["isAllowed"],
+  lane: PushLane,
+  { topics, limits }: SubscribeServices,
+): Started | Promise<Started> {
+  const { entry, params, since, call } = asked;
+  const topic = { route: entry.name, name: topicName(entry.name, feed, params), history: feed.history };
+  const known = lane.get(topic.name);
+  if (known !== undefined) {
+    if (!(known.subscription instanceof TopicSubscription && known.subscription.isOf(topic))) throw nameTaken(topic.name);
+    if (since === undefined || feed.history === undefined) return again(known.subscription, known.opened);
+    known.subscription.finish(); // its successor has the same id
+  }
+  lane.mustHaveRoom(limits.subscriptions);
+  const subscription = new TopicSubscription(topic, feed.rule, topics, lane);
+  const opened = subscription.open(topics, since);
+  lane.keep({ subscription, isAllowed, opened });
+  if (!(opened instanceof Promise)) return started(subscription, opened);
+  return opened.then(
+    (result) => started(subscription, result),
+    (error: unknown) => {
+      subscription.stop();
+      call.caller.log.warn({ event: "topic.fail", method: entry.name, err: describe(error) }, "a topic can't be read");
+      throw new Halt(errorOf("overloaded", { retryAfter: 1, hint: "the topic can't be reached at the moment; try again" }));
+    },
+  );
+}
+
+function started(subscription: Subscription, result: SubscribeResult): Started {
+  return { result, begin: () => subscription.begin(), abandon: () => subscription.stop() };
+}
+
+/** One connection hears a topic once, however often it subscribes. */
+function again(subscription: TopicSubscription, opened: Kept["opened"]): Started | Promise<Started> {
+  const joined = () => ({ result: subscription.place(), begin: () => subscription.begin(), abandon: () => {} });
+  return opened instanceof Promise ? opened.then(joined) : joined();
+}
+
+function topicName(route: string, feed: TopicFeed, params: unknown): string {
+  const name = feed.name(params);
+  if (typeof name !== "string" || name === "") throw new TypeError(`${route}: name must give a string that is not empty`);
+  if (name.length <= longestName) return name;
+  const message = `these params name a topic of more than ${longestName} characters`;
+  throw new Halt(standardError("invalidParams", { issues: [{ path: [], message }] }));
+}
+
+function nameTaken(name: string): Halt {
+  return new Halt(standardError("invalidRequest", { hint: `another subscription of this connection has the id ${JSON.stringify(name)}` }));
+}
+
+function isAuthorized({ authorize }: Feed, auth: Auth, params: unknown): boolean {
+  if (authorize === undefined) return true;
+  try {
+    return authorize(auth, params) === true;
+  } catch {
+    return false; // a rule that fails is a no
+  }
+}
