@@ -15,7 +15,12 @@ export const audienceOption = () => new Option("--audience <name>", "whom the to
 export const originOption = () => listOption("--origin <origin>", "web page that may connect, like https://app.example.com");
 
 export const drainOption = () =>
-  numberOption("--drain <ms>", "how long requests in flight may take when the server is told to stop", 0, 600_000).default(10_000);
+  numberOption(
+    "--drain <ms>",
+    "how long clients may take to leave, with what they have in flight, when it is told to stop",
+    0,
+    600_000,
+  ).default(10_000);
 
 export const logLevelOption = () =>
   new Option("--log-level <level>", "least level that is logged").choices(["debug", "info", "warn", "error"]).default("info");

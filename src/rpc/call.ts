@@ -41,6 +41,8 @@ export interface Caller {
   unsubscribe(subscription: string): boolean;
   readonly handle: ConnectionHandle;
   readonly pending: PendingCalls;
+  /** Will be closed soon: takes no new calls. */
+  readonly isLeaving: boolean;
   readonly log: Logger;
 }
 

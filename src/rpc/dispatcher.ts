@@ -56,7 +56,6 @@ export class Dispatcher {
   readonly #newErrorId: () => string;
   readonly #engine = new Engine<Call>();
   readonly #deadlines: Deadlines<Call>;
-  #draining = false;
 
   constructor(registry: Registry, builtins: ReadonlyMap<string, Builtin>, limits: DispatcherLimits, ports: DispatcherPorts) {
     this.#registry = registry;
@@ -65,11 +64,6 @@ export class Dispatcher {
     this.#newErrorId = ports.newErrorId;
     this.#deadlines = new Deadlines(ports.timers, (call) => call.abort(errorOf("timeout")));
     for (const name of registry.keys()) this.#engine.add(name, (_request, call) => this.#run(call));
-  }
-
-  /** From now on the application's methods answer `overloaded`. */
-  drain(): void {
-    this.#draining = true;
   }
 
   /** Stops the deadlines' timers. */
@@ -171,7 +165,7 @@ export class Dispatcher {
       caller.log.debug({ event: "authz.deny", method: name, issuer: auth?.issuer, subject: auth?.subject }, "method refused");
       return denied;
     }
-    if (this.#draining) return errorOf("overloaded", { retryAfter: 1, hint: "the server is shutting down; reconnect" });
+    if (caller.isLeaving) return errorOf("overloaded", { retryAfter: 1, hint: "the server is shutting down; reconnect" });
     if (this.#limits.inFlight > 0 && caller.pending.size >= this.#limits.inFlight) {
       return errorOf("overloaded", { hint: `at most ${this.#limits.inFlight} requests in flight` });
     }

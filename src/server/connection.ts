@@ -61,6 +61,8 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   readonly log: Logger;
   /** Has anything come since the last ping? */
   isAlive = true;
+  /** It was told that it will be closed. */
+  isLeaving = false;
   /** For hooks: good as long as the connection. */
   readonly lastingHandle: ConnectionHandle;
   readonly #socket: WebSocket;
@@ -200,9 +202,11 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#socket.terminate();
   }
 
-  /** Says that the connection will be closed, ahead of it. */
+  /** Says that the connection will be closed, ahead of it: it takes no new calls from now on. */
   announceClose(reason: CloseReason, closeIn: number, after: readonly [number, number]): void {
-    if (this.#closing === undefined) this.#tell("connection.closing", { ...closingParams({ reason, reconnectAfter: after }), closeIn });
+    if (this.isClosing) return;
+    this.isLeaving = true;
+    this.#tell("connection.closing", { ...closingParams({ reason, reconnectAfter: after }), closeIn });
   }
 
   /** Closes at the end of this turn: what was said in it is still sent, then why. */
@@ -301,19 +305,16 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
 
   #onMessage(data: Buffer, isBinary: boolean): void {
     this.isAlive = true;
-    if (++this.#framesThisTurn === sharePerTurn) this.#yieldToOthers();
+    if (++this.#framesThisTurn === sharePerTurn) {
+      this.#socket.pause(); // the others are served; it reads on in the next turn
+      this.#outbox.wake();
+    }
     if (this.isClosing) return;
     try {
       this.#receive(data, isBinary);
     } catch (error) {
       this.failed(error);
     }
-  }
-
-  /** Reads on in the next turn. */
-  #yieldToOthers(): void {
-    this.#socket.pause();
-    this.#outbox.wake();
   }
 
   #guarded(work: () => void): void {

@@ -40,7 +40,7 @@ import { type NotifyTarget, Publisher } from "./publisher.js";
 import { Revocations } from "./revocations.js";
 import { Roster } from "./roster.js";
 import type { AuthOption, Listening, RevocationSelector, RevokeOptions, ServerOptions } from "./server-options.js";
-import { Shutdown } from "./shutdown.js";
+import { Shutdown, within } from "./shutdown.js";
 import { longestLifetime, TokenAuthority } from "./token-authority.js";
 import { pathOf, refuseUpgrade, UpgradeGuard } from "./upgrade-guard.js";
 
@@ -48,6 +48,7 @@ const handshakeTimeouts = { headersTimeout: 5_000, requestTimeout: 10_000, conne
 const closeTimeout = 3_000; // 3 s for the peer to answer a close
 /** Too new for ws's types: pongs that wait for a peer that does not read, and 3 s for the peer to answer a close. */
 const hardening = { maxPendingAutoPongs: 16, closeTimeout };
+const httpTimeout = 2_000; // 2 s for HTTP requests that are being answered when a drain ends
 const sweepInterval = 60_000; // 1 min
 
 /** A JSON-RPC server over WebSockets. Made by {@link createServer}. */
@@ -250,8 +251,8 @@ export class Server {
   }
 
   /**
-   * Stops. New sockets are refused at once. With `drain` (milliseconds) clients are told, requests in flight may finish for that
-   * long, and clients come back spread over as much time; without it everything is closed now.
+   * Stops. New sockets are refused at once. With `drain` (milliseconds) clients are told one after the other, what they have in flight
+   * may finish, and they are closed, all within that time (and 3 s for peers that don't answer); without it everything is closed now.
    */
   close({ drain = 0 }: { readonly drain?: number } = {}): Promise<void> {
     this.#closed ??= this.#close(drain);
@@ -263,14 +264,12 @@ export class Server {
   }
 
   async #close(drain: number): Promise<void> {
-    this.#isDraining = true;
-    const httpClosed = this.#stopAccepting();
+    this.#isDraining = true; // readiness says so, and upgrades are refused, as long as the others are served
     const shutdown = new Shutdown(this.#roster, this.#clock);
-    if (drain > 0) {
-      this.#dispatcher.drain();
-      await shutdown.drain(drain);
-    }
+    if (drain > 0) await shutdown.drain(drain);
+    const httpClosed = this.#stopListening();
     await shutdown.closeAll(drain);
+    if (drain > 0) await within(httpTimeout, httpClosed);
     this.#http?.closeAllConnections();
     for (const detach of this.#detach) detach();
     await httpClosed;
@@ -283,7 +282,7 @@ export class Server {
     this.#sockets.close();
   }
 
-  #stopAccepting(): Promise<void> {
+  #stopListening(): Promise<void> {
     const http = this.#http;
     if (http === undefined) return Promise.resolve();
     return new Promise((resolve) => {

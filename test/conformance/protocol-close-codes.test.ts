@@ -168,12 +168,13 @@ describe("Protocol §7 and §8, drain", () => {
     const stopped = server.server.close({ drain: 10_000 });
     const ahead = await told(client, "connection.closing");
     expect(ahead).to.include({ code: 1012, reason: "server_restart", reconnect: "yes", closeIn: 10 });
-    expect(ahead.reconnectAfter).to.deep.equal([0, 10]);
+    expect(ahead.reconnectAfter).to.deep.equal([0, 1]);
     expectError(await ask(client, "echo"), "overloaded");
     expect((await ask(client, "ping")).result).to.equal("pong");
     expect(await resultOf(client, "whoami")).to.include({ state: "active" });
     server.answers[0]?.();
     expect(await client.next()).to.deep.equal({ jsonrpc: "2.0", id: "slow", result: "answered" });
+    server.clock.advance(1_000);
     const { before, params } = await expectClose(client, "server_restart");
     expect(before).to.deep.equal([]);
     expect(params).to.not.have.property("closeIn");
@@ -203,6 +204,8 @@ describe("Protocol §7 and §8, drain", () => {
     );
     expect(status).to.equal(503);
     server.answers[0]?.();
+    await leftovers(client);
+    server.clock.advance(1_000);
     await stopped;
   });
 });
