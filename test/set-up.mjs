@@ -11,6 +11,7 @@ const packages = {
   "python3-jwt": "the client in Python",
   "python3-cryptography": "the client in Python",
   chromium: "pages in a browser",
+  "redis-server": "several nodes on one Redis",
 };
 
 const installing = 600_000; // 10 min: a browser has much to unpack

@@ -24,4 +24,9 @@ export interface RevocationRecords {
   list(now: number): Promise<readonly Revocation[]>;
   /** Tells of each revocation added by any process, from now on; a repeated one is not told again. Returns the function that stops it. */
   subscribe(listener: (revocation: Revocation) => void): () => void;
+  /**
+   * Resolves while all that any process revoked until a second ago was told to those who listen. Rejects when that is not known: no
+   * token may be accepted then. Absent: always so.
+   */
+  whenCurrent?(): Promise<void>;
 }

@@ -31,13 +31,17 @@ export class Revocations {
     ];
   }
 
-  /** Resolves when what was revoked before is known. A failed attempt is made again by the next call. */
-  whenLoaded(): Promise<void> {
+  /**
+   * Resolves when all that was revoked is known: what was revoked before this node started, and what others revoke. Rejects while this
+   * node is cut off from a store of several nodes. A failed attempt is made again by the next call.
+   */
+  async whenCurrent(): Promise<void> {
     this.#loaded ??= this.#load().catch((error: unknown) => {
       this.#loaded = undefined;
       throw error;
     });
-    return this.#loaded;
+    await this.#loaded;
+    await Promise.all(this.#ports.stores.map(({ revocations }) => revocations.whenCurrent?.()));
   }
 
   /** Takes effect here at once; resolves when it is durable. Throws `TypeError` for a selector that names nothing, or several things. */

@@ -93,7 +93,7 @@ export class Server {
     checkNotifications(app.notifications);
     const production = options.production ?? process.env.NODE_ENV === "production";
     const providers: readonly AuthOption[] = [options.auth].flat() as readonly AuthOption[];
-    const whenReady = () => this.#revocations.whenLoaded();
+    const whenReady = () => this.#revocations.whenCurrent();
     this.#authority = new TokenAuthority(providers, app.claims, {
       clock: this.#clock,
       fetchDocument: createFetchDocument(),
@@ -167,7 +167,7 @@ export class Server {
   async listen(port: number, host = "127.0.0.1"): Promise<Listening> {
     if (this.#http !== undefined) throw new Error("this server listens already");
     checkListening(host, this.#options);
-    await this.#revocations.whenLoaded();
+    await this.#revocations.whenCurrent();
     const { tls } = this.#options;
     const onRequest = (request: IncomingMessage, response: ServerResponse) => void this.#onRequest(request, response);
     const http =
@@ -315,7 +315,7 @@ export class Server {
   async #unreadiness(): Promise<string | null> {
     if (this.#isDraining) return "draining";
     try {
-      await this.#revocations.whenLoaded();
+      await this.#revocations.whenCurrent();
     } catch {
       return "the store can't be reached";
     }

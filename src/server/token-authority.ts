@@ -18,7 +18,7 @@ export interface AuthorityPorts {
   readonly production: boolean;
   /** Hears of every failed fetch and every refused key set: the alarm for a set with private keys in it. */
   readonly onKeyFailure: (issuer: string, detail: string) => void;
-  /** Resolves when what was revoked before is known: no token is accepted earlier. */
+  /** Resolves while all that was revoked is known, and rejects when it is not: no token is accepted then. */
   readonly whenReady: () => Promise<void>;
 }
 
@@ -70,6 +70,7 @@ export class TokenAuthority implements AuthServices {
   async renew(issuer: string, refreshToken: string, subject: string): Promise<RenewedTokens> {
     const renew = this.#renewers.get(issuer);
     if (renew === undefined) throw new Refusal("token_invalid", "this issuer's refresh tokens are not rotated here");
+    await this.#whenReady(); // before the token is consumed: what comes of it could not be accepted
     return renew(refreshToken, subject);
   }
 

@@ -7,6 +7,7 @@ import { AttemptBuckets } from "./attempt-buckets.js";
 import { KeyMutex } from "./key-mutex.js";
 import { releaseLock, takeLock, withLock } from "./lock-file.js";
 import { RecordFolder } from "./record-folder.js";
+import { clientShape, familyShape, userShape } from "./record-shape.js";
 import { RevocationFolder } from "./revocation-folder.js";
 import { decideRotation, hasEnded } from "./rotation.js";
 import type {
@@ -129,15 +130,7 @@ class FileUsers implements UserRecords {
 
   constructor(path: string, open: () => Promise<void>) {
     this.#open = open;
-    this.#folder = new RecordFolder<UserRecord>(path, {
-      username: "string",
-      passwordHash: "string",
-      scopes: "array",
-      claims: "object",
-      disabled: "boolean",
-      credentialVersion: "string",
-      createdAt: "number",
-    });
+    this.#folder = new RecordFolder<UserRecord>(path, userShape);
   }
 
   async add(user: UserRecord): Promise<boolean> {
@@ -178,7 +171,7 @@ class FileClients implements ClientRecords {
 
   constructor(path: string, open: () => Promise<void>) {
     this.#open = open;
-    this.#folder = new RecordFolder<ClientRecord>(path, { clientId: "string", secretHash: "string", scopes: "array", createdAt: "number" });
+    this.#folder = new RecordFolder<ClientRecord>(path, clientShape);
   }
 
   async add(client: ClientRecord): Promise<boolean> {
@@ -211,21 +204,7 @@ class FileFamilies implements FamilyRecords {
   constructor(path: string, open: () => Promise<void>, lock: () => Promise<void>) {
     this.#open = open;
     this.#lock = lock;
-    this.#folder = new RecordFolder<FamilyRecord>(path, {
-      id: "string",
-      subject: "string",
-      clientId: "string",
-      scopes: "array",
-      credentialVersion: "string",
-      generation: "number",
-      currentHash: "string",
-      previousHash: "string",
-      createdAt: "number",
-      rotatedAt: "number",
-      endsAt: "number",
-      idleUntil: "number",
-      revoked: "boolean",
-    });
+    this.#folder = new RecordFolder<FamilyRecord>(path, familyShape);
   }
 
   async add(family: FamilyRecord): Promise<void> {

@@ -2,11 +2,7 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { createFile, removeFile, replaceFile } from "./atomic-file.js";
-
-type Kind = "string" | "number" | "boolean" | "array" | "object";
-
-/** What each member of a record must be. */
-export type Shape<R> = { readonly [member in keyof Required<R>]: Kind };
+import { fits, type Shape } from "./record-shape.js";
 
 /** Records of one kind, each in a file of its own, named by a hash of its key: a key may hold anything. */
 export class RecordFolder<R> {
@@ -96,15 +92,4 @@ function parse(text: string): unknown {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
-}
-
-function fits<R>(value: unknown, shape: Shape<R>): value is R {
-  if (typeof value !== "object" || value === null) return false;
-  const members = new Map<string, unknown>(Object.entries(value));
-  return Object.entries<Kind>(shape).every(([member, kind]) => kindOf(members.get(member)) === kind);
-}
-
-function kindOf(value: unknown): string {
-  if (Array.isArray(value)) return "array";
-  return value === null ? "null" : typeof value;
 }

@@ -72,7 +72,7 @@ describe("The packed package", function () {
       const { filename } = await pack(folder);
       const attw = join(packageFolder("@arethetypeswrong/cli"), "dist", "index.js");
       const { stdout } = await run(process.execPath, [attw, join(folder, filename), "--profile", "esm-only", "--no-emoji", "--no-color"]);
-      for (const door of ["jotwire", "jotwire/client", "jotwire/issuer"]) {
+      for (const door of ["jotwire", "jotwire/client", "jotwire/issuer", "jotwire/redis"]) {
         expect(stdout).to.match(new RegExp(`"${door}" +│ OK \\(ESM\\) +│ OK`));
       }
     });

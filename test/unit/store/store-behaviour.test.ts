@@ -5,7 +5,10 @@ import { expect } from "chai";
 import type { Revocation } from "../../../src/auth/revocation.js";
 import { fileStore } from "../../../src/store/file-store.js";
 import { memoryStore } from "../../../src/store/memory-store.js";
+import { redisStore } from "../../../src/store/redis/index.js";
 import type { FamilyRecord, Rotation, Store, UserRecord } from "../../../src/store/store.js";
+import { hasRedis, RedisServer } from "../../helpers/redis-server.js";
+import { needs } from "../../helpers/requirement.js";
 
 const ada: UserRecord = {
   username: "ada",
@@ -46,6 +49,8 @@ const use: Rotation = {
 
 interface Adapter {
   readonly name: string;
+  /** Once, before all tests. Returns what ends it. */
+  readonly prepare?: (context: Mocha.Context) => Promise<() => Promise<void>>;
   readonly open: () => Promise<{ store: Store; dispose: () => Promise<void> }>;
 }
 
@@ -58,12 +63,36 @@ const adapters: readonly Adapter[] = [
       return { store: fileStore(folder), dispose: () => rm(folder, { recursive: true }) };
     },
   },
+  redisAdapter(),
 ];
 
-for (const { name, open } of adapters) {
+/** One Redis for all tests; a prefix for each. */
+function redisAdapter(): Adapter {
+  let redis: RedisServer | undefined;
+  let deployments = 0;
+  return {
+    name: "redisStore",
+    prepare: async (context) => {
+      needs(context, "Redis", hasRedis);
+      const started = await RedisServer.start();
+      redis = started;
+      return () => started.stop();
+    },
+    open: async () => ({ store: redisStore({ url: redis?.url ?? "", prefix: `p${deployments++}` }), dispose: async () => {} }),
+  };
+}
+
+for (const { name, prepare, open } of adapters) {
   describe(`what every store does: ${name}`, () => {
     let store: Store;
     let dispose: () => Promise<void>;
+    let end: (() => Promise<void>) | undefined;
+
+    before(async function () {
+      end = await prepare?.(this);
+    });
+
+    after(() => end?.());
 
     beforeEach(async () => {
       ({ store, dispose } = await open());

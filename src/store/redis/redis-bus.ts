@@ -1,0 +1,168 @@
+import type { Position } from "../../protocol/messages.js";
+import type { Bus, BusListener, HistoryOptions, TopicState } from "../../push/bus.js";
+import type { RedisRunner } from "./redis-connection.js";
+import type { RedisFeed } from "./redis-feed.js";
+import type { RedisKeys } from "./redis-keys.js";
+import { redisScript } from "./redis-script.js";
+import type { StoreLogger } from "./store-logger.js";
+
+/**
+ * An epoch is an incarnation of Redis. A topic that is not known, or no longer, begins at the sequence of all that was ever sent: no
+ * offset is given twice in one epoch. `begin` leaves `epoch` and `offset`.
+ */
+const topicState = `
+local epoch, sent = unpack(redis.call('HMGET', KEYS[1], 'id', 'bus'))
+if not epoch then return redis.error_reply('RENEWED Redis has lost its memory') end
+local function begin(meta, history, first)
+  local known = redis.call('HMGET', meta, 'epoch', 'offset')
+  if known[1] == epoch then return tonumber(known[2]) end
+  redis.call('DEL', history)
+  return first
+end
+`;
+
+/** KEYS: deployment, stream, topic, history. ARGV: topic, data, size, ttl, for how long the topic is remembered, length of the stream. */
+const publish = redisScript(`${topicState}
+local sequence = redis.call('HINCRBY', KEYS[1], 'bus', 1)
+local entry = {'s', whole(sequence), 't', ARGV[2], 'd', ARGV[3]}
+if #KEYS == 4 then
+  local offset = begin(KEYS[3], KEYS[4], sequence - 1) + 1
+  redis.call('HSET', KEYS[3], 'epoch', epoch, 'offset', whole(offset))
+  redis.call('PEXPIRE', KEYS[3], ARGV[6])
+  redis.call('RPUSH', KEYS[4], whole(now) .. ':' .. ARGV[3])
+  redis.call('LTRIM', KEYS[4], -tonumber(ARGV[4]), -1)
+  redis.call('PEXPIRE', KEYS[4], ARGV[5] == '0' and ARGV[6] or ARGV[5])
+  entry[7], entry[8], entry[9], entry[10] = 'o', whole(offset), 'p', epoch
+end
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], '*', unpack(entry))
+return sequence
+`);
+
+/** KEYS: deployment, topic, history. ARGV: ttl, for how long the topic is remembered, epoch and offset of the caller or ''. */
+const read = redisScript(`${topicState}
+local offset = begin(KEYS[2], KEYS[3], tonumber(sent or '0'))
+redis.call('HSET', KEYS[2], 'epoch', epoch, 'offset', whole(offset))
+redis.call('PEXPIRE', KEYS[2], ARGV[3])
+local function answer(recovered, missed) return {epoch, whole(offset), sent or '0', recovered, missed} end
+if ARGV[4] ~= epoch then return answer(0, {}) end
+local count = offset - tonumber(ARGV[5])
+if count == 0 then return answer(1, {}) end
+if count < 0 or count > redis.call('LLEN', KEYS[3]) then return answer(0, {}) end
+local missed = redis.call('LRANGE', KEYS[3], -count, -1)
+local at = tonumber(string.match(missed[1], '^%d+'))
+if ARGV[2] ~= '0' and at + tonumber(ARGV[2]) <= now then return answer(0, {}) end
+return answer(1, missed)
+`);
+
+const send = redisScript(`
+if not redis.call('HGET', KEYS[1], 'id') then return redis.error_reply('RENEWED Redis has lost its memory') end
+local sequence = redis.call('HINCRBY', KEYS[1], 'bus', 1)
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', 's', whole(sequence), 'm', ARGV[2])
+return sequence
+`);
+
+const topicMemory = 86_400_000; // 24 h without an event, after which a topic is forgotten
+
+export interface BusLimits {
+  /** Of the stream, about. */
+  readonly length: number;
+  /** Longest wait of one call, milliseconds. */
+  readonly patience: number;
+}
+
+/** One stream carries the events and messages of the deployment to every node; one script gives each event its place in its topic. */
+export class RedisBus implements Bus {
+  readonly #redis: RedisRunner;
+  readonly #keys: RedisKeys;
+  readonly #feed: RedisFeed;
+  readonly #length: number;
+  readonly #patience: number;
+  readonly #log: StoreLogger;
+  readonly #listeners = new Set<BusListener>();
+
+  constructor(redis: RedisRunner, keys: RedisKeys, feed: RedisFeed, limits: BusLimits, log: StoreLogger) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#feed = feed;
+    this.#length = limits.length;
+    this.#patience = limits.patience;
+    this.#log = log;
+  }
+
+  async publish(topic: string, data: string, history: HistoryOptions | undefined): Promise<void> {
+    const { deployment, bus } = this.#keys;
+    const keys = [deployment, bus, ...(history === undefined ? [] : [this.#keys.topic(topic), this.#keys.history(topic)])];
+    const { size = 0, ttl = 0 } = history ?? {};
+    await this.#redis.run(publish, keys, [topic, data, size, Math.ceil(ttl), memoryOf(ttl), this.#length]);
+  }
+
+  async read(topic: string, { ttl }: HistoryOptions, since: Position | undefined): Promise<TopicState> {
+    const keys = [this.#keys.deployment, this.#keys.topic(topic), this.#keys.history(topic)];
+    const isPlace = since !== undefined && Number.isSafeInteger(since.offset) && since.offset >= 0;
+    const args = [Math.ceil(ttl), memoryOf(ttl), isPlace ? since.epoch : "", isPlace ? since.offset : ""];
+    const endsAt = performance.now() + this.#patience;
+    const reply = await this.#redis.run(read, keys, args);
+    const [epoch, offsetText, sent, recovered, missed] = reply as [string, string, string, number, string[]];
+    await this.#feed.whenReached(epoch, Number(sent), endsAt - performance.now()); // so that none of the events before is told later
+    const offset = Number(offsetText);
+    const first = offset - missed.length + 1;
+    return {
+      epoch,
+      offset,
+      ...(since === undefined ? {} : { recovered: recovered === 1 }),
+      missed: missed.map((entry, index) => ({ offset: first + index, data: entry.slice(entry.indexOf(":") + 1) })),
+    };
+  }
+
+  async send(message: string): Promise<void> {
+    await this.#redis.run(send, [this.#keys.deployment, this.#keys.bus], [message, this.#length]);
+  }
+
+  subscribe(listener: BusListener): () => void {
+    this.#listeners.add(listener);
+    const release = this.#feed.use();
+    return () => {
+      if (this.#listeners.delete(listener)) release();
+    };
+  }
+
+  /** An entry of the stream. */
+  heard(fields: ReadonlyMap<string, string>): void {
+    const [topic, data, message] = [fields.get("t"), fields.get("d"), fields.get("m")];
+    if (message !== undefined) return this.#tell((listener) => listener.message(message));
+    const place = placeOf(fields);
+    if (topic === undefined || data === undefined || place === undefined || !isJson(data)) {
+      return this.#log.warn({ event: "redis.junk" }, "something in the stream of events is no event");
+    }
+    this.#tell((listener) => listener.event({ topic, data, ...place }));
+  }
+
+  gap(): void {
+    this.#tell((listener) => listener.gap());
+  }
+
+  #tell(tell: (listener: BusListener) => void): void {
+    for (const listener of this.#listeners) tell(listener);
+  }
+}
+
+function memoryOf(ttl: number): number {
+  return Math.max(topicMemory, Math.ceil(ttl));
+}
+
+/** Undefined: half of one, or no number. */
+function placeOf(fields: ReadonlyMap<string, string>): { readonly offset?: number; readonly epoch?: string } | undefined {
+  const [offset, epoch] = [fields.get("o"), fields.get("p")];
+  if (offset === undefined && epoch === undefined) return {};
+  return epoch === undefined || !/^\d{1,16}$/.test(offset ?? "") ? undefined : { offset: Number(offset), epoch };
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,138 @@
+/** The only importer of @redis/client. */
+import { createClient } from "@redis/client";
+import type { RedisScript } from "./redis-script.js";
+import { asUnavailable, StoreUnavailable, within } from "./store-unavailable.js";
+
+export interface RedisAddress {
+  /** `redis:`, `rediss:` (TLS), or `unix:` with the path of a socket. */
+  readonly url: string;
+  /** PEM. Default: the machine's authorities, and no certificate of ours. */
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string } | undefined;
+}
+
+/** Runs commands and scripts. Rejects with {@link StoreUnavailable}. */
+export interface RedisRunner {
+  command(...args: readonly string[]): Promise<unknown>;
+  run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
+}
+
+interface Client {
+  connect(): Promise<unknown>;
+  sendCommand(args: readonly string[]): Promise<unknown>;
+  destroy(): void;
+  on(event: "error", listener: (error: Error) => void): unknown;
+}
+
+const mostQueued = 5_000; // commands; a link lets fewer wait
+/** After these a connection is of no use: the server is a replica by now, still loading, wants a password, or has lost its memory. */
+const fatalReply = /^(READONLY|LOADING|MASTERDOWN|NOAUTH|WRONGPASS|STALE|RENEWED)\b/;
+
+/** One connection, good until its first failure. Nothing waits for it to come back. */
+export class RedisConnection implements RedisRunner {
+  readonly #client: Client;
+  readonly #patience: number;
+  /** Redis's clock minus our monotonic one, milliseconds. */
+  #clockOffset = 0;
+  #runId = "";
+  #isOpen = true;
+
+  private constructor(client: Client, patience: number) {
+    this.#client = client;
+    this.#patience = patience;
+    client.on("error", () => this.close()); // commands in flight hear of it
+  }
+
+  /** Rejects with {@link StoreUnavailable} when there is no answer within `patience` (milliseconds). */
+  static async open(address: RedisAddress, patience: number): Promise<RedisConnection> {
+    const connection = new RedisConnection(clientOf(address, patience), patience);
+    try {
+      await within(patience, connection.#greet());
+      return connection;
+    } catch (error) {
+      connection.close();
+      throw asUnavailable(error);
+    }
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Names the server's process: another one may have less in its memory. */
+  get runId(): string {
+    return this.#runId;
+  }
+
+  command(...args: readonly string[]): Promise<unknown> {
+    return this.#send(args, this.#patience);
+  }
+
+  /** What comes after the entries of these ids, streams first; when there is nothing, waits up to `block` milliseconds for it. */
+  read(count: number, block: number, ...streamsAndIds: readonly string[]): Promise<unknown> {
+    const args = ["XREAD", "COUNT", String(count), "BLOCK", String(block), "STREAMS", ...streamsAndIds];
+    return this.#send(args, block + this.#patience);
+  }
+
+  async run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[], patience = this.#patience): Promise<unknown> {
+    const deadline = Math.ceil(performance.now() + this.#clockOffset + patience);
+    const rest = [String(keys.length), ...keys, String(deadline), ...args.map(String)];
+    try {
+      return await this.command("EVALSHA", script.digest, ...rest);
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable) || !error.message.includes("NOSCRIPT")) throw error;
+      return this.command("EVAL", script.text, ...rest);
+    }
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#client.destroy();
+  }
+
+  /** A server that lets a command wait for too long hangs, or can't be reached: whatever else waits for it, waits in vain. */
+  async #send(args: readonly string[], patience: number): Promise<unknown> {
+    if (!this.#isOpen) throw new StoreUnavailable("the connection to Redis is closed");
+    const sentAt = performance.now();
+    try {
+      return await within(patience, this.#client.sendCommand(args));
+    } catch (error) {
+      const isLate = performance.now() - sentAt >= patience;
+      if (isLate || (error instanceof Error && fatalReply.test(error.message))) this.close();
+      throw asUnavailable(error);
+    }
+  }
+
+  async #greet(): Promise<void> {
+    await this.#client.connect();
+    const askedAt = performance.now(); // not when the answer came: a deadline may be late by the way there, never early
+    const [time, info] = await Promise.all([this.command("TIME"), this.command("INFO", "server")]);
+    const [seconds, micros] = time as [string, string];
+    this.#clockOffset = Number(seconds) * 1_000 + Number(micros) / 1_000 - askedAt;
+    this.#runId = /^run_id:(\S+)/m.exec(String(info))?.[1] ?? "";
+  }
+}
+
+function clientOf({ url, tls }: RedisAddress, patience: number): Client {
+  const path = url.startsWith("unix:") ? url.slice("unix:".length) : undefined;
+  const socket = { connectTimeout: patience, reconnectStrategy: false } as const;
+  const common = {
+    RESP: 2,
+    disableOfflineQueue: true,
+    commandsQueueMaxLength: mostQueued,
+    disableClientInfo: true,
+    maintNotifications: "disabled",
+    commandOptions: { timeout: 0 }, // its own ends only what was not sent yet
+  } as const;
+  const client = createClient(
+    path === undefined
+      ? { ...common, url, socket: tls === undefined ? socket : { ...socket, ...tls, tls: true as const } }
+      : { ...common, socket: { ...socket, path, tls: false as const } },
+  );
+  return {
+    connect: () => client.connect(),
+    sendCommand: (args) => client.sendCommand([...args]),
+    destroy: () => client.destroy(),
+    on: (event, listener) => client.on(event, listener),
+  };
+}

@@ -1,0 +1,71 @@
+import { randomBytes } from "node:crypto";
+import type { RedisConnection, RedisRunner } from "./redis-connection.js";
+import type { RedisKeys } from "./redis-keys.js";
+import { redisScript } from "./redis-script.js";
+import type { StoreLogger } from "./store-logger.js";
+
+/** Where a stream stands. */
+export interface StreamPosition {
+  readonly id: string;
+  /** Of the newest entry, one more with each; 0: there was none. */
+  readonly sequence: number;
+}
+
+/** What a connection has joined. */
+export interface Joined {
+  /** Changes whenever Redis may have forgotten something. */
+  readonly incarnation: string;
+  readonly revocations: StreamPosition;
+  readonly bus: StreamPosition;
+}
+
+/** A server process that wrote nothing here yet starts a new incarnation: it may have lost what the one before acknowledged. */
+const join = redisScript(`
+local known = redis.call('HMGET', KEYS[1], 'id', 'run', 'revoked', 'bus')
+local id = known[1]
+if not id or known[2] ~= ARGV[2] then
+  id = ARGV[3]
+  redis.call('HSET', KEYS[1], 'id', id, 'run', ARGV[2])
+end
+local function newest(stream)
+  local entries = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return entries[1] and entries[1][1] or '0-0'
+end
+return {id, known[3] or '0', newest(KEYS[2]), known[4] or '0', newest(KEYS[3])}
+`);
+
+/** The nodes that share one Redis and one prefix, through all restarts of it. */
+export class RedisDeployment {
+  readonly #keys: RedisKeys;
+  readonly #log: StoreLogger;
+  readonly #restorers: ((redis: RedisRunner) => Promise<void>)[] = [];
+  #incarnation: string | undefined;
+
+  constructor(keys: RedisKeys, log: StoreLogger) {
+    this.#keys = keys;
+    this.#log = log;
+  }
+
+  /** Before a connection to a Redis that may have forgotten something is used, this writes back what this node knows. */
+  onRenewal(restore: (redis: RedisRunner) => Promise<void>): void {
+    this.#restorers.push(restore);
+  }
+
+  /** Comes first on every connection. */
+  async join(connection: RedisConnection): Promise<Joined> {
+    const { deployment, revocations, bus } = this.#keys;
+    const candidate = randomBytes(9).toString("base64url");
+    const reply = await connection.run(join, [deployment, revocations, bus], [connection.runId, candidate]);
+    const [incarnation, revoked, revokedId, sent, sentId] = reply as [string, string, string, string, string];
+    if (this.#incarnation !== undefined && this.#incarnation !== incarnation) {
+      this.#log.warn({ event: "redis.renewed" }, "Redis was restarted or emptied: what this node knows is written back");
+      for (const restore of this.#restorers) await restore(connection);
+    }
+    this.#incarnation = incarnation;
+    return {
+      incarnation,
+      revocations: { id: revokedId, sequence: Number(revoked) },
+      bus: { id: sentId, sequence: Number(sent) },
+    };
+  }
+}

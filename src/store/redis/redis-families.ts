@@ -1,0 +1,124 @@
+import { familyShape, fits } from "../record-shape.js";
+import type { FamilyRecord, FamilyRecords, Rotation, RotationOutcome } from "../store.js";
+import { parsed } from "./json-hash.js";
+import type { RedisRunner } from "./redis-connection.js";
+import { hashed, type RedisKeys } from "./redis-keys.js";
+import { redisScript } from "./redis-script.js";
+import { StoreUnavailable } from "./store-unavailable.js";
+
+const add = redisScript(`
+redis.call('DEL', KEYS[1])
+for i = 4, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+redis.call('ZADD', KEYS[2], ARGV[3], ARGV[2])
+return 1
+`);
+
+/**
+ * The rules of `decideRotation`, which a test holds it to. All numbers are written as they came: Lua would round them. KEYS: family,
+ * index; ARGV: its member there, client, presented hash, generation, next hash, now, reuse window, idle until.
+ */
+const rotate = redisScript(`
+local fields = {'clientId', 'currentHash', 'previousHash', 'rotatedAt', 'endsAt', 'idleUntil', 'revoked'}
+local values = redis.call('HMGET', KEYS[1], unpack(fields))
+local family = {}
+for i, name in ipairs(fields) do family[name] = values[i] end
+if not family.clientId or family.clientId ~= ARGV[3] then return {'unknown'} end
+local presented, at = ARGV[4], tonumber(ARGV[7])
+local window, idleUntil = tonumber(ARGV[8]), ARGV[9]
+if at >= tonumber(family.endsAt) or at >= tonumber(family.idleUntil) then return {'unknown'} end
+local function answer(outcome) return {outcome, redis.call('HGETALL', KEYS[1])} end
+if family.revoked == 'true' then return answer('revoked') end
+if presented == family.currentHash then
+  if tonumber(idleUntil) > tonumber(family.endsAt) then idleUntil = family.endsAt end
+  redis.call('HSET', KEYS[1], 'generation', ARGV[5], 'currentHash', ARGV[6], 'previousHash', presented,
+    'rotatedAt', ARGV[7], 'idleUntil', idleUntil)
+  redis.call('ZADD', KEYS[2], idleUntil, ARGV[2])
+  return answer('rotated')
+end
+local isLostReply = family.previousHash ~= '' and window > 0 and at < tonumber(family.rotatedAt) + window
+if isLostReply and presented == family.previousHash then return answer('repeated') end
+redis.call('HSET', KEYS[1], 'revoked', 'true')
+return answer('reused')
+`);
+
+const revoke = redisScript(`
+if redis.call('HGET', KEYS[1], 'revoked') ~= 'false' then return 0 end
+redis.call('HSET', KEYS[1], 'revoked', 'true')
+return 1
+`);
+
+/** Some of those that ended, so that Redis is not held up. ARGV: now, the prefix of their keys, how many at most. */
+const sweep = redisScript(`
+local ended = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[2], 'LIMIT', 0, ARGV[4])
+for _, member in ipairs(ended) do
+  redis.call('DEL', ARGV[3] .. member)
+  redis.call('ZREM', KEYS[1], member)
+end
+return #ended
+`);
+
+const sweptAtOnce = 500;
+
+/** Each family is a hash; a sorted set knows when each will have ended. */
+export class RedisFamilies implements FamilyRecords {
+  readonly #redis: RedisRunner;
+  readonly #keys: RedisKeys;
+
+  constructor(redis: RedisRunner, keys: RedisKeys) {
+    this.#redis = redis;
+    this.#keys = keys;
+  }
+
+  async add(family: FamilyRecord): Promise<void> {
+    const endsAt = Math.min(family.endsAt, family.idleUntil);
+    await this.#redis.run(add, this.#keysOf(family.id), [hashed(family.id), endsAt, ...fieldsOf(family)]);
+  }
+
+  async get(id: string): Promise<FamilyRecord | undefined> {
+    const fields = (await this.#redis.command("HGETALL", this.#keys.family(id))) as string[];
+    return fields.length === 0 ? undefined : familyOf(fields);
+  }
+
+  async rotate({ familyId, clientId, presentedHash, generation, nextHash, now, reuseWindow, idleTtl }: Rotation): Promise<RotationOutcome> {
+    const args = [hashed(familyId), clientId, presentedHash, generation, nextHash, now, reuseWindow, now + idleTtl];
+    const [outcome, fields] = (await this.#redis.run(rotate, this.#keysOf(familyId), args)) as [RotationOutcome["outcome"], string[]];
+    return outcome === "unknown" ? { outcome } : { outcome, family: familyOf(fields) };
+  }
+
+  async revoke(id: string): Promise<boolean> {
+    return (await this.#redis.run(revoke, [this.#keys.family(id)], [])) === 1;
+  }
+
+  async sweep(now: number): Promise<number> {
+    let forgotten = 0;
+    for (;;) {
+      const swept = Number(await this.#redis.run(sweep, [this.#keys.families], [now, this.#keys.familyPrefix, sweptAtOnce]));
+      forgotten += swept;
+      if (swept < sweptAtOnce) return forgotten;
+    }
+  }
+
+  #keysOf(id: string): readonly string[] {
+    return [this.#keys.family(id), this.#keys.families];
+  }
+}
+
+/** Strings as they are, all else as JSON: so a script can compare and write each member. */
+function fieldsOf(family: FamilyRecord): string[] {
+  return Object.entries(family).flatMap(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]);
+}
+
+function familyOf(fields: readonly string[]): FamilyRecord {
+  const members = new Map<string, unknown>();
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const [name = "", text = ""] = [fields[i], fields[i + 1]];
+    members.set(name, isText(name) ? text : parsed(text));
+  }
+  const family: unknown = Object.fromEntries(members);
+  if (!fits(family, familyShape)) throw new StoreUnavailable("a refresh family in Redis is damaged");
+  return family;
+}
+
+function isText(name: string): boolean {
+  return new Map<string, string>(Object.entries(familyShape)).get(name) === "string";
+}

@@ -1,0 +1,270 @@
+import { type Clock, systemClock } from "../../auth/clock.js";
+import { type RedisAddress, RedisConnection, type RedisRunner } from "./redis-connection.js";
+import type { Joined, RedisDeployment } from "./redis-deployment.js";
+import type { RedisKeys } from "./redis-keys.js";
+import type { StoreLogger } from "./store-logger.js";
+import { asUnavailable, StoreUnavailable, within } from "./store-unavailable.js";
+import { type RawEntry, StreamCursor } from "./stream-cursor.js";
+
+/** Who hears what the streams carry. */
+export interface FeedListeners {
+  /** Once for each connection, before anything else of it is heard. */
+  connected(redis: RedisRunner): Promise<void>;
+  /** Any revocation may have been missed: they are all read again. */
+  reloadRevocations(redis: RedisRunner): Promise<void>;
+  revocation(fields: ReadonlyMap<string, string>): void;
+  busEntry(fields: ReadonlyMap<string, string>): void;
+  /** Any entry of the bus may have been missed. */
+  busGap(): void;
+  /** From time to time. */
+  tidy(redis: RedisRunner): Promise<void>;
+}
+
+const block = 250; // ms that a read waits for entries; an answer without any says that nothing was missed
+const freshness = 1_000; // ms for which that counts
+const readAtOnce = 200; // entries of each stream
+const shortestPause = 100; // ms between two attempts to connect
+const longestPause = 1_000; // so that a Redis that is back is found soon
+const tidyInterval = 60_000; // 1 min
+
+type Proof = { readonly resolve: () => void; readonly until: (feed: Reached) => boolean };
+
+/** What a turn of the loop has established. */
+interface Reached {
+  readonly isCurrent: boolean;
+  readonly incarnation: string | undefined;
+  readonly busSequence: number;
+}
+
+/**
+ * Reads both streams of the deployment, on a connection of its own, while anybody uses it. After every loss of the connection it goes on
+ * where it was, or says what may have been missed. `isCurrent` is only true while Redis said within the last second that this node has
+ * read all there is.
+ */
+export class RedisFeed {
+  readonly #address: RedisAddress;
+  readonly #patience: number;
+  readonly #keys: RedisKeys;
+  readonly #deployment: RedisDeployment;
+  readonly #log: StoreLogger;
+  readonly #clock: Clock = systemClock;
+  readonly #waiting = new Set<Proof>();
+  #listeners: FeedListeners | undefined;
+  #users = 0;
+  #isRunning = false;
+  #isClosed = false;
+  #connection: RedisConnection | undefined;
+  #endPause: () => void = () => {};
+  #incarnation: string | undefined;
+  #revocations = new StreamCursor({ id: "0-0", sequence: 0 });
+  #bus = new StreamCursor({ id: "0-0", sequence: 0 });
+  #provenAt = Number.NEGATIVE_INFINITY;
+  #tidiedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(address: RedisAddress, patience: number, keys: RedisKeys, deployment: RedisDeployment, log: StoreLogger) {
+    this.#address = address;
+    this.#patience = patience;
+    this.#keys = keys;
+    this.#deployment = deployment;
+    this.#log = log;
+  }
+
+  /** Who hears, once, before the first use. */
+  listen(listeners: FeedListeners): void {
+    this.#listeners = listeners;
+  }
+
+  /** Reads from now on, until the returned function was called as often as this one. */
+  use(): () => void {
+    this.#users++;
+    this.#start();
+    let isUsing = true;
+    return () => {
+      if (!isUsing) return;
+      isUsing = false;
+      this.#users--;
+      if (this.#users === 0) this.#interrupt();
+    };
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#interrupt();
+  }
+
+  /** Resolves when all that was revoked until a second ago is known. Rejects with {@link StoreUnavailable} when that can't be had in time. */
+  whenCurrent(): Promise<void> {
+    return this.#when(({ isCurrent }) => isCurrent);
+  }
+
+  /** Resolves when all entries of the bus up to this one have been heard, within `patience`. At once when nobody listens. */
+  async whenReached(incarnation: string, sequence: number, patience: number): Promise<void> {
+    if (this.#users === 0) return;
+    await this.#when((reached) => reached.incarnation === incarnation && reached.busSequence >= sequence, patience);
+  }
+
+  async #when(until: (reached: Reached) => boolean, patience = this.#patience): Promise<void> {
+    if (until(this.#reached())) return;
+    if (this.#users === 0 || this.#isClosed) throw new StoreUnavailable("nothing is read from Redis now");
+    const proof: { resolve: () => void; until: (reached: Reached) => boolean } = { resolve: () => {}, until };
+    const proven = new Promise<void>((resolve) => {
+      proof.resolve = resolve;
+    });
+    this.#waiting.add(proof);
+    try {
+      await within(patience, proven);
+    } finally {
+      this.#waiting.delete(proof);
+    }
+  }
+
+  #reached(): Reached {
+    const isCurrent = this.#connection?.isOpen === true && performance.now() - this.#provenAt < freshness;
+    return { isCurrent, incarnation: this.#incarnation, busSequence: this.#bus.sequence };
+  }
+
+  #settle(): void {
+    const reached = this.#reached();
+    for (const proof of this.#waiting) if (proof.until(reached)) proof.resolve();
+  }
+
+  get #isWanted(): boolean {
+    return this.#users > 0 && !this.#isClosed;
+  }
+
+  #start(): void {
+    if (this.#isRunning || !this.#isWanted) return;
+    this.#isRunning = true;
+    this.#run().finally(() => {
+      this.#isRunning = false;
+      this.#start(); // used again while it came to its end
+    });
+  }
+
+  #interrupt(): void {
+    this.#connection?.close();
+    this.#endPause();
+  }
+
+  /** Never rejects. */
+  async #run(): Promise<void> {
+    let pause = shortestPause;
+    while (this.#isWanted) {
+      try {
+        await this.#follow(() => {
+          pause = shortestPause;
+        });
+      } catch (error) {
+        if (!this.#isWanted) return;
+        this.#log.warn({ event: "redis.cut_off", err: asUnavailable(error) }, "cut off from Redis: no token is accepted until it is back");
+        await this.#pause(pause);
+        pause = Math.min(pause * 2, longestPause);
+      }
+    }
+  }
+
+  /** One connection, until it fails. */
+  async #follow(onProven: () => void): Promise<void> {
+    const connection = await RedisConnection.open(this.#address, this.#patience);
+    this.#connection = connection;
+    try {
+      if (!this.#isWanted) return;
+      await this.#catchUp(connection);
+      const before = this.#provenAt;
+      while (this.#isWanted) {
+        await this.#turn(connection);
+        if (this.#provenAt > before) onProven();
+      }
+    } finally {
+      connection.close();
+      this.#provenAt = Number.NEGATIVE_INFINITY;
+    }
+  }
+
+  async #catchUp(connection: RedisConnection): Promise<void> {
+    const askedAt = performance.now();
+    const joined = await this.#deployment.join(connection);
+    const isNew = joined.incarnation !== this.#incarnation;
+    if (isNew) await this.#beginIncarnation(connection, joined);
+    await this.#listeners?.connected(connection);
+    if (isNew) this.#provenAt = askedAt; // else there may be entries that were not read yet
+    this.#settle();
+  }
+
+  /** What was written back while joining comes by the stream, or is read here. */
+  async #beginIncarnation(connection: RedisConnection, { incarnation, revocations, bus }: Joined): Promise<void> {
+    await this.#listeners?.reloadRevocations(connection);
+    this.#revocations = new StreamCursor(revocations);
+    this.#bus = new StreamCursor(bus);
+    if (this.#incarnation !== undefined) this.#guarded(() => this.#listeners?.busGap());
+    this.#incarnation = incarnation;
+  }
+
+  async #turn(connection: RedisConnection): Promise<void> {
+    const { deployment, revocations, bus } = this.#keys;
+    const askedAt = performance.now();
+    const ids = [this.#revocations.id, this.#bus.id];
+    const [state, streams] = await Promise.all([
+      connection.command("HMGET", deployment, "id", "revoked", "bus"), // answered before the read, which may wait
+      connection.read(readAtOnce, block, revocations, bus, ...ids),
+    ]);
+    const [incarnation, revoked, sent] = state as [string | null, string | null, string | null];
+    if (incarnation !== this.#incarnation) throw new StoreUnavailable("Redis was emptied");
+    const entries = new Map(streams as [string, RawEntry[]][] | null);
+    await this.#readRevocations(connection, entries.get(revocations) ?? [], Number(revoked ?? 0));
+    this.#readBus(entries.get(bus) ?? [], Number(sent ?? 0));
+    if (this.#revocations.sequence >= Number(revoked ?? 0)) this.#provenAt = askedAt;
+    this.#settle();
+    if (askedAt - this.#tidiedAt < tidyInterval) return;
+    this.#tidiedAt = askedAt;
+    await this.#listeners?.tidy(connection);
+  }
+
+  async #readRevocations(connection: RedisConnection, entries: readonly RawEntry[], newest: number): Promise<void> {
+    let isMissing = entries.length === 0 && newest > this.#revocations.sequence;
+    for (const raw of entries) {
+      const entry = this.#revocations.take(raw);
+      if (entry === undefined) this.#tellJunk();
+      else this.#guarded(() => this.#listeners?.revocation(entry.fields));
+      isMissing ||= entry?.isAfterGap === true;
+    }
+    if (!isMissing) return;
+    await this.#listeners?.reloadRevocations(connection);
+    if (entries.length === 0) this.#revocations.skipTo(newest);
+  }
+
+  #readBus(entries: readonly RawEntry[], newest: number): void {
+    for (const raw of entries) {
+      const entry = this.#bus.take(raw);
+      if (entry?.isAfterGap === true) this.#guarded(() => this.#listeners?.busGap());
+      if (entry === undefined) this.#tellJunk();
+      else this.#guarded(() => this.#listeners?.busEntry(entry.fields));
+    }
+    if (entries.length > 0 || newest <= this.#bus.sequence) return;
+    this.#bus.skipTo(newest);
+    this.#guarded(() => this.#listeners?.busGap());
+  }
+
+  #tellJunk(): void {
+    this.#log.warn({ event: "redis.junk" }, "an entry of a stream in Redis is not ours: skipped");
+  }
+
+  /** What a listener throws ends nothing here. */
+  #guarded(tell: () => void): void {
+    try {
+      tell();
+    } catch (error) {
+      this.#log.warn({ event: "redis.listener_failed", err: error }, "a listener failed");
+    }
+  }
+
+  #pause(delay: number): Promise<void> {
+    return new Promise((resolve) => {
+      const stop = this.#clock.after(delay, resolve);
+      this.#endPause = () => {
+        stop();
+        resolve();
+      };
+    });
+  }
+}

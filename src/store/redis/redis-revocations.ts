@@ -1,0 +1,185 @@
+import type { Revocation, RevocationRecords } from "../../auth/revocation.js";
+import { covers, RevocationList, targetOf, wider } from "../../auth/revocation-list.js";
+import { parsed } from "./json-hash.js";
+import type { RedisRunner } from "./redis-connection.js";
+import type { RedisFeed } from "./redis-feed.js";
+import { hashed, type RedisKeys } from "./redis-keys.js";
+import { redisScript } from "./redis-script.js";
+import type { StoreLogger } from "./store-logger.js";
+import { StoreUnavailable } from "./store-unavailable.js";
+
+/** Writes what is revoked of one target, if it is still what was read, and tells all nodes. ARGV: field, read, written, until, length of the stream. */
+const replace = redisScript(`
+if not redis.call('HGET', KEYS[1], 'id') then return redis.error_reply('RENEWED Redis has lost its memory') end
+if (redis.call('HGET', KEYS[2], ARGV[2]) or '') ~= ARGV[3] then return 0 end
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[4])
+if ARGV[5] == '' then redis.call('ZREM', KEYS[3], ARGV[2]) else redis.call('ZADD', KEYS[3], ARGV[5], ARGV[2]) end
+local sequence = redis.call('HINCRBY', KEYS[1], 'revoked', 1)
+redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[6], '*', 's', whole(sequence), 'r', ARGV[4])
+return 1
+`);
+
+const sweep = redisScript(`
+local ended = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[2], 'LIMIT', 0, ARGV[3])
+for _, member in ipairs(ended) do
+  redis.call('HDEL', KEYS[1], member)
+  redis.call('ZREM', KEYS[2], member)
+end
+return #ended
+`);
+
+const sweptAtOnce = 500;
+const readAtOnce = 500;
+const writtenAtOnce = 50;
+const streamLength = 10_000; // a node that has missed more reads them all
+const mostTries = 100;
+const mostUnsaved = 10_000;
+
+/**
+ * One record for each target, kept until it may be forgotten, and a stream that tells of each change. This node keeps all of them too:
+ * to tell each once, and to write them back into a Redis that has lost them.
+ */
+export class RedisRevocations implements RevocationRecords {
+  readonly #redis: RedisRunner;
+  readonly #keys: RedisKeys;
+  readonly #feed: RedisFeed;
+  readonly #log: StoreLogger;
+  readonly #known = new RevocationList();
+  /** What could not be written. Whoever revoked it was told, and may have given up: it is written when Redis is there again. */
+  readonly #unsaved = new Map<string, Revocation>();
+  readonly #listeners = new Set<(revocation: Revocation) => void>();
+
+  constructor(redis: RedisRunner, keys: RedisKeys, feed: RedisFeed, log: StoreLogger) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#feed = feed;
+    this.#log = log;
+  }
+
+  async add(revocation: Revocation): Promise<void> {
+    try {
+      await this.#write(this.#redis, revocation);
+    } catch (error) {
+      if (this.#unsaved.size < mostUnsaved) this.#unsaved.set(targetOf(revocation), revocation);
+      throw error;
+    }
+    this.#learn(revocation);
+  }
+
+  async list(now: number): Promise<readonly Revocation[]> {
+    await this.sweep(this.#redis, now);
+    const standing: Revocation[] = [];
+    await this.#each(this.#redis, (revocation) => {
+      if (!hasEnded(revocation, now)) standing.push(revocation);
+    });
+    for (const revocation of standing) this.#learn(revocation);
+    return standing;
+  }
+
+  subscribe(listener: (revocation: Revocation) => void): () => void {
+    const own = (revocation: Revocation): void => listener(revocation); // one function may subscribe twice
+    this.#listeners.add(own);
+    const release = this.#feed.use();
+    return () => {
+      if (this.#listeners.delete(own)) release();
+    };
+  }
+
+  whenCurrent(): Promise<void> {
+    return this.#feed.whenCurrent();
+  }
+
+  /** An entry of the stream. */
+  heard(text: string): void {
+    const revocation = revocationOf(text);
+    if (revocation === undefined) this.#log.warn({ event: "redis.junk" }, "something in the stream of revocations is no revocation");
+    else this.#learn(revocation);
+  }
+
+  /** Reads them all: some may have been missed. */
+  async reload(redis: RedisRunner): Promise<void> {
+    await this.#each(redis, (revocation) => this.#learn(revocation));
+  }
+
+  /** Writes what this node alone may know: into a Redis that has lost its memory, all of it. */
+  restore(redis: RedisRunner, now: number): Promise<void> {
+    return this.#writeAll(redis, this.#known.values(), now);
+  }
+
+  async saveUnsaved(redis: RedisRunner, now: number): Promise<void> {
+    const unsaved = [...this.#unsaved];
+    await this.#writeAll(
+      redis,
+      unsaved.map(([, revocation]) => revocation),
+      now,
+    );
+    for (const [target, revocation] of unsaved) if (this.#unsaved.get(target) === revocation) this.#unsaved.delete(target);
+  }
+
+  async sweep(redis: RedisRunner, now: number): Promise<void> {
+    this.#known.sweep(now);
+    const { revoked, revokedUntil } = this.#keys;
+    while (Number(await redis.run(sweep, [revoked, revokedUntil], [now, sweptAtOnce])) === sweptAtOnce);
+  }
+
+  async #writeAll(redis: RedisRunner, revocations: readonly Revocation[], now: number): Promise<void> {
+    const standing = revocations.filter((revocation) => !hasEnded(revocation, now));
+    for (let from = 0; from < standing.length; from += writtenAtOnce) {
+      await Promise.all(standing.slice(from, from + writtenAtOnce).map((revocation) => this.#write(redis, revocation)));
+    }
+  }
+
+  /** Makes the union of what is there and what is added, anew whenever another node was first. */
+  async #write(redis: RedisRunner, revocation: Revocation): Promise<void> {
+    const { deployment, revoked, revokedUntil, revocations } = this.#keys;
+    const field = hashed(targetOf(revocation));
+    for (let tries = 0; tries < mostTries; tries++) {
+      const before = ((await redis.command("HGET", revoked, field)) as string | null) ?? "";
+      const known = revocationOf(before);
+      if (known !== undefined && covers(known, revocation)) return;
+      const whole = known === undefined ? revocation : wider(known, revocation);
+      const keys = [deployment, revoked, revokedUntil, revocations];
+      const args = [field, before, JSON.stringify(whole), whole.until ?? "", streamLength];
+      if ((await redis.run(replace, keys, args)) === 1) return;
+    }
+    throw new StoreUnavailable(`${mostTries} others revoked the same first`);
+  }
+
+  async #each(redis: RedisRunner, take: (revocation: Revocation) => void): Promise<void> {
+    let cursor = "0";
+    do {
+      const reply = await redis.command("HSCAN", this.#keys.revoked, cursor, "COUNT", String(readAtOnce));
+      const [next, fields] = reply as [string, string[]];
+      for (let i = 1; i < fields.length; i += 2) {
+        const revocation = revocationOf(fields[i] ?? "");
+        if (revocation === undefined) this.#log.warn({ event: "redis.junk" }, "something among the revocations is none");
+        else take(revocation);
+      }
+      cursor = next;
+    } while (cursor !== "0");
+  }
+
+  #learn(revocation: Revocation): void {
+    if (!this.#known.add(revocation)) return;
+    for (const listener of this.#listeners) listener(revocation);
+  }
+}
+
+function hasEnded({ until }: Revocation, now: number): boolean {
+  return until !== undefined && until <= now;
+}
+
+const texts = ["issuer", "jti", "sessionId", "subject", "reason"] as const;
+const numbers = ["issuedBefore", "enforceAt", "until"] as const;
+
+/** Undefined when the text is none. */
+function revocationOf(text: string): Revocation | undefined {
+  const value = text === "" ? undefined : parsed(text);
+  if (typeof value !== "object" || value === null) return undefined;
+  const members = new Map<string, unknown>(Object.entries(value));
+  const isTyped = (names: readonly string[], type: string): boolean =>
+    names.every((name) => !members.has(name) || typeof members.get(name) === type);
+  const targets = ["jti", "sessionId", "subject"].filter((name) => members.has(name));
+  if (targets.length !== 1 || !isTyped(texts, "string") || !isTyped(numbers, "number")) return undefined;
+  return Object.fromEntries([...texts, ...numbers].flatMap((name) => (members.has(name) ? [[name, members.get(name)]] : [])));
+}

@@ -1,0 +1,35 @@
+import type { SecretRecords } from "../store.js";
+import { replaceField } from "./json-hash.js";
+import type { RedisRunner } from "./redis-connection.js";
+import type { RedisKeys } from "./redis-keys.js";
+
+/**
+ * Remembers what it has read: into a Redis that has lost them, secrets are written back before anybody makes new ones, or every token
+ * signed or derived with them would be refused.
+ */
+export class RedisSecrets implements SecretRecords {
+  readonly #redis: RedisRunner;
+  readonly #key: string;
+  readonly #known = new Map<string, string>();
+
+  constructor(redis: RedisRunner, keys: RedisKeys) {
+    this.#redis = redis;
+    this.#key = keys.secrets;
+  }
+
+  async get(name: string): Promise<string | undefined> {
+    const value = ((await this.#redis.command("HGET", this.#key, name)) as string | null) ?? undefined;
+    if (value !== undefined) this.#known.set(name, value);
+    return value;
+  }
+
+  async replace(name: string, value: string, expected: string | undefined): Promise<boolean> {
+    const isReplaced = (await this.#redis.run(replaceField, [this.#key], [name, expected ?? "", value])) === 1;
+    if (isReplaced) this.#known.set(name, value);
+    return isReplaced;
+  }
+
+  async restore(redis: RedisRunner): Promise<void> {
+    for (const [name, value] of this.#known) await redis.run(replaceField, [this.#key], [name, "", value]);
+  }
+}

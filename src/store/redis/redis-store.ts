@@ -1,0 +1,79 @@
+import { type Clock, systemClock } from "../../auth/clock.js";
+import type { Bus } from "../../push/bus.js";
+import type { Store } from "../store.js";
+import { RedisAttempts } from "./redis-attempts.js";
+import { RedisBus } from "./redis-bus.js";
+import type { RedisAddress } from "./redis-connection.js";
+import { RedisDeployment } from "./redis-deployment.js";
+import { RedisClients, RedisUsers } from "./redis-directories.js";
+import { RedisFamilies } from "./redis-families.js";
+import { RedisFeed } from "./redis-feed.js";
+import { RedisKeys } from "./redis-keys.js";
+import { RedisLink } from "./redis-link.js";
+import { RedisRevocations } from "./redis-revocations.js";
+import { RedisSecrets } from "./redis-secrets.js";
+import { type StoreLogger, silentStoreLogger } from "./store-logger.js";
+
+/** What `redisStore` takes. Times in milliseconds. */
+export interface RedisStoreOptions extends RedisAddress {
+  /** Begins every key: deployments with different ones on one Redis know nothing of each other. Default: `jotwire`. */
+  readonly prefix?: string;
+  /** Longest wait for Redis, connecting included, before a call is given up. Default: 750. */
+  readonly timeout?: number;
+  /** How many events and messages, about, are kept for nodes that were cut off for a moment. Default: 10_000. */
+  readonly busLength?: number;
+  /** Times the forgetting of revocations. Default: the machine's. */
+  readonly clock?: Clock;
+  /** Default: silent. */
+  readonly logger?: StoreLogger;
+}
+
+/** A store with a bus: it joins the nodes that use it. */
+export interface RedisStore extends Store {
+  readonly bus: Bus;
+}
+
+/**
+ * Keeps everything in one Redis (7 or newer), for any number of nodes. Connects when it is first used; every method rejects with the code
+ * `STORE_UNAVAILABLE` when Redis does not answer in time. Throws `TypeError` when an option can't be meant.
+ */
+export function redisStore(options: RedisStoreOptions): RedisStore {
+  const { url, tls, prefix = "jotwire", timeout = 750, busLength = 10_000 } = options;
+  const { clock = systemClock, logger = silentStoreLogger } = options;
+  if (typeof url !== "string" || !/^(rediss?|unix):/.test(url)) throw new TypeError("url must begin with redis:, rediss: or unix:");
+  if (prefix === "") throw new TypeError("prefix must not be empty");
+  if (!(timeout >= 10 && timeout <= 60_000)) throw new TypeError(`timeout must be from 10 to 60_000 milliseconds, not ${timeout}`);
+  if (!(busLength >= 100)) throw new TypeError(`busLength must be at least 100, not ${busLength}`);
+  const address = { url, tls };
+  const keys = new RedisKeys(prefix);
+  const deployment = new RedisDeployment(keys, logger);
+  const link = new RedisLink(address, timeout, (connection) => deployment.join(connection));
+  const feed = new RedisFeed(address, timeout, keys, deployment, logger);
+  const secrets = new RedisSecrets(link, keys);
+  const revocations = new RedisRevocations(link, keys, feed, logger);
+  const bus = new RedisBus(link, keys, feed, { length: Math.ceil(busLength), patience: timeout }, logger);
+  const now = (): number => clock.now() / 1_000;
+  deployment.onRenewal((redis) => secrets.restore(redis));
+  deployment.onRenewal((redis) => revocations.restore(redis, now()));
+  feed.listen({
+    connected: (redis) => revocations.saveUnsaved(redis, now()),
+    reloadRevocations: (redis) => revocations.reload(redis),
+    revocation: (fields) => revocations.heard(fields.get("r") ?? ""),
+    busEntry: (fields) => bus.heard(fields),
+    busGap: () => bus.gap(),
+    tidy: (redis) => revocations.sweep(redis, now()),
+  });
+  return {
+    users: new RedisUsers(link, keys),
+    clients: new RedisClients(link, keys),
+    families: new RedisFamilies(link, keys),
+    attempts: new RedisAttempts(link, keys),
+    secrets,
+    revocations,
+    bus,
+    close: async () => {
+      feed.close();
+      link.close();
+    },
+  };
+}

@@ -1,0 +1,158 @@
+import { expect } from "chai";
+import { type RedisStore, redisStore, StoreUnavailable } from "../../../../src/store/redis/index.js";
+import { hasRedis, RedisServer } from "../../../helpers/redis-server.js";
+import { rejectionOf } from "../../../helpers/rejection.js";
+import { needs } from "../../../helpers/requirement.js";
+
+const timeout = 300; // ms, so that the tests are short
+
+describe("Redis is gone", () => {
+  let redis: RedisServer;
+  const stores: RedisStore[] = [];
+  let deployments = 0;
+
+  const open = (prefix = `p${deployments++}`): RedisStore => {
+    const store = redisStore({ url: redis.url, prefix, timeout });
+    stores.push(store);
+    return store;
+  };
+
+  before(async function () {
+    needs(this, "Redis", hasRedis);
+    redis = await RedisServer.start();
+  });
+
+  afterEach(async () => {
+    for (const store of stores.splice(0)) await store.close();
+    redis.goOn();
+    await redis.kill();
+    await redis.restart();
+  });
+
+  after(() => redis?.stop());
+
+  /** One call of each kind. */
+  const calls = (store: RedisStore): (() => Promise<unknown>)[] => [
+    () => store.users.get("ada"),
+    () => store.clients.list(),
+    () => store.families.revoke("family"),
+    () => store.attempts.fail("key", 1),
+    () => store.secrets.replace("name", "value", undefined),
+    () => store.revocations.add({ jti: "x" }),
+    () => store.revocations.list(1),
+    async () => store.bus?.publish("topic", "1", { size: 1, ttl: 0 }),
+    async () => store.bus?.read("topic", { size: 1, ttl: 0 }, undefined),
+    async () => store.bus?.send("message"),
+  ];
+
+  for (const [how, leave] of [
+    ["killed", () => redis.kill()],
+    ["hanging", async () => redis.hang()],
+  ] as const) {
+    it(`rejects every call with a code, in time, when it is ${how}; and serves them soon after it is back`, async () => {
+      const store = open();
+      for (const call of calls(store)) await call();
+      await leave();
+      for (const call of calls(store)) {
+        const startedAt = performance.now();
+        expect(await rejectionOf(call()))
+          .to.be.instanceOf(StoreUnavailable)
+          .with.property("code", "STORE_UNAVAILABLE");
+        expect(performance.now() - startedAt).to.be.below(1_000);
+      }
+      if (how === "killed") await redis.restart();
+      else redis.goOn();
+      await eventually(async () => {
+        for (const call of calls(store)) await call();
+      });
+    });
+  }
+
+  it("refuses calls above a bound instead of queueing them", async () => {
+    const store = open();
+    await store.users.get("ada");
+    redis.hang();
+    const many = Array.from({ length: 2_500 }, () => rejectionOf(store.users.get("ada")));
+    const messages = (await Promise.all(many)).map((error) => (error as Error).message);
+    expect(messages.filter((message) => message.includes("2000 calls wait"))).to.have.length(500);
+    redis.goOn();
+    await eventually(() => store.users.get("ada"));
+  });
+
+  it("does not do later what was given up: a hung Redis consumes no refresh token when it goes on", async () => {
+    const store = open();
+    const family = {
+      ...{ id: "f", subject: "ada", clientId: "c", scopes: [], credentialVersion: "1", generation: 1 },
+      ...{ currentHash: "one", previousHash: "", createdAt: 0, rotatedAt: 0, endsAt: 1_000, idleUntil: 1_000, revoked: false },
+    };
+    await store.families.add(family);
+    redis.hang();
+    const rotation = { familyId: "f", clientId: "c", presentedHash: "one", generation: 2, nextHash: "two", now: 10 };
+    expect(await rejectionOf(store.families.rotate({ ...rotation, reuseWindow: 10, idleTtl: 100 }))).to.be.instanceOf(StoreUnavailable);
+    await new Promise((resolve) => setTimeout(resolve, timeout)); // by Redis's clock the caller has given up now
+    redis.goOn();
+    await eventually(() => store.users.get("ada"));
+    expect(await store.families.get("f")).to.deep.equal(family);
+  });
+
+  it("accepts no token while this node is cut off, and does again when it has caught up", async () => {
+    const [here, there] = [open("shared"), open("shared")];
+    const told: string[] = [];
+    here.revocations.subscribe(({ jti }) => told.push(jti ?? ""));
+    await here.revocations.whenCurrent?.();
+    await there.revocations.add({ jti: "before" });
+    await eventually(() => expect(told).to.include("before"));
+    redis.hang();
+    await eventually(async () => expect(await rejectionOf(here.revocations.whenCurrent?.() ?? Promise.resolve())).to.be.an("error"));
+    redis.goOn();
+    await eventually(() => there.revocations.add({ jti: "meanwhile" }));
+    await eventually(() => here.revocations.whenCurrent?.());
+    await eventually(() => expect(told).to.include("meanwhile"));
+  });
+
+  it("is noticed to have lost its memory, and gets back the revocations and secrets that a node still knows", async () => {
+    const [here, fresh] = [open("lost"), open("lost")];
+    here.revocations.subscribe(() => {});
+    await here.revocations.whenCurrent?.();
+    await here.revocations.add({ jti: "stolen" });
+    await here.secrets.replace("key", "secret", undefined);
+    await redis.kill();
+    await redis.restart();
+    await eventually(() => here.revocations.whenCurrent?.());
+    expect((await fresh.revocations.list(1)).map(({ jti }) => jti)).to.deep.equal(["stolen"]);
+    expect(await fresh.secrets.get("key")).to.equal("secret");
+  });
+
+  it("is noticed to have been emptied without a restart", async () => {
+    const [here, fresh] = [open("emptied"), open("emptied")];
+    here.revocations.subscribe(() => {});
+    await here.revocations.whenCurrent?.();
+    await here.revocations.add({ jti: "stolen" });
+    await redis.command("FLUSHALL");
+    await eventually(async () => expect((await fresh.revocations.list(1)).map(({ jti }) => jti)).to.deep.equal(["stolen"]));
+  });
+
+  it("keeps a revocation that could not be written, and writes it when Redis is back", async () => {
+    const [here, there] = [open("unsaved"), open("unsaved")];
+    here.revocations.subscribe(() => {});
+    await here.revocations.whenCurrent?.();
+    await redis.kill();
+    expect(await rejectionOf(here.revocations.add({ jti: "late" }))).to.be.instanceOf(StoreUnavailable);
+    await redis.restart();
+    await eventually(() => here.revocations.whenCurrent?.());
+    expect((await there.revocations.list(1)).map(({ jti }) => jti)).to.deep.equal(["late"]);
+  });
+});
+
+/** Tries again until it succeeds, for 5 s: so long a recovery may take. */
+async function eventually<T>(attempt: () => T | Promise<T>): Promise<T> {
+  const endsAt = performance.now() + 5_000;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (performance.now() > endsAt) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
