@@ -1,6 +1,7 @@
 import type { CallOptions } from "./client-api.js";
+import type { SubscribeOptions } from "./subscription.js";
 
-export type Invoke = (name: string, params?: unknown, options?: CallOptions) => Promise<unknown>;
+export type Invoke = (name: string, params?: unknown, options?: CallOptions & SubscribeOptions) => Promise<unknown>;
 
 /** Names that the language itself asks for: as methods they would turn `await api` or `JSON.stringify(api)` into calls. */
 const notMethods: ReadonlySet<PropertyKey> = new Set(["then", "toJSON"]);
@@ -8,7 +9,7 @@ const notMethods: ReadonlySet<PropertyKey> = new Set(["then", "toJSON"]);
 /** `api.orders.create(params, options)` → `invoke("orders.create", params, options)`. Each node is made once. */
 export function createApi(invoke: Invoke, path = ""): unknown {
   const members = new Map<string, unknown>();
-  const method = (params?: unknown, options?: CallOptions) => invoke(path, params, options);
+  const method = (params?: unknown, options?: CallOptions & SubscribeOptions) => invoke(path, params, options);
   return new Proxy(method, {
     get(_, name) {
       if (typeof name === "symbol" || notMethods.has(name)) return undefined;

@@ -19,9 +19,12 @@ export interface CallPort {
 }
 
 export interface Caller {
-  call(name: string, params?: unknown, options?: CallOptions): Promise<unknown>;
+  /** `made` is handed the call before it is sent. */
+  call(name: string, params?: unknown, options?: CallOptions, made?: (call: Call) => void): Promise<unknown>;
   /** Calls what `build` calls through the function that it is given, in one frame. */
   batch<Result>(build: (call: Caller["call"]) => Result): Result;
+  /** Forgets a call that isn't settled. */
+  withdraw(call: Call): void;
   /** `false`: there is no connection, and nothing was sent. */
   notify(name: string, params?: unknown): boolean;
   /** Takes a response. One that no call waits for is ignored. */
@@ -48,6 +51,7 @@ export function createCaller(settings: ClientSettings, port: CallPort): Caller {
 
   const settle = (call: Call): Call => {
     pending.remove(call);
+    call.state = "settled";
     call.release?.();
     return call;
   };
@@ -79,7 +83,7 @@ export function createCaller(settings: ClientSettings, port: CallPort): Caller {
     pending.add(call);
   };
 
-  const start = (name: string, params: unknown, options: CallOptions, batch: Call[] | undefined) =>
+  const start = (name: string, params: unknown, options: CallOptions, batch: Call[] | undefined, made?: (call: Call) => void) =>
     new Promise<unknown>((resolve, reject) => {
       const { signal, timeout = settings.timeout } = options;
       if (signal?.aborted) throw abortError(signal);
@@ -102,6 +106,7 @@ export function createCaller(settings: ClientSettings, port: CallPort): Caller {
         call.release = () => signal.removeEventListener("abort", abort);
       }
       pending.add(call);
+      made?.(call);
       if (batch) batch.push(call);
       else submit([call]);
     });
@@ -115,13 +120,15 @@ export function createCaller(settings: ClientSettings, port: CallPort): Caller {
   };
 
   return {
-    call: (name, params, options = noOptions) => start(name, params, options, undefined),
+    call: (name, params, options = noOptions, made) => start(name, params, options, undefined, made),
+
+    withdraw: settle,
 
     batch(build) {
       const calls: Call[] = [];
       let isOpen = true;
       try {
-        return build((name, params, options = noOptions) => start(name, params, options, isOpen ? calls : undefined));
+        return build((name, params, options = noOptions, made) => start(name, params, options, isOpen ? calls : undefined, made));
       } finally {
         isOpen = false;
         const [first, ...rest] = calls;
@@ -175,7 +182,8 @@ export function createCaller(settings: ClientSettings, port: CallPort): Caller {
 
     close(reason, code, cause) {
       for (const call of pending.all()) {
-        settle(call).reject(new DisconnectedError(call.state === "sent" ? "maybe" : "no", reason, code, cause));
+        const sent = call.state === "sent" ? "maybe" : "no";
+        settle(call).reject(new DisconnectedError(sent, reason, code, cause));
       }
       pending.stop();
     },

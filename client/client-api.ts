@@ -1,4 +1,5 @@
 import type { kind, RouterContract } from "../src/protocol/contract.js";
+import type { SubscribeOptions, Subscription, WithGaps } from "./subscription.js";
 
 /** A call's promise. The declared errors ride along in its type only, for `safe`. */
 export type CallPromise<Result, Errors = unknown> = Promise<Result> & { readonly "~errors"?: Errors };
@@ -18,14 +19,18 @@ export type Untyped = RouterContract<unknown>;
 type Method<Params, Result, Errors> = (...args: CallArguments<Params>) => CallPromise<Result, Errors>;
 
 /** `params` may be left out when the method takes none, or needs none. */
-export type CallArguments<Params> = undefined extends Params
-  ? [params?: Params, options?: CallOptions]
+export type CallArguments<Params, Options = CallOptions> = undefined extends Params
+  ? [params?: Params, options?: Options]
   : Record<never, never> extends Params
-    ? [params?: Params, options?: CallOptions]
-    : [params: Params, options?: CallOptions];
+    ? [params?: Params, options?: Options]
+    : [params: Params, options?: Options];
+
+type SubscriptionMethod<Params, Event> = <const Gaps extends boolean = false>(
+  ...args: CallArguments<Params, SubscribeOptions<Gaps>>
+) => Subscription<WithGaps<Event, Gaps>>;
 
 interface UntypedApi {
-  (params?: unknown, options?: CallOptions): CallPromise<unknown>;
+  (params?: unknown, options?: CallOptions & SubscribeOptions): CallPromise<unknown> & Subscription<unknown>;
   readonly [name: string]: UntypedApi;
 }
 
@@ -35,12 +40,14 @@ type MethodOf<Route> = Route extends {
   ? Method<Params, Result, Errors>
   : never;
 
+type FunctionOf<Route> = Route extends {
+  readonly [kind]: { readonly is: "subscription"; readonly params: infer Params; readonly event: infer Event };
+}
+  ? SubscriptionMethod<Params, Event>
+  : MethodOf<Route>;
+
 type ApiOf<Routes> = {
-  readonly [K in keyof Routes & string as Routes[K] extends { readonly [kind]: { readonly is: infer Is } }
-    ? Is extends "method"
-      ? K
-      : never
-    : K]: Routes[K] extends { readonly [kind]: unknown } ? MethodOf<Routes[K]> : ApiOf<Routes[K]>;
+  readonly [K in keyof Routes & string]: Routes[K] extends { readonly [kind]: unknown } ? FunctionOf<Routes[K]> : ApiOf<Routes[K]>;
 };
 
 type RoutesOf<App> = App extends RouterContract<infer Routes> ? Routes : unknown;
@@ -48,16 +55,21 @@ type RoutesOf<App> = App extends RouterContract<infer Routes> ? Routes : unknown
 /** The application's methods as functions, in the shape of its router: `api.orders.create(params, options)`. */
 export type ClientApi<App> = unknown extends RoutesOf<App> ? Readonly<Record<string, UntypedApi>> : ApiOf<RoutesOf<App>>;
 
-type NamesIn<Routes, Prefix extends string> = {
+type NamesIn<Routes, Prefix extends string, Kind> = {
   [K in keyof Routes & string]: Routes[K] extends { readonly [kind]: infer Mark }
-    ? Mark extends { readonly is: "method" }
+    ? Mark extends { readonly is: Kind }
       ? `${Prefix}${K}`
       : never
-    : NamesIn<Routes[K], `${Prefix}${K}.`>;
+    : NamesIn<Routes[K], `${Prefix}${K}.`, Kind>;
 }[keyof Routes & string];
 
+type NamesOf<App, Kind> = unknown extends RoutesOf<App> ? never : NamesIn<RoutesOf<App>, "", Kind>;
+
 /** The wire names of the application's methods: `"orders.create"`. */
-export type MethodName<App> = unknown extends RoutesOf<App> ? never : NamesIn<RoutesOf<App>, "">;
+export type MethodName<App> = NamesOf<App, "method">;
+
+/** The wire names of its subscriptions and topics. */
+export type SubscriptionName<App> = NamesOf<App, "subscription">;
 
 type RouteAt<Routes, Name extends string> = Name extends keyof Routes
   ? Routes[Name]
@@ -70,6 +82,22 @@ type RouteAt<Routes, Name extends string> = Name extends keyof Routes
 /** The method of a wire name; of a name that the application's type doesn't have, a method of anything. */
 export type MethodNamed<App, Name extends string> =
   Name extends MethodName<App> ? MethodOf<RouteAt<RoutesOf<App>, Name>> : (params?: unknown, options?: CallOptions) => CallPromise<unknown>;
+
+/** What the subscription of a wire name takes; of a name that the application's type doesn't have, anything. */
+export type SubscriptionParams<App, Name extends string> =
+  Name extends SubscriptionName<App>
+    ? RouteAt<RoutesOf<App>, Name> extends { readonly [kind]: { readonly params: infer Params } }
+      ? Params
+      : never
+    : unknown;
+
+/** What it gives. */
+export type SubscriptionEvent<App, Name extends string> =
+  Name extends SubscriptionName<App>
+    ? RouteAt<RoutesOf<App>, Name> extends { readonly [kind]: { readonly event: infer Event } }
+      ? Event
+      : never
+    : unknown;
 
 /** The params of the notifications that the application declares. */
 export type NotificationsOf<App> = App extends { readonly "~notifications"?: infer Declared } ? Declared : unknown;

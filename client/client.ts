@@ -1,18 +1,34 @@
 import type { ConnectionNotifications } from "../src/protocol/messages.js";
 import { createApi } from "./api-proxy.js";
 import { type Caller, createCaller } from "./caller.js";
-import type { ClientApi, MethodName, MethodNamed, NotificationsOf, Untyped } from "./client-api.js";
+import type {
+  CallArguments,
+  CallOptions,
+  ClientApi,
+  MethodName,
+  MethodNamed,
+  NotificationsOf,
+  SubscriptionEvent,
+  SubscriptionName,
+  SubscriptionParams,
+  Untyped,
+} from "./client-api.js";
 import type { ClientState, StateChange } from "./client-state.js";
 import { createConnector } from "./connector.js";
+import { createInvoke } from "./invocation.js";
 import { createListeners } from "./listeners.js";
 import { type ClientOptions, settingsFrom } from "./options.js";
 import type { Session } from "./session.js";
+import type { SubscribeOptions, Subscription, WithGaps } from "./subscription.js";
+import { createSubscriptions, type Subscriptions } from "./subscriptions.js";
 
 /** What the client itself tells. */
 export interface ClientEvents {
   readonly state: StateChange;
   /** The server's clock and this machine's differ by more than 30 s. `skew`: the server's less ours, in milliseconds. */
   readonly clockSkew: { readonly skew: number };
+  /** Events of a subscription were lost; not told for one with the option `gaps`, where `gap` stands among the events. */
+  readonly gap: { readonly name: string; readonly params: unknown };
 }
 
 type AnyName = string & Record<never, never>; // keeps the known names in an editor's suggestions
@@ -36,6 +52,16 @@ export interface Client<App = Untyped> extends AsyncDisposable {
   readonly session: Session | null;
   /** Calls a method by its wire name. Rejects with a `CallError`; with what `JSON.stringify` throws, for params that aren't JSON. */
   call<Name extends MethodName<App> | AnyName>(name: Name, ...args: Parameters<MethodNamed<App, Name>>): ReturnType<MethodNamed<App, Name>>;
+  /** Subscribes by wire name, at once: `for await (const event of client.subscribe("orders.watch", { id }))`. */
+  subscribe<Name extends SubscriptionName<App> | AnyName>(
+    name: Name,
+    ...args: CallArguments<SubscriptionParams<App, Name>, SubscribeOptions<false>>
+  ): Subscription<SubscriptionEvent<App, Name>>;
+  subscribe<Name extends SubscriptionName<App> | AnyName>(
+    name: Name,
+    params: SubscriptionParams<App, Name>,
+    options: SubscribeOptions,
+  ): Subscription<WithGaps<SubscriptionEvent<App, Name>, true>>;
   /** Sends a notification. `false`: there is no connection, and nothing was sent; it doesn't wait for one. */
   notify(name: string, params?: unknown): boolean;
   /**
@@ -61,20 +87,34 @@ export interface Client<App = Untyped> extends AsyncDisposable {
 export function createClient<App = Untyped>(options: ClientOptions): Client<App> {
   const settings = settingsFrom(options);
   const listeners = createListeners(settings.onError);
-  const ownEvents: ReadonlySet<string> = new Set<keyof ClientEvents>(["state", "clockSkew"]);
+  const ownEvents: ReadonlySet<string> = new Set<keyof ClientEvents>(["state", "clockSkew", "gap"]);
 
   const connector = createConnector(settings, {
-    ready: () => caller.flush(),
-    lost: (reason, code, cause) => caller.lost(reason, code, cause),
-    ended: (reason, code, cause) => caller.close(reason, code, cause),
+    ready() {
+      subscriptions.ready();
+      caller.flush();
+    },
+    lost(reason, code, cause) {
+      caller.lost(reason, code, cause);
+      subscriptions.lost();
+    },
+    ended(reason, code, cause) {
+      caller.close(reason, code, cause);
+      subscriptions.close(reason, code, cause);
+    },
+    gap: () => subscriptions.gap(),
     answer: (message) => caller.answer(message),
     notification(name, params) {
+      if (name === "subscription.event") subscriptions.event(params);
+      if (name === "subscription.ended") subscriptions.ended(params);
       if (!ownEvents.has(name)) listeners.emit(name, params); // a server can't speak for the client
     },
     state: (change) => listeners.emit("state", change),
     clockSkew: (skew) => listeners.emit("clockSkew", { skew }),
   });
   const caller: Caller = createCaller(settings, connector);
+  const subscriptions: Subscriptions = createSubscriptions(settings, connector, (name, params) => listeners.emit("gap", { name, params }));
+  const apiOver = (call: Caller["call"]) => createApi(createInvoke(call, caller.withdraw, subscriptions.open));
 
   if (options.connect !== "lazy") {
     queueMicrotask(() => {
@@ -83,16 +123,17 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
   }
 
   const client = {
-    api: createApi(caller.call),
+    api: apiOver(caller.call),
     get state() {
       return connector.state();
     },
     get session() {
       return connector.session();
     },
-    call: caller.call,
+    call: (name: string, params?: unknown, options?: CallOptions) => caller.call(name, params, options),
+    subscribe: (name: string, params?: unknown, options?: SubscribeOptions) => subscriptions.open(name, params, options),
     notify: caller.notify,
-    batch: async (build: (api: unknown) => readonly unknown[]) => Promise.all(caller.batch((call) => build(createApi(call)))),
+    batch: async (build: (api: unknown) => readonly unknown[]) => Promise.all(caller.batch((call) => build(apiOver(call)))),
     on: listeners.on,
     ready: connector.ready,
     refresh: connector.refresh,

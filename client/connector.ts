@@ -3,7 +3,7 @@ import type { ErrorData } from "../src/protocol/error-codes.js";
 import { backoff, between } from "./backoff.js";
 import type { ClientState, StateChange } from "./client-state.js";
 import { type Closing, closingFrom, secondsOf } from "./closing.js";
-import { createControlRequests } from "./control-requests.js";
+import { type AnswerHandlers, createControlRequests } from "./control-requests.js";
 import { DisconnectedError, errorFrom } from "./errors.js";
 import type { ClientSettings } from "./options.js";
 import { grantFrom, type Session } from "./session.js";
@@ -17,6 +17,8 @@ export interface ConnectorEvents {
   ended(reason: string, code: number, cause: unknown): void;
   answer(message: Readonly<Record<string, unknown>>): void;
   notification(name: string, params: unknown): void;
+  /** What was held while the session was expired is lost. */
+  gap(): void;
   state(change: StateChange): void;
   clockSkew(skew: number): void;
 }
@@ -28,6 +30,8 @@ export interface Connector {
   subject(): string | null;
   isReady(): boolean;
   send(frame: string): boolean;
+  /** A request whose answer is lost with the connection. Gives its id. */
+  request(method: string, params: unknown, limit: number, handlers: AnswerHandlers): string;
   want(): void;
   mayRepeat(action: unknown, refusal: unknown): boolean;
   ready(): Promise<void>;
@@ -191,6 +195,7 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
     for (const waiter of refreshWaiters.splice(0)) waiter.resolve();
     if (isWaking) ping();
     isWaking = false;
+    if (grant.gap) events.gap();
     becomeReady();
   };
 
@@ -322,6 +327,7 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
     subject: () => subject,
     isReady: () => state === "ready" && !closing,
     send: (frame) => socket?.send(frame) ?? false,
+    request: requests.send,
     want,
     ready,
     mayRepeat(action, refusal) {

@@ -5,9 +5,10 @@ export interface AnswerHandlers {
   error(error: unknown): void;
 }
 
-/** The client's own requests (`authenticate`, `refresh`, `ping`). Their ids are strings, the application's are numbers. */
+/** The client's own requests (`authenticate`, `ping`, those of subscriptions). Their ids are strings, the application's are numbers. */
 export interface ControlRequests {
-  send(method: string, params: unknown, limit: number, handlers?: AnswerHandlers): void;
+  /** Gives the request's id. */
+  send(method: string, params: unknown, limit: number, handlers?: AnswerHandlers): string;
   answer(message: Readonly<Record<string, unknown>>): void;
   /** Forgets all of them. */
   clear(): void;
@@ -22,6 +23,7 @@ export function createControlRequests(clock: ClientClock, send: (frame: string) 
       const id = `${method}-${++count}`;
       waiting.set(id, { handlers, cancel: clock.after(limit, unanswered) });
       send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
+      return id;
     },
     answer({ id, result, error }) {
       const request = waiting.get(id);

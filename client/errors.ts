@@ -1,6 +1,7 @@
 import type { ErrorData, ErrorReason } from "../src/protocol/error-codes.js";
+import type { EndReason } from "../src/protocol/messages.js";
 
-/** What the client itself may find wrong with a call. */
+/** What the client itself may find wrong with a call or a subscription. */
 export type ClientFault =
   /** No answer within the call's `timeout`. */
   | "timeout"
@@ -8,8 +9,10 @@ export type ClientFault =
   | "aborted"
   /** More calls are waiting for a connection than `queue` allows. */
   | "queue_full"
-  /** The call was waiting to be sent for another user than the one that is signed in now. */
-  | "subject_changed";
+  /** The call was waiting to be sent, or the subscription was made, for another user than the one that is signed in now. */
+  | "subject_changed"
+  /** Events were asked for of a method that is no subscription. */
+  | "no_subscription";
 
 /** `type` of the errors whose codes JSON-RPC 2.0 §5.1 fixes. */
 export type StandardFault = "parse_error" | "invalid_request" | "method_not_found" | "invalid_params" | "internal_error";
@@ -57,6 +60,22 @@ export class DisconnectedError extends JotwireError<"disconnected"> {
     this.sent = sent;
     this.reason = reason;
     this.closeCode = closeCode;
+  }
+}
+
+/**
+ * The server has ended the subscription: `forbidden` (a scope was lost), `logout`, or `error`, with the application's `code` where it has
+ * one. One that ended as `slow` is subscribed again, and one that is `completed` ends without an error.
+ */
+export class SubscriptionEnded extends JotwireError<"subscription_ended"> {
+  override readonly name = "SubscriptionEnded";
+  readonly reason: EndReason;
+  readonly code: number | undefined;
+
+  constructor(reason: EndReason, code: number | undefined) {
+    super("subscription_ended", `The subscription ended: ${reason}`);
+    this.reason = reason;
+    this.code = code;
   }
 }
 

@@ -7,18 +7,18 @@ export interface Call {
   /** What stands behind the id in its frame. Kept until the call is settled, since it may have to be sent again. */
   readonly body: string;
   /** By the monotonic clock. */
-  readonly deadline: number;
+  deadline: number;
   /** `queued`: waiting for a connection; `sent`: waiting for its answer. */
-  state: "queued" | "sent";
+  state: "queued" | "sent" | "settled";
   /** Whose call it is; `null` while nobody has signed in yet. */
   subject: string | null;
-  readonly isIdempotent: boolean;
+  isIdempotent: boolean;
   /** Refused once because of the session, before it ran: it isn't repeated again. */
   isRepeat: boolean;
   /** The calls of one batch share one object, and go out in one frame. */
   readonly batch: object | undefined;
   /** Stops listening to the call's `signal`. */
-  release?: () => void;
+  release?: (() => void) | undefined;
   resolve(result: unknown): void;
   reject(error: unknown): void;
 }

@@ -16,6 +16,8 @@ export interface Grant {
   readonly refreshIn: number;
   /** The server's clock less ours. */
   readonly skew: number;
+  /** Pushes were lost while the session was expired. */
+  readonly gap: boolean;
 }
 
 const leastWait = 500; // 0.5 s: however short-lived a token is
@@ -23,7 +25,7 @@ const leastWaitUnchanged = 5_000; // 5 s: `token()` gave the same token again, t
 
 /** Reads the result of `authenticate` or `refresh`; `undefined` when it is none. */
 export function grantFrom(result: unknown, now: number): Grant | undefined {
-  const { subject, scopes, connectionId, expiresAt, expiresIn, refreshIn, serverTime, changed } = Object(result) as Partial<
+  const { subject, scopes, connectionId, expiresAt, expiresIn, refreshIn, serverTime, changed, gap } = Object(result) as Partial<
     AuthenticateResult & RefreshResult
   >;
   if (typeof subject !== "string" || typeof expiresIn !== "number" || typeof refreshIn !== "number") return undefined;
@@ -31,6 +33,7 @@ export function grantFrom(result: unknown, now: number): Grant | undefined {
     session: { subject, scopes: scopes ?? [], connectionId: connectionId ?? "", expiresAt: expiresAt ?? 0 },
     expiresIn: expiresIn * 1_000,
     refreshIn: Math.max(refreshIn * 1_000, changed === false ? leastWaitUnchanged : leastWait),
+    gap: gap === true,
     skew: typeof serverTime === "number" ? serverTime * 1_000 - now : 0,
   };
 }

@@ -1,6 +1,15 @@
 /** What the compiler knows about a client. Nothing here runs: a wrong line doesn't compile. */
-import { type CallError, type Client, createClient, type DisconnectedError, type RpcError, safe } from "../../client/index.js";
-import type { MethodContract, RouterContract } from "../../src/protocol/contract.js";
+import {
+  type CallError,
+  type Client,
+  createClient,
+  type DisconnectedError,
+  gap,
+  type RpcError,
+  type Subscription,
+  safe,
+} from "../../client/index.js";
+import type { MethodContract, RouterContract, SubscriptionContract } from "../../src/protocol/contract.js";
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 type Extends<A, B> = A extends B ? true : false;
@@ -16,6 +25,8 @@ type App = RouterContract<
     readonly orders: {
       readonly create: MethodContract<{ sku: string; qty?: number }, Created, { OUT_OF_STOCK: { left: number }; CLOSED: null }>;
       readonly list: MethodContract<{ limit?: number }, readonly Created[], Record<never, never>>;
+      readonly watch: SubscriptionContract<{ id: string }, Created>;
+      readonly all: SubscriptionContract<undefined, Created>;
     };
   },
   { "order.updated": { id: string; status: string } }
@@ -34,7 +45,7 @@ export async function typed(client: Client<App>): Promise<void> {
   holds<Equal<Parameters<typeof client.api.orders.list>["length"], 0 | 1 | 2>>();
   holds<Equal<Extends<{ sku: number }, Parameters<typeof client.api.orders.create>[0]>, false>>();
   holds<Equal<keyof typeof client.api, "time" | "orders">>();
-  holds<Equal<keyof typeof client.api.orders, "create" | "list">>();
+  holds<Equal<keyof typeof client.api.orders, "create" | "list" | "watch" | "all">>();
 
   // a declared error is narrowed by its name; the others are in the union too
   const outcome = await safe(client.api.orders.create({ sku: "A1" }));
@@ -72,6 +83,38 @@ export async function typed(client: Client<App>): Promise<void> {
   client.on("something.else", (params) => holds<Equal<typeof params, unknown>>());
 }
 
+export async function subscribed(client: Client<App>, isMarked: boolean): Promise<void> {
+  for await (const order of client.api.orders.watch({ id: "o1" })) holds<Equal<typeof order, Created>>();
+  for await (const order of client.api.orders.all()) holds<Equal<typeof order, Created>>();
+  for await (const order of client.api.orders.all(undefined, { buffer: 10 })) holds<Equal<typeof order, Created>>();
+  for await (const order of client.api.orders.watch({ id: "o1" }, { gaps: false })) holds<Equal<typeof order, Created>>();
+
+  // gaps are among the events for who asked for them
+  for await (const order of client.api.orders.watch({ id: "o1" }, { gaps: true, signal: AbortSignal.timeout(1) })) {
+    holds<Equal<typeof order, Created | typeof gap>>();
+    if (order !== gap) holds<Equal<typeof order, Created>>();
+  }
+  for await (const order of client.api.orders.watch({ id: "o1" }, { gaps: isMarked })) holds<Equal<typeof order, Created | typeof gap>>();
+
+  // params are required where a member is, and checked
+  holds<Equal<Parameters<typeof client.api.orders.watch>["length"], 1 | 2>>();
+  holds<Equal<Extends<{ id: number }, Parameters<typeof client.api.orders.watch>[0]>, false>>();
+
+  // it can be disposed of, and is no promise
+  await using watch = client.api.orders.watch({ id: "o1" });
+  holds<Equal<Extends<typeof watch, Promise<unknown>>, false>>();
+  holds<Equal<Extends<typeof watch, Subscription<Created>>, true>>();
+
+  // by wire name: typed where the name is known, anything elsewhere
+  for await (const order of client.subscribe("orders.watch", { id: "o1" })) holds<Equal<typeof order, Created>>();
+  for await (const order of client.subscribe("orders.all")) holds<Equal<typeof order, Created>>();
+  for await (const order of client.subscribe("orders.watch", { id: "o1" }, { gaps: true })) {
+    holds<Equal<typeof order, Created | typeof gap>>();
+  }
+  for await (const event of client.subscribe("not.declared", [1])) holds<Equal<typeof event, unknown>>();
+  client.on("gap", ({ name }) => holds<Equal<typeof name, string>>());
+}
+
 export async function untyped(): Promise<void> {
   await using client = createClient({
     url: new URL("wss://api.example.com/rpc"),
@@ -79,6 +122,8 @@ export async function untyped(): Promise<void> {
   });
   const result = await client.call("orders.create", { sku: "A1" });
   holds<Equal<typeof result, unknown>>();
+  for await (const event of client.api.orders?.watch?.({ id: "o1" }) ?? []) holds<Equal<typeof event, unknown>>();
+  for await (const event of client.subscribe("orders.watch")) holds<Equal<typeof event, unknown>>();
   const outcome = await safe(client.call("orders.create"));
   if (!outcome.ok) holds<Equal<typeof outcome.error.message, string>>();
 }
