@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { TokenRules } from "./provider.js";
 import type { VerifiedToken } from "./provider-options.js";
 import { Refusal } from "./refusal.js";
@@ -16,7 +16,7 @@ const foreignMarks = ["nonce", "at_hash", "c_hash", "events"];
  * Judges what a token says, once its signature is known to be good. `now` in milliseconds.
  * @throws Refusal `token_expired` when the only thing wrong is that its time is over, else `token_invalid`
  */
-export function checkClaims({ text, header, claims }: UnverifiedToken, rules: TokenRules, now: number): VerifiedToken {
+export function checkClaims({ payload, header, claims }: UnverifiedToken, rules: TokenRules, now: number): VerifiedToken {
   checkType(header, claims, rules);
   checkRequired(claims, rules.requiredClaims);
   if (claims.iss !== rules.issuer) throw invalid("iss is another issuer");
@@ -36,14 +36,8 @@ export function checkClaims({ text, header, claims }: UnverifiedToken, rules: To
     tokenId,
     sessionId,
     clientId,
-    fingerprint: fingerprintOf(text),
+    fingerprint: hash("sha256", payload, "base64url"), // of the payload alone: a signature may be written in several ways
   });
-}
-
-/** Of the payload alone: a signature may be written in several ways. */
-function fingerprintOf(text: string): string {
-  const [, payload = ""] = text.split(".");
-  return createHash("sha256").update(payload).digest("base64url");
 }
 
 function checkType(header: StrictObject, claims: StrictObject, { types }: TokenRules): void {

@@ -1,9 +1,15 @@
 import type { VerifiedToken } from "./provider-options.js";
 import type { Revocation } from "./revocation.js";
 
+type Kind = "sub" | "jti" | "sid";
+
+/** Revocations of one issuer's tokens, by the value of the claim that they name. */
+type Claims = Readonly<Record<Kind, Map<string, Revocation>>>;
+
 /** What was revoked and must still be remembered, for a synchronous look-up. `version` tells a session whether to look again. */
 export class RevocationList {
-  readonly #byKey = new Map<string, Revocation>();
+  /** By issuer; undefined: of any issuer. A look-up makes no key: that would be six strings for each token. */
+  readonly #byIssuer = new Map<string | undefined, Claims>();
   #version = 0;
 
   /** Grows with each revocation. */
@@ -12,56 +18,63 @@ export class RevocationList {
   }
 
   get size(): number {
-    return this.#byKey.size;
+    return [...this.#maps()].reduce((sum, { size }) => sum + size, 0);
   }
 
   /** Adds one, unless what is known for the same target reaches at least as far. Returns whether it was new. */
   add(revocation: Revocation): boolean {
-    if (this.covers(revocation)) return false;
-    const key = targetOf(revocation);
-    const known = this.#byKey.get(key);
-    this.#byKey.set(key, known === undefined ? revocation : wider(known, revocation));
+    const { issuer, kind, value } = partsOf(revocation);
+    const claims = this.#byIssuer.get(issuer) ?? { sub: new Map(), jti: new Map(), sid: new Map() };
+    const known = claims[kind].get(value);
+    if (known !== undefined && covers(known, revocation)) return false;
+    this.#byIssuer.set(issuer, claims);
+    claims[kind].set(value, known === undefined ? revocation : wider(known, revocation));
     this.#version++;
     return true;
   }
 
   /** Does what is known for the same target reach at least as far? */
   covers(revocation: Revocation): boolean {
-    const known = this.#byKey.get(targetOf(revocation));
+    const { issuer, kind, value } = partsOf(revocation);
+    const known = this.#byIssuer.get(issuer)?.[kind].get(value);
     return known !== undefined && covers(known, revocation);
   }
 
   /** One for each target: the union of what was added for it. */
   values(): readonly Revocation[] {
-    return [...this.#byKey.values()];
+    return [...this.#maps()].flatMap((map) => [...map.values()]);
   }
 
   /** The revocation that hits this token; of several, the one that is enforced first. */
   find(token: VerifiedToken): Revocation | undefined {
-    if (this.#byKey.size === 0) return undefined;
-    let strictest: Revocation | undefined;
-    for (const key of keysOf(token)) {
-      const found = this.#byKey.get(key);
-      if (found === undefined || !isHit(found, token.issuedAt)) continue;
-      if (strictest === undefined || enforcedAt(found) < enforcedAt(strictest)) strictest = found;
-    }
-    return strictest;
+    return stricter(findIn(this.#byIssuer.get(token.issuer), token), findIn(this.#byIssuer.get(undefined), token));
   }
 
   /** Forgets what need not be remembered at `now` (seconds). */
   sweep(now: number): void {
-    for (const [key, { until }] of this.#byKey) if (until !== undefined && until <= now) this.#byKey.delete(key);
+    for (const map of this.#maps()) {
+      for (const [value, { until }] of map) if (until !== undefined && until <= now) map.delete(value);
+    }
+  }
+
+  *#maps(): Iterable<Map<string, Revocation>> {
+    for (const { sub, jti, sid } of this.#byIssuer.values()) yield* [sub, jti, sid];
   }
 }
 
-/** Under what a revocation of this token may stand: for its issuer alone, or for any. */
-function keysOf({ issuer, subject, tokenId, sessionId }: VerifiedToken): string[] {
-  const targets = [
-    ["sub", subject],
-    ["jti", tokenId],
-    ["sid", sessionId],
-  ] as const;
-  return targets.flatMap(([kind, value]) => (value === undefined ? [] : [join(kind, issuer, value), join(kind, undefined, value)]));
+function findIn(claims: Claims | undefined, token: VerifiedToken): Revocation | undefined {
+  if (claims === undefined) return undefined;
+  const { subject, tokenId, sessionId } = token;
+  let found = hitting(claims.sub.get(subject), token);
+  if (tokenId !== undefined) found = stricter(found, hitting(claims.jti.get(tokenId), token));
+  if (sessionId !== undefined) found = stricter(found, hitting(claims.sid.get(sessionId), token));
+  return found;
+}
+
+/** The one that is enforced first. */
+function stricter(a: Revocation | undefined, b: Revocation | undefined): Revocation | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return enforcedAt(b) < enforcedAt(a) ? b : a;
 }
 
 function enforcedAt({ enforceAt = 0 }: Revocation): number {
@@ -69,19 +82,25 @@ function enforcedAt({ enforceAt = 0 }: Revocation): number {
 }
 
 /** A token that does not say when it was issued may be as old as any. */
-function isHit({ issuedBefore }: Revocation, issuedAt: number | undefined): boolean {
-  return issuedBefore === undefined || issuedAt === undefined || issuedAt <= issuedBefore;
+function hitting(revocation: Revocation | undefined, { issuedAt }: VerifiedToken): Revocation | undefined {
+  const issuedBefore = revocation?.issuedBefore;
+  return issuedBefore === undefined || issuedAt === undefined || issuedAt <= issuedBefore ? revocation : undefined;
 }
 
-/** What a revocation hits, as a key: the same for every revocation of one issuer's token, session or subject. */
-export function targetOf({ issuer, jti, sessionId, subject }: Revocation): string {
-  if (jti !== undefined) return join("jti", issuer, jti);
-  if (sessionId !== undefined) return join("sid", issuer, sessionId);
-  return join("sub", issuer, subject ?? "");
-}
-
-function join(kind: string, issuer: string | undefined, value: string): string {
+/** What a revocation hits, as text: the same for every revocation of one issuer's token, session or subject. */
+export function targetOf(revocation: Revocation): string {
+  const { issuer, kind, value } = partsOf(revocation);
   return JSON.stringify([kind, issuer ?? null, value]);
+}
+
+function partsOf({ issuer, jti, sessionId, subject }: Revocation): {
+  readonly issuer: string | undefined;
+  readonly kind: Kind;
+  readonly value: string;
+} {
+  if (jti !== undefined) return { issuer, kind: "jti", value: jti };
+  if (sessionId !== undefined) return { issuer, kind: "sid", value: sessionId };
+  return { issuer, kind: "sub", value: subject ?? "" };
 }
 
 const forever = Number.POSITIVE_INFINITY;

@@ -73,6 +73,8 @@ export class Session {
   readonly #observer: SessionObserver;
   #state: State;
   #cancelTimer: () => void = () => {};
+  /** When the timer fires, on the monotonic clock. */
+  #armedFor = never;
   #seenRevocations = -1;
   /** When the longest session ends, fixed at `authenticate`; on the monotonic clock. */
   #capAt = never;
@@ -289,18 +291,24 @@ export class Session {
     this.#arm();
   }
 
-  /** One timer a session, for whatever comes next. It may fire early: `check` compares, and it is armed again. */
+  /**
+   * One timer a session, for whatever comes next. It may fire early: `check` compares, and it is armed again. So one that fires
+   * early enough is left as it is: a refresh sets none, and a connection two instead of three.
+   */
   #arm(): void {
-    this.#cancelTimer();
     const delay = this.#untilNext();
-    this.#cancelTimer =
-      delay === never
-        ? () => {}
-        : this.#ports.clock.after(Math.max(delay, 1), () => {
-            this.check();
-            this.#arm();
-          });
+    const due = this.#ports.clock.monotonic() + delay;
+    if (delay !== never && this.#armedFor <= due) return;
+    this.#cancelTimer();
+    this.#armedFor = due;
+    this.#cancelTimer = delay === never ? () => {} : this.#ports.clock.after(Math.max(delay, 1), this.#onTimer);
   }
+
+  readonly #onTimer = (): void => {
+    this.#armedFor = never;
+    this.check();
+    this.#arm();
+  };
 
   #untilNext(): number {
     const { clock } = this.#ports;

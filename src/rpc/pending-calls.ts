@@ -11,39 +11,42 @@ export interface PendingCall {
 
 /** The calls of one connection whose handlers have returned a promise that is still pending. */
 export class PendingCalls {
-  readonly #all = new Set<PendingCall>();
-  readonly #byId = new Map<Id, PendingCall>();
+  // made with the first call that waits: most connections are idle, and the two take 350 bytes
+  #all: Set<PendingCall> | undefined;
+  #byId: Map<Id, PendingCall> | undefined;
 
   get size(): number {
-    return this.#all.size;
+    return this.#all?.size ?? 0;
   }
 
   /** Is a request with this id in flight? `null` identifies nothing, so it is never taken. */
   has(id: Id): boolean {
-    return id !== null && this.#byId.has(id);
+    return id !== null && this.#byId?.has(id) === true;
   }
 
   add(call: PendingCall): void {
+    this.#all ??= new Set();
+    this.#byId ??= new Map();
     this.#all.add(call);
     if (call.id !== undefined) this.#byId.set(call.id, call);
   }
 
   /** The request has its response: its id is free again. */
   answered(call: PendingCall): void {
-    if (call.id !== undefined && this.#byId.get(call.id) === call) this.#byId.delete(call.id);
+    if (call.id !== undefined && this.#byId?.get(call.id) === call) this.#byId.delete(call.id);
   }
 
   /** The handler's promise has settled, which may be long after the response. */
   settled(call: PendingCall): void {
-    this.#all.delete(call);
+    this.#all?.delete(call);
   }
 
   /** Aborts the call with this id, if it is in flight. */
   cancel(id: Id, error: ErrorObject): void {
-    this.#byId.get(id)?.abort(error);
+    this.#byId?.get(id)?.abort(error);
   }
 
   abortAll(error: ErrorObject): void {
-    for (const call of this.#all) call.abort(error);
+    for (const call of this.#all ?? []) call.abort(error);
   }
 }

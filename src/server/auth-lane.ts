@@ -1,5 +1,5 @@
 /** The auth methods of one connection: verified and applied one at a time, in the order received. */
-import { AuthFault, faultOf, invalidAuthParams } from "../auth/auth-fault.js";
+import { AuthFault, type Fault, faultOf, invalidAuthParams } from "../auth/auth-fault.js";
 import type { Clock } from "../auth/clock.js";
 import type { RenewedTokens, VerifiedToken } from "../auth/provider-options.js";
 import type { Session } from "../auth/session.js";
@@ -177,7 +177,7 @@ export class AuthLane {
   }
 
   /** What is nobody's fault here, and a token for somebody else, never counts. */
-  #countFailure(method: AuthMethod, { error }: AuthFault): void {
+  #countFailure(method: AuthMethod, { error }: Fault): void {
     if (error.code === errorOf("auth_unavailable").code) return;
     const hasSession = this.#session.identity() !== null;
     if (hasSession && error.code !== errorOf("rate_limited").code) {

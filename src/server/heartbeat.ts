@@ -18,7 +18,7 @@ export class Heartbeat {
   readonly #tickLength: number;
   readonly #pongTicks: number;
   readonly #wheel: readonly Set<Pulse>[] = Array.from({ length: slots }, () => new Set<Pulse>());
-  readonly #slotOf = new Map<Pulse, Set<Pulse>>();
+  #size = 0;
   #position = 0;
   #cancelTimer: () => void = () => {};
   #isRunning = false;
@@ -33,14 +33,14 @@ export class Heartbeat {
   add(pulse: Pulse): void {
     const slot = this.#wheel[(this.#position + slots - 1) % slots] as Set<Pulse>; // the slot that has just been: a full interval to go
     slot.add(pulse);
-    this.#slotOf.set(pulse, slot);
+    this.#size++;
     if (!this.#isRunning && this.#tickLength > 0) this.#start();
   }
 
   delete(pulse: Pulse): void {
-    this.#slotOf.get(pulse)?.delete(pulse);
-    this.#slotOf.delete(pulse);
-    if (this.#slotOf.size === 0) this.stop();
+    // looked for in all slots: a map from each connection to its slot would take 50 bytes of memory for it
+    if (!this.#wheel.some((slot) => slot.delete(pulse))) return;
+    if (--this.#size === 0) this.stop();
   }
 
   stop(): void {

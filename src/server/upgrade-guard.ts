@@ -48,7 +48,8 @@ export class UpgradeGuard {
 
   #badRequest(request: IncomingMessage): UpgradeRefusal | null {
     if (hasTooManyHeaders(request)) return { status: 431, message: `send at most ${mostHeaders} header lines` };
-    const parameter = tokenParameters.find((name) => queryOf(request).has(name));
+    const query = queryOf(request);
+    const parameter = query === undefined ? undefined : tokenParameters.find((name) => query.has(name));
     if (parameter !== undefined) {
       return {
         status: 400,
@@ -84,14 +85,15 @@ export function hasTooManyHeaders({ rawHeaders }: IncomingMessage): boolean {
 
 /** The path of a request's target, without the query. */
 export function pathOf(request: IncomingMessage): string {
-  const [path = ""] = (request.url ?? "").split("?", 1);
-  return path;
+  const url = request.url ?? "";
+  const end = url.indexOf("?");
+  return end === -1 ? url : url.slice(0, end);
 }
 
-function queryOf(request: IncomingMessage): URLSearchParams {
+function queryOf(request: IncomingMessage): URLSearchParams | undefined {
   const url = request.url ?? "";
   const start = url.indexOf("?");
-  return new URLSearchParams(start === -1 ? "" : url.slice(start + 1));
+  return start === -1 ? undefined : new URLSearchParams(url.slice(start + 1));
 }
 
 /** Answers an upgrade that will not happen, and ends its socket. */
