@@ -1,4 +1,4 @@
-const alphabet = /^[A-Za-z0-9_-]*$/;
+const foreign = /[^A-Za-z0-9_-]/;
 /** What the last character may be when it carries four, or two, bits that stand for nothing: those are 0. */
 const lastOfTwo = "AQgw";
 const lastOfThree = "AEIMQUYcgkosw048";
@@ -10,7 +10,7 @@ export function decodeBase64url(text: string): Uint8Array | undefined {
 
 /** Is it base64url without padding, in the one canonical spelling (RFC 4648 §3.5)? */
 export function isCanonicalBase64url(text: string): boolean {
-  if (!alphabet.test(text)) return false;
+  if (foreign.test(text)) return false;
   const rest = text.length % 4;
   if (rest === 0) return true;
   return rest !== 1 && (rest === 2 ? lastOfTwo : lastOfThree).includes(text.charAt(text.length - 1));

@@ -38,7 +38,7 @@ export function readToken(input: unknown): UnverifiedToken {
 function normalize(input: string): string {
   const trimmed = input.trim();
   const bare = trimmed.startsWith("Bearer ") ? trimmed.slice("Bearer ".length).trimStart() : trimmed;
-  return bare.replace(/[\r\n]/g, "");
+  return bare.includes("\n") || bare.includes("\r") ? bare.replace(/[\r\n]/g, "") : bare;
 }
 
 function decodeSegment(segment: string): Uint8Array {

@@ -79,6 +79,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   #identity: VerifiedToken | null = null;
   #framesThisTurn = 0;
   #unparsableInARow = 0;
+  #hasSentGarbage = false;
   #closing: Closing | undefined;
   #isDetached = false;
   /** Somebody was told to wait for room. */
@@ -335,7 +336,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
       const option = isOpen ? "limits.openFrameBytes (before authentication)" : "limits.frameBytes";
       return this.close("too_big", { hint: `the frame has ${data.length} bytes, the limit is ${most}: ${option}` });
     }
-    const decoded = decode(data.toString(), limits.depth);
+    const decoded = decode(data.toString(), limits.depth, this.#hasSentGarbage);
     const isBatch = "value" in decoded && Array.isArray(decoded.value) && decoded.value.length > 0;
     const excess = isBatch ? null : this.countElement(); // a batch is counted by its elements
     if (excess !== null) return this.#refuseExcess("value" in decoded ? decoded.value : null, excess);
@@ -350,6 +351,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   }
 
   #refuseUnreadable(error: ErrorObject): void {
+    this.#hasSentGarbage = true;
     this.#send(encodeError(null, error));
     if (++this.#unparsableInARow >= mostUnparsable)
       this.close("protocol_error", { hint: `${mostUnparsable} frames in a row were not JSON` });
