@@ -1,6 +1,6 @@
 /** The only importer of @redis/client. */
 import { createClient } from "@redis/client";
-import type { RedisScript } from "./redis-script.js";
+import { allScripts, type RedisScript } from "./redis-script.js";
 import { asUnavailable, StoreUnavailable, within } from "./store-unavailable.js";
 
 export interface RedisAddress {
@@ -25,7 +25,7 @@ interface Client {
 
 const mostQueued = 5_000; // commands; a link lets fewer wait
 /** After these a connection is of no use: the server is a replica by now, still loading, wants a password, or has lost its memory. */
-const fatalReply = /^(READONLY|LOADING|MASTERDOWN|NOAUTH|WRONGPASS|STALE|RENEWED)\b/;
+const fatalReply = /^(READONLY|LOADING|MASTERDOWN|NOAUTH|WRONGPASS|NOSCRIPT|STALE|RENEWED)\b/;
 
 /** One connection, good until its first failure. Nothing waits for it to come back. */
 export class RedisConnection implements RedisRunner {
@@ -73,15 +73,10 @@ export class RedisConnection implements RedisRunner {
     return this.#send(args, block + this.#patience);
   }
 
-  async run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[], patience = this.#patience): Promise<unknown> {
+  run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[], patience = this.#patience): Promise<unknown> {
     const deadline = Math.ceil(performance.now() + this.#clockOffset + patience);
     const rest = [String(keys.length), ...keys, String(deadline), ...args.map(String)];
-    try {
-      return await this.command("EVALSHA", script.digest, ...rest);
-    } catch (error) {
-      if (!(error instanceof StoreUnavailable) || !error.message.includes("NOSCRIPT")) throw error;
-      return this.command("EVAL", script.text, ...rest);
-    }
+    return this.command("EVALSHA", script.digest, ...rest);
   }
 
   close(): void {
@@ -106,7 +101,11 @@ export class RedisConnection implements RedisRunner {
   async #greet(): Promise<void> {
     await this.#client.connect();
     const askedAt = performance.now(); // not when the answer came: a deadline may be late by the way there, never early
-    const [time, info] = await Promise.all([this.command("TIME"), this.command("INFO", "server")]);
+    const [time, info] = await Promise.all([
+      this.command("TIME"),
+      this.command("INFO", "server"),
+      ...allScripts().map(({ text }) => this.command("SCRIPT", "LOAD", text)),
+    ]);
     const [seconds, micros] = time as [string, string];
     this.#clockOffset = Number(seconds) * 1_000 + Number(micros) / 1_000 - askedAt;
     this.#runId = /^run_id:(\S+)/m.exec(String(info))?.[1] ?? "";

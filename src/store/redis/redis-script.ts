@@ -18,7 +18,16 @@ if now > tonumber(ARGV[1]) then return redis.error_reply('STALE the caller has g
 local function whole(number) return string.format('%.0f', number) end
 `;
 
+const scripts: RedisScript[] = [];
+
 export function redisScript(lua: string): RedisScript {
   const text = preamble + lua;
-  return { text, digest: createHash("sha1").update(text).digest("hex") };
+  const script = { text, digest: createHash("sha1").update(text).digest("hex") };
+  scripts.push(script);
+  return script;
+}
+
+/** Each connection makes them known before it is used: calls that are made one after the other are then done in that order. */
+export function allScripts(): readonly RedisScript[] {
+  return scripts;
 }

@@ -3,7 +3,7 @@ import type { StreamPosition } from "./redis-deployment.js";
 /** An entry of a stream, in its place. */
 export interface StreamEntry {
   readonly fields: ReadonlyMap<string, string>;
-  /** Entries before it were missed: trimmed away before this node read them. */
+  /** Entries before it may have been missed: trimmed away before this node read them, or somebody else wrote here. */
   readonly isAfterGap: boolean;
 }
 
@@ -30,13 +30,13 @@ export class StreamCursor {
     return this.#sequence;
   }
 
-  /** Undefined: junk, or one that was there before. */
+  /** Undefined: junk. */
   take([id, raw]: RawEntry): StreamEntry | undefined {
     this.#id = id;
     const fields = new Map<string, string>();
     for (let i = 0; raw !== null && i + 1 < raw.length; i += 2) fields.set(raw[i] ?? "", raw[i + 1] ?? "");
     const sequence = Number(fields.get("s") ?? Number.NaN);
-    if (!Number.isSafeInteger(sequence) || sequence <= this.#sequence) return undefined;
+    if (!Number.isSafeInteger(sequence) || sequence < 1) return undefined;
     const isAfterGap = sequence !== this.#sequence + 1;
     this.#sequence = sequence;
     return { fields, isAfterGap };

@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import { type RedisStore, redisStore, StoreUnavailable } from "../../../../src/store/redis/index.js";
+import { eventually } from "../../../helpers/eventually.js";
 import { hasRedis, RedisServer } from "../../../helpers/redis-server.js";
 import { rejectionOf } from "../../../helpers/rejection.js";
 import { needs } from "../../../helpers/requirement.js";
@@ -143,16 +144,3 @@ describe("Redis is gone", () => {
     expect((await there.revocations.list(1)).map(({ jti }) => jti)).to.deep.equal(["late"]);
   });
 });
-
-/** Tries again until it succeeds, for 5 s: so long a recovery may take. */
-async function eventually<T>(attempt: () => T | Promise<T>): Promise<T> {
-  const endsAt = performance.now() + 5_000;
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (performance.now() > endsAt) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-}
