@@ -62,6 +62,10 @@ export class RedisServer {
     await exited;
   }
 
+  async isDown(): Promise<boolean> {
+    return !(await answers(this.port));
+  }
+
   /** It hangs: connections stay, and new ones are taken by the kernel, but nothing is answered. */
   hang(): void {
     this.#process?.kill("SIGSTOP");

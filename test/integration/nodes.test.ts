@@ -1,0 +1,191 @@
+import { expect } from "chai";
+import { eventually } from "../helpers/eventually.js";
+import { RawClient } from "../helpers/raw-client.js";
+import { password, RedisNode, whoApp } from "../helpers/redis-node.js";
+import { hasRedis, RedisServer } from "../helpers/redis-server.js";
+import { needs } from "../helpers/requirement.js";
+import { TcpProxy } from "../helpers/tcp-proxy.js";
+
+const unavailable = -32007;
+const revoked = -32005;
+
+describe("Several nodes on one Redis", () => {
+  let redis: RedisServer;
+  const nodes: RedisNode[] = [];
+  let deployments = 0;
+
+  /** So many nodes of a new deployment with the user ada. */
+  async function deploy(count: number, issuerOptions: { readonly reuseWindow?: number } = {}): Promise<RedisNode[]> {
+    const prefix = `n${deployments++}`;
+    const started: RedisNode[] = [];
+    for (let n = 0; n < count; n++) started.push(await join(prefix, redis.url, issuerOptions));
+    await started[0]?.issuer.users.add("ada", password, { scopes: ["orders:read"] });
+    return started;
+  }
+
+  async function join(prefix: string, url: string, issuerOptions: { readonly reuseWindow?: number } = {}): Promise<RedisNode> {
+    const node = await RedisNode.start({ url, prefix }, whoApp(), issuerOptions);
+    nodes.push(node);
+    return node;
+  }
+
+  before(async function () {
+    needs(this, "Redis", hasRedis);
+    redis = await RedisServer.start();
+  });
+
+  afterEach(async () => {
+    redis?.goOn();
+    for (const node of nodes.splice(0)) await node[Symbol.asyncDispose]();
+    if (await redis?.isDown()) await redis.restart();
+  });
+
+  after(() => redis?.stop());
+
+  it("authenticate, refresh, log out and revoke on any of them: none needs the one where it began", async () => {
+    const [a, b, c] = (await deploy(3)) as [RedisNode, RedisNode, RedisNode];
+    const { access_token, refresh_token } = await a.login();
+    const client = await b.connect(access_token);
+    expect((await client.call("who")).result).to.equal("ada");
+    const renewed = (await c.post("/token", { grant_type: "refresh_token", refresh_token })) as Response;
+    const { refresh_token: next } = (await renewed.json()) as { refresh_token: string };
+    const refreshed = (await client.call("refresh", { refreshToken: next })).result as unknown as { refreshToken: string };
+    expect((await a.post("/revoke", { token: refreshed.refreshToken })).status).to.equal(200);
+    expect(await client.closed).to.deep.equal({ code: 4401, reason: "token_revoked" });
+    for (const node of [a, b, c]) {
+      const again = await RawClient.connect(node.url);
+      expect((await again.authenticate(access_token)).error?.code).to.equal(revoked);
+      await again.close();
+    }
+  });
+
+  it("close the connections of a user whom another node disables or names in revoke", async () => {
+    const [a, b] = (await deploy(2)) as [RedisNode, RedisNode];
+    const first = await b.connect((await a.login()).access_token);
+    await a.server.revoke({ subject: "ada", issuedBefore: Math.floor(Date.now() / 1_000) - 3_600 }); // none is so old
+    expect((await first.call("who")).result).to.equal("ada");
+    await a.issuer.users.disable("ada");
+    expect((await first.closed).reason).to.equal("token_revoked");
+    expect((await b.post("/login", { username: "ada", password })).status).to.equal(400);
+  });
+
+  it("let one of many uses of one refresh token win, wherever it is used", async function () {
+    this.timeout(60_000);
+    const [a, b] = (await deploy(2, { reuseWindow: 0 })) as [RedisNode, RedisNode];
+    for (let race = 0; race < 10; race++) {
+      const { refresh_token } = await a.login();
+      const use = { grant_type: "refresh_token", refresh_token };
+      const answers = await Promise.all(Array.from({ length: 100 }, (_, n) => (n % 2 === 0 ? a : b).post("/token", use)));
+      const statuses = answers.map(({ status }) => status);
+      expect(statuses.filter((status) => status === 200)).to.have.length(1);
+      expect(statuses.filter((status) => status === 400)).to.have.length(99);
+    }
+  });
+
+  it("count failed logins together", async () => {
+    const [a, b] = (await deploy(2)) as [RedisNode, RedisNode];
+    for (let n = 0; n < 6; n++) await (n % 2 === 0 ? a : b).post("/login", { username: "ada", password: "wrong, but long enough" });
+    expect((await b.post("/login", { username: "ada", password })).status).to.equal(400);
+  });
+
+  it("know of a revocation within a second, at the 99th percentile", async () => {
+    const [a, b] = (await deploy(2)) as [RedisNode, RedisNode];
+    const latencies: number[] = [];
+    for (let n = 0; n < 200; n++) {
+      const told = new Promise<void>((resolve) => {
+        const stop = b.store.revocations.subscribe(({ jti }) => {
+          if (jti !== `t${n}`) return;
+          stop();
+          resolve();
+        });
+      });
+      const revokedAt = performance.now();
+      await Promise.all([a.server.revoke({ jti: `t${n}` }), told]);
+      latencies.push(performance.now() - revokedAt);
+    }
+    latencies.sort((x, y) => x - y);
+    expect(latencies[197]).to.be.below(1_000);
+  });
+
+  it("keep two deployments with different prefixes apart", async () => {
+    const [[a], [other]] = (await Promise.all([deploy(1), deploy(1)])) as [[RedisNode], [RedisNode]];
+    const { access_token, refresh_token } = await a.login();
+    const stranger = await RawClient.connect(other.url);
+    expect((await stranger.authenticate(access_token)).error?.code).to.equal(-32004);
+    expect((await other.post("/token", { grant_type: "refresh_token", refresh_token })).status).to.equal(400);
+    await other.server.revoke({ subject: "ada" });
+    const client = await a.connect(access_token);
+    expect((await client.call("who")).result).to.equal("ada");
+    await stranger.close();
+  });
+
+  it("that are cut off serve live sessions but accept no token, and learn first what was revoked when they are back", async () => {
+    await using proxy = await TcpProxy.listen();
+    proxy.leadTo(redis.port);
+    const [near] = (await deploy(1)) as [RedisNode];
+    const far = await join(`n${deployments - 1}`, `redis://127.0.0.1:${proxy.port}`);
+    const { access_token, refresh_token } = await near.login();
+    const client = await far.connect(access_token);
+    proxy.blackHole();
+    proxy.down(); // for new connections
+    await near.server.revoke({ subject: "ada" });
+    expect((await client.call("who")).result).to.equal("ada"); // goes on: it can't know
+    const stranger = await RawClient.connect(far.url);
+    await eventually(async () => expect((await stranger.authenticate(access_token)).error?.code).to.equal(unavailable));
+    expect((await client.call("refresh", { token: access_token })).error?.code).to.equal(unavailable);
+    expect((await client.call("refresh", { refreshToken: refresh_token })).error?.code).to.equal(unavailable);
+    proxy.restore();
+    await eventually(async () => expect((await stranger.authenticate(access_token)).error?.code).to.equal(revoked));
+    expect((await client.closed).code).to.equal(4401);
+    await stranger.close();
+    await far[Symbol.asyncDispose]();
+  });
+
+  for (const [how, leave, comeBack] of [
+    ["killed", () => redis.kill(), () => redis.restart()],
+    ["hanging", async () => redis.hang(), async () => redis.goOn()],
+  ] as const) {
+    it(`whose Redis is ${how} go on with live sessions, refuse logins and refreshes in a second, and recover in five`, async () => {
+      const [a] = (await deploy(1)) as [RedisNode];
+      const { access_token, refresh_token } = await a.login();
+      const client = await a.connect(access_token);
+      await leave();
+      for (const attempt of [
+        async () => expect((await client.call("refresh", { refreshToken: refresh_token })).error?.code).to.equal(unavailable),
+        async () => expect((await a.post("/login", { username: "ada", password })).status).to.equal(503),
+        async () => expect((await a.post("/token", { grant_type: "refresh_token", refresh_token })).status).to.equal(503),
+      ]) {
+        const startedAt = performance.now();
+        await attempt();
+        expect(performance.now() - startedAt).to.be.below(2_000); // 1 s, and what a busy machine adds
+      }
+      expect((await client.call("who")).result).to.equal("ada");
+      await comeBack();
+      await eventually(async () => {
+        const other = await RawClient.connect(a.url);
+        const { error } = await other.authenticate(access_token);
+        await other.close();
+        expect(error).to.equal(undefined);
+      });
+      if (how === "hanging") expect((await client.call("refresh", { refreshToken: refresh_token })).error).to.equal(undefined);
+      expect((await client.call("who")).result).to.equal("ada");
+      await client.close();
+    });
+  }
+
+  it("whose Redis came back empty refuse what they know to be revoked, on a new node too, and know their tokens", async () => {
+    const [a] = (await deploy(1)) as [RedisNode];
+    const [first, second] = [await a.login(), await a.login()];
+    await a.post("/revoke", { token: first.refresh_token });
+    await redis.kill();
+    await redis.restart();
+    const client = await RawClient.connect(a.url);
+    await eventually(async () => expect((await client.authenticate(first.access_token)).error?.code).to.equal(revoked));
+    const fresh = await join(`n${deployments - 1}`, redis.url);
+    const other = await RawClient.connect(fresh.url);
+    expect((await other.authenticate(first.access_token)).error?.code).to.equal(revoked);
+    expect((await other.authenticate(second.access_token)).error).to.equal(undefined); // the keys were written back
+    expect((await fresh.post("/token", { grant_type: "refresh_token", refresh_token: second.refresh_token })).status).to.equal(400);
+    await Promise.all([client.close(), other.close()]);
+  });
+});
