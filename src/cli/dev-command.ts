@@ -63,7 +63,7 @@ async function dev(module: string | undefined, options: DevOptions): Promise<voi
   const app: Router<unknown> = module === undefined ? demoApp : await orRelease(issuer, loadApp(module));
   const origins = [base, `http://${host}:${port}`, ...options.origin]; // not by the Host header, which a page can choose (DNS rebinding)
   const server = await failingAs("configuration", module === undefined ? "" : `${module}: `, () =>
-    createServer(app, { auth: issuer, origins, logger, production: false, admin: adminScope }),
+    createServer(app, { auth: issuer, origins, logger, production: false, admin: adminScope, console: true }),
   );
   await listen(server, port, host);
   stopOnSignals(
@@ -108,6 +108,7 @@ function printWelcome({ module, base, port, state, stateFlag, password, users }:
   const authenticate = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "authenticate", params: { token: "<access_token>" } });
   printLine(`jotwire serves ${module ?? "a small demo"}
 
+  Console    ${base}/console
   WebSocket  ${url}
   Login      ${base}/login
   State      ${state.path}
@@ -115,7 +116,7 @@ function printWelcome({ module, base, port, state, stateFlag, password, users }:
   Password   ${password === undefined ? `was shown at the first start; another: npx jotwire user passwd ${name}${stateFlag}` : `${password}   (shown this once)`}
   Scopes     ${user?.scopes.join(" ") || "none"}
 
-Try it, in another terminal:
+Try it in a browser, at ${base}/console; or in another terminal:
 
   curl -s ${base}/login -H 'Content-Type: application/json' -d '${credentials}'
   npx wscat -c ${url}

@@ -33,6 +33,7 @@ interface ServeOptions {
   readonly jwks?: string;
   readonly allowPrivateHosts?: boolean;
   readonly embedded?: boolean;
+  readonly console?: boolean;
   readonly origin: readonly string[];
   readonly tlsCert?: string;
   readonly tlsKey?: string;
@@ -58,6 +59,7 @@ export function addServeCommand(program: Command): void {
       new Option("--embedded", "serve logins and tokens too, for the users in the state folder; --issuer is this server's own URL"),
     )
     .addOption(stateOption())
+    .addOption(new Option("--console", "serve a page at /console to log in, call methods and watch a session"))
     .addOption(originOption())
     .addOption(new Option("--tls-cert <file>", "certificate, PEM"))
     .addOption(new Option("--tls-key <file>", "its key, PEM"))
@@ -101,6 +103,7 @@ async function serve(module: string, options: ServeOptions): Promise<void> {
     logger,
     trustProxy,
     allowInsecure,
+    console: options.console === true,
     production: (process.env.NODE_ENV ?? "production") === "production",
     ...(options.origin.length === 0 ? {} : { origins: options.origin.filter((origin) => origin !== "none") }),
     ...(options.path === undefined ? {} : { path: options.path }),

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { IssuerPort } from "../auth/issuer-port.js";
 import type { Auth } from "../rpc/access.js";
 import type { Logger } from "../rpc/logger.js";
+import { type ConsolePage, consolePath } from "./console-page.js";
 import type { OriginList } from "./origin-list.js";
 import { hasTooManyHeaders, pathOf } from "./upgrade-guard.js";
 
@@ -22,6 +23,8 @@ export interface HttpPorts {
   readonly authenticate: (token: string, address: string) => Promise<Auth | null>;
   /** Has this address had too many tokens refused? */
   readonly isBarred: (address: string) => boolean;
+  /** Undefined: it is not served. */
+  readonly console: ConsolePage | undefined;
 }
 
 type Route = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void;
@@ -31,12 +34,16 @@ export class HttpRoutes {
   readonly #routes: ReadonlyMap<string, Route>;
 
   constructor(ports: HttpPorts) {
+    const { console: page } = ports;
     this.#ports = ports;
     this.#routes = new Map<string, Route>([
       ["/livez", (_request, response) => sendJson(response, 200, { status: "ok" })],
       ["/readyz", (_request, response) => this.#readiness(response)],
       ["/openrpc.json", (request, response) => this.#openRpc(request, response)],
       [ports.path, (_request, response) => upgradeRequired(response)],
+      ...(page === undefined
+        ? []
+        : [[consolePath, (request, response) => page.serve(request, response)] as const satisfies [string, Route]]),
     ]);
   }
 

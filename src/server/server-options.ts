@@ -20,6 +20,8 @@ export interface ServerOptions {
   readonly discover?: "authenticated" | "public" | false;
   /** The scope that callers of `rpc.sessions.list`, `kick` and `revoke` need. Default: none, these methods do not exist. */
   readonly admin?: string;
+  /** Serve a page at `/console` on which people can log in, call methods and watch their session. Default: false. */
+  readonly console?: boolean;
   /** Name and version in the OpenRPC document. Default: `jotwire application`, `0.0.0`. */
   readonly info?: { readonly title?: string; readonly version?: string };
   /** Default: JSON lines on standard error, from level info up. */

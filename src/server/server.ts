@@ -26,6 +26,7 @@ import { builtins } from "./builtins.js";
 import { clientAddress, trustedProxies } from "./client-address.js";
 import { Connection } from "./connection.js";
 import type { ConnectionServices } from "./connection-services.js";
+import { ConsolePage } from "./console-page.js";
 import { createFetchDocument } from "./fetch-document.js";
 import { guardedClock } from "./guarded-clock.js";
 import { Heartbeat } from "./heartbeat.js";
@@ -155,6 +156,7 @@ export class Server {
       document: (auth) => this.#document(auth),
       authenticate: (token, address) => this.#authenticate(token, address),
       isBarred: (address) => this.#guard.isBarred(address),
+      console: options.console === true ? new ConsolePage({ path: this.#path, origins, issuers }) : undefined,
     });
     this.#sockets = this.#webSocketServer();
     this.#sweepLater();

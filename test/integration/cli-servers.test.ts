@@ -31,7 +31,8 @@ describe("jotwire dev", function () {
       const password = shownPassword(server);
       const { stdout } = server.cli;
       expect(stdout).to.include(`npx wscat -c ${server.url}`).and.include(state);
-      expect(stdout).to.include(`curl -s ${server.base}/login`);
+      expect(stdout).to.include(`curl -s ${server.base}/login`).and.include(`Console    ${server.base}/console\n`);
+      expect((await fetch(`${server.base}/console`)).status).to.equal(200);
 
       const { answer } = await logIn(server.base, "ada", password);
       expect(answer.scope).to.equal("numbers:read numbers:write admin");
@@ -245,6 +246,18 @@ describe("jotwire serve", function () {
       expect(wrong.code).to.equal(5);
       cli.signal("SIGTERM");
       expect(await cli.exited).to.equal(0);
+    }));
+
+  it("serves no console, unless --console asks for it", () =>
+    withFolder(async (folder) => {
+      for (const [args, status] of [
+        [[], 404],
+        [["--console"], 200],
+      ] as const) {
+        await using cli = await serveWithKeys(folder, args);
+        const url = await cli.printed(/"url":"([^"]+)"/);
+        expect((await fetch(new URL("/console", url.replace("ws", "http")))).status).to.equal(status);
+      }
     }));
 
   it("serves logins with --embedded, for users that were added beside it", () =>

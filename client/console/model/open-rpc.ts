@@ -1,0 +1,104 @@
+import { type Members, membersOf, stringIn, stringsIn } from "./message.js";
+
+export type Lock =
+  /** For everybody. */
+  | "public"
+  /** For the session, as it is now. */
+  | "open"
+  /** Not for the session: it is expired, or lacks a scope. */
+  | "locked";
+
+export interface Parameter {
+  readonly name: string;
+  readonly isRequired: boolean;
+  readonly schema: Members;
+}
+
+export interface Method {
+  readonly name: string;
+  readonly summary: string;
+  readonly description: string;
+  readonly scopes: readonly string[];
+  readonly isPublic: boolean;
+  readonly isSubscription: boolean;
+  readonly parameters: readonly Parameter[];
+  /** The schema of all params together, where they are no plain object. */
+  readonly whole: Members | undefined;
+  /** `false`: the newest document has it no more; the session lost what it takes. */
+  readonly isListed: boolean;
+}
+
+/** What every server answers, in every state (and no document lists). */
+const builtIns: readonly Method[] = [
+  builtIn("ping", "Answers pong, or its params; extends nothing", true),
+  builtIn("whoami", "The session on this connection, in every state", true),
+  builtIn("rpc.discover", "The OpenRPC document for these scopes", false),
+];
+
+function builtIn(name: string, summary: string, isPublic: boolean): Method {
+  return { name, summary, description: "", scopes: [], isPublic, isSubscription: false, parameters: [], whole: undefined, isListed: true };
+}
+
+/** Reads an OpenRPC document (`rpc.discover`). Methods that an earlier one had stay, as no longer listed. */
+export function methodsIn(document: unknown, earlier: readonly Method[]): readonly Method[] {
+  const { methods } = membersOf(document);
+  const listed = (Array.isArray(methods) ? methods : []).flatMap((method) => methodIn(membersOf(method)));
+  const names = new Set([...listed, ...builtIns].map(({ name }) => name));
+  const lost = earlier.filter(({ name }) => !names.has(name)).map((method) => ({ ...method, isListed: false }));
+  return [...builtIns, ...listed, ...lost];
+}
+
+export function lockOf(method: Method, isLive: boolean): Lock {
+  if (method.isPublic) return "public";
+  return isLive && method.isListed ? "open" : "locked";
+}
+
+function methodIn(method: Members): readonly Method[] {
+  const name = stringIn(method.name);
+  if (name === undefined) return [];
+  const parameters = (Array.isArray(method.params) ? method.params : []).flatMap((parameter) => parameterIn(membersOf(parameter)));
+  const [first] = parameters;
+  const whole = parameters.length === 1 && first?.name === "params" ? first.schema : undefined;
+  return [
+    {
+      name,
+      summary: stringIn(method.summary) ?? "",
+      description: stringIn(method.description) ?? "",
+      scopes: stringsIn(method["x-scopes"]),
+      isPublic: method["x-public"] === true,
+      isSubscription: method["x-subscription"] !== undefined,
+      parameters: whole === undefined ? parameters : [],
+      whole,
+      isListed: true,
+    },
+  ];
+}
+
+function parameterIn({ name, required, schema }: Members): readonly Parameter[] {
+  return typeof name === "string" ? [{ name, isRequired: required === true, schema: membersOf(schema) }] : [];
+}
+
+/** Params to begin with: what is required, with the schema's own default, example or first choice. Undefined: none are needed. */
+export function sampleParams({ parameters, whole }: Method): unknown {
+  if (whole !== undefined) return sampleOf(whole);
+  if (parameters.length === 0) return undefined;
+  return Object.fromEntries(parameters.filter(({ isRequired }) => isRequired).map(({ name, schema }) => [name, sampleOf(schema)]));
+}
+
+function sampleOf(schema: Members): unknown {
+  if (schema.default !== undefined) return schema.default;
+  if (Array.isArray(schema.examples) && schema.examples.length > 0) return schema.examples[0];
+  if (Array.isArray(schema.enum)) return schema.enum[0];
+  if (schema.const !== undefined) return schema.const;
+  if (schema.type === "string") return "";
+  if (schema.type === "number" || schema.type === "integer") return typeof schema.minimum === "number" ? Math.max(schema.minimum, 0) : 0;
+  if (schema.type === "boolean") return false;
+  if (schema.type === "array") return [];
+  if (schema.type !== "object") return null;
+  const required = stringsIn(schema.required);
+  return Object.fromEntries(
+    Object.entries(membersOf(schema.properties))
+      .filter(([name]) => required.includes(name))
+      .map(([name, member]) => [name, sampleOf(membersOf(member))]),
+  );
+}
