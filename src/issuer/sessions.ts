@@ -13,6 +13,8 @@ import { hashOf, type PresentedToken, RefreshTokens } from "./refresh-token.js";
 import type { Revoker } from "./revoker.js";
 import { intersection, isWithin } from "./scope-rules.js";
 
+const trustFor = 60_000; // 60 s
+
 /** A pair of tokens, with what the access token grants. */
 export interface TokenSet extends RenewedTokens {
   /** Seconds that the access token lives. */
@@ -49,6 +51,7 @@ export class Sessions {
   readonly #accessTokens: AccessTokens;
   readonly #revoker: Revoker;
   #master: Promise<Buffer> | undefined;
+  #masterReadAt = 0;
 
   constructor(settings: IssuerSettings, queue: HashingQueue, accessTokens: AccessTokens, revoker: Revoker) {
     this.#settings = settings;
@@ -232,7 +235,11 @@ export class Sessions {
     return new RefreshTokens(await this.#masterKey());
   }
 
+  /** Read anew from time to time: a store that has lost it may have got another one, by another node. */
   #masterKey(): Promise<Buffer> {
+    const now = this.#settings.clock.monotonic();
+    if (now - this.#masterReadAt >= trustFor) this.#master = undefined;
+    if (this.#master === undefined) this.#masterReadAt = now;
     this.#master ??= this.#readMasterKey().catch((error: unknown) => {
       this.#master = undefined;
       throw error;

@@ -74,6 +74,8 @@ describe("the documents", () => {
       ["### Server", "src/server/server-options.ts", "ServerOptions"],
       ["### auth", "src/auth/provider-options.ts", "ProviderOptions"],
       ["### Issuer", "src/issuer/issuer-options.ts", "IssuerOptions"],
+      ["### redisStore", "src/store/redis/redis-store.ts", "RedisStoreOptions"],
+      ["### redisStore", "src/store/redis/redis-connection.ts", "RedisAddress"],
       ["### Methods", "src/rpc/define.ts", "MethodOptions"],
       ["### Client", "client/options.ts", "ClientOptions"],
     ] as const) {

@@ -43,6 +43,17 @@ describe("a family of refresh tokens", () => {
     await issuer.renew(again.refreshToken);
   });
 
+  it("takes another key within a minute, when its store has got one: nodes that were given an empty store agree again", async () => {
+    const { issuer, clock, first } = await loggedIn();
+    const { secrets } = issuer.store;
+    await secrets.replace("refresh-key", Buffer.alloc(32, 7).toString("base64url"), await secrets.get("refresh-key"));
+    const second = await issuer.renew(first.refreshToken); // still by the old one
+    clock.advance(60_000);
+    expect(await rejectionOf(issuer.renew(second.refreshToken))).to.include({ reason: "token_revoked" });
+    const { refreshToken } = await issuer.login("ada", password);
+    await issuer.renew(refreshToken);
+  });
+
   it("is revoked, and told so, when a used token comes after the window", async () => {
     const { issuer, clock, first, told, log } = await loggedIn();
     const second = await issuer.renew(first.refreshToken);
