@@ -1,12 +1,14 @@
 /** Runs scenarios, prints a table, writes RESULTS.md, results.json and the picture, or compares with what was written before. */
 import { existsSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Bench } from "./lib/bench.mjs";
 import { print } from "./lib/output.mjs";
 import { committedResults, environment, tableOf, writeResults } from "./lib/report.mjs";
 import { scenarios } from "./scenarios/index.mjs";
 
-const worst = 1.25; // of the committed ratio, with --check
+const worst = 1.25; // of the committed figure, with --check
+const longest = 300_000; // ms that a scenario may take
 const usage = `npm run bench -- [options]
   --only a,b     these scenarios: ${Object.keys(scenarios).join(", ")}
   --rounds N     rounds of each measurement (7)
@@ -14,20 +16,41 @@ const usage = `npm run bench -- [options]
   --check        fail when a figure is more than 25 % worse than in bench/results.json
 Files are written by a full run only: without --only, --quick and --check.`;
 
+/** One after another, each with processes of its own: one that fails is told, and the others go on. */
 async function runAll(names, options) {
-  const bench = new Bench(options);
   const rows = [];
+  for (const name of names) {
+    const found = await run(name, options);
+    rows.push(...found);
+    print(tableOf(found));
+  }
+  return rows;
+}
+
+async function run(name, options) {
+  const bench = new Bench(options);
   try {
     await bench.open();
-    for (const name of names) {
-      const found = await scenarios[name](bench);
-      rows.push(...found);
-      print(tableOf(found));
-    }
+    return await within(longest, scenarios[name](bench));
+  } catch (error) {
+    return [{ id: name, work: `the scenario ${name}`, failure: String(error.message).split("\n")[0] }];
   } finally {
     await bench.close();
   }
-  return rows;
+}
+
+async function within(limit, work) {
+  const timeout = new AbortController();
+  const late = delay(limit, undefined, { signal: timeout.signal }).then(() => {
+    throw new Error(`not done in ${limit / 1_000} s`);
+  });
+  late.catch(() => {}); // it was stopped
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    timeout.abort();
+    work.catch(() => {}); // what is left of it fails with its processes
+  }
 }
 
 /** Prints what is worse than it was; true when nothing is. */
@@ -52,8 +75,10 @@ async function main() {
 
   const rounds = Number(values.rounds ?? (values.quick ? 3 : 7));
   const rows = await runAll(names, { rounds, duration: values.quick ? 300 : 900 });
-  if (values.check) process.exitCode = isAsGoodAsBefore(rows) ? 0 : 1;
-  else if (values.only === undefined && !values.quick) writeResults(rows, environment(rounds));
+  const isComplete = rows.every(({ failure }) => failure === undefined);
+  const isGood = values.check ? isAsGoodAsBefore(rows) : true;
+  if (!values.check && values.only === undefined && !values.quick) writeResults(rows, environment(rounds));
+  process.exitCode = isComplete && isGood ? 0 : 1;
 }
 
 await main();

@@ -5,8 +5,11 @@ const root = new URL("../", import.meta.url);
 /** `ws` as it comes: without native helpers that only some peer's dependencies would bring along. */
 const plainWs = { WS_NO_BUFFER_UTIL: "1", WS_NO_UTF_8_VALIDATE: "1" };
 
+const patience = 10_000; // ms to end in order
+
 /** A process that answers questions (see `answer.mjs`). */
 export class Child {
+  #file;
   #process;
   #waiting = new Map();
   #nextId = 1;
@@ -14,6 +17,7 @@ export class Child {
 
   /** `file` is relative to this folder; `nodeOptions` are put before it. */
   constructor(file, { nodeOptions = [], env = plainWs } = {}) {
+    this.#file = file;
     this.#process = fork(fileURLToPath(new URL(file, root)), [], {
       execArgv: nodeOptions,
       env: { ...process.env, NODE_ENV: "production", ...env },
@@ -37,7 +41,9 @@ export class Child {
     return this.#process.pid;
   }
 
+  /** Rejects when the process fails to answer, or has ended. */
   ask(question, details = {}) {
+    if (!this.#process.connected) return Promise.reject(new Error(`${this.#file} has ended`));
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
@@ -45,9 +51,11 @@ export class Child {
     });
   }
 
-  /** Ends it in order, so that a profile is written. */
+  /** Ends it in order, so that a profile is written; by force when it does not. */
   async stop() {
     if (this.#process.connected) this.#process.disconnect();
+    const killer = setTimeout(() => this.#process.kill("SIGKILL"), patience);
     await this.#exited;
+    clearTimeout(killer);
   }
 }

@@ -14,8 +14,8 @@ function shown(number) {
   return number >= 100 ? number.toFixed(0) : number >= 10 ? number.toFixed(1) : number.toFixed(2);
 }
 
-function cellsOf({ work, target, value, unit = "" }) {
-  if (value === undefined) return [work, `≤ ${target}`, "not built yet", "", "", ""];
+function cellsOf({ work, target, value, unit = "", failure }) {
+  if (failure !== undefined) return [work, "", `failed: ${failure}`, "", "", "**no**"];
   const range = value.min === value.max ? ["", ""] : [shown(value.min), shown(value.max)];
   const verdict = target === undefined ? "" : value.median <= target ? "yes" : "**no**";
   return [work, target === undefined ? "" : `≤ ${target}${unit}`, `${shown(value.median)}${unit}`, ...range, verdict];

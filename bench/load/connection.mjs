@@ -56,6 +56,11 @@ export class LoadConnection {
     if (!expected.test(payload.toString())) throw new Error(`expected ${expected}, not ${payload}`);
   }
 
+  /** Reads nothing any more, as a peer that is stuck. */
+  stall() {
+    this.#socket.pause();
+  }
+
   /** Says goodbye, and resolves when the server has closed. */
   close() {
     this.onLost = () => {};
@@ -63,6 +68,7 @@ export class LoadConnection {
       if (this.#socket.destroyed) return resolve();
       this.#socket.once("close", resolve);
       this.#socket.write(goodbye);
+      this.#socket.resume();
     });
   }
 

@@ -11,6 +11,8 @@ const authenticate = (sign) => {
   return { send: `{"jsonrpc":"2.0","id":1,"method":"authenticate","params":{"token":"${token}"}}`, expect: /"result"/ };
 };
 
+const subscribe = { send: '{"jsonrpc":"2.0","id":2,"method":"prices"}', expect: /"subscription":"prices A1"/ };
+
 const plain = { path: "/", greeting: () => [], call: (id) => jsonRpc("orders.get", id), reply };
 const jotwire = { path: "/rpc", greeting: (sign) => [authenticate(sign)], call: (id) => jsonRpc("orders.get", id), reply };
 
@@ -18,6 +20,7 @@ export const dialects = {
   jsonRpc: plain,
   jotwire,
   jotwireChecked: { ...jotwire, call: (id) => jsonRpc("orders.check", id) },
+  jotwireSubscriber: { ...jotwire, greeting: (sign) => [authenticate(sign), subscribe] },
   jotwireOpen: { ...jotwire, greeting: () => [] },
   verify: { ...plain, greeting: (sign) => [authenticate(sign)] },
   trpc: { ...plain, call: (id) => `{"id":${id},"jsonrpc":"2.0","method":"query","params":{"path":"orders.get","input":${params}}}` },

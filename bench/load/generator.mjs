@@ -30,6 +30,8 @@ answer({
   },
   flood: ({ name, duration }) => groups.get(name).flood(duration),
   latencies: ({ name, pause, duration }) => groups.get(name).latencies(pause, duration),
+  hear: ({ name, count }) => groups.get(name).hear(count),
+  stall: ({ name }) => groups.get(name).stall(),
   close: async ({ name }) => {
     await groups.get(name).close();
     groups.delete(name);

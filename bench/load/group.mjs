@@ -8,6 +8,7 @@ const floodFrames = 512; // in one write
 export class Group {
   ring;
   #connections = [];
+  #stalled = new Set();
 
   /** Opens `count` connections, each with a token of its own. */
   async open({ port, dialect, count, sign }) {
@@ -92,6 +93,29 @@ export class Group {
       await delay(pause);
     }
     return found;
+  }
+
+  /** Resolves when `count` frames have come on each connection; one that stalled is not waited for. */
+  hear(count) {
+    return new Promise((resolve, reject) => {
+      const readers = this.#connections.filter((connection) => !this.#stalled.has(connection));
+      let left = readers.length * count;
+      for (const connection of readers) {
+        connection.onLost = reject;
+        connection.onReplies = (heard) => {
+          left -= heard;
+          if (left === 0) resolve();
+          else if (left < 0) reject(new Error("more came than was sent"));
+        };
+      }
+    });
+  }
+
+  /** The first connection reads nothing from now on. */
+  stall() {
+    const [connection] = this.#connections;
+    connection.stall();
+    this.#stalled.add(connection);
   }
 
   async close() {

@@ -39,6 +39,7 @@ async function memory(bench) {
 
 const beatingConnections = 2_000;
 const interval = 1_000; // ms between two pings of a connection: 25 times the default's rate, so that there is something to measure
+const settling = 4; // intervals after the last connection: what was left of authentication is over
 const watched = 2; // intervals in a round
 
 /** Both servers beat at the same time, so both are measured at the same time. */
@@ -51,7 +52,7 @@ async function heartbeat(bench) {
     await bench.load.ask("open", { name, port, dialect: bench.peer(name).dialect, count: beatingConnections });
     children[name] = child;
   }
-  await delay(2 * interval);
+  await delay(settling * interval);
   for (let round = 0; round < bench.rounds; round++) {
     const times = async () => ({ heartbeat: await children.heartbeat.ask("cpu"), jotwire: await children.jotwire.ask("cpu") });
     const before = await times();

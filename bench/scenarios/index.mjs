@@ -1,15 +1,11 @@
 import { authScenarios } from "./auth.mjs";
 import { callScenarios } from "./calls.mjs";
 import { clientScenarios } from "./client.mjs";
+import { eventScenarios } from "./events.mjs";
 import { floodScenarios } from "./flood.mjs";
 import { growthScenarios } from "./growth.mjs";
 import { idleScenarios } from "./idle.mjs";
 import { restartScenarios } from "./restart.mjs";
-
-/** The server has no subscriptions yet. */
-function events() {
-  return [{ id: "events", work: "an event to 1,000 subscribers, over `for (c of clients) c.send(string)`", target: 1 }];
-}
 
 /** Each is given a `Bench` and resolves with rows: `{ id, work, target?, value?: { median, min, max }, unit?, costs?, costUnit? }`. */
 export const scenarios = {
@@ -19,6 +15,6 @@ export const scenarios = {
   ...growthScenarios,
   ...floodScenarios,
   ...clientScenarios,
+  ...eventScenarios,
   ...restartScenarios,
-  events,
 };

@@ -1,6 +1,7 @@
 /** jotwire as an application would run it: sessions by ES256 tokens, a scope on each method, a list of revocations. */
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
+import { eventOf, inTurns } from "../lib/events.mjs";
 import { jotwire } from "../lib/jotwire.mjs";
 import { serve } from "../lib/serve.mjs";
 import { audience, issuer } from "../lib/tokens.mjs";
@@ -28,19 +29,25 @@ function appWith(methods) {
   const get = rpc.method({ scope, handler });
   const check = rpc.method({ scope, params: order, handler });
   const more = Array.from({ length: methods }, (_, index) => [`other${index}`, rpc.method({ scope, handler })]);
-  return rpc.router({ orders: { get, check, slow: rpc.method({ scope, handler: slow }) }, ...Object.fromEntries(more) });
+  const prices = rpc.topic({ scope, name: () => "prices A1" });
+  return rpc.router({ prices, orders: { get, check, slow: rpc.method({ scope, handler: slow }) }, ...Object.fromEntries(more) });
 }
 
+let app;
 let server;
 
 serve(
   /** `methods` and `revocations`: how many there are besides. */
   async ({ publicJwk, methods = 7, revocations = 1, limits = {}, port = 0 }) => {
-    server = createServer(appWith(methods), { auth: { issuer, audience, publicKey: publicJwk, maxLifetime: 3_600_000 }, limits, hooks });
+    app = appWith(methods);
+    server = createServer(app, { auth: { issuer, audience, publicKey: publicJwk, maxLifetime: 3_600_000 }, limits, hooks });
     for (let index = 0; index < revocations; index++) await server.revoke({ jti: `a token that was revoked, number ${index}` });
     return (await server.listen(port)).port;
   },
   {
+    publish: (plan) => inTurns(plan, (number, padding) => server.publish(app.routes.prices, undefined, eventOf(number, padding))),
+    /** Bytes that wait for the slowest reader. */
+    buffered: async () => Math.max(...(await server.sessions()).sessions.map(({ bufferedBytes }) => bufferedBytes)),
     seen: () => seen,
     closed: async (options) => {
       await server.close(options);

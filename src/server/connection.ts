@@ -194,7 +194,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   ping(): boolean {
     if (!this.isAlive) return false;
     this.isAlive = false;
-    if (this.#socket.readyState === this.#socket.OPEN) this.#socket.ping();
+    if (this.#writer.isOpen) this.#writer.ping();
     return true;
   }
 

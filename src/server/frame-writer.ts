@@ -3,6 +3,8 @@ import type { WebSocket } from "ws";
 import type { Item } from "../push/outbox.js";
 import { textFrames } from "./text-frames.js";
 
+const emptyPing = Buffer.from([0x89, 0]); // RFC 6455 §5.5.2
+
 /** Writes frames to one socket, and knows how much of them is still on its way. */
 export class FrameWriter {
   readonly #socket: WebSocket;
@@ -29,6 +31,12 @@ export class FrameWriter {
   write(items: readonly Item[]): void {
     if (this.#compression) for (const item of items) this.#socket.send(typeof item === "string" ? item : item.text);
     else this.#stream.write(textFrames(items));
+  }
+
+  /** One frame for all pings of all connections: ws would make a header and an empty payload, and write both. */
+  ping(): void {
+    if (this.#compression) this.#socket.ping();
+    else this.#stream.write(emptyPing);
   }
 
   /** Calls back once what waits was taken. One callback at a time: a second one is not heard. */

