@@ -12,6 +12,7 @@ import { passwordProblem } from "./password-rules.js";
 import { hashOf, type PresentedToken, RefreshTokens } from "./refresh-token.js";
 import type { Revoker } from "./revoker.js";
 import { intersection, isWithin } from "./scope-rules.js";
+import { UnansweredUses } from "./unanswered-uses.js";
 
 const trustFor = 60_000; // 60 s
 
@@ -50,6 +51,7 @@ export class Sessions {
   readonly #queue: HashingQueue;
   readonly #accessTokens: AccessTokens;
   readonly #revoker: Revoker;
+  readonly #unanswered = new UnansweredUses();
   #master: Promise<Buffer> | undefined;
   #masterReadAt = 0;
 
@@ -72,10 +74,22 @@ export class Sessions {
     return { outcome: "granted", tokens: { ...access, refreshToken } };
   }
 
-  async refresh(refreshToken: string, { clientId = firstPartyClient, scopes, subject }: RefreshRequest = {}): Promise<GrantOutcome> {
-    const { logger } = this.#settings;
+  async refresh(refreshToken: string, request: RefreshRequest = {}): Promise<GrantOutcome> {
     const presented = (await this.#refreshTokens()).parse(refreshToken);
     if (presented === undefined) return refused("no refresh token of ours");
+    const startedAt = this.#now();
+    try {
+      const outcome = await this.#refresh(presented, request);
+      this.#unanswered.delete(presented.hash);
+      return outcome;
+    } catch (error) {
+      this.#unanswered.add(presented.hash, startedAt);
+      throw error;
+    }
+  }
+
+  async #refresh(presented: PresentedToken, { clientId = firstPartyClient, scopes, subject }: RefreshRequest): Promise<GrantOutcome> {
+    const { logger } = this.#settings;
     if (scopes !== undefined && (await this.#goesBeyond(presented, scopes))) return { outcome: "scope_refused" };
     if (subject !== undefined && (await this.#isOfAnother(presented, subject))) return { outcome: "subject_refused" };
     const { successor, result } = await this.#rotate(presented, clientId);
@@ -164,9 +178,10 @@ export class Sessions {
     const { familyId, hash: presentedHash } = presented;
     const generation = presented.generation + 1;
     const successor = (await this.#refreshTokens()).derive(familyId, generation);
+    const now = this.#now();
     const result = await store.families.rotate({
-      ...{ familyId, clientId, presentedHash, generation, nextHash: hashOf(successor), now: this.#now() },
-      reuseWindow: reuseWindow / 1_000,
+      ...{ familyId, clientId, presentedHash, generation, nextHash: hashOf(successor), now },
+      reuseWindow: reuseWindow > 0 ? reuseWindow / 1_000 + this.#unanswered.waitOf(presentedHash, now) : 0,
       idleTtl: refreshIdleTtl / 1_000,
     });
     return { successor, result };

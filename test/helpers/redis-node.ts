@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { createRpc, createServer, type Router, type Server } from "../../src/index.js";
 import { createIssuer, type Issuer } from "../../src/issuer/index.js";
 import { type RedisStore, type RedisStoreOptions, redisStore } from "../../src/store/redis/index.js";
@@ -14,7 +15,7 @@ export interface Tokens {
 
 /** Has a method that tells who calls. */
 export function whoApp() {
-  const rpc = createRpc();
+  const rpc = createRpc({ notifications: { news: z.object({ text: z.string() }) } });
   return rpc.router({ who: rpc.method({ handler: ({ auth }) => auth?.subject }) });
 }
 

@@ -82,6 +82,17 @@ describe("Several nodes on one Redis", () => {
     }
   });
 
+  it("show, notify and kick connections of each other", async () => {
+    const [a, b] = (await deploy(2)) as [RedisNode, RedisNode];
+    const client = await b.connect((await a.login()).access_token);
+    const { sessions, complete } = await a.server.sessions({ subject: "ada" });
+    expect({ seen: sessions.map(({ subject }) => subject), complete }).to.deep.equal({ seen: ["ada"], complete: true });
+    await a.server.notify({ subject: "ada" }, "news", { text: "hello" });
+    expect((await client.notification("news")).params).to.deep.equal({ text: "hello" });
+    expect(await a.server.kick({ subject: "ada" })).to.deep.equal({ kicked: 1, complete: true });
+    expect((await client.closed).reason).to.equal("kicked");
+  });
+
   it("count failed logins together", async () => {
     const [a, b] = (await deploy(2)) as [RedisNode, RedisNode];
     for (let n = 0; n < 6; n++) await (n % 2 === 0 ? a : b).post("/login", { username: "ada", password: "wrong, but long enough" });

@@ -162,6 +162,33 @@ describe("a family of refresh tokens", () => {
     await issuer.renew(first.refreshToken);
   });
 
+  it("outlives a store that was away for longer than the reuse window, after the token was consumed and before the answer was sent", async () => {
+    const { issuer, clock, first } = await loggedIn();
+    const { users } = issuer.store;
+    const get = users.get.bind(users);
+    users.get = () => Promise.reject(new Error("gone")); // after the rotation
+    expect(await rejectionOf(issuer.renew(first.refreshToken))).to.include({ reason: "auth_unavailable" });
+    clock.advance(60_000);
+    users.get = get;
+    const second = await issuer.renew(first.refreshToken);
+    clock.advance(10_000);
+    await expectRevoked(issuer, first.refreshToken); // it was answered: from now on it is reuse
+    await expectRevoked(issuer, second.refreshToken);
+  });
+
+  it("is ended by a used token that first came after the window, though the store was away then", async () => {
+    const { issuer, clock, first } = await loggedIn();
+    await issuer.renew(first.refreshToken);
+    clock.advance(10_000);
+    const { families } = issuer.store;
+    const rotate = families.rotate.bind(families);
+    families.rotate = () => Promise.reject(new Error("gone"));
+    expect(await rejectionOf(issuer.renew(first.refreshToken))).to.include({ reason: "auth_unavailable" });
+    families.rotate = rotate;
+    clock.advance(5_000);
+    await expectRevoked(issuer, first.refreshToken);
+  });
+
   it("is in the store as hashes alone", async () => {
     await withFolder(async (folder) => {
       const { issuer, first } = await loggedIn({ store: fileStore(folder) });

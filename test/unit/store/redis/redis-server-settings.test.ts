@@ -1,10 +1,14 @@
+import { spawnSync } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { expect } from "chai";
 import { redisStore, StoreUnavailable } from "../../../../src/store/redis/index.js";
 import type { FamilyRecord } from "../../../../src/store/store.js";
 import { eventually } from "../../../helpers/eventually.js";
-import { hasRedis, RedisServer } from "../../../helpers/redis-server.js";
+import { freePort, hasRedis, RedisServer } from "../../../helpers/redis-server.js";
 import { rejectionOf } from "../../../helpers/rejection.js";
 import { needs } from "../../../helpers/requirement.js";
+import { withFolder } from "../../../helpers/temporary-folder.js";
 
 /** As README.md says it. */
 const permissions = ["~jotwire:*", "-@all", "+@read", "+@write", "-@dangerous", "+info", "+time", "+evalsha", "+script|load"];
@@ -22,11 +26,10 @@ describe("The Redis that a deployment uses", () => {
         const acknowledged = new Map<string, "two" | undefined>();
         await store.families.add(familyOf(`known-${cycle}`));
         const writing = write(cycle, acknowledged);
-        await new Promise((resolve) => setTimeout(resolve, 40)); // in the middle of it
+        await eventually(() => expect(acknowledged.size).to.be.above(4)); // in the middle of it
         await redis.kill();
         await writing;
         await redis.restart();
-        expect(acknowledged.size).to.be.above(0);
         await eventually(() => store.users.get("nobody"));
         const standing = new Set((await store.revocations.list(1)).map(({ jti }) => jti));
         for (const id of acknowledged.keys()) {
@@ -87,6 +90,41 @@ describe("The Redis that a deployment uses", () => {
     } finally {
       await redis.stop();
     }
+  });
+
+  it("is reached over TLS, with the authorities that are given and with no others", async () => {
+    await withFolder(async (folder) => {
+      const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
+      const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+      const made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", cert, ...subject];
+      expect(spawnSync("openssl", made, { stdio: "ignore" }).status).to.equal(0);
+      const tlsPort = await freePort();
+      const certificate = ["--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "no"];
+      const redis = await RedisServer.start({ options: ["--tls-port", String(tlsPort), ...certificate] });
+      const url = `rediss://localhost:${tlsPort}`;
+      const [trusting, strange] = [redisStore({ url, tls: { ca: await readFile(cert, "utf8") } }), redisStore({ url })];
+      try {
+        expect(await trusting.users.add(userOf("ada"))).to.equal(true);
+        expect(await rejectionOf(strange.users.get("ada")))
+          .to.be.instanceOf(StoreUnavailable)
+          .with.property("message")
+          .that.includes("self-signed certificate");
+      } finally {
+        await Promise.all([trusting.close(), strange.close()]);
+        await redis.stop();
+      }
+    });
+  });
+
+  it("is reached by a socket in the file system", async () => {
+    await withFolder(async (folder) => {
+      const path = join(folder, "redis.sock");
+      const redis = await RedisServer.start({ options: ["--unixsocket", path] });
+      const store = redisStore({ url: `unix:${path}` });
+      expect(await store.users.add(userOf("ada"))).to.equal(true);
+      await store.close();
+      await redis.stop();
+    });
   });
 
   it("is refused with a word about the option when its address can't be meant", () => {
