@@ -2,6 +2,7 @@ import type { ErrorData } from "../src/protocol/error-codes.js";
 import type { Id } from "../src/protocol/messages.js";
 import type { CallOptions } from "./client-api.js";
 import { DisconnectedError, errorFrom, JotwireError } from "./errors.js";
+import { cancelFrame, frameOf } from "./frame.js";
 import type { ClientSettings } from "./options.js";
 import { type Call, createPendingCalls } from "./pending-calls.js";
 
@@ -43,7 +44,7 @@ export function createCaller(settings: ClientSettings, port: CallPort): Caller {
   const { clock } = settings;
 
   const abandon = (call: Call, error: JotwireError) => {
-    if (call.state === "sent") port.send(`{"jsonrpc":"2.0","method":"$/cancelRequest","params":{"id":${call.id}}}`);
+    if (call.state === "sent") port.send(cancelFrame(call.id));
     settle(call).reject(error);
   };
 
@@ -56,7 +57,7 @@ export function createCaller(settings: ClientSettings, port: CallPort): Caller {
     return call;
   };
 
-  const frameOf = (call: Call): string => {
+  const sendable = (call: Call): string => {
     call.state = "sent"; // before it is: an answer may come at once
     call.subject ??= port.subject();
     return `{"jsonrpc":"2.0","id":${call.id}${call.body}`;
@@ -64,7 +65,7 @@ export function createCaller(settings: ClientSettings, port: CallPort): Caller {
 
   /** Sends one call, or those of one batch. */
   const transmit = (calls: readonly [Call, ...Call[]]): boolean => {
-    if (port.send(calls[0].batch ? `[${calls.map(frameOf)}]` : frameOf(calls[0]))) return true;
+    if (port.send(calls[0].batch ? `[${calls.map(sendable)}]` : sendable(calls[0]))) return true;
     for (const call of calls) call.state = "queued";
     return false;
   };
@@ -136,7 +137,7 @@ export function createCaller(settings: ClientSettings, port: CallPort): Caller {
       }
     },
 
-    notify: (name, params) => port.isReady() && port.send(`{"jsonrpc":"2.0"${bodyOf(name, params)}`),
+    notify: (name, params) => port.isReady() && port.send(frameOf(name, params)),
 
     answer(message) {
       const { id, result, error } = message;

@@ -6,9 +6,11 @@ import { type Closing, closingFrom, secondsOf } from "./closing.js";
 import { type AnswerHandlers, createControlRequests } from "./control-requests.js";
 import { DisconnectedError, errorFrom } from "./errors.js";
 import type { ClientSettings } from "./options.js";
+import { watchPage } from "./page-watch.js";
 import { grantFrom, type Session } from "./session.js";
 import { createSessionClock } from "./session-clock.js";
 import { openSocket, type Socket } from "./socket.js";
+import { createTokenShare } from "./token-share.js";
 import { createTokenSource, type TokenReason } from "./token-source.js";
 
 export interface ConnectorEvents {
@@ -56,7 +58,8 @@ interface Waiter {
 /** Keeps one connection: opens it, authenticates, renews the session, and comes back after a loss. */
 export function createConnector(settings: ClientSettings, events: ConnectorEvents): Connector {
   const { clock } = settings;
-  const tokens = settings.token && createTokenSource(settings.token, clock);
+  const share = settings.share ? createTokenShare(clock, () => renew("refresh")) : undefined;
+  const tokens = settings.token && createTokenSource(settings.token, clock, share);
   let state: ClientState = "idle";
   let socket: Socket | undefined;
   let gone: Promise<void> | undefined; // the last socket's end
@@ -72,6 +75,9 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
   let nextReason: TokenReason = "connect";
   let isRenewing = false;
   let isWaking = false;
+  let isPinging = false;
+  let mayHurry = false; // nobody has said when to try again
+  let unwatch: (() => void) | undefined;
   let over: DisconnectedError | undefined;
   let cancelTimer = () => {}; // for the socket to open, or until the next try: never both
   const readyWaiters: Waiter[] = [];
@@ -96,7 +102,14 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
     () => lost(lostCode, "no_answer"),
   );
 
-  const ping = () => requests.send("ping", undefined, pingLimit);
+  const pinged = () => {
+    isPinging = false;
+  };
+
+  const ping = () => {
+    if (!isPinging) requests.send("ping", undefined, pingLimit, { result: pinged, error: pinged });
+    isPinging = true;
+  };
 
   const sessionClock = createSessionClock(
     clock,
@@ -108,12 +121,17 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
     },
   );
 
+  const wake = () => {
+    if (state === "waiting" && mayHurry) connect();
+    else sessionClock.check(true);
+  };
+
   const drop = () => {
     const closed = socket;
     generation++;
     socket = closing = undefined;
     session = null;
-    isRenewing = isWaking = false;
+    isRenewing = isWaking = isPinging = mayHurry = false;
     cancelTimer();
     sessionClock.stop();
     requests.clear();
@@ -129,6 +147,8 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
 
   const connect = () => {
     generation++;
+    unwatch ??= watchPage(wake);
+    cancelTimer();
     move("connecting");
     if (!tokens) return open(undefined);
     if (token !== undefined && clock.monotonic() >= deadAt) {
@@ -267,10 +287,13 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
       if (token !== undefined) tokens.bury(token, new DisconnectedError("no", reason, code));
     }
     wait(code === 4429 && !told?.after ? tooManyWait : 0, code, reason, cause, told);
+    mayHurry = code !== 4429 && !told?.after;
   };
 
   const end = (reason: string, cause?: unknown, code = 1000) => {
     drop();
+    unwatch?.();
+    unwatch = undefined;
     tokens?.cancel();
     subject = null;
     over = new DisconnectedError("no", reason, code, cause);

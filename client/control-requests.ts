@@ -1,4 +1,5 @@
 import type { ClientClock } from "./client-clock.js";
+import { frameOf } from "./frame.js";
 
 export interface AnswerHandlers {
   result(result: unknown): void;
@@ -22,7 +23,7 @@ export function createControlRequests(clock: ClientClock, send: (frame: string) 
     send(method, params, limit, handlers) {
       const id = `${method}-${++count}`;
       waiting.set(id, { handlers, cancel: clock.after(limit, unanswered) });
-      send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
+      send(frameOf(method, params, id));
       return id;
     },
     answer({ id, result, error }) {

@@ -53,11 +53,12 @@ export function createInvoke(start: Caller["call"], withdraw: Caller["withdraw"]
 /** The call's answer is for `handlers`; it is neither aborted, late nor repeated any more. */
 function adopt(call: Call, { result, error }: AnswerHandlers): number {
   call.release?.();
-  call.release = undefined;
-  call.deadline = Number.POSITIVE_INFINITY;
-  call.isIdempotent = false;
-  call.isRepeat = true;
-  call.resolve = result;
-  call.reject = error;
-  return call.id;
+  const changes: Partial<Call> = {
+    deadline: Number.POSITIVE_INFINITY,
+    isIdempotent: false,
+    isRepeat: true,
+    resolve: result,
+    reject: error,
+  };
+  return Object.assign(call, changes, { release: undefined }).id;
 }

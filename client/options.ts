@@ -19,6 +19,8 @@ export interface ClientOptions {
   readonly idempotent?: readonly string[] | undefined;
   /** `"now"`: in the next microtask. `"lazy"`: at the first call or `ready()`. Default `"now"`. */
   readonly connect?: "now" | "lazy" | undefined;
+  /** Pages of one origin renew a session that they share once, and hand the token on among them; in browsers. Default `true`. */
+  readonly share?: boolean | undefined;
   /** Told what a listener threw. Default: it is thrown again outside of the client, where the platform reports it. */
   readonly onError?: ((error: unknown) => void) | undefined;
   /** Default: the platform's own; in Node, `ws`. */
@@ -36,6 +38,7 @@ export interface ClientSettings {
   readonly queue: number;
   readonly backoff: BackoffRange;
   readonly idempotent: ReadonlySet<string>;
+  readonly share: boolean;
   readonly onError: (error: unknown) => void;
   readonly WebSocket: SocketConstructor;
   readonly clock: ClientClock;
@@ -54,6 +57,7 @@ export function settingsFrom(options: ClientOptions): ClientSettings {
     queue: options.queue ?? 256,
     backoff: { min: options.backoff?.min ?? 500, max: options.backoff?.max ?? 20_000 },
     idempotent: new Set(options.idempotent),
+    share: options.share ?? true,
     onError: options.onError ?? throwOutside,
     WebSocket,
     clock: options.clock ?? machineClock,

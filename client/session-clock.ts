@@ -7,8 +7,8 @@ export interface SessionClock {
   /** Starts afresh: `due` in `refreshIn` milliseconds; never, when it is `Infinity`. */
   start(refreshIn: number): void;
   stop(): void;
-  /** Looks at the clocks now, for whoever learns that time may have passed unseen. */
-  check(): void;
+  /** Looks at the clocks now, for whoever learns that time may have passed unseen; `isAwake`: and takes it for waking up, whatever they say. */
+  check(isAwake?: boolean): void;
 }
 
 /**
@@ -26,10 +26,10 @@ export function createSessionClock(clock: ClientClock, due: () => void, woke: (i
     wall = clock.now();
     monotonic = clock.monotonic();
     tick = Math.min(longestTick, left);
-    cancel = clock.after(tick, check);
+    cancel = clock.after(tick, () => check());
   };
 
-  const check = () => {
+  const check = (isAwake = false) => {
     if (cancel === undefined) return;
     cancel();
     const passed = Math.max(clock.now() - wall, clock.monotonic() - monotonic);
@@ -38,7 +38,7 @@ export function createSessionClock(clock: ClientClock, due: () => void, woke: (i
     const isDue = left <= 0;
     if (isDue) left = Number.POSITIVE_INFINITY;
     wait();
-    if (slept) woke(isDue);
+    if (slept || isAwake) woke(isDue);
     else if (isDue) due();
   };
 

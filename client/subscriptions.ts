@@ -5,6 +5,7 @@ import { secondsOf } from "./closing.js";
 import type { AnswerHandlers } from "./control-requests.js";
 import { DisconnectedError, errorFrom, JotwireError, SubscriptionEnded } from "./errors.js";
 import { createEventQueue, type EventQueue } from "./event-queue.js";
+import { cancelFrame } from "./frame.js";
 import type { ClientSettings } from "./options.js";
 import type { SubscribeOptions, Subscription, SubscriptionIterator } from "./subscription.js";
 
@@ -163,8 +164,15 @@ export function createSubscriptions(
     feed.cancelTimer();
     feed.release();
     unlink(feed);
-    if (asking.has(feed)) port.send(JSON.stringify({ jsonrpc: "2.0", method: "$/cancelRequest", params: { id: feed.call } }));
+    if (asking.has(feed)) port.send(cancelFrame(feed.call));
     sweep();
+  };
+
+  /** What was on the connection is gone with it. */
+  const forget = () => {
+    asking.clear();
+    live.clear();
+    for (const feed of feeds) feed.id = undefined;
   };
 
   const deliver = (feed: Feed, { offset, gap, data }: Partial<SubscriptionNotifications["subscription.event"]>) => {
@@ -243,15 +251,10 @@ export function createSubscriptions(
       for (const consumers of live.values()) for (const feed of consumers) feed.queue.lose();
     },
 
-    lost() {
-      asking.clear();
-      live.clear();
-      for (const feed of feeds) feed.id = undefined;
-    },
+    lost: forget,
 
     close(reason, code, cause) {
-      asking.clear();
-      live.clear();
+      forget();
       for (const feed of feeds) finish(feed, new DisconnectedError("no", reason, code, cause));
     },
   };

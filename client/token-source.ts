@@ -1,5 +1,6 @@
 import type { ClientClock } from "./client-clock.js";
 import { AuthStop, JotwireError } from "./errors.js";
+import type { TokenShare } from "./token-share.js";
 
 export type TokenReason =
   /** For a new connection. */
@@ -42,36 +43,43 @@ export interface TokenSource {
 
 const limit = 10_000; // 10 s for one answer
 
-export function createTokenSource(callback: TokenCallback, clock: ClientClock): TokenSource {
+export function createTokenSource(callback: TokenCallback, clock: ClientClock, share?: TokenShare): TokenSource {
   let previous: string | null = null;
   let dead: { readonly token: string; readonly cause: unknown } | undefined;
   let attempt = 0;
   let flight: { readonly outcome: Promise<TokenOutcome>; readonly cancel: () => void } | undefined;
 
-  const ask = async (reason: TokenReason, force: boolean, { signal }: AbortController): Promise<TokenOutcome> => {
+  const ask = async (reason: TokenReason, force: boolean, controller: AbortController): Promise<TokenOutcome> => {
+    const { signal } = controller;
+    if (signal.aborted) return { is: "failed", error: signal.reason };
     const aborted = new Promise<never>((_, reject) => {
       signal.onabort = () => reject(signal.reason);
     });
+    const stopLimit = clock.after(limit, () => controller.abort(new JotwireError("timeout", "token() gave no answer within 10 s")));
     const given = (async () => callback({ reason, force, attempt: ++attempt, previous, signal }))(); // whether it throws or rejects
     try {
       const token = await Promise.race([given, aborted]);
       if (!token) return { is: "stop", reason: "signed_out" };
-      previous = token;
       return { is: "token", token };
     } catch (error) {
       return error instanceof AuthStop ? { is: "stop", reason: "signed_out", cause: error } : { is: "failed", error };
+    } finally {
+      stopLimit();
     }
   };
 
   const start = (reason: TokenReason, force: boolean): Promise<TokenOutcome> => {
     const controller = new AbortController();
-    const stopLimit = clock.after(limit, () => controller.abort(new JotwireError("timeout", "token() gave no answer within 10 s")));
     const cancel = () => controller.abort(new JotwireError("aborted", "The token is no longer wanted"));
-    const outcome = ask(reason, force, controller).then((given) => {
-      stopLimit();
-      if (flight?.outcome === outcome) flight = undefined;
-      if (given.is !== "token") return given;
+    const run = () => ask(reason, force, controller);
+    const isUseful = (token: string) => token !== previous && token !== dead?.token;
+    const outcome = (share ? share.take(reason, controller.signal, isUseful, run) : run()).then((given) => {
+      const isWanted = flight?.outcome === outcome;
+      if (isWanted) flight = undefined;
+      if (given.is !== "token" || !isWanted) return given;
       attempt = 0;
+      previous = given.token;
+      share?.use(previous);
       if (given.token !== dead?.token) return given;
       return force ? ({ is: "stop", reason: "token_refused", cause: dead.cause } as const) : get("refused", true);
     });
@@ -89,6 +97,7 @@ export function createTokenSource(callback: TokenCallback, clock: ClientClock): 
     cancel() {
       flight?.cancel();
       flight = undefined;
+      share?.close();
     },
   };
 }

@@ -28,15 +28,11 @@ export const closeTable = {
 
 export type CloseReason = keyof typeof closeTable;
 
-/** Standard codes that ws or a browser may report: a protocol or policy violation that the next attempt would repeat. */
-const violations: ReadonlySet<number> = new Set([1002, 1007, 1008, 1010]);
+/** A lost connection, 1005 and 1006 (RFC 6455 §7.4.1), is come back from. These are not: the next attempt would end in the same way. */
+const final = /* @__PURE__ */ new Set([1000, 1002, 1003, 1007, 1008, 1009, 1010, 4400, 4403, 4409]);
 
-const byCode: ReadonlyMap<number, Reconnect> = new Map(Object.values(closeTable).map((row) => [row.code, row.reconnect]));
-
-/** Whether to come back after a close with `code`. Unknown codes: 4000–4499 yes, 4500–4999 no, a lost connection (1005, 1006) yes. */
+/** Whether to come back after a close with `code`: what the table says, without bringing it to browsers. Unknown codes: 4000–4499 yes, 4500–4999 no. */
 export function reconnectAfterClose(code: number): Reconnect {
-  const known = byCode.get(code);
-  if (known !== undefined) return known;
-  if (violations.has(code)) return "no";
-  return code >= 4500 && code <= 4999 ? "no" : "yes";
+  if (code === 4401) return "new_token";
+  return final.has(code) || (code >= 4500 && code <= 4999) ? "no" : "yes";
 }

@@ -32,22 +32,6 @@ export const subprotocol = "jotwire.v1";
 export const authMethods = ["authenticate", "refresh", "logout"] as const;
 export type AuthMethod = (typeof authMethods)[number];
 
-/** Names that an application can't register, beside everything that starts with `rpc.` or `$/`. */
-export const reservedNames: ReadonlySet<string> = new Set([
-  ...authMethods,
-  "whoami",
-  "ping",
-  "unsubscribe",
-  "subscription.event",
-  "subscription.ended",
-  "auth.required",
-  "auth.expiring",
-  "auth.expired",
-  "auth.refreshRequired",
-  "auth.notice",
-  "connection.closing",
-]);
-
 export type SessionStateName = "open" | "active" | "expired" | "closed";
 
 /** Result of `authenticate`. */

@@ -1,4 +1,4 @@
-import { reservedNames } from "../protocol/messages.js";
+import { reservedNames } from "../protocol/reserved-names.js";
 import type { StandardSchema } from "../protocol/standard-schema.js";
 import { type AccessRule, type Auth, accessRule } from "./access.js";
 import { DeclaredErrors, type ErrorDeclarations } from "./declared-error.js";

@@ -96,7 +96,7 @@ export const granted = (clock: ManualClock, changes: Readonly<Record<string, unk
 });
 
 /** A client on a manual clock, with sockets that the test answers. Tokens are `token-1`, `token-2` … unless `token` is given. */
-export function scriptedClient<App = RouterContract<unknown>>(options: Partial<ClientOptions> = {}) {
+export function scriptedClient<App = RouterContract<unknown>>(options: Partial<ClientOptions> = {}, create = createClient) {
   const clock = new ManualClock();
   const sockets: ScriptedSocket[] = [];
   const asked: TokenRequest[] = [];
@@ -110,7 +110,7 @@ export function scriptedClient<App = RouterContract<unknown>>(options: Partial<C
   }
 
   const { token = () => `token-${asked.length}` } = options;
-  const client = createClient<App>({
+  const client = create<App>({
     url: "ws://server.test/rpc",
     clock,
     random: () => 0.5,

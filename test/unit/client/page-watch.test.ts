@@ -1,0 +1,116 @@
+import { expect } from "chai";
+import { describe, it } from "mocha";
+import { Pages } from "../../helpers/pages.js";
+import { granted, scriptedClient, settled } from "../../helpers/scripted-client.js";
+
+const wakings: Readonly<Record<string, (pages: Pages) => void>> = {
+  "is shown again": (pages) => pages.show(true),
+  "is resumed after a freeze": (pages) => void pages.document.dispatchEvent(new Event("resume")),
+  "comes back from the cache": (pages) => void pages.window.dispatchEvent(new Event("pageshow")),
+  "is online again": (pages) => void pages.window.dispatchEvent(new Event("online")),
+};
+
+describe("A page", () => {
+  for (const [what, wake] of Object.entries(wakings)) {
+    it(`that ${what} makes sure of its connection with one ping, however often it is told`, async () => {
+      using pages = new Pages();
+      const { client, signIn, pass, states } = scriptedClient();
+      const socket = await signIn();
+      wake(pages);
+      wake(pages);
+      expect(socket.count("ping")).to.equal(1);
+      socket.answer(socket.last("ping"), "pong");
+      wake(pages);
+      expect(socket.count("ping")).to.equal(2);
+      await pass(5_000);
+      expect(states.at(-1)).to.include({ to: "waiting", reason: "no_answer" });
+      await client.close();
+    });
+
+    it(`that ${what} tries to connect at once, where it waits to`, async () => {
+      using pages = new Pages();
+      const { client, clock, signIn, sockets } = scriptedClient();
+      const socket = await signIn();
+      socket.drop();
+      await settled();
+      expect(sockets).to.have.length(1);
+      wake(pages);
+      expect(client.state).to.equal("connecting");
+      wake(pages);
+      const next = await signIn();
+      expect(sockets).to.have.length(2);
+      await settled();
+      expect(client.state).to.equal("ready");
+      next.answer(next.frames.find(({ method }) => method === "ping") ?? { method: "none" }, "pong");
+      await client.close();
+      expect(clock.pending).to.equal(0);
+    });
+  }
+
+  it("that is hidden does nothing about it", async () => {
+    using pages = new Pages();
+    const { client, signIn } = scriptedClient();
+    const socket = await signIn();
+    pages.show(false);
+    expect(socket.count("ping")).to.equal(0);
+    await client.close();
+  });
+
+  it("renews first when that is due by the time that it slept, and pings then", async () => {
+    using pages = new Pages();
+    const { client, clock, asked, signIn } = scriptedClient();
+    const socket = await signIn({ refreshIn: 600 });
+    clock.stepWall(700_000);
+    pages.show(true);
+    await settled();
+    expect(asked[1]).to.include({ reason: "refresh" });
+    expect(socket.count("ping")).to.equal(0);
+    socket.answer(socket.last("refresh"), granted(clock));
+    expect(socket.count("ping")).to.equal(1);
+    await client.close();
+  });
+
+  it("doesn't hurry when the server has said when to come back", async () => {
+    for (const close of [
+      { code: 1012, reason: "server_restart", reconnect: "yes", reconnectAfter: [5, 10] },
+      { code: 4429, reason: "too_many_requests", reconnect: "yes" },
+    ]) {
+      using pages = new Pages();
+      const { client, signIn } = scriptedClient();
+      const socket = await signIn();
+      socket.tell("connection.closing", close);
+      socket.drop(close.code);
+      await settled();
+      pages.show(true);
+      expect(client.state).to.equal("waiting");
+      await client.close();
+    }
+  });
+
+  it("asks for no token more often because it is shown, while token() fails", async () => {
+    using pages = new Pages();
+    const { client, asked } = scriptedClient({ token: () => Promise.reject(new Error("offline")) });
+    await settled();
+    for (let count = 0; count < 10; count++) {
+      pages.show(true);
+      await settled();
+    }
+    expect(asked).to.have.length(1);
+    await client.close();
+  });
+
+  it("isn't watched any more when the client is closed, and is again when it reconnects", async () => {
+    using pages = new Pages();
+    const { client, signIn } = scriptedClient();
+    await signIn();
+    expect(pages.listeners).to.equal(4);
+    await client.close();
+    expect(pages.listeners).to.equal(0);
+    const again = client.reconnect();
+    await signIn();
+    await again;
+    expect(pages.listeners).to.equal(4);
+    await client.close();
+    expect(pages.listeners).to.equal(0);
+  });
+});
