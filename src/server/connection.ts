@@ -24,11 +24,9 @@ import { type Item, Outbox, type Sink } from "../push/outbox.js";
 import { Push } from "../push/push.js";
 import type { Auth } from "../rpc/access.js";
 import type { Caller, Started, SubscribeCall } from "../rpc/call.js";
-import { decode } from "../rpc/decode.js";
 import type { ConnectionHandle } from "../rpc/define.js";
 import type { Reply } from "../rpc/dispatcher.js";
 import { encodeError, encodeNotification, encodeResult } from "../rpc/encode.js";
-import { readEnvelope } from "../rpc/envelope.js";
 import { childOf, type Logger } from "../rpc/logger.js";
 import { PendingCalls } from "../rpc/pending-calls.js";
 import { AuthLane, type AuthOutcome, authRequestOf } from "./auth-lane.js";
@@ -36,7 +34,7 @@ import { type CloseDetails, type Closing, closingParams } from "./closing.js";
 import { createHandle } from "./connection-handle.js";
 import type { ConnectionServices } from "./connection-services.js";
 import { encodeDeclared } from "./declared-notification.js";
-import { FrameRate } from "./frame-rate.js";
+import { FrameReader } from "./frame-reader.js";
 import { FrameWriter } from "./frame-writer.js";
 import { PushLane, type PushLaneHost } from "./push-lane.js";
 import { subscribe } from "./subscribe.js";
@@ -51,7 +49,6 @@ export interface ConnectionObserver {
 }
 
 const openBatch = 2;
-const mostUnparsable = 20;
 const sharePerTurn = 64; // frames; libuv would hand over up to 2 MiB of one socket before anybody else is served
 
 export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
@@ -74,12 +71,10 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   readonly #outbox: Outbox;
   readonly #pushes: PushLane;
   readonly #waiting = new WaitingFrames();
-  readonly #rate = new FrameRate();
+  readonly #reader: FrameReader;
   #callHandle: ConnectionHandle | undefined;
   #identity: VerifiedToken | null = null;
   #framesThisTurn = 0;
-  #unparsableInARow = 0;
-  #hasSentGarbage = false;
   #closing: Closing | undefined;
   #isDetached = false;
   /** Somebody was told to wait for room. */
@@ -104,6 +99,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#outbox = new Outbox(this, services.flushQueue);
     this.#pushes = new PushLane(this, this.#outbox);
     const { clock, revocations, limits } = services;
+    this.#reader = new FrameReader(limits, clock);
     this.#session = new Session(limits, { clock, revocations, connectionId: id, random: Math.random }, this);
     this.#lane = new AuthLane(this.#session, services, this, this.log);
     socket.on("message", (data: Buffer, isBinary: boolean) => this.#onMessage(data, isBinary));
@@ -135,12 +131,9 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   }
 
   countElement(): ErrorObject | null {
-    const { limits, clock } = this.#services;
-    const limit = this.#session.state === "open" ? limits.openFramesPerSecond : limits.framesPerSecond;
-    const verdict = this.#rate.count(clock.monotonic(), limit);
-    if (verdict === "within") return null;
-    if (verdict === "abuse") this.close("too_many_requests");
-    return errorOf("rate_limited", { retryAfter: 1, hint: `at most ${limit} requests a second here` });
+    const excess = this.#reader.count(this.#session.state === "open");
+    if (excess?.isAbuse) this.close("too_many_requests");
+    return excess?.error ?? null;
   }
 
   subscribe(call: SubscribeCall): Started | Promise<Started> {
@@ -172,7 +165,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   }
 
   get load() {
-    return { calls: this.#rate.total, inFlight: this.pending.size, bufferedBytes: this.#socket.bufferedAmount };
+    return { calls: this.#reader.counted, inFlight: this.pending.size, bufferedBytes: this.#socket.bufferedAmount };
   }
 
   /** Sends a declared notification if the session is live; holds it while the session is expired. Throws `TypeError` when it is not as declared. */
@@ -329,32 +322,10 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   #receive(data: Buffer, isBinary: boolean): void {
     const isOpen = this.#session.state === "open";
     this.#session.heard();
-    const { limits } = this.#services;
-    if (isBinary) return this.close("unsupported_data", { hint: "send text frames, one JSON value in each" });
-    const most = isOpen ? limits.openFrameBytes : limits.frameBytes;
-    if (most > 0 && data.length > most) {
-      const option = isOpen ? "limits.openFrameBytes (before authentication)" : "limits.frameBytes";
-      return this.close("too_big", { hint: `the frame has ${data.length} bytes, the limit is ${most}: ${option}` });
-    }
-    const decoded = decode(data.toString(), limits.depth, this.#hasSentGarbage);
-    const isBatch = "value" in decoded && Array.isArray(decoded.value) && decoded.value.length > 0;
-    const excess = isBatch ? null : this.countElement(); // a batch is counted by its elements
-    if (excess !== null) return this.#refuseExcess("value" in decoded ? decoded.value : null, excess);
-    if ("error" in decoded) return this.#refuseUnreadable(decoded.error);
-    this.#unparsableInARow = 0;
-    this.#accept(decoded.value, data.length);
-  }
-
-  #refuseExcess(value: unknown, excess: ErrorObject): void {
-    const { id } = readEnvelope(value);
-    if (id !== undefined) this.#send(encodeError(id, excess));
-  }
-
-  #refuseUnreadable(error: ErrorObject): void {
-    this.#hasSentGarbage = true;
-    this.#send(encodeError(null, error));
-    if (++this.#unparsableInARow >= mostUnparsable)
-      this.close("protocol_error", { hint: `${mostUnparsable} frames in a row were not JSON` });
+    const reading = this.#reader.read(data, isBinary, isOpen);
+    if ("value" in reading) return this.#accept(reading.value, data.length);
+    if (reading.answer !== undefined) this.#send(reading.answer);
+    if (reading.close !== undefined) this.close(reading.close[0], { hint: reading.close[1] });
   }
 
   /** Frames behind a blocking auth call wait, in order, and are judged by its outcome. */

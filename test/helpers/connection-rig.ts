@@ -1,4 +1,3 @@
-import { EventEmitter } from "node:events";
 import type { Duplex } from "node:stream";
 import { setImmediate as endOfTurn } from "node:timers/promises";
 import type { WebSocket } from "ws";
@@ -16,42 +15,9 @@ import { builtins } from "../../src/server/builtins.js";
 import { Connection } from "../../src/server/connection.js";
 import { Revocations } from "../../src/server/revocations.js";
 import type { ManualClock } from "./manual-clock.js";
+import { PretendedSocket } from "./pretended-socket.js";
 import type { Message } from "./raw-client.js";
 import type { ModelToken } from "./session-reference.js";
-
-/** As much of a WebSocket as a connection touches; what it is sent is kept, and nothing may be sent after the close. */
-class PretendedSocket extends EventEmitter {
-  readonly OPEN = 1;
-  readonly bufferedAmount = 0;
-  readyState = 1;
-  readonly sent: string[] = [];
-  closeCode: number | undefined;
-  isPaused = false;
-
-  pause(): void {
-    this.isPaused = true;
-  }
-
-  resume(): void {
-    this.isPaused = false;
-  }
-
-  send(text: string): void {
-    if (this.readyState !== this.OPEN) throw new Error("sent after the close");
-    this.sent.push(text);
-  }
-
-  close(code: number): void {
-    this.readyState = 2;
-    this.closeCode = code;
-  }
-
-  ping(): void {}
-
-  terminate(): void {
-    this.close(1006);
-  }
-}
 
 interface Verification {
   readonly token: ModelToken;
