@@ -151,10 +151,10 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   }
 
   isHigh(): boolean {
-    const { sendBufferBytes: most } = this.#services.limits;
-    const isHigh = most > 0 && this.#writer.waiting + this.#outbox.length > most;
-    if (isHigh) this.#isStalled = true;
-    return isHigh;
+    if (!this.#isFull()) return false;
+    if (!this.#isStalled) this.#outbox.wake(); // there may be nothing to write, and yet somebody waits for room
+    this.#isStalled = true;
+    return true;
   }
 
   // What the server asks.
@@ -292,9 +292,15 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   }
 
   #resumeWhenRoom(): void {
+    if (this.#isFull()) return this.#writer.whenDrained(() => this.#guarded(() => this.#resumeWhenRoom()));
     this.#isStalled = false;
-    if (this.isHigh()) this.#writer.whenDrained(() => this.#guarded(() => this.#resumeWhenRoom()));
-    else this.#pushes.resume();
+    this.#pushes.resume();
+  }
+
+  /** Is more waiting to be sent than the soft limit allows? */
+  #isFull(): boolean {
+    const { sendBufferBytes: most } = this.#services.limits;
+    return most > 0 && this.#writer.waiting + this.#outbox.length > most;
   }
 
   #onMessage(data: Buffer, isBinary: boolean): void {
