@@ -73,6 +73,7 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
   let tries = 0; // to renew the session
   let readySince = 0;
   let nextReason: TokenReason = "connect";
+  let isUnjudged = false; // the newest token: the server's answer to it was lost, or is to come
   let isRenewing = false;
   let isWaking = false;
   let isPinging = false;
@@ -145,15 +146,22 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
     });
   };
 
+  const cached = () => {
+    drop();
+    mayHurry = true; // when the page comes back
+    move("waiting", { reason: "page_cached" });
+    events.lost("page_cached", lostCode, undefined);
+  };
+
   const connect = () => {
     generation++;
-    unwatch ??= watchPage(wake);
+    unwatch ??= watchPage(wake, cached);
     cancelTimer();
     move("connecting");
     if (!tokens) return open(undefined);
     if (token !== undefined && clock.monotonic() >= deadAt) {
       tokens.bury(token);
-      nextReason = "expired";
+      if (!isUnjudged) nextReason = "expired";
     }
     void login(nextReason);
   };
@@ -167,6 +175,7 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
     if (mine !== generation) return;
     if (given.is === "stop") return end(given.reason, given.cause);
     if (given.is === "failed") return retry(given.error, "token_unavailable");
+    isUnjudged = true;
     if (socket) present(given.token, reason);
     else open(() => present(given.token, reason));
   };
@@ -206,6 +215,7 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
     ({ session } = grant);
     ({ subject } = session);
     token = given;
+    isUnjudged = false;
     deadAt = clock.monotonic() + grant.expiresIn;
     nextReason = "connect";
     tries = 0;
@@ -221,6 +231,7 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
 
   const refuse = (given: string, reason: TokenReason, error: unknown) => {
     const failure = errorFrom(error);
+    isUnjudged = false;
     const { action, reason: why = failure.type, retryAfter } = Object(failure.data) as Partial<ErrorData>;
     if (action === "stop") return end(why, failure);
     if (action === "authenticate" && session) {

@@ -1,11 +1,15 @@
-/** Calls `woke` whenever time may have passed unseen by the page, or its network may have changed. The returned function ends it. */
-export function watchPage(woke: () => void): () => void {
+/**
+ * Calls `woke` whenever time may have passed unseen by the page, or its network may have changed; `cached` when the page goes into the
+ * back/forward cache, which an open socket would keep it out of. The returned function ends it.
+ */
+export function watchPage(woke: () => void, cached: () => void): () => void {
   const { document: page } = globalThis as Partial<typeof globalThis>;
   if (!page) return () => {}; // Node, or a worker: its timers are all there is
   const look = () => {
     if (!page.hidden) woke();
   };
-  const watched: [EventTarget, string, () => void][] = [
+  const watched: [EventTarget, string, (event: Event) => void][] = [
+    [globalThis, "pagehide", (event) => (event as PageTransitionEvent).persisted && cached()],
     [page, "visibilitychange", look],
     [page, "resume", woke], // after `freeze`
     [globalThis, "pageshow", look], // also out of the back/forward cache

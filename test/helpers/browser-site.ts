@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer as createHttpServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { BrowserContext } from "playwright-core";
-import { createServer, type Limits, type Server } from "../../src/index.js";
+import { createServer, type Server } from "../../src/index.js";
 import { createIssuer, type Issuer, type IssuerOptions, memoryStore } from "../../src/issuer/index.js";
 import { freshContext } from "./browser.js";
 import { BrowserTab } from "./browser-tab.js";
@@ -14,7 +14,6 @@ import { password } from "./test-issuer.js";
 import { recordingLogger, sampleApp } from "./test-server.js";
 
 export interface SiteOptions {
-  readonly limits?: Partial<Limits>;
   readonly issuer?: Partial<IssuerOptions>;
   /** `true`: server and issuer have the machine's clock, not the test's. */
   readonly realTime?: boolean;
@@ -85,8 +84,8 @@ export class BrowserSite implements AsyncDisposable {
     const server = createServer(sampleApp(), {
       auth: this.issuer,
       logger: recordingLogger().logger,
-      ...(this.#options.realTime === true ? {} : { clock: this.clock }),
-      ...(this.#options.limits === undefined ? {} : { limits: this.#options.limits }),
+      // pages don't answer pings in the test's time
+      ...(this.#options.realTime === true ? {} : { clock: this.clock, limits: { pingInterval: 0 } }),
     });
     const http = createHttpServer((request, response) => void this.#answer(request, response));
     http.on("upgrade", () => this.#count("upgrade"));

@@ -4,6 +4,8 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 interface Pair {
   readonly near: Socket;
   readonly far: Socket;
+  /** Neither end learns what becomes of the other. */
+  isLost: boolean;
 }
 
 /** A network between a browser and a server, on a port that stays: it can be cut, and go silent. */
@@ -55,7 +57,9 @@ export class TcpProxy implements AsyncDisposable {
 
   /** The connections of now carry nothing any more, in either direction, and nobody is told. New ones are let through. */
   blackHole(): void {
-    for (const { near, far } of this.#pairs) {
+    for (const pair of this.#pairs) {
+      const { near, far } = pair;
+      pair.isLost = true;
       near.unpipe(far);
       far.unpipe(near);
       near.resume(); // read, and forgotten
@@ -76,7 +80,7 @@ export class TcpProxy implements AsyncDisposable {
     }
     this.connections++;
     const far = connect(this.#target, "127.0.0.1");
-    const pair = { near, far };
+    const pair = { near, far, isLost: false };
     this.#pairs.add(pair);
     for (const [one, other] of [
       [near, far],
@@ -84,10 +88,10 @@ export class TcpProxy implements AsyncDisposable {
     ] as const) {
       one.setNoDelay(true);
       one.pipe(other);
-      one.on("error", () => other.destroy());
+      one.on("error", () => one.destroy());
       one.on("close", () => {
-        this.#pairs.delete(pair);
-        other.destroy();
+        if (!pair.isLost) other.destroy();
+        if (other.destroyed) this.#pairs.delete(pair);
       });
     }
   }

@@ -49,7 +49,7 @@ async function token({ reason, force, attempt, signal }: TokenRequest): Promise<
   if (habit === "throws") throw new Error("no token today");
   if (habit === "hangs") return new Promise(() => {});
   if (habit === "held") await released;
-  if (habit === "same" && tokens) return tokens.access_token;
+  if (tokens && (!force || habit === "same")) return tokens.access_token;
   tokens = tokens
     ? await post("/token", { grant_type: "refresh_token", refresh_token: tokens.refresh_token }, signal)
     : await post("/login", { username: "ada", password: "correct horse battery" }, signal);

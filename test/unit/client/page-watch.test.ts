@@ -99,17 +99,34 @@ describe("A page", () => {
     await client.close();
   });
 
+  it("that may go into the back/forward cache gives its socket back, and comes back with another one; one that is left for good does neither", async () => {
+    using pages = new Pages();
+    const { client, signIn, sockets, states } = scriptedClient();
+    const socket = await signIn();
+    const hide = (persisted: boolean) => pages.window.dispatchEvent(Object.assign(new Event("pagehide"), { persisted }));
+    hide(false);
+    expect(client.state).to.equal("ready");
+    hide(true);
+    await settled();
+    expect(states.at(-1)).to.include({ to: "waiting", reason: "page_cached" });
+    expect(socket.closedWith).to.equal(1000);
+    pages.window.dispatchEvent(new Event("pageshow"));
+    await signIn();
+    expect(sockets).to.have.length(2);
+    await client.close();
+  });
+
   it("isn't watched any more when the client is closed, and is again when it reconnects", async () => {
     using pages = new Pages();
     const { client, signIn } = scriptedClient();
     await signIn();
-    expect(pages.listeners).to.equal(4);
+    expect(pages.listeners).to.equal(5);
     await client.close();
     expect(pages.listeners).to.equal(0);
     const again = client.reconnect();
     await signIn();
     await again;
-    expect(pages.listeners).to.equal(4);
+    expect(pages.listeners).to.equal(5);
     await client.close();
     expect(pages.listeners).to.equal(0);
   });
