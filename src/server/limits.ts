@@ -18,7 +18,7 @@ export interface Limits {
   readonly batch: number;
   /** Most requests of one connection whose handlers are still pending. Default: 64. */
   readonly inFlight: number;
-  /** Subscriptions of one connection, once there are any. Default: 128. */
+  /** Subscriptions of one connection. Default: 128. */
   readonly subscriptions: number;
   /** Deadline of a request. Default: 30_000 ms. */
   readonly requestTimeout: number;
@@ -28,7 +28,7 @@ export interface Limits {
   readonly open: number;
   /** Connections of one subject; the oldest is replaced. Default: 0. */
   readonly connectionsPerSubject: number;
-  /** Send buffer above which generators pause. Default: 1_048_576 bytes. */
+  /** Send buffer above which events wait and generators are not pulled. Default: 1_048_576 bytes. */
   readonly sendBufferBytes: number;
   /** Send buffer above which the connection is closed. Default: 8_388_608 bytes. */
   readonly sendBufferHardBytes: number;

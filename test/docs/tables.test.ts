@@ -69,7 +69,7 @@ describe("the documents", () => {
     expect(shown).to.deep.equal(defaultLimits);
   });
 
-  it("README.md shows every option of the server, of `auth`, of the issuer, of a method and of the client", () => {
+  it("README.md shows every option of the server, of `auth`, of the issuer, of a method, of a subscription and of the client", () => {
     for (const [heading, file, type] of [
       ["### Server", "src/server/server-options.ts", "ServerOptions"],
       ["### auth", "src/auth/provider-options.ts", "ProviderOptions"],
@@ -77,6 +77,8 @@ describe("the documents", () => {
       ["### redisStore", "src/store/redis/redis-store.ts", "RedisStoreOptions"],
       ["### redisStore", "src/store/redis/redis-connection.ts", "RedisAddress"],
       ["### Methods", "src/rpc/define.ts", "MethodOptions"],
+      ["### Subscriptions", "src/rpc/define-subscription.ts", "SubscriptionOptions"],
+      ["### Subscriptions", "src/rpc/define-subscription.ts", "TopicOptions"],
       ["### Client", "client/options.ts", "ClientOptions"],
     ] as const) {
       const shown = rows(section(readme, heading), /^[a-zA-Z]\w*$/).map(([name = ""]) => name);
