@@ -30,6 +30,12 @@ export function topicKey({ route, name }: TopicName): string {
 /** The topics that somebody on this node listens to: one frame an event, however many listen. */
 export class Topics {
   readonly #byKey = new Map<string, Topic>();
+  readonly #failed: (error: unknown) => void;
+
+  /** `failed` is told what a member threw: it costs the others nothing. */
+  constructor(failed: (error: unknown) => void) {
+    this.#failed = failed;
+  }
 
   get size(): number {
     return this.#byKey.size;
@@ -51,12 +57,20 @@ export class Topics {
     const found = this.#byKey.get(topic);
     if (found === undefined) return;
     const push = new EventPush(found.name, data, offset, epoch);
-    for (const member of found.members) member.deliver(push);
+    for (const member of found.members) this.#deliver(push, member);
   }
 
   /** Events of any topic may have been missed. */
   gap(): void {
     for (const { members } of this.#byKey.values()) for (const member of members) member.missed();
+  }
+
+  #deliver(push: EventPush, member: TopicMember): void {
+    try {
+      member.deliver(push);
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
   #create(key: string, name: string): Topic {

@@ -70,7 +70,7 @@ export class Server {
   readonly #administration: Administration;
   readonly #dispatcher: Dispatcher;
   readonly #bus: Bus;
-  readonly #topics = new Topics();
+  readonly #topics = new Topics((error) => this.#log.error({ err: error }, "an event could not be delivered to a connection"));
   readonly #publisher: Publisher;
   readonly #services: ConnectionServices;
   readonly #guard: UpgradeGuard;

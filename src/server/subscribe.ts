@@ -6,7 +6,7 @@ import type { Subscription } from "../push/subscription.js";
 import { TopicSubscription } from "../push/topic-subscription.js";
 import type { TopicServices } from "../push/topics.js";
 import { type Auth, forbiddance } from "../rpc/access.js";
-import { Halt, type Started, type SubscribeCall } from "../rpc/call.js";
+import { type Call, Halt, type Started, type SubscribeCall } from "../rpc/call.js";
 import type { Feed, GeneratorFeed, TopicFeed } from "../rpc/feed.js";
 import { describe } from "../rpc/thrown.js";
 import { generatorSource } from "./generator-source.js";
@@ -61,17 +61,23 @@ function joinTopic(
   }
   lane.mustHaveRoom(limits.subscriptions);
   const subscription = new TopicSubscription(topic, feed.rule, topics, lane);
-  const opened = subscription.open(topics, since);
+  const opened = opening(subscription, subscription.open(topics, since), call);
   lane.keep({ subscription, isAllowed, opened });
-  if (!(opened instanceof Promise)) return started(subscription, opened);
-  return opened.then(
-    (result) => started(subscription, result),
-    (error: unknown) => {
-      subscription.stop();
-      call.caller.log.warn({ event: "topic.fail", method: entry.name, err: describe(error) }, "a topic can't be read");
-      throw new Halt(errorOf("overloaded", { retryAfter: 1, hint: "the topic can't be reached at the moment; try again" }));
-    },
-  );
+  return opened instanceof Promise ? opened.then((result) => started(subscription, result)) : started(subscription, opened);
+}
+
+/** A topic that can't be read has no subscription. */
+function opening(subscription: Subscription, opened: Kept["opened"], { caller, entry }: Call): Kept["opened"] {
+  if (!(opened instanceof Promise)) return opened;
+  return opened.catch((error: unknown) => {
+    subscription.stop();
+    caller.log.warn({ event: "topic.fail", method: entry.name, err: describe(error) }, "a topic can't be read");
+    throw unreachable();
+  });
+}
+
+function unreachable(): Halt {
+  return new Halt(errorOf("overloaded", { retryAfter: 1, hint: "the topic can't be reached at the moment; try again" }));
 }
 
 function started(subscription: Subscription, result: SubscribeResult): Started {
@@ -80,7 +86,10 @@ function started(subscription: Subscription, result: SubscribeResult): Started {
 
 /** One connection hears a topic once, however often it subscribes. */
 function again(subscription: TopicSubscription, opened: Kept["opened"]): Started | Promise<Started> {
-  const joined = () => ({ result: subscription.place(), begin: () => subscription.begin(), abandon: () => {} });
+  const joined = () => {
+    if (subscription.state === "ended") throw unreachable(); // the call that began it was cancelled
+    return { result: subscription.place(), begin: () => subscription.begin(), abandon: () => {} };
+  };
   return opened instanceof Promise ? opened.then(joined) : joined();
 }
 

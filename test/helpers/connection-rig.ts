@@ -33,7 +33,7 @@ export class ConnectionRig {
   readonly clock: ManualClock;
   readonly connection: Connection;
   readonly revocations: Revocations;
-  readonly topics = new Topics();
+  readonly topics = new Topics(rethrow);
   readonly runs: Run[] = [];
   /** The most verifications that ever ran at a time. */
   mostVerifying = 0;
@@ -200,4 +200,8 @@ function verified({ name, subject, expiresAt, issuedAt, mayWrite }: ModelToken):
     clientId: undefined,
     fingerprint: name,
   };
+}
+
+function rethrow(error: unknown): never {
+  throw error;
 }

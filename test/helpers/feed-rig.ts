@@ -59,7 +59,7 @@ export class FeedRig {
   readonly clock: ManualClock;
   readonly #whenSlow: WhenSlow;
   readonly #peers = new Set<RigPeer>();
-  #topics = new Topics();
+  #topics = new Topics(rethrow);
   #bus: LocalBus;
   #services: ConnectionServices;
   #epochs = 0;
@@ -93,7 +93,7 @@ export class FeedRig {
   restart(): void {
     for (const peer of [...this.#peers]) peer.leave();
     this.#services.dispatcher.close();
-    this.#topics = new Topics();
+    this.#topics = new Topics(rethrow);
     this.#bus = this.#newBus();
     this.#services = this.#newServices();
   }
@@ -153,4 +153,8 @@ export class FeedRig {
 function verified(expiresAt: number, issuedAt: number): VerifiedToken {
   const identity = { issuer: "https://id.test", subject: "user-1", scopes: [], claims: {}, clientId: undefined };
   return { ...identity, expiresAt, issuedAt, tokenId: undefined, sessionId: undefined, fingerprint: `${expiresAt} ${issuedAt}` };
+}
+
+function rethrow(error: unknown): never {
+  throw error;
 }
