@@ -1,12 +1,14 @@
 /** An order desk: the application that `npm start` serves. */
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { type Auth, createRpc } from "jotwire";
+import { type Auth, createRpc, type Server } from "jotwire";
 import { z } from "zod";
 import { OrderDesk } from "./order-desk.js";
+import { PriceBoard } from "./price-board.js";
 
 /** Where the orders are kept. `jotwire` sets JOTWIRE_STATE to its own state folder. */
 const desk = await OrderDesk.open(join(process.env.JOTWIRE_STATE ?? ".jotwire", "orders.jsonl"));
+const board = new PriceBoard(desk.stock);
 
 const id = z.string().regex(/^o\d{1,15}$/, "an order id looks like o12");
 const sku = z.string().min(1).max(32);
@@ -20,6 +22,8 @@ const order = z.object({
   placedAt: z.string().describe("ISO 8601, UTC"),
 });
 const item = z.object({ sku, name: z.string(), price: z.number().int().describe("cents"), left: z.number().int() });
+
+const quote = z.object({ sku, price: z.number().int().describe("cents"), at: z.string().describe("ISO 8601, UTC") });
 
 const notFound = { code: 1004, message: "there is no such order, or it isn't yours" } as const;
 const alreadyShipped = { code: 1005, message: "the order has left the house" } as const;
@@ -100,6 +104,16 @@ export const app = rpc.router({
       },
     }),
 
+    watch: rpc.topic({
+      summary: "Orders as they are placed and change: yours, or without a customer everybody's, for an admin",
+      scope: "orders:read",
+      params: z.object({ customer: z.string().max(64).optional() }).default({}),
+      event: order,
+      name: ({ customer }) => `orders:${customer ?? "*"}`,
+      authorize: (auth, { customer }) => auth.scopes.includes("orders:admin") || customer === auth.subject,
+      history: { size: 100, ttl: 300_000 }, // 5 min: who comes back by then has missed nothing
+    }),
+
     cancel: rpc.method({
       summary: "Cancel an order that has not been shipped",
       scope: "orders:write",
@@ -114,6 +128,24 @@ export const app = rpc.router({
         connection.notify("order.updated", outcome.order);
         return outcome.order;
       },
+    }),
+  },
+
+  prices: {
+    recent: rpc.method({
+      summary: "The market's prices of the last minute, the newest last",
+      scope: "orders:read",
+      result: z.array(quote),
+      idempotent: true,
+      handler: () => [...board.recent],
+    }),
+    watch: rpc.topic({
+      summary: "An item's price on the market, every second",
+      scope: "orders:read",
+      params: z.object({ sku }),
+      event: quote,
+      name: ({ sku: item }) => `prices:${item}`,
+      history: { size: 60, ttl: 120_000 },
     }),
   },
 
@@ -189,3 +221,18 @@ export const app = rpc.router({
 });
 
 export type App = typeof app;
+
+const pricePause = 1_000; // 1 s
+
+/** Called by `jotwire` once the server listens: from here on there is somebody to tell. */
+export function started(server: Server): () => void {
+  const { orders, prices } = app.routes;
+  desk.onOrder = (changed) => {
+    void server.publish(orders.watch, { customer: changed.customer }, changed);
+    void server.publish(orders.watch, {}, changed);
+  };
+  const timer = setInterval(() => {
+    for (const changed of board.move()) void server.publish(prices.watch, { sku: changed.sku }, changed);
+  }, pricePause);
+  return () => clearInterval(timer);
+}

@@ -1,15 +1,25 @@
 import { stat } from "node:fs/promises";
 import { relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { Router } from "../index.js";
+import { Router, type Server } from "../index.js";
 import { CliError, codeOf, messageOf } from "./cli-error.js";
 
 const typescriptCodes: ReadonlySet<string | undefined> = new Set(["ERR_UNKNOWN_FILE_EXTENSION", "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX"]);
 
-/** Loads the `app` that a module exports. Throws a `CliError` that says what the module lacks. */
-export async function loadApp(module: string): Promise<Router<unknown>> {
-  const { app } = await importModule(module);
-  if (app instanceof Router) return app;
+/** What a module exports. */
+export interface AppModule {
+  readonly app: Router<unknown>;
+  /** Called with the server once it listens, so that the application can publish; what it returns is called before the server stops. */
+  readonly started: (server: Server) => Stop | Promise<Stop>;
+}
+
+type Stop = (() => void | Promise<void>) | undefined;
+
+/** Loads the `app` that a module exports, and its `started`, if there is one. Throws a `CliError` that says what the module lacks. */
+export async function loadApp(module: string): Promise<AppModule> {
+  const { app, started = () => undefined } = await importModule(module);
+  if (typeof started !== "function") throw new CliError("configuration", `started, which ${module} exports, is no function`);
+  if (app instanceof Router) return { app, started: started as AppModule["started"] };
   if (app === undefined) throw new CliError("configuration", `${module} exports no app: export const app = rpc.router({ … })`);
   const isOtherCopy = typeof app === "object" && app !== null && "routes" in app && "notifications" in app;
   const why = isOtherCopy
@@ -18,7 +28,7 @@ export async function loadApp(module: string): Promise<Router<unknown>> {
   throw new CliError("configuration", `the app of ${module} ${why}`);
 }
 
-async function importModule(module: string): Promise<{ readonly app?: unknown }> {
+async function importModule(module: string): Promise<{ readonly app?: unknown; readonly started?: unknown }> {
   const path = resolve(module);
   const isFile = await stat(path).then(
     (found) => found.isFile(),
@@ -26,7 +36,7 @@ async function importModule(module: string): Promise<{ readonly app?: unknown }>
   );
   if (!isFile) throw new CliError("configuration", `there is no module ${path}`);
   try {
-    return (await import(pathToFileURL(path).href)) as { app?: unknown };
+    return (await import(pathToFileURL(path).href)) as { app?: unknown; started?: unknown };
   } catch (error) {
     throw new CliError("configuration", explain(module, error), { cause: error });
   }

@@ -1,17 +1,18 @@
 /** `jotwire dev`: an application on this machine, with its own authentication server and a first user. */
 import { randomBytes } from "node:crypto";
-import type { Command } from "commander";
-import { createServer, type LogLevel, type Router } from "../index.js";
+import { type Command, Option } from "commander";
+import { createServer, type LogLevel } from "../index.js";
 import { createIssuer, fileStore, type Issuer } from "../issuer/index.js";
-import { loadApp } from "./app-module.js";
+import { type AppModule, loadApp } from "./app-module.js";
 import { scopesOf } from "./app-scopes.js";
 import { failingAs } from "./cli-error.js";
 import { demoApp } from "./demo-app.js";
 import { orRelease, takeStore } from "./issuer-store.js";
-import { freePort, listen } from "./listening.js";
+import { freePort, listen, listenBeside } from "./listening.js";
 import { audienceOption, configOption, drainOption, logLevelOption, originOption, portOption, stateOption } from "./options.js";
 import { printLine } from "./output.js";
 import { prettyLogger } from "./pretty-logger.js";
+import { PublicFiles } from "./public-files.js";
 import { StateFolder } from "./state-folder.js";
 import { stopOnSignals } from "./until-stopped.js";
 
@@ -19,6 +20,7 @@ interface DevOptions {
   readonly port: number;
   readonly state: string;
   readonly audience?: string;
+  readonly public?: string;
   readonly origin: readonly string[];
   readonly drain: number;
   readonly logLevel: LogLevel;
@@ -36,6 +38,7 @@ export function addDevCommand(program: Command): void {
     .addOption(stateOption())
     .addOption(audienceOption())
     .addOption(originOption())
+    .addOption(new Option("--public <folder>", "also serve the files of a folder, and the SDK for pages at /jotwire.min.js"))
     .addOption(drainOption())
     .addOption(logLevelOption())
     .addOption(configOption())
@@ -44,7 +47,7 @@ export function addDevCommand(program: Command): void {
       `
 Examples:
   jotwire dev
-  jotwire dev dist/app.js --port 0
+  jotwire dev dist/app.js --port 0 --public web
   node --import tsx node_modules/.bin/jotwire dev src/app.ts`,
     )
     .action(dev);
@@ -60,15 +63,21 @@ async function dev(module: string | undefined, options: DevOptions): Promise<voi
   const logger = prettyLogger(options.logLevel);
   const issuer = await failingAs("configuration", "", () => createIssuer({ issuer: base, audience, store: fileStore(state.path), logger }));
   await takeStore(issuer, state.path);
-  const app: Router<unknown> = module === undefined ? demoApp : await orRelease(issuer, loadApp(module));
+  const own: AppModule = { app: demoApp, started: () => undefined };
+  const { app, started } = module === undefined ? own : await orRelease(issuer, loadApp(module));
+  const files = options.public === undefined ? undefined : await orRelease(issuer, PublicFiles.of(options.public));
   const origins = [base, `http://${host}:${port}`, ...options.origin]; // not by the Host header, which a page can choose (DNS rebinding)
   const server = await failingAs("configuration", module === undefined ? "" : `${module}: `, () =>
     createServer(app, { auth: issuer, origins, logger, production: false, admin: adminScope, console: true }),
   );
-  await listen(server, port, host);
+  const closeFiles =
+    files === undefined ? await listen(server, port, host).then(() => () => {}) : await listenBeside(server, files, port, host);
+  const stop = await started(server);
   stopOnSignals(
     async (time) => {
+      await stop?.();
       await server.close({ drain: time });
+      closeFiles();
       await issuer.close();
     },
     drain,
@@ -77,7 +86,7 @@ async function dev(module: string | undefined, options: DevOptions): Promise<voi
   await state.setIdentity({ issuer: base, audience });
   const password = await addFirstUser(issuer, state, [...new Set([...scopesOf(app), adminScope])]);
   const stateFlag = options.state === ".jotwire" ? "" : ` --state ${options.state}`;
-  printWelcome({ module, base, port, state, stateFlag, password, users: await issuer.users.list() });
+  printWelcome({ module, hasFiles: files !== undefined, base, port, state, stateFlag, password, users: await issuer.users.list() });
 }
 
 /** The password, when this is the folder's first start; afterwards undefined. */
@@ -91,6 +100,7 @@ async function addFirstUser(issuer: Issuer, state: StateFolder, scopes: readonly
 
 interface Welcome {
   readonly module: string | undefined;
+  readonly hasFiles: boolean;
   readonly base: string;
   readonly port: number;
   readonly state: StateFolder;
@@ -100,7 +110,7 @@ interface Welcome {
   readonly users: Awaited<ReturnType<Issuer["users"]["list"]>>;
 }
 
-function printWelcome({ module, base, port, state, stateFlag, password, users }: Welcome): void {
+function printWelcome({ module, hasFiles, base, port, state, stateFlag, password, users }: Welcome): void {
   const user = users.find(({ username }) => username === firstUser) ?? users[0];
   const name = user?.username ?? firstUser;
   const url = `ws://localhost:${port}/rpc`;
@@ -108,7 +118,7 @@ function printWelcome({ module, base, port, state, stateFlag, password, users }:
   const authenticate = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "authenticate", params: { token: "<access_token>" } });
   printLine(`jotwire serves ${module ?? "a small demo"}
 
-  Console    ${base}/console
+${hasFiles ? `  Page       ${base}/\n` : ""}  Console    ${base}/console
   WebSocket  ${url}
   Login      ${base}/login
   State      ${state.path}

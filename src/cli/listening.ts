@@ -1,6 +1,8 @@
+import { createServer as createHttpServer } from "node:http";
 import { createServer as createNetServer } from "node:net";
 import type { Listening, Server } from "../index.js";
 import { CliError, codeOf, messageOf } from "./cli-error.js";
+import type { PublicFiles } from "./public-files.js";
 
 /** The port itself; for 0 one that is free now, since an issuer's URL has the port in it before the server listens. */
 export function knownPort(port: number, host: string): Promise<number> {
@@ -26,6 +28,22 @@ export async function listen(server: Server, port: number, host: string): Promis
   } catch (error) {
     throw cannotListen(error, port, host);
   }
+}
+
+/** As `listen`, with pages beside the server's own endpoints. The function closes what was opened here. */
+export async function listenBeside(server: Server, files: PublicFiles, port: number, host: string): Promise<() => void> {
+  const http = createHttpServer(async (request, response) => {
+    if (!(await server.handle(request, response))) await files.serve(request, response);
+  });
+  server.attach(http);
+  await new Promise<void>((resolve, reject) => {
+    http.once("error", (error) => reject(cannotListen(error, port, host)));
+    http.listen(port, host, resolve);
+  });
+  return () => {
+    http.close();
+    http.closeAllConnections();
+  };
 }
 
 function cannotListen(error: unknown, port: number, host: string): CliError {

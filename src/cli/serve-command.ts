@@ -95,7 +95,7 @@ async function serve(module: string, options: ServeOptions): Promise<void> {
   await refuseHazards(options, issuerUrl, await demoUserIn(state, issuerUrl), tls !== undefined);
   await freePort(port, host);
   const embedded = issuerUrl === undefined ? undefined : await embeddedIssuer(issuerUrl, options, state, logger);
-  const app = await (embedded === undefined ? loadApp(module) : orRelease(embedded, loadApp(module)));
+  const { app, started } = await (embedded === undefined ? loadApp(module) : orRelease(embedded, loadApp(module)));
   const auth = embedded ?? accepted;
   if (auth === undefined) throw whoseTokens();
   const serverOptions: ServerOptions = {
@@ -112,8 +112,10 @@ async function serve(module: string, options: ServeOptions): Promise<void> {
   };
   const server = await failingAs("configuration", "", () => createServer(app, serverOptions));
   const { url } = await listen(server, port, host);
+  const stop = await started(server);
   stopOnSignals(
     async (time) => {
+      await stop?.();
       await server.close({ drain: time });
       await embedded?.close();
       logger.info({ event: "close" }, "stopped");

@@ -113,9 +113,9 @@ export interface DevServer extends AsyncDisposable {
 
 export async function startDev(
   state: string,
-  { module = smallApp, typescript = false }: { module?: string; typescript?: boolean } = {},
+  { module = smallApp, typescript = false, flags = [] }: { module?: string; typescript?: boolean; flags?: readonly string[] } = {},
 ): Promise<DevServer> {
-  const cli = new RunningCli(["dev", module, "--port", "0", "--state", state], { typescript });
+  const cli = new RunningCli(["dev", module, "--port", "0", "--state", state, ...flags], { typescript });
   const base = await cli.printed(/Login +(http:.*)\/login\n/);
   await cli.printed(/rpc\.discover/); // the welcome's last line
   return { cli, base, url: `${base.replace("http", "ws")}/rpc`, [Symbol.asyncDispose]: () => cli[Symbol.asyncDispose]() };

@@ -1,0 +1,96 @@
+import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { request } from "node:http";
+import { join } from "node:path";
+import { expect } from "chai";
+import { runCli, startDev } from "../helpers/command-line.js";
+import { withFolder } from "../helpers/temporary-folder.js";
+
+/** Asks for a path as it stands: `fetch` would tidy it up first. */
+function ask(base: string, path: string, method = "GET"): Promise<{ status: number; type: string; body: string }> {
+  return new Promise((resolve, reject) => {
+    const asked = request(new URL(base), { path, method }, (response) => {
+      let body = "";
+      response.on("data", (chunk) => {
+        body += String(chunk);
+      });
+      response.on("end", () => resolve({ status: response.statusCode ?? 0, type: response.headers["content-type"] ?? "", body }));
+    });
+    asked.on("error", reject).end();
+  });
+}
+
+describe("jotwire dev --public", function () {
+  this.timeout(30_000);
+
+  it("serves the files of the folder and the SDK beside the server's own endpoints, and nothing else", () =>
+    withFolder(async (folder) => {
+      const web = join(folder, "web");
+      await mkdir(join(web, "more"), { recursive: true });
+      await writeFile(join(web, "index.html"), "<!doctype html>hello");
+      await writeFile(join(web, "more", "a b.css"), "body {}");
+      await writeFile(join(web, ".hidden"), "hidden");
+      await writeFile(join(folder, "secret.txt"), "secret");
+      await symlink(join(folder, "secret.txt"), join(web, "link.txt"));
+      await using server = await startDev(join(folder, "state"), { flags: ["--public", web] });
+      const get = (path: string) => ask(server.base, path);
+
+      expect(await get("/")).to.deep.equal({ status: 200, type: "text/html; charset=utf-8", body: "<!doctype html>hello" });
+      expect(await get("/index.html?x=1")).to.include({ status: 200, body: "<!doctype html>hello" });
+      expect(await get("/more/a%20b.css")).to.deep.equal({ status: 200, type: "text/css; charset=utf-8", body: "body {}" });
+      expect(await get("/jotwire.min.js")).to.include({ status: 200, type: "text/javascript; charset=utf-8" });
+      expect((await get("/jotwire.min.js")).body).to.include("authenticate");
+      expect(await ask(server.base, "/", "HEAD")).to.deep.equal({ status: 200, type: "text/html; charset=utf-8", body: "" });
+      expect(await get("/livez")).to.include({ status: 200, body: '{"status":"ok"}\n' });
+
+      const outside = [
+        "/../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/..%2fsecret.txt",
+        "/more/../../secret.txt",
+        "/..\\secret.txt",
+        "//secret.txt",
+      ];
+      for (const path of [...outside, "/link.txt", "/.hidden", "/more", "/more/", "/none", "/%", "/a%00b"]) {
+        const answer = await get(path);
+        expect(answer.status, path).to.equal(404);
+        expect(answer.body, path).to.not.match(/secret$|hidden$/);
+      }
+      expect(await ask(server.base, "/", "POST")).to.include({ status: 405 });
+    }));
+
+  it("says so when there is no such folder", () =>
+    withFolder(async (folder) => {
+      const { code, stderr } = await runCli(["dev", "--port", "0", "--state", join(folder, "state"), "--public", join(folder, "none")]);
+      expect(stderr).to.include(`--public: there is no folder ${join(folder, "none")}`);
+      expect(code).to.equal(3);
+    }));
+});
+
+describe("A module's started", function () {
+  this.timeout(30_000);
+
+  const app = `import { createRpc } from ${JSON.stringify(import.meta.resolve("jotwire"))}; export const app = createRpc().router({});`;
+
+  it("is called with the server that listens, and what it returns before that stops", () =>
+    withFolder(async (folder) => {
+      const module = join(folder, "app.mjs");
+      const told = join(folder, "told.txt");
+      const tell = (expression: string) => `appendFileSync(${JSON.stringify(told)}, ${expression})`;
+      const started = `export function started(server) { ${tell('"started, " + server.connections')}; return () => ${tell('", stopping"')}; }`;
+      await writeFile(module, `import { appendFileSync } from "node:fs"; ${app} ${started}`);
+      const server = await startDev(join(folder, "state"), { module });
+      expect(await readFile(told, "utf8")).to.equal("started, 0");
+      server.cli.signal("SIGTERM");
+      expect(await server.cli.exited).to.equal(0);
+      expect(await readFile(told, "utf8")).to.equal("started, 0, stopping");
+    }));
+
+  it("is refused when it is no function", () =>
+    withFolder(async (folder) => {
+      const module = join(folder, "app.mjs");
+      await writeFile(module, `${app} export const started = 1;`);
+      const { code, stderr } = await runCli(["dev", module, "--port", "0", "--state", join(folder, "state")]);
+      expect(stderr).to.include("is no function");
+      expect(code).to.equal(3);
+    }));
+});
