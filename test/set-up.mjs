@@ -12,6 +12,9 @@ const packages = {
   "python3-cryptography": "the client in Python",
   chromium: "pages in a browser",
   "redis-server": "several nodes on one Redis",
+  nginx: "servers behind a proxy",
+  haproxy: "servers behind a proxy",
+  caddy: "servers behind a proxy",
 };
 
 const installing = 600_000; // 10 min: a browser has much to unpack
@@ -53,7 +56,7 @@ function whyNotInstall() {
 
 function install(names) {
   const { status } = spawnSync("apt-get", [...lock, "install", "--yes", "--quiet", "--no-install-recommends", ...names], {
-    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive", SYSTEMD_OFFLINE: "1" }, // no service is started now: tests start what they need
     stdio: "ignore",
     timeout: installing,
   });
