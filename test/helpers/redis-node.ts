@@ -44,7 +44,11 @@ export class RedisNode implements AsyncDisposable {
     const store = redisStore({ logger, ...options });
     const identity = { issuer: "http://localhost:8080", audience: "jotwire" };
     const issuer = await createIssuer({ ...identity, store, passwordHasher: new CheapHasher(), logger, ...issuerOptions });
-    const server = createServer(app, { auth: issuer, logger, limits: { openFramesPerSecond: 1_000 } });
+    const server = createServer(app, {
+      auth: issuer,
+      logger,
+      limits: { openFramesPerSecond: 1_000, authFailuresPerAddress: 0, openPerAddress: 0 },
+    });
     const { url } = await server.listen(0);
     return new RedisNode({ server, issuer, store, url, log: lines });
   }
@@ -61,9 +65,14 @@ export class RedisNode implements AsyncDisposable {
     return (await response.json()) as Tokens;
   }
 
+  /** A client without a session. */
+  open(): Promise<RawClient> {
+    return RawClient.connect(this.url);
+  }
+
   /** A client with a session. */
   async connect(token: string): Promise<RawClient> {
-    const client = await RawClient.connect(this.url);
+    const client = await this.open();
     const { error } = await client.authenticate(token);
     if (error !== undefined) throw new Error(`authenticate answered ${error.code}`);
     return client;
