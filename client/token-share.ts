@@ -15,6 +15,7 @@ export interface TokenShare {
 }
 
 const patience = 5_000; // 5 s: a page that hangs, or is frozen, holds up the others no longer
+const handover = 1_000; // 1 s for a token to reach the other pages: a lock may be handed on faster than a message
 const lockName = "jotwire";
 
 /**
@@ -31,8 +32,10 @@ export function createTokenShare(clock: ClientClock, offered: () => void): Token
   let channel: BroadcastChannel | undefined;
   let offer: string | undefined;
   let stopWaiting = () => {};
+  let letGo = () => {}; // of the lock
 
   const close = () => {
+    letGo();
     channel?.close();
     current = session = channel = offer = undefined;
   };
@@ -58,6 +61,7 @@ export function createTokenShare(clock: ClientClock, offered: () => void): Token
   return {
     async take(reason, signal, isUseful, ask) {
       const isRenewal = reason !== "connect"; // a new connection may be for another user
+      let isShared = false;
       const turn = async (): Promise<TokenOutcome> => {
         const token = offer;
         offer = undefined;
@@ -66,6 +70,7 @@ export function createTokenShare(clock: ClientClock, offered: () => void): Token
         if (isRenewal && outcome.is === "token" && !signal.aborted) {
           use(outcome.token);
           channel?.postMessage(outcome.token);
+          isShared = channel !== undefined;
         }
         return outcome;
       };
@@ -74,12 +79,23 @@ export function createTokenShare(clock: ClientClock, offered: () => void): Token
       stopWaiting = () => waiting.abort();
       signal.onabort = stopWaiting;
       const cancel = clock.after(patience, stopWaiting);
-      const begin = () => {
-        cancel();
-        stopWaiting = () => {};
-        return turn();
-      };
-      return locks.request(lockName, { signal: waiting.signal }, begin).catch(begin); // waited long enough, or no longer needed
+      return new Promise((resolve) => {
+        const begin = async () => {
+          cancel();
+          stopWaiting = () => {};
+          resolve(await turn());
+          if (!isShared) return;
+          await new Promise<void>((done) => {
+            const cancelHandover = clock.after(handover, done);
+            letGo = () => {
+              cancelHandover();
+              done();
+            };
+          });
+        };
+        letGo();
+        locks.request(lockName, { signal: waiting.signal }, begin).catch(begin); // waited long enough, or no longer needed
+      });
     },
     use,
     close,

@@ -30,6 +30,7 @@ export class BrowserSite implements AsyncDisposable {
   readonly clock: ManualClock;
   readonly network: TcpProxy;
   readonly issuer: Issuer;
+  readonly app = sampleApp();
   readonly #options: SiteOptions;
   readonly #contexts: BrowserContext[] = [];
   #http: HttpServer | undefined;
@@ -81,7 +82,7 @@ export class BrowserSite implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    const server = createServer(sampleApp(), {
+    const server = createServer(this.app, {
       auth: this.issuer,
       logger: recordingLogger().logger,
       // pages don't answer pings in the test's time

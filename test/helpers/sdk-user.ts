@@ -10,6 +10,10 @@ export interface UserOptions {
   readonly habit?: TokenHabit;
   /** Come back after a loss within 20 ms; else as the SDK does by default. */
   readonly soon?: boolean;
+  /** Pages of one login: this one begins with the refresh token that they keep together, in localStorage. Default: it logs in. */
+  readonly isTogether?: boolean;
+  /** Default: the SDK's. */
+  readonly share?: boolean;
 }
 
 /** What the user of the SDK saw in a page, and what it took. */
@@ -24,6 +28,8 @@ export interface Notes {
   readonly sockets: number;
   /** Notifications and events, by name. */
   readonly events: readonly { readonly name: string; readonly params: unknown }[];
+  /** Events of what is watched, "gap" where some were lost, and the reason of its end. */
+  readonly watched: readonly unknown[];
   /** `pageshow` events, and whether the page came out of the back/forward cache. */
   readonly shown: readonly boolean[];
 }
@@ -40,6 +46,8 @@ export interface SdkUser {
   release(): void;
   ready(): Promise<Outcome>;
   call(name: string, params?: unknown): Promise<Outcome>;
+  /** Subscribes; `notes` has the events. */
+  watch(name: string, params?: unknown): void;
   /** Begins a call; `outcomes` tells how it went. */
   start(name: string, params?: unknown): void;
   outcomes(): Promise<readonly Outcome[]>;

@@ -54,6 +54,14 @@ export function sampleApp() {
           return params.a + params.b;
         },
       }),
+      /** The server publishes; each subscriber of a colour gets all numbers of that. */
+      watch: rpc.topic({
+        scope: "numbers:add",
+        params: z.object({ colour: z.string() }),
+        event: z.number(),
+        name: ({ colour }) => `numbers:${colour}`,
+        history: { size: 50, ttl: 0 },
+      }),
     },
     admin: { reset: rpc.method({ scope: "admin", handler: () => "done" }) },
     fail: rpc.method({

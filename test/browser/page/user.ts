@@ -1,5 +1,5 @@
 /** The script of the tests' page: it uses the SDK, and takes notes. */
-import { type Client, createClient, DisconnectedError, safe, type TokenRequest } from "../../../client/index.js";
+import { type Client, createClient, DisconnectedError, gap, safe, type TokenRequest } from "../../../client/index.js";
 import type { Notes, Outcome, SdkUser, TokenHabit, UserOptions } from "../../helpers/sdk-user.js";
 
 interface Tokens {
@@ -10,11 +10,13 @@ interface Tokens {
 const states: string[] = [];
 const tokenCalls: Notes["tokenCalls"][number][] = [];
 const events: { name: string; params: unknown }[] = [];
+const watched: unknown[] = [];
 const shown: boolean[] = [];
 const secrets: string[] = [];
 const started: Promise<Outcome>[] = [];
 let sockets = 0;
 let habit: TokenHabit = "renews";
+let isTogether = false;
 let release = () => {};
 let released = Promise.resolve();
 let tokens: Tokens | undefined;
@@ -50,9 +52,11 @@ async function token({ reason, force, attempt, signal }: TokenRequest): Promise<
   if (habit === "hangs") return new Promise(() => {});
   if (habit === "held") await released;
   if (tokens && (!force || habit === "same")) return tokens.access_token;
-  tokens = tokens
-    ? await post("/token", { grant_type: "refresh_token", refresh_token: tokens.refresh_token }, signal)
+  const refresh_token = isTogether ? localStorage.getItem("login") : tokens?.refresh_token;
+  tokens = refresh_token
+    ? await post("/token", { grant_type: "refresh_token", refresh_token }, signal)
     : await post("/login", { username: "ada", password: "correct horse battery" }, signal);
+  if (isTogether) localStorage.setItem("login", tokens.refresh_token);
   secrets.push(tokens.access_token, tokens.refresh_token);
   return tokens.access_token;
 }
@@ -72,12 +76,22 @@ async function outcomeOf(promise: Promise<unknown>): Promise<Outcome> {
   return { ok: false, type: error.type ?? String(error) }; // what token() threw has no type
 }
 
+async function follow(subscription: AsyncIterable<unknown>): Promise<void> {
+  try {
+    for await (const event of subscription) watched.push(event === gap ? "gap" : event);
+  } catch (error) {
+    watched.push(String(error));
+  }
+}
+
 const user: SdkUser = {
-  open({ habit: first = "renews", soon = false }: UserOptions = {}) {
+  open({ habit: first = "renews", soon = false, share, ...rest }: UserOptions = {}) {
     setHabit(first);
+    isTogether = rest.isTogether ?? false;
     client = createClient({
       url: new URL("/rpc", location.href.replace(/^http/, "ws")),
       token,
+      share,
       WebSocket: CountedSocket,
       ...(soon ? { backoff: { min: 20, max: 200 }, random: () => 0 } : {}),
     });
@@ -90,6 +104,9 @@ const user: SdkUser = {
   release: () => release(),
   ready: () => outcomeOf(current().ready()),
   call: (name, params) => outcomeOf(current().call(name, params)),
+  watch(name, params) {
+    void follow(current().subscribe(name, params, { gaps: true }));
+  },
   start(name, params) {
     started.push(outcomeOf(current().call(name, params)));
   },
@@ -98,7 +115,7 @@ const user: SdkUser = {
   reconnect: () => outcomeOf(current().reconnect()),
   close: () => current().close(),
   notes: () => ({
-    ...{ states, tokenCalls, sockets, events, shown },
+    ...{ states, tokenCalls, sockets, events, watched, shown },
     state: client?.state ?? "none",
     subject: client?.session?.subject ?? null,
   }),
