@@ -24,6 +24,7 @@ export type { KickResult, KickSelector, SessionList, SessionsOptions } from "./s
 export type { HookOptions } from "./server/hooks.js";
 export { jsonLogger, type LogLevel } from "./server/json-logger.js";
 export { defaultLimits, type Limits } from "./server/limits.js";
+export type { MetricsOptions, MetricsRegistry, RegisteredMetric } from "./server/metrics.js";
 export type { NotifyTarget } from "./server/publisher.js";
 export { createServer, type Server } from "./server/server.js";
 export type { AuthOption, Listening, RevocationSelector, RevokeOptions, ServerOptions } from "./server/server-options.js";

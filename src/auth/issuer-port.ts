@@ -2,6 +2,16 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ProviderOptions, RenewedTokens } from "./provider-options.js";
 import type { Revocation, RevocationRecords } from "./revocation.js";
 
+/** What an issuer has done so far, for metrics. */
+export interface IssuerCounts {
+  readonly logins: number;
+  readonly refusedLogins: number;
+  readonly refreshes: number;
+  readonly refusedRefreshes: number;
+  /** Refresh tokens that came a second time: their sessions were ended. */
+  readonly reuses: number;
+}
+
 /** What a server needs of an embedded authentication server. `createIssuer` returns one; another could stand in. */
 export interface IssuerPort {
   /** The `iss` of its tokens. */
@@ -10,6 +20,8 @@ export interface IssuerPort {
   readonly verification: ProviderOptions & { readonly keys: () => Promise<{ readonly keys: readonly Record<string, unknown>[] }> };
   /** Its store, of which a server reads the revocations. */
   readonly store: { readonly revocations: RevocationRecords };
+  /** Absent: not counted. */
+  readonly counts?: IssuerCounts;
   /**
    * Rotates a refresh token; with `subject`, only if it is that subject's. Throws {@link Refusal}: `token_revoked` (unknown, reused,
    * ended), `subject_mismatch` (somebody else's; it is not consumed) or `auth_unavailable`.

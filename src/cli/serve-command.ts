@@ -18,7 +18,7 @@ import {
   stateOption,
 } from "./options.js";
 import { hazardsOf } from "./serve-safety.js";
-import { listOption } from "./settings.js";
+import { listOption, numberOption } from "./settings.js";
 import { StateFolder } from "./state-folder.js";
 import { stopOnSignals } from "./until-stopped.js";
 
@@ -27,6 +27,8 @@ interface ServeOptions {
   readonly port: number;
   readonly path?: string;
   readonly admin?: string;
+  readonly metrics?: boolean;
+  readonly metricsPort: number;
   readonly state: string;
   readonly issuer?: string;
   readonly audience?: string;
@@ -51,6 +53,8 @@ export function addServeCommand(program: Command): void {
     .addOption(new Option("--host <address>", "address to listen on").default("127.0.0.1"))
     .addOption(new Option("--path <path>", "path of the WebSocket (default: /rpc)"))
     .addOption(new Option("--admin <scope>", "callers with this scope may list, kick and revoke sessions (default: nobody)"))
+    .addOption(new Option("--metrics", "serve /metrics for Prometheus, on loopback"))
+    .addOption(numberOption("--metrics-port <port>", "where", 0, 65_535).default(9464))
     .addOption(new Option("--issuer <url>", "whose tokens are accepted; without --jwks its keys are found by OIDC discovery"))
     .addOption(audienceOption())
     .addOption(new Option("--jwks <url or file>", "the issuer's key set"))
@@ -107,11 +111,12 @@ async function serve(module: string, options: ServeOptions): Promise<void> {
     production: (process.env.NODE_ENV ?? "production") === "production",
     ...(options.origin.length === 0 ? {} : { origins: options.origin.filter((origin) => origin !== "none") }),
     ...(options.path === undefined ? {} : { path: options.path }),
+    ...(options.metrics === true ? { metrics: { port: options.metricsPort } } : {}),
     ...(options.admin === undefined ? {} : { admin: options.admin }),
     ...(tls === undefined ? {} : { tls }),
   };
   const server = await failingAs("configuration", "", () => createServer(app, serverOptions));
-  const { url } = await listen(server, port, host);
+  const { url, metricsPort } = await listen(server, port, host);
   const stop = await started(server);
   stopOnSignals(
     async (time) => {
@@ -123,7 +128,7 @@ async function serve(module: string, options: ServeOptions): Promise<void> {
     drain,
     logger,
   );
-  logger.info({ event: "listen", url, issuer: auth.issuer }, "serving");
+  logger.info({ event: "listen", url, metricsPort, issuer: auth.issuer }, "serving");
 }
 
 /** An issuer whose key set is given may have any name; otherwise it is where the keys, or the logins, are found. */

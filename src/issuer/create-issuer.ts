@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { IssuerPort, IssuerRequestContext } from "../auth/issuer-port.js";
+import type { IssuerCounts, IssuerPort, IssuerRequestContext } from "../auth/issuer-port.js";
 import type { RenewedTokens } from "../auth/provider-options.js";
 import { Refusal } from "../auth/refusal.js";
 import type { Revocation } from "../auth/revocation.js";
@@ -83,6 +83,10 @@ class EmbeddedIssuer implements Issuer {
       leeway: ownLeeway,
       keys: async () => ({ keys: (await keys.publicKeys()).keys }),
     };
+  }
+
+  get counts(): IssuerCounts {
+    return this.#sessions.counts;
   }
 
   async renew(refreshToken: string, subject?: string): Promise<RenewedTokens> {

@@ -1,4 +1,5 @@
 import { createHmac, randomBytes } from "node:crypto";
+import type { IssuerCounts } from "../auth/issuer-port.js";
 import type { RenewedTokens } from "../auth/provider-options.js";
 import { sameDigest } from "../store/same-digest.js";
 import type { FamilyRecord, RotationOutcome, UserRecord } from "../store/store.js";
@@ -52,6 +53,7 @@ export class Sessions {
   readonly #accessTokens: AccessTokens;
   readonly #revoker: Revoker;
   readonly #unanswered = new UnansweredUses();
+  readonly counts = { logins: 0, refusedLogins: 0, refreshes: 0, refusedRefreshes: 0, reuses: 0 } satisfies IssuerCounts;
   #master: Promise<Buffer> | undefined;
   #masterReadAt = 0;
 
@@ -63,6 +65,20 @@ export class Sessions {
   }
 
   async login(username: string, password: string, address: string): Promise<GrantOutcome> {
+    const outcome = await this.#login(username, password, address);
+    if (outcome.outcome === "granted") this.counts.logins++;
+    else this.counts.refusedLogins++;
+    return outcome;
+  }
+
+  async refresh(refreshToken: string, request: RefreshRequest = {}): Promise<GrantOutcome> {
+    const outcome = await this.#judgeRefresh(refreshToken, request);
+    if (outcome.outcome === "granted") this.counts.refreshes++;
+    else this.counts.refusedRefreshes++;
+    return outcome;
+  }
+
+  async #login(username: string, password: string, address: string): Promise<GrantOutcome> {
     const { logger } = this.#settings;
     if (passwordProblem(password) !== undefined) return refused("password too short or too long");
     const user = await this.#userWithPassword(username, password, address);
@@ -74,7 +90,7 @@ export class Sessions {
     return { outcome: "granted", tokens: { ...access, refreshToken } };
   }
 
-  async refresh(refreshToken: string, request: RefreshRequest = {}): Promise<GrantOutcome> {
+  async #judgeRefresh(refreshToken: string, request: RefreshRequest): Promise<GrantOutcome> {
     const presented = (await this.#refreshTokens()).parse(refreshToken);
     if (presented === undefined) return refused("no refresh token of ours");
     const startedAt = this.#now();
@@ -223,6 +239,7 @@ export class Sessions {
   }
 
   async #announceReuse({ id, subject }: FamilyRecord): Promise<GrantOutcome> {
+    this.counts.reuses++;
     await this.#revoker.session(id, "refresh token reused");
     const fields = { event: "refresh.reuse_detected", subject, sessionId: id };
     this.#settings.logger.warn(fields, "a used refresh token came again: its session was ended");

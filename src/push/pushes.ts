@@ -1,6 +1,7 @@
 import { HeldPushes, type Released } from "./held-pushes.js";
 import type { Outbox } from "./outbox.js";
 import type { Push } from "./push.js";
+import type { PushCounts } from "./push-counts.js";
 
 type SessionState = "open" | "active" | "expired" | "closed";
 
@@ -8,14 +9,21 @@ type SessionState = "open" | "active" | "expired" | "closed";
 export class Pushes {
   readonly #outbox: Outbox;
   readonly #held = new HeldPushes();
+  readonly #counts: PushCounts;
 
-  constructor(outbox: Outbox) {
+  constructor(outbox: Outbox, counts: PushCounts) {
     this.#outbox = outbox;
+    this.#counts = counts;
   }
 
   add(push: Push, state: SessionState): void {
-    if (state === "active" && !this.#held.isHolding) this.#outbox.add(push);
-    else if (state === "active" || state === "expired") this.#held.hold(push); // a refresh may be about to release what came before
+    if (state === "active" && !this.#held.isHolding) {
+      this.#counts.sent++;
+      this.#outbox.add(push);
+    } else if (state === "active" || state === "expired") {
+      this.#counts.held++;
+      this.#held.hold(push); // a refresh may be about to release what came before
+    } else this.#counts.dropped++;
   }
 
   /** The end of a subscription: told in every state, but behind its events that wait. */
@@ -32,17 +40,24 @@ export class Pushes {
 
   /** The session has expired: what was not written yet is held too. */
   hold(): void {
-    for (const push of this.#outbox.takePushes()) this.#held.hold(push);
+    for (const push of this.#outbox.takePushes()) {
+      this.#counts.held++;
+      this.#held.hold(push);
+    }
   }
 
   /** Hands over what was held, to be sent after the answer to a refresh. */
   release(): Released {
-    return this.#held.release();
+    const released = this.#held.release();
+    this.#counts.sent += released.pushes.length;
+    return released;
   }
 
   /** Nobody is there any more to hear them; that a subscription has ended is still told. */
   drop(): void {
-    this.#outbox.takePushes(({ isEnd }) => !isEnd);
-    for (const { isEnd, text } of this.#held.release().pushes) if (isEnd) this.#outbox.add(text);
+    const unheard = this.#outbox.takePushes(({ isEnd }) => !isEnd).length;
+    const { pushes } = this.#held.release();
+    this.#counts.dropped += unheard + pushes.length;
+    for (const { isEnd, text } of pushes) if (isEnd) this.#outbox.add(text);
   }
 }

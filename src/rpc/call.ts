@@ -2,6 +2,7 @@
 import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
 import type { Id, Position, Request, Response, SubscribeResult } from "../protocol/messages.js";
 import type { Auth } from "./access.js";
+import type { CallObservation } from "./call-observer.js";
 import type { ConnectionHandle } from "./define.js";
 import { childOf, type Logger } from "./logger.js";
 import type { PendingCalls } from "./pending-calls.js";
@@ -73,6 +74,7 @@ export class Call {
   readonly auth: Auth | null;
   /** As it was when the call came: good until the caller's next logout. */
   readonly handle: ConnectionHandle;
+  readonly observation: CallObservation | undefined;
   /** What a call of a subscription has started. */
   started: Started | undefined;
   #controller: AbortController | undefined;
@@ -80,12 +82,13 @@ export class Call {
   /** Set while the handler's promise is pending. */
   #settle: ((response: Response | null) => void) | undefined;
 
-  constructor(entry: MethodEntry, request: Request, caller: Caller, auth: Auth | null) {
+  constructor(entry: MethodEntry, request: Request, caller: Caller, auth: Auth | null, observation?: CallObservation) {
     this.entry = entry;
     this.request = request;
     this.caller = caller;
     this.auth = auth;
     this.handle = caller.handle;
+    this.observation = observation;
   }
 
   get id(): Id | undefined {

@@ -6,10 +6,11 @@
  *
  * Everything before the engine answers at once and runs no code of the application.
  */
-import { type ErrorObject, errorOf, standardError } from "../protocol/error-codes.js";
+import { type ErrorObject, errorOf, errorTable, standardError, standardErrors } from "../protocol/error-codes.js";
 import { type Id, isAuthMethod, type Request, type Response } from "../protocol/messages.js";
 import { type Auth, forbiddance } from "./access.js";
 import { Call, CallContext, type Caller, Halt, haltOf, type Started } from "./call.js";
+import type { CallObservation, CallObserver } from "./call-observer.js";
 import { Deadlines, type Timers } from "./deadlines.js";
 import { encodeError, encodeResult, encodeTooLarge, fits, withinLimit } from "./encode.js";
 import { Engine } from "./engine.js";
@@ -47,6 +48,10 @@ export interface DispatcherPorts {
   readonly timers: Timers;
   /** Makes the id that joins a log line to an `Internal error`. */
   readonly newErrorId: () => string;
+  /** Default: nobody watches. */
+  readonly observer?: CallObserver;
+  /** Told which limit something was refused or cut for. */
+  readonly onLimit?: (limit: keyof DispatcherLimits) => void;
 }
 
 export class Dispatcher {
@@ -54,6 +59,8 @@ export class Dispatcher {
   readonly #builtins: ReadonlyMap<string, Builtin>;
   readonly #limits: DispatcherLimits;
   readonly #newErrorId: () => string;
+  readonly #observer: CallObserver | undefined;
+  readonly #onLimit: (limit: keyof DispatcherLimits) => void;
   readonly #engine = new Engine<Call>();
   readonly #deadlines: Deadlines<Call>;
 
@@ -62,7 +69,12 @@ export class Dispatcher {
     this.#builtins = builtins;
     this.#limits = limits;
     this.#newErrorId = ports.newErrorId;
-    this.#deadlines = new Deadlines(ports.timers, (call) => call.abort(errorOf("timeout")));
+    this.#observer = ports.observer;
+    this.#onLimit = ports.onLimit ?? (() => {});
+    this.#deadlines = new Deadlines(ports.timers, (call) => {
+      this.#onLimit("requestTimeout");
+      call.abort(errorOf("timeout"));
+    });
     for (const name of registry.keys()) this.#engine.add(name, (_request, call) => this.#run(call));
   }
 
@@ -79,6 +91,7 @@ export class Dispatcher {
   #respondToBatch(elements: readonly unknown[], caller: Caller, most: number): Reply | Promise<Reply> {
     if (elements.length === 0) return encodeError(null, standardError("invalidRequest", { hint: "an empty batch" }));
     if (most > 0 && elements.length > most) {
+      this.#onLimit("batch");
       return encodeError(
         null,
         standardError("invalidRequest", { hint: `a batch may have at most ${most} elements here, not ${elements.length}` }),
@@ -131,27 +144,33 @@ export class Dispatcher {
   #respondToRequest(request: Request, caller: Caller): Reply | Promise<Reply> {
     const entry = this.#registry.get(request.method);
     if (entry === undefined) return this.#respondWithoutEntry(request, caller);
+    const observation = this.#observer?.begin(entry.name, request);
     const { auth } = caller; // looks at expiry and revocation, once a request
     const refusal = this.#refusal(entry, request, caller, auth);
-    return refusal === null ? this.#respondByEngine(new Call(entry, request, caller, auth)) : errorReply(request.id, refusal);
+    if (refusal === null) return this.#respondByEngine(new Call(entry, request, caller, auth, observation));
+    observation?.end(refusal.code);
+    return errorReply(request.id, refusal);
   }
 
   /** A built-in method, or one that does not exist: which of the two is nobody's business who has no session. */
   #respondWithoutEntry(request: Request, caller: Caller): Reply {
     const builtin = this.#builtins.get(request.method);
+    const observation = this.#observer?.begin(builtin === undefined ? null : request.method, request);
     const refusal = builtin?.public === true ? null : caller.refusal();
-    if (refusal !== null) return errorReply(request.id, refusal);
-    if (builtin === undefined)
-      return errorReply(request.id, standardError("methodNotFound", { hint: "rpc.discover lists the methods that you may call" }));
-    return this.#respondByBuiltin(builtin, request, caller);
+    if (refusal === null && builtin !== undefined) return this.#respondByBuiltin(builtin, request, caller, observation);
+    const error = refusal ?? standardError("methodNotFound", { hint: "rpc.discover lists the methods that you may call" });
+    observation?.end(error.code);
+    return errorReply(request.id, error);
   }
 
-  #respondByBuiltin(builtin: Builtin, request: Request, caller: Caller): Reply {
+  #respondByBuiltin(builtin: Builtin, request: Request, caller: Caller, observation: CallObservation | undefined): Reply {
     try {
       const result = builtin.run(request, caller);
+      observation?.end(request.id === undefined ? null : 0);
       return request.id === undefined ? null : withinLimit(request.id, encodeResult(request.id, result), this.#limits.responseBytes);
     } catch (thrown) {
       const told = haltOf(thrown);
+      observation?.end(told?.code ?? standardErrors.internal.code);
       if (told === undefined) throw thrown;
       return errorReply(request.id, told);
     }
@@ -167,6 +186,7 @@ export class Dispatcher {
     }
     if (caller.isLeaving) return errorOf("overloaded", { retryAfter: 1, hint: "the server is shutting down; reconnect" });
     if (this.#limits.inFlight > 0 && caller.pending.size >= this.#limits.inFlight) {
+      this.#onLimit("inFlight");
       return errorOf("overloaded", { hint: `at most ${this.#limits.inFlight} requests in flight` });
     }
     if (request.id !== undefined && caller.pending.has(request.id)) {
@@ -180,22 +200,27 @@ export class Dispatcher {
   }
 
   #encode(call: Call, response: Response | null): Reply {
-    if (response === null || call.id === undefined) return null;
+    const { id, started, observation } = call;
+    if (response === null || id === undefined) return end(observation, null, null);
     try {
-      const text = "error" in response ? encodeError(call.id, response.error) : encodeResult(call.id, response.result);
-      const { started } = call;
-      if (started !== undefined && "result" in response) return { text, started: [started] }; // short: within any limit
+      const text = "error" in response ? encodeError(id, response.error) : encodeResult(id, response.result);
+      const code = "error" in response ? response.error.code : 0;
+      if (started !== undefined && code === 0) return end(observation, code, { text, started: [started] }); // short: within any limit
       started?.abandon();
-      return withinLimit(call.id, text, this.#limits.responseBytes);
+      const sent = withinLimit(id, text, this.#limits.responseBytes);
+      if (sent !== text) this.#onLimit("responseBytes");
+      return end(observation, sent === text ? code : errorTable.too_large.code, sent);
     } catch (thrown) {
-      return encodeError(call.id, this.#internal(call, thrown));
+      const error = this.#internal(call, thrown);
+      return end(observation, error.code, encodeError(id, error));
     }
   }
 
   /** The engine's method: never rejects. */
   #run(call: Call): Promise<Response | null> {
     try {
-      const outcome = this.#invoke(call);
+      const { observation } = call;
+      const outcome = observation?.within === undefined ? this.#invoke(call) : observation.within(() => this.#invoke(call));
       return isThenable(outcome) ? this.#track(call, outcome) : Promise.resolve(call.succeed(outcome));
     } catch (thrown) {
       return Promise.resolve(call.fail(this.#errorOf(call, thrown)));
@@ -285,6 +310,12 @@ function paramsOf(call: Call, checked: Awaited<ReturnType<typeof validateParams>
 function resultOf(checked: Awaited<ReturnType<typeof validate>>): unknown {
   if ("value" in checked) return checked.value;
   throw new TypeError(`the result does not fit its schema: ${JSON.stringify(checked.issues)}`);
+}
+
+/** The reply, of which whoever watches has been told. */
+function end(observation: CallObservation | undefined, code: number | null, reply: Reply): Reply {
+  observation?.end(code);
+  return reply;
 }
 
 /** Null for a notification: it is not answered, whatever happens. */

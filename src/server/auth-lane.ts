@@ -7,6 +7,7 @@ import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
 import { type AuthMethod, isAuthMethod, type Params, type RefreshResult, type Request } from "../protocol/messages.js";
 import { InvalidRequest, readEnvelope } from "../rpc/envelope.js";
 import type { Logger } from "../rpc/logger.js";
+import type { Telemetry } from "./telemetry.js";
 
 /** What carries tokens to those who judge them. All but `mayRenew` reject with `Refusal` or `AuthFault`. */
 export interface AuthServices {
@@ -21,10 +22,13 @@ export interface AuthServices {
   /** Can this issuer's refresh tokens be revoked here? */
   mayRevoke(issuer: string): boolean;
   revokeRefreshToken(issuer: string, refreshToken: string): Promise<void>;
+  readonly telemetry: Telemetry;
 }
 
 /** Who answers, and who hears of failures. */
 export interface AuthLaneObserver {
+  /** The connection's id. */
+  readonly id: string;
   /** An auth method has ended; called before the next one begins. */
   answered(request: Request, outcome: AuthOutcome): void;
   /** Something threw that never should. */
@@ -86,6 +90,8 @@ export class AuthLane {
     for (let request = this.#waiting.shift(); request !== undefined; request = this.#waiting.shift()) {
       this.#running = request.method as AuthMethod;
       const outcome = await this.#run(this.#running, request.params);
+      const code = "error" in outcome ? outcome.error.code : undefined;
+      this.#services.telemetry.authEnded(this.#observer.id, this.#running, code, this.#session.identity()?.subject);
       this.#running = undefined;
       this.#observer.answered(request, outcome);
     }

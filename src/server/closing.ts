@@ -1,5 +1,6 @@
 import { type CloseReason, closeTable } from "../protocol/close-codes.js";
 import type { ConnectionNotifications } from "../protocol/messages.js";
+import type { Limits } from "./limits.js";
 
 /** More about a close than its code says. */
 export interface CloseDetails {
@@ -7,6 +8,8 @@ export interface CloseDetails {
   readonly reconnectAfter?: readonly [number, number];
   /** What to change, for people. */
   readonly hint?: string;
+  /** The limit that is to blame, where the reason alone does not tell. */
+  readonly limit?: keyof Limits;
 }
 
 export interface Closing extends CloseDetails {

@@ -97,9 +97,9 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.log = childOf(services.log, { connection: id });
     this.lastingHandle = createHandle(this, () => true);
     this.#outbox = new Outbox(this, services.flushQueue);
-    this.#pushes = new PushLane(this, this.#outbox);
+    this.#pushes = new PushLane(this, this.#outbox, services.telemetry.pushes);
     const { clock, revocations, limits } = services;
-    this.#reader = new FrameReader(limits, clock);
+    this.#reader = new FrameReader(limits, clock, services.telemetry);
     this.#session = new Session(limits, { clock, revocations, connectionId: id, random: Math.random }, this);
     this.#lane = new AuthLane(this.#session, services, this, this.log);
     socket.on("message", (data: Buffer, isBinary: boolean) => this.#onMessage(data, isBinary));
@@ -165,7 +165,12 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   }
 
   get load() {
-    return { calls: this.#reader.counted, inFlight: this.pending.size, bufferedBytes: this.#socket.bufferedAmount };
+    return {
+      calls: this.#reader.counted,
+      inFlight: this.pending.size,
+      bufferedBytes: this.#socket.bufferedAmount,
+      subscriptions: this.#pushes.size,
+    };
   }
 
   /** Sends a declared notification if the session is live; holds it while the session is expired. Throws `TypeError` when it is not as declared. */
@@ -206,6 +211,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   /** Closes at the end of this turn: what was said in it is still sent, then why. */
   close(reason: CloseReason, details: CloseDetails = {}): void {
     if (this.isClosing) return;
+    this.#services.telemetry.closing(reason, details.limit);
     this.#closing = { reason, ...details };
     this.#session.close();
     this.#pushes.close();
@@ -285,7 +291,8 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#guarded(() => {
       if (items.length > 0) this.#writer.write(items);
       const { sendBufferHardBytes: most } = this.#services.limits;
-      if (most > 0 && this.#writer.waiting > most) this.close("overloaded", { hint: "the peer does not read what it is sent" });
+      if (most > 0 && this.#writer.waiting > most)
+        this.close("overloaded", { hint: "the peer does not read what it is sent", limit: "sendBufferHardBytes" });
       if (this.#closing !== undefined) this.#finishClosing(this.#closing);
       else if (this.#isStalled) this.#resumeWhenRoom();
     });

@@ -1,12 +1,13 @@
 /** Judges what comes on one socket, before anything of it is acted on: form, size, rate, and whether it is JSON. */
 import type { Clock } from "../auth/clock.js";
 import type { CloseReason } from "../protocol/close-codes.js";
-import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
+import { type ErrorObject, errorOf, standardErrors } from "../protocol/error-codes.js";
 import { decode } from "../rpc/decode.js";
 import { encodeError } from "../rpc/encode.js";
 import { readEnvelope } from "../rpc/envelope.js";
 import { FrameRate } from "./frame-rate.js";
 import type { Limits } from "./limits.js";
+import type { Telemetry } from "./telemetry.js";
 
 /** A JSON value to act on; or what to answer, and why to close, if anything. */
 export type Reading = { readonly value: unknown } | { readonly answer?: string; readonly close?: readonly [CloseReason, hint: string] };
@@ -18,13 +19,15 @@ const mostUnparsable = 20; // in a row
 export class FrameReader {
   readonly #limits: ReaderLimits;
   readonly #clock: Clock;
+  readonly #telemetry: Pick<Telemetry, "limitHit">;
   readonly #rate = new FrameRate();
   #unparsableInARow = 0;
   #hasSentGarbage = false;
 
-  constructor(limits: ReaderLimits, clock: Clock) {
+  constructor(limits: ReaderLimits, clock: Clock, telemetry: Pick<Telemetry, "limitHit">) {
     this.#limits = limits;
     this.#clock = clock;
+    this.#telemetry = telemetry;
   }
 
   /** How many requests were counted. */
@@ -37,6 +40,7 @@ export class FrameReader {
     const limit = isOpen ? this.#limits.openFramesPerSecond : this.#limits.framesPerSecond;
     const verdict = this.#rate.count(this.#clock.monotonic(), limit);
     if (verdict === "within") return null;
+    this.#telemetry.limitHit(isOpen ? "openFramesPerSecond" : "framesPerSecond");
     const error = errorOf("rate_limited", { retryAfter: 1, hint: `at most ${limit} requests a second here` });
     return { error, isAbuse: verdict === "abuse" };
   }
@@ -44,7 +48,7 @@ export class FrameReader {
   read(data: Buffer, isBinary: boolean, isOpen: boolean): Reading {
     if (isBinary) return { close: ["unsupported_data", "send text frames, one JSON value in each"] };
     const most = isOpen ? this.#limits.openFrameBytes : this.#limits.frameBytes;
-    if (most > 0 && data.length > most) return tooBig(data.length, most, isOpen);
+    if (most > 0 && data.length > most) return this.#tooBig(data.length, most, isOpen);
     const decoded = decode(data.toString(), this.#limits.depth, this.#hasSentGarbage);
     const value = "value" in decoded ? decoded.value : null;
     const isBatch = Array.isArray(value) && value.length > 0;
@@ -55,17 +59,20 @@ export class FrameReader {
     return decoded;
   }
 
+  #tooBig(length: number, most: number, isOpen: boolean): Reading {
+    const limit = isOpen ? "openFrameBytes" : "frameBytes";
+    this.#telemetry.limitHit(limit);
+    const option = `limits.${limit}${isOpen ? " (before authentication)" : ""}`;
+    return { close: ["too_big", `the frame has ${length} bytes, the limit is ${most}: ${option}`] };
+  }
+
   #refuseUnreadable(error: ErrorObject): Reading {
     this.#hasSentGarbage = true;
+    if (error.code === standardErrors.invalidRequest.code) this.#telemetry.limitHit("depth");
     const answer = encodeError(null, error);
     if (++this.#unparsableInARow < mostUnparsable) return { answer };
     return { answer, close: ["protocol_error", `${mostUnparsable} frames in a row were not JSON`] };
   }
-}
-
-function tooBig(length: number, most: number, isOpen: boolean): Reading {
-  const option = isOpen ? "limits.openFrameBytes (before authentication)" : "limits.frameBytes";
-  return { close: ["too_big", `the frame has ${length} bytes, the limit is ${most}: ${option}`] };
 }
 
 function refuseExcess(value: unknown, error: ErrorObject, isAbuse: boolean): Reading {

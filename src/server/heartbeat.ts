@@ -18,15 +18,17 @@ export class Heartbeat {
   readonly #clock: Clock;
   readonly #tickLength: number;
   readonly #pongTicks: number;
+  readonly #onDead: () => void;
   readonly #wheel: readonly Set<Pulse>[] = Array.from({ length: slots }, () => new Set<Pulse>());
   #size = 0;
   #position = 0;
   #cancelTimer: () => void = () => {};
   #isRunning = false;
 
-  /** `interval` and `timeout` in milliseconds; an interval of 0 pings nobody. */
-  constructor(clock: Clock, interval: number, timeout: number) {
+  /** `interval` and `timeout` in milliseconds; an interval of 0 pings nobody. `onDead` is told of each one that is cut. */
+  constructor(clock: Clock, interval: number, timeout: number, onDead: () => void = () => {}) {
     this.#clock = clock;
+    this.#onDead = onDead;
     this.#tickLength = interval / slots;
     this.#pongTicks = interval === 0 ? 0 : Math.min(Math.max(Math.ceil(timeout / this.#tickLength), 1), slots - 1);
   }
@@ -61,10 +63,15 @@ export class Heartbeat {
     const due = this.#wheel[this.#position] as Set<Pulse>;
     const pinged = this.#wheel[(this.#position + slots - this.#pongTicks) % slots] as Set<Pulse>;
     this.#position = (this.#position + 1) % slots;
-    for (const pulse of pinged) if (!pulse.isAlive) pulse.terminate();
+    for (const pulse of pinged) if (!pulse.isAlive) this.#cut(pulse);
     for (const pulse of due) {
       pulse.check();
-      if (!pulse.ping()) pulse.terminate();
+      if (!pulse.ping()) this.#cut(pulse);
     }
+  }
+
+  #cut(pulse: Pulse): void {
+    this.#onDead();
+    pulse.terminate();
   }
 }

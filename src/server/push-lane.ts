@@ -3,6 +3,7 @@ import { errorOf } from "../protocol/error-codes.js";
 import type { SubscribeResult } from "../protocol/messages.js";
 import type { Outbox } from "../push/outbox.js";
 import type { Push } from "../push/push.js";
+import type { PushCounts } from "../push/push-counts.js";
 import { Pushes } from "../push/pushes.js";
 import type { SubscriberPort, Subscription } from "../push/subscription.js";
 import type { Auth } from "../rpc/access.js";
@@ -33,10 +34,10 @@ export class PushLane implements SubscriberPort {
   #kept: Map<string, Kept> | undefined; // most connections never have one
   #lastId = 0;
 
-  constructor(host: PushLaneHost, outbox: Outbox) {
+  constructor(host: PushLaneHost, outbox: Outbox, counts: PushCounts) {
     this.#host = host;
     this.#outbox = outbox;
-    this.#pushes = new Pushes(outbox);
+    this.#pushes = new Pushes(outbox, counts);
   }
 
   /** How many subscriptions there are. */
@@ -48,9 +49,11 @@ export class PushLane implements SubscriberPort {
     return this.#kept?.get(id);
   }
 
-  /** Throws {@link Halt} when there are as many subscriptions as there may be. `most`: 0 = no limit. */
-  mustHaveRoom(most: number): void {
-    if (most > 0 && this.size >= most) throw new Halt(errorOf("overloaded", { hint: `at most ${most} subscriptions; unsubscribe first` }));
+  /** Throws {@link Halt} when there are as many subscriptions as there may be, and tells so. `most`: 0 = no limit. */
+  mustHaveRoom(most: number, onFull: () => void): void {
+    if (most === 0 || this.size < most) return;
+    onFull();
+    throw new Halt(errorOf("overloaded", { hint: `at most ${most} subscriptions; unsubscribe first` }));
   }
 
   /** Remembers a subscription until it has ended. */

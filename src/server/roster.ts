@@ -4,6 +4,7 @@ import type { AddressBook } from "./address-book.js";
 import type { Connection, ConnectionObserver } from "./connection.js";
 import type { Heartbeat } from "./heartbeat.js";
 import type { Hooks } from "./hooks.js";
+import type { Telemetry } from "./telemetry.js";
 
 /** A connection, since when it is there (milliseconds since 1970), and whose it is, live or expired. */
 export interface Member {
@@ -21,6 +22,7 @@ export class Roster implements ConnectionObserver {
   readonly #addresses: AddressBook;
   readonly #heartbeat: Heartbeat;
   readonly #hooks: Hooks;
+  readonly #telemetry: Telemetry;
   readonly #clock: Clock;
   readonly #perSubject: number;
   readonly #hasRoom: (address: string) => boolean;
@@ -30,6 +32,7 @@ export class Roster implements ConnectionObserver {
     addresses: AddressBook,
     heartbeat: Heartbeat,
     hooks: Hooks,
+    telemetry: Telemetry,
     clock: Clock,
     connectionsPerSubject: number,
     hasRoom: (address: string) => boolean,
@@ -37,6 +40,7 @@ export class Roster implements ConnectionObserver {
     this.#addresses = addresses;
     this.#heartbeat = heartbeat;
     this.#hooks = hooks;
+    this.#telemetry = telemetry;
     this.#clock = clock;
     this.#perSubject = connectionsPerSubject;
     this.#hasRoom = hasRoom;
@@ -66,6 +70,7 @@ export class Roster implements ConnectionObserver {
   }
 
   add(connection: Connection): void {
+    this.#telemetry.connectionOpened(connection);
     this.#all.set(connection.id, { connection, since: this.#clock.now(), token: null });
     this.#enterOpen(connection);
     this.#heartbeat.add(connection);
@@ -77,7 +82,8 @@ export class Roster implements ConnectionObserver {
     if (member !== undefined) member.token = token;
     if (token === null) {
       this.#forgetSubject(connection, before);
-      if (!this.#hasRoom(connection.remoteAddress)) connection.close("overloaded", { hint: "too many connections have not authenticated" });
+      if (!this.#hasRoom(connection.remoteAddress))
+        connection.close("overloaded", { hint: "too many connections have not authenticated", limit: "openPerAddress" });
       this.#enterOpen(connection);
       return;
     }
@@ -92,6 +98,7 @@ export class Roster implements ConnectionObserver {
   }
 
   closed(connection: Connection, code: number, before: VerifiedToken | null): void {
+    this.#telemetry.connectionClosed(connection, code);
     this.#all.delete(connection.id);
     this.#leaveOpen(connection);
     this.#forgetSubject(connection, before);

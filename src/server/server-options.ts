@@ -5,6 +5,7 @@ import type { Logger } from "../rpc/logger.js";
 import type { Store } from "../store/store.js";
 import type { HookOptions } from "./hooks.js";
 import type { Limits } from "./limits.js";
+import type { MetricsOptions } from "./metrics.js";
 
 export type AuthOption = ProviderOptions | IssuerPort;
 
@@ -35,6 +36,10 @@ export interface ServerOptions {
   readonly limits?: Partial<Limits>;
   /** Hides from callers why a token was refused. Default: `NODE_ENV === "production"`. */
   readonly production?: boolean;
+  /** Count and measure, and serve it at `/metrics` on a port of its own when the server listens. Default: none. */
+  readonly metrics?: MetricsOptions;
+  /** Spans of calls, by `@opentelemetry/api` where it is installed. Default: false. */
+  readonly tracing?: boolean;
   /** Where revocations are kept. Default: the embedded issuer's store; without one, memory. */
   readonly store?: Store;
   /** Serve `https` and `wss` with this certificate, PEM; TLS 1.2 at least. Default: none. */
@@ -65,4 +70,6 @@ export interface Listening {
   readonly host: string;
   /** URL of the WebSocket. */
   readonly url: string;
+  /** Where `/metrics` is, if it has a port of its own. */
+  readonly metricsPort?: number;
 }

@@ -1,13 +1,10 @@
 /** The server: listens, accepts sockets, and joins what the floors below keep apart. */
-import { createServer as createHttpServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { createServer as createHttpsServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { v4 as randomId, v7 as timeOrderedId } from "uuid";
-import { type WebSocket, WebSocketServer } from "ws";
+import type { WebSocket, WebSocketServer } from "ws";
 import { type Clock, systemClock } from "../auth/clock.js";
 import type { VerifiedToken } from "../auth/provider-options.js";
-import { subprotocol } from "../protocol/messages.js";
 import type { Bus } from "../push/bus.js";
 import { LocalBus } from "../push/local-bus.js";
 import { FlushQueue } from "../push/outbox.js";
@@ -22,6 +19,7 @@ import { checkNotifications, createRegistry, type MethodEntry, type Registry } f
 import { AddressBook } from "./address-book.js";
 import { adminMethods } from "./admin-methods.js";
 import { Administration, type KickResult, type KickSelector, type SessionList, type SessionsOptions } from "./administration.js";
+import { judgeBearer } from "./bearer.js";
 import { builtins } from "./builtins.js";
 import { clientAddress, trustedProxies } from "./client-address.js";
 import { Connection } from "./connection.js";
@@ -31,24 +29,24 @@ import { createFetchDocument } from "./fetch-document.js";
 import { guardedClock } from "./guarded-clock.js";
 import { Heartbeat } from "./heartbeat.js";
 import { Hooks } from "./hooks.js";
+import { closeListener, createListener, openListener } from "./http-listener.js";
 import { HttpRoutes, notFound } from "./http-routes.js";
+import { Instruments } from "./instruments.js";
 import { jsonLogger } from "./json-logger.js";
 import { type Limits, resolveLimits } from "./limits.js";
 import { checkListening, urlOf } from "./listening.js";
 import { busOf, joinNodes, type Nodes } from "./nodes.js";
 import { OriginList } from "./origin-list.js";
 import { type NotifyTarget, Publisher } from "./publisher.js";
+import { Readiness } from "./readiness.js";
 import { Revocations } from "./revocations.js";
 import { Roster } from "./roster.js";
 import type { AuthOption, Listening, RevocationSelector, RevokeOptions, ServerOptions } from "./server-options.js";
 import { Shutdown, within } from "./shutdown.js";
 import { longestLifetime, TokenAuthority } from "./token-authority.js";
-import { pathOf, refuseUpgrade, UpgradeGuard } from "./upgrade-guard.js";
+import { pathOf, refuseUpgrade, UpgradeGuard, type UpgradeRefusal } from "./upgrade-guard.js";
+import { createWebSocketServer, guardStream } from "./web-socket-server.js";
 
-const handshakeTimeouts = { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 8_192 };
-const closeTimeout = 3_000; // 3 s for the peer to answer a close
-/** Too new for ws's types: pongs that wait for a peer that does not read, and 3 s for the peer to answer a close. */
-const hardening = { maxPendingAutoPongs: 16, closeTimeout };
 const httpTimeout = 2_000; // 2 s for HTTP requests that are being answered when a drain ends
 const sweepInterval = 60_000; // 1 min
 
@@ -63,6 +61,8 @@ export class Server {
   readonly #openRpc: OpenRpc;
   readonly #authority: TokenAuthority;
   readonly #revocations: Revocations;
+  readonly #instruments: Instruments;
+  readonly #readiness: Readiness;
   readonly #addresses: AddressBook;
   readonly #heartbeat: Heartbeat;
   readonly #roster: Roster;
@@ -81,7 +81,6 @@ export class Server {
   readonly #sweeps: (() => void)[] = [];
   #http: HttpServer | undefined;
   #stopSweeping: () => void = () => {};
-  #isDraining = false;
   #closed: Promise<void> | undefined;
 
   constructor(app: Router<unknown>, options: ServerOptions) {
@@ -89,6 +88,7 @@ export class Server {
     this.#limits = resolveLimits(options.limits);
     this.#log = unfailing(options.logger ?? jsonLogger());
     this.#clock = guardedClock(options.clock ?? systemClock, this.#log);
+    this.#instruments = new Instruments(options, this.#clock, this.#log);
     this.#path = options.path ?? "/rpc";
     if (!this.#path.startsWith("/")) throw new TypeError(`path must begin with "/", not be "${this.#path}"`);
     checkNotifications(app.notifications);
@@ -99,7 +99,7 @@ export class Server {
       clock: this.#clock,
       fetchDocument: createFetchDocument(),
       production,
-      onKeyFailure: (issuer, detail) => this.#log.warn({ event: "keys.fail", issuer, detail }, "the keys of an issuer can't be had"),
+      onKeyFailure: (issuer, detail) => this.#keysFailed(issuer, detail),
       whenReady,
     });
     const { issuers } = this.#authority;
@@ -108,14 +108,18 @@ export class Server {
       issuers,
       stores: options.store === undefined ? [...new Set(issuers.map(({ store }) => store))] : [options.store],
       longestLifetime: longestLifetime(providers),
-      onChange: () => this.#recheckSessions(),
+      onChange: () => this.#revoked(),
     });
+    this.#readiness = new Readiness(this.#revocations, this.#authority);
     this.#addresses = new AddressBook(this.#clock);
-    this.#heartbeat = new Heartbeat(this.#clock, this.#limits.pingInterval, this.#limits.pongTimeout);
+    this.#heartbeat = new Heartbeat(this.#clock, this.#limits.pingInterval, this.#limits.pongTimeout, () =>
+      this.#instruments.telemetry.limitHit("pongTimeout"),
+    );
     this.#roster = new Roster(
       this.#addresses,
       this.#heartbeat,
       new Hooks(options.hooks ?? {}, this.#log),
+      this.#instruments.telemetry,
       this.#clock,
       this.#limits.connectionsPerSubject,
       (address) => this.#guard.hasRoom(address),
@@ -129,6 +133,8 @@ export class Server {
     this.#dispatcher = new Dispatcher(this.#registry, this.#builtins(discover), this.#limits, {
       timers: this.#clock,
       newErrorId: randomId,
+      observer: this.#instruments.calls,
+      onLimit: (limit) => this.#instruments.telemetry.limitHit(limit),
     });
     this.#bus = shared ?? this.#localBus();
     this.#publisher = new Publisher({
@@ -145,6 +151,7 @@ export class Server {
     this.#guard = new UpgradeGuard(origins, this.#addresses, this.#limits);
     const isTrusted = trustedProxies(options.trustProxy ?? []);
     this.#addressOf = (request) => clientAddress(request, isTrusted);
+    const bearer = { authority: this.#authority, revocations: this.#revocations, addresses: this.#addresses, log: this.#log };
     this.#routes = new HttpRoutes({
       issuers,
       origins,
@@ -152,13 +159,18 @@ export class Server {
       log: this.#log,
       path: this.#path,
       addressOf: this.#addressOf,
-      unreadiness: () => this.#unreadiness(),
+      unreadiness: () => this.#readiness.reason(),
       document: (auth) => this.#document(auth),
-      authenticate: (token, address) => this.#authenticate(token, address),
+      authenticate: (token, address) => judgeBearer(token, address, bearer),
       isBarred: (address) => this.#guard.isBarred(address),
       console: options.console === true ? new ConsolePage({ path: this.#path, origins, issuers }) : undefined,
     });
-    this.#sockets = this.#webSocketServer();
+    this.#sockets = createWebSocketServer(this.#limits, options.compression === true);
+    this.#instruments.measure({
+      members: () => this.#roster.members(),
+      rememberedRevocations: () => this.#revocations.list.size,
+      issuers,
+    });
     this.#sweepLater();
   }
 
@@ -172,23 +184,18 @@ export class Server {
     await this.#revocations.whenCurrent();
     const { tls } = this.#options;
     const onRequest = (request: IncomingMessage, response: ServerResponse) => void this.#onRequest(request, response);
-    const http =
-      tls === undefined
-        ? createHttpServer(handshakeTimeouts, onRequest)
-        : createHttpsServer({ ...handshakeTimeouts, handshakeTimeout: 5_000, minVersion: "TLSv1.2", ...tls }, onRequest);
-    http.maxHeadersCount = 0; // by default Node drops the last ones unseen; their bytes are limited, and we refuse too many
+    const http = createListener(tls, onRequest);
     this.attach(http);
-    await new Promise<void>((resolve, reject) => {
-      http.once("error", reject);
-      http.listen(port, host, () => {
-        http.off("error", reject);
-        resolve();
-      });
-    });
+    const bound = await openListener(http, port, host);
     http.on("error", (error) => this.#log.error({ err: error }, "the HTTP server failed"));
     this.#http = http;
-    const bound = (http.address() as AddressInfo).port;
-    return { port: bound, host, url: urlOf(host, bound, this.#path, tls !== undefined) };
+    const metricsPort = await this.#instruments.start();
+    return {
+      ...(metricsPort === undefined ? {} : { metricsPort }),
+      port: bound,
+      host,
+      url: urlOf(host, bound, this.#path, tls !== undefined),
+    };
   }
 
   /**
@@ -247,6 +254,11 @@ export class Server {
     return this.#publisher.notify(target, name, params);
   }
 
+  /** The metrics in Prometheus' text format, for a page of your own. Throws `TypeError` without the option `metrics`. */
+  metricsText(): string {
+    return this.#instruments.text();
+  }
+
   /** How many sockets are open. */
   get connections(): number {
     return this.#roster.size;
@@ -266,15 +278,16 @@ export class Server {
   }
 
   async #close(drain: number): Promise<void> {
-    this.#isDraining = true; // readiness says so, and upgrades are refused, as long as the others are served
+    this.#readiness.isDraining = true; // readiness says so, and upgrades are refused, as long as the others are served
     const shutdown = new Shutdown(this.#roster, this.#clock);
     if (drain > 0) await shutdown.drain(drain);
-    const httpClosed = this.#stopListening();
+    const httpClosed = closeListener(this.#http);
     await shutdown.closeAll(drain);
     if (drain > 0) await within(httpTimeout, httpClosed);
     this.#http?.closeAllConnections();
     for (const detach of this.#detach) detach();
     await httpClosed;
+    this.#instruments.close();
     this.#heartbeat.stop();
     this.#dispatcher.close();
     this.#revocations.close();
@@ -284,23 +297,15 @@ export class Server {
     this.#sockets.close();
   }
 
-  #stopListening(): Promise<void> {
-    const http = this.#http;
-    if (http === undefined) return Promise.resolve();
-    return new Promise((resolve) => {
-      http.close(() => resolve());
-      http.closeIdleConnections();
-    });
-  }
-
   #onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     guardStream(stream);
     const address = this.#addressOf(request);
-    const refusal = this.#isDraining
+    const refusal: UpgradeRefusal | null = this.#readiness.isDraining
       ? { status: 503, message: "the server is shutting down", retryAfter: 1 }
       : this.#guard.refusal(request, address);
     if (refusal !== null) {
       this.#log.debug({ event: "upgrade.refuse", status: refusal.status, address, origin: request.headers.origin }, refusal.message);
+      this.#instruments.telemetry.upgradeRefused(refusal.status, refusal.limit);
       return refuseUpgrade(stream, refusal);
     }
     this.#sockets.handleUpgrade(request, stream, head, (socket) => this.#accept(socket, stream, address));
@@ -312,31 +317,6 @@ export class Server {
 
   async #onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (!(await this.#routes.handle(request, response))) notFound(response);
-  }
-
-  async #unreadiness(): Promise<string | null> {
-    if (this.#isDraining) return "draining";
-    try {
-      await this.#revocations.whenCurrent();
-    } catch {
-      return "the store can't be reached";
-    }
-    return (await this.#authority.isReady()) ? null : "no keys to verify tokens with";
-  }
-
-  /** Judges the token of an HTTP request, by the rules of the socket. */
-  async #authenticate(token: string, address: string): Promise<Auth | null> {
-    try {
-      const verified = await this.#authority.verify(token);
-      if (this.#revocations.list.find(verified) === undefined) return verified;
-    } catch (error) {
-      this.#log.info(
-        { event: "http.auth.fail", detail: error instanceof Error ? error.message : undefined, address },
-        "a token was refused",
-      );
-    }
-    this.#addresses.failed(address);
-    return null;
   }
 
   #document(auth: Auth | null): object {
@@ -369,28 +349,9 @@ export class Server {
       topics: { topics: this.#topics, bus: this.#bus },
       notifications: app.notifications,
       log: this.#log,
+      telemetry: this.#instruments.telemetry,
       compression: this.#options.compression === true,
     };
-  }
-
-  #webSocketServer(): WebSocketServer {
-    const { frameBytes, fragments } = this.#limits;
-    return new WebSocketServer({
-      noServer: true,
-      clientTracking: false,
-      // twice ours, so that an ordinary excess is told before the close; ws cuts the rest by itself
-      maxPayload: frameBytes * 2,
-      maxFragments: fragments,
-      maxBufferedChunks: 512,
-      ...hardening,
-      handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
-      perMessageDeflate: this.#options.compression === true && {
-        serverNoContextTakeover: true,
-        clientNoContextTakeover: true,
-        threshold: 1_024,
-        concurrencyLimit: 4,
-      },
-    });
   }
 
   #localBus(): Bus {
@@ -406,7 +367,13 @@ export class Server {
     return issuers.flatMap((issuer) => this.#roster.ofSubject(issuer, target.subject));
   }
 
-  #recheckSessions(): void {
+  #keysFailed(issuer: string, detail: string): void {
+    this.#instruments.telemetry.keyFailures++;
+    this.#log.warn({ event: "keys.fail", issuer, detail }, "the keys of an issuer can't be had");
+  }
+
+  #revoked(): void {
+    this.#instruments.telemetry.revocations++;
     for (const connection of this.#roster) connection.check();
   }
 
@@ -418,11 +385,6 @@ export class Server {
       this.#sweepLater();
     });
   }
-}
-
-/** A stream without an error listener ends the process when its peer resets it. */
-function guardStream(stream: Duplex): void {
-  if (stream.listenerCount("error") === 0) stream.on("error", () => stream.destroy());
 }
 
 /**

@@ -9,6 +9,7 @@ export interface ConnectionLoad {
   readonly inFlight: number;
   /** Bytes that wait for the peer to read them. */
   readonly bufferedBytes: number;
+  readonly subscriptions: number;
 }
 
 /** One connection, as an administrator sees it. Times are in seconds. */

@@ -11,10 +11,12 @@ import type { Feed, GeneratorFeed, TopicFeed } from "../rpc/feed.js";
 import { describe } from "../rpc/thrown.js";
 import { generatorSource } from "./generator-source.js";
 import type { Kept, PushLane } from "./push-lane.js";
+import type { Telemetry } from "./telemetry.js";
 
 export interface SubscribeServices {
   readonly topics: TopicServices;
   readonly limits: { readonly subscriptions: number; readonly responseBytes: number };
+  readonly telemetry: Pick<Telemetry, "limitHit">;
 }
 
 const longestName = 255;
@@ -35,9 +37,9 @@ function runGenerator(
   feed: GeneratorFeed,
   isAllowed: Kept["isAllowed"],
   lane: PushLane,
-  { limits }: SubscribeServices,
+  { limits, telemetry }: SubscribeServices,
 ): Started {
-  lane.mustHaveRoom(limits.subscriptions);
+  lane.mustHaveRoom(limits.subscriptions, () => telemetry.limitHit("subscriptions"));
   const subscription = new GeneratorSubscription(lane.newId(), generatorSource(asked, feed, limits.responseBytes), feed.rule, lane);
   const opened = { subscription: subscription.id };
   lane.keep({ subscription, isAllowed, opened });
@@ -49,7 +51,7 @@ function joinTopic(
   feed: TopicFeed,
   isAllowed: Kept["isAllowed"],
   lane: PushLane,
-  { topics, limits }: SubscribeServices,
+  { topics, limits, telemetry }: SubscribeServices,
 ): Started | Promise<Started> {
   const { entry, params, since, call } = asked;
   const topic = { route: entry.name, name: topicName(entry.name, feed, params), history: feed.history };
@@ -59,7 +61,7 @@ function joinTopic(
     if (since === undefined || feed.history === undefined) return again(known.subscription, known.opened);
     known.subscription.finish(); // its successor has the same id
   }
-  lane.mustHaveRoom(limits.subscriptions);
+  lane.mustHaveRoom(limits.subscriptions, () => telemetry.limitHit("subscriptions"));
   const subscription = new TopicSubscription(topic, feed.rule, topics, lane);
   const opened = opening(subscription, subscription.open(topics, since), call);
   lane.keep({ subscription, isAllowed, opened });

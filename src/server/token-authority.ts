@@ -22,7 +22,7 @@ export interface AuthorityPorts {
   readonly whenReady: () => Promise<void>;
 }
 
-export class TokenAuthority implements AuthServices {
+export class TokenAuthority implements Omit<AuthServices, "telemetry"> {
   readonly clock: Clock;
   readonly production: boolean;
   /** All issuers' names: their `iss`. */

@@ -13,6 +13,8 @@ export interface UpgradeRefusal {
   readonly message: string;
   /** Seconds. */
   readonly retryAfter?: number;
+  /** The limit that is to blame. */
+  readonly limit?: keyof Limits;
 }
 
 const mostHeaders = 64;
@@ -68,13 +70,18 @@ export class UpgradeGuard {
 
   #tooMany(address: string): UpgradeRefusal | null {
     if (this.isBarred(address)) {
-      return { status: 429, message: "too many refused tokens from your address; wait a minute", retryAfter: 60 };
+      return {
+        status: 429,
+        message: "too many refused tokens from your address; wait a minute",
+        retryAfter: 60,
+        limit: "authFailuresPerAddress",
+      };
     }
     if (this.hasRoom(address)) return null;
     const { openPerAddress } = this.#limits;
     return openPerAddress > 0 && this.#addresses.openOf(address) >= openPerAddress
-      ? { status: 429, message: "too many connections from your address have not authenticated", retryAfter: 5 }
-      : { status: 503, message: "too many connections have not authenticated", retryAfter: 5 };
+      ? { status: 429, message: "too many connections from your address have not authenticated", retryAfter: 5, limit: "openPerAddress" }
+      : { status: 503, message: "too many connections have not authenticated", retryAfter: 5, limit: "open" };
   }
 }
 

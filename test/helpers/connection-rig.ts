@@ -14,6 +14,7 @@ import { createRegistry } from "../../src/rpc/registry.js";
 import { builtins } from "../../src/server/builtins.js";
 import { Connection } from "../../src/server/connection.js";
 import { Revocations } from "../../src/server/revocations.js";
+import { Telemetry } from "../../src/server/telemetry.js";
 import type { ManualClock } from "./manual-clock.js";
 import { PretendedSocket } from "./pretended-socket.js";
 import type { Message } from "./raw-client.js";
@@ -66,6 +67,7 @@ export class ConnectionRig {
       topics: { topics: this.topics, bus: new LocalBus("epoch", () => clock.monotonic()) },
       notifications: app.notifications,
       log: silentLogger,
+      telemetry: new Telemetry(),
       compression: true, // so that frames pass through the pretended socket
     };
     const stream = {} as unknown as Duplex;

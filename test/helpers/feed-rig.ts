@@ -13,6 +13,7 @@ import { createRegistry } from "../../src/rpc/registry.js";
 import { builtins } from "../../src/server/builtins.js";
 import { Connection } from "../../src/server/connection.js";
 import type { ConnectionServices } from "../../src/server/connection-services.js";
+import { Telemetry } from "../../src/server/telemetry.js";
 import type { ManualClock } from "./manual-clock.js";
 import { PretendedSocket } from "./pretended-socket.js";
 
@@ -145,6 +146,7 @@ export class FeedRig {
       topics: { topics: this.#topics, bus: this.#bus },
       notifications: new Map(),
       log: silentLogger,
+      telemetry: new Telemetry(),
       compression: true, // so that frames pass through the pretended socket
     };
   }

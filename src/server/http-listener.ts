@@ -1,0 +1,37 @@
+import { createServer as createHttpServer, type Server as HttpServer, type RequestListener } from "node:http";
+import { createServer as createHttpsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import type { ServerOptions } from "./server-options.js";
+
+const handshakeTimeouts = { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 8_192 };
+
+/** An HTTP server that gives slow and greedy peers little time and room. */
+export function createListener(tls: ServerOptions["tls"], onRequest: RequestListener): HttpServer {
+  const http =
+    tls === undefined
+      ? createHttpServer(handshakeTimeouts, onRequest)
+      : createHttpsServer({ ...handshakeTimeouts, handshakeTimeout: 5_000, minVersion: "TLSv1.2", ...tls }, onRequest);
+  http.maxHeadersCount = 0; // by default Node drops the last ones unseen; their bytes are limited, and we refuse too many
+  return http;
+}
+
+/** Listens, and gives the port. Rejects when it can't be had. */
+export async function openListener(http: HttpServer, port: number, host: string): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    http.once("error", reject);
+    http.listen(port, host, () => {
+      http.off("error", reject);
+      resolve();
+    });
+  });
+  return (http.address() as AddressInfo).port;
+}
+
+/** Takes no more connections. Resolves when those that there are have ended. */
+export function closeListener(http: HttpServer | undefined): Promise<void> {
+  if (http === undefined) return Promise.resolve();
+  return new Promise((resolve) => {
+    http.close(() => resolve());
+    http.closeIdleConnections();
+  });
+}

@@ -1,0 +1,96 @@
+import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { EventLoopDelay } from "./event-loop-delay.js";
+import type { MetricFamily } from "./metric-family.js";
+import { prometheusText, prometheusType } from "./prometheus-text.js";
+import { type MetricSources, serverMetrics } from "./server-metrics.js";
+import { pathOf } from "./upgrade-guard.js";
+
+/** A registry of prom-client's shape: what it asks of a metric is `name` and `get`. */
+export interface MetricsRegistry {
+  registerMetric(metric: RegisteredMetric): void;
+}
+
+export interface RegisteredMetric {
+  readonly name: string;
+  readonly help: string;
+  readonly type: MetricFamily["type"];
+  readonly aggregator: "sum";
+  get(): Promise<{
+    readonly name: string;
+    readonly help: string;
+    readonly type: MetricFamily["type"];
+    readonly aggregator: "sum";
+    readonly values: readonly { readonly value: number; readonly labels: Readonly<Record<string, string>>; readonly metricName: string }[];
+  }>;
+  reset(): void;
+}
+
+export interface MetricsOptions {
+  /** Where `/metrics` is served, 0 = any free port. Default: 9464; with a `registry`, nowhere. */
+  readonly port?: number;
+  /** Default: 127.0.0.1. */
+  readonly host?: string;
+  /** Your own registry, of prom-client's shape, to which the metrics are added. Default: none. */
+  readonly registry?: MetricsRegistry;
+}
+
+const defaultPort = 9464; // that of OpenTelemetry's exporter for Prometheus
+
+/** The metrics of one server, and the port on which they are read. */
+export class Metrics {
+  readonly #families: readonly MetricFamily[];
+  readonly #options: MetricsOptions;
+  readonly #eventLoop = new EventLoopDelay();
+  #http: HttpServer | undefined;
+
+  constructor(options: MetricsOptions, sources: Omit<MetricSources, "eventLoop">) {
+    this.#options = options;
+    this.#families = serverMetrics({ ...sources, eventLoop: this.#eventLoop });
+    this.#eventLoop.start();
+    for (const family of this.#families) options.registry?.registerMetric(registered(family));
+  }
+
+  /** In Prometheus' text format. */
+  text(): string {
+    return prometheusText(this.#families);
+  }
+
+  /** Opens the port, if there is to be one. Rejects when it can't be had. Returns it. */
+  async listen(): Promise<number | undefined> {
+    const { registry, port = registry === undefined ? defaultPort : undefined, host = "127.0.0.1" } = this.#options;
+    if (port === undefined) return undefined;
+    const http = createServer({ requestTimeout: 5_000, headersTimeout: 5_000 }, (request, response) => this.#answer(request, response));
+    await new Promise<void>((resolve, reject) => {
+      http.once("error", reject);
+      http.listen(port, host, resolve);
+    });
+    this.#http = http.on("error", () => {}); // an accept that failed; the next one may not
+    return (http.address() as AddressInfo).port;
+  }
+
+  close(): void {
+    this.#eventLoop.stop();
+    this.#http?.close();
+    this.#http?.closeAllConnections();
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    const isFound = pathOf(request) === "/metrics" && (request.method === "GET" || request.method === "HEAD");
+    const text = isFound ? this.text() : "the metrics are at /metrics\n";
+    response.writeHead(isFound ? 200 : 404, { "Content-Type": prometheusType, "Cache-Control": "no-store" });
+    response.end(request.method === "HEAD" ? undefined : text);
+  }
+}
+
+function registered({ name, help, type, samples }: MetricFamily): RegisteredMetric {
+  const about = { name, help, type, aggregator: "sum" } as const;
+  return {
+    ...about,
+    async get() {
+      const values = Array.from(samples(), ({ suffix = "", labels, value }) => ({ value, labels, metricName: name + suffix }));
+      return { ...about, values };
+    },
+    reset() {}, // they count from the start of the server
+  };
+}

@@ -1,0 +1,37 @@
+import type { Revocations } from "./revocations.js";
+import { within } from "./shutdown.js";
+import type { TokenAuthority } from "./token-authority.js";
+
+const patience = 1_000; // 1 s for a store that hangs
+
+/** Whether the server is fit for traffic. */
+export class Readiness {
+  readonly #revocations: Revocations;
+  readonly #authority: TokenAuthority;
+  /** Set when the server begins to stop. */
+  isDraining = false;
+
+  constructor(revocations: Revocations, authority: TokenAuthority) {
+    this.#revocations = revocations;
+    this.#authority = authority;
+  }
+
+  /** Why it is not, or null. Never rejects. */
+  async reason(): Promise<string | null> {
+    if (this.isDraining) return "draining";
+    if (!(await this.#isStoreThere())) return "the store can't be reached";
+    return (await this.#authority.isReady()) ? null : "no keys to verify tokens with";
+  }
+
+  async #isStoreThere(): Promise<boolean> {
+    let isThere = false;
+    const known = this.#revocations.whenCurrent().then(
+      () => {
+        isThere = true;
+      },
+      () => {}, // that is the answer; the store's own log says why
+    );
+    await within(patience, known);
+    return isThere;
+  }
+}
