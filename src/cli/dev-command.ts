@@ -13,6 +13,7 @@ import { audienceOption, configOption, drainOption, logLevelOption, originOption
 import { printLine } from "./output.js";
 import { prettyLogger } from "./pretty-logger.js";
 import { PublicFiles } from "./public-files.js";
+import { numberOption } from "./settings.js";
 import { StateFolder } from "./state-folder.js";
 import { stopOnSignals } from "./until-stopped.js";
 
@@ -21,6 +22,7 @@ interface DevOptions {
   readonly state: string;
   readonly audience?: string;
   readonly public?: string;
+  readonly tokenTtl?: number;
   readonly origin: readonly string[];
   readonly drain: number;
   readonly logLevel: LogLevel;
@@ -37,6 +39,7 @@ export function addDevCommand(program: Command): void {
     .addOption(portOption())
     .addOption(stateOption())
     .addOption(audienceOption())
+    .addOption(numberOption("--token-ttl <ms>", "how long access tokens are good (default: 300000)", 5_000, 900_000))
     .addOption(originOption())
     .addOption(new Option("--public <folder>", "also serve the files of a folder, and the SDK for pages at /jotwire.min.js"))
     .addOption(drainOption())
@@ -54,14 +57,22 @@ Examples:
 }
 
 async function dev(module: string | undefined, options: DevOptions): Promise<void> {
-  const { audience = "jotwire", drain } = options;
+  const { audience = "jotwire", tokenTtl, drain } = options;
   const state = new StateFolder(options.state);
   await state.make();
   process.env.JOTWIRE_STATE = state.path; // where the application keeps its own data, too
   const port = await freePort(options.port, host);
   const base = `http://localhost:${port}`;
   const logger = prettyLogger(options.logLevel);
-  const issuer = await failingAs("configuration", "", () => createIssuer({ issuer: base, audience, store: fileStore(state.path), logger }));
+  const issuer = await failingAs("configuration", "", () =>
+    createIssuer({
+      issuer: base,
+      audience,
+      store: fileStore(state.path),
+      logger,
+      ...(tokenTtl === undefined ? {} : { accessTokenTtl: tokenTtl }),
+    }),
+  );
   await takeStore(issuer, state.path);
   const own: AppModule = { app: demoApp, started: () => undefined };
   const { app, started } = module === undefined ? own : await orRelease(issuer, loadApp(module));

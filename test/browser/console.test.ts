@@ -159,6 +159,37 @@ describe("The console in Chromium", function () {
     await logIn(page);
   });
 
+  it("subscribes, shows each event once and in order over a lost network and an expiry, and unsubscribes", async () => {
+    await using visit = await ConsoleVisit.open();
+    const page = await visit.visitor();
+    await method(page, "prices").click();
+    await page.getByLabel("sku").selectOption("A1");
+    await button(page, "Subscribe").click();
+    const events = page.getByRole("region", { name: "Events of prices" });
+    await events.getByText("live").waitFor();
+    await page.getByRole("region", { name: "Subscriptions" }).getByRole("button", { name: "End prices" }).waitFor();
+    const cents = async () =>
+      (await events.getByRole("listitem").allInnerTexts()).map((text) => Number(/"cents":(\d+)/.exec(text)?.[1])).reverse();
+
+    await visit.price(100);
+    await events.getByText("1 event", { exact: true }).waitFor();
+    await button(page, "Drop the network").click();
+    await visit.price(101); // nobody hears it yet
+    await events.getByText("2 events").waitFor();
+    await button(page, "Let it expire").click();
+    visit.clock.advance(300_000);
+    await page.getByText("Expired, and still connected").waitFor();
+    await visit.price(102); // held back
+    await button(page, "Refresh").click();
+    await events.getByText("3 events").waitFor();
+    expect(await cents()).to.deep.equal([100, 101, 102]);
+
+    await button(page, "Unsubscribe").click();
+    await events.getByText("unsubscribed").waitFor();
+    await page.getByRole("region", { name: "Subscriptions" }).waitFor({ state: "detached" });
+    expect((await lines(page)).some((line) => /sent\s+unsubscribe/.test(line))).to.equal(true);
+  });
+
   it("takes a pasted token, which is renewed by pasting another one", async () => {
     await using visit = await ConsoleVisit.open();
     const page = await visit.page();

@@ -15,6 +15,14 @@ export function consoleApp() {
       list: rpc.method({ summary: "What can be ordered", public: true, handler: () => [{ sku: "A1", left: 12 }] }),
       restock: rpc.method({ summary: "Put items on the shelf", scope: "stock:admin", handler: () => "done" }),
     },
+    prices: rpc.topic({
+      summary: "What an item costs, each time that changes",
+      scope: "orders:read",
+      params: z.object({ sku: z.enum(["A1", "B2", "C3"]) }),
+      event: z.object({ sku: z.string(), cents: z.number().int() }),
+      name: ({ sku }) => `prices:${sku}`,
+      history: { size: 100, ttl: 300_000 },
+    }),
     orders: {
       create: rpc.method({
         summary: "Place an order",

@@ -13,6 +13,7 @@ export class ConsoleVisit implements AsyncDisposable {
   readonly clock: ManualClock;
   readonly issuer: Issuer;
   readonly server: Server;
+  readonly app: ReturnType<typeof consoleApp>;
   /** URL of the page. */
   readonly url: string;
   /** What was logged in the browser's own console, and what nobody caught. */
@@ -21,9 +22,10 @@ export class ConsoleVisit implements AsyncDisposable {
   readonly urls: string[] = [];
   readonly #contexts: BrowserContext[] = [];
 
-  private constructor(clock: ManualClock, issuer: Issuer, server: Server, url: string) {
+  private constructor(clock: ManualClock, issuer: Issuer, app: ReturnType<typeof consoleApp>, server: Server, url: string) {
     this.clock = clock;
     this.issuer = issuer;
+    this.app = app;
     this.server = server;
     this.url = url;
   }
@@ -36,7 +38,8 @@ export class ConsoleVisit implements AsyncDisposable {
     await issuer.users.add("ada", password, { scopes: ["orders:read", "orders:write", "admin"] });
     await issuer.users.add("bob", password, { scopes: ["orders:read"] });
     const { logger } = recordingLogger();
-    const server = createServer(consoleApp(), {
+    const app = consoleApp();
+    const server = createServer(app, {
       auth: issuer,
       clock,
       logger,
@@ -46,7 +49,7 @@ export class ConsoleVisit implements AsyncDisposable {
       ...options,
     }); // time may leap: no pong would come in time
     const { port } = await server.listen(0);
-    return new ConsoleVisit(clock, issuer, server, `http://localhost:${port}/console`);
+    return new ConsoleVisit(clock, issuer, app, server, `http://localhost:${port}/console`);
   }
 
   /** A new person: nothing stored, nobody logged in. */
@@ -68,6 +71,11 @@ export class ConsoleVisit implements AsyncDisposable {
     const page = await this.page(options);
     await logIn(page, username);
     return page;
+  }
+
+  /** A new price of A1: an event of the topic `prices`. */
+  price(cents: number): Promise<void> {
+    return this.server.publish(this.app.routes.prices, { sku: "A1" }, { sku: "A1", cents });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -13,6 +13,7 @@ const canStripTypes = Boolean((process.features as { readonly typescript?: unkno
 interface TokenAnswer {
   readonly access_token: string;
   readonly scope: string;
+  readonly expires_in: number;
 }
 
 async function logIn(base: string, username: string, password: string): Promise<{ status: number; answer: TokenAnswer }> {
@@ -62,6 +63,14 @@ describe("jotwire dev", function () {
       await using _server = await startDev(state);
       expect((await stat(state)).mode & 0o077).to.equal(0);
       for (const name of await readdir(state)) expect((await stat(join(state, name))).mode & 0o077, name).to.equal(0);
+    }));
+
+  it("gives tokens that are good for as long as --token-ttl says", () =>
+    withFolder(async (folder) => {
+      await using cli = new RunningCli(["dev", "--port", "0", "--state", folder, "--token-ttl", "30000"]);
+      const base = new URL("/", await cli.printed(/Login +(\S+)/)).origin;
+      const { status, answer } = await logIn(base, "ada", await cli.printed(/Password +(\S+)/));
+      expect({ status, expiresIn: answer.expires_in }).to.deep.equal({ status: 200, expiresIn: 30 });
     }));
 
   it("serves a demo when it is given no module", () =>

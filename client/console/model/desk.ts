@@ -2,6 +2,7 @@
 import { type Client, type ClientState, createClient, type StateChange } from "../../index.js";
 import { Credentials } from "./credentials.js";
 import { type DecodedToken, decodedToken } from "./decoded-token.js";
+import { framePace } from "./frame-pace.js";
 import { membersOf } from "./message.js";
 import * as news from "./news.js";
 import { type Method, methodsIn } from "./open-rpc.js";
@@ -10,6 +11,7 @@ import type { Place } from "./place.js";
 import { createRecordingSockets } from "./recording-sockets.js";
 import { SessionWatch } from "./session-watch.js";
 import { Store } from "./store.js";
+import { Subscriptions } from "./subscriptions.js";
 import { Timeline } from "./timeline.js";
 import { createTokenEndpoint, type TokenEndpoint, type Tokens } from "./token-endpoint.js";
 import { TokenKeeper } from "./token-keeper.js";
@@ -40,7 +42,8 @@ const blank: DeskState = {
 export class Desk {
   readonly place: Place;
   readonly state = new Store<DeskState>(blank);
-  readonly timeline = new Timeline();
+  readonly timeline = new Timeline(framePace);
+  readonly subscriptions = new Subscriptions(framePace);
   readonly session = new SessionWatch();
   readonly #endpoint: TokenEndpoint | undefined;
   readonly #keeper = TokenKeeper.isThere ? new TokenKeeper() : undefined;
@@ -138,6 +141,7 @@ export class Desk {
     this.#keeper?.forget();
     this.#client = this.#credentials = undefined;
     this.session.closed();
+    this.subscriptions.clear();
     this.timeline.clear();
     this.state.set(blank);
     if (client === undefined) return;
@@ -158,6 +162,11 @@ export class Desk {
     } catch (error) {
       return failureOf(error, took());
     }
+  }
+
+  /** Throws when there are too many. */
+  subscribe(name: string, params: unknown): void {
+    if (this.#client !== undefined) this.subscriptions.start(this.#client, name, params);
   }
 
   /** Calls a method; rejects with what the server said. */

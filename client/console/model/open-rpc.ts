@@ -21,6 +21,8 @@ export interface Method {
   readonly scopes: readonly string[];
   readonly isPublic: boolean;
   readonly isSubscription: boolean;
+  /** Every server has it, and no document lists it. */
+  readonly isBuiltIn: boolean;
   readonly parameters: readonly Parameter[];
   /** The schema of all params together, where they are no plain object. */
   readonly whole: Members | undefined;
@@ -28,7 +30,6 @@ export interface Method {
   readonly isListed: boolean;
 }
 
-/** What every server answers, in every state (and no document lists). */
 const builtIns: readonly Method[] = [
   builtIn("ping", "Answers pong, or its params; extends nothing", true),
   builtIn("whoami", "The session on this connection, in every state", true),
@@ -36,7 +37,18 @@ const builtIns: readonly Method[] = [
 ];
 
 function builtIn(name: string, summary: string, isPublic: boolean): Method {
-  return { name, summary, description: "", scopes: [], isPublic, isSubscription: false, parameters: [], whole: undefined, isListed: true };
+  return {
+    name,
+    summary,
+    description: "",
+    scopes: [],
+    isPublic,
+    isSubscription: false,
+    isBuiltIn: true,
+    parameters: [],
+    whole: undefined,
+    isListed: true,
+  };
 }
 
 /** Reads an OpenRPC document (`rpc.discover`). Methods that an earlier one had stay, as no longer listed. */
@@ -67,6 +79,7 @@ function methodIn(method: Members): readonly Method[] {
       scopes: stringsIn(method["x-scopes"]),
       isPublic: method["x-public"] === true,
       isSubscription: method["x-subscription"] !== undefined,
+      isBuiltIn: false,
       parameters: whole === undefined ? parameters : [],
       whole,
       isListed: true,

@@ -1,5 +1,6 @@
 import { maskedFrame } from "./mask.js";
 import { type Message, membersOf, messagesIn } from "./message.js";
+import { type Pace, paced } from "./pace.js";
 import { Store } from "./store.js";
 
 export type Direction = "out" | "in" | "note";
@@ -36,15 +37,19 @@ const mostCharacters = 4_000_000; // of all entries together
 const longestText = 100_000; // of one entry
 const authNames = /^(authenticate|refresh|logout|whoami|auth\..+|connection\..+)$/;
 
-/** What went over the socket, the newest last; bounded in entries and in characters. Listeners hear of it once per animation frame. */
+/** What went over the socket, the newest last; bounded in entries and in characters. */
 export class Timeline {
   /** Grows with every change. */
   readonly version = new Store(0);
   #entries: Entry[] = [];
   #characters = 0;
   #count = 0;
-  #isTelling = false;
   readonly #asked = new Map<string, Asked>();
+  readonly #tell: () => void;
+
+  constructor(pace: Pace) {
+    this.#tell = paced(() => this.version.set(this.version.value + 1), pace);
+  }
 
   get entries(): readonly Entry[] {
     return this.#entries;
@@ -114,15 +119,6 @@ export class Timeline {
     const asked = this.#asked.get(key);
     this.#asked.delete(key);
     return asked;
-  }
-
-  #tell(): void {
-    if (this.#isTelling) return;
-    this.#isTelling = true;
-    requestAnimationFrame(() => {
-      this.#isTelling = false;
-      this.version.set(this.version.value + 1);
-    });
   }
 }
 

@@ -2,8 +2,9 @@ import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import type { Desk } from "../model/desk.js";
 import { type Method, sampleParams } from "../model/open-rpc.js";
-import type { Outcome } from "../model/outcome.js";
+import { failureOf, type Outcome } from "../model/outcome.js";
 import { paramsIn, textFor } from "../model/params-text.js";
+import { EventsView } from "./events-view.js";
 import { OutcomeView } from "./outcome-view.js";
 import { ParamsEditor } from "./params-editor.js";
 
@@ -14,8 +15,17 @@ export function CallPanel({ desk, method }: { readonly desk: Desk; readonly meth
   const [isBusy, setBusy] = useState(false);
   const params = paramsIn(text);
 
+  const subscribe = (value: unknown) => {
+    setOutcome(undefined);
+    try {
+      desk.subscribe(method.name, value);
+    } catch (error) {
+      setOutcome(failureOf(error, 0));
+    }
+  };
   const call = async () => {
     if (!params.isValid || isBusy) return;
+    if (method.isSubscription) return subscribe(params.value);
     setBusy(true);
     setOutcome(await desk.call(method.name, params.value));
     setBusy(false);
@@ -36,7 +46,7 @@ export function CallPanel({ desk, method }: { readonly desk: Desk; readonly meth
             <h2 id="method-name"><code>${method.name}</code></h2>
             <p class="muted">${method.summary || method.description || "No description."}</p>
           </div>
-          <button class="primary" disabled=${!params.isValid || isBusy} title="Ctrl + Enter">${isBusy ? "Calling…" : "Call"}</button>
+          <button class="primary" disabled=${!params.isValid || isBusy} title="Ctrl + Enter">${isBusy ? "Calling…" : method.isSubscription ? "Subscribe" : "Call"}</button>
         </div>
         <p class="needs">
           ${method.isPublic && html`<span class="tag">public</span>`}
@@ -44,9 +54,15 @@ export function CallPanel({ desk, method }: { readonly desk: Desk; readonly meth
           ${!method.isPublic && method.scopes.length === 0 && html`<span class="tag">any session</span>`}
           ${!method.isListed && html`<span class="tag bad">not for this session any more</span>`}
         </p>
-        <${ParamsEditor} method=${method} text=${text} onText=${setText} problem=${params.isValid ? undefined : params.problem} value=${params.isValid ? params.value : undefined} />
+        <${ParamsEditor}
+          method=${method}
+          text=${text}
+          onText=${setText}
+          problem=${params.isValid ? undefined : params.problem}
+          value=${params.isValid ? params.value : undefined}
+        ><${OutcomeView} outcome=${outcome} /><//>
       </form>
-      <${OutcomeView} outcome=${outcome} />
+      ${method.isSubscription && html`<${EventsView} desk=${desk} name=${method.name} />`}
     </section>
   `;
 }

@@ -74,14 +74,23 @@ function MethodButton({ method: { name, summary, scopes, isSubscription }, lock,
   `;
 }
 
-/** Methods by what stands before the last dot in their names; those without one last. */
+/** Methods by what stands before the last dot in their names; the application's first, those that every server has last. */
 function groupsOf(methods: readonly Method[]): ReadonlyMap<string, readonly Method[]> {
   const groups = new Map<string, Method[]>();
-  const groupOf = (name: string) => (name.includes(".") && !name.startsWith("rpc.d") ? name.slice(0, name.lastIndexOf(".")) : "built in");
-  const sorted = [...methods].sort((one, other) => Number(groupOf(one.name) === "built in") - Number(groupOf(other.name) === "built in"));
+  const sorted = [...methods].sort((one, other) => rankOf(one) - rankOf(other)); // stable: otherwise in the order of the document
   for (const method of sorted) {
-    const group = groupOf(method.name);
+    const group = groupOf(method);
     groups.set(group, [...(groups.get(group) ?? []), method]);
   }
   return groups;
+}
+
+function groupOf({ name, isBuiltIn }: Method): string {
+  if (isBuiltIn) return "built in";
+  return name.includes(".") ? name.slice(0, name.lastIndexOf(".")) : "methods";
+}
+
+function rankOf({ name, isBuiltIn }: Method): number {
+  if (isBuiltIn) return 2;
+  return name.startsWith("rpc.") ? 1 : 0;
 }

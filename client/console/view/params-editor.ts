@@ -1,4 +1,5 @@
 import { html } from "htm/preact";
+import type { ComponentChildren } from "preact";
 import { membersOf } from "../model/message.js";
 import type { Method } from "../model/open-rpc.js";
 import { textFor } from "../model/params-text.js";
@@ -12,10 +13,12 @@ interface ParamsEditorProps {
   /** Why the text is no params. */
   readonly problem: string | undefined;
   readonly value: unknown;
+  /** What stands below the JSON. */
+  readonly children: ComponentChildren;
 }
 
 /** The same params twice: a form from the schema, and the JSON. */
-export function ParamsEditor({ method, text, onText, problem, value }: ParamsEditorProps) {
+export function ParamsEditor({ method, text, onText, problem, value, children }: ParamsEditorProps) {
   const { parameters } = method;
   const isFormless = parameters.length === 0;
   const members = membersOf(value);
@@ -36,11 +39,14 @@ export function ParamsEditor({ method, text, onText, problem, value }: ParamsEdi
           )}
         </fieldset>`
       }
+      <div>
       <label class="raw"><span>Params, JSON</span>
         <textarea rows=${rows} spellcheck=${false} autocomplete="off" placeholder="none" aria-invalid=${problem !== undefined}
           value=${text} onInput=${(event: InputEvent) => onText(textOf(event))}></textarea>
         <small class="problem" role="alert">${problem}</small>
       </label>
+      ${children}
+      </div>
     </div>
   `;
 }

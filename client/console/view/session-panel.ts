@@ -5,9 +5,16 @@ import { ClaimsView } from "./claims-view.js";
 import { ExpiryRing } from "./expiry-ring.js";
 import { textOf } from "./field-text.js";
 import { useAction, useStore } from "./hooks.js";
+import { SubscriptionsPanel } from "./subscriptions-panel.js";
+
+interface SessionPanelProps {
+  readonly desk: Desk;
+  /** Shows a method. */
+  readonly onChoose: (name: string) => void;
+}
 
 /** Who speaks on the socket, until when, and what can be done to that. */
-export function SessionPanel({ desk }: { readonly desk: Desk }) {
+export function SessionPanel({ desk, onChoose }: SessionPanelProps) {
   const { isHeld, news, ended, token } = useStore(desk.state);
   const session = useStore(desk.session.view);
   return html`
@@ -24,6 +31,7 @@ export function SessionPanel({ desk }: { readonly desk: Desk }) {
           ${news && html`<div class="news ${news.tone}"><strong>${news.title}</strong><p>${news.text}</p></div>`}
         </div>
       </section>
+      <${SubscriptionsPanel} desk=${desk} onChoose=${onChoose} />
       ${token && html`<${ClaimsView} token=${token} connectionId=${session?.connectionId} />`}
     </aside>
   `;

@@ -12,7 +12,7 @@ const filters: readonly (readonly [Filter, string])[] = [
   ["all", "All"],
   ["call", "Calls"],
   ["event", "Pushes"],
-  ["auth", "Session"],
+  ["auth", "Auth"],
   ["note", "Notes"],
   ["bad", "Errors"],
 ];

@@ -40,7 +40,7 @@ export function TimelineRow({ entry, isOpen, isPair, onOpen }: TimelineRowProps)
   `;
 }
 
-function timeOf(at: number): string {
+export function timeOf(at: number): string {
   const date = new Date(at);
   const parts = [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, "0"));
   return `${parts.join(":")}.${String(date.getMilliseconds()).padStart(3, "0")}`;
@@ -50,11 +50,13 @@ export function sizeOf(bytes: number): string {
   return bytes < 1_024 ? `${bytes} B` : `${(bytes / 1_024).toFixed(1)} kB`;
 }
 
+const longestPreview = 400; // characters; more doesn't fit in a line
+
 /** The params, result or error of a frame; the whole frame where it has another shape. */
 function previewOf(text: string): string {
-  return text
-    .slice(0, 400)
-    .replace(/^\{"jsonrpc":"2\.0",("id":("[^"]*"|[\d.]+|null),?)?("method":"[^"]*",?)?("(params|result|error)":)?/, "");
+  const head = /^\{"jsonrpc":"2\.0"(,"id":("[^"]*"|[\d.]+|null))?(,"method":"[^"]*")?(,"(params|result|error)":|\}$)/.exec(text)?.[0];
+  if (head === undefined) return text.slice(0, longestPreview);
+  return text.slice(head.length, text.endsWith("}") ? -1 : undefined).slice(0, longestPreview);
 }
 
 function frameIn(text: string): unknown {

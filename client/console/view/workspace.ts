@@ -25,12 +25,12 @@ export function Workspace({ desk, page, onCalls }: WorkspaceProps) {
   };
   return html`
     <main class="desk">
-      <${MethodList} desk=${desk} chosen=${method?.name} onChoose=${open} />
+      <${MethodList} desk=${desk} chosen=${page === "calls" ? method?.name : undefined} onChoose=${open} />
       <div class="middle">
         ${page === "sessions" ? html`<${SessionsPanel} desk=${desk} />` : method && html`<${CallPanel} key=${method.name} desk=${desk} method=${method} />`}
         <${TimelinePanel} desk=${desk} />
       </div>
-      <${SessionPanel} desk=${desk} />
+      <${SessionPanel} desk=${desk} onChoose=${open} />
     </main>
   `;
 }
