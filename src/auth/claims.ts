@@ -25,14 +25,15 @@ export function checkClaims({ payload, header, claims }: UnverifiedToken, rules:
   const tokenId = readOptionalText(claims, "jti");
   const sessionId = readOptionalText(claims, "sid");
   const clientId = readOptionalText(claims, "client_id");
-  const times = checkTimes(claims, rules, now);
+  const { expiresAt, issuedAt } = checkTimes(claims, rules, now);
   const scopes = readScopes(claims, rules);
   return Object.freeze({
     issuer: rules.issuer,
     subject,
     scopes,
     claims,
-    ...times,
+    expiresAt,
+    issuedAt,
     tokenId,
     sessionId,
     clientId,

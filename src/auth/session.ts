@@ -115,7 +115,7 @@ export class Session {
   /** Somebody is there: no reminder needed. */
   heard(): void {
     const state = this.#state;
-    if (state.name === "open" && state.remindAt !== never) this.#transition({ ...state, remindAt: never });
+    if (state.name === "open" && state.remindAt !== never) this.#transition({ name: "open", closeAt: state.closeAt, remindAt: never });
   }
 
   /** Brings the state up to the present. Cheap when nothing is due. */
@@ -148,12 +148,12 @@ export class Session {
       throw new AuthFault(errorOf("subject_mismatch", { claim, hint }), `the ${claim} claim differs from the session's`);
     }
     this.#mustBeUsable(token);
-    if (state.name === "active" && isNoNewer(token, state.token)) return { ...this.#describe(state.token), changed: false, gap: false };
+    if (state.name === "active" && isNoNewer(token, state.token)) return this.#describeRefresh(state.token, false);
     if (state.name === "expired" && token.expiresAt <= state.token.expiresAt) {
       throw new Refusal("token_expired", "expired on this connection already, whatever the clock says now");
     }
     this.#activate(token);
-    return { ...this.#describe(token), changed: true, gap: false };
+    return this.#describeRefresh(token, true);
   }
 
   /** Who the session is for, live or expired. */
@@ -326,6 +326,11 @@ export class Session {
       case "closed":
         return never;
     }
+  }
+
+  /** Not by a spread, which takes 3 µs where numbers are fractions. */
+  #describeRefresh(token: VerifiedToken, changed: boolean): RefreshResult {
+    return Object.assign(this.#describe(token), { changed, gap: false });
   }
 
   #describe(token: VerifiedToken): AuthenticateResult {

@@ -21,12 +21,13 @@ export function importSecret(secret: Uint8Array, algorithm: string): Promise<Cry
 }
 
 /** Does the token's signature fit this key and algorithm (RFC 7515 §5.2)? @throws Error when that can't be found out. */
-export async function isSignedBy(key: CryptoKey, algorithm: string, token: string): Promise<boolean> {
-  try {
-    await compactVerify(token, key, { algorithms: [algorithm] });
-    return true;
-  } catch (error) {
-    if (error instanceof errors.JWSSignatureVerificationFailed) return false;
-    throw error;
-  }
+export function isSignedBy(key: CryptoKey, algorithm: string, token: string): Promise<boolean> {
+  // no async function: the stack of jose's error would be followed through all that wait for it, which takes 10 µs
+  return compactVerify(token, key, { algorithms: [algorithm] }).then(
+    () => true,
+    (error: unknown) => {
+      if (error instanceof errors.JWSSignatureVerificationFailed) return false;
+      throw error;
+    },
+  );
 }

@@ -41,7 +41,8 @@ export class Revocations {
       throw error;
     });
     await this.#loaded;
-    await Promise.all(this.#ports.stores.map(({ revocations }) => revocations.whenCurrent?.()));
+    const { stores } = this.#ports;
+    if (stores.length > 0) await Promise.all(stores.map(({ revocations }) => revocations.whenCurrent?.()));
   }
 
   /** Takes effect here at once; resolves when it is durable. Throws `TypeError` for a selector that names nothing, or several things. */
