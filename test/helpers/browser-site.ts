@@ -133,6 +133,7 @@ export class BrowserSite implements AsyncDisposable {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname } = new URL(request.url ?? "/", this.url);
     this.#count(pathname);
+    response.shouldKeepAlive = false; // a black hole takes the socket, and not the next request with it
     if (await this.#server?.handle(request, response)) return;
     const [type, body] = pathname === "/user.js" ? ["text/javascript", await pageScript("test/browser/page/user.ts")] : ["text/html", page];
     response.writeHead(200, { "Content-Type": `${type}; charset=utf-8`, "Content-Security-Policy": policy }).end(body);
