@@ -175,8 +175,12 @@ export function createSubscriptions(
     for (const feed of feeds) feed.id = undefined;
   };
 
-  const deliver = (feed: Feed, { offset, gap, data }: Partial<SubscriptionNotifications["subscription.event"]>) => {
+  const deliver = (feed: Feed, { offset, gap, data, epoch }: Partial<SubscriptionNotifications["subscription.event"]>) => {
     const isPlaced = feed.epoch !== undefined && Number.isSafeInteger(offset);
+    if (isPlaced && gap === true && typeof epoch === "string" && epoch !== feed.epoch) {
+      feed.epoch = epoch; // the server's store has lost its memory: offsets are counted anew
+      feed.offset = (offset as number) - 1;
+    }
     const step = isPlaced ? (offset as number) - feed.offset : 1;
     if (step < 1) return; // it came before
     if (isPlaced) feed.offset = offset as number;

@@ -119,6 +119,8 @@ export interface SubscriptionNotifications {
     readonly offset?: number;
     /** `true`: events before this one were dropped. */
     readonly gap?: true;
+    /** With `gap`, where the topic keeps history: the epoch that `offset` is of; it may be another than before. */
+    readonly epoch?: string;
     readonly data: unknown;
   };
   readonly "subscription.ended": { readonly subscription: string; readonly reason: EndReason; readonly code?: number };

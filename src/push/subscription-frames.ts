@@ -10,16 +10,17 @@ export class EventPush extends Push {
   readonly epoch: string | undefined;
 
   constructor(subscription: string, data: string, offset?: number, epoch?: string) {
-    super(eventText(subscription, data, offset, false), subscription);
+    super(eventText(subscription, data, offset), subscription);
     this.data = data;
     this.offset = offset;
     this.epoch = epoch;
   }
 }
 
-/** The same event for a subscriber who missed some before it. */
-export function afterGap({ subscription = "", data, offset }: EventPush): Push {
-  return new Push(eventText(subscription, data, offset, true), subscription);
+/** The same event for a subscriber who missed some before it: perhaps all that was left of another epoch, so that it names its own. */
+export function afterGap({ subscription = "", data, offset, epoch }: EventPush): Push {
+  const history = epoch === undefined ? "" : `,"epoch":${JSON.stringify(epoch)}`;
+  return new Push(eventText(subscription, data, offset, `${history},"gap":true`), subscription);
 }
 
 export function endPush(subscription: string, reason: EndReason, code: number | undefined): Push {
@@ -27,8 +28,7 @@ export function endPush(subscription: string, reason: EndReason, code: number | 
   return new Push(`{"jsonrpc":"2.0","method":"subscription.ended","params":${JSON.stringify(params)}}`, subscription, true);
 }
 
-function eventText(subscription: string, data: string, offset: number | undefined, hasGap: boolean): string {
+function eventText(subscription: string, data: string, offset: number | undefined, gap = ""): string {
   const place = offset === undefined ? "" : `,"offset":${offset}`;
-  const gap = hasGap ? ',"gap":true' : "";
   return `{"jsonrpc":"2.0","method":"subscription.event","params":{"subscription":${JSON.stringify(subscription)}${place}${gap},"data":${data}}}`;
 }

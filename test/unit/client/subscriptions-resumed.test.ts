@@ -52,6 +52,22 @@ describe("A subscription whose connection is lost", () => {
     }
   });
 
+  it("follows its topic into another epoch, whose offsets begin anew, and comes back with that one", async () => {
+    const script = await connected();
+    const got = consume(script.prices({ symbol: "BTC" }, { gaps: true }));
+    script.socket.answer(script.socket.last("orders.prices"), { subscription: "t", epoch: "e", offset: 7 });
+    event(script.socket, "t", "8", { offset: 8 });
+    event(script.socket, "t", "late", { offset: 3 });
+    event(script.socket, "t", "f2", { offset: 2, epoch: "f", gap: true });
+    event(script.socket, "t", "f2 again", { offset: 2 });
+    event(script.socket, "t", "f3", { offset: 3 });
+    await settled();
+    expect(got.events).to.deep.equal(["8", gap, "f2", "f3"]);
+    const next = await reconnected(script);
+    expect(next.last("orders.prices").params).to.deep.equal({ symbol: "BTC", $since: { epoch: "f", offset: 3 } });
+    await script.client.close();
+  });
+
   it("goes on where it was in the topic's history, over any number of connections", async () => {
     const script = await connected();
     const got = consume(script.prices({ symbol: "BTC" }, { gaps: true }));
