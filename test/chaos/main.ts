@@ -1,0 +1,37 @@
+/** `npm run chaos`: everything that is harmful, and the scoreboard of it in docs/CHAOS.md. Exit code 1 when something did not hold. */
+import { mkdir, writeFile } from "node:fs/promises";
+import { Command } from "commander";
+import type { ChaosSettings } from "./fault.js";
+import { faults } from "./faults.js";
+import { inflict } from "./inflict.js";
+import { type Score, scoreboard } from "./scoreboard.js";
+
+const program = new Command("npm run chaos --")
+  .description("Kills, hangs, cuts and starves servers, Redis, network and disk under load, and says what was lost")
+  .option("--clients <count>", "SDK clients under load", Number, 200)
+  .option("--times <count>", "how often each fault is done", Number, 10)
+  .option("--minutes <minutes>", "length of the soak", Number, 10)
+  .option("--races <count>", "refresh races", Number, 200)
+  .option("--only <text>", "only the faults whose names have this in them; nothing is written")
+  .parse();
+const { only, ...settings } = program.opts<ChaosSettings & { readonly only?: string }>();
+for (const [name, value] of Object.entries(settings)) if (!(value > 0)) program.error(`--${name} must be a number above 0`);
+
+const scores: Score[] = [];
+for (const fault of faults.filter(({ name }) => only === undefined || name.includes(only))) {
+  const score = await inflict(fault, settings);
+  scores.push(score);
+  const { violations = [], acknowledged, ...rest } = score.tally ?? {};
+  const outcome = score.tally === undefined ? "not done" : violations.length === 0 ? "held" : `DID NOT HOLD: ${violations.join("; ")}`;
+  process.stdout.write(`${score.name}: ${score.what}, ${score.seconds.toFixed(0)} s: ${outcome}\n`);
+  if (only !== undefined)
+    process.stdout.write(`${JSON.stringify({ answered: acknowledged?.size, ...rest, recoveries: rest.recoveries?.length })}\n`);
+}
+const command = `npm run chaos -- ${Object.entries(settings)
+  .map(([name, value]) => `--${name} ${value}`)
+  .join(" ")}`;
+if (only === undefined) {
+  await mkdir("docs", { recursive: true });
+  await writeFile("docs/CHAOS.md", scoreboard(scores, command));
+}
+process.exitCode = scores.some(({ tally }) => (tally?.violations.length ?? 0) > 0) ? 1 : 0;

@@ -1,0 +1,124 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { type Client, createClient, DisconnectedError, gap, type JotwireError } from "../../client/node.js";
+import { EventJudge } from "./event-judge.js";
+import { login, Refused, refresh } from "./login.js";
+import type { Tally } from "./tally.js";
+
+const callLimit = 60_000; // 1 min, waiting for a connection included
+const longestWork = 20; // ms that a call takes
+
+export interface MemberOptions {
+  readonly name: string;
+  readonly user: number;
+  readonly tally: Tally;
+  /** A node: asked before each connection, and for each token. */
+  readonly url: () => string;
+  /** Milliseconds between two calls, on average. */
+  readonly pace: number;
+  /** Was this event's publication acknowledged? Undefined: it doesn't listen. */
+  readonly isPublished: ((n: number) => boolean) | undefined;
+  /** The store may forget logins: then a refused refresh token is no fault. */
+  readonly mayForget: boolean;
+}
+
+/** Somebody with the SDK: logs in, renews the session, calls on and on, and listens to the topic. */
+export class Member {
+  readonly client: Client;
+  readonly events: EventJudge | undefined;
+  readonly #options: MemberOptions;
+  readonly #stop = new AbortController();
+  #refreshToken: string | undefined;
+  #lostAt: number | undefined;
+  #calls: Promise<void> = Promise.resolve();
+  #listening: Promise<void> = Promise.resolve();
+
+  constructor(options: MemberOptions) {
+    this.#options = options;
+    this.client = createClient({
+      url: options.url,
+      token: ({ signal }) => this.#token(signal),
+      backoff: { min: 50, max: 1_000 },
+      timeout: callLimit,
+      share: false,
+    });
+    this.client.on("state", ({ from, to }) => this.#moved(from, to));
+    if (options.isPublished !== undefined) this.events = new EventJudge(options.isPublished);
+  }
+
+  /** Resolves when it is connected; it calls and listens from then on. */
+  async start(): Promise<void> {
+    await this.client.ready();
+    this.#calls = this.#call();
+    this.#listening = this.#listen();
+  }
+
+  /** Makes no more calls. Resolves when the last one is settled. */
+  async rest(): Promise<void> {
+    this.#stop.abort();
+    await this.#calls;
+  }
+
+  async leave(): Promise<void> {
+    this.#stop.abort();
+    await Promise.all([this.client.close(), this.#calls, this.#listening]);
+  }
+
+  async #token(signal: AbortSignal): Promise<string> {
+    const { tally, mayForget, url, user } = this.#options;
+    const spent = this.#refreshToken;
+    try {
+      const tokens = spent === undefined ? await login(url(), user, signal) : await refresh(url(), spent, signal);
+      this.#refreshToken = tokens.refresh_token;
+      if (spent !== undefined) tally.refreshes++;
+      return tokens.access_token;
+    } catch (error) {
+      if (error instanceof Refused && spent !== undefined) {
+        this.#refreshToken = undefined;
+        if (!mayForget) tally.falselyRevoked++;
+      }
+      throw error;
+    }
+  }
+
+  async #call(): Promise<void> {
+    const { name, pace, tally } = this.#options;
+    const { signal } = this.#stop;
+    for (let n = 0; !signal.aborted; n++) {
+      const id = `${name}.${n}`;
+      try {
+        await this.client.call("record", { id, work: Math.floor(Math.random() * longestWork) });
+        tally.acknowledged.add(id);
+      } catch (error) {
+        this.#failed(error as JotwireError);
+      }
+      await pause(Math.random() * 2 * pace, undefined, { signal }).catch(() => {}); // aborted: it leaves
+    }
+  }
+
+  #failed(error: JotwireError): void {
+    const { tally } = this.#options;
+    if (error instanceof DisconnectedError && error.sent === "maybe") tally.unknown++;
+    else if (!(error instanceof DisconnectedError && this.#stop.signal.aborted)) tally.failed(error.type ?? String(error));
+  }
+
+  async #listen(): Promise<void> {
+    const { events } = this;
+    if (events === undefined) return;
+    try {
+      for await (const event of this.client.subscribe("ticks", undefined, { gaps: true })) {
+        if (event === gap) events.gap();
+        else events.event((event as { readonly n: number }).n);
+      }
+    } catch (error) {
+      if (!(error instanceof DisconnectedError && this.client.state === "closed"))
+        this.#options.tally.violation(`a subscription ended: ${error}`);
+    }
+  }
+
+  #moved(from: string, to: string): void {
+    if (to === "waiting" && from !== "connecting" && from !== "authenticating") this.#lostAt ??= performance.now();
+    if (to !== "ready" || this.#lostAt === undefined) return;
+    this.#options.tally.recoveries.push(performance.now() - this.#lostAt);
+    this.#lostAt = undefined;
+  }
+}
