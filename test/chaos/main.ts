@@ -21,11 +21,10 @@ const scores: Score[] = [];
 for (const fault of faults.filter(({ name }) => only === undefined || name.includes(only))) {
   const score = await inflict(fault, settings);
   scores.push(score);
-  const { violations = [], acknowledged, ...rest } = score.tally ?? {};
-  const outcome = score.tally === undefined ? "not done" : violations.length === 0 ? "held" : `DID NOT HOLD: ${violations.join("; ")}`;
+  const { tally } = score;
+  const isFine = tally?.violations.length === 0;
+  const outcome = tally === undefined ? "not done" : isFine ? "held" : `DID NOT HOLD: ${tally.violations.join("; ")}`;
   process.stdout.write(`${score.name}: ${score.what}, ${score.seconds.toFixed(0)} s: ${outcome}\n`);
-  if (only !== undefined)
-    process.stdout.write(`${JSON.stringify({ answered: acknowledged?.size, ...rest, recoveries: rest.recoveries?.length })}\n`);
 }
 const command = `npm run chaos -- ${Object.entries(settings)
   .map(([name, value]) => `--${name} ${value}`)

@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
+import { ImpairedStream, type Impairment } from "./impaired-stream.js";
+
 interface Pair {
   readonly near: Socket;
   readonly far: Socket;
@@ -8,12 +10,13 @@ interface Pair {
   isLost: boolean;
 }
 
-/** A network between a browser and a server, on a port that stays: it can be cut, and go silent. */
+/** A network between two ends, on a port that stays: it can be slow, be cut, be closed in one direction, and go silent. */
 export class TcpProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #pairs = new Set<Pair>();
   #target = 0;
   #isDown = false;
+  #impairment: Impairment = {};
   /** How many connections were made through it. */
   connections = 0;
 
@@ -55,13 +58,27 @@ export class TcpProxy implements AsyncDisposable {
     this.#isDown = false;
   }
 
+  /** What is wrong with every connection from now on; `{}`: nothing. */
+  impair(impairment: Impairment): void {
+    this.#impairment = impairment;
+  }
+
+  /** Ends the direction to the server on the connections of now, and leaves the other one open. */
+  halfClose(): void {
+    for (const { near, far } of this.#pairs) {
+      near.unpipe();
+      near.resume(); // read, and forgotten
+      far.end();
+    }
+  }
+
   /** The connections of now carry nothing any more, in either direction, and nobody is told. New ones are let through. */
   blackHole(): void {
     for (const pair of this.#pairs) {
       const { near, far } = pair;
       pair.isLost = true;
-      near.unpipe(far);
-      far.unpipe(near);
+      near.unpipe();
+      far.unpipe();
       near.resume(); // read, and forgotten
       far.resume();
     }
@@ -82,14 +99,20 @@ export class TcpProxy implements AsyncDisposable {
     const far = connect(this.#target, "127.0.0.1");
     const pair = { near, far, isLost: false };
     this.#pairs.add(pair);
+    const cut = () => {
+      near.resetAndDestroy();
+      far.destroy();
+    };
     for (const [one, other] of [
       [near, far],
       [far, near],
     ] as const) {
       one.setNoDelay(true);
-      one.pipe(other);
+      const way = new ImpairedStream(() => this.#impairment, cut);
+      one.pipe(way).pipe(other);
       one.on("error", () => one.destroy());
       one.on("close", () => {
+        way.destroy();
         if (!pair.isLost) other.destroy();
         if (other.destroyed) this.#pairs.delete(pair);
       });
