@@ -1,23 +1,16 @@
 /** `jotwire call`: calls one method over the client SDK. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Command, Option } from "commander";
-import { type Client, createClient, DisconnectedError, type TokenCallback } from "../../client/node.js";
-import { explainFailure } from "./call-failure.js";
+import type { Client } from "../../client/node.js";
 import { CliError, messageOf } from "./cli-error.js";
-import { configOption, insecureOption, passwordStdinOption } from "./options.js";
+import { configOption, insecureOption, passwordStdinOption, tokenOption } from "./options.js";
 import { printJson } from "./output.js";
-import { readSecret } from "./secret-input.js";
+import { type RemoteOptions, withRemote } from "./remote.js";
 import { listOption, numberOption } from "./settings.js";
-import { checkUrl, login } from "./token-endpoint.js";
 
-interface CallOptions {
-  readonly token?: string;
-  readonly user?: string;
-  readonly passwordStdin?: boolean;
-  readonly timeout: number;
+interface CallOptions extends RemoteOptions {
   readonly on: readonly string[];
   readonly listen?: number;
-  readonly allowInsecure?: boolean;
 }
 
 const listenDefault = 1_000; // 1 s
@@ -27,7 +20,7 @@ export function addCallCommand(program: Command): void {
   program
     .command("call <url> <method> [params]")
     .description("call a method, and print its result as JSON")
-    .addOption(new Option("--token <jwt>", "access token; better by JOTWIRE_TOKEN, since others can see arguments"))
+    .addOption(tokenOption())
     .addOption(
       new Option("--user <name>", "log in as this user at the same server; the password is asked for, or read from standard input"),
     )
@@ -52,29 +45,17 @@ Examples:
     .action(call);
 }
 
-async function call(urlText: string, method: string, paramsText: string | undefined, options: CallOptions): Promise<void> {
-  const { token, user, timeout, on, listen = on.length > 0 ? listenDefault : 0, allowInsecure = false } = options;
-  const isSecret = token !== undefined || user !== undefined;
-  const url = webSocketUrl(checkUrl(urlText, ["ws:", "wss:", "http:", "https:"], isSecret, allowInsecure));
+async function call(url: string, method: string, paramsText: string | undefined, options: CallOptions): Promise<void> {
+  const { on, listen = on.length > 0 ? listenDefault : 0 } = options;
   const params = paramsText === undefined ? undefined : paramsOf(paramsText);
-  const tokens = await tokenCallback(url, options);
-  const client = createClient({ url, token: tokens, timeout, connect: "lazy" });
-  try {
+  const watch = (client: Client) => {
     for (const name of on) client.on(name, (event) => printJson({ method: name, params: event }));
-    await connected(client, url, timeout);
+  };
+  const use = async (client: Client) => {
     printJson(await client.call(method, params));
     await sleep(listen);
-  } catch (error) {
-    throw explainFailure(error, { url, token });
-  } finally {
-    await client.close();
-  }
-}
-
-function webSocketUrl(url: URL): URL {
-  const result = new URL(url.href.replace(/^http/, "ws"));
-  if (result.pathname === "/") result.pathname = "/rpc";
-  return result;
+  };
+  await withRemote(url, options, use, watch);
 }
 
 function paramsOf(text: string): unknown {
@@ -85,29 +66,4 @@ function paramsOf(text: string): unknown {
     throw new CliError("usage", `the params are no JSON (${messageOf(error)}): give an object or array ${sampleParams}`);
   }
   throw new CliError("usage", `the params must be a JSON object or array, ${sampleParams}`);
-}
-
-/** The first token is there before the connection, so that a wrong password is told as such. */
-async function tokenCallback(url: URL, { token, user, passwordStdin = false }: CallOptions): Promise<TokenCallback | undefined> {
-  if (user === undefined) return token === undefined ? undefined : () => token;
-  if (token !== undefined) throw new CliError("usage", "either --token or --user");
-  const password = await readSecret("password", { fromStdin: passwordStdin });
-  const base = url.origin.replace(/^ws/, "http");
-  const { access_token: first } = await login(base, user, password);
-  return async ({ force }) => (force ? (await login(base, user, password)).access_token : first);
-}
-
-/** The SDK would try for ever; here the first failure is the last. */
-async function connected(client: Client, url: URL, timeout: number): Promise<void> {
-  const failed = new Promise<never>((_, reject) => {
-    client.on("state", ({ to, reason = "connection_lost", code, cause }) => {
-      if (to === "waiting") reject(new DisconnectedError("no", reason, code, cause));
-    });
-  });
-  const late = sleep(timeout, undefined, { ref: false }).then(() => {
-    throw new CliError("connection", `no connection to ${url.origin}${url.pathname} within ${timeout} ms: raise --timeout`);
-  });
-  failed.catch(() => undefined); // after the race nobody listens, and a lost call tells it by itself
-  late.catch(() => undefined);
-  await Promise.race([client.ready(), failed, late]);
 }

@@ -32,3 +32,5 @@ export const passwordStdinOption = () => new Option("--password-stdin", "read th
 export const jsonOption = (what: string) => new Option("--json", what);
 
 export const scopeOption = () => listOption("--scope <scope>", "scope to grant");
+
+export const tokenOption = () => new Option("--token <jwt>", "access token; better by JOTWIRE_TOKEN, since others can see arguments");

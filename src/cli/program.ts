@@ -6,6 +6,7 @@ import { addClientCommand } from "./client-command.js";
 import { addDevCommand } from "./dev-command.js";
 import { printError } from "./output.js";
 import { addServeCommand } from "./serve-command.js";
+import { addSessionsCommand } from "./sessions-command.js";
 import { applySettings } from "./settings.js";
 import { addTokenCommand } from "./token-command.js";
 import { addUserCommand } from "./user-command.js";
@@ -48,6 +49,7 @@ function createProgram(): Command {
   addClientCommand(program);
   addTokenCommand(program);
   addCallCommand(program);
+  addSessionsCommand(program);
   return program;
 }
 

@@ -6,6 +6,7 @@ import { CliError, messageOf } from "./cli-error.js";
 /** What belongs to one call of the command alone. */
 const flagsOnly: ReadonlySet<string> = new Set([
   ...["config", "json", "decode", "on", "listen", "passwordStdin", "clientSecretStdin", "scope", "claims", "version"],
+  ...["tokenFile", "connection", "subject", "ofIssuer", "session", "jti", "issuedBefore", "margin", "reason", "limit"],
 ]);
 const notInFiles: ReadonlySet<string> = new Set([...flagsOnly, "token"]);
 
