@@ -3,11 +3,11 @@ import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Bench } from "./lib/bench.mjs";
+import { worseThan } from "./lib/guard.mjs";
 import { print } from "./lib/output.mjs";
 import { committedResults, environment, tableOf, writeResults } from "./lib/report.mjs";
 import { scenarios } from "./scenarios/index.mjs";
 
-const worst = 1.25; // of the committed figure, with --check
 const longest = 300_000; // ms that a scenario may take
 const usage = `npm run bench -- [options]
   --only a,b     these scenarios: ${Object.keys(scenarios).join(", ")}
@@ -56,7 +56,7 @@ async function within(limit, work) {
 /** Prints what is worse than it was; true when nothing is. */
 function isAsGoodAsBefore(rows) {
   const before = committedResults().rows;
-  const worse = rows.filter(({ id, value }) => value !== undefined && before[id] !== undefined && value.median > before[id].median * worst);
+  const worse = worseThan(before, rows);
   for (const { work, id, value } of worse) print(`worse: ${work}: ${value.median.toFixed(2)}, it was ${before[id].median.toFixed(2)}`);
   if (worse.length === 0) print("nothing is more than 25 % worse than in bench/results.json");
   return worse.length === 0;

@@ -84,13 +84,13 @@ export class Bench {
   }
 
   /**
-   * Measures all in turn, round by round, after a warm-up; resolves with the costs of one piece of work, one for each round. A
+   * Measures all in turn, round by round, after `warmUp` rounds that don't count; resolves with the costs of one piece of work, one for each round. A
    * round is cut into slices, A B A B, so that a machine that is slow for a moment is slow for all.
    */
-  async interleave(subjects, { rounds = this.rounds, slices = 6, duration = this.duration } = {}) {
+  async interleave(subjects, { rounds = this.rounds, slices = 6, duration = this.duration, warmUp = 1 } = {}) {
     const names = Object.keys(subjects);
     const costs = Object.fromEntries(names.map((name) => [name, []]));
-    for (let round = -1; round < rounds; round++) {
+    for (let round = -warmUp; round < rounds; round++) {
       progress(round < 0 ? "warming up" : `round ${round + 1} of ${rounds}`);
       const totals = Object.fromEntries(names.map((name) => [name, { cost: 0, work: 0 }]));
       for (let slice = 0; slice < slices; slice++) {

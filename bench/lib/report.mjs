@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { chartOf } from "./chart.mjs";
+import { notes } from "./notes.mjs";
 import { peers } from "./peers.mjs";
 import { median } from "./statistics.mjs";
 
@@ -67,6 +68,14 @@ export function writeResults(rows, about) {
   if (costs !== undefined) writeFileSync(file("cost-per-call.svg"), chartOf(costs));
 }
 
+/** On what is not reached. */
+function notesOn(rows) {
+  const missed = rows.filter(({ value, target }) => value !== undefined && target !== undefined && value.median > target);
+  if (missed.length === 0) return "";
+  const lines = missed.map(({ id, work }) => `* **${work}.** ${notes[id] ?? "No profile of it was made yet: `node bench/profile.mjs`."}`);
+  return `## What is not reached, and where the time goes\n\n${lines.join("\n")}\n\n`;
+}
+
 function documentOf(rows, { date, machine, rounds, versions }) {
   const costs = rows.flatMap(({ work, costs = {}, costUnit = "µs" }) =>
     Object.entries(costs).map(([name, values]) => {
@@ -85,7 +94,7 @@ says otherwise: median, minimum and maximum of ${rounds} rounds, each ratio from
 another process. Sessions of jotwire are authenticated by ES256 tokens, and expiry, scope and revocation are checked for each call; all
 other servers check nothing.
 
-## What one piece of work cost
+${notesOn(rows)}## What one piece of work cost
 
 ${markdownTable([["work", "who", "median", "min", "max"], ...costs])}
 

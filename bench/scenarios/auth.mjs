@@ -2,6 +2,7 @@
 import { ratio } from "../lib/statistics.mjs";
 
 const connectionsInSlice = 120;
+const warmUp = 4; // rounds: until then half of the difference is the compiler's, which has more of jotwire to compile
 
 /** Connections that authenticate: `measure` opens some; they are closed outside of the measurement. */
 async function underConnects(bench, name, dialect) {
@@ -19,7 +20,7 @@ async function underConnects(bench, name, dialect) {
 
 async function connect(bench) {
   const subjects = { jotwire: await underConnects(bench, "jotwire", "jotwire"), verify: await underConnects(bench, "verify", "verify") };
-  const costs = await bench.interleave(subjects);
+  const costs = await bench.interleave(subjects, { warmUp });
   for (const { close } of Object.values(subjects)) await close();
   const work = "connect and authenticate (ES256), over bare ws connect and jose jwtVerify";
   return [{ id: "connect", work, target: 1.1, value: ratio(costs.jotwire, costs.verify), costs }];
