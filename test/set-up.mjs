@@ -15,6 +15,8 @@ const packages = {
   nginx: "servers behind a proxy",
   haproxy: "servers behind a proxy",
   caddy: "servers behind a proxy",
+  systemd: "the unit file",
+  "python3-yaml": "the deployment examples",
 };
 
 const installing = 600_000; // 10 min: a browser has much to unpack
