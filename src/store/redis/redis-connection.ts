@@ -75,7 +75,7 @@ export class RedisConnection implements RedisRunner {
 
   run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[], patience = this.#patience): Promise<unknown> {
     const deadline = Math.ceil(performance.now() + this.#clockOffset + patience);
-    const rest = [String(keys.length), ...keys, String(deadline), ...args.map(String)];
+    const rest = [String(keys.length), ...keys, `${deadline} ${Date.now()}`, ...args.map(String)];
     return this.command("EVALSHA", script.digest, ...rest);
   }
 

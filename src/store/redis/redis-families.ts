@@ -23,15 +23,19 @@ local values = redis.call('HMGET', KEYS[1], unpack(fields))
 local family = {}
 for i, name in ipairs(fields) do family[name] = values[i] end
 if not family.clientId or family.clientId ~= ARGV[3] then return {'unknown'} end
-local presented, at = ARGV[4], tonumber(ARGV[7])
+local presented, at, rotatedAt = ARGV[4], tonumber(ARGV[7]), ARGV[7]
 local window, idleUntil = tonumber(ARGV[8]), ARGV[9]
+if ahead ~= 0 then
+  at = at - ahead
+  rotatedAt, idleUntil = whole(at), whole(tonumber(idleUntil) - ahead)
+end
 if at >= tonumber(family.endsAt) or at >= tonumber(family.idleUntil) then return {'unknown'} end
 local function answer(outcome) return {outcome, redis.call('HGETALL', KEYS[1])} end
 if family.revoked == 'true' then return answer('revoked') end
 if presented == family.currentHash then
   if tonumber(idleUntil) > tonumber(family.endsAt) then idleUntil = family.endsAt end
   redis.call('HSET', KEYS[1], 'generation', ARGV[5], 'currentHash', ARGV[6], 'previousHash', presented,
-    'rotatedAt', ARGV[7], 'idleUntil', idleUntil)
+    'rotatedAt', rotatedAt, 'idleUntil', idleUntil)
   redis.call('ZADD', KEYS[2], idleUntil, ARGV[2])
   return answer('rotated')
 end
@@ -49,7 +53,7 @@ return 1
 
 /** Some of those that ended, so that Redis is not held up. ARGV: now, the prefix of their keys, how many at most. */
 const sweep = redisScript(`
-local ended = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[2], 'LIMIT', 0, ARGV[4])
+local ended = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ahead == 0 and ARGV[2] or whole(ARGV[2] - ahead), 'LIMIT', 0, ARGV[4])
 for _, member in ipairs(ended) do
   redis.call('DEL', ARGV[3] .. member)
   redis.call('ZREM', KEYS[1], member)
