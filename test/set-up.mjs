@@ -12,6 +12,7 @@ const packages = {
   "python3-cryptography": "the client in Python",
   chromium: "pages in a browser",
   "redis-server": "several nodes on one Redis",
+  faketime: "a node whose clock jumps",
   nginx: "servers behind a proxy",
   haproxy: "servers behind a proxy",
   caddy: "servers behind a proxy",

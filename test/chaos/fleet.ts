@@ -36,12 +36,12 @@ export class Fleet implements AsyncDisposable {
   }
 
   /** One more node. */
-  async add(process: ProcessOptions = {}): Promise<NodeProcess> {
+  async add(process: ProcessOptions = {}, settings: Partial<NodeSettings> = {}): Promise<NodeProcess> {
     const { redisUrl, tokenTtl = 10_000, drain = 10_000, reuseWindow } = this.#options;
     const port = await freePort();
     const ledger = join(this.#folder, `${port}.log`);
     const more = reuseWindow === undefined ? {} : { reuseWindow };
-    const node = await NodeProcess.start({ port, store: { redis: redisUrl }, ledger, tokenTtl, drain, ...more }, process);
+    const node = await NodeProcess.start({ port, store: { redis: redisUrl }, ledger, tokenTtl, drain, ...more, ...settings }, process);
     this.nodes.push(node);
     return node;
   }

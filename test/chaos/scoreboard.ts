@@ -54,7 +54,7 @@ const legend = `* **calls answered**: with a result. **outcome not known**: the 
 function row({ name, what, tally, seconds }: Score): readonly string[] {
   if (tally === undefined) return [name, `not done: ${what}`, ...columns.slice(3).map(() => "–"), "–"];
   const { acknowledged, unknown, lost, twice, servedLate, falselyRevoked, refreshes, recoveries } = tally;
-  const counts = [acknowledged.size, unknown, lost, twice, servedLate, falselyRevoked, refreshes].map(String);
+  const counts = [acknowledged.size + tally.answered, unknown, lost, twice, servedLate, falselyRevoked, refreshes].map(String);
   const events = `${tally.eventsHeard} (${tally.gapsTold})`;
   const times = [50, 99].map((rank) => milliseconds(percentile(recoveries, rank)));
   const failures = tally.failures === "" ? "" : `; calls refused: ${tally.failures}`;

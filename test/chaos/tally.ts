@@ -2,6 +2,8 @@
 export class Tally {
   /** Ids of calls that were answered with a result: their writes must never be lost. */
   readonly acknowledged = new Set<string>();
+  /** Other requests that were answered with a result. */
+  answered = 0;
   readonly #failures = new Map<string, number>();
   /** Milliseconds from each loss of something to its return. */
   readonly recoveries: number[] = [];
