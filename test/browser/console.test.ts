@@ -256,6 +256,20 @@ describe("The console in Chromium", function () {
     expect(visit.server.connections).to.equal(0);
   });
 
+  it("hands its tokens to no other page of its origin, as the SDK would", async () => {
+    await using visit = await ConsoleVisit.open();
+    const page = await visit.page();
+    await page.addInitScript(`
+      globalThis.channels = [];
+      const Channel = BroadcastChannel;
+      globalThis.BroadcastChannel = class extends Channel { constructor(name) { super(name); channels.push(name); } };`);
+    await page.reload();
+    await logIn(page);
+    await button(page, "Refresh").click();
+    await page.getByText("Refreshed in place").waitFor();
+    expect(await page.evaluate("channels")).to.deep.equal([]);
+  });
+
   it("shows an administrator who is connected; a kick and a revocation end what they say", async () => {
     await using visit = await ConsoleVisit.open();
     const [ada, bob] = [await visit.visitor("ada"), await visit.visitor("bob")];

@@ -184,6 +184,7 @@ export class Desk {
       url: this.place.socket,
       token: (request) => credentials.give(request, () => client.session !== null),
       WebSocket: this.#sockets.constructor,
+      share: false, // a tab shows the life of its own session, and tells no other page its tokens
     });
     this.#client = client;
     client.on("state", (change) => {
