@@ -17,6 +17,7 @@ const packages = {
   haproxy: "servers behind a proxy",
   caddy: "servers behind a proxy",
   systemd: "the unit file",
+  prometheus: "the alert rules",
   "python3-yaml": "the deployment examples",
 };
 

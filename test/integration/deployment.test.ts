@@ -54,13 +54,16 @@ describe("examples/deploy/jotwire.service", function () {
       await writeFile(join(folder, "package.json"), '{ "type": "module" }');
       const port = await freePort();
       const settings = [...text.matchAll(/^Environment=(\w+)=(.*)$/gm)].map(([, name = "", given = ""]) => [name, given]);
-      const env = { ...Object.fromEntries(settings), JOTWIRE_STATE: join(folder, "state"), JOTWIRE_PORT: String(port) };
-      expect(settings.map(([name]) => name)).to.include.members(["JOTWIRE_STATE", "JOTWIRE_PORT"]);
+      const metricsPort = await freePort();
+      const own = { JOTWIRE_STATE: join(folder, "state"), JOTWIRE_PORT: String(port), JOTWIRE_METRICS_PORT: String(metricsPort) };
+      const env = { ...Object.fromEntries(settings), ...own };
+      expect(settings.map(([name]) => name)).to.include.members(Object.keys(own));
       const [program, ...args] = value(text, "ExecStart").split(" ");
       expect(program).to.equal("/usr/bin/node");
       await using service = new RunningCli(args, { command: [process.execPath], env, cwd: folder });
       await service.printed(/"serving"/);
       expect(await ok(`http://127.0.0.1:${port}/readyz`)).to.equal(200);
+      expect(await ok(`http://127.0.0.1:${metricsPort}/metrics`)).to.equal(200);
       service.signal(value(text, "KillSignal") as NodeJS.Signals);
       expect(await service.exited).to.equal(0);
       expect(Number(value(text, "TimeoutStopSec"))).to.be.greaterThan(Number(env.JOTWIRE_DRAIN) / 1000 + overtime);
@@ -169,7 +172,7 @@ describe("The image of examples/deploy", function () {
     expect(names).to.have.members(Object.keys(member(compose, "services.node.environment") as Yaml));
     for (const name of ["REDIS_URL", "PUBLIC_URL"]) {
       expect(names).to.include(name);
-      expect(runIn(`env -u ${name} node server.js`).stderr).to.include(`the environment has no ${name}`);
+      expect(runIn(`env -u ${name} node settings.js`).stderr).to.include(`the environment has no ${name}`);
     }
   });
 

@@ -1,0 +1,154 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { expect } from "chai";
+import { createIssuer, memoryStore } from "../../src/issuer/index.js";
+import { errorTable } from "../../src/protocol/error-codes.js";
+import { CheapHasher } from "../helpers/cheap-hasher.js";
+import { RawClient } from "../helpers/raw-client.js";
+import { needs, runs } from "../helpers/requirement.js";
+import { sampleApp, startServer } from "../helpers/test-server.js";
+
+const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
+const read = (name: string) => readFileSync(path(name), "utf8");
+
+interface Panel {
+  readonly id: number;
+  readonly type: string;
+  readonly title: string;
+  readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
+  readonly targets?: readonly { readonly refId: string; readonly expr: string; readonly legendFormat: string }[];
+}
+
+interface Dashboard {
+  readonly title: string;
+  readonly uid: string;
+  readonly schemaVersion: number;
+  readonly panels: readonly Panel[];
+  readonly templating: { readonly list: readonly { readonly name: string; readonly definition?: string }[] };
+}
+
+const dashboard = JSON.parse(read("docs/grafana-dashboard.json")) as Dashboard;
+const targets = dashboard.panels.flatMap((panel) => panel.targets ?? []);
+const alertExpressions = [...read("docs/alerts.yml").matchAll(/^ +expr: (?:>-\n((?: {10}.*\n)+)|(.*)\n)/gm)].map(
+  ([, folded, plain]) => folded ?? plain ?? "",
+);
+
+/** What `/metrics` shows after a little of everything: names of series, and of their labels. */
+interface Exposed {
+  readonly names: ReadonlySet<string>;
+  readonly labels: ReadonlySet<string>;
+}
+
+async function expose(): Promise<Exposed> {
+  const identity = { issuer: "http://localhost:8080", audience: "jotwire" };
+  const issuer = await createIssuer({ ...identity, store: memoryStore(), passwordHasher: new CheapHasher() });
+  await using server = await startServer(sampleApp(), { auth: issuer, metrics: { port: 0 } });
+  const client = await RawClient.connect(server.url);
+  await client.call("time.now");
+  await client.authenticate("no token");
+  await client.close();
+  await RawClient.connect(server.url, { origin: "https://evil.example" }).catch(() => undefined); // refused
+  const text = await (await fetch(`http://127.0.0.1:${server.listening.metricsPort}/metrics`)).text();
+  const names = [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)].flatMap(([, name = "", type]) =>
+    type === "histogram" ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name],
+  );
+  const labels = [...text.matchAll(/[{,](\w+)="/g)].map(([, label = ""]) => label);
+  await issuer.close();
+  return { names: new Set(names), labels: new Set([...labels, "job", "instance"]) }; // the last two are Prometheus' own
+}
+
+/** Names of the metrics in a PromQL expression: what is neither a function, nor a keyword, nor within braces or a `by`. */
+function metricsIn(expression: string): string[] {
+  const bare = withoutStrings(expression)
+    .replaceAll(/\{[^}]*\}|\[[^\]]*\]/g, " ")
+    .replaceAll(/\bby \([^)]*\)/g, " ");
+  const words = [...bare.matchAll(/\b[a-z_]\w*\b(?!\s*\()/gi)].map(([word]) => word);
+  return words.filter((word) => !["or", "and", "unless", "sum", "max"].includes(word)); // an aggregation may have its `by` before its bracket
+}
+
+function labelsIn(expression: string): string[] {
+  const bare = withoutStrings(expression);
+  const matched = [...bare.matchAll(/[{,]\s*(\w+)\s*[=!]/g)].map(([, label = ""]) => label);
+  const grouped = [...bare.matchAll(/\bby \(([^)]*)\)/g)].flatMap(([, list = ""]) => list.split(",").map((label) => label.trim()));
+  return [...matched, ...grouped];
+}
+
+function withoutStrings(expression: string): string {
+  return expression.replaceAll(/"[^"]*"/g, '""');
+}
+
+describe("docs/grafana-dashboard.json and docs/alerts.yml", () => {
+  let exposed: Exposed;
+
+  before(async () => {
+    exposed = await expose();
+  });
+
+  it("ask for metrics and labels that /metrics really has, and for no others", () => {
+    const expressions = [...targets.map(({ expr }) => expr), ...alertExpressions];
+    expect(expressions.length).to.be.greaterThan(20);
+    for (const expression of expressions) {
+      const metrics = metricsIn(expression).filter((name) => name !== "up"); // Prometheus' own
+      for (const name of metrics) expect(exposed.names.has(name), `${name} in ${expression}`).to.equal(true);
+      if (!/\bup\b/.test(expression)) expect(metrics, expression).to.not.deep.equal([]);
+      for (const label of labelsIn(expression)) expect(exposed.labels.has(label), `${label} in ${expression}`).to.equal(true);
+    }
+    expect(metricsIn('sum by (a) (rate(no_such_total{job="up"}[5m])) > 1 or nothing')).to.deep.equal(["no_such_total", "nothing"]);
+  });
+
+  it("leave no metric out, together", () => {
+    const used = new Set([...targets.map(({ expr }) => expr), ...alertExpressions].flatMap(metricsIn));
+    const families = new Set([...exposed.names].map((name) => name.replace(/_(bucket|sum|count)$/, "")));
+    const unused = [...families].filter((family) => ![...used].some((name) => name.replace(/_(bucket|sum|count)$/, "") === family));
+    expect(unused).to.deep.equal([]);
+  });
+
+  it("compare with reasons and codes that there are", () => {
+    const text = alertExpressions.join("\n");
+    const outcomes = [...text.matchAll(/outcome="(\w+)"/g)].map(([, outcome = ""]) => outcome);
+    expect(outcomes).to.deep.equal(["auth_unavailable"]);
+    expect(Object.keys(errorTable)).to.include.members(outcomes);
+  });
+
+  it("the alerts are eight rules, which Prometheus takes", async function () {
+    needs(this, "promtool", () => runs("promtool", "--version"));
+    const { status, stdout } = spawnSync("promtool", ["check", "rules", path("docs/alerts.yml")], { encoding: "utf8" });
+    expect(status, stdout).to.equal(0);
+    expect(stdout).to.include("SUCCESS: 8 rules found");
+    expect(alertExpressions).to.have.length(8);
+  });
+
+  it("each alert goes off on a bad night, and none on a quiet one", async function () {
+    needs(this, "promtool", () => runs("promtool", "--version"));
+    const { status, stdout, stderr } = spawnSync("promtool", ["test", "rules", path("test/fixtures/alerts.test.yml")], {
+      encoding: "utf8",
+    });
+    expect(status, stdout + stderr).to.equal(0);
+  });
+
+  it("the dashboard's panels have ids of their own, a place of their own, and something to show", () => {
+    const { panels } = dashboard;
+    expect(new Set(panels.map(({ id }) => id)).size).to.equal(panels.length);
+    for (const [index, { gridPos: a, title }] of panels.entries()) {
+      expect(a.x + a.w, title).to.be.at.most(24);
+      for (const { gridPos: b, title: other } of panels.slice(index + 1)) {
+        const isApart = a.x + a.w <= b.x || b.x + b.w <= a.x || a.y + a.h <= b.y || b.y + b.h <= a.y;
+        expect(isApart, `${title} and ${other}`).to.equal(true);
+      }
+    }
+    for (const { title, type, targets: shown = [] } of panels) {
+      if (type !== "row") expect(shown, title).to.not.deep.equal([]);
+      expect(new Set(shown.map(({ refId }) => refId)).size, title).to.equal(shown.length);
+      for (const { expr, legendFormat } of shown) {
+        const legend = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label = ""]) => label);
+        for (const label of legend) expect(exposed.labels.has(label), `${label} in ${title}`).to.equal(true);
+        const variables = [...expr.matchAll(/\$(\w+)/g)].map(([, name = ""]) => name).filter((name) => !name.startsWith("__"));
+        expect(
+          dashboard.templating.list.map(({ name }) => name),
+          title,
+        ).to.include.members(variables);
+      }
+    }
+  });
+});
