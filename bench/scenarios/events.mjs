@@ -38,13 +38,13 @@ async function fanOut(bench, plan) {
 }
 
 async function events(bench) {
-  const costs = await fanOut(bench, { events: 40, perTurn: 1 });
+  const costs = await fanOut(bench, { events: 30, perTurn: 1 });
   const work = "an event to 1,000 subscribers, over `for (c of clients) c.send(string)`";
   return [{ id: "events", work, target: 1, value: ratio(costs.jotwire, costs.fanOut), costs }];
 }
 
 async function manyEvents(bench) {
-  const costs = await fanOut(bench, { events: 200, perTurn: 10 });
+  const costs = await fanOut(bench, { events: 100, perTurn: 10 });
   const work = "an event to 1,000 subscribers, 10 in a turn, over `for (c of clients) c.send(string)`";
   return [{ id: "manyEvents", work, target: 0.25, value: ratio(costs.jotwire, costs.fanOut), costs }];
 }
