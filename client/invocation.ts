@@ -18,8 +18,8 @@ export function createInvoke(start: Caller["call"], withdraw: Caller["withdraw"]
 
     const claim = (): Subscription<unknown> => {
       if (subscription) return subscription;
+      promise.catch(() => {}); // the subscription tells what is wrong
       subscription = open(name, params, options, (handlers) => {
-        promise.catch(() => {}); // the subscription tells what is wrong
         if (call?.state === "sent") return adopt(call, handlers);
         if (call?.state === "queued")
           withdraw(call); // subscriptions go before calls
