@@ -145,6 +145,12 @@ describe("The image of examples/deploy", function () {
     expect(await ok(`http://127.0.0.1:${env.METRICS_PORT}/metrics`)).to.equal(200);
   });
 
+  it("is beside a Redis that keeps what it has acknowledged, and throws nothing away", async () => {
+    for (const [name, value] of Object.entries({ appendonly: "yes", appendfsync: "always", "maxmemory-policy": "noeviction" })) {
+      expect((await redis.command("CONFIG", "GET", name)).split("\r\n"), name).to.include(value);
+    }
+  });
+
   it("is not root's, and has the version of jotwire that is here", async () => {
     expect(image.user).to.match(/^[1-9]\d*:[1-9]\d*$/);
     const { version } = JSON.parse(await readFile(join(projectFolder, "package.json"), "utf8")) as { readonly version: string };
