@@ -8,6 +8,14 @@ export const portOption = () => numberOption("--port <port>", "port to listen on
 export const stateOption = () =>
   new Option("--state <folder>", "where users, keys and the application's data are kept").default(".jotwire");
 
+export const redisOption = () =>
+  new Option(
+    "--redis <url>",
+    "where nodes and workers keep what they share: redis://…, rediss://…, unix:…; better by JOTWIRE_REDIS if it has a password",
+  );
+
+export const redisPrefixOption = () => new Option("--redis-prefix <name>", "begins every key in Redis").default("jotwire");
+
 export const configOption = () => new Option("--config <file>", "JSON file with settings");
 
 export const audienceOption = () => new Option("--audience <name>", "whom the tokens are for");

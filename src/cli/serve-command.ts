@@ -1,7 +1,7 @@
 /** `jotwire serve`: an application in production. */
 import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
-import { createServer, jsonLogger, type LogLevel, type ProviderOptions, type ServerOptions } from "../index.js";
+import { createServer, jsonLogger, type Logger, type LogLevel, type ProviderOptions, type ServerOptions, type Store } from "../index.js";
 import { createIssuer, fileStore, type Issuer } from "../issuer/index.js";
 import { loadApp } from "./app-module.js";
 import { CliError, failingAs } from "./cli-error.js";
@@ -15,14 +15,19 @@ import {
   logLevelOption,
   originOption,
   portOption,
+  redisOption,
+  redisPrefixOption,
   stateOption,
 } from "./options.js";
+import { claimStore, type RedisPlace, redisStoreOf } from "./redis-place.js";
 import { hazardsOf } from "./serve-safety.js";
 import { listOption, numberOption } from "./settings.js";
 import { StateFolder } from "./state-folder.js";
 import { stopOnSignals } from "./until-stopped.js";
+import { isWorker, supervise, workerNumber, workersOption } from "./workers.js";
 
-interface ServeOptions {
+interface ServeOptions extends RedisPlace {
+  readonly workers: number;
   readonly host: string;
   readonly port: number;
   readonly path?: string;
@@ -63,6 +68,9 @@ export function addServeCommand(program: Command): void {
       new Option("--embedded", "serve logins and tokens too, for the users in the state folder; --issuer is this server's own URL"),
     )
     .addOption(stateOption())
+    .addOption(redisOption())
+    .addOption(redisPrefixOption())
+    .addOption(workersOption())
     .addOption(new Option("--console", "serve a page at /console to log in, call methods and watch a session"))
     .addOption(originOption())
     .addOption(new Option("--tls-cert <file>", "certificate, PEM"))
@@ -97,8 +105,10 @@ async function serve(module: string, options: ServeOptions): Promise<void> {
   const accepted = issuerUrl === undefined ? await acceptedIssuer(options) : undefined;
   const tls = await tlsOf(options);
   await refuseHazards(options, issuerUrl, await demoUserIn(state, issuerUrl), tls !== undefined);
-  await freePort(port, host);
-  const embedded = issuerUrl === undefined ? undefined : await embeddedIssuer(issuerUrl, options, state, logger);
+  if (!isWorker) await freePort(port, host); // the workers share it
+  if (options.workers > 1 && !isWorker) return superviseWorkers(options, port, logger);
+  const shared = await redisStoreOf(options, logger);
+  const embedded = issuerUrl === undefined ? undefined : await embeddedIssuer(issuerUrl, options, state, shared, logger);
   const { app, started } = await (embedded === undefined ? loadApp(module) : orRelease(embedded, loadApp(module)));
   const auth = embedded ?? accepted;
   if (auth === undefined) throw whoseTokens();
@@ -111,8 +121,9 @@ async function serve(module: string, options: ServeOptions): Promise<void> {
     production: (process.env.NODE_ENV ?? "production") === "production",
     ...(options.origin.length === 0 ? {} : { origins: options.origin.filter((origin) => origin !== "none") }),
     ...(options.path === undefined ? {} : { path: options.path }),
-    ...(options.metrics === true ? { metrics: { port: options.metricsPort } } : {}),
+    ...(options.metrics === true ? { metrics: { port: metricsPortOf(options) } } : {}),
     ...(options.admin === undefined ? {} : { admin: options.admin }),
+    ...(shared === undefined ? {} : { store: shared }),
     ...(tls === undefined ? {} : { tls }),
   };
   const server = await failingAs("configuration", "", () => createServer(app, serverOptions));
@@ -123,12 +134,29 @@ async function serve(module: string, options: ServeOptions): Promise<void> {
       await stop?.();
       await server.close({ drain: time });
       await embedded?.close();
+      await shared?.close();
       logger.info({ event: "close" }, "stopped");
     },
     drain,
     logger,
   );
-  logger.info({ event: "listen", url, metricsPort, issuer: auth.issuer }, "serving");
+  logger.info({ event: "listen", url, pid: process.pid, metricsPort, issuer: auth.issuer }, "serving");
+}
+
+/** Refuses what would not work: workers that can't tell each other of revocations and events. */
+function superviseWorkers({ workers, redis, drain }: ServeOptions, port: number, logger: Logger): void {
+  if (redis === undefined) {
+    throw new CliError(
+      "configuration",
+      `${workers} workers share nothing but a store, and the state folder is for one process: give --redis redis://localhost:6379, or --workers 1`,
+    );
+  }
+  supervise(workers, [...process.argv.slice(2), "--port", String(port)], drain, logger);
+}
+
+/** Each worker has its own numbers, so each has a port of its own: the first the one that is named, the others those after it. */
+function metricsPortOf({ metricsPort }: ServeOptions): number {
+  return metricsPort === 0 ? 0 : metricsPort + workerNumber() - 1;
 }
 
 /** An issuer whose key set is given may have any name; otherwise it is where the keys, or the logins, are found. */
@@ -163,15 +191,18 @@ async function embeddedIssuer(
   issuer: string,
   options: ServeOptions,
   state: StateFolder,
-  logger: ReturnType<typeof jsonLogger>,
+  shared: Store | undefined,
+  logger: Logger,
 ): Promise<Issuer> {
   const { audience = "jotwire" } = options;
-  await state.make();
-  const made = await failingAs("configuration", "", () => createIssuer({ issuer, audience, store: fileStore(state.path), logger }));
-  await takeStore(made, state.path);
-  await state.setIdentity({ issuer, audience });
+  if (shared === undefined) await state.make();
+  else await claimStore(shared, { issuer, audience });
+  const store = shared ?? fileStore(state.path);
+  const made = await failingAs("configuration", "", () => createIssuer({ issuer, audience, store, logger }));
+  await takeStore(made, shared === undefined ? state.path : "Redis");
+  if (shared === undefined) await state.setIdentity({ issuer, audience });
   if ((await made.users.list()).length === 0) {
-    logger.warn({ state: state.path }, "there are no users: jotwire user add <name>");
+    logger.warn({ state: shared === undefined ? state.path : "Redis" }, "there are no users: jotwire user add <name>");
   }
   return made;
 }

@@ -1,17 +1,13 @@
 /** `jotwire user`: who may log in at the embedded authentication server. */
 import { type Command, Option } from "commander";
 import { CliError } from "./cli-error.js";
-import { withIssuer } from "./issuer-store.js";
-import { configOption, jsonOption, passwordStdinOption, scopeOption, stateOption } from "./options.js";
+import { type IssuerPlace, withIssuer } from "./issuer-store.js";
+import { configOption, jsonOption, passwordStdinOption, redisOption, redisPrefixOption, scopeOption, stateOption } from "./options.js";
 import { printJson, printNewFolder, printNote, printTable } from "./output.js";
 import { readSecret } from "./secret-input.js";
 import { StateFolder } from "./state-folder.js";
 
-interface StateOptions {
-  readonly state: string;
-}
-
-interface PasswordOptions extends StateOptions {
+interface PasswordOptions extends IssuerPlace {
   readonly passwordStdin?: boolean;
 }
 
@@ -21,9 +17,15 @@ interface AddOptions extends PasswordOptions {
 }
 
 export function addUserCommand(program: Command): void {
-  const user = program.command("user").description("who may log in: works on the state folder, also beside a running server");
+  const user = program.command("user").description("who may log in: works on the state folder or Redis, also beside a running server");
   const action = (name: string, description: string) =>
-    user.command(name).description(description).addOption(stateOption()).addOption(configOption());
+    user
+      .command(name)
+      .description(description)
+      .addOption(stateOption())
+      .addOption(redisOption())
+      .addOption(redisPrefixOption())
+      .addOption(configOption());
 
   action("add <name>", "let somebody log in")
     .addOption(scopeOption())
@@ -31,10 +33,10 @@ export function addUserCommand(program: Command): void {
     .addOption(passwordStdinOption())
     .action(add);
   action("passwd <name>", "give a new password; ends the user's sessions").addOption(passwordStdinOption()).action(passwd);
-  action("disable <name>", "refuse logins for now; ends the user's sessions").action((name: string, options: StateOptions) =>
+  action("disable <name>", "refuse logins for now; ends the user's sessions").action((name: string, options: IssuerPlace) =>
     change(name, options, "disabled", (users) => users.disable(name)),
   );
-  action("enable <name>", "take a disable back").action((name: string, options: StateOptions) =>
+  action("enable <name>", "take a disable back").action((name: string, options: IssuerPlace) =>
     change(name, options, "enabled", (users) => users.enable(name)),
   );
   action("remove <name>", "remove a user; ends the user's sessions").action(remove);
@@ -52,39 +54,39 @@ Examples:
 
 type Users = Parameters<Parameters<typeof withIssuer>[1]>[0]["users"];
 
-async function add(name: string, { state, scope, claims = {}, passwordStdin = false }: AddOptions): Promise<void> {
+async function add(name: string, { scope, claims = {}, passwordStdin = false, ...place }: AddOptions): Promise<void> {
   const password = await readSecret("password", { fromStdin: passwordStdin, twice: true });
-  const folder = new StateFolder(state);
-  const isNew = await folder.make();
-  await withIssuer(state, ({ users }) => users.add(name, password, { scopes: scope, claims }));
-  printNote(`user ${name} added to ${folder.path}`);
+  const folder = new StateFolder(place.state);
+  const isNew = place.redis === undefined && (await folder.make());
+  await withIssuer(place, ({ users }) => users.add(name, password, { scopes: scope, claims }));
+  printNote(`user ${name} added to ${place.redis === undefined ? folder.path : "Redis"}`);
   if (isNew) printNewFolder(folder);
 }
 
-async function passwd(name: string, { state, passwordStdin = false }: PasswordOptions): Promise<void> {
+async function passwd(name: string, { passwordStdin = false, ...place }: PasswordOptions): Promise<void> {
   const password = await readSecret("new password", { fromStdin: passwordStdin, twice: true });
-  await withIssuer(state, async ({ users }, folder) => {
+  await withIssuer(place, async ({ users }, folder) => {
     await users.passwd(name, password);
     await folder.forgetDemoUser(name);
   });
   printNote(`user ${name} has a new password; older sessions have ended`);
 }
 
-async function remove(name: string, { state }: StateOptions): Promise<void> {
-  await withIssuer(state, async ({ users }, folder) => {
+async function remove(name: string, place: IssuerPlace): Promise<void> {
+  await withIssuer(place, async ({ users }, folder) => {
     await users.remove(name);
     await folder.forgetDemoUser(name);
   });
   printNote(`user ${name} removed`);
 }
 
-async function change(name: string, { state }: StateOptions, done: string, act: (users: Users) => Promise<void>): Promise<void> {
-  await withIssuer(state, ({ users }) => act(users));
+async function change(name: string, place: IssuerPlace, done: string, act: (users: Users) => Promise<void>): Promise<void> {
+  await withIssuer(place, ({ users }) => act(users));
   printNote(`user ${name} ${done}`);
 }
 
-async function list({ state, json = false }: StateOptions & { readonly json?: boolean }): Promise<void> {
-  const users = await withIssuer(state, (issuer) => issuer.users.list());
+async function list({ json = false, ...place }: IssuerPlace & { readonly json?: boolean }): Promise<void> {
+  const users = await withIssuer(place, (issuer) => issuer.users.list());
   if (json) return printJson(users);
   const rows = users.map(({ username, disabled, createdAt, scopes }) => [
     username,

@@ -4,6 +4,7 @@ import type { NodeMessages } from "./node-messages.js";
 
 const patience = 1_000; // 1 s for the other nodes to answer
 const helloInterval = 5_000; // 5 s
+const helloRetry = 250; // ms after a hello that nobody could hear
 const silence = 3 * helloInterval; // after which a node counts as gone
 const mostPeers = 1_000;
 
@@ -29,6 +30,7 @@ export class NodeQueries {
   /** The other nodes, and when each was last heard, monotonic. */
   readonly #peers = new Map<string, number>();
   #lastId = 0;
+  #isClosed = false;
   #stopHello: () => void = () => {};
 
   constructor(messages: NodeMessages, clock: Clock, log: Logger) {
@@ -72,6 +74,7 @@ export class NodeQueries {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#stopHello();
     this.#send("bye", null);
     for (const { done } of this.#queries.values()) done();
@@ -116,8 +119,12 @@ export class NodeQueries {
   }
 
   #sayHello(): void {
-    this.#send("hello", null);
-    this.#stopHello = this.#clock.after(helloInterval, () => this.#sayHello());
+    const again = (delay: number) => {
+      this.#stopHello();
+      if (!this.#isClosed) this.#stopHello = this.#clock.after(delay, () => this.#sayHello());
+    };
+    again(helloInterval);
+    this.#send("hello", null, () => again(helloRetry)); // the bus may be about to connect
   }
 
   #send(type: string, body: unknown, failed: () => void = () => {}): void {

@@ -1,0 +1,53 @@
+import type { Store } from "../index.js";
+import { CliError, failingAs } from "./cli-error.js";
+import type { IssuerIdentity } from "./state-folder.js";
+
+/** Where several nodes or workers keep what they share. */
+export interface RedisPlace {
+  readonly redis?: string;
+  readonly redisPrefix: string;
+}
+
+type RedisLogger = NonNullable<Parameters<typeof import("../store/redis/index.js")["redisStore"]>[0]["logger"]>;
+
+const identityName = "served-issuer";
+
+/** The store in Redis, if one is named. Throws a `CliError` when it is none, or can't be reached. */
+export async function redisStoreOf({ redis, redisPrefix }: RedisPlace, logger?: RedisLogger): Promise<Store | undefined> {
+  if (redis === undefined) return undefined;
+  const { redisStore } = await failingAs(
+    "configuration",
+    "--redis needs its client: npm install @redis/client: ",
+    () => import("../store/redis/index.js"),
+  );
+  const store = await failingAs("usage", "--redis: ", () =>
+    redisStore({ url: redis, prefix: redisPrefix, ...(logger === undefined ? {} : { logger }) }),
+  );
+  try {
+    await failingAs("connection", `no Redis answers at ${withoutPassword(redis)}: `, () => store.secrets.get(identityName));
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+  return store;
+}
+
+/** Whose issuer is served from this store: revocations have to name it. */
+export async function identityIn(store: Store): Promise<IssuerIdentity | undefined> {
+  const text = await store.secrets.get(identityName);
+  return text === undefined ? undefined : (JSON.parse(text) as IssuerIdentity);
+}
+
+/** Throws a `CliError` when another issuer is served from it. */
+export async function claimStore(store: Store, { issuer, audience }: IssuerIdentity): Promise<void> {
+  const identity = JSON.stringify({ issuer, audience });
+  if (await store.secrets.replace(identityName, identity, undefined)) return;
+  const known = await store.secrets.get(identityName);
+  if (known !== identity)
+    throw new CliError("configuration", `this Redis has another issuer's data (${known}): choose another --redis-prefix`);
+}
+
+function withoutPassword(url: string): string {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  return parsed === undefined ? "that URL" : `${parsed.protocol}//${parsed.host}${parsed.pathname}`;
+}
