@@ -57,10 +57,11 @@ export const clockJumps: Fault = {
       await using fleet = await Fleet.start({ nodes: 1, redisUrl: redis.url, tokenTtl: tokenLife });
       const [right] = fleet.nodes as [NodeProcess];
       const wrong = await fleet.add({ env: clock.env }, { tokenTtl: 120_000 });
-      for (let n = 0; n < times; n++) {
+      const rounds = Math.ceil(times / 5); // each waits for tokens to expire
+      for (let n = 0; n < rounds; n++) {
         for (const seconds of [-hour, hour]) await jump({ right, wrong, clock, seconds, fleet, tally });
       }
-      return `${times} times to each side, 1 node of 2`;
+      return `${rounds} times to each side, 1 node of 2`;
     } finally {
       await redis.stop();
       await rm(folder, { recursive: true, force: true });
