@@ -102,6 +102,10 @@ class EmbeddedIssuer implements Issuer {
     await this.#unlessUnavailable(this.#sessions.revoke(refreshToken));
   }
 
+  async endSession(sessionId: string): Promise<void> {
+    await this.store.families.revoke(sessionId);
+  }
+
   async login(username: string, password: string, { address = "" }: { readonly address?: string } = {}): Promise<TokenSet> {
     this.#housekeeping.tidyIfDue();
     const outcome = await this.#unlessUnavailable(this.#sessions.login(username, password, address));

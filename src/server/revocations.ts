@@ -58,7 +58,14 @@ export class Revocations {
       ...(longestLifetime === undefined ? {} : { until: Math.ceil((now + longestLifetime) / 1000) }),
     };
     this.#add(revocation);
-    await Promise.all(stores.map((store) => store.revocations.add(revocation)));
+    await Promise.all([...stores.map((store) => store.revocations.add(revocation)), ...this.#endSession(revocation)]);
+  }
+
+  /** An embedded issuer would go on renewing what is refused. With a margin it must, until the session has ended. */
+  #endSession({ issuer, sessionId, enforceAt }: Revocation): Promise<void>[] {
+    if (sessionId === undefined || enforceAt !== undefined) return [];
+    const meant = this.#ports.issuers.filter((port) => issuer === undefined || issuer === port.issuer);
+    return meant.flatMap((port) => port.endSession?.(sessionId) ?? []);
   }
 
   /** Forgets what need not be remembered any longer. */

@@ -2,7 +2,9 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import type { Revocation } from "../../src/auth/revocation.js";
+import { createRpc, createServer } from "../../src/index.js";
 import { fileStore, type Issuer, type IssuerOptions } from "../../src/issuer/index.js";
+import { silentLogger } from "../../src/rpc/logger.js";
 import { rejectionOf } from "../helpers/rejection.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 import { claimsOf, openIssuer, password, type TestIssuer } from "../helpers/test-issuer.js";
@@ -148,6 +150,18 @@ describe("a family of refresh tokens", () => {
     await issuer.revokeRefreshToken(first.refreshToken);
     expect(told.map(({ sessionId }) => sessionId)).to.deep.equal([sessionOf(first)]);
     await expectRevoked(issuer, second.refreshToken);
+  });
+
+  it("ends with a session that the application revokes, but not with one that is given a margin", async () => {
+    const { issuer, first } = await loggedIn();
+    const other = await issuer.login("ada", password);
+    const server = createServer(createRpc().router({}), { auth: issuer, logger: silentLogger });
+    await server.revoke({ sessionId: sessionOf(first) }, { margin: 30_000 });
+    const second = await issuer.renew(first.refreshToken);
+    await server.revoke({ sessionId: sessionOf(first) });
+    await expectRevoked(issuer, second.refreshToken);
+    await issuer.renew(other.refreshToken);
+    await server.close();
   });
 
   it("is unavailable, not revoked, while the store is away", async () => {
