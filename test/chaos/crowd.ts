@@ -6,6 +6,7 @@ import { Publisher } from "./publisher.js";
 import type { Tally } from "./tally.js";
 
 const atOnce = 40; // clients that connect at the same time, at the beginning
+const hearing = 3_000; // 3 s for an event to reach all
 const patience = 60_000; // 1 min for all to be connected again, or to have heard the last event
 
 export interface CrowdOptions {
@@ -70,11 +71,7 @@ export class Crowd implements AsyncDisposable {
   async settle(): Promise<void> {
     await this.whenReady();
     await Promise.all(this.#members.map((member) => member.rest()));
-    const last = await this.#publisher.finish();
-    const behind = () => this.#members.filter(({ events }) => events !== undefined && events.last !== last).length;
-    await eventually(() => {
-      if (behind() > 0) throw new Error();
-    }, patience).catch(() => this.#tally.violation(`${behind()} subscribers never heard the last event`));
+    await this.#allHear();
     await Promise.all(this.#members.splice(0).map((member) => this.#part(member)));
     this.#tally.eventsPublished += this.#publisher.published;
     const { lost, twice, late } = judgeExecutions(await this.#fleet.executions(), this.#tally.acknowledged);
@@ -89,6 +86,18 @@ export class Crowd implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#members.splice(0).map((member) => member.leave()));
     await this.#publisher.stop();
+  }
+
+  /** Until one event has reached all. Who is only just subscribing has missed none, and hears a later one; who is deaf, never any. */
+  async #allHear(): Promise<void> {
+    const behind = (last: number) => this.#members.filter(({ events }) => events !== undefined && events.last !== last).length;
+    const round = async () => {
+      const last = await this.#publisher.finish();
+      await eventually(() => {
+        if (behind(last) > 0) throw new Error(`${behind(last)} subscribers never heard the last event`);
+      }, hearing);
+    };
+    await eventually(round, patience).catch((error: Error) => this.#tally.violation(error.message));
   }
 
   async #join(count: number): Promise<void> {
