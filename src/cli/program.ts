@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import { Command, CommanderError } from "commander";
 import { addCallCommand } from "./call-command.js";
+import { addCheckCommand } from "./check-command.js";
 import { CliError, codeOf, exitCodes, messageOf } from "./cli-error.js";
 import { addClientCommand } from "./client-command.js";
 import { addDevCommand } from "./dev-command.js";
@@ -50,6 +51,7 @@ function createProgram(): Command {
   addTokenCommand(program);
   addCallCommand(program);
   addSessionsCommand(program);
+  addCheckCommand(program);
   return program;
 }
 

@@ -1,85 +1,32 @@
 /** `jotwire serve`: an application in production. */
-import { readFile } from "node:fs/promises";
-import { type Command, Option } from "commander";
-import { createServer, jsonLogger, type Logger, type LogLevel, type ProviderOptions, type ServerOptions, type Store } from "../index.js";
+import type { Command } from "commander";
+import { createServer, jsonLogger, type Logger, type ServerOptions, type Store } from "../index.js";
 import { createIssuer, fileStore, type Issuer } from "../issuer/index.js";
 import { loadApp } from "./app-module.js";
 import { CliError, failingAs } from "./cli-error.js";
 import { orRelease, takeStore } from "./issuer-store.js";
-import { freePort, isLoopback, knownPort, listen } from "./listening.js";
+import { freePort, knownPort, listen } from "./listening.js";
+import { claimStore, redisStoreOf } from "./redis-place.js";
 import {
-  audienceOption,
-  configOption,
-  drainOption,
-  insecureOption,
-  logLevelOption,
-  originOption,
-  portOption,
-  redisOption,
-  redisPrefixOption,
-  stateOption,
-} from "./options.js";
-import { claimStore, type RedisPlace, redisStoreOf } from "./redis-place.js";
-import { hazardsOf } from "./serve-safety.js";
-import { listOption, numberOption } from "./settings.js";
+  acceptedIssuer,
+  checkIssuerUrl,
+  demoUserIn,
+  hazardsIn,
+  ownUrl,
+  type ServeOptions,
+  tlsOf,
+  whoseTokens,
+  withServeOptions,
+} from "./serve-settings.js";
 import { StateFolder } from "./state-folder.js";
 import { stopOnSignals } from "./until-stopped.js";
-import { isWorker, supervise, workerNumber, workersOption } from "./workers.js";
-
-interface ServeOptions extends RedisPlace {
-  readonly workers: number;
-  readonly host: string;
-  readonly port: number;
-  readonly path?: string;
-  readonly admin?: string;
-  readonly metrics?: boolean;
-  readonly metricsPort: number;
-  readonly state: string;
-  readonly issuer?: string;
-  readonly audience?: string;
-  readonly jwks?: string;
-  readonly allowPrivateHosts?: boolean;
-  readonly embedded?: boolean;
-  readonly console?: boolean;
-  readonly origin: readonly string[];
-  readonly tlsCert?: string;
-  readonly tlsKey?: string;
-  readonly trustProxy: readonly string[];
-  readonly allowInsecure?: boolean;
-  readonly drain: number;
-  readonly logLevel: LogLevel;
-}
+import { isWorker, supervise, workerNumber } from "./workers.js";
 
 export function addServeCommand(program: Command): void {
-  program
+  const command = program
     .command("serve <module>")
-    .description("serve the app that a module exports, in production; refuses to start where that is not safe")
-    .addOption(portOption())
-    .addOption(new Option("--host <address>", "address to listen on").default("127.0.0.1"))
-    .addOption(new Option("--path <path>", "path of the WebSocket (default: /rpc)"))
-    .addOption(new Option("--admin <scope>", "callers with this scope may list, kick and revoke sessions (default: nobody)"))
-    .addOption(new Option("--metrics", "serve /metrics for Prometheus, on loopback"))
-    .addOption(numberOption("--metrics-port <port>", "where", 0, 65_535).default(9464))
-    .addOption(new Option("--issuer <url>", "whose tokens are accepted; without --jwks its keys are found by OIDC discovery"))
-    .addOption(audienceOption())
-    .addOption(new Option("--jwks <url or file>", "the issuer's key set"))
-    .addOption(new Option("--allow-private-hosts", "fetch the issuer's keys also from a private address"))
-    .addOption(
-      new Option("--embedded", "serve logins and tokens too, for the users in the state folder; --issuer is this server's own URL"),
-    )
-    .addOption(stateOption())
-    .addOption(redisOption())
-    .addOption(redisPrefixOption())
-    .addOption(workersOption())
-    .addOption(new Option("--console", "serve a page at /console to log in, call methods and watch a session"))
-    .addOption(originOption())
-    .addOption(new Option("--tls-cert <file>", "certificate, PEM"))
-    .addOption(new Option("--tls-key <file>", "its key, PEM"))
-    .addOption(listOption("--trust-proxy <address>", "proxy with TLS in front: address, range, or loopback"))
-    .addOption(insecureOption("listen without TLS where others can reach it"))
-    .addOption(drainOption())
-    .addOption(logLevelOption())
-    .addOption(configOption())
+    .description("serve the app that a module exports, in production; refuses to start where that is not safe");
+  withServeOptions(command)
     .addHelpText(
       "after",
       `
@@ -104,7 +51,8 @@ async function serve(module: string, options: ServeOptions): Promise<void> {
   const issuerUrl = options.embedded === true ? (options.issuer ?? ownUrl(options, port)) : undefined;
   const accepted = issuerUrl === undefined ? await acceptedIssuer(options) : undefined;
   const tls = await tlsOf(options);
-  await refuseHazards(options, issuerUrl, await demoUserIn(state, issuerUrl), tls !== undefined);
+  const hazards = await hazardsIn(options, issuerUrl, await demoUserIn(state, issuerUrl), tls !== undefined);
+  if (hazards.length > 0) throw new CliError("configuration", `refusing to start: ${hazards.join("; ")}`);
   if (!isWorker) await freePort(port, host); // the workers share it
   if (options.workers > 1 && !isWorker) return superviseWorkers(options, port, logger);
   const shared = await redisStoreOf(options, logger);
@@ -159,34 +107,6 @@ function metricsPortOf({ metricsPort }: ServeOptions): number {
   return metricsPort === 0 ? 0 : metricsPort + workerNumber() - 1;
 }
 
-/** An issuer whose key set is given may have any name; otherwise it is where the keys, or the logins, are found. */
-function checkIssuerUrl({ issuer, jwks }: ServeOptions): void {
-  if (issuer === undefined || jwks !== undefined || (URL.canParse(issuer) && /^https?:\/\//i.test(issuer))) return;
-  throw new CliError("usage", `--issuer must be a URL such as https://id.example.com, not ${JSON.stringify(issuer)}`);
-}
-
-function whoseTokens(): CliError {
-  return new CliError("usage", "say whose tokens are accepted: --issuer <url> and --audience <name>, or --embedded");
-}
-
-async function acceptedIssuer({ issuer, audience, jwks, allowPrivateHosts = false }: ServeOptions): Promise<ProviderOptions> {
-  if (issuer === undefined) throw whoseTokens();
-  if (audience === undefined)
-    throw new CliError("usage", "say whom the tokens are for: --audience <name>, as it stands in their aud claim");
-  return { issuer, audience, allowPrivateHosts, ...(jwks === undefined ? {} : { jwks: await keySet(jwks) }) };
-}
-
-async function keySet(jwks: string): Promise<NonNullable<ProviderOptions["jwks"]>> {
-  if (/^https?:\/\//.test(jwks)) return jwks;
-  return failingAs("configuration", `the key set in ${jwks} can't be read: `, async () => JSON.parse(await readFile(jwks, "utf8")));
-}
-
-/** Where clients reach the server, if that can be known: only on this machine. */
-function ownUrl({ host, tlsCert }: ServeOptions, port: number): string {
-  if (isLoopback(host)) return `${tlsCert === undefined ? "http" : "https"}://localhost:${port}`;
-  throw new CliError("usage", "--embedded needs the URL at which clients reach this server: --issuer https://api.example.com");
-}
-
 async function embeddedIssuer(
   issuer: string,
   options: ServeOptions,
@@ -205,28 +125,4 @@ async function embeddedIssuer(
     logger.warn({ state: shared === undefined ? state.path : "Redis" }, "there are no users: jotwire user add <name>");
   }
   return made;
-}
-
-async function tlsOf({ tlsCert, tlsKey }: ServeOptions): Promise<{ readonly cert: Buffer; readonly key: Buffer } | undefined> {
-  if (tlsCert === undefined && tlsKey === undefined) return undefined;
-  if (tlsCert === undefined || tlsKey === undefined) throw new CliError("usage", "--tls-cert and --tls-key go together");
-  return failingAs("configuration", "the certificate can't be read: ", async () => ({
-    cert: await readFile(tlsCert),
-    key: await readFile(tlsKey),
-  }));
-}
-
-/** The user of `dev`, if this server would let it in. */
-function demoUserIn(state: StateFolder, issuerUrl: string | undefined): Promise<string | undefined> {
-  return issuerUrl === undefined ? Promise.resolve(undefined) : state.demoUser();
-}
-
-async function refuseHazards(options: ServeOptions, embeddedIssuerUrl: string | undefined, demoUser: string | undefined, hasTls: boolean) {
-  const { host, trustProxy, tlsKey, allowInsecure = false, origin } = options;
-  const hazards = await hazardsOf({
-    ...{ host, trustProxy, hasTls, tlsKey, allowInsecure, origin, demoUser },
-    embeddedIssuer: embeddedIssuerUrl,
-    environment: process.env.NODE_ENV,
-  });
-  if (hazards.length > 0) throw new CliError("configuration", `refusing to start: ${hazards.join("; ")}`);
 }

@@ -1,0 +1,134 @@
+/** What `serve` is told, and what `check` looks at. */
+import { readFile } from "node:fs/promises";
+import { type Command, Option } from "commander";
+import type { LogLevel, ProviderOptions } from "../index.js";
+import { CliError, failingAs } from "./cli-error.js";
+import { isLoopback } from "./listening.js";
+import {
+  audienceOption,
+  configOption,
+  drainOption,
+  insecureOption,
+  logLevelOption,
+  originOption,
+  portOption,
+  redisOption,
+  redisPrefixOption,
+  stateOption,
+} from "./options.js";
+import type { RedisPlace } from "./redis-place.js";
+import { hazardsOf } from "./serve-safety.js";
+import { listOption, numberOption } from "./settings.js";
+import type { StateFolder } from "./state-folder.js";
+import { workersOption } from "./workers.js";
+
+export interface ServeOptions extends RedisPlace {
+  readonly workers: number;
+  readonly host: string;
+  readonly port: number;
+  readonly path?: string;
+  readonly admin?: string;
+  readonly metrics?: boolean;
+  readonly metricsPort: number;
+  readonly state: string;
+  readonly issuer?: string;
+  readonly audience?: string;
+  readonly jwks?: string;
+  readonly allowPrivateHosts?: boolean;
+  readonly embedded?: boolean;
+  readonly console?: boolean;
+  readonly origin: readonly string[];
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly trustProxy: readonly string[];
+  readonly allowInsecure?: boolean;
+  readonly drain: number;
+  readonly logLevel: LogLevel;
+}
+
+export function withServeOptions(command: Command): Command {
+  return command
+    .addOption(portOption())
+    .addOption(new Option("--host <address>", "address to listen on").default("127.0.0.1"))
+    .addOption(new Option("--path <path>", "path of the WebSocket (default: /rpc)"))
+    .addOption(new Option("--admin <scope>", "callers with this scope may list, kick and revoke sessions (default: nobody)"))
+    .addOption(new Option("--metrics", "serve /metrics for Prometheus, on loopback"))
+    .addOption(numberOption("--metrics-port <port>", "where", 0, 65_535).default(9464))
+    .addOption(new Option("--issuer <url>", "whose tokens are accepted; without --jwks its keys are found by OIDC discovery"))
+    .addOption(audienceOption())
+    .addOption(new Option("--jwks <url or file>", "the issuer's key set"))
+    .addOption(new Option("--allow-private-hosts", "fetch the issuer's keys also from a private address"))
+    .addOption(
+      new Option("--embedded", "serve logins and tokens too, for the users in the state folder; --issuer is this server's own URL"),
+    )
+    .addOption(stateOption())
+    .addOption(redisOption())
+    .addOption(redisPrefixOption())
+    .addOption(workersOption())
+    .addOption(new Option("--console", "serve a page at /console to log in, call methods and watch a session"))
+    .addOption(originOption())
+    .addOption(new Option("--tls-cert <file>", "certificate, PEM"))
+    .addOption(new Option("--tls-key <file>", "its key, PEM"))
+    .addOption(listOption("--trust-proxy <address>", "proxy with TLS in front: address, range, or loopback"))
+    .addOption(insecureOption("listen without TLS where others can reach it"))
+    .addOption(drainOption())
+    .addOption(logLevelOption())
+    .addOption(configOption());
+}
+
+/** An issuer whose key set is given may have any name; otherwise it is where the keys, or the logins, are found. */
+export function checkIssuerUrl({ issuer, jwks }: ServeOptions): void {
+  if (issuer === undefined || jwks !== undefined || (URL.canParse(issuer) && /^https?:\/\//i.test(issuer))) return;
+  throw new CliError("usage", `--issuer must be a URL such as https://id.example.com, not ${JSON.stringify(issuer)}`);
+}
+
+export function whoseTokens(): CliError {
+  return new CliError("usage", "say whose tokens are accepted: --issuer <url> and --audience <name>, or --embedded");
+}
+
+export async function acceptedIssuer({ issuer, audience, jwks, allowPrivateHosts = false }: ServeOptions): Promise<ProviderOptions> {
+  if (issuer === undefined) throw whoseTokens();
+  if (audience === undefined)
+    throw new CliError("usage", "say whom the tokens are for: --audience <name>, as it stands in their aud claim");
+  return { issuer, audience, allowPrivateHosts, ...(jwks === undefined ? {} : { jwks: await keySet(jwks) }) };
+}
+
+async function keySet(jwks: string): Promise<NonNullable<ProviderOptions["jwks"]>> {
+  if (/^https?:\/\//.test(jwks)) return jwks;
+  return failingAs("configuration", `the key set in ${jwks} can't be read: `, async () => JSON.parse(await readFile(jwks, "utf8")));
+}
+
+/** Where clients reach the server, if that can be known: only on this machine. */
+export function ownUrl({ host, tlsCert }: ServeOptions, port: number): string {
+  if (isLoopback(host)) return `${tlsCert === undefined ? "http" : "https"}://localhost:${port}`;
+  throw new CliError("usage", "--embedded needs the URL at which clients reach this server: --issuer https://api.example.com");
+}
+
+export async function tlsOf({ tlsCert, tlsKey }: ServeOptions): Promise<{ readonly cert: Buffer; readonly key: Buffer } | undefined> {
+  if (tlsCert === undefined && tlsKey === undefined) return undefined;
+  if (tlsCert === undefined || tlsKey === undefined) throw new CliError("usage", "--tls-cert and --tls-key go together");
+  return failingAs("configuration", "the certificate can't be read: ", async () => ({
+    cert: await readFile(tlsCert),
+    key: await readFile(tlsKey),
+  }));
+}
+
+/** The user of `dev`, if this server would let it in. */
+export function demoUserIn(state: StateFolder, issuerUrl: string | undefined): Promise<string | undefined> {
+  return issuerUrl === undefined ? Promise.resolve(undefined) : state.demoUser();
+}
+
+/** What is unsafe about these settings: what to do about each. */
+export function hazardsIn(
+  options: ServeOptions,
+  embeddedIssuerUrl: string | undefined,
+  demoUser: string | undefined,
+  hasTls: boolean,
+): Promise<readonly string[]> {
+  const { host, trustProxy, tlsKey, allowInsecure = false, origin } = options;
+  return hazardsOf({
+    ...{ host, trustProxy, hasTls, tlsKey, allowInsecure, origin, demoUser },
+    embeddedIssuer: embeddedIssuerUrl,
+    environment: process.env.NODE_ENV,
+  });
+}

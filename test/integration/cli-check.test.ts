@@ -1,0 +1,129 @@
+import { writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { expect } from "chai";
+import { runCli, smallApp } from "../helpers/command-line.js";
+import { hasRedis, RedisServer } from "../helpers/redis-server.js";
+import { needs } from "../helpers/requirement.js";
+import { withFolder } from "../helpers/temporary-folder.js";
+import { createTestKeys } from "../helpers/tokens.js";
+
+interface Finding {
+  readonly level: string;
+  readonly check: string;
+  readonly advice: string;
+}
+
+async function check(...args: string[]): Promise<{ code: number | null; findings: Finding[] }> {
+  const { code, stdout, stderr } = await runCli(["check", ...args, "--json"]);
+  expect(stderr).to.equal("");
+  return { code, findings: JSON.parse(stdout) as Finding[] };
+}
+
+const about = (findings: readonly Finding[], name: string) => findings.filter((finding) => finding.check === name);
+
+/** Key set in a file, and an issuer whose clock is `ahead` seconds. */
+async function withIssuer(ahead: number, use: (args: readonly string[], url: string) => Promise<void>): Promise<void> {
+  const provider = createServer((_request, response) => {
+    response.setHeader("Date", new Date(Date.now() + ahead * 1_000).toUTCString());
+    response.end();
+  });
+  await new Promise<void>((resolve) => provider.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(provider.address() as AddressInfo).port}`;
+  try {
+    await withFolder(async (folder) => {
+      const jwks = join(folder, "jwks.json");
+      await writeFile(jwks, JSON.stringify({ keys: [createTestKeys().publicJwk] }));
+      await use(["--issuer", url, "--audience", "test", "--jwks", jwks, "--state", join(folder, "state")], url);
+    });
+  } finally {
+    provider.closeAllConnections();
+    provider.close();
+  }
+}
+
+describe("jotwire check", function () {
+  this.timeout(60_000); // many processes
+
+  it("finds nothing unsafe in settings that are not, and ends with 0; warnings are told", async () => {
+    await withFolder(async (folder) => {
+      const settings = ["--embedded", "--issuer", "https://api.example.com", "--trust-proxy", "loopback", "--origin", "none"];
+      const { code, findings } = await check(smallApp, ...settings, "--state", folder);
+      expect(findings.filter(({ level }) => level === "unsafe")).to.deep.equal([]);
+      expect(code).to.equal(0);
+      expect(about(findings, "store")).to.deep.include({
+        level: "warning",
+        check: "store",
+        advice: "the state folder serves one process on one machine: --redis for more",
+      });
+      expect(about(findings, "exposure").map(({ level }) => level)).to.deep.equal(["ok"]);
+    });
+  });
+
+  it("says what is unsafe, one line each with what to do, and ends with 3", async () => {
+    const { code, stdout } = await runCli([
+      "check",
+      smallApp,
+      "--embedded",
+      "--host",
+      "0.0.0.0",
+      "--issuer",
+      "http://api.example.com",
+      "--allow-insecure",
+    ]);
+    expect(code).to.equal(3);
+    expect(stdout)
+      .to.match(/^unsafe +exposure +no page is named .*--origin/m)
+      .and.match(/^unsafe +exposure +--allow-insecure/m);
+    expect(stdout).to.match(/^(ok|warning) +limits/m);
+  });
+
+  it("compares the clocks, and finds keys that come by http and an audience that is missing", async () => {
+    await withIssuer(120, async (args) => {
+      const { code, findings } = await check(smallApp, ...args);
+      expect(code).to.equal(3);
+      expect(about(findings, "clock")[0]).to.deep.include({ level: "unsafe" });
+      expect(about(findings, "clock")[0]?.advice).to.match(/clock is (119|120|121) s behind the issuer's/);
+      expect(about(findings, "tokens")[0]?.advice).to.include("https");
+    });
+    await withIssuer(0, async (args, url) => {
+      expect(about((await check(smallApp, ...args)).findings, "clock")[0]).to.deep.include({ level: "ok" });
+      const { code, findings } = await check(smallApp, "--issuer", url);
+      expect(code).to.equal(3);
+      expect(about(findings, "tokens")[0]?.advice).to.include("--audience");
+    });
+  });
+
+  it("tells an issuer without keys, a module that can't be loaded, and several workers without Redis", async () => {
+    const dead = await check(smallApp, "--issuer", "http://127.0.0.1:1", "--audience", "test");
+    expect(dead.code).to.equal(3);
+    expect(about(dead.findings, "tokens")[0]?.advice).to.include("no keys to verify tokens with");
+    const module = await check("nothing.js", "--embedded", "--workers", "2");
+    expect(about(module.findings, "tokens")[0]?.advice).to.include("there is no module");
+    expect(about(module.findings, "store")[0]).to.deep.include({ level: "unsafe" });
+  });
+
+  it("looks at how Redis keeps what it is told", async function () {
+    needs(this, "redis-server", hasRedis);
+    for (const [settings, wanted] of [
+      [{}, ["a restart loses"]],
+      [{ appendfsync: "everysec" as const }, ["last second"]],
+      [{ appendfsync: "always" as const, options: ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"] }, ["noeviction"]],
+      [{ appendfsync: "always" as const }, ["nothing to do"]],
+    ] as const) {
+      const redis = await RedisServer.start(settings);
+      try {
+        const { findings } = await check("--embedded", "--redis", redis.url);
+        const advice = about(findings, "store").map((finding) => finding.advice);
+        expect(advice).to.have.length(wanted.length);
+        expect(advice[0]).to.include(wanted[0]);
+      } finally {
+        await redis.stop();
+      }
+    }
+    const { code, findings } = await check("--embedded", "--redis", "redis://:hunter2@127.0.0.1:1");
+    expect(code).to.equal(3);
+    expect(about(findings, "store")[0]?.advice).to.include("no Redis answers").and.not.include("hunter2");
+  });
+});
