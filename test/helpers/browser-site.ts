@@ -19,7 +19,21 @@ export interface SiteOptions {
   readonly realTime?: boolean;
 }
 
-const page = `<!doctype html><html lang="en"><title>The SDK's user</title><script src="/user.js"></script>`;
+export interface Visit {
+  /** Another tab of its browser session. */
+  readonly beside?: BrowserTab;
+  /** Runs before the page's own. */
+  readonly script?: string;
+  /** `react`: the page of the hooks. Default: that of the SDK's user. */
+  readonly path?: "" | "react";
+}
+
+const pageWith = (script: string) => `<!doctype html><html lang="en"><title>The SDK's user</title><body><script src="/${script}"></script>`;
+/** What is served beside the server's own: paths, and what makes their scripts. */
+const scripts = new Map([
+  ["/user.js", "test/browser/page/user.ts"],
+  ["/react.js", "test/browser/page/react-user.ts"],
+]);
 const policy = "default-src 'none'; script-src 'self'; connect-src 'self'"; // the SDK works under a strict one
 
 /**
@@ -110,12 +124,12 @@ export class BrowserSite implements AsyncDisposable {
   }
 
   /** A page in a browser session of its own, or, as another tab, in that of another page. */
-  async visit({ beside, script }: { readonly beside?: BrowserTab; readonly script?: string } = {}): Promise<BrowserTab> {
+  async visit({ beside, script, path = "" }: Visit = {}): Promise<BrowserTab> {
     const context = beside?.page.context() ?? (await freshContext());
     if (beside === undefined) this.#contexts.push(context);
     if (script !== undefined) await context.addInitScript(script);
     const tab = new BrowserTab(await context.newPage());
-    await tab.page.goto(this.url);
+    await tab.page.goto(`${this.url}${path}`);
     return tab;
   }
 
@@ -135,7 +149,9 @@ export class BrowserSite implements AsyncDisposable {
     this.#count(pathname);
     response.shouldKeepAlive = false; // a black hole takes the socket, and not the next request with it
     if (await this.#server?.handle(request, response)) return;
-    const [type, body] = pathname === "/user.js" ? ["text/javascript", await pageScript("test/browser/page/user.ts")] : ["text/html", page];
+    const script = scripts.get(pathname);
+    const page = pageWith(pathname === "/react" ? "react.js" : "user.js");
+    const [type, body] = script === undefined ? ["text/html", page] : ["text/javascript", await pageScript(script)];
     response.writeHead(200, { "Content-Type": `${type}; charset=utf-8`, "Content-Security-Policy": policy }).end(body);
   }
 }

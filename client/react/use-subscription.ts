@@ -1,0 +1,34 @@
+import { useEffect, useMemo, useSyncExternalStore } from "react";
+import type { SubscriptionEvent, SubscriptionName, SubscriptionParams } from "../client-api.js";
+import type { Client, Untyped } from "../index.js";
+import { FeedStore, type FeedView } from "./feed-store.js";
+import { useRpc } from "./rpc-context.js";
+
+export interface UseSubscriptionOptions<Event> {
+  /** Told of every event: a component that is drawn seldom sees the last one only. */
+  readonly onEvent?: (event: Event) => void;
+  /** Told where events were lost. */
+  readonly onGap?: () => void;
+}
+
+export interface SubscriptionView<Event> extends Omit<FeedView, "event"> {
+  readonly event: Event | undefined;
+}
+
+type AnyName = string & Record<never, never>;
+
+/**
+ * Subscribes by wire name for as long as the component is there; anew when the name, the params (compared as JSON) or the client change.
+ * The view has the last event, how often events were lost, and how it ended.
+ */
+export function useSubscription<App = Untyped, Name extends SubscriptionName<App> | AnyName = AnyName>(
+  name: Name,
+  params?: SubscriptionParams<App, Name>,
+  options: UseSubscriptionOptions<SubscriptionEvent<App, Name>> = {},
+): SubscriptionView<SubscriptionEvent<App, Name>> {
+  const client = useRpc() as Client;
+  const key = JSON.stringify(params);
+  const store = useMemo(() => new FeedStore(client, name, key === undefined ? undefined : JSON.parse(key)), [client, name, key]);
+  useEffect(() => store.tell(options));
+  return useSyncExternalStore(store.subscribe, store.view, store.view) as SubscriptionView<SubscriptionEvent<App, Name>>;
+}
