@@ -33,6 +33,8 @@ export class UserDirectory {
   readonly #hasher: PasswordHasher;
   readonly #revoker: Revoker;
   readonly #clock: Clock;
+  /** The hash that was begun last. */
+  #hashing: Promise<unknown> = Promise.resolve();
 
   constructor(users: UserRecords, hasher: PasswordHasher, revoker: Revoker, clock: Clock) {
     this.#users = users;
@@ -49,7 +51,7 @@ export class UserDirectory {
     const revokedUpTo = await this.#revoker.revokedUpTo(username); // of somebody who had the name before
     const user: UserRecord = {
       username,
-      passwordHash: await this.#hasher.hash(password),
+      passwordHash: await this.#hash(password),
       scopes: checkedScopes(scopes),
       claims,
       disabled: false,
@@ -62,7 +64,7 @@ export class UserDirectory {
   /** A new password. Ends all sessions of the user. Throws when there is no such user. */
   async passwd(username: string, newPassword: string): Promise<void> {
     checkPassword(newPassword);
-    await this.#endSessions(username, { passwordHash: await this.#hasher.hash(newPassword) }, "password changed");
+    await this.#endSessions(username, { passwordHash: await this.#hash(newPassword) }, "password changed");
   }
 
   /** No login and no refresh any more. Ends all sessions of the user. Throws when there is no such user. */
@@ -87,6 +89,13 @@ export class UserDirectory {
     return (await this.#users.list()).map(({ username, scopes, claims, disabled, createdAt }) => ({
       ...{ username, scopes, claims, disabled, createdAt },
     }));
+  }
+
+  /** One after the other, beside the few that logins may run: whoever adds a thousand users at once takes the memory of one hash. */
+  #hash(password: string): Promise<string> {
+    const hash = this.#hashing.then(() => this.#hasher.hash(password));
+    this.#hashing = hash.catch(() => undefined); // whoever asked hears of it
+    return hash;
   }
 
   /**

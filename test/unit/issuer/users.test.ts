@@ -1,5 +1,7 @@
 import { expect } from "chai";
 import type { Revocation } from "../../../src/auth/revocation.js";
+import { createIssuer, memoryStore } from "../../../src/issuer/index.js";
+import { CheapHasher } from "../../helpers/cheap-hasher.js";
 import { rejectionOf } from "../../helpers/rejection.js";
 import { claimsOf, openIssuer, password } from "../../helpers/test-issuer.js";
 
@@ -21,6 +23,32 @@ describe("the user directory", () => {
     ];
     for (const [problem, add] of problems) expect((await rejectionOf(add())).message, problem).to.include(problem);
     await issuer.users.add("b".repeat(255), password, { scopes: ["a:b"], claims: { subs: 1 } });
+  });
+
+  it("hashes one password at a time, however many users are added at once, and goes on after a hash that failed", async () => {
+    let running = 0;
+    let most = 0;
+    class SlowHasher extends CheapHasher {
+      override async hash(given: string): Promise<string> {
+        most = Math.max(most, ++running);
+        await new Promise((resolve) => setImmediate(resolve));
+        running--;
+        if (given.startsWith("fail")) throw new Error("no memory");
+        return super.hash(given);
+      }
+    }
+    const issuer = await createIssuer({
+      issuer: "http://localhost:1",
+      audience: "test",
+      store: memoryStore(),
+      passwordHasher: new SlowHasher(),
+    });
+    const added = ["one", "two", "three", "four"].map((name) => issuer.users.add(name, name === "two" ? "fail this one" : password));
+    const outcomes = await Promise.allSettled(added);
+    expect(outcomes.map(({ status }) => status)).to.deep.equal(["fulfilled", "rejected", "fulfilled", "fulfilled"]);
+    expect(most).to.equal(1);
+    expect(await issuer.users.list()).to.have.length(3);
+    await issuer.close();
   });
 
   it("lists users without their hashes", async () => {
