@@ -1,0 +1,306 @@
+import { expect } from "chai";
+import { describe, it } from "mocha";
+import { WebSocket } from "ws";
+import { z } from "zod";
+import { type ClientOptions, createClient, gap, type SocketConstructor } from "../../client/node.js";
+import { createRpc, type ServerOptions } from "../../src/index.js";
+import { consume } from "../helpers/consumer.js";
+import { ManualClock } from "../helpers/manual-clock.js";
+import { startServer } from "../helpers/test-server.js";
+import { signToken } from "../helpers/tokens.js";
+
+/** Lets sockets do their work until `condition` holds; the test's own limit ends it. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => void setImmediate(resolve));
+}
+
+/** An application that tells numbers. `running`: how many generators are. */
+function numbersApp() {
+  const state = { running: 0 };
+  const rpc = createRpc({ scopes: ["numbers"] });
+  const history = { size: 20, ttl: 600_000 };
+  const event = z.object({ n: z.number(), padding: z.string().optional() });
+  const params = z.object({ kind: z.string() });
+  const app = rpc.router({
+    kept: rpc.topic({ scope: "numbers", params, event, name: ({ kind }) => `kept:${kind}`, history }),
+    plain: rpc.topic({ scope: "numbers", params, event, name: ({ kind }) => `plain:${kind}`, whenSlow: "drop-oldest", buffer: 4 }),
+    strict: rpc.topic({ params, event, name: ({ kind }) => `strict:${kind}`, whenSlow: "close", buffer: 4 }),
+    count: rpc.subscription({
+      params: z.object({ to: z.number() }),
+      async *handler({ params: { to }, signal }) {
+        state.running++;
+        try {
+          for (let n = 1; n <= to; n++) yield { n };
+          if (to === 0) await new Promise((resolve) => signal.addEventListener("abort", resolve));
+          if (to < 0) throw new Error("a secret of the implementation");
+        } finally {
+          state.running--;
+        }
+      },
+    }),
+  });
+  return { app, state };
+}
+
+async function startPair(options: Partial<ClientOptions> = {}, serverOptions: Partial<ServerOptions> = {}) {
+  const clock = new ManualClock();
+  const { app, state } = numbersApp();
+  const start = () => startServer(app, { clock, limits: { pingInterval: 0 }, ...serverOptions });
+  let server = await start();
+  let scope = "numbers";
+  const sockets: WebSocket[] = [];
+  class Socket extends WebSocket {
+    constructor(url: string, protocols: string) {
+      super(url, protocols, { perMessageDeflate: false });
+      sockets.push(this);
+    }
+  }
+  const client = createClient<typeof app>({
+    url: () => server.url,
+    clock,
+    random: () => 0.5,
+    token: () => signToken(server.keys, { iat: Math.floor(clock.now() / 1_000), scope }),
+    WebSocket: Socket as unknown as SocketConstructor,
+    ...options,
+  });
+  const lost: string[] = [];
+  client.on("gap", ({ name }) => lost.push(name));
+  await client.ready();
+  const pair = {
+    client,
+    clock,
+    state,
+    lost,
+    app,
+    get server() {
+      return server.server;
+    },
+    get socket() {
+      return sockets.at(-1) as WebSocket;
+    },
+    narrow: () => {
+      scope = "";
+    },
+    /** Publishes the numbers from `first` to `last` under `kept` and `plain`. */
+    async publish(first: number, last = first) {
+      for (let n = first; n <= last; n++) {
+        await server.server.publish(app.routes.kept, { kind: "a" }, { n });
+        await server.server.publish(app.routes.plain, { kind: "a" }, { n });
+      }
+    },
+    /** Loses the connection, lets `meanwhile` happen, and comes back. */
+    async cut(meanwhile: () => Promise<void>) {
+      pair.socket.terminate();
+      await until(() => client.state === "waiting");
+      await meanwhile();
+      clock.advance(1_000);
+      await client.ready();
+    },
+    async restart() {
+      const before = server;
+      server = await start();
+      await before.close();
+    },
+    async [Symbol.asyncDispose]() {
+      await client.close();
+      await server.close();
+    },
+  };
+  return pair;
+}
+
+const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
+const read = (events: readonly unknown[]) => events.map((event) => (event === gap ? "gap" : (event as { n: number }).n));
+
+describe("Subscriptions of the client, from the real server", () => {
+  it("give a generator's events in order, and end with it", async () => {
+    await using pair = await startPair();
+    const got: number[] = [];
+    for await (const { n } of pair.client.api.count({ to: 200 })) got.push(n);
+    expect(got).to.deep.equal(numbers(1, 200));
+    expect(pair.state.running).to.equal(0);
+  });
+
+  it("stop the generator when the loop is left, by break, by await using and by the signal", async () => {
+    await using pair = await startPair();
+    for await (const { n } of pair.client.api.count({ to: 1_000_000 })) if (n === 3) break;
+    await until(() => pair.state.running === 0);
+    const controller = new AbortController();
+    const aborted = consume(pair.client.api.count({ to: 0 }, { signal: controller.signal }));
+    {
+      await using quiet = pair.client.api.count({ to: 0 });
+      const got = consume(quiet);
+      await until(() => pair.state.running === 2);
+      expect(got.isDone).to.equal(false);
+    }
+    await until(() => pair.state.running === 1);
+    controller.abort();
+    await until(() => pair.state.running === 0 && aborted.error !== undefined);
+    expect(aborted.error).to.include({ type: "aborted" });
+  });
+
+  it("throw when the generator throws, without its words", async () => {
+    await using pair = await startPair();
+    const got = consume(pair.client.api.count({ to: -1 }));
+    await until(() => got.error !== undefined);
+    expect(got.error).to.include({ type: "subscription_ended", reason: "error" });
+    expect(String(got.error)).to.not.include("secret");
+  });
+
+  it("throw what refused them", async () => {
+    await using pair = await startPair();
+    const wrong = consume(pair.client.subscribe("count", { to: "many" } as never));
+    const unknown = consume(pair.client.subscribe("no.such.name"));
+    await until(() => wrong.error !== undefined && unknown.error !== undefined);
+    expect(wrong.error).to.include({ type: "invalid_params" });
+    expect(unknown.error).to.include({ type: "method_not_found" });
+  });
+
+  it("live over a refresh in place, and over an expired session whose events were held", async () => {
+    await using pair = await startPair();
+    const [kept, plain] = [consume(pair.client.api.kept({ kind: "a" })), consume(pair.client.api.plain({ kind: "a" }))];
+    await pair.client.call("ping");
+    await pair.publish(1, 3);
+    await pair.client.refresh();
+    await pair.publish(4, 6);
+    await until(() => plain.events.length === 6);
+    pair.clock.advance(900_000); // the client's timer and the server's are one: it is renewed after it has expired
+    await pair.publish(7, 9);
+    await until(() => kept.events.length === 9 && plain.events.length === 9);
+    expect(read(kept.events)).to.deep.equal(numbers(1, 9));
+    expect(read(plain.events)).to.deep.equal(numbers(1, 9));
+    expect(pair.lost).to.deep.equal([]);
+  });
+
+  it("go on after a lost connection: from history without a hole, without history after a gap", async () => {
+    await using pair = await startPair();
+    const kept = consume(pair.client.api.kept({ kind: "a" }, { gaps: true }));
+    const plain = consume(pair.client.api.plain({ kind: "a" }, { gaps: true }));
+    await pair.client.call("ping");
+    await pair.publish(1, 3);
+    await until(() => plain.events.length === 3);
+    await pair.cut(() => pair.publish(4, 6));
+    await pair.client.call("ping");
+    await pair.publish(7, 9);
+    await until(() => read(kept.events).at(-1) === 9 && read(plain.events).at(-1) === 9);
+    expect(read(kept.events)).to.deep.equal(numbers(1, 9));
+    expect(read(plain.events)).to.deep.equal([1, 2, 3, "gap", 7, 8, 9]);
+  });
+
+  it("tell one gap when more was missed than history holds", async () => {
+    await using pair = await startPair();
+    const kept = consume(pair.client.api.kept({ kind: "a" }, { gaps: true }));
+    await pair.client.call("ping");
+    await pair.publish(1);
+    await until(() => kept.events.length === 1);
+    await pair.cut(() => pair.publish(2, 40));
+    await pair.client.call("ping");
+    await pair.publish(41);
+    await until(() => read(kept.events).at(-1) === 41);
+    expect(read(kept.events)).to.deep.equal([1, "gap", 41]);
+  });
+
+  it("go on after a restart of the server, whose history begins anew, after one gap", async () => {
+    await using pair = await startPair();
+    const kept = consume(pair.client.api.kept({ kind: "a" }, { gaps: true }));
+    await pair.client.call("ping");
+    await pair.publish(1, 3);
+    await until(() => kept.events.length === 3);
+    await pair.restart();
+    await until(() => pair.client.state === "waiting");
+    pair.clock.advance(20_000);
+    await pair.client.ready();
+    await pair.client.call("ping");
+    await pair.publish(4, 6);
+    await until(() => kept.events.length === 7);
+    expect(read(kept.events)).to.deep.equal([1, 2, 3, "gap", 4, 5, 6]);
+  });
+
+  it("of one topic share it on the server, until the last one leaves", async () => {
+    await using pair = await startPair();
+    const [first, second] = [pair.client.api.kept({ kind: "a" }), pair.client.api.kept({ kind: "a" })];
+    const [got, also] = [consume(first), consume(second)];
+    await pair.client.call("ping");
+    await pair.publish(1, 2);
+    await until(() => got.events.length === 2 && also.events.length === 2);
+    await first[Symbol.asyncDispose]();
+    await pair.client.call("ping");
+    await pair.publish(3);
+    await until(() => also.events.length === 3);
+    expect(read(got.events)).to.deep.equal([1, 2]);
+    await pair.cut(() => pair.publish(4, 5));
+    const third = consume(pair.client.api.kept({ kind: "a" }));
+    await pair.client.call("ping");
+    await pair.publish(6);
+    await until(() => also.events.length === 6 && third.events.length === 1);
+    expect(read(also.events)).to.deep.equal(numbers(1, 6));
+    expect(read(third.events)).to.deep.equal([6]);
+  });
+
+  it("end when a refresh takes their scope away, and others go on", async () => {
+    await using pair = await startPair();
+    const kept = consume(pair.client.api.kept({ kind: "a" }));
+    const count = consume(pair.client.api.count({ to: 0 }));
+    await pair.client.call("ping");
+    pair.narrow();
+    await pair.client.refresh();
+    await until(() => kept.error !== undefined);
+    expect(kept.error).to.include({ type: "subscription_ended", reason: "forbidden" });
+    expect([count.isDone, count.error]).to.deep.equal([false, undefined]);
+  });
+
+  it("end with a logout", async () => {
+    await using pair = await startPair();
+    const kept = consume(pair.client.api.kept({ kind: "a" }));
+    await pair.client.call("ping");
+    await pair.client.call("logout");
+    await until(() => kept.error !== undefined);
+    expect(kept.error).to.include({ type: "subscription_ended", reason: "logout" });
+  });
+
+  it("of a slow consumer have a gap where events were dropped, in one order, up to the newest", async function () {
+    this.timeout(20_000);
+    await using pair = await startPair({}, { limits: { pingInterval: 0, sendBufferBytes: 16_384, responseBytes: 0 } });
+    const plain = consume(pair.client.api.plain({ kind: "a" }, { gaps: true }));
+    await pair.client.call("ping");
+    pair.socket.pause();
+    const padding = "x".repeat(200_000);
+    for (let n = 1; n <= 150; n++) {
+      await pair.server.publish(pair.app.routes.plain, { kind: "a" }, { n, padding });
+      await new Promise((resolve) => void setImmediate(resolve));
+    }
+    pair.socket.resume();
+    await until(() => read(plain.events).at(-1) === 150);
+    const seen = read(plain.events);
+    const holes = seen.flatMap((n, index) => {
+      const before = seen[index - 1];
+      return typeof n === "number" && typeof before === "number" && n !== before + 1 ? [n] : [];
+    });
+    expect(holes).to.deep.equal([]);
+    expect(seen.filter((n, index) => n === "gap" && seen[index - 1] === "gap")).to.deep.equal([]);
+    expect(seen.filter((n) => n === "gap")).to.have.length.of.at.least(1);
+    const told = seen.filter((n) => typeof n === "number");
+    expect(told).to.deep.equal(told.toSorted((a, b) => a - b));
+  });
+
+  it("that were closed as slow are made again, after a gap", async function () {
+    this.timeout(20_000);
+    await using pair = await startPair({}, { limits: { pingInterval: 0, sendBufferBytes: 16_384, responseBytes: 0 } });
+    const strict = consume(pair.client.api.strict({ kind: "a" }, { gaps: true }));
+    await pair.client.call("ping");
+    pair.socket.pause();
+    const padding = "x".repeat(200_000);
+    for (let n = 1; n <= 150; n++) {
+      await pair.server.publish(pair.app.routes.strict, { kind: "a" }, { n, padding });
+      await new Promise((resolve) => void setImmediate(resolve));
+    }
+    pair.socket.resume();
+    const ended = new Promise<void>((resolve) => void pair.client.on("subscription.ended", () => resolve()));
+    await ended;
+    pair.clock.advance(20_000);
+    await pair.client.call("ping");
+    await until(() => read(strict.events).at(-1) === "gap");
+    await pair.server.publish(pair.app.routes.strict, { kind: "a" }, { n: 151 });
+    await until(() => read(strict.events).at(-1) === 151);
+  });
+});
