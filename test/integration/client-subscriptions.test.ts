@@ -5,14 +5,13 @@ import { z } from "zod";
 import { type ClientOptions, createClient, gap, type SocketConstructor } from "../../client/node.js";
 import { createRpc, type ServerOptions } from "../../src/index.js";
 import { consume } from "../helpers/consumer.js";
+import { eventually } from "../helpers/eventually.js";
 import { ManualClock } from "../helpers/manual-clock.js";
 import { startServer } from "../helpers/test-server.js";
 import { signToken } from "../helpers/tokens.js";
 
-/** Lets sockets do their work until `condition` holds; the test's own limit ends it. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => void setImmediate(resolve));
-}
+/** Lets sockets do their work until `condition` holds. */
+const until = (condition: () => boolean) => eventually(() => expect(condition()).to.equal(true));
 
 /** An application that tells numbers. `running`: how many generators are. */
 function numbersApp() {
