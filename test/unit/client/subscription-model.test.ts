@@ -1,0 +1,164 @@
+import { expect } from "chai";
+import * as fc from "fast-check";
+import { describe, it } from "mocha";
+import { gap, type SubscriptionIterator } from "../../../client/index.js";
+import { granted, scriptedClient, settled } from "../../helpers/scripted-client.js";
+import { TopicReference } from "../../helpers/topic-reference.js";
+
+const topics = ["a", "b"] as const;
+const buffer = 4;
+
+type Step =
+  | { readonly do: "publish" | "swallow" | "slow"; readonly topic: string }
+  | { readonly do: "open"; readonly topic: string; readonly isMarked: boolean }
+  | { readonly do: "read" | "leave"; readonly which: number }
+  | { readonly do: "serve" | "turn" | "drop" | "restart" | "come back" | "lose held" };
+
+const topic = fc.constantFrom(...topics);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ do: fc.constant("publish" as const), topic }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("swallow" as const, "slow" as const), topic }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("open" as const), topic, isMarked: fc.boolean() }) },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant("read" as const), which: fc.nat(5) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("leave" as const), which: fc.nat(5) }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constantFrom("serve" as const, "turn" as const) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constantFrom("drop" as const, "restart" as const, "lose held" as const) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("come back" as const) }) },
+);
+
+/** Who has an iterator, and judges what it gives: each number once and in order, or a gap told in between. */
+class Consumer {
+  readonly topic: string;
+  readonly #iterator: SubscriptionIterator<unknown>;
+  readonly #isMarked: boolean;
+  #last: number | undefined;
+  #wasGap = false;
+  #isReading = false;
+  isOver = false;
+  told = 0; // client events "gap"
+  #used = 0;
+  readonly faults: string[] = [];
+
+  constructor(topic: string, iterator: SubscriptionIterator<unknown>, isMarked: boolean) {
+    this.topic = topic;
+    this.#iterator = iterator;
+    this.#isMarked = isMarked;
+  }
+
+  get last(): number | undefined {
+    return this.#last;
+  }
+
+  read(): void {
+    if (this.#isReading || this.isOver) return;
+    this.#isReading = true;
+    this.#iterator.next().then(
+      ({ done, value }) => {
+        this.#isReading = false;
+        if (!done) this.#take(value);
+      },
+      (error) => this.faults.push(String(error)),
+    );
+  }
+
+  leave(): void {
+    this.isOver = true;
+    void this.#iterator.return();
+  }
+
+  #take(value: unknown): void {
+    if (value === gap) {
+      if (!this.#isMarked) this.faults.push("a mark that nobody asked for");
+      if (this.#wasGap) this.faults.push("two gaps in a row");
+      this.#wasGap = true;
+      return;
+    }
+    const n = value as number;
+    const isNext = this.#last === undefined || n === this.#last + 1;
+    if (this.#last !== undefined && n <= this.#last) this.faults.push(`${n} after ${this.#last}`);
+    const isTold = this.#isMarked ? this.#wasGap : this.told > this.#used;
+    if (!isNext && !isTold) this.faults.push(`${n} after ${this.#last}, and no gap was told`);
+    if (!isNext) this.#used = this.told;
+    this.#wasGap = false;
+    this.#last = n;
+  }
+}
+
+async function run(steps: readonly Step[], historySize: number): Promise<void> {
+  const server = new TopicReference(historySize);
+  const { client, clock, sockets, socket, signIn, pass } = scriptedClient();
+  const consumers: Consumer[] = [];
+  client.on("gap", ({ params }) => {
+    for (const consumer of consumers) if (consumer.topic === (params as { topic: string }).topic) consumer.told++;
+  });
+  server.connect(await signIn());
+
+  const comeBack = async () => {
+    if (client.state === "ready") return;
+    await pass(20_000);
+    server.connect(await signIn());
+  };
+
+  for (const one of steps) {
+    const consumer = "which" in one ? consumers[one.which] : undefined;
+    if (one.do === "publish" || one.do === "swallow" || one.do === "slow") server[one.do](one.topic);
+    else if (one.do === "open" && consumers.length < 6) {
+      const subscription = client.subscribe("watch", { topic: one.topic }, { gaps: one.isMarked, buffer });
+      consumers.push(new Consumer(one.topic, subscription[Symbol.asyncIterator](), one.isMarked));
+    } else if (one.do === "read") consumer?.read();
+    else if (one.do === "leave") consumer?.leave();
+    else if (one.do === "serve") server.serve();
+    else if (one.do === "turn") await settled();
+    else if (one.do === "restart") server.restart();
+    if (one.do === "drop" || one.do === "restart") {
+      server.disconnect();
+      if (client.state === "ready") sockets.at(-1)?.drop();
+      await settled();
+    } else if (one.do === "come back") await comeBack();
+    else if (one.do === "lose held" && client.state === "ready") {
+      void client.refresh().catch(() => {});
+      const open = await socket();
+      open.answer(open.last("refresh"), granted(clock, { changed: true, gap: true }));
+    }
+  }
+
+  // at last everybody is well, and one more event comes
+  await comeBack();
+  server.serve();
+  await pass(20_000); // for those that were slow
+  server.serve();
+  await settled();
+  const here = consumers.filter(({ isOver }) => !isOver);
+  for (const name of topics) server.publish(name);
+  for (let count = 0; count < 2 * buffer + 4; count++) {
+    for (const consumer of here) consumer.read();
+    await settled();
+  }
+  for (const consumer of here) expect(consumer.last).to.equal(server.count(consumer.topic));
+  expect(consumers.flatMap(({ faults }) => faults)).to.deep.equal([]);
+  expect(server.subscriptions).to.equal(new Set(here.map((consumer) => consumer.topic)).size);
+
+  // and nothing is left when they go
+  for (const consumer of here) consumer.leave();
+  server.serve();
+  expect(server.subscriptions).to.equal(0);
+  await client.close();
+  expect(clock.pending).to.equal(0);
+}
+
+describe("The client's subscriptions, whatever happens", function () {
+  this.timeout(120_000);
+
+  for (const [what, size] of [
+    ["with a history that is long enough, or not", 3],
+    ["without history", 0],
+  ] as const) {
+    it(`give every event once and in order, or tell a gap, ${what}`, async () => {
+      const steps = fc.array(step, { minLength: 5, maxLength: 60 });
+      await fc.assert(
+        fc.asyncProperty(steps, (taken) => run(taken, size)),
+        { numRuns: 500 },
+      );
+    });
+  }
+});
