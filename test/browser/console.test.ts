@@ -295,7 +295,8 @@ describe("The console in Chromium", function () {
   it("can be used with the keyboard alone", async () => {
     await using visit = await ConsoleVisit.open();
     const page = await visit.page();
-    await page.keyboard.type("ada"); // the first field has the focus
+    await page.locator("input[autocomplete=username]:focus").waitFor(); // the first field gets the focus, with the first frame that is drawn
+    await page.keyboard.type("ada");
     await page.keyboard.press("Tab");
     await page.keyboard.type(password);
     await page.keyboard.press("Enter");

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { type Client, createClient, DisconnectedError, gap, type JotwireError } from "../../client/node.js";
 import { EventJudge } from "./event-judge.js";
-import { login, Refused, refresh } from "./login.js";
+import { login, Refused, refresh, refreshSurely, type Tokens } from "./login.js";
 import type { Tally } from "./tally.js";
 
 const callLimit = 60_000; // 1 min, waiting for a connection included
@@ -28,6 +28,8 @@ export class Member {
   readonly #options: MemberOptions;
   readonly #stop = new AbortController();
   #refreshToken: string | undefined;
+  /** What became of each use of it, in words. */
+  #uses: string[] = [];
   #lostAt: number | undefined;
   #calls: Promise<void> = Promise.resolve();
   #listening: Promise<void> = Promise.resolve();
@@ -64,17 +66,28 @@ export class Member {
   }
 
   async #token(signal: AbortSignal): Promise<string> {
-    const { tally, mayForget, url, user } = this.#options;
+    const { url, user } = this.#options;
     const spent = this.#refreshToken;
+    const tokens = spent === undefined ? await login(url(), user, signal) : await refreshSurely(() => this.#use(spent, signal), signal);
+    this.#refreshToken = tokens.refresh_token;
+    this.#uses = [];
+    return tokens.access_token;
+  }
+
+  async #use(refreshToken: string, signal: AbortSignal): Promise<Tokens> {
+    const { tally, mayForget, url } = this.#options;
+    const [node, startedAt] = [url(), performance.now()];
+    const told = (outcome: string) => `${node} from ${Math.round(startedAt)} to ${Math.round(performance.now())} ms: ${outcome}`;
     try {
-      const tokens = spent === undefined ? await login(url(), user, signal) : await refresh(url(), spent, signal);
-      this.#refreshToken = tokens.refresh_token;
-      if (spent !== undefined) tally.refreshes++;
-      return tokens.access_token;
+      const tokens = await refresh(node, refreshToken, signal);
+      tally.refreshes++;
+      return tokens;
     } catch (error) {
-      if (error instanceof Refused && spent !== undefined) {
+      this.#uses.push(told(String(error)));
+      if (error instanceof Refused) {
         this.#refreshToken = undefined;
-        if (!mayForget) tally.falselyRevoked++;
+        if (!mayForget) tally.refusedToken(this.#uses);
+        this.#uses = [];
       }
       throw error;
     }

@@ -33,6 +33,12 @@ export class Tally {
     return [...this.#failures].map(([type, count]) => `${count} × ${type}`).join(", ");
   }
 
+  /** A refresh token was refused though nobody else had used it: what became of each of its uses, in words. */
+  refusedToken(uses: readonly string[]): void {
+    this.falselyRevoked++;
+    this.violation(`a refresh token was refused, ${uses.join("; ")}`);
+  }
+
   /** Remembers the first ones: thousands say no more than some. */
   violation(what: string): void {
     if (this.violations.length < 20) this.violations.push(what);
