@@ -2,9 +2,10 @@
 import { ratio, summary } from "../lib/statistics.mjs";
 
 const subscribers = 1_000;
+const [few, many] = [250, 4_000];
 const mebibyte = 2 ** 20;
 
-/** Subscribers to events: `measure` resolves with the CPU time of the server, microseconds, for the events of `plan`; all must have come. */
+/** Subscribers to events: `measure` resolves with the CPU time of the server, microseconds, for each event of `plan`; all must have come. */
 async function underEvents(bench, name, count, plan) {
   const { child, port } = await bench.serve(name);
   const group = bench.newGroupName(name);
@@ -49,6 +50,32 @@ async function manyEvents(bench) {
   return [{ id: "manyEvents", work, target: 0.25, value: ratio(costs.jotwire, costs.fanOut), costs }];
 }
 
+/** As many deliveries to few as to many. */
+async function fanOutGrowth(bench) {
+  const plans = { [few]: { events: (10 * many) / few, perTurn: 1 }, [many]: { events: 10, perTurn: 1 } };
+  const subjects = {};
+  for (const [count, plan] of Object.entries(plans)) {
+    subjects[`fanOut, ${count}`] = await underEvents(bench, "fanOut", Number(count), plan);
+    subjects[`jotwire, ${count}`] = await underEvents(bench, "jotwireFanOut", Number(count), plan);
+  }
+  const [loopFew, jotwireFew, loopMany, jotwireMany] = Object.values(await compare(bench, subjects));
+  const linear = many / few;
+  const grown = (after, before) => after.map((cost, round) => cost / before[round] / linear);
+  const perDelivery = (costs, count) => costs.map((cost) => cost / count);
+  const work = "growth of the cost of one delivery, from 250 to 4,000 subscribers";
+  const costs = {
+    "the loop, 250": perDelivery(loopFew, few),
+    "jotwire, 250": perDelivery(jotwireFew, few),
+    "the loop, 4,000": perDelivery(loopMany, many),
+    "jotwire, 4,000": perDelivery(jotwireMany, many),
+  };
+  const [ours, loops] = [grown(jotwireMany, jotwireFew), grown(loopMany, loopFew)];
+  return [
+    { id: "fanOutGrowth", work: `${work}, over the growth of the loop's`, target: 1.1, value: ratio(ours, loops), costs },
+    { id: "fanOutLinear", work, value: summary(ours) },
+  ];
+}
+
 /** Some large events, more than the kernel holds for one who does not read. */
 const largeEvents = { events: 250, perTurn: 1, bytes: 32_768 };
 
@@ -79,4 +106,4 @@ async function stalled(bench) {
   ];
 }
 
-export const eventScenarios = { events, manyEvents, stalled };
+export const eventScenarios = { events, manyEvents, fanOutGrowth, stalled };
