@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ProviderOptions, RenewedTokens } from "./provider-options.js";
-import type { Revocation, RevocationRecords } from "./revocation.js";
+import type { RevocationListener, RevocationRecords } from "./revocation.js";
+import type { StoreObserver } from "./store-observer.js";
 
 /** What an issuer has done so far, for metrics. */
 export interface IssuerCounts {
@@ -34,7 +35,9 @@ export interface IssuerPort {
   /** Answers an HTTP request if its path is one of the issuer's; false: not mine, nothing was written. */
   handle(request: IncomingMessage, response: ServerResponse, context: IssuerRequestContext): Promise<boolean>;
   /** Tells of every revocation that the issuer makes or reads from its store. Returns the function that stops it. */
-  onRevocation(listener: (revocation: Revocation) => void): () => void;
+  onRevocation(listener: RevocationListener): () => void;
+  /** Tells of every operation of the issuer at its store. Absent: it is not watched. Returns the function that ends it. */
+  observeStore?(observer: StoreObserver): () => void;
 }
 
 export interface IssuerRequestContext {

@@ -16,6 +16,12 @@ export interface Revocation {
   readonly until?: number;
 }
 
+/**
+ * Hears of a revocation. `announcedAt`: when another process announced it, milliseconds since 1970 by the store's clock; absent where
+ * nobody knows: this process did, or it was read with all the others.
+ */
+export type RevocationListener = (revocation: Revocation, announcedAt?: number) => void;
+
 /** Where revocations are kept: the part of a store that verification needs. As in all of a store, each method is one atomic operation. */
 export interface RevocationRecords {
   /** Nothing happens when what is kept for the same target reaches at least as far: repeating a revocation costs no space. */
@@ -23,7 +29,7 @@ export interface RevocationRecords {
   /** Those still to be remembered at `now`. */
   list(now: number): Promise<readonly Revocation[]>;
   /** Tells of each revocation added by any process, from now on; a repeated one is not told again. Returns the function that stops it. */
-  subscribe(listener: (revocation: Revocation) => void): () => void;
+  subscribe(listener: RevocationListener): () => void;
   /**
    * Resolves while all that any process revoked until a second ago was told to those who listen. Rejects when that is not known: no
    * token may be accepted then. Absent: always so.

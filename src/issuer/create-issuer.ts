@@ -2,8 +2,10 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { IssuerCounts, IssuerPort, IssuerRequestContext } from "../auth/issuer-port.js";
 import type { RenewedTokens } from "../auth/provider-options.js";
 import { Refusal } from "../auth/refusal.js";
-import type { Revocation } from "../auth/revocation.js";
+import type { RevocationListener } from "../auth/revocation.js";
+import type { StoreObserver } from "../auth/store-observer.js";
 import type { Store } from "../store/store.js";
+import { StoreWatch } from "../store/store-watch.js";
 import { AccessTokens } from "./access-token.js";
 import { ClientDirectory } from "./client-directory.js";
 import { BusyError, HashingQueue } from "./hashing-queue.js";
@@ -50,11 +52,14 @@ class EmbeddedIssuer implements Issuer {
   readonly clients: ClientDirectory;
   readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
   readonly #settings: IssuerSettings;
+  readonly #watch: StoreWatch;
   readonly #sessions: Sessions;
   readonly #endpoints: HttpEndpoints;
   readonly #housekeeping: Housekeeping;
 
-  constructor(settings: IssuerSettings) {
+  constructor(given: IssuerSettings) {
+    this.#watch = new StoreWatch(given.clock);
+    const settings = { ...given, store: this.#watch.store(given.store) };
     const { issuer, audience, store, hasher, clock, logger } = settings;
     const times = {
       rotationInterval: settings.keyRotationInterval,
@@ -68,7 +73,7 @@ class EmbeddedIssuer implements Issuer {
     this.#sessions = new Sessions(settings, new HashingQueue(settings.hashingSlots, clock), accessTokens, revoker);
     this.#housekeeping = new Housekeeping(store, clock, logger);
     this.issuer = issuer;
-    this.store = store;
+    this.store = given.store;
     this.users = new UserDirectory(store.users, hasher, revoker, clock);
     this.clients = new ClientDirectory(store.clients, revoker, clock);
     this.#endpoints = new HttpEndpoints({ settings, sessions: this.#sessions, clients: this.clients, accessTokens, keys, revoker });
@@ -103,7 +108,7 @@ class EmbeddedIssuer implements Issuer {
   }
 
   async endSession(sessionId: string): Promise<void> {
-    await this.store.families.revoke(sessionId);
+    await this.#settings.store.families.revoke(sessionId);
   }
 
   async login(username: string, password: string, { address = "" }: { readonly address?: string } = {}): Promise<TokenSet> {
@@ -118,8 +123,12 @@ class EmbeddedIssuer implements Issuer {
     return this.#endpoints.handle(request, response, context);
   }
 
-  onRevocation(listener: (revocation: Revocation) => void): () => void {
+  onRevocation(listener: RevocationListener): () => void {
     return this.store.revocations.subscribe(listener);
+  }
+
+  observeStore(observer: StoreObserver): () => void {
+    return this.#watch.observe(observer);
   }
 
   close(): Promise<void> {

@@ -31,11 +31,13 @@ export class HeldPushes {
     return this.#pushes.some((push) => push.subscription === subscription);
   }
 
-  hold(push: Push): void {
-    if (this.#lossy !== undefined && !push.isEnd) return this.#lose(push, this.#lossy);
+  /** Returns how many pushes were lost by it. */
+  hold(push: Push): number {
+    if (this.#lossy !== undefined && !push.isEnd) return lose([push], this.#lossy);
     this.#pushes.push(push);
     this.#bytes += Buffer.byteLength(push.text);
-    if (this.#lossy === undefined && (this.#pushes.length > mostMessages || this.#bytes > mostBytes)) this.#overflow();
+    const isFull = this.#lossy === undefined && (this.#pushes.length > mostMessages || this.#bytes > mostBytes);
+    return isFull ? this.#overflow() : 0;
   }
 
   /** Forgets the events of one subscription; its end is still to be told. */
@@ -58,15 +60,19 @@ export class HeldPushes {
     this.#lossy = undefined;
   }
 
-  #overflow(): void {
+  #overflow(): number {
     const lossy = new Set<string>();
+    const ends = this.#pushes.filter(({ isEnd }) => isEnd);
+    const lost = lose(this.#pushes, lossy) - ends.length;
     this.#lossy = lossy;
-    for (const push of this.#pushes) this.#lose(push, lossy);
-    this.#pushes = this.#pushes.filter(({ isEnd }) => isEnd);
+    this.#pushes = ends;
     this.#bytes = 0;
+    return lost;
   }
+}
 
-  #lose({ subscription }: Push, lossy: Set<string>): void {
-    if (subscription !== undefined) lossy.add(subscription);
-  }
+/** Notes whose they were. Returns how many. */
+function lose(pushes: readonly Push[], lossy: Set<string>): number {
+  for (const { subscription } of pushes) if (subscription !== undefined) lossy.add(subscription);
+  return pushes.length;
 }

@@ -21,8 +21,7 @@ export class Pushes {
       this.#counts.sent++;
       this.#outbox.add(push);
     } else if (state === "active" || state === "expired") {
-      this.#counts.held++;
-      this.#held.hold(push); // a refresh may be about to release what came before
+      this.#hold(push); // a refresh may be about to release what came before
     } else this.#counts.dropped++;
   }
 
@@ -40,10 +39,7 @@ export class Pushes {
 
   /** The session has expired: what was not written yet is held too. */
   hold(): void {
-    for (const push of this.#outbox.takePushes()) {
-      this.#counts.held++;
-      this.#held.hold(push);
-    }
+    for (const push of this.#outbox.takePushes()) this.#hold(push);
   }
 
   /** Hands over what was held, to be sent after the answer to a refresh. */
@@ -59,5 +55,10 @@ export class Pushes {
     const { pushes } = this.#held.release();
     this.#counts.dropped += unheard + pushes.length;
     for (const { isEnd, text } of pushes) if (isEnd) this.#outbox.add(text);
+  }
+
+  #hold(push: Push): void {
+    this.#counts.held++;
+    this.#counts.overflowed += this.#held.hold(push);
   }
 }

@@ -17,6 +17,8 @@ export interface SubscriberPort {
   isHigh(): boolean;
   /** Is there a session in force? `resume` is called when there is one again. */
   isLive(): boolean;
+  /** More events waited than there is room for: some were dropped, or the subscription ends. Told once for each gap. */
+  tooSlow(outcome: "gap" | "ended"): void;
   /** The subscription is over: it need not be remembered. */
   ended(subscription: Subscription): void;
 }
@@ -149,14 +151,14 @@ export abstract class Subscription {
   }
 
   #overflow(): void {
-    if (this.#rule.whenSlow === "close" && this.#state === "live") return this.end("slow");
-    if (this.#rule.whenSlow === "drop-newest") {
-      this.#waiting.pop();
-      this.#hasGap = true;
-      return;
+    if (this.#rule.whenSlow === "close" && this.#state === "live") {
+      this.port.tooSlow("ended");
+      return this.end("slow");
     }
-    this.#waiting.shift();
-    const [next] = this.#waiting;
+    const isNewest = this.#rule.whenSlow === "drop-newest";
+    const dropped = isNewest ? this.#waiting.pop() : this.#waiting.shift();
+    if (dropped?.hasGap !== true) this.port.tooSlow("gap"); // else the gap has grown
+    const next = isNewest ? undefined : this.#waiting[0];
     if (next === undefined) this.#hasGap = true;
     else next.hasGap = true;
   }

@@ -97,7 +97,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.log = childOf(services.log, { connection: id });
     this.lastingHandle = createHandle(this, () => true);
     this.#outbox = new Outbox(this, services.flushQueue);
-    this.#pushes = new PushLane(this, this.#outbox, services.telemetry.pushes);
+    this.#pushes = new PushLane(this, this.#outbox, services.telemetry);
     const { clock, revocations, limits } = services;
     this.#reader = new FrameReader(limits, clock, services.telemetry);
     this.#session = new Session(limits, { clock, revocations, connectionId: id, random: Math.random }, this);

@@ -21,5 +21,8 @@ export class Histogram {
   }
 }
 
+/** Seconds: of a store, which answers in less than a millisecond, or not for as long as its timeout. */
+export const storeBounds: readonly number[] = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+
 /** Seconds. */
 export const durationBounds: readonly number[] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];

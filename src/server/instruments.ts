@@ -1,5 +1,10 @@
 import type { Clock } from "../auth/clock.js";
+import type { IssuerPort } from "../auth/issuer-port.js";
+import type { RevocationRecords } from "../auth/revocation.js";
+import type { StoreObserver } from "../auth/store-observer.js";
+import type { Bus } from "../push/bus.js";
 import type { Logger } from "../rpc/logger.js";
+import { StoreWatch } from "../store/store-watch.js";
 import { CallWatch } from "./call-watch.js";
 import { Metrics, type MetricsOptions } from "./metrics.js";
 import type { MetricSources } from "./server-metrics.js";
@@ -17,20 +22,37 @@ export class Instruments {
   readonly calls: CallWatch;
   readonly #options: InstrumentOptions;
   readonly #log: Logger;
+  /** Absent: nobody reads metrics, and the store is as it is. */
+  readonly #store: StoreWatch | undefined;
+  readonly #stop: (() => void)[] = [];
   #metrics: Metrics | undefined;
   #tracer: CallTracer | undefined;
 
   constructor(options: InstrumentOptions, clock: Clock, log: Logger) {
     this.#options = options;
     this.#log = log;
-    const meter = options.metrics === undefined ? undefined : this.telemetry.calls;
-    this.calls = new CallWatch(clock, meter, () => this.#tracer);
+    const isMeasured = options.metrics !== undefined;
+    this.calls = new CallWatch(clock, isMeasured ? this.telemetry.calls : undefined, () => this.#tracer);
+    this.#store = isMeasured ? new StoreWatch(clock) : undefined;
+    this.#watch(this.#store?.observe.bind(this.#store));
+  }
+
+  /** The store's revocations as this server uses them, its operations measured. */
+  revocations(records: RevocationRecords): RevocationRecords {
+    return this.#store?.revocations(records) ?? records;
+  }
+
+  /** The same of a store's bus. */
+  bus(bus: Bus): Bus {
+    return this.#store?.bus(bus) ?? bus;
   }
 
   /** From now on there are metrics, if there are to be any. */
-  measure(sources: Omit<MetricSources, "eventLoop" | "telemetry">): void {
+  measure(sources: Omit<MetricSources, "eventLoop" | "telemetry"> & { readonly issuers: readonly IssuerPort[] }): void {
     const { metrics } = this.#options;
-    if (metrics !== undefined) this.#metrics = new Metrics(metrics, { telemetry: this.telemetry, ...sources });
+    if (metrics === undefined) return;
+    for (const issuer of sources.issuers) this.#watch(issuer.observeStore?.bind(issuer));
+    this.#metrics = new Metrics(metrics, { telemetry: this.telemetry, ...sources });
   }
 
   /** Loads what traces and opens the port of the metrics, which it returns. Rejects when that can't be had. */
@@ -49,6 +71,12 @@ export class Instruments {
   }
 
   close(): void {
+    for (const stop of this.#stop) stop();
     this.#metrics?.close();
+  }
+
+  /** Measures what somebody does at a store. */
+  #watch(observe: ((observer: StoreObserver) => () => void) | undefined): void {
+    if (observe !== undefined) this.#stop.push(observe((...told) => this.telemetry.store.observe(...told)));
   }
 }

@@ -15,6 +15,8 @@ export interface MetricFamily {
   readonly help: string;
   readonly type: "counter" | "gauge" | "histogram";
   readonly samples: () => Iterable<Sample>;
+  /** Comes before a look at the samples, where there is time to wait for it. */
+  readonly prepare?: () => Promise<unknown>;
 }
 
 export function counter(name: string, help: string, samples: () => Iterable<Sample>): MetricFamily {
@@ -23,6 +25,10 @@ export function counter(name: string, help: string, samples: () => Iterable<Samp
 
 export function gauge(name: string, help: string, samples: () => Iterable<Sample>): MetricFamily {
   return { name, help, type: "gauge", samples };
+}
+
+export function histogramFamily(name: string, help: string, samples: () => Iterable<Sample>): MetricFamily {
+  return { name, help, type: "histogram", samples };
 }
 
 /** One value without labels. */

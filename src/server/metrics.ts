@@ -51,8 +51,9 @@ export class Metrics {
     for (const family of this.#families) options.registry?.registerMetric(registered(family));
   }
 
-  /** In Prometheus' text format. */
+  /** In Prometheus' text format. What must be asked for first is as it was when somebody last did. */
   text(): string {
+    void this.#prepare();
     return prometheusText(this.#families);
   }
 
@@ -60,7 +61,10 @@ export class Metrics {
   async listen(): Promise<number | undefined> {
     const { registry, port = registry === undefined ? defaultPort : undefined, host = "127.0.0.1" } = this.#options;
     if (port === undefined) return undefined;
-    const http = createServer({ requestTimeout: 5_000, headersTimeout: 5_000 }, (request, response) => this.#answer(request, response));
+    const http = createServer(
+      { requestTimeout: 5_000, headersTimeout: 5_000 },
+      (request, response) => void this.#answer(request, response),
+    );
     await new Promise<void>((resolve, reject) => {
       http.once("error", reject);
       http.listen(port, host, resolve);
@@ -75,19 +79,26 @@ export class Metrics {
     this.#http?.closeAllConnections();
   }
 
-  #answer(request: IncomingMessage, response: ServerResponse): void {
+  /** Never rejects. */
+  async #prepare(): Promise<void> {
+    await Promise.all(this.#families.map(({ prepare }) => prepare?.()));
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const isFound = pathOf(request) === "/metrics" && (request.method === "GET" || request.method === "HEAD");
-    const text = isFound ? this.text() : "the metrics are at /metrics\n";
+    if (isFound) await this.#prepare();
+    const text = isFound ? prometheusText(this.#families) : "the metrics are at /metrics\n";
     response.writeHead(isFound ? 200 : 404, { "Content-Type": prometheusType, "Cache-Control": "no-store" });
     response.end(request.method === "HEAD" ? undefined : text);
   }
 }
 
-function registered({ name, help, type, samples }: MetricFamily): RegisteredMetric {
+function registered({ name, help, type, samples, prepare }: MetricFamily): RegisteredMetric {
   const about = { name, help, type, aggregator: "sum" } as const;
   return {
     ...about,
     async get() {
+      await prepare?.();
       const values = Array.from(samples(), ({ suffix = "", labels, value }) => ({ value, labels, metricName: name + suffix }));
       return { ...about, values };
     },

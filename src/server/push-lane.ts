@@ -3,7 +3,7 @@ import { errorOf } from "../protocol/error-codes.js";
 import type { SubscribeResult } from "../protocol/messages.js";
 import type { Outbox } from "../push/outbox.js";
 import type { Push } from "../push/push.js";
-import type { PushCounts } from "../push/push-counts.js";
+import type { PushCounts, SlowReaderCounts } from "../push/push-counts.js";
 import { Pushes } from "../push/pushes.js";
 import type { SubscriberPort, Subscription } from "../push/subscription.js";
 import type { Auth } from "../rpc/access.js";
@@ -16,6 +16,12 @@ export interface PushLaneHost {
   readonly state: SessionState;
   /** Is more than the soft limit waiting to be sent? */
   isHigh(): boolean;
+}
+
+/** Where it is counted what became of pushes and of those who should read them. */
+export interface PushTelemetry {
+  readonly pushes: PushCounts;
+  readonly slowReaders: SlowReaderCounts;
 }
 
 /** A subscription, and what the lane must know of it. */
@@ -31,13 +37,15 @@ export class PushLane implements SubscriberPort {
   readonly #host: PushLaneHost;
   readonly #outbox: Outbox;
   readonly #pushes: Pushes;
+  readonly #slowReaders: SlowReaderCounts;
   #kept: Map<string, Kept> | undefined; // most connections never have one
   #lastId = 0;
 
-  constructor(host: PushLaneHost, outbox: Outbox, counts: PushCounts) {
+  constructor(host: PushLaneHost, outbox: Outbox, { pushes, slowReaders }: PushTelemetry) {
     this.#host = host;
     this.#outbox = outbox;
-    this.#pushes = new Pushes(outbox, counts);
+    this.#pushes = new Pushes(outbox, pushes);
+    this.#slowReaders = slowReaders;
   }
 
   /** How many subscriptions there are. */
@@ -98,6 +106,10 @@ export class PushLane implements SubscriberPort {
 
   isLive(): boolean {
     return this.#host.state === "active";
+  }
+
+  tooSlow(outcome: "gap" | "ended"): void {
+    this.#slowReaders[outcome]++;
   }
 
   ended(subscription: Subscription): void {

@@ -10,6 +10,7 @@ export class Readiness {
   readonly #authority: TokenAuthority;
   /** Set when the server begins to stop. */
   isDraining = false;
+  #wasStoreThere = false;
 
   constructor(revocations: Revocations, authority: TokenAuthority) {
     this.#revocations = revocations;
@@ -19,11 +20,17 @@ export class Readiness {
   /** Why it is not, or null. Never rejects. */
   async reason(): Promise<string | null> {
     if (this.isDraining) return "draining";
-    if (!(await this.#isStoreThere())) return "the store can't be reached";
+    if (!(await this.isStoreThere())) return "the store can't be reached";
     return (await this.#authority.isReady()) ? null : "no keys to verify tokens with";
   }
 
-  async #isStoreThere(): Promise<boolean> {
+  /** Was the store there when it was last looked for? */
+  get wasStoreThere(): boolean {
+    return this.#wasStoreThere;
+  }
+
+  /** Is all known that was revoked? Never rejects. */
+  async isStoreThere(): Promise<boolean> {
     let isThere = false;
     const known = this.#revocations.whenCurrent().then(
       () => {
@@ -32,6 +39,7 @@ export class Readiness {
       () => {}, // that is the answer; the store's own log says why
     );
     await within(patience, known);
+    this.#wasStoreThere = isThere;
     return isThere;
   }
 }

@@ -1,6 +1,6 @@
 import type { Clock } from "../auth/clock.js";
 import type { IssuerPort } from "../auth/issuer-port.js";
-import type { Revocation, RevocationRecords } from "../auth/revocation.js";
+import type { Revocation, RevocationListener, RevocationRecords } from "../auth/revocation.js";
 import { RevocationList } from "../auth/revocation-list.js";
 import type { RevocationSelector, RevokeOptions } from "./server-options.js";
 
@@ -11,8 +11,8 @@ export interface RevocationPorts {
   readonly issuers: readonly IssuerPort[];
   /** How long the longest-lived token may live, milliseconds; undefined: not known, so nothing is ever forgotten. */
   readonly longestLifetime: number | undefined;
-  /** Called after the list has grown: live sessions must look again. */
-  readonly onChange: () => void;
+  /** Called after the list has grown: live sessions must look again. `announcedAt` as in {@link RevocationListener}. */
+  readonly onChange: (announcedAt: number | undefined) => void;
 }
 
 /** Keeps the list of revocations: from the application, from embedded issuers, and from the store. */
@@ -24,7 +24,7 @@ export class Revocations {
 
   constructor(ports: RevocationPorts) {
     this.#ports = ports;
-    const add = (revocation: Revocation) => this.#add(revocation);
+    const add: RevocationListener = (revocation, announcedAt) => this.#add(revocation, announcedAt);
     this.#stop = [
       ...ports.stores.map(({ revocations }) => revocations.subscribe(add)),
       ...ports.issuers.map((issuer) => issuer.onRevocation(add)),
@@ -83,8 +83,8 @@ export class Revocations {
     for (const revocation of lists.flat()) this.#add(revocation);
   }
 
-  #add(revocation: Revocation): void {
-    if (this.list.add(revocation)) this.#ports.onChange();
+  #add(revocation: Revocation, announcedAt?: number): void {
+    if (this.list.add(revocation)) this.#ports.onChange(announcedAt);
   }
 }
 

@@ -2,7 +2,7 @@
 import type { IssuerCounts } from "../auth/issuer-port.js";
 import type { EventLoopDelay } from "./event-loop-delay.js";
 import { defaultLimits, type Limits } from "./limits.js";
-import { counter, gauge, histogramSamples, type MetricFamily, plain, type Sample } from "./metric-family.js";
+import { counter, gauge, histogramFamily, histogramSamples, type MetricFamily, plain, type Sample } from "./metric-family.js";
 import type { Member } from "./roster.js";
 import type { Telemetry } from "./telemetry.js";
 
@@ -10,30 +10,51 @@ export interface MetricSources {
   readonly telemetry: Telemetry;
   readonly members: () => readonly Readonly<Member>[];
   readonly rememberedRevocations: () => number;
+  readonly store: StoreSight;
   readonly issuers: readonly { readonly counts?: IssuerCounts }[];
   readonly eventLoop: EventLoopDelay;
+}
+
+/** Whether a node can see its store. */
+export interface StoreSight {
+  /** When somebody last looked. */
+  readonly wasStoreThere: boolean;
+  /** Looks, and never rejects. */
+  isStoreThere(): Promise<boolean>;
 }
 
 /** Those that have never been hit are shown with 0, so that an alert finds them. */
 const limitNames = Object.keys(defaultLimits) as readonly (keyof Limits)[];
 
 export function serverMetrics(sources: MetricSources): readonly MetricFamily[] {
-  return [...callMetrics(sources), ...connectionMetrics(sources), ...authMetrics(sources), ...processMetrics(sources)];
+  return [
+    ...callMetrics(sources),
+    ...connectionMetrics(sources),
+    ...authMetrics(sources),
+    ...storeMetrics(sources),
+    ...processMetrics(sources),
+  ];
 }
 
 function callMetrics({ telemetry }: MetricSources): readonly MetricFamily[] {
   return [
-    {
-      name: "rpc_server_call_duration_seconds",
-      help: "Time from a request to its answer. status_code: OK, an error's code, or none for a notification",
-      type: "histogram",
-      samples: () =>
+    histogramFamily(
+      "rpc_server_call_duration_seconds",
+      "Time from a request to its answer. status_code: OK, an error's code, or none for a notification",
+      () =>
         [...telemetry.calls].flatMap(({ method, status, histogram }) =>
           histogramSamples({ rpc_system_name: "jsonrpc", rpc_method: method, status_code: status }, histogram),
         ),
-    },
-    counter("jotwire_pushes_total", "Notifications and events, by what became of them: sent, held for an expired session, dropped", () =>
-      Object.entries(telemetry.pushes).map(([outcome, value]) => ({ labels: { outcome }, value })),
+    ),
+    counter(
+      "jotwire_pushes_total",
+      "Notifications and events, by what became of them: sent, held for an expired session, dropped, overflowed (held, but there were too many)",
+      () => outcomes({ ...telemetry.pushes }),
+    ),
+    counter(
+      "jotwire_slow_readers_total",
+      "Peers that read too slowly, by what came of it: gap (events dropped, and told), ended (a subscription), closed (the connection, 1013)",
+      () => outcomes({ ...telemetry.slowReaders, closed: new Map(telemetry.limits).get("sendBufferHardBytes") ?? 0 }),
     ),
     counter("jotwire_limit_hits_total", "What was refused, cut or closed because of a limit, by the limit's option", () => {
       const hits = new Map(telemetry.limits);
@@ -92,7 +113,31 @@ function authMetrics({ telemetry, issuers, rememberedRevocations }: MetricSource
     ),
     counter("jotwire_revocations_total", "Revocations that this node has learnt of", () => plain(telemetry.revocations)),
     gauge("jotwire_revocations_remembered", "Revocations that tokens are held against", () => plain(rememberedRevocations())),
+    histogramFamily(
+      "jotwire_revocation_lag_seconds",
+      "Time from the announcement of a revocation by another node, by the store's clock, to its effect here, by this node's",
+      () => histogramSamples({}, telemetry.revocationLag),
+    ),
     counter("jotwire_key_failures_total", "Failed attempts to get an issuer's keys", () => plain(telemetry.keyFailures)),
+  ];
+}
+
+function storeMetrics({ telemetry, store }: MetricSources): readonly MetricFamily[] {
+  const up = gauge(
+    "jotwire_store_up",
+    "1: all that was revoked is known here. 0: the store can't be reached, and no token is accepted",
+    () => plain(store.wasStoreThere ? 1 : 0),
+  );
+  return [
+    { ...up, prepare: () => store.isStoreThere() },
+    histogramFamily("jotwire_store_operation_duration_seconds", "Time that the store took for an operation, failed ones too", () =>
+      [...telemetry.store].flatMap(([operation, { histogram }]) =>
+        histogram.count === 0 ? [] : histogramSamples({ operation }, histogram),
+      ),
+    ),
+    counter("jotwire_store_failures_total", "Operations that the store could not do", () =>
+      Array.from(telemetry.store, ([operation, { failures }]) => ({ labels: { operation }, value: failures })),
+    ),
   ];
 }
 
@@ -110,6 +155,10 @@ function connectionsByState(members: readonly Readonly<Member>[]): Sample[] {
   const counts = { open: 0, active: 0, expired: 0 };
   for (const { connection } of members) counts[connection.whoami().state]++;
   return Object.entries(counts).map(([state, value]) => ({ labels: { state }, value }));
+}
+
+function outcomes(counts: Readonly<Record<string, number>>): Sample[] {
+  return Object.entries(counts).map(([outcome, value]) => ({ labels: { outcome }, value }));
 }
 
 function tallied(label: string, tally: Iterable<[string, number]>): Sample[] {

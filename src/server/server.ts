@@ -103,12 +103,13 @@ export class Server {
       whenReady,
     });
     const { issuers } = this.#authority;
+    const stores = options.store === undefined ? [...new Set(issuers.map(({ store }) => store))] : [options.store];
     this.#revocations = new Revocations({
       clock: this.#clock,
       issuers,
-      stores: options.store === undefined ? [...new Set(issuers.map(({ store }) => store))] : [options.store],
+      stores: stores.map(({ revocations }) => ({ revocations: this.#instruments.revocations(revocations) })),
       longestLifetime: longestLifetime(providers),
-      onChange: () => this.#revoked(),
+      onChange: (announcedAt) => this.#revoked(announcedAt),
     });
     this.#readiness = new Readiness(this.#revocations, this.#authority);
     this.#addresses = new AddressBook(this.#clock);
@@ -124,7 +125,8 @@ export class Server {
       this.#limits.connectionsPerSubject,
       (address) => this.#guard.hasRoom(address),
     );
-    const shared = busOf([options.store, ...issuers.map(({ store }) => store)]);
+    const bus = busOf([options.store, ...issuers.map(({ store }) => store)]);
+    const shared = bus === undefined ? undefined : this.#instruments.bus(bus);
     this.#nodes = joinNodes(shared, this.#clock, this.#log);
     this.#administration = new Administration(this.#roster, this.#nodes.node, this.#log, this.#nodes.queries);
     this.#registry = createRegistry(app, this.#ownMethods(options.admin));
@@ -169,6 +171,7 @@ export class Server {
     this.#instruments.measure({
       members: () => this.#roster.members(),
       rememberedRevocations: () => this.#revocations.list.size,
+      store: this.#readiness,
       issuers,
     });
     this.#sweepLater();
@@ -372,9 +375,9 @@ export class Server {
     this.#log.warn({ event: "keys.fail", issuer, detail }, "the keys of an issuer can't be had");
   }
 
-  #revoked(): void {
-    this.#instruments.telemetry.revocations++;
+  #revoked(announcedAt: number | undefined): void {
     for (const connection of this.#roster) connection.check();
+    this.#instruments.telemetry.revoked(announcedAt === undefined ? undefined : this.#clock.now() - announcedAt);
   }
 
   #sweepLater(): void {

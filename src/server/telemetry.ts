@@ -2,10 +2,12 @@
 import { type CloseReason, closeTable } from "../protocol/close-codes.js";
 import { errorTable } from "../protocol/error-codes.js";
 import type { AuthMethod } from "../protocol/messages.js";
-import type { PushCounts } from "../push/push-counts.js";
+import type { PushCounts, SlowReaderCounts } from "../push/push-counts.js";
 import { CallMeter } from "./call-meter.js";
 import { channels } from "./channels.js";
+import { durationBounds, Histogram } from "./histogram.js";
 import type { Limits } from "./limits.js";
+import { StoreMeter } from "./store-meter.js";
 import { otherLabel, Tally } from "./tally.js";
 
 /** RFC 6455 §7.4.1, as far as they are seen, and our own. Any other code was chosen by a peer. */
@@ -37,7 +39,11 @@ export class Telemetry {
   /** `method outcome` → calls. */
   readonly authCalls = new Tally();
   readonly limits = new Tally();
-  readonly pushes: PushCounts = { sent: 0, held: 0, dropped: 0 };
+  readonly pushes: PushCounts = { sent: 0, held: 0, dropped: 0, overflowed: 0 };
+  readonly slowReaders: SlowReaderCounts = { gap: 0, ended: 0 };
+  readonly store = new StoreMeter();
+  /** Seconds from the announcement of a revocation by another process to its effect here. */
+  readonly revocationLag = new Histogram(durationBounds);
   opened = 0;
   revocations = 0;
   keyFailures = 0;
@@ -61,6 +67,12 @@ export class Telemetry {
   upgradeRefused(status: number, limit: keyof Limits | undefined): void {
     this.refusedUpgrades.add(String(status));
     if (limit !== undefined) this.limitHit(limit);
+  }
+
+  /** A revocation has taken effect here. `lag`: milliseconds since another process announced it, by two clocks; undefined: not known. */
+  revoked(lag: number | undefined): void {
+    this.revocations++;
+    if (lag !== undefined) this.revocationLag.observe(Math.max(lag, 0) / 1000);
   }
 
   /** An auth method has ended; `code`: of its error. */

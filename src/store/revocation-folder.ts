@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../auth/clock.js";
-import type { Revocation, RevocationRecords } from "../auth/revocation.js";
+import type { Revocation, RevocationListener, RevocationRecords } from "../auth/revocation.js";
 import { covers, RevocationList, targetOf, wider } from "../auth/revocation-list.js";
 import { createFile, removeFile } from "./atomic-file.js";
 import { KeyMutex } from "./key-mutex.js";
@@ -19,7 +19,7 @@ export class RevocationFolder implements RevocationRecords {
   readonly #path: string;
   readonly #clock: Clock;
   readonly #opened: () => Promise<void>;
-  readonly #listeners = new Set<(revocation: Revocation) => void>();
+  readonly #listeners = new Set<RevocationListener>();
   readonly #mutex = new KeyMutex();
   /** What is certainly in the folder. */
   readonly #kept = new RevocationList();
@@ -58,8 +58,8 @@ export class RevocationFolder implements RevocationRecords {
     return standing;
   }
 
-  subscribe(listener: (revocation: Revocation) => void): () => void {
-    const own = (revocation: Revocation): void => listener(revocation); // one function may subscribe twice
+  subscribe(listener: RevocationListener): () => void {
+    const own: RevocationListener = (revocation, announcedAt) => listener(revocation, announcedAt); // one function may subscribe twice
     this.#listeners.add(own);
     this.#firstLook ??= this.#startPolling();
     return () => {
@@ -126,17 +126,21 @@ export class RevocationFolder implements RevocationRecords {
   async #tellOf(name: string): Promise<void> {
     if (this.#isOld(name)) return;
     const revocation = await this.#read(name);
+    const writtenAt = await stat(join(this.#path, name)).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => undefined, // swept meanwhile: it is told all the same
+    );
     if (this.#isOld(name)) return; // while it was read
     this.#seen.add(name);
-    if (revocation !== undefined) this.#tell(revocation);
+    if (revocation !== undefined) this.#tell(revocation, writtenAt);
   }
 
   #isOld(name: string): boolean {
     return this.#seen.has(name) || this.#adding.has(name);
   }
 
-  #tell(revocation: Revocation): void {
-    for (const listener of this.#listeners) listener(revocation);
+  #tell(revocation: Revocation, announcedAt?: number): void {
+    for (const listener of this.#listeners) listener(revocation, announcedAt);
   }
 
   async #fileNames(): Promise<string[]> {

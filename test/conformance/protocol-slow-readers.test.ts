@@ -43,6 +43,7 @@ describe("Protocol §5.5, slow readers", () => {
       rig.publish("plain", 8);
       await rig.settle();
       expect(eventsOf(peer.received()), "told once").to.deep.equal([8]);
+      expect(rig.telemetry.slowReaders, "and counted once").to.deep.equal({ gap: 1, ended: 0 });
       rig.dispose();
     });
   }
@@ -55,6 +56,7 @@ describe("Protocol §5.5, slow readers", () => {
     peer.socket.drain();
     await rig.settle();
     expect(eventsOf(peer.received())).to.deep.equal(["slow"]);
+    expect(rig.telemetry.slowReaders).to.deep.equal({ gap: 0, ended: 1 });
     expect(rig.topics).to.equal(0);
     peer.send({ id: 9, method: "plain" });
     await rig.settle();

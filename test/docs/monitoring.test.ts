@@ -111,6 +111,16 @@ describe("docs/grafana-dashboard.json and docs/alerts.yml", () => {
     expect(Object.keys(errorTable)).to.include.members(outcomes);
   });
 
+  it("each alert names what happened and what to do", () => {
+    const rules = read("docs/alerts.yml").split("- alert: ").slice(1);
+    expect(rules).to.have.length(8);
+    for (const rule of rules) {
+      const name = rule.split("\n", 1)[0];
+      expect(/^ {10}summary: (.+)$/m.exec(rule)?.[1]?.length, name).to.be.greaterThan(20);
+      expect(/^ {10}action: (.+)$/m.exec(rule)?.[1]?.split(" ").length, name).to.be.greaterThan(8);
+    }
+  });
+
   it("the alerts are eight rules, which Prometheus takes", async function () {
     needs(this, "promtool", () => runs("promtool", "--version"));
     const { status, stdout } = spawnSync("promtool", ["check", "rules", path("docs/alerts.yml")], { encoding: "utf8" });

@@ -63,6 +63,7 @@ export class FeedRig {
   #topics = new Topics(rethrow);
   #bus: LocalBus;
   #services: ConnectionServices;
+  readonly #telemetry = new Telemetry();
   #epochs = 0;
 
   constructor(clock: ManualClock, whenSlow: WhenSlow) {
@@ -75,6 +76,11 @@ export class FeedRig {
   /** How many topics somebody listens to. */
   get topics(): number {
     return this.#topics.size;
+  }
+
+  /** What is counted. */
+  get telemetry(): Telemetry {
+    return this.#telemetry;
   }
 
   connect(): RigPeer {
@@ -146,7 +152,7 @@ export class FeedRig {
       topics: { topics: this.#topics, bus: this.#bus },
       notifications: new Map(),
       log: silentLogger,
-      telemetry: new Telemetry(),
+      telemetry: this.#telemetry,
       compression: true, // so that frames pass through the pretended socket
     };
   }

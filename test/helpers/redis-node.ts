@@ -47,6 +47,7 @@ export class RedisNode implements AsyncDisposable {
     const server = createServer(app, {
       auth: issuer,
       logger,
+      metrics: { registry: { registerMetric() {} } }, // no port: they are read by metricsText
       limits: { openFramesPerSecond: 1_000, authFailuresPerAddress: 0, openPerAddress: 0 },
     });
     const { url } = await server.listen(0);

@@ -1,8 +1,10 @@
 import { expect } from "chai";
 import { eventually } from "../helpers/eventually.js";
+import { series } from "../helpers/metric-series.js";
 import { RawClient } from "../helpers/raw-client.js";
 import { password, RedisNode, whoApp } from "../helpers/redis-node.js";
 import { hasRedis, RedisServer } from "../helpers/redis-server.js";
+import { rejectionOf } from "../helpers/rejection.js";
 import { needs } from "../helpers/requirement.js";
 import { TcpProxy } from "../helpers/tcp-proxy.js";
 
@@ -67,6 +69,23 @@ describe("Several nodes on one Redis", () => {
     await a.issuer.users.disable("ada");
     expect((await first.closed).reason).to.equal("token_revoked");
     expect((await b.post("/login", { username: "ada", password })).status).to.equal(400);
+  });
+
+  it("measure how long a revocation takes to reach the others, and show a store that is away", async () => {
+    const [a, b] = (await deploy(2)) as [RedisNode, RedisNode];
+    const shown = ({ server }: RedisNode, name: string) => series(server.metricsText()).get(name);
+    await a.server.revoke({ subject: "nobody" });
+    await eventually(() => expect(shown(b, "jotwire_revocation_lag_seconds_count")).to.equal(1));
+    expect(shown(b, "jotwire_revocation_lag_seconds_sum")).to.be.within(0, 60);
+    expect(shown(a, "jotwire_revocation_lag_seconds_count"), "it did that itself").to.equal(0);
+    expect(shown(a, 'jotwire_store_operation_duration_seconds_count{operation="revocations.add"}')).to.equal(1);
+    await eventually(() => expect(shown(a, "jotwire_store_up")).to.equal(1));
+    redis.hang();
+    await eventually(() => expect(shown(a, "jotwire_store_up")).to.equal(0));
+    await rejectionOf(a.server.revoke({ subject: "somebody" }));
+    expect(shown(a, 'jotwire_store_failures_total{operation="revocations.add"}')).to.equal(1);
+    redis.goOn();
+    await eventually(() => expect(shown(a, "jotwire_store_up")).to.equal(1));
   });
 
   it("let one of many uses of one refresh token win, wherever it is used", async function () {

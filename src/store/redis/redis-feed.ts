@@ -12,7 +12,8 @@ export interface FeedListeners {
   connected(redis: RedisRunner): Promise<void>;
   /** Any revocation may have been missed: they are all read again. */
   reloadRevocations(redis: RedisRunner): Promise<void>;
-  revocation(fields: ReadonlyMap<string, string>): void;
+  /** `at`: when it was announced, milliseconds since 1970 by Redis's clock. */
+  revocation(fields: ReadonlyMap<string, string>, at: number): void;
   busEntry(fields: ReadonlyMap<string, string>): void;
   /** Any entry of the bus may have been missed. */
   busGap(): void;
@@ -225,7 +226,7 @@ export class RedisFeed {
     for (const raw of entries) {
       const entry = this.#revocations.take(raw);
       if (entry === undefined) this.#tellJunk();
-      else this.#guarded(() => this.#listeners?.revocation(entry.fields));
+      else this.#guarded(() => this.#listeners?.revocation(entry.fields, entry.at));
       isMissing ||= entry?.isAfterGap === true;
     }
     if (!isMissing) return;

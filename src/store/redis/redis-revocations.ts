@@ -1,4 +1,4 @@
-import type { Revocation, RevocationRecords } from "../../auth/revocation.js";
+import type { Revocation, RevocationListener, RevocationRecords } from "../../auth/revocation.js";
 import { covers, RevocationList, targetOf, wider } from "../../auth/revocation-list.js";
 import { parsed } from "./json-hash.js";
 import type { RedisRunner } from "./redis-connection.js";
@@ -47,7 +47,7 @@ export class RedisRevocations implements RevocationRecords {
   readonly #known = new RevocationList();
   /** What could not be written. Whoever revoked it was told, and may have given up: it is written when Redis is there again. */
   readonly #unsaved = new Map<string, Revocation>();
-  readonly #listeners = new Set<(revocation: Revocation) => void>();
+  readonly #listeners = new Set<RevocationListener>();
 
   constructor(redis: RedisRunner, keys: RedisKeys, feed: RedisFeed, log: StoreLogger) {
     this.#redis = redis;
@@ -74,8 +74,8 @@ export class RedisRevocations implements RevocationRecords {
     return standing;
   }
 
-  subscribe(listener: (revocation: Revocation) => void): () => void {
-    const own = (revocation: Revocation): void => listener(revocation); // one function may subscribe twice
+  subscribe(listener: RevocationListener): () => void {
+    const own: RevocationListener = (revocation, announcedAt) => listener(revocation, announcedAt); // one function may subscribe twice
     this.#listeners.add(own);
     const release = this.#feed.use();
     return () => {
@@ -87,11 +87,11 @@ export class RedisRevocations implements RevocationRecords {
     return this.#feed.whenCurrent();
   }
 
-  /** An entry of the stream. */
-  heard(text: string): void {
+  /** An entry of the stream, written at that time by Redis's clock. */
+  heard(text: string, at: number): void {
     const revocation = revocationOf(text);
     if (revocation === undefined) this.#log.warn({ event: "redis.junk" }, "something in the stream of revocations is no revocation");
-    else this.#learn(revocation);
+    else this.#learn(revocation, at);
   }
 
   /** Reads them all: some may have been missed. */
@@ -157,9 +157,9 @@ export class RedisRevocations implements RevocationRecords {
     } while (cursor !== "0");
   }
 
-  #learn(revocation: Revocation): void {
+  #learn(revocation: Revocation, announcedAt?: number): void {
     if (!this.#known.add(revocation)) return;
-    for (const listener of this.#listeners) listener(revocation);
+    for (const listener of this.#listeners) listener(revocation, announcedAt);
   }
 }
 

@@ -58,7 +58,7 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
   feed.listen({
     connected: (redis) => revocations.saveUnsaved(redis, now()),
     reloadRevocations: (redis) => revocations.reload(redis),
-    revocation: (fields) => revocations.heard(fields.get("r") ?? ""),
+    revocation: (fields, at) => revocations.heard(fields.get("r") ?? "", at),
     busEntry: (fields) => bus.heard(fields),
     busGap: () => bus.gap(),
     tidy: (redis) => revocations.sweep(redis, now()),

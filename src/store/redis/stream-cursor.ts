@@ -3,6 +3,8 @@ import type { StreamPosition } from "./redis-deployment.js";
 /** An entry of a stream, in its place. */
 export interface StreamEntry {
   readonly fields: ReadonlyMap<string, string>;
+  /** When it was written: milliseconds since 1970 by Redis's clock. */
+  readonly at: number;
   /** Entries before it may have been missed: trimmed away before this node read them, or somebody else wrote here. */
   readonly isAfterGap: boolean;
 }
@@ -39,7 +41,7 @@ export class StreamCursor {
     if (!Number.isSafeInteger(sequence) || sequence < 1) return undefined;
     const isAfterGap = sequence !== this.#sequence + 1;
     this.#sequence = sequence;
-    return { fields, isAfterGap };
+    return { fields, at: Number.parseInt(id, 10), isAfterGap }; // an id is a time, a hyphen and a number
   }
 
   /** Goes on from a sequence whose entries were all trimmed away. */

@@ -20,7 +20,18 @@ function port(): SubscriberPort & { readonly sent: unknown[]; high: boolean; liv
     const { data, gap, reason } = JSON.parse(push.text).params;
     sent.push(reason ?? (gap ? { gap: data } : data));
   };
-  return { sent, high: false, live: true, send: told, tellEnd: told, forget() {}, ended() {}, isHigh: () => false, isLive: () => true };
+  return {
+    sent,
+    high: false,
+    live: true,
+    send: told,
+    tellEnd: told,
+    forget() {},
+    ended() {},
+    tooSlow() {},
+    isHigh: () => false,
+    isLive: () => true,
+  };
 }
 
 const failing = (error: unknown): never => {

@@ -9,26 +9,11 @@ import { prometheusText } from "../../../src/server/prometheus-text.js";
 import { Tally } from "../../../src/server/tally.js";
 import { CheapHasher } from "../../helpers/cheap-hasher.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
+import { scrape as scrapePort } from "../../helpers/metric-series.js";
 import { rejectionOf } from "../../helpers/rejection.js";
 import { sampleApp, startServer, type TestServer } from "../../helpers/test-server.js";
 
-/** One line of the text format, as `name{labels}` and its value. */
-function series(text: string): Map<string, number> {
-  const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-  return new Map(
-    lines.map((line) => {
-      const space = line.lastIndexOf(" ");
-      return [line.slice(0, space), Number(line.slice(space + 1))];
-    }),
-  );
-}
-
-async function scrape({ listening }: TestServer): Promise<Map<string, number>> {
-  const answer = await fetch(`http://127.0.0.1:${listening.metricsPort}/metrics`);
-  expect(answer.status).to.equal(200);
-  expect(answer.headers.get("content-type")).to.match(/^text\/plain; version=0\.0\.4/);
-  return series(await answer.text());
-}
+const scrape = ({ listening }: TestServer) => scrapePort(listening.metricsPort);
 
 const start = (options = {}) => startServer(sampleApp(), { metrics: { port: 0 }, ...options });
 const callCount = (method: string, status: string) =>

@@ -144,9 +144,11 @@ describe("the file store", () => {
       const commandLine = fileStore(folder);
       await commandLine.revocations.add({ jti: "before" });
       const told: Revocation[] = [];
+      const announced: (number | undefined)[] = [];
       const heard = new Promise<void>((resolve) => {
-        server.revocations.subscribe((revocation) => {
+        server.revocations.subscribe((revocation, announcedAt) => {
           told.push(revocation);
+          announced.push(announcedAt);
           resolve();
         });
       });
@@ -157,6 +159,8 @@ describe("the file store", () => {
       await server.revocations.add({ jti: "ours" });
       clock.advance(500);
       expect(told).to.deep.equal([{ jti: "theirs" }, { jti: "ours" }]);
+      expect(announced[0], "when it was written").to.be.closeTo(Date.now(), 60_000);
+      expect(announced[1], "by this process itself").to.equal(undefined);
       await server.close();
       expect(clock.pending).to.equal(0);
     });

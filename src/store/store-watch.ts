@@ -1,0 +1,116 @@
+import type { Clock } from "../auth/clock.js";
+import type { RevocationRecords } from "../auth/revocation.js";
+import type { StoreObserver } from "../auth/store-observer.js";
+import type { Bus } from "../push/bus.js";
+import type { Store } from "./store.js";
+
+const directory = ["add", "get", "remove", "list"] as const;
+
+/** What is timed: all that asks the store something. To listen is no operation. */
+const operations = {
+  users: [...directory, "update"],
+  clients: directory,
+  families: ["add", "get", "rotate", "revoke", "sweep"],
+  attempts: ["get", "fail", "clear", "sweep"],
+  secrets: ["get", "replace"],
+  revocations: ["add", "list"],
+  bus: ["publish", "read", "send"],
+} as const;
+
+type Part = keyof typeof operations;
+
+/** Every name that an observer may hear. */
+export const storeOperations: readonly string[] = Object.entries(operations).flatMap(([part, methods]) =>
+  methods.map((method) => `${part}.${method}`),
+);
+
+/** Tells observers of what is done at a store: each method of what it returns does what the method of the same name does. */
+export class StoreWatch {
+  readonly #clock: Clock;
+  readonly #observers = new Set<StoreObserver>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Returns the function that ends it. */
+  observe(observer: StoreObserver): () => void {
+    this.#observers.add(observer);
+    return () => {
+      this.#observers.delete(observer);
+    };
+  }
+
+  /** What an issuer needs of a store. */
+  store(store: Store): Store {
+    return {
+      users: this.#timed("users", store.users),
+      clients: this.#timed("clients", store.clients),
+      families: this.#timed("families", store.families),
+      attempts: this.#timed("attempts", store.attempts),
+      secrets: this.#timed("secrets", store.secrets),
+      revocations: this.revocations(store.revocations),
+      ...(store.bus === undefined ? {} : { bus: this.bus(store.bus) }),
+      close: () => store.close(),
+    };
+  }
+
+  revocations(records: RevocationRecords): RevocationRecords {
+    return {
+      ...this.#timed("revocations", records),
+      subscribe: (listener) => records.subscribe(listener),
+      ...(records.whenCurrent === undefined ? {} : { whenCurrent: () => records.whenCurrent?.() ?? Promise.resolve() }),
+    };
+  }
+
+  bus(bus: Bus): Bus {
+    return { ...this.#timed("bus", bus), subscribe: (listener) => bus.subscribe(listener) };
+  }
+
+  #timed<Name extends Part, Records extends { readonly [Method in (typeof operations)[Name][number]]: (...args: never) => unknown }>(
+    part: Name,
+    records: Records,
+  ): Pick<Records, (typeof operations)[Name][number]> {
+    const methods: readonly (typeof operations)[Name][number][] = operations[part];
+    const timed = methods.map((method) => {
+      const operation = `${part}.${method}`;
+      const original: (...args: never) => unknown = records[method];
+      return [method, (...args: readonly unknown[]) => this.#time(operation, () => Reflect.apply(original, records, args))];
+    });
+    return Object.fromEntries(timed);
+  }
+
+  #time(operation: string, work: () => unknown): unknown {
+    if (this.#observers.size === 0) return work();
+    const startedAt = this.#clock.monotonic();
+    const tell = (hasFailed: boolean): void => {
+      for (const observer of this.#observers) observer(operation, (this.#clock.monotonic() - startedAt) / 1000, hasFailed);
+    };
+    return settled(work, tell);
+  }
+}
+
+/** What `work` returns or throws, after its outcome was told. */
+function settled(work: () => unknown, tell: (hasFailed: boolean) => void): unknown {
+  let result: unknown;
+  try {
+    result = work();
+  } catch (error) {
+    tell(true);
+    throw error;
+  }
+  if (!(result instanceof Promise)) {
+    tell(false);
+    return result;
+  }
+  return result.then(
+    (value: unknown) => {
+      tell(false);
+      return value;
+    },
+    (error: unknown) => {
+      tell(true);
+      throw error;
+    },
+  );
+}
