@@ -33,6 +33,9 @@ function appWith(methods) {
   return rpc.router({ prices, orders: { get, check, slow: rpc.method({ scope, handler: slow }) }, ...Object.fromEntries(more) });
 }
 
+/** All clients are of this machine, and come at once. */
+const oneAddress = { acceptsPerSecond: 0 };
+
 let app;
 let server;
 
@@ -40,7 +43,8 @@ serve(
   /** `methods` and `revocations`: how many there are besides. */
   async ({ publicJwk, methods = 7, revocations = 1, limits = {}, port = 0 }) => {
     app = appWith(methods);
-    server = createServer(app, { auth: { issuer, audience, publicKey: publicJwk, maxLifetime: 3_600_000 }, limits, hooks });
+    const auth = { issuer, audience, publicKey: publicJwk, maxLifetime: 3_600_000 };
+    server = createServer(app, { auth, limits: { ...oneAddress, ...limits }, hooks });
     for (let index = 0; index < revocations; index++) await server.revoke({ jti: `a token that was revoked, number ${index}` });
     return (await server.listen(port)).port;
   },

@@ -26,6 +26,10 @@ export interface Limits {
   readonly openPerAddress: number;
   /** Connections of the whole server that have not authenticated. Default: 1_000. */
   readonly open: number;
+  /** Connections of the whole server; 0 = 80 % of the files that the process may open, where that is known. Default: 0. */
+  readonly connections: number;
+  /** Connections that are accepted in a second. Default: 500. */
+  readonly acceptsPerSecond: number;
   /** Connections of one subject; the oldest is replaced. Default: 0. */
   readonly connectionsPerSubject: number;
   /** Send buffer above which events wait and generators are not pulled. Default: 1_048_576 bytes. */
@@ -62,6 +66,8 @@ export const defaultLimits: Limits = {
   requestTimeout: 30_000, // 30 s
   openPerAddress: 20,
   open: 1_000,
+  connections: 0,
+  acceptsPerSecond: 500,
   connectionsPerSubject: 0,
   sendBufferBytes: 1_048_576, // 1 MiB
   sendBufferHardBytes: 8_388_608, // 8 MiB

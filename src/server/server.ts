@@ -19,6 +19,7 @@ import { checkNotifications, createRegistry, type MethodEntry, type Registry } f
 import { AddressBook } from "./address-book.js";
 import { adminMethods } from "./admin-methods.js";
 import { Administration, type KickResult, type KickSelector, type SessionList, type SessionsOptions } from "./administration.js";
+import { Admission } from "./admission.js";
 import { judgeBearer } from "./bearer.js";
 import { builtins } from "./builtins.js";
 import { clientAddress, trustedProxies } from "./client-address.js";
@@ -36,6 +37,7 @@ import { jsonLogger } from "./json-logger.js";
 import { type Limits, resolveLimits } from "./limits.js";
 import { checkListening, urlOf } from "./listening.js";
 import { busOf, joinNodes, type Nodes } from "./nodes.js";
+import { openFilesLimit } from "./open-files.js";
 import { OriginList } from "./origin-list.js";
 import { type NotifyTarget, Publisher } from "./publisher.js";
 import { Readiness } from "./readiness.js";
@@ -73,6 +75,7 @@ export class Server {
   readonly #topics = new Topics((error) => this.#log.error({ err: error }, "an event could not be delivered to a connection"));
   readonly #publisher: Publisher;
   readonly #services: ConnectionServices;
+  readonly #admission: Admission;
   readonly #guard: UpgradeGuard;
   readonly #routes: HttpRoutes;
   readonly #sockets: WebSocketServer;
@@ -150,6 +153,11 @@ export class Server {
     });
     this.#services = this.#connectionServices(app);
     const origins = new OriginList(options.origins);
+    this.#admission = new Admission(this.#limits, {
+      clock: this.#clock,
+      connections: () => this.#roster.size,
+      openFiles: openFilesLimit(),
+    });
     this.#guard = new UpgradeGuard(origins, this.#addresses, this.#limits);
     const isTrusted = trustedProxies(options.trustProxy ?? []);
     this.#addressOf = (request) => clientAddress(request, isTrusted);
@@ -305,7 +313,7 @@ export class Server {
     const address = this.#addressOf(request);
     const refusal: UpgradeRefusal | null = this.#readiness.isDraining
       ? { status: 503, message: "the server is shutting down", retryAfter: 1 }
-      : this.#guard.refusal(request, address);
+      : (this.#admission.refusal() ?? this.#guard.refusal(request, address));
     if (refusal !== null) {
       this.#log.debug({ event: "upgrade.refuse", status: refusal.status, address, origin: request.headers.origin }, refusal.message);
       this.#instruments.telemetry.upgradeRefused(refusal.status, refusal.limit);
@@ -315,6 +323,7 @@ export class Server {
   }
 
   #accept(socket: WebSocket, stream: Duplex, address: string): void {
+    this.#admission.accepted();
     this.#roster.add(new Connection(timeOrderedId(), address, socket, stream, this.#services, this.#roster));
   }
 

@@ -1,0 +1,70 @@
+import { readFileSync } from "node:fs";
+import { expect } from "chai";
+import { Admission } from "../../../src/server/admission.js";
+import { openFilesLimit } from "../../../src/server/open-files.js";
+import { ManualClock } from "../../helpers/manual-clock.js";
+import { needs } from "../../helpers/requirement.js";
+
+/** An admission whose number of connections is `state.connections`. */
+function admission(limits: { acceptsPerSecond?: number; connections?: number }, openFiles?: number) {
+  const clock = new ManualClock();
+  const state = { connections: 0 };
+  const gate = new Admission(
+    { acceptsPerSecond: 0, connections: 0, ...limits },
+    { clock, connections: () => state.connections, openFiles },
+  );
+  return { clock, state, gate };
+}
+
+describe("Admission to the server as a whole", () => {
+  it("ends when so many were accepted within a second, and begins again when it is over", () => {
+    const { clock, gate } = admission({ acceptsPerSecond: 2 });
+    for (const _ of [1, 2]) {
+      expect(gate.refusal()).to.equal(null);
+      gate.accepted();
+    }
+    clock.advance(999);
+    expect(gate.refusal()).to.include({ status: 503, retryAfter: 1, limit: "acceptsPerSecond" });
+    clock.advance(1);
+    expect(gate.refusal()).to.equal(null);
+    gate.accepted();
+    expect(gate.refusal(), "one in this second").to.equal(null);
+  });
+
+  it("ends at so many connections, and begins again when one has gone", () => {
+    const { state, gate } = admission({ connections: 3 });
+    state.connections = 2;
+    expect(gate.refusal()).to.equal(null);
+    state.connections = 3;
+    expect(gate.refusal()).to.include({ status: 503, retryAfter: 5, limit: "connections" });
+    state.connections = 2;
+    expect(gate.refusal()).to.equal(null);
+  });
+
+  it("without a number of connections is up to four fifths of the files that may be open; with one, those don't count", () => {
+    const { state, gate } = admission({}, 256);
+    state.connections = 203;
+    expect(gate.refusal()).to.equal(null);
+    state.connections = 204;
+    expect(gate.refusal()).to.include({ limit: "connections" });
+    const configured = admission({ connections: 250 }, 256);
+    configured.state.connections = 249;
+    expect(configured.gate.refusal()).to.equal(null);
+  });
+
+  it("has no limit where none is given and none is known", () => {
+    const { clock, state, gate } = admission({});
+    state.connections = 1_000_000;
+    for (let n = 0; n < 10_000; n++) gate.accepted();
+    clock.advance(1);
+    expect(gate.refusal()).to.equal(null);
+  });
+});
+
+describe("The limit of open files", () => {
+  it("is that of this process", function () {
+    needs(this, "/proc", () => process.platform === "linux");
+    const soft = Number(/^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1]);
+    expect(openFilesLimit()).to.equal(Number.isNaN(soft) ? undefined : soft);
+  });
+});
