@@ -4,6 +4,7 @@ import type { AddressBook } from "./address-book.js";
 import type { Connection, ConnectionObserver } from "./connection.js";
 import type { Heartbeat } from "./heartbeat.js";
 import type { Hooks } from "./hooks.js";
+import type { Limits } from "./limits.js";
 import type { Telemetry } from "./telemetry.js";
 
 /** A connection, since when it is there (milliseconds since 1970), and whose it is, live or expired. */
@@ -25,7 +26,7 @@ export class Roster implements ConnectionObserver {
   readonly #telemetry: Telemetry;
   readonly #clock: Clock;
   readonly #perSubject: number;
-  readonly #hasRoom: (address: string) => boolean;
+  readonly #exhausted: (address: string) => keyof Limits | undefined;
   #onEmpty: (() => void) | undefined;
 
   constructor(
@@ -35,7 +36,7 @@ export class Roster implements ConnectionObserver {
     telemetry: Telemetry,
     clock: Clock,
     connectionsPerSubject: number,
-    hasRoom: (address: string) => boolean,
+    exhausted: (address: string) => keyof Limits | undefined,
   ) {
     this.#addresses = addresses;
     this.#heartbeat = heartbeat;
@@ -43,7 +44,7 @@ export class Roster implements ConnectionObserver {
     this.#telemetry = telemetry;
     this.#clock = clock;
     this.#perSubject = connectionsPerSubject;
-    this.#hasRoom = hasRoom;
+    this.#exhausted = exhausted;
   }
 
   get size(): number {
@@ -82,8 +83,8 @@ export class Roster implements ConnectionObserver {
     if (member !== undefined) member.token = token;
     if (token === null) {
       this.#forgetSubject(connection, before);
-      if (!this.#hasRoom(connection.remoteAddress))
-        connection.close("overloaded", { hint: "too many connections have not authenticated", limit: "openPerAddress" });
+      const limit = this.#exhausted(connection.remoteAddress);
+      if (limit !== undefined) connection.close("overloaded", { hint: "too many connections have not authenticated", limit });
       this.#enterOpen(connection);
       return;
     }

@@ -126,7 +126,7 @@ export class Server {
       this.#instruments.telemetry,
       this.#clock,
       this.#limits.connectionsPerSubject,
-      (address) => this.#guard.hasRoom(address),
+      (address) => this.#guard.exhausted(address),
     );
     const bus = busOf([options.store, ...issuers.map(({ store }) => store)]);
     const shared = bus === undefined ? undefined : this.#instruments.bus(bus);

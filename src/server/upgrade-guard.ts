@@ -31,10 +31,11 @@ export class UpgradeGuard {
     this.#limits = limits;
   }
 
-  /** Is there room for one more connection in OPEN from this address? */
-  hasRoom(address: string): boolean {
+  /** The limit that leaves no room for one more connection in OPEN from this address; undefined: there is room. */
+  exhausted(address: string): "openPerAddress" | "open" | undefined {
     const { openPerAddress, open } = this.#limits;
-    return !(openPerAddress > 0 && this.#addresses.openOf(address) >= openPerAddress) && !(open > 0 && this.#addresses.open >= open);
+    if (openPerAddress > 0 && this.#addresses.openOf(address) >= openPerAddress) return "openPerAddress";
+    return open > 0 && this.#addresses.open >= open ? "open" : undefined;
   }
 
   /** Has this address had too many tokens refused in the last minute? */
@@ -77,11 +78,11 @@ export class UpgradeGuard {
         limit: "authFailuresPerAddress",
       };
     }
-    if (this.hasRoom(address)) return null;
-    const { openPerAddress } = this.#limits;
-    return openPerAddress > 0 && this.#addresses.openOf(address) >= openPerAddress
-      ? { status: 429, message: "too many connections from your address have not authenticated", retryAfter: 5, limit: "openPerAddress" }
-      : { status: 503, message: "too many connections have not authenticated", retryAfter: 5, limit: "open" };
+    const limit = this.exhausted(address);
+    if (limit === undefined) return null;
+    return limit === "openPerAddress"
+      ? { status: 429, message: "too many connections from your address have not authenticated", retryAfter: 5, limit }
+      : { status: 503, message: "too many connections have not authenticated", retryAfter: 5, limit };
   }
 }
 

@@ -48,4 +48,18 @@ describe("The limits of the whole server", () => {
     while (server.server.connections > 1) await new Promise((resolve) => setImmediate(resolve));
     expect(await asked(server)).to.deep.equal([101, undefined]);
   });
+
+  for (const [limit, other] of [
+    ["open", "openPerAddress"],
+    ["openPerAddress", "open"],
+  ] as const) {
+    it(`a logout without room for one more that has not authenticated closes the connection, and is counted as \`${limit}\``, async () => {
+      await using server = await start({ open: 0, openPerAddress: 0, [limit]: 1 });
+      const client = await server.login();
+      await server.connect();
+      client.send({ jsonrpc: "2.0", id: 1, method: "logout" });
+      expect(await client.closed).to.deep.equal({ code: 1013, reason: "overloaded" });
+      expect([hits(server, limit), hits(server, other)]).to.deep.equal([1, 0]);
+    });
+  }
 });
