@@ -63,7 +63,7 @@ describe("A server that is sent hostile handshakes", () => {
   let bystander: Bystander;
 
   before(async () => {
-    server = await ServerProcess.start({ openPerAddress: 0 });
+    server = await ServerProcess.start({ openPerAddress: 0, acceptsPerSecond: 0 });
     bystander = new Bystander(await server.login());
   });
 
