@@ -15,7 +15,7 @@ interface Snippet {
 
 async function snippets(): Promise<Snippet[]> {
   const readme = await readFile(`${root}README.md`, "utf8");
-  return [...readme.matchAll(/^```ts ?(\S*)\n([\s\S]*?)^```$/gm)].map(([, name, code = ""], index) => ({
+  return [...readme.matchAll(/^```tsx? ?(\S*)\n([\s\S]*?)^```$/gm)].map(([, name, code = ""], index) => ({
     name: name || `snippet-${index}.ts`,
     code,
   }));
@@ -23,7 +23,8 @@ async function snippets(): Promise<Snippet[]> {
 
 const compilerOptions = {
   target: "ES2023",
-  lib: ["ES2023", "ESNext.Disposable"],
+  lib: ["ES2023", "ESNext.Disposable", "DOM"],
+  jsx: "react-jsx",
   module: "NodeNext",
   moduleResolution: "NodeNext",
   types: ["node"],
@@ -38,14 +39,14 @@ describe("the TypeScript in README.md", () => {
   before(async () => {
     all = await snippets();
     await mkdir(folder, { recursive: true });
-    await writeFile(`${folder}/tsconfig.json`, JSON.stringify({ compilerOptions, include: ["*.ts"] }));
+    await writeFile(`${folder}/tsconfig.json`, JSON.stringify({ compilerOptions, include: ["*.ts", "*.tsx"] }));
     for (const { name, code } of all) await writeFile(`${folder}/${name}`, `${code}\nexport {};\n`);
   });
 
   after(() => rm(folder, { recursive: true, force: true }));
 
   it("is there", () => {
-    expect(all.map(({ name }) => name)).to.include.members(["app.ts", "server.ts", "client.ts"]);
+    expect(all.map(({ name }) => name)).to.include.members(["app.ts", "server.ts", "client.ts", "price.tsx"]);
     expect(all.length).to.be.greaterThan(4);
   });
 
