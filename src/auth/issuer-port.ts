@@ -7,6 +7,8 @@ import type { StoreObserver } from "./store-observer.js";
 export interface IssuerCounts {
   readonly logins: number;
   readonly refusedLogins: number;
+  /** Logins that were refused unseen, since too many from the same address had failed. */
+  readonly limitedLogins: number;
   readonly refreshes: number;
   readonly refusedRefreshes: number;
   /** Refresh tokens that came a second time: their sessions were ended. */

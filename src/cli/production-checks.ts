@@ -72,7 +72,7 @@ export async function descriptorShortage(): Promise<Found> {
 export async function adviceOnRedis(url: string): Promise<Found> {
   const { adviseRedis } = await failingAs(
     "configuration",
-    "--redis needs its client: npm install @redis/client: ",
+    "--redis needs packages: npm install @redis/client rate-limiter-flexible: ",
     () => import("../store/redis/redis-advice.js"),
   );
   const advice = await failingAs("connection", "no Redis answers at --redis: ", () => adviseRedis({ url }));

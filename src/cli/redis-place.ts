@@ -17,7 +17,7 @@ export async function redisStoreOf({ redis, redisPrefix }: RedisPlace, logger?: 
   if (redis === undefined) return undefined;
   const { redisStore } = await failingAs(
     "configuration",
-    "--redis needs its client: npm install @redis/client: ",
+    "--redis needs packages: npm install @redis/client rate-limiter-flexible: ",
     () => import("../store/redis/index.js"),
   );
   const store = await failingAs("usage", "--redis: ", () =>

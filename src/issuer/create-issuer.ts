@@ -8,6 +8,7 @@ import type { Store } from "../store/store.js";
 import { StoreWatch } from "../store/store-watch.js";
 import { AccessTokens } from "./access-token.js";
 import { ClientDirectory } from "./client-directory.js";
+import { TooManyFailuresError } from "./failed-logins.js";
 import { BusyError, HashingQueue } from "./hashing-queue.js";
 import { Housekeeping } from "./housekeeping.js";
 import { HttpEndpoints } from "./http-endpoints.js";
@@ -25,7 +26,7 @@ export interface Issuer extends IssuerPort {
   readonly clients: ClientDirectory;
   /** A `request` listener of `node:http`, for an issuer on a port of its own. Other paths than the issuer's: 404. */
   readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
-  /** Throws {@link LoginError} `invalid_credentials` or `busy`, and {@link Refusal} `auth_unavailable`. */
+  /** Throws {@link LoginError} `invalid_credentials`, `busy` or `too_many_failures`, and {@link Refusal} `auth_unavailable`. Failures are counted by `address`, if there is one. */
   login(username: string, password: string, options?: { readonly address?: string }): Promise<TokenSet>;
   /** Closes the store too. */
   close(): Promise<void>;
@@ -154,6 +155,7 @@ class EmbeddedIssuer implements Issuer {
       return await work;
     } catch (error) {
       if (error instanceof BusyError) throw new LoginError("busy", error.message, error.retryAfter);
+      if (error instanceof TooManyFailuresError) throw new LoginError("too_many_failures", error.message, error.retryAfter);
       this.#settings.logger.error({ event: "issuer.unavailable", err: error }, "the issuer could not answer");
       throw new Refusal("auth_unavailable", "the store of the authentication server could not be reached");
     }

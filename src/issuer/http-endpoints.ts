@@ -4,6 +4,7 @@ import type { IssuerRequestContext } from "../auth/issuer-port.js";
 import type { AccessTokens } from "./access-token.js";
 import { authenticateClient, invalidClient } from "./client-authentication.js";
 import { type ClientDirectory, subjectOfClient } from "./client-directory.js";
+import { TooManyFailuresError } from "./failed-logins.js";
 import { BusyError } from "./hashing-queue.js";
 import { type Parameters, readParameters, required } from "./http-body.js";
 import type { IssuerSettings } from "./issuer-options.js";
@@ -121,12 +122,8 @@ export class HttpEndpoints {
 
   #errorAnswer(error: unknown): Answer {
     if (error instanceof OAuthError) return errorAnswer(error);
-    if (error instanceof BusyError) {
-      const headers = { "Retry-After": String(error.retryAfter) };
-      return errorAnswer(
-        new OAuthError(429, "temporarily_unavailable", `Too many logins at once: try again in ${error.retryAfter} s.`, headers),
-      );
-    }
+    if (error instanceof BusyError) return tooMany("Too many logins at once", error.retryAfter);
+    if (error instanceof TooManyFailuresError) return tooMany("Too many failed logins from your address", error.retryAfter);
     this.#parts.settings.logger.error({ event: "issuer.unavailable", err: error }, "the issuer could not answer");
     return errorAnswer(new OAuthError(503, "temporarily_unavailable", "The store can not be reached: try again.", { "Retry-After": "1" }));
   }
@@ -136,6 +133,11 @@ function grantAnswer(outcome: GrantOutcome, refusal: string): Answer {
   if (outcome.outcome === "granted") return tokenAnswer(outcome.tokens);
   if (outcome.outcome === "scope_refused") throw scopeRefused();
   throw new OAuthError(400, "invalid_grant", refusal);
+}
+
+function tooMany(what: string, retryAfter: number): Answer {
+  const headers = { "Retry-After": String(retryAfter) };
+  return errorAnswer(new OAuthError(429, "temporarily_unavailable", `${what}: try again in ${retryAfter} s.`, headers));
 }
 
 function scopeRefused(): OAuthError {

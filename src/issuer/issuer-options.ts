@@ -30,6 +30,8 @@ export interface IssuerOptions {
   readonly keyRotationInterval?: number;
   /** From the publication of a new key to its first signature, so that caches know it. Default and least: 600_000 (10 min). */
   readonly keyPublishAhead?: number;
+  /** Failed logins of one address (IPv6: one /64) in a minute, whatever the accounts, before its logins are refused. Default: 20; 0 = no limit. */
+  readonly failedLoginsPerAddress?: number;
   /** argon2id: memory in KiB and passes. Default: 19_456 and 2; weaker ones are refused. */
   readonly passwordHashing?: Partial<Argon2Parameters>;
   /** Hashes passwords instead of argon2id. For tests; a real one must be slow. */
@@ -55,6 +57,7 @@ export interface IssuerSettings {
   readonly reuseWindow: number;
   readonly keyRotationInterval: number;
   readonly keyPublishAhead: number;
+  readonly failedLoginsPerAddress: number;
   readonly hasher: PasswordHasher;
   /** How many passwords may be hashed at once. */
   readonly hashingSlots: number;
@@ -94,6 +97,7 @@ export function settingsOf(options: IssuerOptions): IssuerSettings {
     reuseWindow: duration("reuseWindow", options.reuseWindow ?? 10 * second, 0, minute),
     keyRotationInterval: duration("keyRotationInterval", options.keyRotationInterval ?? 30 * day, hour, 400 * day),
     keyPublishAhead: duration("keyPublishAhead", options.keyPublishAhead ?? 10 * minute, 10 * minute, day),
+    failedLoginsPerAddress: count("failedLoginsPerAddress", options.failedLoginsPerAddress ?? 20),
     hasher: options.passwordHasher ?? argon2Hasher(parameters, pepperBytes(options.pepper)),
     hashingSlots: Math.max(1, Math.min(hashingSlots, Math.floor(hashingMemory / parameters.memoryKiB))),
     origins: new Set(options.origins ?? []),
@@ -105,6 +109,11 @@ export function settingsOf(options: IssuerOptions): IssuerSettings {
 function duration(name: string, value: number, least: number, most: number): number {
   if (Number.isFinite(value) && value >= least && value <= most) return value;
   throw new Error(`${name} must be from ${least} to ${most} milliseconds, not ${value}`);
+}
+
+function count(name: string, value: number): number {
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw new Error(`${name} must be a whole number from 0 up, not ${value}`);
 }
 
 function checkIssuerUrl(issuer: string): void {

@@ -6,6 +6,7 @@ import type { FamilyRecord, RotationOutcome, UserRecord } from "../store/store.j
 import type { AccessTokens } from "./access-token.js";
 import { firstPartyClient } from "./client-directory.js";
 import { issuedAtUnder } from "./credential-version.js";
+import { FailedLogins, TooManyFailuresError } from "./failed-logins.js";
 import type { HashingQueue } from "./hashing-queue.js";
 import type { IssuerSettings } from "./issuer-options.js";
 import { addressPrefix, admitAttempt } from "./lockout.js";
@@ -46,14 +47,18 @@ interface AccessPart {
   readonly scopes: readonly string[];
 }
 
-/** Logins, and the families of refresh tokens that come of them. Whatever it rejects with is the store's failure, or `BusyError`. */
+/**
+ * Logins, and the families of refresh tokens that come of them. Whatever it rejects with is the store's failure, `BusyError` or
+ * `TooManyFailuresError`.
+ */
 export class Sessions {
   readonly #settings: IssuerSettings;
   readonly #queue: HashingQueue;
   readonly #accessTokens: AccessTokens;
   readonly #revoker: Revoker;
   readonly #unanswered = new UnansweredUses();
-  readonly counts = { logins: 0, refusedLogins: 0, refreshes: 0, refusedRefreshes: 0, reuses: 0 } satisfies IssuerCounts;
+  readonly #failedLogins: FailedLogins;
+  readonly counts = { logins: 0, refusedLogins: 0, limitedLogins: 0, refreshes: 0, refusedRefreshes: 0, reuses: 0 } satisfies IssuerCounts;
   #master: Promise<Buffer> | undefined;
   #masterReadAt = 0;
 
@@ -62,10 +67,14 @@ export class Sessions {
     this.#queue = queue;
     this.#accessTokens = accessTokens;
     this.#revoker = revoker;
+    this.#failedLogins = new FailedLogins(settings.store.rates, settings.failedLoginsPerAddress, settings.clock);
   }
 
   async login(username: string, password: string, address: string): Promise<GrantOutcome> {
-    const outcome = await this.#login(username, password, address);
+    const outcome = await this.#login(username, password, address).catch((error: unknown) => {
+      if (error instanceof TooManyFailuresError) this.#limited(address);
+      throw error;
+    });
     if (outcome.outcome === "granted") this.counts.logins++;
     else this.counts.refusedLogins++;
     return outcome;
@@ -80,6 +89,7 @@ export class Sessions {
 
   async #login(username: string, password: string, address: string): Promise<GrantOutcome> {
     const { logger } = this.#settings;
+    await this.#failedLogins.check(address); // before it waits for a turn to be hashed, which it would take from others
     if (passwordProblem(password) !== undefined) return refused("password too short or too long");
     const user = await this.#userWithPassword(username, password, address);
     if (user === undefined) return refused("wrong name or password, disabled, or closed for a while");
@@ -88,6 +98,11 @@ export class Sessions {
     if (access === undefined) return this.#endFamily(family);
     logger.info({ event: "login.ok", subject: user.username, sessionId: family.id, address }, "logged in");
     return { outcome: "granted", tokens: { ...access, refreshToken } };
+  }
+
+  #limited(address: string): void {
+    this.counts.limitedLogins++;
+    this.#settings.logger.info({ event: "login.limit", address }, "a login was refused unseen: too many of its address have failed");
   }
 
   async #judgeRefresh(refreshToken: string, request: RefreshRequest): Promise<GrantOutcome> {
@@ -138,7 +153,7 @@ export class Sessions {
   async #userWithPassword(username: string, password: string, address: string): Promise<UserRecord | undefined> {
     const { store, hasher, clock, logger } = this.#settings;
     const key = await this.#attemptKey(username, address);
-    const user = await this.#queue.run(async () => {
+    const judge = async (): Promise<UserRecord | undefined> => {
       const mayTry = await admitAttempt(store.attempts, key, clock.now() / 1_000);
       const found = await store.users.get(username);
       const candidate = mayTry && found?.disabled === false ? found : undefined;
@@ -150,7 +165,8 @@ export class Sessions {
       const why = { subject: found?.username, disabled: found?.disabled, locked: !mayTry };
       logger.warn({ event: "login.fail", address, ...why }, "a login was refused"); // an unknown name isn't logged: it may be a password
       return undefined;
-    });
+    };
+    const user = await this.#queue.run(() => this.#failedLogins.counting(address, judge));
     if (user === undefined) return undefined;
     await this.#rehash(user, password).catch((error: unknown) => {
       logger.warn({ event: "password.rehash_failed", subject: user.username, err: error }, "a password could not be hashed anew");

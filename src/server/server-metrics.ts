@@ -36,7 +36,7 @@ export function serverMetrics(sources: MetricSources): readonly MetricFamily[] {
   ];
 }
 
-function callMetrics({ telemetry }: MetricSources): readonly MetricFamily[] {
+function callMetrics({ telemetry, issuers }: MetricSources): readonly MetricFamily[] {
   return [
     histogramFamily(
       "rpc_server_call_duration_seconds",
@@ -58,7 +58,8 @@ function callMetrics({ telemetry }: MetricSources): readonly MetricFamily[] {
     ),
     counter("jotwire_limit_hits_total", "What was refused, cut or closed because of a limit, by the limit's option", () => {
       const hits = new Map(telemetry.limits);
-      return limitNames.map((limit) => ({ labels: { limit }, value: hits.get(limit) ?? 0 }));
+      const own = limitNames.map((limit) => ({ labels: { limit }, value: hits.get(limit) ?? 0 }));
+      return [...own, { labels: { limit: "failedLoginsPerAddress" }, value: issued(issuers, ({ limitedLogins }) => limitedLogins) }];
     }),
   ];
 }
@@ -92,13 +93,11 @@ function connectionMetrics({ telemetry, members }: MetricSources): readonly Metr
 }
 
 function authMetrics({ telemetry, issuers, rememberedRevocations }: MetricSources): readonly MetricFamily[] {
-  const issued = (pick: (counts: IssuerCounts) => number) =>
-    issuers.reduce((total, { counts }) => total + (counts === undefined ? 0 : pick(counts)), 0);
   const grants = () => [
-    { labels: { grant: "login", outcome: "granted" }, value: issued(({ logins }) => logins) },
-    { labels: { grant: "login", outcome: "refused" }, value: issued(({ refusedLogins }) => refusedLogins) },
-    { labels: { grant: "refresh", outcome: "granted" }, value: issued(({ refreshes }) => refreshes) },
-    { labels: { grant: "refresh", outcome: "refused" }, value: issued(({ refusedRefreshes }) => refusedRefreshes) },
+    { labels: { grant: "login", outcome: "granted" }, value: issued(issuers, ({ logins }) => logins) },
+    { labels: { grant: "login", outcome: "refused" }, value: issued(issuers, ({ refusedLogins }) => refusedLogins) },
+    { labels: { grant: "refresh", outcome: "granted" }, value: issued(issuers, ({ refreshes }) => refreshes) },
+    { labels: { grant: "refresh", outcome: "refused" }, value: issued(issuers, ({ refusedRefreshes }) => refusedRefreshes) },
   ];
   return [
     counter("jotwire_auth_calls_total", "authenticate, refresh and logout, by outcome: ok, or the reason of the error", () =>
@@ -109,7 +108,7 @@ function authMetrics({ telemetry, issuers, rememberedRevocations }: MetricSource
     ),
     counter("jotwire_issuer_grants_total", "Logins and refreshes at the embedded issuer, by outcome", grants),
     counter("jotwire_refresh_reuse_total", "Refresh tokens that came a second time: stolen, and their sessions ended", () =>
-      plain(issued(({ reuses }) => reuses)),
+      plain(issued(issuers, ({ reuses }) => reuses)),
     ),
     counter("jotwire_revocations_total", "Revocations that this node has learnt of", () => plain(telemetry.revocations)),
     gauge("jotwire_revocations_remembered", "Revocations that tokens are held against", () => plain(rememberedRevocations())),
@@ -139,6 +138,10 @@ function storeMetrics({ telemetry, store }: MetricSources): readonly MetricFamil
       Array.from(telemetry.store, ([operation, { failures }]) => ({ labels: { operation }, value: failures })),
     ),
   ];
+}
+
+function issued(issuers: MetricSources["issuers"], pick: (counts: IssuerCounts) => number): number {
+  return issuers.reduce((total, { counts }) => total + (counts === undefined ? 0 : pick(counts)), 0);
 }
 
 function processMetrics({ eventLoop }: MetricSources): readonly MetricFamily[] {

@@ -6,6 +6,7 @@ import { removeLeftOvers } from "./atomic-file.js";
 import { AttemptBuckets } from "./attempt-buckets.js";
 import { KeyMutex } from "./key-mutex.js";
 import { releaseLock, takeLock, withLock } from "./lock-file.js";
+import { MemoryRates } from "./memory-rates.js";
 import { RecordFolder } from "./record-folder.js";
 import { clientShape, familyShape, userShape } from "./record-shape.js";
 import { RevocationFolder } from "./revocation-folder.js";
@@ -16,6 +17,7 @@ import type {
   ClientRecords,
   FamilyRecord,
   FamilyRecords,
+  RateCounters,
   Rotation,
   RotationOutcome,
   SecretRecords,
@@ -57,6 +59,7 @@ class FileStore implements Store {
   readonly clients: ClientRecords;
   readonly families: FamilyRecords;
   readonly attempts: AttemptCounters;
+  readonly rates: RateCounters = new MemoryRates();
   readonly secrets: SecretRecords;
   readonly revocations: RevocationRecords;
   readonly #revocations: RevocationFolder;

@@ -1,5 +1,6 @@
 import type { Revocation, RevocationRecords } from "../auth/revocation.js";
 import { RevocationList } from "../auth/revocation-list.js";
+import { MemoryRates } from "./memory-rates.js";
 import { decideRotation, hasEnded } from "./rotation.js";
 import type {
   AttemptCounters,
@@ -22,6 +23,7 @@ export function memoryStore(): Store {
     clients: new MemoryClients(),
     families: new MemoryFamilies(),
     attempts: new MemoryAttempts(),
+    rates: new MemoryRates(),
     secrets: new MemorySecrets(),
     revocations: new MemoryRevocations(),
     close: async () => {},

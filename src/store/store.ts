@@ -12,6 +12,7 @@ export interface Store {
   readonly clients: ClientRecords;
   readonly families: FamilyRecords;
   readonly attempts: AttemptCounters;
+  readonly rates: RateCounters;
   readonly secrets: SecretRecords;
   readonly revocations: RevocationRecords;
   /** Joins the nodes that share this store. Absent: the store is one node's. */
@@ -125,6 +126,28 @@ export interface AttemptCounters {
   clear(key: string): Promise<void>;
   /** Forgets counters whose last failure was before `before`. */
   sweep(before: number): Promise<number>;
+}
+
+/** Seconds that a counter of {@link RateCounters} lives, from its first count. */
+export const rateWindow = 60;
+
+export interface RateCount {
+  /** In the minute that began with the first. */
+  readonly count: number;
+  /** Seconds until that minute is over; 0 when nothing is counted. */
+  readonly endsIn: number;
+}
+
+/**
+ * How often something happened in a minute, by key. They need not be durable, and unlike all else they don't reject: while the store can't
+ * be reached, they count in this process. `now` is not needed by a store that has a clock of its own.
+ */
+export interface RateCounters {
+  /** Counts one more. Returns what is counted then. */
+  add(key: string, now: number): Promise<RateCount>;
+  /** Takes one back, unless its minute is over. */
+  giveBack(key: string, now: number): Promise<void>;
+  get(key: string, now: number): Promise<RateCount>;
 }
 
 /** Signing keys and the like, by name. Their values never leave the process that uses them. */

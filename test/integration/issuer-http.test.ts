@@ -18,7 +18,7 @@ describe("the issuer over HTTP", () => {
   let url: string;
 
   beforeEach(async () => {
-    opened = await openIssuer({ origins: ["https://app.example.com"] });
+    opened = await openIssuer({ origins: ["https://app.example.com"], failedLoginsPerAddress: 100 });
     ({ server, url } = await serve(opened));
   });
 
@@ -95,6 +95,19 @@ describe("the issuer over HTTP", () => {
       const statuses = (await Promise.all(all)).map(({ status }) => status);
       expect(statuses.filter((status) => status === 400)).to.have.length(34);
       expect(statuses.filter((status) => status === 429)).to.have.length(6);
+    });
+
+    it("answers 429 with Retry-After, right or wrong, when too many logins of an address have failed", async () => {
+      for (let n = 0; n < 100; n++) await post("/login", { username: `user${n}`, password: "wrong password" });
+      const replies = [await login(), await post("/login", { username: "nobody", password })];
+      for (const { status, headers, body } of replies) {
+        expect(status).to.equal(429);
+        expect(headers.get("retry-after")).to.equal("60");
+        expect(body.error).to.equal("temporarily_unavailable");
+        expect(body.error_description).to.equal("Too many failed logins from your address: try again in 60 s.");
+      }
+      opened.clock.advance(60_000);
+      expect((await login()).status).to.equal(200);
     });
 
     it("answers 503 while the store is away, without its message", async () => {

@@ -46,6 +46,11 @@ export class RedisKeys {
     return `${this.#prefix}:family:`;
   }
 
+  /** Number, for a minute. */
+  rate(key: string): string {
+    return `${this.#prefix}:rate:${hashed(key)}`;
+  }
+
   /** Hash: epoch and offset. */
   topic(topic: string): string {
     return `${this.#prefix}:topic:${hashed(topic)}`;

@@ -10,6 +10,7 @@ import { RedisFamilies } from "./redis-families.js";
 import { RedisFeed } from "./redis-feed.js";
 import { RedisKeys } from "./redis-keys.js";
 import { RedisLink } from "./redis-link.js";
+import { RedisRates } from "./redis-rates.js";
 import { RedisRevocations } from "./redis-revocations.js";
 import { RedisSecrets } from "./redis-secrets.js";
 import { type StoreLogger, silentStoreLogger } from "./store-logger.js";
@@ -68,6 +69,7 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
     clients: new RedisClients(link, keys),
     families: new RedisFamilies(link, keys),
     attempts: new RedisAttempts(link, keys),
+    rates: new RedisRates(link, keys, RedisRates.insurance()),
     secrets,
     revocations,
     bus,

@@ -166,7 +166,8 @@ describe("/metrics", () => {
     for (const limit of ["inFlight", "batch", "requestTimeout", "failedAuthCalls"])
       expect(found.get(`jotwire_limit_hits_total{limit="${limit}"}`), limit).to.equal(1);
     const shown = [...found.keys()].filter((key) => key.startsWith("jotwire_limit_hits_total"));
-    expect(shown).to.have.length(Object.keys(defaultLimits).length);
+    expect(shown).to.have.length(Object.keys(defaultLimits).length + 1);
+    expect(found.get('jotwire_limit_hits_total{limit="failedLoginsPerAddress"}')).to.equal(0);
     expect(found.get('jotwire_limit_hits_total{limit="sendBufferHardBytes"}')).to.equal(0);
   });
 
@@ -177,11 +178,13 @@ describe("/metrics", () => {
       store: memoryStore(),
       passwordHasher: new CheapHasher(),
       reuseWindow: 0,
+      failedLoginsPerAddress: 1,
     });
     await issuer.users.add("ada", "correct horse battery", { scopes: ["numbers:add"] });
     await using server = await startServer(sampleApp(), { auth: issuer, metrics: { port: 0 } });
     const { token, refreshToken } = await issuer.login("ada", "correct horse battery");
-    await rejectionOf(issuer.login("ada", "wrong horse battery"));
+    await rejectionOf(issuer.login("ada", "wrong horse battery", { address: "192.0.2.1" }));
+    await rejectionOf(issuer.login("ada", "correct horse battery", { address: "192.0.2.1" }));
     const client = await server.connect();
     await client.authenticate(token);
     await client.call("numbers.add", { a: 1 });
@@ -198,6 +201,7 @@ describe("/metrics", () => {
     ])
       expect(found.get(`jotwire_issuer_grants_total{grant="${grant}",outcome="${outcome}"}`), `${grant} ${outcome}`).to.equal(1);
     expect(found.get("jotwire_refresh_reuse_total")).to.equal(1);
+    expect(found.get('jotwire_limit_hits_total{limit="failedLoginsPerAddress"}')).to.equal(1);
     await issuer.close();
   });
 

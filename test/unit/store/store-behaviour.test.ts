@@ -217,6 +217,26 @@ for (const { name, prepare, open } of adapters) {
       expect((await store.attempts.get("new")).failures).to.equal(1);
     });
 
+    it("counts by key how often something happened in a minute", async () => {
+      expect(await store.rates.get("k", 100)).to.deep.equal({ count: 0, endsIn: 0 });
+      const added = await Promise.all([store.rates.add("k", 100), store.rates.add("k", 100), store.rates.add("other", 100)]);
+      expect(added.map(({ count }) => count)).to.have.members([1, 2, 1]);
+      const { count, endsIn } = await store.rates.get("k", 100);
+      expect(count).to.equal(2);
+      expect(endsIn).to.be.within(55, 60);
+    });
+
+    it("gives back what was counted, and no more", async () => {
+      await store.rates.add("k", 100);
+      await store.rates.add("k", 100);
+      for (const left of [1, 0, 0]) {
+        await store.rates.giveBack("k", 100);
+        expect((await store.rates.get("k", 100)).count).to.equal(left);
+      }
+      await store.rates.giveBack("never counted", 100);
+      expect((await store.rates.add("never counted", 100)).count).to.equal(1);
+    });
+
     it("replaces a secret only if it is still the expected one", async () => {
       expect(await store.secrets.get("key")).to.equal(undefined);
       expect(await store.secrets.replace("key", "a", "z")).to.equal(false);

@@ -77,6 +77,12 @@ describe("The Redis that a deployment uses", () => {
       expect(await store.attempts.fail("k", 1)).to.equal(1);
       await store.attempts.clear("k");
       expect(await store.attempts.sweep(2)).to.equal(0);
+      expect((await store.rates.add("k", 1)).count).to.equal(1);
+      await store.rates.giveBack("k", 1);
+      const elsewhere = redisStore({ url }); // what the store counts by itself, when it is refused, is not known there
+      await elsewhere.rates.add("k", 1);
+      expect((await store.rates.get("k", 1)).count).to.equal(1);
+      await elsewhere.close();
       await store.secrets.replace("s", "v", undefined);
       await store.revocations.add({ jti: "x", until: 5 });
       expect(await store.revocations.list(10)).to.deep.equal([]);
