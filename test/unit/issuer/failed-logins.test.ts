@@ -53,6 +53,19 @@ describe("failed logins of one address", () => {
     expect(hasher.runs).to.equal(3);
   });
 
+  it("take no turn from those who wait to have a password hashed", async () => {
+    const { issuer, hasher } = await openIssuer({ failedLoginsPerAddress: 1 });
+    await rejectionOf(issuer.login("bob", "wrong password", { address: "192.0.2.1" }));
+    let release = (): void => {};
+    const released = new Promise<void>((resolve) => (release = resolve));
+    hasher.verify = () => released.then(() => false);
+    const others = Array.from({ length: 34 }, (_, n) => rejectionOf(issuer.login("ada", password, { address: `198.51.100.${n}` })));
+    expect(await reasonOf(issuer.login("ada", password, { address: "192.0.2.1" }))).to.equal("too_many_failures");
+    expect(await reasonOf(issuer.login("ada", password, { address: "192.0.2.2" }))).to.equal("busy");
+    release();
+    await Promise.all(others);
+  });
+
   it("are not counted with 0, nor without an address", async () => {
     const unlimited = await openIssuer({ failedLoginsPerAddress: 0 });
     const limited = await openIssuer({ failedLoginsPerAddress: 1 });
