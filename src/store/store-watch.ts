@@ -76,8 +76,8 @@ export class StoreWatch {
     const methods: readonly (typeof operations)[Name][number][] = operations[part];
     const timed = methods.map((method) => {
       const operation = `${part}.${method}`;
-      const original: (...args: never) => unknown = records[method];
-      return [method, (...args: readonly unknown[]) => this.#time(operation, () => Reflect.apply(original, records, args))];
+      const run = (args: readonly unknown[]) => Reflect.apply(records[method] as (...args: never) => unknown, records, args);
+      return [method, (...args: readonly unknown[]) => this.#time(operation, () => run(args))];
     });
     return Object.fromEntries(timed);
   }
