@@ -23,13 +23,14 @@ export function trustedProxies(entries: readonly string[]): TrustedProxies {
 /** The peer's address; behind trusted proxies, the right-most one that is not one of them. */
 export function clientAddress(request: IncomingMessage, isTrusted: TrustedProxies): string {
   let address = plain(request.socket.remoteAddress ?? "unknown");
+  if (!isTrusted(address)) return address;
   const header = request.headers["x-forwarded-for"];
   const hops = (Array.isArray(header) ? header.join(",") : (header ?? "")).split(",").map((hop) => plain(hop.trim()));
-  while (isTrusted(address)) {
+  do {
     const hop = hops.pop();
     if (hop === undefined || isIP(hop) === 0) break;
     address = hop;
-  }
+  } while (isTrusted(address));
   return address;
 }
 

@@ -288,14 +288,20 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     if (this.#framesThisTurn >= sharePerTurn) this.#socket.resume();
     this.#framesThisTurn = 0;
     if (this.#isDetached || !this.#writer.isOpen) return;
-    this.#guarded(() => {
-      if (items.length > 0) this.#writer.write(items);
-      const { sendBufferHardBytes: most } = this.#services.limits;
-      if (most > 0 && this.#writer.waiting > most)
-        this.close("overloaded", { hint: "the peer does not read what it is sent", limit: "sendBufferHardBytes" });
-      if (this.#closing !== undefined) this.#finishClosing(this.#closing);
-      else if (this.#isStalled) this.#resumeWhenRoom();
-    });
+    try {
+      this.#writeOut(items);
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  #writeOut(items: readonly Item[]): void {
+    if (items.length > 0) this.#writer.write(items);
+    const { sendBufferHardBytes: most } = this.#services.limits;
+    if (most > 0 && this.#writer.waiting > most)
+      this.close("overloaded", { hint: "the peer does not read what it is sent", limit: "sendBufferHardBytes" });
+    if (this.#closing !== undefined) this.#finishClosing(this.#closing);
+    else if (this.#isStalled) this.#resumeWhenRoom();
   }
 
   #resumeWhenRoom(): void {

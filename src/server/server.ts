@@ -1,7 +1,7 @@
 /** The server: listens, accepts sockets, and joins what the floors below keep apart. */
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { v4 as randomId, v7 as timeOrderedId } from "uuid";
+import { v4 as randomId } from "uuid";
 import type { WebSocket, WebSocketServer } from "ws";
 import { type Clock, systemClock } from "../auth/clock.js";
 import type { VerifiedToken } from "../auth/provider-options.js";
@@ -24,6 +24,7 @@ import { judgeBearer } from "./bearer.js";
 import { builtins } from "./builtins.js";
 import { clientAddress, trustedProxies } from "./client-address.js";
 import { Connection } from "./connection.js";
+import { newConnectionId } from "./connection-id.js";
 import type { ConnectionServices } from "./connection-services.js";
 import { ConsolePage } from "./console-page.js";
 import { createFetchDocument } from "./fetch-document.js";
@@ -324,7 +325,7 @@ export class Server {
 
   #accept(socket: WebSocket, stream: Duplex, address: string): void {
     this.#admission.accepted();
-    this.#roster.add(new Connection(timeOrderedId(), address, socket, stream, this.#services, this.#roster));
+    this.#roster.add(new Connection(newConnectionId(), address, socket, stream, this.#services, this.#roster));
   }
 
   async #onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -5,27 +5,36 @@ const finalText = 0x81;
 const twoByteLength = 126;
 const eightByteLength = 127;
 
-/** The bytes of one frame for each item, in order. Those of a push are made once, and shared by all who are sent it. */
+/** The bytes of one frame for each item, in order. Those of a push are made once, and shared by all who are sent it. By loops without closures: this is done for every reply. */
 export function textFrames(items: readonly Item[]): Buffer {
   const [first] = items;
-  if (items.length === 1 && first !== undefined && typeof first !== "string") return first.encoded(textFrames);
-  const lengths = items.map((item) => (typeof item === "string" ? Buffer.byteLength(item) : item.encoded(textFrames).length));
-  const size = items.reduce((sum, item, index) => sum + sizeOf(item, lengths[index] as number), 0);
+  if (items.length === 1 && first !== undefined) return typeof first === "string" ? frameOf(first) : first.encoded(textFrames);
+  const lengths: number[] = [];
+  let size = 0;
+  for (const item of items) {
+    const length = typeof item === "string" ? Buffer.byteLength(item) : item.encoded(textFrames).length;
+    lengths.push(length);
+    size += typeof item === "string" ? headerSize(length) + length : length;
+  }
   const frames = Buffer.allocUnsafe(size);
   let at = 0;
-  items.forEach((item, index) => {
+  for (let index = 0; index < items.length; index++) {
+    const item = items[index] as Item;
     if (typeof item === "string") {
       at = writeHeader(frames, at, lengths[index] as number);
       at += frames.write(item, at);
     } else {
       at += item.encoded(textFrames).copy(frames, at);
     }
-  });
+  }
   return frames;
 }
 
-function sizeOf(item: Item, length: number): number {
-  return typeof item === "string" ? headerSize(length) + length : length;
+function frameOf(text: string): Buffer {
+  const length = Buffer.byteLength(text);
+  const frame = Buffer.allocUnsafe(headerSize(length) + length);
+  frame.write(text, writeHeader(frame, 0, length));
+  return frame;
 }
 
 function headerSize(length: number): number {
