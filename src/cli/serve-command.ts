@@ -20,7 +20,8 @@ import {
 } from "./serve-settings.js";
 import { StateFolder } from "./state-folder.js";
 import { stopOnSignals } from "./until-stopped.js";
-import { isWorker, supervise, workerNumber } from "./workers.js";
+import { ToldMetrics } from "./worker-metrics.js";
+import { isWorker, supervise } from "./workers.js";
 
 export function addServeCommand(program: Command): void {
   const command = program
@@ -69,7 +70,7 @@ async function serve(module: string, options: ServeOptions): Promise<void> {
     production: (process.env.NODE_ENV ?? "production") === "production",
     ...(options.origin.length === 0 ? {} : { origins: options.origin.filter((origin) => origin !== "none") }),
     ...(options.path === undefined ? {} : { path: options.path }),
-    ...(options.metrics === true ? { metrics: { port: metricsPortOf(options) } } : {}),
+    ...(options.metrics === true ? { metrics: isWorker ? { registry: new ToldMetrics() } : { port: options.metricsPort } } : {}),
     ...(options.admin === undefined ? {} : { admin: options.admin }),
     ...(shared === undefined ? {} : { store: shared }),
     ...(tls === undefined ? {} : { tls }),
@@ -92,19 +93,16 @@ async function serve(module: string, options: ServeOptions): Promise<void> {
 }
 
 /** Refuses what would not work: workers that can't tell each other of revocations and events. */
-function superviseWorkers({ workers, redis, drain }: ServeOptions, port: number, logger: Logger): void {
+async function superviseWorkers(options: ServeOptions, port: number, logger: Logger): Promise<void> {
+  const { workers, redis, drain, metrics = false, metricsPort } = options;
   if (redis === undefined) {
     throw new CliError(
       "configuration",
       `${workers} workers share nothing but a store, and the state folder is for one process: give --redis redis://localhost:6379, or --workers 1`,
     );
   }
-  supervise(workers, [...process.argv.slice(2), "--port", String(port)], drain, logger);
-}
-
-/** Each worker has its own numbers, so each has a port of its own: the first the one that is named, the others those after it. */
-function metricsPortOf({ metricsPort }: ServeOptions): number {
-  return metricsPort === 0 ? 0 : metricsPort + workerNumber() - 1;
+  const args = [...process.argv.slice(2), "--port", String(port)];
+  await supervise({ count: workers, args, drain, metricsPort: metrics ? metricsPort : undefined }, logger);
 }
 
 async function embeddedIssuer(

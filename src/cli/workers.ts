@@ -3,7 +3,9 @@ import cluster, { type Worker } from "node:cluster";
 import { availableParallelism, constants } from "node:os";
 import { InvalidArgumentError, Option } from "commander";
 import type { Logger } from "../index.js";
-import { exitCodes } from "./cli-error.js";
+import { openMetricsPort } from "../server/metrics-port.js";
+import { exitCodes, failingAs } from "./cli-error.js";
+import { GatheredMetrics } from "./worker-metrics.js";
 
 const mostWorkers = 256;
 const echo = 200; // 200 ms: a signal to the process group comes a second time by way of npm
@@ -24,24 +26,32 @@ function countOf(text: string): number {
 
 export const { isWorker } = cluster;
 
-/** This worker's number, from 1; 1 where there are none. It keeps the number of the one that it replaces. */
-export function workerNumber(): number {
-  return Number(process.env.JOTWIRE_WORKER_NUMBER ?? 1);
+/** How the workers are watched over. */
+export interface Supervision {
+  readonly count: number;
+  /** Of the command line: what each worker is started with. */
+  readonly args: readonly string[];
+  /** Milliseconds. */
+  readonly drain: number;
+  /** Where `/metrics` of all workers is, on loopback; 0 = any free port. */
+  readonly metricsPort: number | undefined;
 }
 
 /**
  * Starts the workers and keeps them running: one that dies is replaced. At SIGTERM and SIGINT all are told to stop in order, and the
  * process ends when they have; a second signal ends them at once. When one can't even start, all end with its exit code.
+ * Rejects with a `CliError` when the port of the metrics can't be had.
  */
-export function supervise(count: number, args: readonly string[], drain: number, log: Logger): void {
+export async function supervise({ count, args, drain, metricsPort }: Supervision, log: Logger): Promise<void> {
   cluster.setupPrimary({ args: [...args] });
   const running = new Map<Worker, number>();
+  if (metricsPort !== undefined) await serveMetrics(running, metricsPort, log);
   let stopping: { readonly signal: NodeJS.Signals; readonly at: number } | undefined;
   let code = 0;
   let deaths = 0;
   let hasServed = false;
 
-  const start = (number: number) => running.set(cluster.fork({ JOTWIRE_WORKER_NUMBER: String(number) }), number);
+  const start = (number: number) => running.set(cluster.fork(), number); // a number that it takes over from the one that it replaces
   const endIfEmpty = () => {
     if (running.size === 0) process.exit(code);
   };
@@ -93,4 +103,11 @@ export function supervise(count: number, args: readonly string[], drain: number,
   process.on("SIGINT", onSignal);
 
   for (let number = 1; number <= count; number++) start(number);
+}
+
+async function serveMetrics(running: ReadonlyMap<Worker, number>, wanted: number, log: Logger): Promise<void> {
+  const gathered = new GatheredMetrics(running);
+  const open = () => openMetricsPort(wanted, "127.0.0.1", () => gathered.text());
+  const { port } = await failingAs("connection", `the port of the metrics, --metrics-port ${wanted}, can't be opened: `, open);
+  log.info({ event: "metrics", metricsPort: port }, "the metrics of all workers are here");
 }

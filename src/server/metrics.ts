@@ -1,10 +1,8 @@
-import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { EventLoopDelay } from "./event-loop-delay.js";
 import type { MetricFamily } from "./metric-family.js";
-import { prometheusText, prometheusType } from "./prometheus-text.js";
+import { type MetricsPort, openMetricsPort } from "./metrics-port.js";
+import { prometheusText } from "./prometheus-text.js";
 import { type MetricSources, serverMetrics } from "./server-metrics.js";
-import { pathOf } from "./upgrade-guard.js";
 
 /** A registry of prom-client's shape: what it asks of a metric is `name` and `get`. */
 export interface MetricsRegistry {
@@ -42,7 +40,7 @@ export class Metrics {
   readonly #families: readonly MetricFamily[];
   readonly #options: MetricsOptions;
   readonly #eventLoop = new EventLoopDelay();
-  #http: HttpServer | undefined;
+  #port: MetricsPort | undefined;
 
   constructor(options: MetricsOptions, sources: Omit<MetricSources, "eventLoop">) {
     this.#options = options;
@@ -61,35 +59,21 @@ export class Metrics {
   async listen(): Promise<number | undefined> {
     const { registry, port = registry === undefined ? defaultPort : undefined, host = "127.0.0.1" } = this.#options;
     if (port === undefined) return undefined;
-    const http = createServer(
-      { requestTimeout: 5_000, headersTimeout: 5_000 },
-      (request, response) => void this.#answer(request, response),
-    );
-    await new Promise<void>((resolve, reject) => {
-      http.once("error", reject);
-      http.listen(port, host, resolve);
+    this.#port = await openMetricsPort(port, host, async () => {
+      await this.#prepare();
+      return prometheusText(this.#families);
     });
-    this.#http = http.on("error", () => {}); // an accept that failed; the next one may not
-    return (http.address() as AddressInfo).port;
+    return this.#port.port;
   }
 
   close(): void {
     this.#eventLoop.stop();
-    this.#http?.close();
-    this.#http?.closeAllConnections();
+    this.#port?.close();
   }
 
   /** Never rejects. */
   async #prepare(): Promise<void> {
     await Promise.all(this.#families.map(({ prepare }) => prepare?.()));
-  }
-
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const isFound = pathOf(request) === "/metrics" && (request.method === "GET" || request.method === "HEAD");
-    if (isFound) await this.#prepare();
-    const text = isFound ? prometheusText(this.#families) : "the metrics are at /metrics\n";
-    response.writeHead(isFound ? 200 : 404, { "Content-Type": prometheusType, "Cache-Control": "no-store" });
-    response.end(request.method === "HEAD" ? undefined : text);
   }
 }
 

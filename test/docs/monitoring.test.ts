@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
+import { GatheredMetrics } from "../../src/cli/worker-metrics.js";
 import { createIssuer, memoryStore } from "../../src/issuer/index.js";
 import { errorTable } from "../../src/protocol/error-codes.js";
 import { CheapHasher } from "../helpers/cheap-hasher.js";
@@ -49,13 +50,14 @@ async function expose(): Promise<Exposed> {
   await client.authenticate("no token");
   await client.close();
   await RawClient.connect(server.url, { origin: "https://evil.example" }).catch(() => undefined); // refused
-  const text = await (await fetch(`http://127.0.0.1:${server.listening.metricsPort}/metrics`)).text();
+  const own = await (await fetch(`http://127.0.0.1:${server.listening.metricsPort}/metrics`)).text();
+  const text = own + (await new GatheredMetrics(new Map()).text()); // what serve --workers adds
   const names = [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)].flatMap(([, name = "", type]) =>
     type === "histogram" ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name],
   );
   const labels = [...text.matchAll(/[{,](\w+)="/g)].map(([, label = ""]) => label);
   await issuer.close();
-  return { names: new Set(names), labels: new Set([...labels, "job", "instance"]) }; // the last two are Prometheus' own
+  return { names: new Set(names), labels: new Set([...labels, "worker", "job", "instance"]) }; // of serve --workers; the last two are Prometheus' own
 }
 
 /** Names of the metrics in a PromQL expression: what is neither a function, nor a keyword, nor within braces or a `by`. */

@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import { RunningCli, runCli, smallApp } from "../helpers/command-line.js";
+import { scrape } from "../helpers/metric-series.js";
 import { RawClient } from "../helpers/raw-client.js";
 import { hasRedis, RedisServer } from "../helpers/redis-server.js";
 import { needs } from "../helpers/requirement.js";
@@ -10,15 +11,14 @@ const password = "correct horse battery";
 interface ServingLine {
   readonly url: string;
   readonly pid: number;
-  readonly metricsPort: number;
 }
 
 function serving({ stderr }: RunningCli): ServingLine[] {
   return [...stderr.matchAll(/^\{.*"msg":"serving".*$/gm)].map(([line]) => JSON.parse(line) as ServingLine);
 }
 
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 25));
+async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 25));
 }
 
 describe("jotwire serve --workers", function () {
@@ -55,6 +55,7 @@ describe("jotwire serve --workers", function () {
         const [{ url = "", pid = 0 } = {}, other] = serving(server) as [Partial<ServingLine>, ServingLine];
         expect(other.url).to.equal(url);
         expect(other.pid).to.not.equal(pid);
+        expect(other).to.not.have.property("metricsPort");
         expect((await runCli(["user", "add", "ada", "--scope", "admin", ...shared], { input: password })).code).to.equal(0);
 
         const base = url.replace("ws", "http").replace("/rpc", "");
@@ -81,6 +82,68 @@ describe("jotwire serve --workers", function () {
         expect(await late.closed).to.deep.equal({ code: 1012, reason: "server_restart" });
         expect(await server.exited).to.equal(0);
       });
+    } finally {
+      await redis.stop();
+    }
+  });
+
+  it("shows the metrics of all workers on one page, each with its number, and does not wait long for one that hangs", async function () {
+    needs(this, "redis-server", hasRedis);
+    const redis = await RedisServer.start();
+    try {
+      await withFolder(async (folder) => {
+        const options = ["--embedded", "--redis", redis.url, "--state", folder, "--metrics", "--metrics-port", "0", "--workers", "2"];
+        await using server = new RunningCli(["serve", smallApp, "--port", "0", ...options]);
+        const port = Number(await server.printed(/"event":"metrics","metricsPort":(\d+)/));
+        await until(() => serving(server).length === 2);
+        const [first, second] = serving(server) as [ServingLine, ServingLine];
+        for (let n = 0; n < 4; n++) await RawClient.connect(first.url);
+        const opened = (found: ReadonlyMap<string, number>) =>
+          ["1", "2"].map((worker) => found.get(`jotwire_connections_opened_total{worker="${worker}"}`));
+        let found = await scrape(port);
+        while (opened(found).includes(undefined)) found = await scrape(port); // a worker that is busy starting is silent at first
+        expect(opened(found).reduce<number>((sum, value) => sum + (value ?? 0), 0)).to.equal(4);
+        expect(opened(found), "both have some").to.not.include(0);
+        for (const worker of ["1", "2"]) {
+          expect(found.get(`jotwire_store_up{worker="${worker}"}`)).to.equal(1);
+          expect(found.get(`jotwire_revocation_lag_seconds_bucket{worker="${worker}",le="+Inf"}`)).to.equal(0);
+        }
+        expect(found.get('jotwire_workers{state="answering"}')).to.equal(2);
+        expect(found.get('jotwire_workers{state="silent"}')).to.equal(0);
+        const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+        const types = [...text.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name);
+        expect(new Set(types).size, "each is declared once").to.equal(types.length);
+
+        process.kill(second.pid, "SIGSTOP");
+        const askedAt = performance.now();
+        found = await scrape(port);
+        expect(performance.now() - askedAt).to.be.lessThan(8_000); // within Prometheus' 10 s
+        process.kill(second.pid, "SIGCONT");
+        expect(found.get('jotwire_workers{state="silent"}')).to.equal(1);
+        expect(opened(found).filter((value) => value !== undefined)).to.have.length(1);
+
+        process.kill(first.pid, "SIGKILL");
+        await until(() => serving(server).length === 3);
+        await until(async () => !opened(await scrape(port)).includes(undefined));
+        found = await scrape(port);
+        expect([...found.keys()].some((key) => key.includes('worker="3"'))).to.equal(false);
+        server.signal("SIGTERM");
+        expect(await server.exited).to.equal(0);
+      });
+    } finally {
+      await redis.stop();
+    }
+  });
+
+  it("says that the port of the metrics is taken: exit code 4", async function () {
+    needs(this, "redis-server", hasRedis);
+    const redis = await RedisServer.start();
+    try {
+      const taken = ["--metrics", "--metrics-port", new URL(redis.url).port];
+      const args = ["serve", smallApp, "--port", "0", "--embedded", "--redis", redis.url, "--workers", "2", ...taken];
+      const { code, stderr } = await runCli(args);
+      expect(code).to.equal(4);
+      expect(stderr).to.include("--metrics-port").and.include("EADDRINUSE");
     } finally {
       await redis.stop();
     }
