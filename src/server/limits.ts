@@ -30,7 +30,7 @@ export interface Limits {
   readonly connections: number;
   /** Connections that are accepted in a second. Default: 500. */
   readonly acceptsPerSecond: number;
-  /** Connections of one subject; the oldest is replaced. Default: 0. */
+  /** Connections of one subject on one node; the oldest is replaced. Default: 0. */
   readonly connectionsPerSubject: number;
   /** Send buffer above which events wait and generators are not pulled. Default: 1_048_576 bytes. */
   readonly sendBufferBytes: number;
@@ -48,7 +48,7 @@ export interface Limits {
   readonly framesPerSecond: number;
   /** Longest session from its `authenticate`, whatever is refreshed. Default: 0 ms. */
   readonly sessionLifetime: number;
-  /** Failed `authenticate` calls of one address in a minute before its upgrades are refused. Default: 100. */
+  /** Failed `authenticate` calls of one address in a minute before its upgrades are refused; nodes that share a store count together. Default: 100. */
   readonly authFailuresPerAddress: number;
 }
 

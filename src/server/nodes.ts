@@ -2,6 +2,7 @@ import { v4 as randomId } from "uuid";
 import type { Clock } from "../auth/clock.js";
 import type { Bus } from "../push/bus.js";
 import type { Logger } from "../rpc/logger.js";
+import type { RateCounters } from "../store/store.js";
 import { NodeMessages } from "./node-messages.js";
 import { NodeQueries } from "./node-queries.js";
 
@@ -18,6 +19,12 @@ export interface Nodes {
 /** The first bus that one of the stores has. */
 export function busOf(stores: readonly (object | undefined)[]): Bus | undefined {
   return stores.map((store) => (store as { readonly bus?: Bus } | undefined)?.bus).find((bus) => bus !== undefined);
+}
+
+/** The counters of the store that has that bus: they count for all nodes. Undefined: none of the stores joins nodes. */
+export function sharedRatesOf(stores: readonly (object | undefined)[]): RateCounters | undefined {
+  const candidates = stores as readonly ({ readonly bus?: Bus; readonly rates?: RateCounters } | undefined)[];
+  return candidates.find((store) => store?.bus !== undefined)?.rates;
 }
 
 export function joinNodes(bus: Bus | undefined, clock: Clock, log: Logger): Nodes {

@@ -37,7 +37,7 @@ import { Instruments } from "./instruments.js";
 import { jsonLogger } from "./json-logger.js";
 import { type Limits, resolveLimits } from "./limits.js";
 import { checkListening, urlOf } from "./listening.js";
-import { busOf, joinNodes, type Nodes } from "./nodes.js";
+import { busOf, joinNodes, type Nodes, sharedRatesOf } from "./nodes.js";
 import { openFilesLimit } from "./open-files.js";
 import { OriginList } from "./origin-list.js";
 import { type NotifyTarget, Publisher } from "./publisher.js";
@@ -116,7 +116,8 @@ export class Server {
       onChange: (announcedAt) => this.#revoked(announcedAt),
     });
     this.#readiness = new Readiness(this.#revocations, this.#authority);
-    this.#addresses = new AddressBook(this.#clock);
+    const everyStore = [options.store, ...issuers.map(({ store }) => store)];
+    this.#addresses = new AddressBook(this.#clock, this.#limits.authFailuresPerAddress > 0 ? sharedRatesOf(everyStore) : undefined);
     this.#heartbeat = new Heartbeat(this.#clock, this.#limits.pingInterval, this.#limits.pongTimeout, () =>
       this.#instruments.telemetry.limitHit("pongTimeout"),
     );
@@ -129,7 +130,7 @@ export class Server {
       this.#limits.connectionsPerSubject,
       (address) => this.#guard.exhausted(address),
     );
-    const bus = busOf([options.store, ...issuers.map(({ store }) => store)]);
+    const bus = busOf(everyStore);
     const shared = bus === undefined ? undefined : this.#instruments.bus(bus);
     this.#nodes = joinNodes(shared, this.#clock, this.#log);
     this.#administration = new Administration(this.#roster, this.#nodes.node, this.#log, this.#nodes.queries);

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { createRpc, createServer, type Router, type Server } from "../../src/index.js";
 import { createIssuer, type Issuer } from "../../src/issuer/index.js";
+import type { Limits } from "../../src/server/limits.js";
 import { type RedisStore, type RedisStoreOptions, redisStore } from "../../src/store/redis/index.js";
 import { CheapHasher } from "./cheap-hasher.js";
 import { RawClient } from "./raw-client.js";
@@ -39,6 +40,7 @@ export class RedisNode implements AsyncDisposable {
     options: RedisStoreOptions,
     app: Router<R, N>,
     issuerOptions: { readonly reuseWindow?: number } = {},
+    limits: Partial<Limits> = {},
   ): Promise<RedisNode> {
     const { logger, lines } = recordingLogger();
     const store = redisStore({ logger, ...options });
@@ -48,7 +50,7 @@ export class RedisNode implements AsyncDisposable {
       auth: issuer,
       logger,
       metrics: { registry: { registerMetric() {} } }, // no port: they are read by metricsText
-      limits: { openFramesPerSecond: 1_000, authFailuresPerAddress: 0, openPerAddress: 0 },
+      limits: { openFramesPerSecond: 1_000, authFailuresPerAddress: 0, openPerAddress: 0, ...limits },
     });
     const { url } = await server.listen(0);
     return new RedisNode({ server, issuer, store, url, log: lines });

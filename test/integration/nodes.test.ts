@@ -31,6 +31,22 @@ describe("Several nodes on one Redis", () => {
     return node;
   }
 
+  /** Nodes of a new deployment that refuse an address after so many failed tokens in a minute. */
+  async function limited(count: number, authFailuresPerAddress: number): Promise<RedisNode[]> {
+    const options = { url: redis.url, prefix: `n${deployments++}` };
+    const started: RedisNode[] = [];
+    for (let n = 0; n < count; n++) started.push(await RedisNode.start(options, whoApp(), {}, { authFailuresPerAddress }));
+    nodes.push(...started);
+    return started;
+  }
+
+  /** Presents a token that is none. */
+  async function fail(node: RedisNode): Promise<void> {
+    const client = await node.open();
+    await client.authenticate("none");
+    await client.close();
+  }
+
   before(async function () {
     needs(this, "Redis", hasRedis);
     redis = await RedisServer.start();
@@ -43,6 +59,28 @@ describe("Several nodes on one Redis", () => {
   });
 
   after(() => redis?.stop());
+
+  it("count failed tokens of an address together: each refuses its upgrades from the next failure there", async () => {
+    const [a, b] = (await limited(2, 4)) as [RedisNode, RedisNode];
+    for (let n = 0; n < 3; n++) await fail(a);
+    await (await b.open()).close();
+    await fail(b);
+    await eventually(async () => expect((await rejectionOf(b.open())).message).to.include("429"));
+    await fail(a); // has not heard of the fourth yet, and hears of it by its own
+    await eventually(async () => expect((await rejectionOf(a.open())).message).to.include("429"));
+  });
+
+  it("let nobody wait for Redis at an upgrade, and each counts failed tokens for itself while it is away", async () => {
+    const [a] = (await limited(1, 2)) as [RedisNode];
+    redis.hang();
+    const startedAt = performance.now();
+    const client = await a.open();
+    expect(performance.now() - startedAt).to.be.below(500);
+    await client.authenticate("none");
+    await client.authenticate("none");
+    expect((await rejectionOf(a.open())).message).to.include("429");
+    await client.close();
+  });
 
   it("authenticate, refresh, log out and revoke on any of them: none needs the one where it began", async () => {
     const [a, b, c] = (await deploy(3)) as [RedisNode, RedisNode, RedisNode];

@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { expect } from "chai";
 import { AddressBook, prefixOf } from "../../../src/server/address-book.js";
 import { clientAddress, trustedProxies } from "../../../src/server/client-address.js";
+import { MemoryRates } from "../../../src/store/memory-rates.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 
 function requestFrom(remoteAddress: string, forwarded?: string): IncomingMessage {
@@ -55,6 +56,32 @@ describe("the address book", () => {
     expect(book.failuresOf("192.0.2.2")).to.equal(0);
     clock.advance(1);
     expect(book.failuresOf("192.0.2.1")).to.equal(0);
+  });
+
+  it("learns from what is shared what the other nodes have counted, and forgets it when its minute is over", async () => {
+    const clock = new ManualClock();
+    const shared = new MemoryRates();
+    const [one, other] = [new AddressBook(clock, shared), new AddressBook(clock, shared)];
+    one.failed("2001:db8::1");
+    one.failed("2001:db8::1");
+    clock.advance(30_000);
+    other.failed("2001:db8::2");
+    expect(other.failuresOf("2001:db8::1")).to.equal(1); // at once: it waits for nobody
+    await Promise.resolve();
+    expect([one.failuresOf("2001:db8::1"), other.failuresOf("2001:db8::1")]).to.deep.equal([2, 3]);
+    clock.advance(29_999);
+    other.sweep();
+    expect(other.failuresOf("2001:db8::1")).to.equal(3);
+    clock.advance(1);
+    expect(other.failuresOf("2001:db8::1")).to.equal(1); // its own minute began later
+  });
+
+  it("counts by itself when what is shared fails", async () => {
+    const shared = { add: () => Promise.reject(new Error("away")), giveBack: async () => {}, get: () => Promise.reject(new Error("away")) };
+    const book = new AddressBook(new ManualClock(), shared);
+    book.failed("192.0.2.1");
+    await Promise.resolve();
+    expect(book.failuresOf("192.0.2.1")).to.equal(1);
   });
 
   it("counts those who have not authenticated until they leave", () => {
