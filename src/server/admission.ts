@@ -1,6 +1,7 @@
 /** Whether the server as a whole can take one more connection, whoever it is that asks. */
 import type { Clock } from "../auth/clock.js";
 import type { Limits } from "./limits.js";
+import type { OverloadLimit } from "./overload.js";
 import { SecondCount } from "./second-count.js";
 import type { UpgradeRefusal } from "./upgrade-guard.js";
 
@@ -12,6 +13,8 @@ export interface AdmissionPorts {
   readonly connections: () => number;
   /** How many files the process may open; undefined: no limit is known. */
   readonly openFiles: number | undefined;
+  /** The limit by which the process has more to do than it can; undefined: none. */
+  readonly overload: () => OverloadLimit | undefined;
 }
 
 export class Admission {
@@ -28,7 +31,9 @@ export class Admission {
 
   /** Null: there is room. Costs no more than a look, so that a flood is refused for next to nothing. */
   refusal(): UpgradeRefusal | null {
-    const { clock, connections } = this.#ports;
+    const { clock, connections, overload } = this.#ports;
+    const limit = overload();
+    if (limit !== undefined) return { status: 503, message: "the server has more to do than it can", retryAfter: 5, limit };
     if (connections() >= this.#most) {
       return { status: 503, message: "the server has as many connections as it can take", retryAfter: 5, limit: "connections" };
     }

@@ -30,6 +30,10 @@ export interface Limits {
   readonly connections: number;
   /** Connections that are accepted in a second. Default: 500. */
   readonly acceptsPerSecond: number;
+  /** Delay of the event loop, 99th percentile of the last 10 s, above which new connections are refused. Default: 200 ms. */
+  readonly loopDelay: number;
+  /** Used heap, in percent of its limit, above which new connections are refused; above 95 connections are closed. Default: 85. */
+  readonly heapPercent: number;
   /** Connections of one subject on one node; the oldest is replaced. Default: 0. */
   readonly connectionsPerSubject: number;
   /** Send buffer above which events wait and generators are not pulled. Default: 1_048_576 bytes. */
@@ -68,6 +72,8 @@ export const defaultLimits: Limits = {
   open: 1_000,
   connections: 0,
   acceptsPerSecond: 500,
+  loopDelay: 200, // ms
+  heapPercent: 85,
   connectionsPerSubject: 0,
   sendBufferBytes: 1_048_576, // 1 MiB
   sendBufferHardBytes: 8_388_608, // 8 MiB

@@ -1,3 +1,4 @@
+import type { Overload } from "./overload.js";
 import type { Revocations } from "./revocations.js";
 import { within } from "./shutdown.js";
 import type { TokenAuthority } from "./token-authority.js";
@@ -8,18 +9,21 @@ const patience = 1_000; // 1 s for a store that hangs
 export class Readiness {
   readonly #revocations: Revocations;
   readonly #authority: TokenAuthority;
+  readonly #overload: Pick<Overload, "reason">;
   /** Set when the server begins to stop. */
   isDraining = false;
   #wasStoreThere = false;
 
-  constructor(revocations: Revocations, authority: TokenAuthority) {
+  constructor(revocations: Revocations, authority: TokenAuthority, overload: Pick<Overload, "reason">) {
     this.#revocations = revocations;
     this.#authority = authority;
+    this.#overload = overload;
   }
 
   /** Why it is not, or null. Never rejects. */
   async reason(): Promise<string | null> {
     if (this.isDraining) return "draining";
+    if (this.#overload.reason !== null) return this.#overload.reason;
     if (!(await this.isStoreThere())) return "the store can't be reached";
     return (await this.#authority.isReady()) ? null : "no keys to verify tokens with";
   }

@@ -14,6 +14,8 @@ export interface Member {
   token: VerifiedToken | null;
 }
 
+const shareToShed = 0.1;
+
 /** All connections of a server, and who is on them. */
 export class Roster implements ConnectionObserver {
   readonly #all = new Map<string, Member>();
@@ -106,6 +108,19 @@ export class Roster implements ConnectionObserver {
     this.#heartbeat.delete(connection);
     this.#hooks.closed(connection, code);
     if (this.#all.size === 0) this.#onEmpty?.();
+  }
+
+  /**
+   * Closes a tenth of all connections: the newest of those that have not authenticated, then of those with nothing under way, neither a
+   * call nor a subscription. Returns how many.
+   */
+  shed(): number {
+    const isIdle = ({ load }: Connection) => load.inFlight === 0 && load.subscriptions === 0;
+    const idle = this.#connections().filter((connection) => !this.#open.has(connection) && isIdle(connection));
+    const missedLeast = [...[...this.#open].reverse(), ...idle.reverse()].filter(({ isClosing }) => !isClosing);
+    missedLeast.length = Math.min(missedLeast.length, Math.ceil(this.size * shareToShed));
+    for (const connection of missedLeast) connection.close("overloaded", { hint: "the server runs out of memory", limit: "heapPercent" });
+    return missedLeast.length;
   }
 
   /** Resolves when the last connection has closed. */

@@ -3,6 +3,7 @@ import type { IssuerCounts } from "../auth/issuer-port.js";
 import type { EventLoopDelay } from "./event-loop-delay.js";
 import { defaultLimits, type Limits } from "./limits.js";
 import { counter, gauge, histogramFamily, histogramSamples, type MetricFamily, plain, type Sample } from "./metric-family.js";
+import { type OverloadLimit, overloadLimits } from "./overload.js";
 import type { Member } from "./roster.js";
 import type { Telemetry } from "./telemetry.js";
 
@@ -13,6 +14,8 @@ export interface MetricSources {
   readonly store: StoreSight;
   readonly issuers: readonly { readonly counts?: IssuerCounts }[];
   readonly eventLoop: EventLoopDelay;
+  /** Are new connections refused because of this limit? */
+  readonly isOverloaded: (limit: OverloadLimit) => boolean;
 }
 
 /** Whether a node can see its store. */
@@ -144,11 +147,14 @@ function issued(issuers: MetricSources["issuers"], pick: (counts: IssuerCounts) 
   return issuers.reduce((total, { counts }) => total + (counts === undefined ? 0 : pick(counts)), 0);
 }
 
-function processMetrics({ eventLoop }: MetricSources): readonly MetricFamily[] {
+function processMetrics({ eventLoop, isOverloaded }: MetricSources): readonly MetricFamily[] {
   return [
     gauge("nodejs_eventloop_delay_p50_seconds", "Median delay of the event loop since the last look", () => plain(eventLoop.read().p50)),
     gauge("nodejs_eventloop_delay_p99_seconds", "99th percentile of that delay", () => plain(eventLoop.read().p99)),
     gauge("nodejs_eventloop_delay_max_seconds", "Longest delay", () => plain(eventLoop.read().max)),
+    gauge("jotwire_overloaded", "1 while the process has more to do than it can, by the limit that says so", () =>
+      overloadLimits.map((limit) => ({ labels: { limit }, value: Number(isOverloaded(limit)) })),
+    ),
     gauge("process_resident_memory_bytes", "Memory of the process", () => plain(process.memoryUsage.rss())),
     gauge("process_start_time_seconds", "When the process began, since 1970", () => plain(performance.timeOrigin / 1000)),
   ];

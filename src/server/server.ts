@@ -37,9 +37,11 @@ import { Instruments } from "./instruments.js";
 import { jsonLogger } from "./json-logger.js";
 import { type Limits, resolveLimits } from "./limits.js";
 import { checkListening, urlOf } from "./listening.js";
+import { type LoadGauge, MachineGauge } from "./load-gauge.js";
 import { busOf, joinNodes, type Nodes, sharedRatesOf } from "./nodes.js";
 import { openFilesLimit } from "./open-files.js";
 import { OriginList } from "./origin-list.js";
+import { Overload } from "./overload.js";
 import { type NotifyTarget, Publisher } from "./publisher.js";
 import { Readiness } from "./readiness.js";
 import { Revocations } from "./revocations.js";
@@ -76,6 +78,7 @@ export class Server {
   readonly #topics = new Topics((error) => this.#log.error({ err: error }, "an event could not be delivered to a connection"));
   readonly #publisher: Publisher;
   readonly #services: ConnectionServices;
+  readonly #overload: Overload;
   readonly #admission: Admission;
   readonly #guard: UpgradeGuard;
   readonly #routes: HttpRoutes;
@@ -87,7 +90,8 @@ export class Server {
   #stopSweeping: () => void = () => {};
   #closed: Promise<void> | undefined;
 
-  constructor(app: Router<unknown>, options: ServerOptions) {
+  /** `gauge`: a test's own. */
+  constructor(app: Router<unknown>, options: ServerOptions, gauge: LoadGauge = new MachineGauge()) {
     this.#options = options;
     this.#limits = resolveLimits(options.limits);
     this.#log = unfailing(options.logger ?? jsonLogger());
@@ -115,7 +119,8 @@ export class Server {
       longestLifetime: longestLifetime(providers),
       onChange: (announcedAt) => this.#revoked(announcedAt),
     });
-    this.#readiness = new Readiness(this.#revocations, this.#authority);
+    this.#overload = new Overload(this.#limits, { clock: this.#clock, gauge, log: this.#log, shed: () => this.#roster.shed() });
+    this.#readiness = new Readiness(this.#revocations, this.#authority, this.#overload);
     const everyStore = [options.store, ...issuers.map(({ store }) => store)];
     this.#addresses = new AddressBook(this.#clock, this.#limits.authFailuresPerAddress > 0 ? sharedRatesOf(everyStore) : undefined);
     this.#heartbeat = new Heartbeat(this.#clock, this.#limits.pingInterval, this.#limits.pongTimeout, () =>
@@ -159,6 +164,7 @@ export class Server {
       clock: this.#clock,
       connections: () => this.#roster.size,
       openFiles: openFilesLimit(),
+      overload: () => this.#overload.limit,
     });
     this.#guard = new UpgradeGuard(origins, this.#addresses, this.#limits);
     const isTrusted = trustedProxies(options.trustProxy ?? []);
@@ -183,6 +189,7 @@ export class Server {
       rememberedRevocations: () => this.#revocations.list.size,
       store: this.#readiness,
       issuers,
+      isOverloaded: (limit) => this.#overload.isOver(limit),
     });
     this.#sweepLater();
   }
@@ -224,6 +231,7 @@ export class Server {
       }
     };
     httpServer.on("upgrade", onUpgrade);
+    this.#overload.start();
     this.#detach.push(() => httpServer.off("upgrade", onUpgrade));
   }
 
@@ -301,6 +309,7 @@ export class Server {
     for (const detach of this.#detach) detach();
     await httpClosed;
     this.#instruments.close();
+    this.#overload.stop();
     this.#heartbeat.stop();
     this.#dispatcher.close();
     this.#revocations.close();

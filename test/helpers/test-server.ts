@@ -1,5 +1,7 @@
 import { z } from "zod";
-import { createRpc, createServer, type Listening, type Logger, type Router, type Server, type ServerOptions } from "../../src/index.js";
+import { createRpc, type Listening, type Logger, type Router, type ServerOptions } from "../../src/index.js";
+import type { LoadGauge } from "../../src/server/load-gauge.js";
+import { Server } from "../../src/server/server.js";
 import { RawClient } from "./raw-client.js";
 import { createTestKeys, signToken, type TestKeys } from "./tokens.js";
 
@@ -85,11 +87,12 @@ function difference(params: unknown): number {
   return Number(minuend) - Number(subtrahend);
 }
 
-export async function startServer<R, N>(app: Router<R, N>, options: Partial<ServerOptions> = {}): Promise<TestServer> {
+/** `gauge`: says how much the server has to do. Default: the machine's. */
+export async function startServer<R, N>(app: Router<R, N>, options: Partial<ServerOptions> = {}, gauge?: LoadGauge): Promise<TestServer> {
   const keys = createTestKeys();
   const { logger, lines } = recordingLogger();
   const auth = { issuer: "https://id.test", audience: "test", publicKey: keys.publicJwk };
-  const server = createServer(app, { auth, logger, ...options });
+  const server = new Server(app, { auth, logger, ...options }, gauge);
   const listening = await server.listen(0);
   const now = () => Math.floor((options.clock?.now() ?? Date.now()) / 1_000);
   const token = (claims?: Readonly<Record<string, unknown>>) => signToken(keys, { iat: now(), ...claims });

@@ -1,4 +1,5 @@
 import type { Router, ServerOptions } from "../../src/index.js";
+import type { LoadGauge } from "../../src/server/load-gauge.js";
 import { ManualClock } from "./manual-clock.js";
 import { startServer, type TestServer } from "./test-server.js";
 
@@ -9,9 +10,9 @@ export interface TimedServer extends TestServer {
 }
 
 /** A server whose time moves only when a test says so. Without heartbeat and rate limit, unless `options.limits` says otherwise. */
-export async function startTimed<R, N>(app: Router<R, N>, options: Partial<ServerOptions> = {}): Promise<TimedServer> {
+export async function startTimed<R, N>(app: Router<R, N>, options: Partial<ServerOptions> = {}, gauge?: LoadGauge): Promise<TimedServer> {
   const clock = new ManualClock();
   const limits = { pingInterval: 0, openFramesPerSecond: 0, ...options.limits };
-  const server = await startServer(app, { clock, ...options, limits });
+  const server = await startServer(app, { clock, ...options, limits }, gauge);
   return { ...server, clock, seconds: () => Math.floor(clock.now() / 1_000) };
 }

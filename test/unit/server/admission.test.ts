@@ -2,16 +2,17 @@ import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import { Admission } from "../../../src/server/admission.js";
 import { openFilesLimit } from "../../../src/server/open-files.js";
+import type { OverloadLimit } from "../../../src/server/overload.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 import { needs } from "../../helpers/requirement.js";
 
 /** An admission whose number of connections is `state.connections`. */
 function admission(limits: { acceptsPerSecond?: number; connections?: number }, openFiles?: number) {
   const clock = new ManualClock();
-  const state = { connections: 0 };
+  const state: { connections: number; overload?: OverloadLimit } = { connections: 0 };
   const gate = new Admission(
     { acceptsPerSecond: 0, connections: 0, ...limits },
-    { clock, connections: () => state.connections, openFiles },
+    { clock, connections: () => state.connections, openFiles, overload: () => state.overload },
   );
   return { clock, state, gate };
 }
@@ -50,6 +51,14 @@ describe("Admission to the server as a whole", () => {
     const configured = admission({ connections: 250 }, 256);
     configured.state.connections = 249;
     expect(configured.gate.refusal()).to.equal(null);
+  });
+
+  it("stops while the process is overloaded, and says by which limit", () => {
+    const { state, gate } = admission({});
+    state.overload = "heapPercent";
+    expect(gate.refusal()).to.include({ status: 503, retryAfter: 5, limit: "heapPercent" });
+    delete state.overload;
+    expect(gate.refusal()).to.equal(null);
   });
 
   it("has no limit where none is given and none is known", () => {

@@ -1,18 +1,20 @@
 import { expect } from "chai";
+import type { LoadGauge } from "../../../src/server/load-gauge.js";
+import type { RawClient } from "../../helpers/raw-client.js";
+import { ScriptedGauge } from "../../helpers/scripted-gauge.js";
 import { sampleApp } from "../../helpers/test-server.js";
 import { startTimed, type TimedServer } from "../../helpers/timed-server.js";
 import { upgrade } from "../../helpers/upgrade.js";
 
-/** How often a limit was hit, by the server's metrics. */
-function hits({ server }: TimedServer, limit: string): number {
-  const line = server
-    .metricsText()
-    .split("\n")
-    .find((text) => text.startsWith(`jotwire_limit_hits_total{limit="${limit}"} `));
+/** The value of a series with this limit, by the server's metrics. */
+function seriesOf({ server }: TimedServer, name: string, limit: string): number {
+  const lines = server.metricsText().split("\n");
+  const line = lines.find((text) => text.startsWith(`${name}{limit="${limit}"} `));
   return Number(line?.split(" ").at(-1));
 }
 
-const start = (limits: object, options = {}) => startTimed(sampleApp(), { limits, metrics: { port: 0 }, ...options });
+const hits = (server: TimedServer, limit: string) => seriesOf(server, "jotwire_limit_hits_total", limit);
+const start = (limits: object, gauge?: LoadGauge) => startTimed(sampleApp(), { limits, metrics: { port: 0 } }, gauge);
 const asked = async (server: TimedServer, headers = {}) => {
   const { status, headers: given } = await upgrade(server.url, headers);
   return [status, given["retry-after"]];
@@ -62,4 +64,64 @@ describe("The limits of the whole server", () => {
       expect([hits(server, limit), hits(server, other)]).to.deep.equal([1, 0]);
     });
   }
+});
+
+describe("A server that has more to do than it can", () => {
+  const readiness = async ({ listening }: TimedServer) => {
+    const answer = await fetch(`http://127.0.0.1:${listening.port}/readyz`);
+    return [answer.status, await answer.json()];
+  };
+
+  it("refuses new connections with HTTP 503 and Retry-After, says why at /readyz, serves who is inside, and comes back by itself", async () => {
+    const gauge = new ScriptedGauge();
+    await using server = await start({}, gauge);
+    const client = await server.login();
+    server.clock.advance(20_000);
+    expect(await readiness(server)).to.deep.equal([200, { status: "ready" }]);
+    gauge.next = { measured: 50, over: 2 };
+    server.clock.advance(10_000);
+    expect(await asked(server)).to.deep.equal([503, "5"]);
+    expect(hits(server, "loopDelay")).to.equal(1);
+    expect(seriesOf(server, "jotwire_overloaded", "loopDelay")).to.equal(1);
+    expect(seriesOf(server, "jotwire_overloaded", "heapPercent")).to.equal(0);
+    const reason = "overloaded: the event loop is late (limits.loopDelay)";
+    expect(await readiness(server)).to.deep.equal([503, { status: "not_ready", reason }]);
+    expect(await client.call("nothing")).to.have.property("result");
+    gauge.next = { measured: 50, over: 0 };
+    server.clock.advance(10_000);
+    expect(await readiness(server)).to.deep.equal([200, { status: "ready" }]);
+    expect(seriesOf(server, "jotwire_overloaded", "loopDelay")).to.equal(0);
+    expect(await asked(server)).to.deep.equal([101, undefined]);
+  });
+
+  it("with a heap that is nearly full closes a tenth a second: the newest without a session, then those with nothing under way", async () => {
+    const gauge = new ScriptedGauge();
+    await using server = await start({ authDeadline: 0 }, gauge);
+    const ended: string[] = [];
+    const watch = (name: string, client: RawClient) => {
+      client.closed.then(({ code, reason }) => ended.push(`${name} ${code} ${reason}`));
+      return client;
+    };
+    const subscriber = watch("subscriber", await server.login({ scope: "numbers:add" }));
+    await subscriber.call("numbers.watch", { colour: "red" });
+    for (const name of ["idle 1", "idle 2"]) watch(name, await server.login());
+    const caller = watch("caller", await server.login());
+    caller.send({ jsonrpc: "2.0", id: 1, method: "wait" });
+    await caller.call("whoami");
+    for (const name of ["open 1", "open 2"]) watch(name, await server.connect());
+    gauge.heap = 96;
+    server.clock.advance(4_000);
+    expect(server.server.connections, "a peak costs nobody anything").to.equal(6);
+    const order = ["open 2", "open 1", "idle 2", "idle 1"];
+    for (let left = 5; left >= 2; left--) {
+      server.clock.advance(1_000);
+      while (server.server.connections > left || ended.length < 6 - left) await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(ended).to.deep.equal(order.map((name) => `${name} 1013 overloaded`));
+    expect(hits(server, "heapPercent")).to.equal(4);
+    server.clock.advance(10_000);
+    expect(await subscriber.call("whoami"), "who has something under way stays").to.have.property("result");
+    expect(await caller.call("whoami")).to.have.property("result");
+    expect(server.server.connections).to.equal(2);
+  });
 });

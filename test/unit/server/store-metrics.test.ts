@@ -195,6 +195,7 @@ describe("Metrics of pushes", () => {
 function closedForSlowness({ telemetry }: FeedRig): number | undefined {
   const eventLoop = new EventLoopDelay();
   const store = { wasStoreThere: true, isStoreThere: async () => true };
-  const families = serverMetrics({ telemetry, store, eventLoop, issuers: [], members: () => [], rememberedRevocations: () => 0 });
+  const nothing = { issuers: [], members: () => [], rememberedRevocations: () => 0, isOverloaded: () => false };
+  const families = serverMetrics({ telemetry, store, eventLoop, ...nothing });
   return series(prometheusText(families)).get('jotwire_slow_readers_total{outcome="closed"}');
 }

@@ -1,0 +1,182 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { expect } from "chai";
+import { defaultLimits } from "../../../src/index.js";
+import { type Delays, MachineGauge } from "../../../src/server/load-gauge.js";
+import { Overload } from "../../../src/server/overload.js";
+import { ManualClock } from "../../helpers/manual-clock.js";
+import { ScriptedGauge } from "../../helpers/scripted-gauge.js";
+import { recordingLogger } from "../../helpers/test-server.js";
+
+function rig(limits: { loopDelay?: number; heapPercent?: number } = {}) {
+  const clock = new ManualClock();
+  const gauge = new ScriptedGauge();
+  const { logger, lines } = recordingLogger();
+  let sheds = 0;
+  const shed = () => ++sheds;
+  const overload = new Overload({ ...defaultLimits, ...limits }, { clock, gauge, log: logger, shed });
+  overload.start();
+  return { clock, gauge, lines, overload, looks: (count: number) => clock.advance(count * 1_000), sheds: () => sheds };
+}
+
+const good: Delays = { measured: 50, over: 0 };
+const bad: Delays = { measured: 50, over: 1 };
+
+describe("Overload by the event loop's delay", () => {
+  it("begins when the 99th percentile of ten looks was over the limit in five looks in a row, and not one look before", () => {
+    const { gauge, looks, overload } = rig();
+    gauge.next = bad;
+    looks(13); // ten to fill the window, four in a row
+    expect(overload.limit).to.equal(undefined);
+    looks(1);
+    expect(overload.limit).to.equal("loopDelay");
+    expect(overload.reason).to.include("limits.loopDelay");
+    expect([overload.isOver("loopDelay"), overload.isOver("heapPercent")]).to.deep.equal([true, false]);
+  });
+
+  it("is not begun by one long pause in ten seconds, nor by one in a hundred delays", () => {
+    const { gauge, looks, overload } = rig();
+    for (let n = 0; n < 10; n++) {
+      gauge.next = { measured: 10, over: 1 }; // a garbage collection took most of that second
+      looks(1);
+      gauge.next = good;
+      looks(9);
+    }
+    expect(overload.limit).to.equal(undefined);
+    gauge.next = { measured: 100, over: 1 };
+    looks(100);
+    expect(overload.limit).to.equal(undefined);
+  });
+
+  it("ends when the bad looks are more than ten seconds ago", () => {
+    const { gauge, looks, overload } = rig();
+    gauge.next = bad;
+    looks(14);
+    gauge.next = good;
+    looks(4);
+    expect(overload.limit, "6 of 500 are late").to.equal("loopDelay");
+    looks(6);
+    expect(overload.limit).to.equal(undefined);
+  });
+
+  it("counts no look that came too soon to say anything", () => {
+    const { gauge, looks, overload } = rig();
+    gauge.next = bad;
+    looks(13);
+    gauge.next = undefined;
+    looks(100);
+    expect(overload.limit).to.equal(undefined);
+    gauge.next = bad;
+    looks(1);
+    expect(overload.limit).to.equal("loopDelay");
+  });
+
+  it("does not exist with a limit of 0, while that of the heap still does", () => {
+    const { gauge, looks, overload } = rig({ loopDelay: 0 });
+    gauge.next = { measured: 50, over: 50 };
+    looks(100);
+    expect(overload.limit).to.equal(undefined);
+    gauge.heap = 86;
+    looks(5);
+    expect(overload.limit).to.equal("heapPercent");
+  });
+});
+
+describe("Overload by the heap", () => {
+  it("begins over the limit in five looks in a row, ends with the first one below, and is logged once each", () => {
+    const { gauge, lines, looks, overload } = rig();
+    gauge.heap = 85;
+    looks(100);
+    expect(overload.limit).to.equal(undefined);
+    gauge.heap = 86;
+    looks(4);
+    gauge.heap = 80;
+    looks(1);
+    gauge.heap = 86;
+    looks(4);
+    expect(overload.limit, "never five in a row").to.equal(undefined);
+    looks(1);
+    expect(overload.limit).to.equal("heapPercent");
+    looks(10);
+    gauge.heap = 84;
+    looks(1);
+    expect(overload.limit).to.equal(undefined);
+    expect(overload.reason).to.equal(null);
+    expect(lines.map(({ level, fields }) => [level, fields.event, fields.limit])).to.deep.equal([
+      ["warn", "overload.begin", "heapPercent"],
+      ["info", "overload.end", "heapPercent"],
+    ]);
+  });
+
+  it("over 95 % sheds connections at every look, and below does not", () => {
+    const { gauge, looks, sheds } = rig();
+    gauge.heap = 95;
+    looks(20);
+    expect(sheds()).to.equal(0);
+    gauge.heap = 96;
+    looks(3);
+    expect(sheds()).to.equal(3);
+    gauge.heap = 90;
+    looks(10);
+    expect(sheds()).to.equal(3);
+  });
+
+  it("does not shed for a peak that is shorter than five looks, nor with a limit of 0", () => {
+    for (const [heapPercent, expected] of [
+      [85, 1],
+      [0, 0],
+    ] as const) {
+      const { gauge, looks, overload, sheds } = rig({ heapPercent });
+      gauge.heap = 99;
+      looks(4);
+      expect(sheds()).to.equal(0);
+      looks(1);
+      expect(sheds()).to.equal(expected);
+      expect(overload.limit).to.equal(expected === 1 ? "heapPercent" : undefined);
+    }
+  });
+
+  it("looks at nothing after stop, and at nothing when both limits are 0", () => {
+    const { clock, gauge, overload } = rig();
+    expect([gauge.isRunning, clock.pending]).to.deep.equal([true, 1]);
+    overload.stop();
+    expect([gauge.isRunning, clock.pending]).to.deep.equal([false, 0]);
+    const off = rig({ loopDelay: 0, heapPercent: 0 });
+    expect([off.gauge.isRunning, off.clock.pending]).to.deep.equal([false, 0]);
+  });
+});
+
+describe("The gauge of the machine", () => {
+  it("counts the delays that are over a limit, those since the last look only, and none of half a second", async () => {
+    const gauge = new MachineGauge();
+    gauge.start();
+    try {
+      expect(gauge.delays(0)).to.equal(undefined);
+      await pause(100); // a first delay has been measured
+      block(100);
+      await pause(600);
+      const first = gauge.delays(50);
+      expect(first?.measured).to.be.at.least(2);
+      expect(first?.over)
+        .to.be.at.least(1)
+        .and.below(first?.measured ?? 0);
+      expect(gauge.delays(50)).to.equal(undefined);
+      await pause(600);
+      const none = gauge.delays(60_000);
+      expect(none?.over).to.equal(0);
+      expect(none?.measured).to.be.at.least(1);
+    } finally {
+      gauge.stop();
+    }
+    expect(gauge.delays(0), "after stop").to.equal(undefined);
+  });
+
+  it("knows how full the heap is", () => {
+    expect(new MachineGauge().heapPercent()).to.be.above(0).and.below(100);
+  });
+});
+
+/** Keeps the event loop for so many milliseconds. */
+function block(milliseconds: number): void {
+  const endsAt = performance.now() + milliseconds;
+  while (performance.now() < endsAt);
+}
