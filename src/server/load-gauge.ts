@@ -1,5 +1,5 @@
 /** What the process is under: figures of the machine, or of a test. */
-import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
+import { type EventLoopUtilization, type IntervalHistogram, monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { getHeapStatistics } from "node:v8";
 
 export interface LoadGauge {
@@ -17,30 +17,37 @@ export interface Delays {
   readonly over: number;
 }
 
-const resolution = 20; // ms
+const resolution = 50; // ms
 const shortest = 500; // ms between two looks
+/** Share of the time from which delays are measured. They can't be long before; and to be woken up to measure them takes 0.1 % of a core. */
+const busy = 0.1;
 
 export class MachineGauge implements LoadGauge {
   #histogram: IntervalHistogram | undefined;
+  #isMeasuring = false;
   #lookedAt = 0;
+  #utilization: EventLoopUtilization | undefined;
 
   start(): void {
     this.#histogram ??= monitorEventLoopDelay({ resolution });
-    this.#histogram.enable();
     this.#lookedAt = performance.now();
+    this.#utilization = performance.eventLoopUtilization();
   }
 
   stop(): void {
-    this.#histogram?.disable();
+    this.#measure(false);
     this.#histogram = undefined;
   }
 
   delays(most: number): Delays | undefined {
-    const now = performance.now(); // not the server's clock: a test may let a minute of that pass in no time
-    if (this.#histogram === undefined || now - this.#lookedAt < shortest) return undefined;
-    this.#lookedAt = now;
-    const delays = { measured: this.#histogram.count, over: countOver(this.#histogram, most) };
+    const elapsed = performance.now() - this.#lookedAt; // not the server's clock: a test may let a minute of that pass in no time
+    if (this.#histogram === undefined || elapsed < shortest) return undefined;
+    this.#lookedAt += elapsed;
+    const delays = this.#isMeasuring
+      ? { measured: this.#histogram.count, over: countOver(this.#histogram, most) }
+      : { measured: Math.round(elapsed / resolution), over: 0 };
     this.#histogram.reset();
+    this.#measure(this.#isBusy());
     return delays;
   }
 
@@ -48,6 +55,19 @@ export class MachineGauge implements LoadGauge {
   heapPercent(): number {
     const { used_heap_size, heap_size_limit } = getHeapStatistics();
     return (used_heap_size / heap_size_limit) * 100;
+  }
+
+  /** Has the event loop been, since the last time that this was asked? */
+  #isBusy(): boolean {
+    const before = this.#utilization;
+    this.#utilization = performance.eventLoopUtilization();
+    return performance.eventLoopUtilization(this.#utilization, before).utilization >= busy;
+  }
+
+  #measure(isOn: boolean): void {
+    if (isOn) this.#histogram?.enable();
+    else this.#histogram?.disable();
+    this.#isMeasuring = isOn;
   }
 }
 

@@ -146,28 +146,41 @@ describe("Overload by the heap", () => {
 });
 
 describe("The gauge of the machine", () => {
-  it("counts the delays that are over a limit, those since the last look only, and none of half a second", async () => {
+  it("counts the delays that are over a limit while the loop is busy, since the last look only, and says nothing of half a second", async () => {
     const gauge = new MachineGauge();
     gauge.start();
     try {
       expect(gauge.delays(0)).to.equal(undefined);
-      await pause(100); // a first delay has been measured
-      block(100);
-      await pause(600);
-      const first = gauge.delays(50);
-      expect(first?.measured).to.be.at.least(2);
-      expect(first?.over)
-        .to.be.at.least(1)
-        .and.below(first?.measured ?? 0);
-      expect(gauge.delays(50)).to.equal(undefined);
-      await pause(600);
+      await spend(12, 50); // busy: delays are measured from now on
+      expect(gauge.delays(0)).to.include({ over: 0 });
+      expect(gauge.delays(0), "so soon").to.equal(undefined);
+      await spend(8, 200);
+      expect(gauge.delays(60)?.over).to.be.at.least(4);
+      await spend(12, 50);
       const none = gauge.delays(60_000);
-      expect(none?.over).to.equal(0);
       expect(none?.measured).to.be.at.least(1);
+      expect(none?.over).to.equal(0);
     } finally {
       gauge.stop();
     }
     expect(gauge.delays(0), "after stop").to.equal(undefined);
+  });
+
+  it("does not measure an idle loop, and counts its time as in order", async () => {
+    const gauge = new MachineGauge();
+    gauge.start();
+    try {
+      for (let idleLooks = 0; idleLooks < 2; ) {
+        const before = performance.eventLoopUtilization();
+        await pause(600);
+        const delays = gauge.delays(-60); // anything that was measured would be over that
+        const { utilization } = performance.eventLoopUtilization(before);
+        idleLooks = utilization < 0.08 ? idleLooks + 1 : 0; // on a busy machine it may not be idle at once
+        if (idleLooks === 2) expect([(delays?.measured ?? 0) >= 12, delays?.over]).to.deep.equal([true, 0]);
+      }
+    } finally {
+      gauge.stop();
+    }
   });
 
   it("knows how full the heap is", () => {
@@ -175,8 +188,11 @@ describe("The gauge of the machine", () => {
   });
 });
 
-/** Keeps the event loop for so many milliseconds. */
-function block(milliseconds: number): void {
-  const endsAt = performance.now() + milliseconds;
-  while (performance.now() < endsAt);
+/** Keeps the event loop for `length` milliseconds, so many times. */
+async function spend(turns: number, length: number): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) {
+    const endsAt = performance.now() + length;
+    while (performance.now() < endsAt);
+    await pause(1);
+  }
 }
