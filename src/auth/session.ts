@@ -93,6 +93,11 @@ export class Session {
     return this.#state.name;
   }
 
+  /** Has nobody authenticated yet? For what is merely counted or measured: looks at no clock, so a deadline may have passed. */
+  get isOpen(): boolean {
+    return this.#state.name === "open";
+  }
+
   /** The token in force; null in any state but ACTIVE. Looked at before every request and every push. */
   live(): VerifiedToken | null {
     this.check();

@@ -131,7 +131,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   }
 
   countElement(): ErrorObject | null {
-    const excess = this.#reader.count(this.#session.state === "open");
+    const excess = this.#reader.count(this.#session.isOpen);
     if (excess?.isAbuse) this.close("too_many_requests");
     return excess?.error ?? null;
   }
@@ -339,7 +339,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   }
 
   #receive(data: Buffer, isBinary: boolean): void {
-    const isOpen = this.#session.state === "open";
+    const { isOpen } = this.#session;
     this.#session.heard();
     const reading = this.#reader.read(data, isBinary, isOpen);
     if ("value" in reading) return this.#accept(reading.value, data.length);
@@ -362,7 +362,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     const auth = authRequestOf(value);
     if (auth !== undefined) return this.#lane.submit(auth);
     const { limits, dispatcher } = this.#services;
-    const batch = this.#session.state === "open" ? openBatch : limits.batch;
+    const batch = this.#session.isOpen ? openBatch : limits.batch;
     const reply = dispatcher.respond(value, this, batch);
     if (reply instanceof Promise) reply.then(this.#reply, this.#replyLost);
     else this.#reply(reply);

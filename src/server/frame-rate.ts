@@ -1,3 +1,5 @@
+import type { Clock } from "../auth/clock.js";
+
 const window = 1_000; // 1 s
 const patience = 10; // windows in a row
 
@@ -11,10 +13,11 @@ export class FrameRate {
   /** How many were counted since the connection was opened. */
   total = 0;
 
-  /** Counts one frame at `now` (monotonic, ms) against `limit` frames a second (0 = none). */
-  count(now: number, limit: number): Verdict {
+  /** Counts one frame against `limit` frames a second (0 = none: then no clock is looked at). */
+  count(clock: Pick<Clock, "monotonic">, limit: number): Verdict {
     this.total++;
     if (limit === 0) return "within";
+    const now = clock.monotonic();
     if (now - this.#startedAt >= window) this.#startWindow(now, limit);
     this.#count++;
     if (this.#count <= limit) return "within";

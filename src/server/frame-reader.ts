@@ -38,7 +38,7 @@ export class FrameReader {
   /** Counts one request: a frame, or an element of a batch. `isOpen`: nobody has authenticated. Null: it is within the rate. */
   count(isOpen: boolean): { readonly error: ErrorObject; readonly isAbuse: boolean } | null {
     const limit = isOpen ? this.#limits.openFramesPerSecond : this.#limits.framesPerSecond;
-    const verdict = this.#rate.count(this.#clock.monotonic(), limit);
+    const verdict = this.#rate.count(this.#clock, limit);
     if (verdict === "within") return null;
     this.#telemetry.limitHit(isOpen ? "openFramesPerSecond" : "framesPerSecond");
     const error = errorOf("rate_limited", { retryAfter: 1, hint: `at most ${limit} requests a second here` });
