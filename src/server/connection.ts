@@ -7,7 +7,6 @@
  * Closing is the last thing of a turn: replies of the turn, then `connection.closing`, then the close frame.
  */
 import type { Duplex } from "node:stream";
-import type { WebSocket } from "ws";
 import type { VerifiedToken } from "../auth/provider-options.js";
 import { Session, type SessionEnd, type SessionObserver } from "../auth/session.js";
 import { type CloseReason, closeTable } from "../protocol/close-codes.js";
@@ -36,6 +35,7 @@ import type { ConnectionServices } from "./connection-services.js";
 import { encodeDeclared } from "./declared-notification.js";
 import { FrameReader } from "./frame-reader.js";
 import { FrameWriter } from "./frame-writer.js";
+import type { PeerSocket } from "./peer-socket.js";
 import { PushLane, type PushLaneHost } from "./push-lane.js";
 import { subscribe } from "./subscribe.js";
 import { WaitingFrames } from "./waiting-frames.js";
@@ -62,7 +62,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   isLeaving = false;
   /** For hooks: good as long as the connection. */
   readonly lastingHandle: ConnectionHandle;
-  readonly #socket: WebSocket;
+  readonly #socket: PeerSocket;
   readonly #writer: FrameWriter;
   readonly #services: ConnectionServices;
   readonly #observer: ConnectionObserver;
@@ -83,7 +83,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   constructor(
     id: string,
     remoteAddress: string,
-    socket: WebSocket,
+    socket: PeerSocket,
     stream: Duplex,
     services: ConnectionServices,
     observer: ConnectionObserver,

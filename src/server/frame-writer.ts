@@ -1,18 +1,18 @@
 import type { Duplex } from "node:stream";
-import type { WebSocket } from "ws";
 import type { Item } from "../push/outbox.js";
+import type { PeerSocket } from "./peer-socket.js";
 import { textFrames } from "./text-frames.js";
 
 const emptyPing = Buffer.from([0x89, 0]); // RFC 6455 §5.5.2
 
 /** Writes frames to one socket, and knows how much of them is still on its way. */
 export class FrameWriter {
-  readonly #socket: WebSocket;
+  readonly #socket: PeerSocket;
   readonly #stream: Duplex;
   readonly #compression: boolean;
   #isWatching = false;
 
-  constructor(socket: WebSocket, stream: Duplex, compression: boolean) {
+  constructor(socket: PeerSocket, stream: Duplex, compression: boolean) {
     this.#socket = socket;
     this.#stream = stream;
     this.#compression = compression;

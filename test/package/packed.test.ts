@@ -25,6 +25,37 @@ async function pack(folder: string): Promise<Packed> {
   return packed;
 }
 
+/** What `npm install` makes of it in an empty folder, and the packages named besides; nothing else is found from there. */
+async function install(folder: string, ...others: readonly string[]): Promise<void> {
+  const { filename } = await pack(folder);
+  const modules = join(folder, "node_modules");
+  await mkdir(modules);
+  await run("tar", ["-xzf", join(folder, filename), "-C", modules]);
+  await rename(join(modules, "package"), join(modules, "jotwire"));
+  const { dependencies } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { dependencies: object };
+  for (const name of [...Object.keys(dependencies), ...others]) {
+    await mkdir(dirname(join(modules, name)), { recursive: true });
+    await symlink(join(root, "node_modules", name), join(modules, name));
+  }
+}
+
+const typed = `
+import { createClient } from "jotwire/client";
+import { createIssuer, memoryStore } from "jotwire/issuer";
+import { createRpc, createServer, type MetricsOptions, type SessionInfo } from "jotwire";
+
+const rpc = createRpc();
+const app = rpc.router({ sum: rpc.method({ handler: () => 42 }) });
+export const issuer = await createIssuer({ issuer: "http://localhost:8080", audience: "sums", store: memoryStore() });
+const metrics: MetricsOptions = { port: 0 };
+const server = createServer(app, { auth: issuer, metrics });
+export const { sessions }: { readonly sessions: readonly SessionInfo[] } = await server.sessions();
+export const sum: number = await createClient<typeof app>({ url: "ws://localhost:8080/rpc" }).api.sum();
+`;
+
+/** As in the README, and nothing that would hide what is wrong with the declarations. */
+const compilerOptions = { module: "NodeNext", target: "ES2022", strict: true, types: ["node"], noEmit: true, skipLibCheck: false };
+
 const program = `
 import { createClient } from "jotwire/client";
 import { createIssuer, memoryStore } from "jotwire/issuer";
@@ -80,19 +111,27 @@ describe("The packed package", function () {
 
   it("works where only it and its dependencies are installed: a client calls a server", async () => {
     await withFolder(async (folder) => {
-      const { filename } = await pack(folder);
-      const modules = join(folder, "node_modules");
-      await mkdir(modules);
-      await run("tar", ["-xzf", join(folder, filename), "-C", modules]);
-      await rename(join(modules, "package"), join(modules, "jotwire"));
-      const { dependencies } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { dependencies: object };
-      for (const name of Object.keys(dependencies)) {
-        await mkdir(dirname(join(modules, name)), { recursive: true });
-        await symlink(join(root, "node_modules", name), join(modules, name));
-      }
+      await install(folder);
       await writeFile(join(folder, "main.mjs"), program);
       const { stdout } = await run(process.execPath, ["--unhandled-rejections=strict", "main.mjs"], { cwd: folder, timeout: 20_000 });
       expect(stdout).to.equal("sum 42\n");
+    });
+  });
+
+  it("has declarations that compile where only it, its dependencies and Node's types are installed, without skipLibCheck", async () => {
+    await withFolder(async (folder) => {
+      await install(folder, "@types/node");
+      await writeFile(join(folder, "package.json"), JSON.stringify({ type: "module" }));
+      await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["main.ts"] }));
+      const compile = async (source: string) => {
+        await writeFile(join(folder, "main.ts"), source);
+        return run("npx", ["tsc", "-p", folder], { cwd: root }).then(
+          () => "",
+          (error: { readonly stdout: string }) => error.stdout,
+        );
+      };
+      expect(await compile(typed)).to.equal("");
+      expect(await compile(typed.replace("sum: number", "sum: string"))).to.match(/^\S*main\.ts\(\d+,\d+\): error TS2322: /);
     });
   });
 });
