@@ -1,20 +1,22 @@
 /** `jotwire check`: what is unsafe about the settings of `serve`, or will not work in production, before it is started. */
 import type { Command } from "commander";
-import type { ServerOptions } from "../index.js";
 import { createIssuer, memoryStore } from "../issuer/index.js";
 import { loadApp } from "./app-module.js";
+import { certificateAdvice } from "./certificate-checks.js";
 import { CliError, exitCodes } from "./cli-error.js";
-import { type Finding, findOut } from "./finding.js";
+import { type Found, findOut } from "./finding.js";
+import { algorithmAdvice } from "./key-checks.js";
 import { jsonOption } from "./options.js";
 import { printJson, printLine } from "./output.js";
-import { adviceOnRedis, clockSkew, descriptorShortage, trialServer } from "./production-checks.js";
+import { adviceOnRedis, audienceAdvice, clockSkew, descriptorShortage, originAdvice, trialServer } from "./production-checks.js";
 import {
   acceptedIssuer,
-  checkIssuerUrl,
-  demoUserIn,
+  checkIssuerOptions,
+  embeddedIdentity,
   hazardsIn,
-  ownUrl,
+  namedOrigins,
   type ServeOptions,
+  serverSettings,
   tlsOf,
   withServeOptions,
 } from "./serve-settings.js";
@@ -42,60 +44,75 @@ Examples:
 }
 
 async function check(module: string | undefined, options: CheckOptions): Promise<void> {
-  const findings = (await Promise.all(checksOf(module, options).map(({ name, run }) => findOut(name, run)))).flat();
+  const checks = await checksOf(module, options);
+  const findings = (await Promise.all(checks.map(({ name, run }) => findOut(name, run)))).flat();
   if (options.json === true) printJson(findings);
-  else for (const { level, check: name, advice } of findings) printLine(`${level.padEnd(7)}  ${name.padEnd(8)}  ${advice}`);
+  else for (const { level, check: name, advice } of findings) printLine(`${level.padEnd(7)}  ${name.padEnd(10)}  ${advice}`);
   const unsafe = findings.filter(({ level }) => level === "unsafe").length;
   if (unsafe > 0) process.exitCode = exitCodes.configuration;
 }
 
 interface Check {
   readonly name: string;
-  readonly run: () => Promise<readonly Omit<Finding, "check">[]>;
+  readonly run: () => Promise<Found>;
 }
 
-function checksOf(module: string | undefined, options: CheckOptions): readonly Check[] {
-  const { issuer, embedded = false, redis, workers, drain } = options;
+/** Each stands for itself: one that fails keeps none of the others from being made. */
+async function checksOf(module: string | undefined, options: CheckOptions): Promise<readonly Check[]> {
+  const { issuer, embedded = false, workers, drain, origin, redis } = options;
   return [
     { name: "exposure", run: () => exposure(options) },
+    { name: "tls", run: () => certificate(options) },
+    { name: "origins", run: () => originAdvice(namedOrigins(origin)) },
     { name: "tokens", run: () => tokens(module, options) },
-    ...(issuer === undefined || embedded ? [] : [{ name: "clock", run: () => clockSkew(issuer) }]),
+    ...(issuer === undefined || embedded ? [] : await foreignChecks(issuer, options)),
     { name: "limits", run: descriptorShortage },
-    { name: "store", run: () => (redis === undefined ? storeless(embedded, workers) : adviceOnRedis(redis)) },
+    {
+      name: "store",
+      run: async () => {
+        if (redis === undefined) return storeless(embedded, workers);
+        return adviceOnRedis({ ...options, redis }, embeddedIdentity(options, options.port));
+      },
+    },
     { name: "drain", run: async () => drainAdvice(drain) },
   ];
 }
 
-async function exposure(options: CheckOptions): Promise<readonly Omit<Finding, "check">[]> {
-  const tls = await tlsOf(options);
-  const issuerUrl = options.embedded === true ? (options.issuer ?? ownUrl(options, options.port)) : undefined;
-  const demoUser = await demoUserIn(new StateFolder(options.state), issuerUrl);
-  const hazards = await hazardsIn(options, issuerUrl, demoUser, tls !== undefined);
+/** What is told about an issuer of somebody else's. */
+async function foreignChecks(issuer: string, options: CheckOptions): Promise<readonly Check[]> {
+  const clock: Check = { name: "clock", run: () => clockSkew(issuer) };
+  const provider = await acceptedIssuer(options).catch(() => undefined); // why not is told under "tokens"
+  if (provider === undefined) return [clock];
+  return [{ name: "algorithms", run: () => algorithmAdvice(provider) }, { name: "audience", run: () => audienceAdvice(provider) }, clock];
+}
+
+async function exposure(options: CheckOptions): Promise<Found> {
+  const hazards = await hazardsIn(options, new StateFolder(options.state), embeddedIdentity(options, options.port));
   const allowed =
     options.allowInsecure === true ? ["--allow-insecure is set: tokens and passwords may cross the network in the clear"] : [];
-  return [
-    ...hazards.map((advice) => ({ level: "unsafe" as const, advice })),
-    ...allowed.map((advice) => ({ level: "unsafe" as const, advice })),
-  ];
+  return [...hazards, ...allowed].map((advice) => ({ level: "unsafe", advice }));
+}
+
+/** Without a certificate here it is a proxy's business, or told as a hazard. */
+async function certificate(options: CheckOptions): Promise<Found> {
+  const tls = await tlsOf(options);
+  const { issuer } = embeddedIdentity(options, options.port) ?? {};
+  return tls === undefined ? [] : certificateAdvice(tls, issuer === undefined ? undefined : new URL(issuer).hostname);
 }
 
 /** A server like the one that will serve, with everything but its port, must come up and be ready. */
-async function tokens(module: string | undefined, options: CheckOptions): Promise<readonly Omit<Finding, "check">[]> {
-  checkIssuerUrl(options);
-  const { embedded = false, audience = "jotwire", path } = options;
-  const auth: ServerOptions["auth"] = embedded
-    ? await createIssuer({ issuer: options.issuer ?? ownUrl(options, options.port), audience, store: memoryStore() })
-    : await acceptedIssuer(options);
+async function tokens(module: string | undefined, options: CheckOptions): Promise<Found> {
+  checkIssuerOptions(options);
+  const identity = embeddedIdentity(options, options.port);
+  const auth = identity === undefined ? await acceptedIssuer(options) : await createIssuer({ ...identity, store: memoryStore() });
   const app = module === undefined ? undefined : (await loadApp(module)).app;
-  const unready = await trialServer(app, { auth, production: true, ...(path === undefined ? {} : { path }) });
-  const findings = unready === undefined ? [] : [{ level: "unsafe" as const, advice: unready }];
-  const isPlain = !embedded && options.issuer?.startsWith("http://") === true;
-  if (isPlain)
-    findings.push({ level: "unsafe", advice: "the issuer's keys come by http, so anybody on the way can forge tokens: use its https URL" });
-  return findings;
+  const unready = await trialServer(app, { auth, production: true, ...serverSettings(options) });
+  const isPlain = identity === undefined && options.issuer?.startsWith("http://") === true;
+  const plain = "the issuer's keys come by http, so anybody on the way can forge tokens: use its https URL";
+  return [...(unready === undefined ? [] : [unready]), ...(isPlain ? [plain] : [])].map((advice) => ({ level: "unsafe", advice }));
 }
 
-async function storeless(isEmbedded: boolean, workers: number): Promise<readonly Omit<Finding, "check">[]> {
+async function storeless(isEmbedded: boolean, workers: number): Promise<Found> {
   if (workers > 1) throw new CliError("configuration", `${workers} workers share nothing but a store: give --redis, or --workers 1`);
   const advice = isEmbedded
     ? "the state folder serves one process on one machine: --redis for more"
@@ -103,7 +120,7 @@ async function storeless(isEmbedded: boolean, workers: number): Promise<readonly
   return [{ level: "warning", advice }];
 }
 
-function drainAdvice(drain: number): readonly Omit<Finding, "check">[] {
+function drainAdvice(drain: number): Found {
   if (drain > 25_000)
     return [
       { level: "warning", advice: `a drain of ${drain} ms outlasts the 30 s that most supervisors wait: raise theirs, or lower --drain` },

@@ -9,8 +9,11 @@ export interface Finding {
   readonly advice: string;
 }
 
+/** What one check has found; empty: nothing to do. */
+export type Found = readonly Omit<Finding, "check">[];
+
 /** What a check has found; that it could not be made is a finding too, and that it has found nothing is told. */
-export async function findOut(check: string, run: () => Promise<readonly Omit<Finding, "check">[]>): Promise<readonly Finding[]> {
+export async function findOut(check: string, run: () => Promise<Found>): Promise<readonly Finding[]> {
   try {
     const found = await run();
     return found.length === 0 ? [{ level: "ok", check, advice: "nothing to do" }] : found.map((finding) => ({ ...finding, check }));

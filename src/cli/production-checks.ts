@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { createRpc, createServer, defaultLimits, type Logger, type Router, type ServerOptions } from "../index.js";
 import { failingAs, messageOf } from "./cli-error.js";
-import type { Finding } from "./finding.js";
-
-type Found = readonly Omit<Finding, "check">[];
+import type { Found } from "./finding.js";
+import { type RedisPlace, servedIssuerAt } from "./redis-place.js";
+import type { IssuerIdentity } from "./state-folder.js";
 
 const patience = 5_000; // 5 s
 const notableSkew = 5; // s: the leeway that tokens of the embedded issuer have for `iat`
@@ -68,8 +68,39 @@ export async function descriptorShortage(): Promise<Found> {
     : [];
 }
 
-/** How the Redis keeps what it is told. */
-export async function adviceOnRedis(url: string): Promise<Found> {
+/** Which pages may connect. */
+export async function originAdvice(origins: readonly string[]): Promise<Found> {
+  return origins.flatMap((origin): Found => {
+    if (origin === "null")
+      return [
+        { level: "unsafe", advice: "the origin null is that of anybody's sandboxed frames and files: name the pages that may connect" },
+      ];
+    if (/^http:\/\/(?!(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$)/.test(origin)) {
+      const advice = `a page of ${origin} can be changed by anybody on the way, and acts for its users: serve it by https, and name that origin`;
+      return [{ level: "unsafe", advice }];
+    }
+    return origin.includes("://*.")
+      ? [
+          {
+            level: "warning",
+            advice: `${origin} lets pages of every subdomain in, also of one that somebody took over: name those that you need`,
+          },
+        ]
+      : [];
+  });
+}
+
+/** Whom tokens must be for. */
+export async function audienceAdvice({ issuer, audience }: IssuerIdentity): Promise<Found> {
+  if (audience.replace(/\/$/, "") !== issuer.replace(/\/$/, "")) return [];
+  const advice =
+    "the audience is the issuer itself, so that a token for its own endpoints is accepted here, too: register this server there as an API with a name of its own";
+  return [{ level: "warning", advice }];
+}
+
+/** How the Redis keeps what it is told, and whose data it has. `served`: the embedded issuer, if there is one. */
+export async function adviceOnRedis(place: RedisPlace & { readonly redis: string }, served: IssuerIdentity | undefined): Promise<Found> {
+  const url = place.redis;
   const { adviseRedis } = await failingAs(
     "configuration",
     "--redis needs packages: npm install @redis/client rate-limiter-flexible: ",
@@ -78,5 +109,9 @@ export async function adviceOnRedis(url: string): Promise<Found> {
   const advice = await failingAs("connection", "no Redis answers at --redis: ", () => adviseRedis({ url }));
   const isClear = url.startsWith("redis:") && !/@?(localhost|127\.0\.0\.1|\[::1\])(:|\/|$)/.test(url.slice("redis://".length));
   const clear = "what is in Redis crosses the network in the clear: use rediss:";
-  return [...advice, ...(isClear ? [clear] : [])].map((text) => ({ level: "warning", advice: text }));
+  const findings: Found = [...advice, ...(isClear ? [clear] : [])].map((text) => ({ level: "warning", advice: text }));
+  const known = served === undefined ? undefined : await servedIssuerAt(place);
+  if (known === undefined || (known.issuer === served?.issuer && known.audience === served.audience)) return findings;
+  const other = `this Redis has the data of another issuer, ${known.issuer} for ${known.audience}: choose another --redis-prefix, or give those`;
+  return [{ level: "unsafe", advice: other }, ...findings];
 }

@@ -38,6 +38,13 @@ export async function identityIn(store: Store): Promise<IssuerIdentity | undefin
   return text === undefined ? undefined : (JSON.parse(text) as IssuerIdentity);
 }
 
+/** The same, only looked at: that nobody has used the Redis so far stays so. */
+export async function servedIssuerAt({ redis, redisPrefix }: RedisPlace & { readonly redis: string }): Promise<IssuerIdentity | undefined> {
+  const { secretAt } = await import("../store/redis/redis-advice.js");
+  const text = await secretAt({ url: redis }, redisPrefix, identityName);
+  return text === undefined ? undefined : (JSON.parse(text) as IssuerIdentity);
+}
+
 /** Throws a `CliError` when another issuer is served from it. */
 export async function claimStore(store: Store, { issuer, audience }: IssuerIdentity): Promise<void> {
   const identity = JSON.stringify({ issuer, audience });

@@ -1,6 +1,6 @@
 /** `jotwire serve`: an application in production. */
 import type { Command } from "commander";
-import { createServer, jsonLogger, type Logger, type ServerOptions, type Store } from "../index.js";
+import { type AuthOption, createServer, jsonLogger, type Logger, type ServerOptions, type Store } from "../index.js";
 import { createIssuer, fileStore, type Issuer } from "../issuer/index.js";
 import { loadApp } from "./app-module.js";
 import { CliError, failingAs } from "./cli-error.js";
@@ -9,16 +9,15 @@ import { freePort, knownPort, listen } from "./listening.js";
 import { claimStore, redisStoreOf } from "./redis-place.js";
 import {
   acceptedIssuer,
-  checkIssuerUrl,
-  demoUserIn,
+  checkIssuerOptions,
+  embeddedIdentity,
   hazardsIn,
-  ownUrl,
   type ServeOptions,
+  serverSettings,
   tlsOf,
-  whoseTokens,
   withServeOptions,
 } from "./serve-settings.js";
-import { StateFolder } from "./state-folder.js";
+import { type IssuerIdentity, StateFolder } from "./state-folder.js";
 import { stopOnSignals } from "./until-stopped.js";
 import { ToldMetrics } from "./worker-metrics.js";
 import { isWorker, supervise } from "./workers.js";
@@ -42,36 +41,29 @@ Examples:
 }
 
 async function serve(module: string, options: ServeOptions): Promise<void> {
-  const { host, drain, allowInsecure = false, trustProxy } = options;
-  if (options.embedded === true && options.jwks !== undefined) throw new CliError("usage", "either --embedded or --jwks");
-  checkIssuerUrl(options);
+  const { host, drain } = options;
+  checkIssuerOptions(options);
   const logger = jsonLogger(options.logLevel);
   const state = new StateFolder(options.state);
   process.env.JOTWIRE_STATE = state.path; // where the application keeps its own data, too
   const port = await knownPort(options.port, host);
-  const issuerUrl = options.embedded === true ? (options.issuer ?? ownUrl(options, port)) : undefined;
-  const accepted = issuerUrl === undefined ? await acceptedIssuer(options) : undefined;
+  const identity = embeddedIdentity(options, port);
+  const accepted = identity === undefined ? await acceptedIssuer(options) : undefined;
   const tls = await tlsOf(options);
-  const hazards = await hazardsIn(options, issuerUrl, await demoUserIn(state, issuerUrl), tls !== undefined);
+  const hazards = await hazardsIn(options, state, identity);
   if (hazards.length > 0) throw new CliError("configuration", `refusing to start: ${hazards.join("; ")}`);
   if (!isWorker) await freePort(port, host); // the workers share it
   if (options.workers > 1 && !isWorker) return superviseWorkers(options, port, logger);
   const shared = await redisStoreOf(options, logger);
-  const embedded = issuerUrl === undefined ? undefined : await embeddedIssuer(issuerUrl, options, state, shared, logger);
+  const embedded = identity === undefined ? undefined : await embeddedIssuer(identity, state, shared, logger);
   const { app, started } = await (embedded === undefined ? loadApp(module) : orRelease(embedded, loadApp(module)));
-  const auth = embedded ?? accepted;
-  if (auth === undefined) throw whoseTokens();
+  const auth = (embedded ?? accepted) as AuthOption; // one of the two
   const serverOptions: ServerOptions = {
     auth,
     logger,
-    trustProxy,
-    allowInsecure,
-    console: options.console === true,
+    ...serverSettings(options),
     production: (process.env.NODE_ENV ?? "production") === "production",
-    ...(options.origin.length === 0 ? {} : { origins: options.origin.filter((origin) => origin !== "none") }),
-    ...(options.path === undefined ? {} : { path: options.path }),
     ...(options.metrics === true ? { metrics: isWorker ? { registry: new ToldMetrics() } : { port: options.metricsPort } } : {}),
-    ...(options.admin === undefined ? {} : { admin: options.admin }),
     ...(shared === undefined ? {} : { store: shared }),
     ...(tls === undefined ? {} : { tls }),
   };
@@ -105,20 +97,13 @@ async function superviseWorkers(options: ServeOptions, port: number, logger: Log
   await supervise({ count: workers, args, drain, metricsPort: metrics ? metricsPort : undefined }, logger);
 }
 
-async function embeddedIssuer(
-  issuer: string,
-  options: ServeOptions,
-  state: StateFolder,
-  shared: Store | undefined,
-  logger: Logger,
-): Promise<Issuer> {
-  const { audience = "jotwire" } = options;
+async function embeddedIssuer(identity: IssuerIdentity, state: StateFolder, shared: Store | undefined, logger: Logger): Promise<Issuer> {
   if (shared === undefined) await state.make();
-  else await claimStore(shared, { issuer, audience });
+  else await claimStore(shared, identity);
   const store = shared ?? fileStore(state.path);
-  const made = await failingAs("configuration", "", () => createIssuer({ issuer, audience, store, logger }));
+  const made = await failingAs("configuration", "", () => createIssuer({ ...identity, store, logger }));
   await takeStore(made, shared === undefined ? state.path : "Redis");
-  if (shared === undefined) await state.setIdentity({ issuer, audience });
+  if (shared === undefined) await state.setIdentity(identity);
   if ((await made.users.list()).length === 0) {
     logger.warn({ state: shared === undefined ? state.path : "Redis" }, "there are no users: jotwire user add <name>");
   }

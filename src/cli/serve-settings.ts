@@ -1,7 +1,7 @@
 /** What `serve` is told, and what `check` looks at. */
 import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
-import type { LogLevel, ProviderOptions } from "../index.js";
+import type { LogLevel, ProviderOptions, ServerOptions } from "../index.js";
 import { CliError, failingAs } from "./cli-error.js";
 import { isLoopback } from "./listening.js";
 import {
@@ -19,8 +19,10 @@ import {
 import type { RedisPlace } from "./redis-place.js";
 import { hazardsOf } from "./serve-safety.js";
 import { listOption, numberOption } from "./settings.js";
-import type { StateFolder } from "./state-folder.js";
+import type { IssuerIdentity, StateFolder } from "./state-folder.js";
 import { workersOption } from "./workers.js";
+
+const defaultAudience = "jotwire"; // of the embedded issuer
 
 export interface ServeOptions extends RedisPlace {
   readonly workers: number;
@@ -35,6 +37,7 @@ export interface ServeOptions extends RedisPlace {
   readonly audience?: string;
   readonly jwks?: string;
   readonly allowPrivateHosts?: boolean;
+  readonly algorithm: readonly string[];
   readonly embedded?: boolean;
   readonly console?: boolean;
   readonly origin: readonly string[];
@@ -57,6 +60,7 @@ export function withServeOptions(command: Command): Command {
     .addOption(new Option("--issuer <url>", "whose tokens are accepted; without --jwks its keys are found by OIDC discovery"))
     .addOption(audienceOption())
     .addOption(new Option("--jwks <url or file>", "the issuer's key set"))
+    .addOption(listOption("--algorithm <name>", "signature algorithm of the issuer's tokens, like ES256; by default what fits its keys"))
     .addOption(new Option("--allow-private-hosts", "fetch the issuer's keys also from a private address"))
     .addOption(
       new Option("--embedded", "serve logins and tokens too, for the users in the state folder; --issuer is this server's own URL"),
@@ -77,20 +81,26 @@ export function withServeOptions(command: Command): Command {
 }
 
 /** An issuer whose key set is given may have any name; otherwise it is where the keys, or the logins, are found. */
-export function checkIssuerUrl({ issuer, jwks }: ServeOptions): void {
+export function checkIssuerOptions({ issuer, jwks, embedded = false }: ServeOptions): void {
+  if (embedded && jwks !== undefined) throw new CliError("usage", "either --embedded or --jwks");
   if (issuer === undefined || jwks !== undefined || (URL.canParse(issuer) && /^https?:\/\//i.test(issuer))) return;
   throw new CliError("usage", `--issuer must be a URL such as https://id.example.com, not ${JSON.stringify(issuer)}`);
 }
 
-export function whoseTokens(): CliError {
+function whoseTokens(): CliError {
   return new CliError("usage", "say whose tokens are accepted: --issuer <url> and --audience <name>, or --embedded");
 }
 
-export async function acceptedIssuer({ issuer, audience, jwks, allowPrivateHosts = false }: ServeOptions): Promise<ProviderOptions> {
+export async function acceptedIssuer(options: ServeOptions): Promise<ProviderOptions> {
+  const { issuer, audience, jwks, allowPrivateHosts = false, algorithm } = options;
   if (issuer === undefined) throw whoseTokens();
   if (audience === undefined)
     throw new CliError("usage", "say whom the tokens are for: --audience <name>, as it stands in their aud claim");
-  return { issuer, audience, allowPrivateHosts, ...(jwks === undefined ? {} : { jwks: await keySet(jwks) }) };
+  const keys = {
+    ...(jwks === undefined ? {} : { jwks: await keySet(jwks) }),
+    ...(algorithm.length === 0 ? {} : { algorithms: algorithm }),
+  };
+  return { issuer, audience, allowPrivateHosts, ...keys };
 }
 
 async function keySet(jwks: string): Promise<NonNullable<ProviderOptions["jwks"]>> {
@@ -98,8 +108,14 @@ async function keySet(jwks: string): Promise<NonNullable<ProviderOptions["jwks"]
   return failingAs("configuration", `the key set in ${jwks} can't be read: `, async () => JSON.parse(await readFile(jwks, "utf8")));
 }
 
+/** Whose logins and tokens the server serves itself; undefined: nobody's. */
+export function embeddedIdentity(options: ServeOptions, port: number): IssuerIdentity | undefined {
+  const { embedded = false, issuer, audience = defaultAudience } = options;
+  return embedded ? { issuer: issuer ?? ownUrl(options, port), audience } : undefined;
+}
+
 /** Where clients reach the server, if that can be known: only on this machine. */
-export function ownUrl({ host, tlsCert }: ServeOptions, port: number): string {
+function ownUrl({ host, tlsCert }: ServeOptions, port: number): string {
   if (isLoopback(host)) return `${tlsCert === undefined ? "http" : "https"}://localhost:${port}`;
   throw new CliError("usage", "--embedded needs the URL at which clients reach this server: --issuer https://api.example.com");
 }
@@ -113,22 +129,34 @@ export async function tlsOf({ tlsCert, tlsKey }: ServeOptions): Promise<{ readon
   }));
 }
 
-/** The user of `dev`, if this server would let it in. */
-export function demoUserIn(state: StateFolder, issuerUrl: string | undefined): Promise<string | undefined> {
-  return issuerUrl === undefined ? Promise.resolve(undefined) : state.demoUser();
-}
-
 /** What is unsafe about these settings: what to do about each. */
-export function hazardsIn(
+export async function hazardsIn(
   options: ServeOptions,
-  embeddedIssuerUrl: string | undefined,
-  demoUser: string | undefined,
-  hasTls: boolean,
+  state: StateFolder,
+  embedded: IssuerIdentity | undefined,
 ): Promise<readonly string[]> {
-  const { host, trustProxy, tlsKey, allowInsecure = false, origin } = options;
+  const { host, trustProxy, tlsCert, tlsKey, allowInsecure = false, origin } = options;
+  const demoUser = embedded === undefined ? undefined : await state.demoUser(); // nobody else would let it in
   return hazardsOf({
-    ...{ host, trustProxy, hasTls, tlsKey, allowInsecure, origin, demoUser },
-    embeddedIssuer: embeddedIssuerUrl,
+    ...{ host, trustProxy, hasTls: tlsCert !== undefined, tlsKey, allowInsecure, origin, demoUser },
+    embeddedIssuer: embedded?.issuer,
     environment: process.env.NODE_ENV,
   });
+}
+
+/** What the server is told that does not depend on whose tokens it accepts, and where it listens. */
+export function serverSettings({ trustProxy, allowInsecure = false, origin, path, admin, ...rest }: ServeOptions) {
+  return {
+    trustProxy,
+    allowInsecure,
+    console: rest.console === true,
+    ...(origin.length === 0 ? {} : { origins: namedOrigins(origin) }),
+    ...(path === undefined ? {} : { path }),
+    ...(admin === undefined ? {} : { admin }),
+  } satisfies Partial<ServerOptions>;
+}
+
+/** `none` names no page: only programs may connect. */
+export function namedOrigins(origin: readonly string[]): readonly string[] {
+  return origin.filter((one) => one !== "none");
 }

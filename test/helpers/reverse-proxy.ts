@@ -90,10 +90,10 @@ export function exampleOf(name: ProxyName): Promise<string> {
   return readFile(join(projectFolder, "examples/proxies", kinds[name].example), "utf8");
 }
 
-/** A certificate for `localhost`, good for a day: `certificate.pem`, `key.pem`, and `both.pem`. Returns it. */
-export async function makeCertificate(folder: string): Promise<string> {
+/** A certificate for `localhost`, good for a day or so: `certificate.pem`, `key.pem`, and `both.pem`. Returns it. */
+export async function makeCertificate(folder: string, days = 1): Promise<string> {
   const [certificate, key] = [join(folder, "certificate.pem"), join(folder, "key.pem")];
-  const about = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-days", "1"];
+  const about = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-days", String(days)];
   const kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"];
   const { status, stderr } = spawnSync("openssl", ["req", ...kind, ...about, "-keyout", key, "-out", certificate], { encoding: "utf8" });
   if (status !== 0) throw new Error(`openssl: ${stderr}`);

@@ -3,9 +3,11 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
+import { claimStore, redisStoreOf } from "../../src/cli/redis-place.js";
 import { runCli, smallApp } from "../helpers/command-line.js";
 import { hasRedis, RedisServer } from "../helpers/redis-server.js";
-import { needs } from "../helpers/requirement.js";
+import { needs, runs } from "../helpers/requirement.js";
+import { makeCertificate } from "../helpers/reverse-proxy.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 import { createTestKeys } from "../helpers/tokens.js";
 
@@ -58,6 +60,24 @@ describe("jotwire check", function () {
         advice: "the state folder serves one process on one machine: --redis for more",
       });
       expect(about(findings, "exposure").map(({ level }) => level)).to.deep.equal(["ok"]);
+      const checks = ["exposure", "tls", "origins", "tokens", "limits", "store", "drain"];
+      expect([...new Set(findings.map((finding) => finding.check))]).to.deep.equal(checks);
+    });
+  });
+
+  it("looks at the pages and the certificate as the server would take them", async function () {
+    needs(this, "openssl", () => runs("openssl", "version"));
+    await withFolder(async (folder) => {
+      await makeCertificate(folder);
+      const tls = ["--tls-cert", join(folder, "certificate.pem"), "--tls-key", join(folder, "key.pem")];
+      const settings = ["--embedded", "--issuer", "https://api.example.com", "--host", "0.0.0.0", "--state", folder, ...tls];
+      const { code, findings } = await check(smallApp, ...settings, "--origin", "http://app.example.com");
+      expect(code).to.equal(3);
+      expect(about(findings, "tls").map(({ level }) => level)).to.deep.equal(["unsafe", "warning"]);
+      expect(about(findings, "tls")[0]?.advice).to.include("not for api.example.com").and.include("localhost");
+      expect(about(findings, "origins")[0]).to.deep.include({ level: "unsafe" });
+      const misspelt = await check(smallApp, ...settings, "--origin", "app.example.com");
+      expect(about(misspelt.findings, "tokens")[0]?.advice, "the server would not start").to.include("is not an origin");
     });
   });
 
@@ -86,6 +106,10 @@ describe("jotwire check", function () {
       expect(about(findings, "clock")[0]).to.deep.include({ level: "unsafe" });
       expect(about(findings, "clock")[0]?.advice).to.match(/clock is (119|120|121) s behind the issuer's/);
       expect(about(findings, "tokens")[0]?.advice).to.include("https");
+      for (const name of ["algorithms", "audience"]) expect(about(findings, name)[0]).to.deep.include({ level: "ok" });
+      const other = await check(smallApp, ...args, "--algorithm", "RS256");
+      expect(about(other.findings, "algorithms")[0]).to.deep.include({ level: "unsafe" });
+      expect(about(other.findings, "tokens")[0]?.advice).to.include("no key of the set can be used");
     });
     await withIssuer(0, async (args, url) => {
       expect(about((await check(smallApp, ...args)).findings, "clock")[0]).to.deep.include({ level: "ok" });
@@ -121,6 +145,22 @@ describe("jotwire check", function () {
       } finally {
         await redis.stop();
       }
+    }
+    const shared = await RedisServer.start({ appendfsync: "always" });
+    try {
+      const place = { redis: shared.url, redisPrefix: "jotwire" };
+      const store = await redisStoreOf(place);
+      if (store !== undefined) await claimStore(store, { issuer: "https://a.example", audience: "a" });
+      await store?.close();
+      const served = ["--embedded", "--trust-proxy", "loopback", "--origin", "none", "--redis", shared.url];
+      const other = await check(...served, "--issuer", "https://b.example", "--audience", "a");
+      expect(other.code).to.equal(3);
+      expect(about(other.findings, "store")[0]?.advice).to.include("https://a.example").and.include("--redis-prefix");
+      expect((await check(...served, "--issuer", "https://a.example", "--audience", "a")).code).to.equal(0);
+      expect((await check(...served, "--issuer", "https://b.example", "--redis-prefix", "b")).code).to.equal(0);
+      expect(await shared.command("EXISTS", "b:deployment"), "only looked at").to.include(":0");
+    } finally {
+      await shared.stop();
     }
     const { code, findings } = await check("--embedded", "--redis", "redis://:hunter2@127.0.0.1:1");
     expect(code).to.equal(3);

@@ -1,4 +1,5 @@
 import { type RedisAddress, RedisConnection } from "./redis-connection.js";
+import { RedisKeys } from "./redis-keys.js";
 
 /**
  * What a Redis may forget without having to, each with what to do; empty: nothing. Rejects with `StoreUnavailable` when it does not answer within
@@ -35,4 +36,14 @@ async function fsyncAdvice(redis: RedisConnection): Promise<readonly string[]> {
   return mode === "always"
     ? []
     : [`a crash of its machine may lose the last second of revocations and rotations (appendfsync ${mode}): set appendfsync always`];
+}
+
+/** A secret of a deployment, read without joining it: nothing is written. Rejects like {@link adviseRedis}. */
+export async function secretAt(address: RedisAddress, prefix: string, name: string, patience = 2_000): Promise<string | undefined> {
+  const redis = await RedisConnection.open(address, patience);
+  try {
+    return ((await redis.command("HGET", new RedisKeys(prefix).secrets, name)) as string | null) ?? undefined;
+  } finally {
+    redis.close();
+  }
 }
