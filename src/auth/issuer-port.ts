@@ -34,6 +34,8 @@ export interface IssuerPort {
   revokeRefreshToken(refreshToken: string): Promise<void>;
   /** Ends a session: its refresh tokens give nothing any more. An unknown one is no error. Rejects when the store can't be reached. */
   endSession?(sessionId: string): Promise<void>;
+  /** Ends all sessions that a subject has by now: their refresh tokens give nothing any more. Rejects when the store can't be reached. */
+  endSubject?(subject: string): Promise<void>;
   /** Answers an HTTP request if its path is one of the issuer's; false: not mine, nothing was written. */
   handle(request: IncomingMessage, response: ServerResponse, context: IssuerRequestContext): Promise<boolean>;
   /** Tells of every revocation that the issuer makes or reads from its store. Returns the function that stops it. */

@@ -112,6 +112,10 @@ class EmbeddedIssuer implements Issuer {
     await this.#settings.store.families.revoke(sessionId);
   }
 
+  async endSubject(subject: string): Promise<void> {
+    await this.#settings.store.families.revokeSubject(subject);
+  }
+
   async login(username: string, password: string, { address = "" }: { readonly address?: string } = {}): Promise<TokenSet> {
     this.#housekeeping.tidyIfDue();
     const outcome = await this.#unlessUnavailable(this.#sessions.login(username, password, address));

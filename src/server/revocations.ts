@@ -58,14 +58,20 @@ export class Revocations {
       ...(longestLifetime === undefined ? {} : { until: Math.ceil((now + longestLifetime) / 1000) }),
     };
     this.#add(revocation);
-    await Promise.all([...stores.map((store) => store.revocations.add(revocation)), ...this.#endSession(revocation)]);
+    await Promise.all([...stores.map((store) => store.revocations.add(revocation)), ...this.#endLogins(revocation)]);
   }
 
-  /** An embedded issuer would go on renewing what is refused. With a margin it must, until the session has ended. */
-  #endSession({ issuer, sessionId, enforceAt }: Revocation): Promise<void>[] {
-    if (sessionId === undefined || enforceAt !== undefined) return [];
+  /**
+   * An embedded issuer would go on renewing what is refused, or renew it when that is forgotten. With a margin, or when newer tokens are
+   * good, it must: clients are to come with another token.
+   */
+  #endLogins({ issuer, sessionId, subject, issuedBefore, enforceAt }: Revocation): Promise<void>[] {
+    if (enforceAt !== undefined || issuedBefore !== undefined) return [];
     const meant = this.#ports.issuers.filter((port) => issuer === undefined || issuer === port.issuer);
-    return meant.flatMap((port) => port.endSession?.(sessionId) ?? []);
+    return meant.flatMap((port) => {
+      if (sessionId !== undefined) return port.endSession?.(sessionId) ?? [];
+      return subject === undefined ? [] : (port.endSubject?.(subject) ?? []);
+    });
   }
 
   /** Forgets what need not be remembered any longer. */

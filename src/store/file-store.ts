@@ -239,6 +239,13 @@ class FileFamilies implements FamilyRecords {
     });
   }
 
+  async revokeSubject(subject: string): Promise<number> {
+    await this.#lock();
+    const meant = (await this.#folder.list()).filter((family) => family.subject === subject);
+    const revoked = await Promise.all(meant.map(({ id }) => this.revoke(id)));
+    return revoked.filter(Boolean).length;
+  }
+
   async sweep(now: number): Promise<number> {
     await this.#lock();
     let forgotten = 0;

@@ -106,6 +106,12 @@ class MemoryFamilies implements FamilyRecords {
     return true;
   }
 
+  async revokeSubject(subject: string): Promise<number> {
+    const meant = [...this.#records.values()].filter((family) => family.subject === subject && !family.revoked);
+    for (const family of meant) this.#records.set(family.id, { ...family, revoked: true });
+    return meant.length;
+  }
+
   async sweep(now: number): Promise<number> {
     const ended = [...this.#records.values()].filter((family) => hasEnded(family, now));
     for (const { id } of ended) this.#records.delete(id);

@@ -10,7 +10,7 @@ const directory = ["add", "get", "remove", "list"] as const;
 const operations = {
   users: [...directory, "update"],
   clients: directory,
-  families: ["add", "get", "rotate", "revoke", "sweep"],
+  families: ["add", "get", "rotate", "revoke", "revokeSubject", "sweep"],
   attempts: ["get", "fail", "clear", "sweep"],
   rates: ["add", "giveBack", "get"],
   secrets: ["get", "replace"],

@@ -114,6 +114,8 @@ export interface FamilyRecords {
   rotate(rotation: Rotation): Promise<RotationOutcome>;
   /** False when there was no such family, or it was revoked already. */
   revoke(id: string): Promise<boolean>;
+  /** Revokes all families that a subject has by now. Returns how many it has revoked. */
+  revokeSubject(subject: string): Promise<number>;
   /** Forgets families that ended before `now`. Returns how many. */
   sweep(now: number): Promise<number>;
 }

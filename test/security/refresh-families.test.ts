@@ -164,6 +164,28 @@ describe("a family of refresh tokens", () => {
     await server.close();
   });
 
+  it("ends with a subject that the application revokes, also when that is forgotten; a login after it is good then", async () => {
+    const { issuer, clock, first } = await loggedIn();
+    await issuer.users.add("grace", password);
+    const graces = await issuer.login("grace", password);
+    await using server = createServer(createRpc().router({}), { auth: issuer, logger: silentLogger, clock });
+    await server.revoke({ subject: "ada" });
+    const later = await issuer.login("ada", password); // its tokens are refused until the revocation is forgotten
+    clock.advance(3_600_000);
+    await expectRevoked(issuer, first.refreshToken);
+    await issuer.renew(later.refreshToken);
+    await issuer.renew(graces.refreshToken);
+  });
+
+  it("goes on when only a subject's older tokens are revoked, or with a margin, since clients are to renew", async () => {
+    const { issuer, clock, first } = await loggedIn();
+    await using server = createServer(createRpc().router({}), { auth: issuer, logger: silentLogger, clock });
+    await server.revoke({ subject: "ada" }, { margin: 30_000 });
+    await server.revoke({ subject: "ada", issuedBefore: Math.floor(clock.now() / 1_000) });
+    await server.revoke({ subject: "ada", issuer: "https://another.example.com" });
+    await issuer.renew(first.refreshToken);
+  });
+
   it("is unavailable, not revoked, while the store is away", async () => {
     const { issuer, first } = await loggedIn();
     const { families } = issuer.store;

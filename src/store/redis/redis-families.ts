@@ -6,8 +6,10 @@ import { hashed, type RedisKeys } from "./redis-keys.js";
 import { redisScript } from "./redis-script.js";
 import { StoreUnavailable } from "./store-unavailable.js";
 
+/** KEYS: family, index, the subject's families. ARGV: its member in both, when it ends, and what is in it. */
 const add = redisScript(`
 redis.call('DEL', KEYS[1])
+redis.call('SADD', KEYS[3], ARGV[2])
 for i = 4, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[2])
 return 1
@@ -51,10 +53,24 @@ redis.call('HSET', KEYS[1], 'revoked', 'true')
 return 1
 `);
 
-/** Some of those that ended, so that Redis is not held up. ARGV: now, the prefix of their keys, how many at most. */
+/** Some of them, so that Redis is not held up; those leave the subject's set, in which only these are looked for. Returns how many were there, and were revoked. */
+const revokeSome = redisScript(`
+local members, revoked = redis.call('SPOP', KEYS[1], ARGV[3]), 0
+for _, member in ipairs(members) do
+  if redis.call('HGET', ARGV[2] .. member, 'revoked') == 'false' then
+    redis.call('HSET', ARGV[2] .. member, 'revoked', 'true')
+    revoked = revoked + 1
+  end
+end
+return {#members, revoked}
+`);
+
+/** Some of those that ended. ARGV: now, the prefix of their keys, how many at most, the prefix of the keys of subjects. */
 const sweep = redisScript(`
 local ended = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ahead == 0 and ARGV[2] or whole(ARGV[2] - ahead), 'LIMIT', 0, ARGV[4])
 for _, member in ipairs(ended) do
+  local subject = redis.call('HGET', ARGV[3] .. member, 'subject')
+  if subject then redis.call('SREM', ARGV[5] .. redis.sha1hex(subject), member) end
   redis.call('DEL', ARGV[3] .. member)
   redis.call('ZREM', KEYS[1], member)
 end
@@ -62,8 +78,9 @@ return #ended
 `);
 
 const sweptAtOnce = 500;
+const revokedAtOnce = 500;
 
-/** Each family is a hash; a sorted set knows when each will have ended. */
+/** Each family is a hash; a sorted set knows when each will have ended, and a set for each subject which are its. */
 export class RedisFamilies implements FamilyRecords {
   readonly #redis: RedisRunner;
   readonly #keys: RedisKeys;
@@ -75,7 +92,8 @@ export class RedisFamilies implements FamilyRecords {
 
   async add(family: FamilyRecord): Promise<void> {
     const endsAt = Math.min(family.endsAt, family.idleUntil);
-    await this.#redis.run(add, this.#keysOf(family.id), [hashed(family.id), endsAt, ...fieldsOf(family)]);
+    const keys = [...this.#keysOf(family.id), this.#keys.familiesOf(family.subject)];
+    await this.#redis.run(add, keys, [hashed(family.id), endsAt, ...fieldsOf(family)]);
   }
 
   async get(id: string): Promise<FamilyRecord | undefined> {
@@ -93,10 +111,21 @@ export class RedisFamilies implements FamilyRecords {
     return (await this.#redis.run(revoke, [this.#keys.family(id)], [])) === 1;
   }
 
+  async revokeSubject(subject: string): Promise<number> {
+    let all = 0;
+    for (;;) {
+      const args = [this.#keys.familyPrefix, revokedAtOnce];
+      const [found, revoked] = (await this.#redis.run(revokeSome, [this.#keys.familiesOf(subject)], args)) as [number, number];
+      all += revoked;
+      if (found < revokedAtOnce) return all;
+    }
+  }
+
   async sweep(now: number): Promise<number> {
+    const { families, familyPrefix, subjectPrefix } = this.#keys;
     let forgotten = 0;
     for (;;) {
-      const swept = Number(await this.#redis.run(sweep, [this.#keys.families], [now, this.#keys.familyPrefix, sweptAtOnce]));
+      const swept = Number(await this.#redis.run(sweep, [families], [now, familyPrefix, sweptAtOnce, subjectPrefix]));
       forgotten += swept;
       if (swept < sweptAtOnce) return forgotten;
     }

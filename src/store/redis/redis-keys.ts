@@ -46,6 +46,15 @@ export class RedisKeys {
     return `${this.#prefix}:family:`;
   }
 
+  /** Set: the families of one subject. Its name is hashed as a script can do it. */
+  familiesOf(subject: string): string {
+    return `${this.subjectPrefix}${createHash("sha1").update(subject).digest("hex")}`;
+  }
+
+  get subjectPrefix(): string {
+    return `${this.#prefix}:subject:`;
+  }
+
   /** Number, for a minute. */
   rate(key: string): string {
     return `${this.#prefix}:rate:${hashed(key)}`;

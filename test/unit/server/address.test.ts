@@ -76,6 +76,21 @@ describe("the address book", () => {
     expect(other.failuresOf("2001:db8::1")).to.equal(1); // its own minute began later
   });
 
+  it("does not forget in a sweep what the other nodes count, though its own minute is over", async () => {
+    const clock = new ManualClock();
+    const shared = new MemoryRates();
+    const book = new AddressBook(clock, shared);
+    await shared.add("failed-token\x0192.0.2.1", clock.now() / 1_000);
+    clock.advance(40_000);
+    book.failed("192.0.2.1"); // its own minute begins
+    clock.advance(30_000);
+    book.failed("192.0.2.1"); // the shared one begins
+    await Promise.resolve();
+    clock.advance(30_000);
+    book.sweep();
+    expect(book.failuresOf("192.0.2.1")).to.equal(1);
+  });
+
   it("counts by itself when what is shared fails", async () => {
     const shared = { add: () => Promise.reject(new Error("away")), giveBack: async () => {}, get: () => Promise.reject(new Error("away")) };
     const book = new AddressBook(new ManualClock(), shared);

@@ -40,6 +40,7 @@ describe("Metrics of the store", () => {
       get: (id) => kept.get(id),
       rotate: (rotation) => kept.rotate(rotation),
       revoke: (id) => kept.revoke(id),
+      revokeSubject: (subject) => kept.revokeSubject(subject),
       sweep: (now) => kept.sweep(now),
     };
     const issuer = await createIssuer({ ...identity, clock, store: storeWith({ families, revocations }) });

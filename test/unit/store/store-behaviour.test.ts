@@ -190,6 +190,20 @@ for (const { name, prepare, open } of adapters) {
       expect(await store.families.revoke("other")).to.equal(false);
     });
 
+    it("revokes all families of a subject, once, and no others; a later one is good", async () => {
+      const ids = Array.from({ length: 600 }, (_, n) => `f${n}`);
+      await Promise.all([...ids, "g"].map((id) => store.families.add({ ...family, id, subject: id === "g" ? "grace" : "ada" })));
+      await store.families.revoke("f0");
+      expect(await store.families.revokeSubject("ada")).to.equal(599);
+      expect(await store.families.revokeSubject("ada")).to.equal(0);
+      expect(await store.families.revokeSubject("nobody")).to.equal(0);
+      for (const id of ["f1", "f599"]) expect((await store.families.rotate({ ...use, familyId: id })).outcome).to.equal("revoked");
+      expect((await store.families.rotate({ ...use, familyId: "g" })).outcome).to.equal("rotated");
+      await store.families.add({ ...family, id: "later" });
+      expect((await store.families.rotate({ ...use, familyId: "later" })).outcome).to.equal("rotated");
+      expect(await store.families.revokeSubject("ada")).to.equal(1);
+    });
+
     it("forgets families that ended, and no others", async () => {
       await store.families.add(family);
       await store.families.add({ ...family, id: "idle longer", idleUntil: 500 });

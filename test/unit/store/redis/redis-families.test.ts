@@ -73,4 +73,15 @@ describe("The rotation of refresh tokens in Redis", () => {
     expect(await store.families.sweep(250)).to.equal(1);
     expect(await store.families.get("g")).to.equal(undefined);
   });
+
+  it("leaves nothing of a family that it forgets", async () => {
+    const own = redisStore({ url: redis.url, prefix: "swept" });
+    const times = { createdAt: 1, rotatedAt: 1, endsAt: 100, idleUntil: 100 };
+    const whose = { id: "h", subject: "grä\0ce", clientId: "web", scopes: [], credentialVersion: "1", generation: 1, revoked: false };
+    await own.families.add({ ...whose, ...times, currentHash: "one", previousHash: "" });
+    expect(await redis.command("KEYS", "swept:subject:*")).to.include("swept:subject:");
+    expect(await own.families.sweep(100)).to.equal(1);
+    expect(await redis.command("KEYS", "swept:[sf]*")).to.equal("*0\r\n"); // of subjects and families
+    await own.close();
+  });
 });

@@ -73,7 +73,9 @@ describe("The Redis that a deployment uses", () => {
       expect(await store.users.list()).to.have.length(1);
       await store.families.add(familyOf("f"));
       expect(await store.families.revoke("f")).to.equal(true);
-      expect(await store.families.sweep(2_000)).to.equal(1);
+      await store.families.add(familyOf("g"));
+      expect(await store.families.revokeSubject("ada")).to.equal(1);
+      expect(await store.families.sweep(2_000)).to.equal(2);
       expect(await store.attempts.fail("k", 1)).to.equal(1);
       await store.attempts.clear("k");
       expect(await store.attempts.sweep(2)).to.equal(0);
