@@ -80,7 +80,7 @@ describe("the address book", () => {
     const clock = new ManualClock();
     const shared = new MemoryRates();
     const book = new AddressBook(clock, shared);
-    await shared.add("failed-token\x0192.0.2.1", clock.now() / 1_000);
+    await shared.add("failed-token\u0000192.0.2.1", clock.now() / 1_000);
     clock.advance(40_000);
     book.failed("192.0.2.1"); // its own minute begins
     clock.advance(30_000);
