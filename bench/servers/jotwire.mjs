@@ -34,7 +34,7 @@ function appWith(methods) {
 }
 
 /** All clients are of this machine, and come at once. */
-const oneAddress = { acceptsPerSecond: 0 };
+const oneAddress = { acceptsPerSecond: 0, authCallsPerAddress: 0 };
 
 let app;
 let server;

@@ -14,6 +14,8 @@ export interface AuthServices {
   readonly clock: Clock;
   /** Hides from the wire why a token was refused. */
   readonly production: boolean;
+  /** Takes one of the judgements that this address has in this second. False: it has none left. */
+  mayJudge(address: string): boolean;
   /** Judges a token by its signature, its claims and the application's claims schema. */
   verify(token: string): Promise<VerifiedToken>;
   /** Does this issuer rotate refresh tokens here? */
@@ -29,6 +31,8 @@ export interface AuthServices {
 export interface AuthLaneObserver {
   /** The connection's id. */
   readonly id: string;
+  /** The peer's address. */
+  readonly remoteAddress: string;
   /** An auth method has ended; called before the next one begins. */
   answered(request: Request, outcome: AuthOutcome): void;
   /** Something threw that never should. */
@@ -42,6 +46,8 @@ export type AuthOutcome = { readonly result: unknown } | { readonly error: Error
 const mostWaiting = 16;
 const mostFailedRefreshes = 10;
 const minute = 60_000;
+/** Codes of errors that say nothing about the token. */
+const notJudged: ReadonlySet<number> = new Set([errorOf("auth_unavailable").code, errorOf("rate_limited").code]);
 
 export class AuthLane {
   readonly #session: Session;
@@ -119,8 +125,7 @@ export class AuthLane {
     switch (method) {
       case "authenticate": {
         if (this.#session.identity() !== null) this.#mustNotHaveFailedTooOften(); // it acts as a refresh
-        const verified = await this.#services.verify(tokenOf(params, method));
-        return this.#session.authenticate(verified);
+        return this.#session.authenticate(await this.#judged(tokenOf(params, method)));
       }
       case "refresh":
         return this.#refresh(params);
@@ -133,15 +138,21 @@ export class AuthLane {
     const identity = this.#identityOrFault();
     this.#mustNotHaveFailedTooOften();
     const refreshToken = memberOf(params, "refreshToken");
-    if (refreshToken === undefined) return this.#session.refresh(await this.#services.verify(tokenOf(params, "refresh")));
+    if (refreshToken === undefined) return this.#session.refresh(await this.#judged(tokenOf(params, "refresh")));
     if (memberOf(params, "token") !== undefined) throw invalidAuthParams('send "token" or "refreshToken", not both');
     if (typeof refreshToken !== "string") throw invalidAuthParams('"refreshToken" must be a string');
     if (!this.#services.mayRenew(identity.issuer)) {
       throw invalidAuthParams('this server does not rotate refresh tokens; get a new token from your issuer and send {"token":"…"}');
     }
+    this.#mustBeWithinBudget(); // before the refresh token is used
     const renewed = await this.#renew(identity, refreshToken);
     const result = this.#session.refresh(await this.#services.verify(renewed.token));
     return { ...result, token: renewed.token, refreshToken: renewed.refreshToken };
+  }
+
+  #judged(token: string): Promise<VerifiedToken> {
+    this.#mustBeWithinBudget();
+    return this.#services.verify(token);
   }
 
   /** An error of the application's own `renew` may quote what it was given. */
@@ -182,11 +193,17 @@ export class AuthLane {
     throw new AuthFault(errorOf("rate_limited", { retryAfter, hint: "too many failed refreshes; the session goes on" }));
   }
 
-  /** What is nobody's fault here, and a token for somebody else, never counts. */
+  #mustBeWithinBudget(): void {
+    if (this.#services.mayJudge(this.#observer.remoteAddress)) return;
+    this.#services.telemetry.limitHit("authCallsPerAddress");
+    throw new AuthFault(errorOf("rate_limited", { retryAfter: 1, hint: "too many tokens of your address in this second" }));
+  }
+
+  /** What says nothing about the token never counts. */
   #countFailure(method: AuthMethod, { error }: Fault): void {
-    if (error.code === errorOf("auth_unavailable").code) return;
+    if (notJudged.has(error.code)) return;
     const hasSession = this.#session.identity() !== null;
-    if (hasSession && error.code !== errorOf("rate_limited").code) {
+    if (hasSession) {
       this.#failedRefreshes.push(this.#services.clock.monotonic());
     } else if (!hasSession && method === "authenticate") {
       this.#failuresInARow++;

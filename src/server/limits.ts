@@ -54,6 +54,8 @@ export interface Limits {
   readonly sessionLifetime: number;
   /** Failed `authenticate` calls of one address in a minute before its upgrades are refused; nodes that share a store count together. Default: 100. */
   readonly authFailuresPerAddress: number;
+  /** `authenticate` and `refresh` calls of one address that are judged in a second. Default: 200. */
+  readonly authCallsPerAddress: number;
 }
 
 export const defaultLimits: Limits = {
@@ -84,6 +86,7 @@ export const defaultLimits: Limits = {
   framesPerSecond: 0,
   sessionLifetime: 0,
   authFailuresPerAddress: 100,
+  authCallsPerAddress: 200,
 };
 
 /** The defaults with the given limits over them. Throws `TypeError` for an unknown name or a value that is no number from 0 up. */

@@ -20,6 +20,7 @@ import { AddressBook } from "./address-book.js";
 import { adminMethods } from "./admin-methods.js";
 import { Administration, type KickResult, type KickSelector, type SessionList, type SessionsOptions } from "./administration.js";
 import { Admission } from "./admission.js";
+import { AuthBudget } from "./auth-budget.js";
 import { judgeBearer } from "./bearer.js";
 import { builtins } from "./builtins.js";
 import { clientAddress, trustedProxies } from "./client-address.js";
@@ -357,9 +358,11 @@ export class Server {
 
   #connectionServices(app: Router<unknown>): ConnectionServices {
     const authority = this.#authority;
+    const budget = new AuthBudget(this.#clock, this.#limits.authCallsPerAddress);
     return {
       clock: this.#clock,
       production: authority.production,
+      mayJudge: (address) => budget.take(address),
       verify: (token): Promise<VerifiedToken> => authority.verify(token),
       mayRenew: (issuer) => authority.mayRenew(issuer),
       renew: (issuer, refreshToken, subject) => authority.renew(issuer, refreshToken, subject),

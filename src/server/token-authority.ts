@@ -22,7 +22,7 @@ export interface AuthorityPorts {
   readonly whenReady: () => Promise<void>;
 }
 
-export class TokenAuthority implements Omit<AuthServices, "telemetry"> {
+export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudge"> {
   readonly clock: Clock;
   readonly production: boolean;
   /** All issuers' names: their `iss`. */

@@ -46,7 +46,10 @@ const many = 1_000_000; // all clients have the same address
 const server = createServer(app, {
   auth: issuer,
   logger: { debug() {}, info() {}, warn() {}, error: (fields, message) => process.stderr.write(`${message} ${text(fields)}\n`) },
-  limits: { openPerAddress: many, open: many, acceptsPerSecond: many, openFramesPerSecond: many, authFailuresPerAddress: many },
+  limits: {
+    ...{ openPerAddress: many, open: many, acceptsPerSecond: many },
+    ...{ openFramesPerSecond: many, authFailuresPerAddress: many, authCallsPerAddress: many },
+  },
 });
 const { url } = await server.listen(settings.port);
 

@@ -56,6 +56,7 @@ export class ConnectionRig {
       clock,
       production: false,
       verify: (text: string) => this.#verify(text),
+      mayJudge: () => true,
       mayRenew: () => false,
       mayRevoke: () => false,
       renew: () => Promise.reject(new Error("not offered")),

@@ -142,6 +142,7 @@ export class FeedRig {
       limits,
       production: false,
       verify: async (exp) => verified(Number(exp), clock.now() / 1000),
+      mayJudge: () => true,
       mayRenew: () => false,
       mayRevoke: () => false,
       renew: () => Promise.reject(new Error("not offered")),

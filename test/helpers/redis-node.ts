@@ -21,6 +21,9 @@ export function whoApp() {
 }
 
 /** One of several servers on one Redis, with an embedded issuer: all of them are the same issuer. */
+/** All clients have the same address, and come at once. */
+const crowd = { openFramesPerSecond: 1_000, authFailuresPerAddress: 0, authCallsPerAddress: 0, openPerAddress: 0, acceptsPerSecond: 0 };
+
 export class RedisNode implements AsyncDisposable {
   readonly server: Server;
   readonly issuer: Issuer;
@@ -50,7 +53,7 @@ export class RedisNode implements AsyncDisposable {
       auth: issuer,
       logger,
       metrics: { registry: { registerMetric() {} } }, // no port: they are read by metricsText
-      limits: { openFramesPerSecond: 1_000, authFailuresPerAddress: 0, openPerAddress: 0, ...limits },
+      limits: { ...crowd, ...limits },
     });
     const { url } = await server.listen(0);
     return new RedisNode({ server, issuer, store, url, log: lines });
