@@ -21,13 +21,13 @@ function peakOf(arrivals) {
 
 async function restart(bench) {
   const crowd = bench.start("clients/crowd.mjs");
-  const { child: before, port } = await bench.serve("jotwire", { limits });
+  const { child: before, port } = await bench.serve("jotwire", { limits, isWatched: true });
   const token = createSigner(bench.keys.privateJwk)();
   await crowd.ask("connect", { url: `ws://127.0.0.1:${port}/rpc`, token, count: clients, pause: 1_000 });
   await delay(1_000); // calls are in flight now
   const ran = (await before.ask("closed", { drain })).ran;
   await bench.stop(before);
-  const { child: after } = await bench.serve("jotwire", { limits, port });
+  const { child: after } = await bench.serve("jotwire", { limits, port, isWatched: true });
   await crowd.ask("ready");
   const { arrivals, authenticated } = await after.ask("seen");
   const calls = await crowd.ask("account");

@@ -82,8 +82,8 @@ export class AuthLane {
       });
       return;
     }
-    this.#waiting.push(request);
-    if (!this.#isBusy) this.#runAll().catch((error: unknown) => this.#observer.failed(error));
+    if (this.#isBusy) this.#waiting.push(request);
+    else this.#runAll(request).catch((error: unknown) => this.#observer.failed(error));
   }
 
   /** Forgets what waits: the connection has closed. */
@@ -91,9 +91,10 @@ export class AuthLane {
     this.#waiting.length = 0;
   }
 
-  async #runAll(): Promise<void> {
+  /** Those that come meanwhile, too. The first is never put in the list: it would keep room for 17 as long as the connection. */
+  async #runAll(first: Request): Promise<void> {
     this.#isBusy = true;
-    for (let request = this.#waiting.shift(); request !== undefined; request = this.#waiting.shift()) {
+    for (let request: Request | undefined = first; request !== undefined; request = this.#waiting.shift()) {
       this.#running = request.method as AuthMethod;
       const outcome = await this.#run(this.#running, request.params);
       const code = "error" in outcome ? outcome.error.code : undefined;

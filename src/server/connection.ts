@@ -60,8 +60,6 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   isAlive = true;
   /** It was told that it will be closed. */
   isLeaving = false;
-  /** For hooks: good as long as the connection. */
-  readonly lastingHandle: ConnectionHandle;
   readonly #socket: PeerSocket;
   readonly #writer: FrameWriter;
   readonly #services: ConnectionServices;
@@ -73,6 +71,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   readonly #waiting = new WaitingFrames();
   readonly #reader: FrameReader;
   #callHandle: ConnectionHandle | undefined;
+  #lastingHandle: ConnectionHandle | undefined;
   #identity: VerifiedToken | null = null;
   #framesThisTurn = 0;
   #closing: Closing | undefined;
@@ -95,7 +94,6 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#services = services;
     this.#observer = observer;
     this.log = childOf(services.log, { connection: id });
-    this.lastingHandle = createHandle(this, () => true);
     this.#outbox = new Outbox(this, services.flushQueue);
     this.#pushes = new PushLane(this, this.#outbox, services.telemetry);
     const { clock, revocations, limits } = services;
@@ -120,6 +118,12 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   get handle(): ConnectionHandle {
     this.#callHandle ??= createHandle(this, (handle) => this.#callHandle === handle);
     return this.#callHandle;
+  }
+
+  /** For hooks: good as long as the connection. */
+  get lastingHandle(): ConnectionHandle {
+    this.#lastingHandle ??= createHandle(this, () => true);
+    return this.#lastingHandle;
   }
 
   refusal(): ErrorObject | null {

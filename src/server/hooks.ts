@@ -12,6 +12,7 @@ export interface HookOptions {
   readonly closed?: (connection: ConnectionHandle, code: number) => void;
 }
 
+/** Its handles are made when they are asked for: an idle connection that no hook looks at has none. */
 interface HookedConnection {
   readonly handle: ConnectionHandle;
   readonly lastingHandle: ConnectionHandle;
@@ -27,16 +28,20 @@ export class Hooks {
     this.#log = log;
   }
 
-  connected({ lastingHandle }: HookedConnection): void {
-    this.#run("connected", () => this.#options.connected?.(lastingHandle));
+  connected(connection: HookedConnection): void {
+    const { connected } = this.#options;
+    if (connected !== undefined) this.#run("connected", () => connected(connection.lastingHandle));
   }
 
-  authenticated({ handle, auth }: HookedConnection): void {
-    if (auth !== null) this.#run("authenticated", () => this.#options.authenticated?.(handle, auth));
+  authenticated(connection: HookedConnection): void {
+    const { authenticated } = this.#options;
+    const { auth } = connection;
+    if (authenticated !== undefined && auth !== null) this.#run("authenticated", () => authenticated(connection.handle, auth));
   }
 
-  closed({ lastingHandle }: HookedConnection, code: number): void {
-    this.#run("closed", () => this.#options.closed?.(lastingHandle, code));
+  closed(connection: HookedConnection, code: number): void {
+    const { closed } = this.#options;
+    if (closed !== undefined) this.#run("closed", () => closed(connection.lastingHandle, code));
   }
 
   #run(hook: string, call: () => void): void {
