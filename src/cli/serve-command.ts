@@ -12,6 +12,7 @@ import {
   checkIssuerOptions,
   embeddedIdentity,
   hazardsIn,
+  metricsPlace,
   type ServeOptions,
   serverSettings,
   tlsOf,
@@ -58,12 +59,13 @@ async function serve(module: string, options: ServeOptions): Promise<void> {
   const embedded = identity === undefined ? undefined : await embeddedIssuer(identity, state, shared, logger);
   const { app, started } = await (embedded === undefined ? loadApp(module) : orRelease(embedded, loadApp(module)));
   const auth = (embedded ?? accepted) as AuthOption; // one of the two
+  const metrics = metricsPlace(options);
   const serverOptions: ServerOptions = {
     auth,
     logger,
     ...serverSettings(options),
     production: (process.env.NODE_ENV ?? "production") === "production",
-    ...(options.metrics === true ? { metrics: isWorker ? { registry: new ToldMetrics() } : { port: options.metricsPort } } : {}),
+    ...(metrics === undefined ? {} : { metrics: isWorker ? { registry: new ToldMetrics() } : metrics }),
     ...(shared === undefined ? {} : { store: shared }),
     ...(tls === undefined ? {} : { tls }),
   };
@@ -86,7 +88,7 @@ async function serve(module: string, options: ServeOptions): Promise<void> {
 
 /** Refuses what would not work: workers that can't tell each other of revocations and events. */
 async function superviseWorkers(options: ServeOptions, port: number, logger: Logger): Promise<void> {
-  const { workers, redis, drain, metrics = false, metricsPort } = options;
+  const { workers, redis, drain } = options;
   if (redis === undefined) {
     throw new CliError(
       "configuration",
@@ -94,7 +96,7 @@ async function superviseWorkers(options: ServeOptions, port: number, logger: Log
     );
   }
   const args = [...process.argv.slice(2), "--port", String(port)];
-  await supervise({ count: workers, args, drain, metricsPort: metrics ? metricsPort : undefined }, logger);
+  await supervise({ count: workers, args, drain, metrics: metricsPlace(options) }, logger);
 }
 
 async function embeddedIssuer(identity: IssuerIdentity, state: StateFolder, shared: Store | undefined, logger: Logger): Promise<Issuer> {

@@ -20,7 +20,7 @@ import type { RedisPlace } from "./redis-place.js";
 import { hazardsOf } from "./serve-safety.js";
 import { listOption, numberOption } from "./settings.js";
 import type { IssuerIdentity, StateFolder } from "./state-folder.js";
-import { workersOption } from "./workers.js";
+import { type MetricsPlace, workersOption } from "./workers.js";
 
 const defaultAudience = "jotwire"; // of the embedded issuer
 
@@ -32,6 +32,7 @@ export interface ServeOptions extends RedisPlace {
   readonly admin?: string;
   readonly metrics?: boolean;
   readonly metricsPort: number;
+  readonly metricsHost: string;
   readonly state: string;
   readonly issuer?: string;
   readonly audience?: string;
@@ -55,8 +56,9 @@ export function withServeOptions(command: Command): Command {
     .addOption(new Option("--host <address>", "address to listen on").default("127.0.0.1"))
     .addOption(new Option("--path <path>", "path of the WebSocket (default: /rpc)"))
     .addOption(new Option("--admin <scope>", "callers with this scope may list, kick and revoke sessions (default: nobody)"))
-    .addOption(new Option("--metrics", "serve /metrics for Prometheus, on loopback"))
-    .addOption(numberOption("--metrics-port <port>", "where", 0, 65_535).default(9464))
+    .addOption(new Option("--metrics", "serve /metrics for Prometheus, on a port of its own"))
+    .addOption(numberOption("--metrics-port <port>", "that port; 0: any free one", 0, 65_535).default(9464))
+    .addOption(new Option("--metrics-host <address>", "its address; others than this machine's show them to others").default("127.0.0.1"))
     .addOption(new Option("--issuer <url>", "whose tokens are accepted; without --jwks its keys are found by OIDC discovery"))
     .addOption(audienceOption())
     .addOption(new Option("--jwks <url or file>", "the issuer's key set"))
@@ -118,6 +120,11 @@ export function embeddedIdentity(options: ServeOptions, port: number): IssuerIde
 function ownUrl({ host, tlsCert }: ServeOptions, port: number): string {
   if (isLoopback(host)) return `${tlsCert === undefined ? "http" : "https"}://localhost:${port}`;
   throw new CliError("usage", "--embedded needs the URL at which clients reach this server: --issuer https://api.example.com");
+}
+
+/** Where the metrics are served, if they are. */
+export function metricsPlace({ metrics = false, metricsPort, metricsHost }: ServeOptions): MetricsPlace | undefined {
+  return metrics ? { port: metricsPort, host: metricsHost } : undefined;
 }
 
 export async function tlsOf({ tlsCert, tlsKey }: ServeOptions): Promise<{ readonly cert: Buffer; readonly key: Buffer } | undefined> {

@@ -33,8 +33,14 @@ export interface Supervision {
   readonly args: readonly string[];
   /** Milliseconds. */
   readonly drain: number;
-  /** Where `/metrics` of all workers is, on loopback; 0 = any free port. */
-  readonly metricsPort: number | undefined;
+  /** Where `/metrics` of all workers is. */
+  readonly metrics: MetricsPlace | undefined;
+}
+
+export interface MetricsPlace {
+  /** 0 = any free one. */
+  readonly port: number;
+  readonly host: string;
 }
 
 /**
@@ -42,10 +48,10 @@ export interface Supervision {
  * process ends when they have; a second signal ends them at once. When one can't even start, all end with its exit code.
  * Rejects with a `CliError` when the port of the metrics can't be had.
  */
-export async function supervise({ count, args, drain, metricsPort }: Supervision, log: Logger): Promise<void> {
+export async function supervise({ count, args, drain, metrics }: Supervision, log: Logger): Promise<void> {
   cluster.setupPrimary({ args: [...args] });
   const running = new Map<Worker, number>();
-  if (metricsPort !== undefined) await serveMetrics(running, metricsPort, log);
+  if (metrics !== undefined) await serveMetrics(running, metrics, log);
   let stopping: { readonly signal: NodeJS.Signals; readonly at: number } | undefined;
   let code = 0;
   let deaths = 0;
@@ -105,9 +111,9 @@ export async function supervise({ count, args, drain, metricsPort }: Supervision
   for (let number = 1; number <= count; number++) start(number);
 }
 
-async function serveMetrics(running: ReadonlyMap<Worker, number>, wanted: number, log: Logger): Promise<void> {
+async function serveMetrics(running: ReadonlyMap<Worker, number>, wanted: MetricsPlace, log: Logger): Promise<void> {
   const gathered = new GatheredMetrics(running);
-  const open = () => openMetricsPort(wanted, "127.0.0.1", () => gathered.text());
-  const { port } = await failingAs("connection", `the port of the metrics, --metrics-port ${wanted}, can't be opened: `, open);
+  const open = () => openMetricsPort(wanted.port, wanted.host, () => gathered.text());
+  const { port } = await failingAs("connection", `the port of the metrics, --metrics-port ${wanted.port}, can't be opened: `, open);
   log.info({ event: "metrics", metricsPort: port }, "the metrics of all workers are here");
 }

@@ -107,9 +107,10 @@ describe("The image of examples/deploy", function () {
     const [, ...options] = String(member(compose, "services.redis.command")).split(" ");
     redis = await RedisServer.start({ options });
     const given = member(compose, "services.node.environment") as unknown as Record<string, string>;
-    env = { ...image.env, ...given, REDIS_URL: redis.url, PUBLIC_URL: "https://api.example.com", ORIGINS: "" };
-    Object.assign(env, { PORT: String(await freePort()), METRICS_PORT: String(await freePort()), TRUST_PROXY: "127.0.0.1" });
-    base = `http://127.0.0.1:${env.PORT}`;
+    env = { ...image.env, ...given, JOTWIRE_REDIS: redis.url, JOTWIRE_ISSUER: "https://api.example.com", JOTWIRE_ORIGIN: "none" };
+    Object.assign(env, { JOTWIRE_PORT: String(await freePort()), JOTWIRE_METRICS_PORT: String(await freePort()) });
+    env.JOTWIRE_TRUST_PROXY = "127.0.0.1";
+    base = `http://127.0.0.1:${env.JOTWIRE_PORT}`;
     const [program = "", ...args] = image.command;
     node = new RunningCli(args, { command: [program], env, cwd: image.folder });
     await node.printed(/"serving"/);
@@ -122,7 +123,9 @@ describe("The image of examples/deploy", function () {
   });
 
   it("serves a user that was added in it: login, a session, a call", async () => {
-    const added = runIn("node add-user.js ada orders:read", "correct horse battery\n");
+    const command = /run --rm -T node (node .*) < password\.txt/.exec(await readFile(join(examples, "compose.yaml"), "utf8"))?.[1] ?? "";
+    expect(command).to.include("user add ada");
+    const added = runIn(command, "correct horse battery\n");
     expect(added.status, added.stderr).to.equal(0);
     const body = JSON.stringify({ username: "ada", password: "correct horse battery" });
     const login = await fetch(`${base}/login`, { method: "POST", headers: { "content-type": "application/json" }, body });
@@ -134,15 +137,13 @@ describe("The image of examples/deploy", function () {
   });
 
   it("listens on the ports that it exposes when no other is given, and Kubernetes and Compose know them", async () => {
-    const { status, stdout } = runIn(
-      `env -u PORT -u METRICS_PORT node -e 'import("./settings.js").then((s) => console.log(s.port, s.metricsPort))'`,
-    );
-    expect(status).to.equal(0);
-    expect(stdout.trim().split(" ").map(Number)).to.deep.equal(image.ports);
+    const { stdout } = runIn("node node_modules/.bin/jotwire serve --help");
+    const defaultOf = (flag: string) => Number(new RegExp(`${flag} <port>[^-]*?\\(default: (\\d+)\\)`).exec(stdout)?.[1]);
+    expect(["--port", "--metrics-port"].map(defaultOf)).to.deep.equal(image.ports);
     const ports = (container().ports as readonly Yaml[]).map(({ containerPort }) => Number(containerPort));
     expect(ports).to.deep.equal(image.ports);
     expect(String(member(compose, "services.node.ports.0")).split(":").at(-1)).to.equal(String(image.ports[0]));
-    expect(await ok(`http://127.0.0.1:${env.METRICS_PORT}/metrics`)).to.equal(200);
+    expect(await ok(`http://127.0.0.1:${env.JOTWIRE_METRICS_PORT}/metrics`)).to.equal(200);
   });
 
   it("is beside a Redis that keeps what it has acknowledged, and throws nothing away", async () => {
@@ -176,20 +177,41 @@ describe("The image of examples/deploy", function () {
     expect(member(of("Deployment"), "spec.selector.matchLabels")).to.deep.equal(labels);
     const names = (container().env as readonly Yaml[]).map(({ name }) => String(name));
     expect(names).to.have.members(Object.keys(member(compose, "services.node.environment") as Yaml));
-    for (const name of ["REDIS_URL", "PUBLIC_URL"]) {
+    expect(names).to.include("JOTWIRE_REDIS");
+    for (const [name, flag] of Object.entries({
+      JOTWIRE_ISSUER: "--issuer",
+      JOTWIRE_ORIGIN: "--origin",
+      JOTWIRE_TRUST_PROXY: "--trust-proxy",
+    })) {
       expect(names).to.include(name);
-      expect(runIn(`env -u ${name} node settings.js`).stderr).to.include(`the environment has no ${name}`);
+      const started = runIn(`env -u ${name} ${image.command.join(" ")}`);
+      expect(started.status, name).to.be.oneOf([2, 3]);
+      expect(started.stderr).to.include(flag);
+    }
+    const help = runIn("node node_modules/.bin/jotwire serve --help").stdout;
+    const needed = new Set([...Object.keys(image.env), ...names]);
+    for (const name of [...needed].filter((one) => one !== "NODE_ENV")) {
+      const flag = `--${name.replace("JOTWIRE_", "").toLowerCase().replaceAll("_", "-")}`;
+      expect(help, name).to.match(new RegExp(`^ +${flag}\\b`, "m"));
     }
   });
 
+  it("has nothing unsafe about it, says jotwire check", () => {
+    const command = image.command.join(" ").replace(" serve ", " check ");
+    const checked = runIn(command);
+    expect(checked.stdout).to.match(/^ok +store/m);
+    expect(checked.status, checked.stdout + checked.stderr).to.equal(0);
+    expect(runIn(`env JOTWIRE_ORIGIN=null ${command}`).status, "it does look").to.equal(3);
+  });
+
   it("has the time to drain before it is killed", () => {
-    const drains = (container().env as readonly Yaml[]).filter(({ name }) => (name as string) === "DRAIN");
+    const drains = (container().env as readonly Yaml[]).filter(({ name }) => (name as string) === "JOTWIRE_DRAIN");
     const drain = Number(drains[0]?.value) / 1000;
     const preStop = Number(member(container(), "lifecycle.preStop.exec.command.1"));
     expect(drain).to.be.greaterThan(0);
     expect(Number(pod().terminationGracePeriodSeconds)).to.be.greaterThan(preStop + drain + 5);
     const grace = /^(\d+)s$/.exec(String(member(compose, "services.node.stop_grace_period")))?.[1];
-    expect(Number(grace)).to.be.greaterThan(Number(member(compose, "services.node.environment.DRAIN")) / 1000 + 5);
+    expect(Number(grace)).to.be.greaterThan(Number(member(compose, "services.node.environment.JOTWIRE_DRAIN")) / 1000 + 5);
   });
 
   it("is healthy until SIGTERM, and then ends with 0 and is not", async () => {
