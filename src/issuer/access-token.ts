@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { compactVerify, decodeProtectedHeader, errors, importJWK, SignJWT } from "jose";
+import type { SecretRecords } from "../store/store.js";
 import { type SigningKeys, signingAlgorithm } from "./signing-keys.js";
 
 /** What an access token says, besides `iss`, `aud` and `jti` (RFC 9068 §2.2). Times in seconds. */
@@ -35,8 +36,9 @@ export class AccessTokens {
     this.#keys = keys;
   }
 
-  async sign(grant: AccessGrant): Promise<string> {
-    const { kid, key } = await this.#keys.signer();
+  /** `secrets`: an operation's way to the keys, if they must be read. */
+  async sign(grant: AccessGrant, secrets?: SecretRecords): Promise<string> {
+    const { kid, key } = await this.#keys.signer(secrets);
     const claims = {
       ...grant.claims,
       iss: this.#issuer,

@@ -26,10 +26,10 @@ export class FailedLogins {
     this.#clock = clock;
   }
 
-  /** Rejects with {@link TooManyFailuresError} when the address may not try now. */
-  async check(address: string): Promise<void> {
+  /** Rejects with {@link TooManyFailuresError} when the address may not try now. `rates`: the login's own way to them. */
+  async check(address: string, rates = this.#rates): Promise<void> {
     if (!this.#isCounted(address)) return;
-    const rate = await this.#rates.get(keyOf(address), this.#now());
+    const rate = await rates.get(keyOf(address), this.#now());
     if (rate.count >= this.#most) throw new TooManyFailuresError(waitOf(rate));
   }
 
@@ -37,10 +37,10 @@ export class FailedLogins {
    * Does a login that counts as failed as long as it is being done: of many at the same time none slips past the limit. Taken back
    * unless it gives undefined: a right one costs nothing, and neither does one that the store kept from being judged.
    */
-  async counting<T>(address: string, login: () => Promise<T | undefined>): Promise<T | undefined> {
+  async counting<T>(address: string, login: () => Promise<T | undefined>, rates = this.#rates): Promise<T | undefined> {
     if (!this.#isCounted(address)) return login();
     const key = keyOf(address);
-    const rate = await this.#rates.add(key, this.#now());
+    const rate = await rates.add(key, this.#now());
     if (rate.count > this.#most) throw new TooManyFailuresError(waitOf(rate));
     let hasFailed = false;
     try {
@@ -48,7 +48,7 @@ export class FailedLogins {
       hasFailed = outcome === undefined;
       return outcome;
     } finally {
-      if (!hasFailed) await this.#rates.giveBack(key, this.#now());
+      if (!hasFailed) this.#rates.giveBack(key, this.#now()).catch(() => {}); // not in the login's time; at worst it counts for a minute
     }
   }
 

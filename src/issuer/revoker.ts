@@ -16,8 +16,9 @@ export class Revoker {
     this.#clock = clock;
   }
 
-  session(sessionId: string, reason: string): Promise<void> {
-    return this.#add({ sessionId, reason });
+  /** `records`: where; an operation has its own way to them. */
+  session(sessionId: string, reason: string, records = this.#records): Promise<void> {
+    return this.#add({ sessionId, reason }, records);
   }
 
   /** All of a subject's tokens with `iat <= issuedBefore` (seconds). */
@@ -37,9 +38,9 @@ export class Revoker {
     if (expiresAt + clockTolerance > this.#now()) await this.#add({ jti, reason, until: expiresAt + clockTolerance });
   }
 
-  #add(revocation: Revocation): Promise<void> {
+  #add(revocation: Revocation, records = this.#records): Promise<void> {
     const until = this.#now() + longestAccessToken / 1_000 + clockTolerance;
-    return this.#records.add({ issuer: this.#issuer, until, ...revocation });
+    return records.add({ issuer: this.#issuer, until, ...revocation });
   }
 
   #now(): number {

@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from "node:crypto";
 import type { IssuerCounts } from "../auth/issuer-port.js";
 import type { RenewedTokens } from "../auth/provider-options.js";
 import { sameDigest } from "../store/same-digest.js";
-import type { FamilyRecord, RotationOutcome, UserRecord } from "../store/store.js";
+import type { FamilyRecord, RotationOutcome, SecretRecords, StoreRecords, UserRecord } from "../store/store.js";
 import type { AccessTokens } from "./access-token.js";
 import { firstPartyClient } from "./client-directory.js";
 import { issuedAtUnder } from "./credential-version.js";
@@ -71,7 +71,7 @@ export class Sessions {
   }
 
   async login(username: string, password: string, address: string): Promise<GrantOutcome> {
-    const outcome = await this.#login(username, password, address).catch((error: unknown) => {
+    const outcome = await this.#login(this.#operation(), username, password, address).catch((error: unknown) => {
       if (error instanceof TooManyFailuresError) this.#limited(address);
       throw error;
     });
@@ -81,21 +81,21 @@ export class Sessions {
   }
 
   async refresh(refreshToken: string, request: RefreshRequest = {}): Promise<GrantOutcome> {
-    const outcome = await this.#judgeRefresh(refreshToken, request);
+    const outcome = await this.#judgeRefresh(this.#operation(), refreshToken, request);
     if (outcome.outcome === "granted") this.counts.refreshes++;
     else this.counts.refusedRefreshes++;
     return outcome;
   }
 
-  async #login(username: string, password: string, address: string): Promise<GrantOutcome> {
+  async #login(store: StoreRecords, username: string, password: string, address: string): Promise<GrantOutcome> {
     const { logger } = this.#settings;
-    await this.#failedLogins.check(address); // before it waits for a turn to be hashed, which it would take from others
+    await this.#failedLogins.check(address, store.rates); // before it waits for a turn to be hashed, which it would take from others
     if (passwordProblem(password) !== undefined) return refused("password too short or too long");
-    const user = await this.#userWithPassword(username, password, address);
+    const user = await this.#userWithPassword(store, username, password, address);
     if (user === undefined) return refused("wrong name or password, disabled, or closed for a while");
-    const { family, refreshToken } = await this.#newFamily(user);
-    const access = await this.#accessPart(family);
-    if (access === undefined) return this.#endFamily(family);
+    const { family, refreshToken } = await this.#newFamily(store, user);
+    const access = await this.#accessPart(store, family);
+    if (access === undefined) return this.#endFamily(store, family);
     logger.info({ event: "login.ok", subject: user.username, sessionId: family.id, address }, "logged in");
     return { outcome: "granted", tokens: { ...access, refreshToken } };
   }
@@ -105,12 +105,12 @@ export class Sessions {
     this.#settings.logger.info({ event: "login.limit", address }, "a login was refused unseen: too many of its address have failed");
   }
 
-  async #judgeRefresh(refreshToken: string, request: RefreshRequest): Promise<GrantOutcome> {
-    const presented = (await this.#refreshTokens()).parse(refreshToken);
+  async #judgeRefresh(store: StoreRecords, refreshToken: string, request: RefreshRequest): Promise<GrantOutcome> {
+    const presented = (await this.#refreshTokens(store.secrets)).parse(refreshToken);
     if (presented === undefined) return refused("no refresh token of ours");
     const startedAt = this.#now();
     try {
-      const outcome = await this.#refresh(presented, request);
+      const outcome = await this.#refresh(store, presented, request);
       this.#unanswered.delete(presented.hash);
       return outcome;
     } catch (error) {
@@ -119,40 +119,45 @@ export class Sessions {
     }
   }
 
-  async #refresh(presented: PresentedToken, { clientId = firstPartyClient, scopes, subject }: RefreshRequest): Promise<GrantOutcome> {
+  async #refresh(
+    store: StoreRecords,
+    presented: PresentedToken,
+    { clientId = firstPartyClient, scopes, subject }: RefreshRequest,
+  ): Promise<GrantOutcome> {
     const { logger } = this.#settings;
-    if (scopes !== undefined && (await this.#goesBeyond(presented, scopes))) return { outcome: "scope_refused" };
-    if (subject !== undefined && (await this.#isOfAnother(presented, subject))) return { outcome: "subject_refused" };
-    const { successor, result } = await this.#rotate(presented, clientId);
+    if (scopes !== undefined && (await this.#goesBeyond(store, presented, scopes))) return { outcome: "scope_refused" };
+    if (subject !== undefined && (await this.#isOfAnother(store, presented, subject))) return { outcome: "subject_refused" };
+    const { successor, result } = await this.#rotate(store, presented, clientId);
     const about = { sessionId: presented.familyId, outcome: result.outcome };
     if (result.outcome === "unknown") {
       logger.info({ event: "refresh.fail", ...about }, "a refresh token was refused");
       return refused("unknown, ended, revoked, or another client's");
     }
-    if (result.outcome === "reused") return this.#announceReuse(result.family);
+    if (result.outcome === "reused") return this.#announceReuse(store, result.family);
     if (result.outcome === "revoked") {
-      await this.#revoker.session(result.family.id, "session ended");
+      await this.#revoker.session(result.family.id, "session ended", store.revocations);
       return refused("revoked before");
     }
-    const access = await this.#accessPart(result.family, scopes);
-    if (access === undefined) return this.#endFamily(result.family);
+    const access = await this.#accessPart(store, result.family, scopes);
+    if (access === undefined) return this.#endFamily(store, result.family);
     logger.info({ event: "refresh.ok", subject: result.family.subject, ...about }, "refreshed");
     return { outcome: "granted", tokens: { ...access, refreshToken: successor } };
   }
 
   /** Ends the family of a refresh token of any generation. False: unknown, or ended before. */
   async revoke(refreshToken: string): Promise<boolean> {
-    const presented = (await this.#refreshTokens()).parse(refreshToken);
-    const family = presented && (await this.#settings.store.families.get(presented.familyId));
+    const store = this.#operation();
+    const presented = (await this.#refreshTokens(store.secrets)).parse(refreshToken);
+    const family = presented && (await store.families.get(presented.familyId));
     if (family === undefined) return false;
-    await this.#revoker.session(family.id, "logged out"); // first: if we die in between, a second call does both again
-    return this.#settings.store.families.revoke(family.id);
+    await this.#revoker.session(family.id, "logged out", store.revocations); // first: if we die in between, a second call does both again
+    return store.families.revoke(family.id);
   }
 
   /** Runs the hash exactly once, whoever asks: time tells nothing about users and locks. */
-  async #userWithPassword(username: string, password: string, address: string): Promise<UserRecord | undefined> {
-    const { store, hasher, clock, logger } = this.#settings;
-    const key = await this.#attemptKey(username, address);
+  async #userWithPassword(store: StoreRecords, username: string, password: string, address: string): Promise<UserRecord | undefined> {
+    const { hasher, clock, logger } = this.#settings;
+    const key = await this.#attemptKey(store.secrets, username, address);
     const judge = async (): Promise<UserRecord | undefined> => {
       const mayTry = await admitAttempt(store.attempts, key, clock.now() / 1_000);
       const found = await store.users.get(username);
@@ -166,25 +171,25 @@ export class Sessions {
       logger.warn({ event: "login.fail", address, ...why }, "a login was refused"); // an unknown name isn't logged: it may be a password
       return undefined;
     };
-    const user = await this.#queue.run(() => this.#failedLogins.counting(address, judge));
+    const user = await this.#queue.run(() => this.#failedLogins.counting(address, judge, store.rates));
     if (user === undefined) return undefined;
-    await this.#rehash(user, password).catch((error: unknown) => {
+    await this.#rehash(store, user, password).catch((error: unknown) => {
       logger.warn({ event: "password.rehash_failed", subject: user.username, err: error }, "a password could not be hashed anew");
     });
     return user;
   }
 
-  async #rehash(user: UserRecord, password: string): Promise<void> {
-    const { store, hasher } = this.#settings;
+  async #rehash(store: StoreRecords, user: UserRecord, password: string): Promise<void> {
+    const { hasher } = this.#settings;
     if (!hasher.isOutdated(user.passwordHash)) return;
     const passwordHash = await this.#queue.run(() => hasher.hash(password));
     await store.users.update(user.username, { passwordHash }, user.passwordHash);
   }
 
-  async #newFamily(user: UserRecord): Promise<{ family: FamilyRecord; refreshToken: string }> {
-    const { store, refreshTtl, refreshIdleTtl } = this.#settings;
+  async #newFamily(store: StoreRecords, user: UserRecord): Promise<{ family: FamilyRecord; refreshToken: string }> {
+    const { refreshTtl, refreshIdleTtl } = this.#settings;
     const id = randomBytes(16).toString("base64url");
-    const refreshToken = (await this.#refreshTokens()).derive(id, 1);
+    const refreshToken = (await this.#refreshTokens(store.secrets)).derive(id, 1);
     const now = this.#now();
     const family: FamilyRecord = {
       id,
@@ -205,11 +210,11 @@ export class Sessions {
     return { family, refreshToken };
   }
 
-  async #rotate(presented: PresentedToken, clientId: string): Promise<{ successor: string; result: RotationOutcome }> {
-    const { store, reuseWindow, refreshIdleTtl } = this.#settings;
+  async #rotate(store: StoreRecords, presented: PresentedToken, clientId: string): Promise<{ successor: string; result: RotationOutcome }> {
+    const { reuseWindow, refreshIdleTtl } = this.#settings;
     const { familyId, hash: presentedHash } = presented;
     const generation = presented.generation + 1;
-    const successor = (await this.#refreshTokens()).derive(familyId, generation);
+    const successor = (await this.#refreshTokens(store.secrets)).derive(familyId, generation);
     const now = this.#now();
     const result = await store.families.rotate({
       ...{ familyId, clientId, presentedHash, generation, nextHash: hashOf(successor), now },
@@ -220,13 +225,13 @@ export class Sessions {
   }
 
   /** RFC 6749 §6: asked before anything is consumed. */
-  async #goesBeyond({ familyId }: PresentedToken, scopes: readonly string[]): Promise<boolean> {
-    const family = await this.#settings.store.families.get(familyId);
+  async #goesBeyond(store: StoreRecords, { familyId }: PresentedToken, scopes: readonly string[]): Promise<boolean> {
+    const family = await store.families.get(familyId);
     return family !== undefined && !isWithin(scopes, family.scopes);
   }
 
-  async #isOfAnother({ familyId, hash }: PresentedToken, subject: string): Promise<boolean> {
-    const family = await this.#settings.store.families.get(familyId);
+  async #isOfAnother(store: StoreRecords, { familyId, hash }: PresentedToken, subject: string): Promise<boolean> {
+    const family = await store.families.get(familyId);
     return (
       family !== undefined &&
       family.subject !== subject &&
@@ -238,32 +243,35 @@ export class Sessions {
    * Undefined: the user is gone, disabled, or has other credentials by now. The time is taken before the user is
    * read: whoever ends the user's sessions after that read revokes a token of that time too.
    */
-  async #accessPart(family: FamilyRecord, asked?: readonly string[]): Promise<AccessPart | undefined> {
-    const { store, clock, accessTokenTtl } = this.#settings;
+  async #accessPart(store: StoreRecords, family: FamilyRecord, asked?: readonly string[]): Promise<AccessPart | undefined> {
+    const { clock, accessTokenTtl } = this.#settings;
     const now = clock.now();
     const user = await store.users.get(family.subject);
     if (user === undefined || user.disabled || user.credentialVersion !== family.credentialVersion) return undefined;
     const granted = intersection(family.scopes, user.scopes);
     const scopes = asked === undefined ? granted : intersection(granted, asked);
     const expiresAt = Math.floor(Math.min((now + accessTokenTtl) / 1_000, family.endsAt));
-    const token = await this.#accessTokens.sign({
-      ...{ subject: family.subject, clientId: family.clientId, scopes, claims: user.claims, expiresAt, sessionId: family.id },
-      issuedAt: issuedAtUnder(user.credentialVersion, now),
-      authenticatedAt: Math.floor(family.createdAt),
-    });
+    const token = await this.#accessTokens.sign(
+      {
+        ...{ subject: family.subject, clientId: family.clientId, scopes, claims: user.claims, expiresAt, sessionId: family.id },
+        issuedAt: issuedAtUnder(user.credentialVersion, now),
+        authenticatedAt: Math.floor(family.createdAt),
+      },
+      store.secrets,
+    );
     return { token, expiresIn: expiresAt - Math.floor(now / 1_000), scopes };
   }
 
-  async #announceReuse({ id, subject }: FamilyRecord): Promise<GrantOutcome> {
+  async #announceReuse(store: StoreRecords, { id, subject }: FamilyRecord): Promise<GrantOutcome> {
     this.counts.reuses++;
-    await this.#revoker.session(id, "refresh token reused");
+    await this.#revoker.session(id, "refresh token reused", store.revocations);
     const fields = { event: "refresh.reuse_detected", subject, sessionId: id };
     this.#settings.logger.warn(fields, "a used refresh token came again: its session was ended");
     return refused("reused");
   }
 
-  async #endFamily(family: FamilyRecord): Promise<GrantOutcome> {
-    await this.#settings.store.families.revoke(family.id);
+  async #endFamily(store: StoreRecords, family: FamilyRecord): Promise<GrantOutcome> {
+    await store.families.revoke(family.id);
     this.#settings.logger.info(
       { event: "refresh.fail", subject: family.subject, sessionId: family.id },
       "the user may not be logged in any more",
@@ -272,23 +280,23 @@ export class Sessions {
   }
 
   /** Keyed, so that nobody can choose whose counter he shares. */
-  async #attemptKey(username: string, address: string): Promise<string> {
-    const master = await this.#masterKey();
+  async #attemptKey(secrets: SecretRecords, username: string, address: string): Promise<string> {
+    const master = await this.#masterKey(secrets);
     return createHmac("sha256", master)
       .update(`attempt\0${addressPrefix(address)}\0${username}`)
       .digest("base64url");
   }
 
-  async #refreshTokens(): Promise<RefreshTokens> {
-    return new RefreshTokens(await this.#masterKey());
+  async #refreshTokens(secrets: SecretRecords): Promise<RefreshTokens> {
+    return new RefreshTokens(await this.#masterKey(secrets));
   }
 
   /** Read anew from time to time: a store that has lost it may have got another one, by another node. */
-  #masterKey(): Promise<Buffer> {
+  #masterKey(secrets: SecretRecords): Promise<Buffer> {
     const now = this.#settings.clock.monotonic();
     if (now - this.#masterReadAt >= trustFor) this.#master = undefined;
     if (this.#master === undefined) this.#masterReadAt = now;
-    this.#master ??= this.#readMasterKey().catch((error: unknown) => {
+    this.#master ??= this.#readMasterKey(secrets).catch((error: unknown) => {
       this.#master = undefined;
       throw error;
     });
@@ -296,14 +304,19 @@ export class Sessions {
   }
 
   /** Made at the first use; of several nodes that make one, the first wins. */
-  async #readMasterKey(): Promise<Buffer> {
-    const { secrets } = this.#settings.store;
+  async #readMasterKey(secrets: SecretRecords): Promise<Buffer> {
     const name = "refresh-key";
     for (;;) {
       const known = await secrets.get(name);
       if (known !== undefined) return Buffer.from(known, "base64url");
       await secrets.replace(name, randomBytes(32).toString("base64url"), undefined);
     }
+  }
+
+  /** All that one login or refresh asks of the store has one deadline. */
+  #operation(): StoreRecords {
+    const { store } = this.#settings;
+    return store.operation?.() ?? store;
   }
 
   #now(): number {

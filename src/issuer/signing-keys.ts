@@ -28,8 +28,9 @@ export class SigningKeys {
     this.#logger = logger;
   }
 
-  async signer(): Promise<{ readonly kid: string; readonly key: CryptoKey }> {
-    const signer = signerOf(await this.#current(), this.#clock.now());
+  /** `secrets`: where they are read, if need be; an operation has its own way there. */
+  async signer(secrets = this.#secrets): Promise<{ readonly kid: string; readonly key: CryptoKey }> {
+    const signer = signerOf(await this.#current(secrets), this.#clock.now());
     if (signer === undefined) throw new Error("there is no signing key");
     return { kid: signer.jwk.kid, key: await this.#import(signer) };
   }
@@ -44,9 +45,9 @@ export class SigningKeys {
     return { keys: (await this.#current()).map(({ jwk: { kty, crv, x, y, kid, alg, use } }) => ({ kty, crv, x, y, kid, alg, use })) };
   }
 
-  async #current(): Promise<KeyRing> {
+  async #current(secrets = this.#secrets): Promise<KeyRing> {
     if (this.#isFresh()) return this.#ring;
-    this.#reading ??= this.#update().finally(() => {
+    this.#reading ??= this.#update(secrets).finally(() => {
       this.#reading = undefined;
     });
     await this.#reading;
@@ -60,9 +61,9 @@ export class SigningKeys {
     return newKeyFrom === undefined && keep.length === this.#ring.length;
   }
 
-  async #update(): Promise<void> {
+  async #update(secrets: SecretRecords): Promise<void> {
     try {
-      this.#ring = await this.#readAndRotate();
+      this.#ring = await this.#readAndRotate(secrets);
       this.#readAt = this.#clock.monotonic();
     } catch (error) {
       if (this.#ring.length === 0) throw error;
@@ -70,14 +71,14 @@ export class SigningKeys {
     }
   }
 
-  async #readAndRotate(): Promise<KeyRing> {
+  async #readAndRotate(secrets: SecretRecords): Promise<KeyRing> {
     for (;;) {
-      const stored = await this.#secrets.get(secretName);
+      const stored = await secrets.get(secretName);
       const ring: KeyRing = stored === undefined ? [] : JSON.parse(stored);
       const { keep, newKeyFrom } = planRing(ring, this.#clock.now(), this.#times);
       if (newKeyFrom === undefined && keep.length === ring.length) return ring;
       const next = newKeyFrom === undefined ? keep : [...keep, await generateKey(newKeyFrom)];
-      if (!(await this.#secrets.replace(secretName, JSON.stringify(next), stored))) continue; // another node was first
+      if (!(await secrets.replace(secretName, JSON.stringify(next), stored))) continue; // another node was first
       const level = stored === undefined ? "debug" : "info"; // the first key of all changes nothing for anybody
       this.#logger[level]({ event: "keys.rotated", kids: next.map(({ jwk }) => jwk.kid) }, "signing keys changed");
       return next;

@@ -2,7 +2,7 @@ import type { Clock } from "../auth/clock.js";
 import type { RevocationRecords } from "../auth/revocation.js";
 import type { StoreObserver } from "../auth/store-observer.js";
 import type { Bus } from "../push/bus.js";
-import type { Store } from "./store.js";
+import type { Store, StoreRecords } from "./store.js";
 
 const directory = ["add", "get", "remove", "list"] as const;
 
@@ -44,16 +44,24 @@ export class StoreWatch {
 
   /** What an issuer needs of a store. */
   store(store: Store): Store {
+    const { operation } = store;
     return {
-      users: this.#timed("users", store.users),
-      clients: this.#timed("clients", store.clients),
-      families: this.#timed("families", store.families),
-      attempts: this.#timed("attempts", store.attempts),
-      rates: this.#timed("rates", store.rates),
-      secrets: this.#timed("secrets", store.secrets),
-      revocations: this.revocations(store.revocations),
+      ...this.#records(store),
+      ...(operation === undefined ? {} : { operation: () => this.#records(operation.call(store)) }),
       ...(store.bus === undefined ? {} : { bus: this.bus(store.bus) }),
       close: () => store.close(),
+    };
+  }
+
+  #records(records: StoreRecords): StoreRecords {
+    return {
+      users: this.#timed("users", records.users),
+      clients: this.#timed("clients", records.clients),
+      families: this.#timed("families", records.families),
+      attempts: this.#timed("attempts", records.attempts),
+      rates: this.#timed("rates", records.rates),
+      secrets: this.#timed("secrets", records.secrets),
+      revocations: this.revocations(records.revocations),
     };
   }
 

@@ -7,7 +7,19 @@ import type { Bus } from "../push/bus.js";
  * Any method may reject when the store can't be reached; callers tell that as unavailable, never as a refusal.
  * Times are seconds since 1970.
  */
-export interface Store {
+export interface Store extends StoreRecords {
+  /**
+   * For one operation of several calls, such as a login: the same records, whose calls together wait for the store no longer than one call
+   * may. Absent: no call waits for long.
+   */
+  operation?(): StoreRecords;
+  /** Joins the nodes that share this store. Absent: the store is one node's. */
+  readonly bus?: Bus;
+  /** Releases files and timers. */
+  close(): Promise<void>;
+}
+
+export interface StoreRecords {
   readonly users: UserRecords;
   readonly clients: ClientRecords;
   readonly families: FamilyRecords;
@@ -15,10 +27,6 @@ export interface Store {
   readonly rates: RateCounters;
   readonly secrets: SecretRecords;
   readonly revocations: RevocationRecords;
-  /** Joins the nodes that share this store. Absent: the store is one node's. */
-  readonly bus?: Bus;
-  /** Releases files and timers. */
-  close(): Promise<void>;
 }
 
 export interface UserRecord {

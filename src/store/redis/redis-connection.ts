@@ -74,9 +74,10 @@ export class RedisConnection implements RedisRunner {
   }
 
   run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[], patience = this.#patience): Promise<unknown> {
-    const deadline = Math.ceil(performance.now() + this.#clockOffset + patience);
+    const givenUpAt = performance.now() + patience;
+    const deadline = Math.ceil(givenUpAt + this.#clockOffset);
     const rest = [String(keys.length), ...keys, `${deadline} ${Date.now()}`, ...args.map(String)];
-    return this.command("EVALSHA", script.digest, ...rest);
+    return this.#send(["EVALSHA", script.digest, ...rest], this.#patience, givenUpAt);
   }
 
   close(): void {
@@ -86,14 +87,14 @@ export class RedisConnection implements RedisRunner {
   }
 
   /** A server that lets a command wait for too long hangs, or can't be reached: whatever else waits for it, waits in vain. */
-  async #send(args: readonly string[], patience: number): Promise<unknown> {
+  async #send(args: readonly string[], patience: number, givenUpAt = Number.POSITIVE_INFINITY): Promise<unknown> {
     if (!this.#isOpen) throw new StoreUnavailable("the connection to Redis is closed");
     const sentAt = performance.now();
     try {
       return await within(patience, this.#client.sendCommand(args));
     } catch (error) {
-      const isLate = performance.now() - sentAt >= patience;
-      if (isLate || (error instanceof Error && fatalReply.test(error.message))) this.close();
+      const now = performance.now();
+      if (now - sentAt >= patience || (error instanceof Error && isFatal(error.message, now >= givenUpAt))) this.close();
       throw asUnavailable(error);
     }
   }
@@ -110,6 +111,11 @@ export class RedisConnection implements RedisRunner {
     this.#clockOffset = Number(seconds) * 1_000 + Number(micros) / 1_000 - askedAt;
     this.#runId = /^run_id:(\S+)/m.exec(String(info))?.[1] ?? "";
   }
+}
+
+/** That a script came too late says nothing about the connection if it did; if it did not, one of the clocks was set. */
+function isFatal(message: string, wasGivenUp: boolean): boolean {
+  return fatalReply.test(message) && !(wasGivenUp && message.startsWith("STALE"));
 }
 
 function clientOf({ url, tls }: RedisAddress, patience: number): Client {

@@ -26,12 +26,27 @@ export class RedisLink implements RedisRunner {
     this.#prepare = prepare;
   }
 
+  /** Longest wait of one call, milliseconds. */
+  get patience(): number {
+    return this.#patience;
+  }
+
   command(...args: readonly string[]): Promise<unknown> {
-    return this.#call((connection) => connection.command(...args));
+    return this.commandWithin(this.#patience, ...args);
   }
 
   run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
-    return this.#call((connection, patience) => connection.run(script, keys, args, patience));
+    return this.runWithin(this.#patience, script, keys, args);
+  }
+
+  /** `patience`: of this call, milliseconds; at most the link's. */
+  commandWithin(patience: number, ...args: readonly string[]): Promise<unknown> {
+    return this.#call(patience, (connection) => connection.command(...args));
+  }
+
+  /** As above. */
+  runWithin(patience: number, script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+    return this.#call(patience, (connection, left) => connection.run(script, keys, args, left));
   }
 
   close(): void {
@@ -39,19 +54,19 @@ export class RedisLink implements RedisRunner {
     this.#connection?.close();
   }
 
-  async #call(work: (connection: RedisConnection, patience: number) => Promise<unknown>): Promise<unknown> {
+  async #call(patience: number, work: (connection: RedisConnection, left: number) => Promise<unknown>): Promise<unknown> {
     if (this.#pending >= mostPending) throw new StoreUnavailable(`${mostPending} calls wait for Redis already`);
-    const endsAt = performance.now() + this.#patience;
+    const startedAt = performance.now();
     let used: RedisConnection | undefined;
     const onConnection = async (): Promise<unknown> => {
       used = this.#connection?.isOpen === true ? this.#connection : await this.#connected();
-      return work(used, endsAt - performance.now());
+      return work(used, startedAt + patience - performance.now());
     };
     this.#pending++;
     try {
-      return await within(this.#patience, onConnection());
+      return await within(patience, onConnection());
     } catch (error) {
-      if (performance.now() >= endsAt) used?.close();
+      if (performance.now() >= startedAt + this.#patience) used?.close(); // a caller's haste says nothing about the connection
       throw asUnavailable(error);
     } finally {
       this.#pending--;

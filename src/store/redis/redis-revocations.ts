@@ -56,9 +56,27 @@ export class RedisRevocations implements RevocationRecords {
     this.#log = log;
   }
 
-  async add(revocation: Revocation): Promise<void> {
+  add(revocation: Revocation): Promise<void> {
+    return this.#add(this.#redis, revocation);
+  }
+
+  async list(now: number): Promise<readonly Revocation[]> {
+    return this.#list(this.#redis, now);
+  }
+
+  /** The same records, asked over another way to the same Redis. */
+  over(redis: RedisRunner): RevocationRecords {
+    return {
+      add: (revocation) => this.#add(redis, revocation),
+      list: (now) => this.#list(redis, now),
+      subscribe: (listener) => this.subscribe(listener),
+      whenCurrent: () => this.whenCurrent(),
+    };
+  }
+
+  async #add(redis: RedisRunner, revocation: Revocation): Promise<void> {
     try {
-      await this.#write(this.#redis, revocation);
+      await this.#write(redis, revocation);
     } catch (error) {
       if (this.#unsaved.size < mostUnsaved) this.#unsaved.set(targetOf(revocation), revocation);
       throw error;
@@ -66,10 +84,10 @@ export class RedisRevocations implements RevocationRecords {
     this.#learn(revocation);
   }
 
-  async list(now: number): Promise<readonly Revocation[]> {
-    await this.sweep(this.#redis, now);
+  async #list(redis: RedisRunner, now: number): Promise<readonly Revocation[]> {
+    await this.sweep(redis, now);
     const standing: Revocation[] = [];
-    await this.#each(this.#redis, (revocation) => standing.push(revocation)); // what has ended is swept; our clock may be wrong
+    await this.#each(redis, (revocation) => standing.push(revocation)); // what has ended is swept; our clock may be wrong
     for (const revocation of standing) this.#learn(revocation);
     return standing;
   }

@@ -10,11 +10,12 @@ import type { RedisKeys } from "./redis-keys.js";
 export class RedisSecrets implements SecretRecords {
   readonly #redis: RedisRunner;
   readonly #key: string;
-  readonly #known = new Map<string, string>();
+  readonly #known: Map<string, string>;
 
-  constructor(redis: RedisRunner, keys: RedisKeys) {
+  constructor(redis: RedisRunner, keys: RedisKeys, known = new Map<string, string>()) {
     this.#redis = redis;
     this.#key = keys.secrets;
+    this.#known = known;
   }
 
   async get(name: string): Promise<string | undefined> {

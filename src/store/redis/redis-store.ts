@@ -3,13 +3,14 @@ import type { Bus } from "../../push/bus.js";
 import type { Store } from "../store.js";
 import { RedisAttempts } from "./redis-attempts.js";
 import { RedisBus } from "./redis-bus.js";
-import type { RedisAddress } from "./redis-connection.js";
+import type { RedisAddress, RedisRunner } from "./redis-connection.js";
 import { RedisDeployment } from "./redis-deployment.js";
 import { RedisClients, RedisUsers } from "./redis-directories.js";
 import { RedisFamilies } from "./redis-families.js";
 import { RedisFeed } from "./redis-feed.js";
 import { RedisKeys } from "./redis-keys.js";
 import { RedisLink } from "./redis-link.js";
+import { RedisOperation } from "./redis-operation.js";
 import { RedisRates } from "./redis-rates.js";
 import { RedisRevocations } from "./redis-revocations.js";
 import { RedisSecrets } from "./redis-secrets.js";
@@ -19,7 +20,7 @@ import { type StoreLogger, silentStoreLogger } from "./store-logger.js";
 export interface RedisStoreOptions extends RedisAddress {
   /** Begins every key: deployments with different ones on one Redis know nothing of each other. Default: `jotwire`. */
   readonly prefix?: string;
-  /** Longest wait for Redis, connecting included, before a call is given up. Default: 750. */
+  /** Longest wait for Redis, connecting included, before a call is given up; all calls of one login or refresh together too. Default: 750. */
   readonly timeout?: number;
   /** How many events and messages, about, are kept for nodes that were cut off for a moment. Default: 10_000. */
   readonly busLength?: number;
@@ -50,7 +51,8 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
   const deployment = new RedisDeployment(keys, logger);
   const link = new RedisLink(address, timeout, (connection) => deployment.join(connection));
   const feed = new RedisFeed(address, timeout, keys, deployment, logger);
-  const secrets = new RedisSecrets(link, keys);
+  const known = new Map<string, string>();
+  const secrets = new RedisSecrets(link, keys, known);
   const revocations = new RedisRevocations(link, keys, feed, logger);
   const bus = new RedisBus(link, keys, feed, { length: Math.ceil(busLength), patience: timeout }, logger);
   const now = (): number => clock.now() / 1_000;
@@ -64,14 +66,19 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
     busGap: () => bus.gap(),
     tidy: (redis) => revocations.sweep(redis, now()),
   });
+  const insurance = RedisRates.insurance();
+  const recordsOver = (redis: RedisRunner) => ({
+    users: new RedisUsers(redis, keys),
+    clients: new RedisClients(redis, keys),
+    families: new RedisFamilies(redis, keys),
+    attempts: new RedisAttempts(redis, keys),
+    rates: new RedisRates(redis, keys, insurance),
+    secrets: new RedisSecrets(redis, keys, known),
+    revocations: redis === link ? revocations : revocations.over(redis),
+  });
   return {
-    users: new RedisUsers(link, keys),
-    clients: new RedisClients(link, keys),
-    families: new RedisFamilies(link, keys),
-    attempts: new RedisAttempts(link, keys),
-    rates: new RedisRates(link, keys, RedisRates.insurance()),
-    secrets,
-    revocations,
+    ...recordsOver(link),
+    operation: () => recordsOver(new RedisOperation(link)),
     bus,
     close: async () => {
       feed.close();
