@@ -1,10 +1,11 @@
 /** Judges what comes on one socket, before anything of it is acted on: form, size, rate, and whether it is JSON. */
 import type { Clock } from "../auth/clock.js";
 import type { CloseReason } from "../protocol/close-codes.js";
-import { type ErrorObject, errorOf, standardErrors } from "../protocol/error-codes.js";
+import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
 import { decode } from "../rpc/decode.js";
 import { encodeError } from "../rpc/encode.js";
 import { readEnvelope } from "../rpc/envelope.js";
+import type { JsonBounds } from "../rpc/json-bounds.js";
 import { FrameRate } from "./frame-rate.js";
 import type { Limits } from "./limits.js";
 import type { Telemetry } from "./telemetry.js";
@@ -12,7 +13,7 @@ import type { Telemetry } from "./telemetry.js";
 /** A JSON value to act on; or what to answer, and why to close, if anything. */
 export type Reading = { readonly value: unknown } | { readonly answer?: string; readonly close?: readonly [CloseReason, hint: string] };
 
-type ReaderLimits = Pick<Limits, "openFrameBytes" | "frameBytes" | "depth" | "openFramesPerSecond" | "framesPerSecond">;
+type ReaderLimits = Pick<Limits, "openFrameBytes" | "frameBytes" | "openFramesPerSecond" | "framesPerSecond" | keyof JsonBounds>;
 
 const mostUnparsable = 20; // in a row
 
@@ -49,14 +50,18 @@ export class FrameReader {
     if (isBinary) return { close: ["unsupported_data", "send text frames, one JSON value in each"] };
     const most = isOpen ? this.#limits.openFrameBytes : this.#limits.frameBytes;
     if (most > 0 && data.length > most) return this.#tooBig(data.length, most, isOpen);
-    const decoded = decode(data.toString(), this.#limits.depth, this.#hasSentGarbage);
+    const decoded = decode(data.toString(), data.length, this.#limits, this.#hasSentGarbage);
     const value = "value" in decoded ? decoded.value : null;
     const isBatch = Array.isArray(value) && value.length > 0;
     const excess = isBatch ? null : this.count(isOpen); // a batch is counted by its elements
     if (excess !== null) return refuseExcess(value, excess.error, excess.isAbuse);
-    if ("error" in decoded) return this.#refuseUnreadable(decoded.error);
-    this.#unparsableInARow = 0;
-    return decoded;
+    if ("value" in decoded) {
+      this.#unparsableInARow = 0;
+      return decoded;
+    }
+    if (decoded.excess === undefined) return this.#refuseUnreadable(decoded.error);
+    this.#telemetry.limitHit(decoded.excess);
+    return { answer: encodeError(null, decoded.error) };
   }
 
   #tooBig(length: number, most: number, isOpen: boolean): Reading {
@@ -68,7 +73,6 @@ export class FrameReader {
 
   #refuseUnreadable(error: ErrorObject): Reading {
     this.#hasSentGarbage = true;
-    if (error.code === standardErrors.invalidRequest.code) this.#telemetry.limitHit("depth");
     const answer = encodeError(null, error);
     if (++this.#unparsableInARow < mostUnparsable) return { answer };
     return { answer, close: ["protocol_error", `${mostUnparsable} frames in a row were not JSON`] };

@@ -14,6 +14,12 @@ export interface Limits {
   readonly responseBytes: number;
   /** Deepest nesting of JSON. Default: 64. */
   readonly depth: number;
+  /** JSON values in one frame. Default: 10_000. */
+  readonly nodes: number;
+  /** Members of one JSON object. Default: 1_000. */
+  readonly keys: number;
+  /** Longest JSON string of a frame, as it is written. Default: 32_768 bytes. */
+  readonly stringBytes: number;
   /** Most elements of a batch (2 before authentication). Default: 50. */
   readonly batch: number;
   /** Most requests of one connection whose handlers are still pending. Default: 64. */
@@ -66,6 +72,9 @@ export const defaultLimits: Limits = {
   fragments: 64,
   responseBytes: 1_048_576, // 1 MiB
   depth: 64,
+  nodes: 10_000,
+  keys: 1_000,
+  stringBytes: 32_768, // 32 KiB
   batch: 50,
   inFlight: 64,
   subscriptions: 128,

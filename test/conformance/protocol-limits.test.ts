@@ -14,10 +14,16 @@ import { upgrade } from "../helpers/upgrade.js";
 
 const start = (limits = {}) => startTimed(protocolApp().app, { limits });
 
-/** A call of `echo` that has exactly so many bytes. */
-function frameOf(bytes: number, method = "ping"): string {
-  const empty = JSON.stringify(request(1, method, [""]));
-  return JSON.stringify(request(1, method, ["x".repeat(bytes - empty.length)]));
+/** A call of `ping` that has exactly so many bytes, in strings that are no longer than they may be. */
+function frameOf(bytes: number): string {
+  const full = Array.from({ length: Math.floor(bytes / 10_000) }, () => "x".repeat(9_000));
+  const empty = JSON.stringify(request(1, "ping", [...full, ""]));
+  return JSON.stringify(request(1, "ping", [...full, "x".repeat(bytes - empty.length)]));
+}
+
+/** An object with so many members. */
+function keyed(members: number): object {
+  return Object.fromEntries(Array.from({ length: members }, (_, n) => [`k${n}`, n]));
 }
 
 async function turns(count = 20): Promise<void> {
@@ -89,6 +95,25 @@ describe("Protocol §9, limits and their defaults", () => {
     client.send(request(1, "ping", ["€".repeat(6_000)]));
     await expectClose(client, "too_big");
   });
+
+  for (const [limit, good, bad] of [
+    ["nodes", Array(9_990).fill(1), Array(10_000).fill(1)],
+    ["keys", { a: keyed(1_000) }, { a: keyed(1_001) }],
+    ["stringBytes", ["x".repeat(32_768)], ["x".repeat(32_769)]],
+    ["stringBytes", ["€".repeat(10_922)], ["€".repeat(10_923)]],
+  ] as const) {
+    it(`JSON over the limit of ${limit} is -32600 that names it, and changes neither connection nor session; at the limit it is taken`, async () => {
+      await using server = await start();
+      const client = await server.login();
+      expect(await exchange(client, JSON.stringify(request(1, "ping", good)))).to.have.nested.property("[0].result");
+      for (let n = 0; n < 25; n++) {
+        const [answer] = await exchange(client, JSON.stringify(request(1, "ping", bad)));
+        expect(answer).to.deep.include({ id: null }).and.have.nested.property("error.code", -32600);
+        expect(answer?.error?.data?.hint).to.include(`limits.${limit}`);
+      }
+      expect(await resultOf(client, "whoami")).to.include({ state: "active" });
+    });
+  }
 
   it("a message has at most 64 fragments", async () => {
     await using server = await start();

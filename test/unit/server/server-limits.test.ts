@@ -66,6 +66,17 @@ describe("The limits of the whole server", () => {
   }
 });
 
+describe("The limits of a frame's JSON", () => {
+  it("are counted by their names, and what is no JSON at all is counted as none of them", async () => {
+    await using server = await start({ nodes: 100, keys: 50, stringBytes: 500, depth: 50 });
+    const client = await server.connect();
+    const keyed = `{${Array(51).fill('"":1').join()}}`;
+    client.send(JSON.stringify(Array(100).fill(1)), keyed, keyed, JSON.stringify("x".repeat(501)), "[".repeat(200), "{".repeat(40));
+    await client.call("whoami");
+    expect(["nodes", "keys", "stringBytes", "depth"].map((limit) => hits(server, limit))).to.deep.equal([1, 2, 1, 1]);
+  });
+});
+
 describe("A server that has more to do than it can", () => {
   const readiness = async ({ listening }: TimedServer) => {
     const answer = await fetch(`http://127.0.0.1:${listening.port}/readyz`);
