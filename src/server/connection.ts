@@ -31,6 +31,7 @@ import { PendingCalls } from "../rpc/pending-calls.js";
 import { AuthLane, type AuthOutcome, authRequestOf } from "./auth-lane.js";
 import { type CloseDetails, type Closing, closingParams } from "./closing.js";
 import { createHandle } from "./connection-handle.js";
+import type { ConnectionObserver } from "./connection-observer.js";
 import type { ConnectionServices } from "./connection-services.js";
 import { encodeDeclared } from "./declared-notification.js";
 import { FrameReader } from "./frame-reader.js";
@@ -39,14 +40,6 @@ import type { PeerSocket } from "./peer-socket.js";
 import { PushLane, type PushLaneHost } from "./push-lane.js";
 import { subscribe } from "./subscribe.js";
 import { WaitingFrames } from "./waiting-frames.js";
-
-/** Who keeps the list of connections. */
-export interface ConnectionObserver {
-  /** Called whenever the identity changes; null: back in OPEN. */
-  identified(connection: Connection, token: VerifiedToken | null, before: VerifiedToken | null): void;
-  authenticateFailed(connection: Connection): void;
-  closed(connection: Connection, code: number, identity: VerifiedToken | null): void;
-}
 
 const openBatch = 2;
 const sharePerTurn = 64; // frames; libuv would hand over up to 2 MiB of one socket before anybody else is served

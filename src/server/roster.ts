@@ -1,7 +1,8 @@
 import type { Clock } from "../auth/clock.js";
 import type { VerifiedToken } from "../auth/provider-options.js";
 import type { AddressBook } from "./address-book.js";
-import type { Connection, ConnectionObserver } from "./connection.js";
+import type { Connection } from "./connection.js";
+import type { ConnectionObserver } from "./connection-observer.js";
 import type { Heartbeat } from "./heartbeat.js";
 import type { Hooks } from "./hooks.js";
 import type { Limits } from "./limits.js";
