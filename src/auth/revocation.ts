@@ -30,6 +30,8 @@ export interface RevocationRecords {
   list(now: number): Promise<readonly Revocation[]>;
   /** Tells of each revocation added by any process, from now on; a repeated one is not told again. Returns the function that stops it. */
   subscribe(listener: RevocationListener): () => void;
+  /** The time by the store's own clock, in seconds; undefined: not known now. By it nothing is forgotten too early. Absent: it has no clock. */
+  now?(): number | undefined;
   /**
    * Resolves while all that any process revoked until a second ago was told to those who listen. Rejects when that is not known: no
    * token may be accepted then. Absent: always so.

@@ -20,10 +20,13 @@ export class Revocations {
   readonly list = new RevocationList();
   readonly #ports: RevocationPorts;
   readonly #stop: readonly (() => void)[];
+  /** What the wall clock said when the monotonic one was 0, seconds; both as this process began to look at them. */
+  readonly #startedAt: number;
   #loaded: Promise<void> | undefined;
 
   constructor(ports: RevocationPorts) {
     this.#ports = ports;
+    this.#startedAt = (ports.clock.now() - ports.clock.monotonic()) / 1000;
     const add: RevocationListener = (revocation, announcedAt) => this.#add(revocation, announcedAt);
     this.#stop = [
       ...ports.stores.map(({ revocations }) => revocations.subscribe(add)),
@@ -74,9 +77,15 @@ export class Revocations {
     });
   }
 
-  /** Forgets what need not be remembered any longer. */
+  /**
+   * Forgets what need not be remembered any longer, by the slowest of all clocks: one that is ahead for a while, this machine's or that of
+   * a store, must not make a token good again when it is set back.
+   */
   sweep(): void {
-    this.list.sweep(this.#ports.clock.now() / 1000);
+    const { clock, stores } = this.#ports;
+    const steady = this.#startedAt + clock.monotonic() / 1000;
+    const ofStores = stores.map(({ revocations }) => (revocations.now === undefined ? steady : (revocations.now() ?? 0)));
+    this.list.sweep(Math.min(clock.now() / 1000, steady, ...ofStores));
   }
 
   close(): void {

@@ -69,6 +69,7 @@ export class StoreWatch {
     return {
       ...this.#timed("revocations", records),
       subscribe: (listener) => records.subscribe(listener),
+      ...(records.now === undefined ? {} : { now: () => records.now?.() }),
       ...(records.whenCurrent === undefined ? {} : { whenCurrent: () => records.whenCurrent?.() ?? Promise.resolve() }),
     };
   }

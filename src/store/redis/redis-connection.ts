@@ -58,6 +58,11 @@ export class RedisConnection implements RedisRunner {
     return this.#isOpen;
   }
 
+  /** Redis's clock: milliseconds since 1970. */
+  now(): number {
+    return performance.now() + this.#clockOffset;
+  }
+
   /** Names the server's process: another one may have less in its memory. */
   get runId(): string {
     return this.#runId;

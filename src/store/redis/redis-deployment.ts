@@ -40,10 +40,16 @@ export class RedisDeployment {
   readonly #log: StoreLogger;
   readonly #restorers: ((redis: RedisRunner) => Promise<void>)[] = [];
   #incarnation: string | undefined;
+  #clock: RedisConnection | undefined;
 
   constructor(keys: RedisKeys, log: StoreLogger) {
     this.#keys = keys;
     this.#log = log;
+  }
+
+  /** Redis's clock, in seconds, as the newest connection knows it; undefined: there was none yet. */
+  now(): number | undefined {
+    return this.#clock === undefined ? undefined : this.#clock.now() / 1_000;
   }
 
   /** Before a connection to a Redis that may have forgotten something is used, this writes back what this node knows. */
@@ -54,6 +60,7 @@ export class RedisDeployment {
   /** Comes first on every connection. */
   async join(connection: RedisConnection): Promise<Joined> {
     const { deployment, revocations, bus } = this.#keys;
+    this.#clock = connection;
     const candidate = randomBytes(9).toString("base64url");
     const reply = await connection.run(join, [deployment, revocations, bus], [connection.runId, candidate]);
     const [incarnation, revoked, revokedId, sent, sentId] = reply as [string, string, string, string, string];

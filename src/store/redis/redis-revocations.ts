@@ -44,16 +44,19 @@ export class RedisRevocations implements RevocationRecords {
   readonly #keys: RedisKeys;
   readonly #feed: RedisFeed;
   readonly #log: StoreLogger;
+  readonly #redisNow: () => number | undefined;
   readonly #known = new RevocationList();
   /** What could not be written. Whoever revoked it was told, and may have given up: it is written when Redis is there again. */
   readonly #unsaved = new Map<string, Revocation>();
   readonly #listeners = new Set<RevocationListener>();
 
-  constructor(redis: RedisRunner, keys: RedisKeys, feed: RedisFeed, log: StoreLogger) {
+  /** `redisNow`: Redis's clock, in seconds. What must be remembered by it is, whatever the clock of this node says. */
+  constructor(redis: RedisRunner, keys: RedisKeys, feed: RedisFeed, log: StoreLogger, redisNow: () => number | undefined) {
     this.#redis = redis;
     this.#keys = keys;
     this.#feed = feed;
     this.#log = log;
+    this.#redisNow = redisNow;
   }
 
   add(revocation: Revocation): Promise<void> {
@@ -70,6 +73,7 @@ export class RedisRevocations implements RevocationRecords {
       add: (revocation) => this.#add(redis, revocation),
       list: (now) => this.#list(redis, now),
       subscribe: (listener) => this.subscribe(listener),
+      now: () => this.now(),
       whenCurrent: () => this.whenCurrent(),
     };
   }
@@ -99,6 +103,10 @@ export class RedisRevocations implements RevocationRecords {
     return () => {
       if (this.#listeners.delete(own)) release();
     };
+  }
+
+  now(): number | undefined {
+    return this.#redisNow();
   }
 
   whenCurrent(): Promise<void> {
@@ -132,13 +140,19 @@ export class RedisRevocations implements RevocationRecords {
     for (const [target, revocation] of unsaved) if (this.#unsaved.get(target) === revocation) this.#unsaved.delete(target);
   }
 
-  async sweep(redis: RedisRunner, now: number): Promise<void> {
+  async sweep(redis: RedisRunner, ownNow: number): Promise<void> {
+    const now = this.#earlier(ownNow);
     this.#known.sweep(now);
     const { revoked, revokedUntil } = this.#keys;
     while (Number(await redis.run(sweep, [revoked, revokedUntil], [now, sweptAtOnce])) === sweptAtOnce);
   }
 
-  async #writeAll(redis: RedisRunner, revocations: readonly Revocation[], now: number): Promise<void> {
+  #earlier(now: number): number {
+    return Math.min(now, this.#redisNow() ?? now);
+  }
+
+  async #writeAll(redis: RedisRunner, revocations: readonly Revocation[], ownNow: number): Promise<void> {
+    const now = this.#earlier(ownNow);
     const standing = revocations.filter((revocation) => !hasEnded(revocation, now));
     for (let from = 0; from < standing.length; from += writtenAtOnce) {
       await Promise.all(standing.slice(from, from + writtenAtOnce).map((revocation) => this.#write(redis, revocation)));

@@ -53,7 +53,7 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
   const feed = new RedisFeed(address, timeout, keys, deployment, logger);
   const known = new Map<string, string>();
   const secrets = new RedisSecrets(link, keys, known);
-  const revocations = new RedisRevocations(link, keys, feed, logger);
+  const revocations = new RedisRevocations(link, keys, feed, logger, () => deployment.now());
   const bus = new RedisBus(link, keys, feed, { length: Math.ceil(busLength), patience: timeout }, logger);
   const now = (): number => clock.now() / 1_000;
   deployment.onRenewal((redis) => secrets.restore(redis));
