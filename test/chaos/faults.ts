@@ -4,6 +4,7 @@ import type { Fault } from "./fault.js";
 import { fewDescriptors } from "./few-descriptors.js";
 import { diskFaults } from "./full-disk.js";
 import { redisFaults } from "./redis-faults.js";
+import { redisKills } from "./redis-kills.js";
 import { refreshRaces } from "./refresh-races.js";
 import { rollingRestarts } from "./rolling-restarts.js";
 import { serverKills } from "./server-kills.js";
@@ -13,6 +14,7 @@ import { soak } from "./soak.js";
 export const faults: readonly Fault[] = [
   serverKills,
   ...redisFaults,
+  redisKills,
   ...badNetworks,
   clockJumps,
   ...diskFaults,

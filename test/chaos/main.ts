@@ -9,7 +9,12 @@ import { type Score, scoreboard } from "./scoreboard.js";
 const program = new Command("npm run chaos --")
   .description("Kills, hangs, cuts and starves servers, Redis, network and disk under load, and says what was lost")
   .option("--clients <count>", "SDK clients under load", Number, 200)
-  .option("--times <count>", "how often each fault is done; a server is killed twice as often, a clock jumps a fifth of it", Number, 10)
+  .option(
+    "--times <count>",
+    "how often each fault is done; a server is killed twice as often, Redis in the midst of writes ten times, a clock jumps a fifth of it",
+    Number,
+    10,
+  )
   .option("--minutes <minutes>", "length of the soak", Number, 10)
   .option("--races <count>", "refresh races", Number, 200)
   .option("--only <text>", "only the faults whose names have this in them; nothing is written")
