@@ -125,8 +125,10 @@ export class AuthLane {
   async #perform(method: AuthMethod, params: Params | undefined): Promise<unknown> {
     switch (method) {
       case "authenticate": {
-        if (this.#session.identity() !== null) this.#mustNotHaveFailedTooOften(); // it acts as a refresh
-        return this.#session.authenticate(await this.#judged(tokenOf(params, method)));
+        const token = tokenOf(params, method);
+        if (this.#session.identity() === null) this.#mustBeWithinBudget();
+        else this.#mustNotHaveFailedTooOften(); // it acts as a refresh
+        return this.#session.authenticate(await this.#services.verify(token));
       }
       case "refresh":
         return this.#refresh(params);
@@ -139,21 +141,15 @@ export class AuthLane {
     const identity = this.#identityOrFault();
     this.#mustNotHaveFailedTooOften();
     const refreshToken = memberOf(params, "refreshToken");
-    if (refreshToken === undefined) return this.#session.refresh(await this.#judged(tokenOf(params, "refresh")));
+    if (refreshToken === undefined) return this.#session.refresh(await this.#services.verify(tokenOf(params, "refresh")));
     if (memberOf(params, "token") !== undefined) throw invalidAuthParams('send "token" or "refreshToken", not both');
     if (typeof refreshToken !== "string") throw invalidAuthParams('"refreshToken" must be a string');
     if (!this.#services.mayRenew(identity.issuer)) {
       throw invalidAuthParams('this server does not rotate refresh tokens; get a new token from your issuer and send {"token":"…"}');
     }
-    this.#mustBeWithinBudget(); // before the refresh token is used
     const renewed = await this.#renew(identity, refreshToken);
     const result = this.#session.refresh(await this.#services.verify(renewed.token));
     return { ...result, token: renewed.token, refreshToken: renewed.refreshToken };
-  }
-
-  #judged(token: string): Promise<VerifiedToken> {
-    this.#mustBeWithinBudget();
-    return this.#services.verify(token);
   }
 
   /** An error of the application's own `renew` may quote what it was given. */
@@ -194,6 +190,7 @@ export class AuthLane {
     throw new AuthFault(errorOf("rate_limited", { retryAfter, hint: "too many failed refreshes; the session goes on" }));
   }
 
+  /** A session is never kept from its renewal by others of its address: what it may do wrong has a limit of its own. */
   #mustBeWithinBudget(): void {
     if (this.#services.mayJudge(this.#observer.remoteAddress)) return;
     this.#services.telemetry.limitHit("authCallsPerAddress");

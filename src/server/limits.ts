@@ -60,7 +60,7 @@ export interface Limits {
   readonly sessionLifetime: number;
   /** Failed `authenticate` calls of one address in a minute before its upgrades are refused; nodes that share a store count together. Default: 100. */
   readonly authFailuresPerAddress: number;
-  /** `authenticate` and `refresh` calls of one address that are judged in a second. Default: 200. */
+  /** `authenticate` calls of one address, of connections without a session, that are judged in a second. Default: 200. */
   readonly authCallsPerAddress: number;
 }
 

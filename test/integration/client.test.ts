@@ -149,22 +149,6 @@ describe("The client and the server", () => {
     expect(first.state).to.equal("ready");
   });
 
-  it("keep a live session whose refresh comes while no more tokens are judged, and renew it by themselves later", async () => {
-    const clock = new ManualClock();
-    await using server = await startServer(sampleApp(), { clock, limits: { pingInterval: 0, authCallsPerAddress: 1 } });
-    const token = () => server.token({ scope: "numbers:add" });
-    await using client = createClient<App>({ url: server.url, clock, random: () => 0.5, token });
-    await client.ready();
-    const before = client.session;
-    const refused = await safe(client.refresh());
-    expect(refused).to.have.nested.property("error.type", "rate_limited");
-    expect([client.state, client.session]).to.deep.equal(["ready", before]);
-    expect(await client.api.numbers.add({ a: 1 })).to.equal(2);
-    clock.advance(20_000);
-    await until(() => client.session !== before);
-    expect(client.session?.connectionId).to.equal(before?.connectionId);
-  });
-
   it("sign in again under a call after a logout", async () => {
     await using pair = await startPair();
     expect(await pair.client.call("logout")).to.deep.equal({ ok: true });
