@@ -18,7 +18,7 @@ export interface Limits {
   readonly nodes: number;
   /** Members of one JSON object. Default: 1_000. */
   readonly keys: number;
-  /** Longest JSON string of a frame, as it is written. Default: 32_768 bytes. */
+  /** Longest JSON string of a frame, as it is written; a frame has a limit anyway. Default: 0 bytes. */
   readonly stringBytes: number;
   /** Most elements of a batch (2 before authentication). Default: 50. */
   readonly batch: number;
@@ -74,7 +74,7 @@ export const defaultLimits: Limits = {
   depth: 64,
   nodes: 10_000,
   keys: 1_000,
-  stringBytes: 32_768, // 32 KiB
+  stringBytes: 0,
   batch: 50,
   inFlight: 64,
   subscriptions: 128,
