@@ -12,6 +12,7 @@ export const closeTable = {
   bye: { code: 1000, reconnect: "no" },
   going_away: { code: 1001, reconnect: "yes" },
   unsupported_data: { code: 1003, reconnect: "no" },
+  frame_timeout: { code: 1008, reconnect: "no" }, // by the code alone, which others use, too; with `connection.closing`: "yes"
   too_big: { code: 1009, reconnect: "no" },
   internal: { code: 1011, reconnect: "yes" },
   server_restart: { code: 1012, reconnect: "yes" },

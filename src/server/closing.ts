@@ -1,4 +1,4 @@
-import { type CloseReason, closeTable } from "../protocol/close-codes.js";
+import { type CloseReason, closeTable, type Reconnect } from "../protocol/close-codes.js";
 import type { ConnectionNotifications } from "../protocol/messages.js";
 import type { Limits } from "./limits.js";
 
@@ -20,14 +20,19 @@ export interface Closing extends CloseDetails {
 const usualReconnectAfter: Partial<Record<CloseReason, readonly [number, number]>> = {
   internal: [1, 10],
   overloaded: [5, 30],
+  frame_timeout: [1, 10],
   auth_timeout: [1, 10],
   too_many_attempts: [30, 60],
   too_many_requests: [30, 60],
 };
 
+/** What is told where the code alone says something else: a network that was away for a while is nobody's violation. */
+const toldReconnect: Partial<Record<CloseReason, Reconnect>> = { frame_timeout: "yes" };
+
 /** Params of `connection.closing`. */
 export function closingParams({ reason, reconnectAfter, hint }: Closing): ConnectionNotifications["connection.closing"] {
-  const { code, reconnect } = closeTable[reason];
+  const { code, reconnect: byCode } = closeTable[reason];
+  const reconnect = toldReconnect[reason] ?? byCode;
   const after = reconnectAfter ?? usualReconnectAfter[reason] ?? [0, 1];
   return { code, reason, reconnect, reconnectAfter: after, ...(hint === undefined ? {} : { hint }) };
 }

@@ -41,6 +41,8 @@ import { PushLane, type PushLaneHost } from "./push-lane.js";
 import { subscribe } from "./subscribe.js";
 import { WaitingFrames } from "./waiting-frames.js";
 
+const controlHeader = 6; // bytes of a ping's or pong's header, with its mask (RFC 6455 §5.2)
+const messageCame = -1;
 const openBatch = 2;
 const sharePerTurn = 64; // frames; libuv would hand over up to 2 MiB of one socket before anybody else is served
 
@@ -67,6 +69,10 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   #lastingHandle: ConnectionHandle | undefined;
   #identity: VerifiedToken | null = null;
   #framesThisTurn = 0;
+  /** Bytes that had come at the last look, or control frame. */
+  #received = 0;
+  /** At how many looks in a row there was part of a message; or that a message has come since the last one. */
+  #arriving = messageCame;
   #closing: Closing | undefined;
   #isDetached = false;
   /** Somebody was told to wait for room. */
@@ -94,9 +100,9 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#session = new Session(limits, { clock, revocations, connectionId: id, random: Math.random }, this);
     this.#lane = new AuthLane(this.#session, services, this, this.log);
     socket.on("message", (data: Buffer, isBinary: boolean) => this.#onMessage(data, isBinary));
-    socket.on("pong", () => {
-      this.isAlive = true;
-    });
+    const onControl = (data: Buffer) => this.#onControl(data.length);
+    socket.on("ping", onControl);
+    socket.on("pong", onControl);
     socket.on("error", (error) => this.log.debug({ event: "socket.error", err: { message: error.message } }, "socket error"));
     socket.on("close", (code) => this.#onClose(code));
   }
@@ -191,6 +197,16 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.isAlive = false;
     if (this.#writer.isOpen) this.#writer.ping();
     return true;
+  }
+
+  /** Closes when a message has been arriving at more than so many looks in a row. */
+  lookAtArrival(most: number): void {
+    const { received } = this.#writer;
+    if (received === undefined || this.isClosing) return;
+    if (this.#arriving === messageCame) this.#arriving = 0;
+    else if (this.#arriving > 0 || received > this.#received) this.#arriving++;
+    this.#received = received;
+    if (this.#arriving > most) this.close("frame_timeout", { hint: "a message must arrive as a whole within limits.frameTimeout" });
   }
 
   /** Cuts the socket of a peer that is gone. */
@@ -313,8 +329,18 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     return most > 0 && this.#writer.waiting + this.#outbox.length > most;
   }
 
+  /** What came beside a ping or pong is part of a message. */
+  #onControl(length: number): void {
+    this.isAlive = true;
+    const { received } = this.#writer;
+    if (received === undefined || this.#arriving !== 0) return;
+    if (received > this.#received + controlHeader + length) this.#arriving = 1;
+    this.#received = received;
+  }
+
   #onMessage(data: Buffer, isBinary: boolean): void {
     this.isAlive = true;
+    this.#arriving = messageCame;
     if (++this.#framesThisTurn === sharePerTurn) {
       this.#socket.pause(); // the others are served; it reads on in the next turn
       this.#outbox.wake();

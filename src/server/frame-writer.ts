@@ -5,7 +5,7 @@ import { textFrames } from "./text-frames.js";
 
 const emptyPing = Buffer.from([0x89, 0]); // RFC 6455 §5.5.2
 
-/** Writes frames to one socket, and knows how much of them is still on its way. */
+/** Writes frames to one socket, and knows how many bytes are still on their way, and have come. */
 export class FrameWriter {
   readonly #socket: PeerSocket;
   readonly #stream: Duplex;
@@ -21,6 +21,11 @@ export class FrameWriter {
   /** Bytes that the system has not taken yet. ws counts those that went past it, too: they are the stream's own. */
   get waiting(): number {
     return this.#socket.bufferedAmount;
+  }
+
+  /** Bytes that have come, without TLS; undefined where the stream does not tell. */
+  get received(): number | undefined {
+    return (this.#stream as Duplex & { readonly bytesRead?: number }).bytesRead;
   }
 
   get isOpen(): boolean {

@@ -10,6 +10,8 @@ export interface Limits {
   readonly frameBytes: number;
   /** Most fragments of one message. Default: 64. */
   readonly fragments: number;
+  /** Time from the first byte of a message to its last. Default: 10_000 ms. */
+  readonly frameTimeout: number;
   /** Largest response; for a batch, of all its responses together. Default: 1_048_576 bytes. */
   readonly responseBytes: number;
   /** Deepest nesting of JSON. Default: 64. */
@@ -70,6 +72,7 @@ export const defaultLimits: Limits = {
   openFrameBytes: 16_384, // 16 KiB
   frameBytes: 65_536, // 64 KiB
   fragments: 64,
+  frameTimeout: 10_000, // 10 s
   responseBytes: 1_048_576, // 1 MiB
   depth: 64,
   nodes: 10_000,

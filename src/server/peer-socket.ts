@@ -8,7 +8,7 @@ export interface PeerSocket {
   /** Bytes that the system has not taken yet. */
   readonly bufferedAmount: number;
   on(event: "message", listener: (data: Buffer, isBinary: boolean) => void): unknown;
-  on(event: "pong", listener: () => void): unknown;
+  on(event: "ping" | "pong", listener: (data: Buffer) => void): unknown;
   on(event: "error", listener: (error: Error) => void): unknown;
   on(event: "close", listener: (code: number) => void): unknown;
   send(text: string): void;

@@ -20,6 +20,7 @@ import { AddressBook } from "./address-book.js";
 import { adminMethods } from "./admin-methods.js";
 import { Administration, type KickResult, type KickSelector, type SessionList, type SessionsOptions } from "./administration.js";
 import { Admission } from "./admission.js";
+import { Arrivals } from "./arrivals.js";
 import { AuthBudget } from "./auth-budget.js";
 import { judgeBearer } from "./bearer.js";
 import { builtins } from "./builtins.js";
@@ -80,6 +81,7 @@ export class Server {
   readonly #publisher: Publisher;
   readonly #services: ConnectionServices;
   readonly #overload: Overload;
+  readonly #arrivals: Arrivals;
   readonly #admission: Admission;
   readonly #guard: UpgradeGuard;
   readonly #routes: HttpRoutes;
@@ -139,6 +141,7 @@ export class Server {
     const bus = busOf(everyStore);
     const shared = bus === undefined ? undefined : this.#instruments.bus(bus);
     this.#nodes = joinNodes(shared, this.#clock, this.#log);
+    this.#arrivals = new Arrivals(this.#clock, this.#limits.frameTimeout, this.#roster);
     this.#administration = new Administration(this.#roster, this.#nodes.node, this.#log, this.#nodes.queries);
     this.#registry = createRegistry(app, this.#ownMethods(options.admin));
     this.#openRpc = new OpenRpc(this.#registry, options.info);
@@ -233,6 +236,7 @@ export class Server {
     };
     httpServer.on("upgrade", onUpgrade);
     this.#overload.start();
+    this.#arrivals.start();
     this.#detach.push(() => httpServer.off("upgrade", onUpgrade));
   }
 
@@ -311,6 +315,7 @@ export class Server {
     await httpClosed;
     this.#instruments.close();
     this.#overload.stop();
+    this.#arrivals.stop();
     this.#heartbeat.stop();
     this.#dispatcher.close();
     this.#revocations.close();

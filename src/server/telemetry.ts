@@ -20,6 +20,7 @@ const reasons: ReadonlyMap<number, string> = new Map(Object.entries(errorTable).
 
 /** Which limit it is that closes a connection for that reason. */
 const limitOfClose: ReadonlyMap<CloseReason, keyof Limits> = new Map([
+  ["frame_timeout", "frameTimeout"],
   ["auth_timeout", "authDeadline"],
   ["too_many_attempts", "failedAuthCalls"],
   ["replaced", "connectionsPerSubject"],

@@ -32,6 +32,7 @@ const closes = {
   bye: [1000, "no"],
   going_away: [1001, "yes"],
   unsupported_data: [1003, "no"],
+  frame_timeout: [1008, "yes"],
   too_big: [1009, "no"],
   internal: [1011, "yes"],
   server_restart: [1012, "yes"],
