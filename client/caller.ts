@@ -42,13 +42,16 @@ const noOptions: CallOptions = {};
 
 export function createCaller(settings: ClientSettings, port: CallPort): Caller {
   const { clock } = settings;
+  let trouble: DisconnectedError | undefined; // why there has been no connection since the last one, if it is known
 
   const abandon = (call: Call, error: JotwireError) => {
     if (call.state === "sent") port.send(cancelFrame(call.id));
     settle(call).reject(error);
   };
 
-  const pending = createPendingCalls(clock, (call) => abandon(call, new JotwireError("timeout", "No answer within the call's timeout")));
+  const pending = createPendingCalls(clock, (call) =>
+    abandon(call, new JotwireError("timeout", "No answer within the call's timeout", trouble && { cause: trouble })),
+  );
 
   const settle = (call: Call): Call => {
     pending.remove(call);
@@ -74,7 +77,7 @@ export function createCaller(settings: ClientSettings, port: CallPort): Caller {
     if (port.isReady() && transmit(calls)) return;
     const queued = pending.all().filter((call) => call.state === "queued");
     for (const call of queued.slice(settings.queue)) {
-      settle(call).reject(new JotwireError("queue_full", `${settings.queue} calls wait for a connection already (option queue)`));
+      settle(call).reject(new JotwireError("queue_full", `${settings.queue} calls wait for a connection (option queue)`));
     }
   };
 
@@ -158,12 +161,13 @@ export function createCaller(settings: ClientSettings, port: CallPort): Caller {
 
     flush() {
       if (!port.isReady()) return;
+      trouble = undefined;
       const subject = port.subject();
       const frames = new Map<object, [Call, ...Call[]]>(); // by batch; a call of its own is its own frame
       for (const call of pending.all()) {
         if (call.state === "sent") continue;
         if (call.subject !== null && call.subject !== subject) {
-          settle(call).reject(new JotwireError("subject_changed", "The call was waiting to be sent for another user"));
+          settle(call).reject(new JotwireError("subject_changed", "The call waited for another user"));
           continue;
         }
         const frame = frames.get(call.batch ?? call);
@@ -174,6 +178,7 @@ export function createCaller(settings: ClientSettings, port: CallPort): Caller {
     },
 
     lost(reason, code, cause) {
+      trouble = new DisconnectedError("no", reason, code, cause);
       for (const call of pending.all()) {
         if (call.state === "queued") continue;
         if (call.isIdempotent) requeue(call);

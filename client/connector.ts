@@ -211,7 +211,7 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
 
   const accept = (given: string, result: unknown) => {
     const grant = grantFrom(result, clock.now());
-    if (!grant) return retry(new Error("The server's answer to an auth method is no session"), "invalid_answer");
+    if (!grant) return retry(new Error("The answer to an auth method is no session"), "invalid_answer");
     ({ session } = grant);
     ({ subject } = session);
     token = given;

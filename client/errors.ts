@@ -3,7 +3,7 @@ import type { EndReason } from "../src/protocol/messages.js";
 
 /** What the client itself may find wrong with a call or a subscription. */
 export type ClientFault =
-  /** No answer within the call's `timeout`. */
+  /** No answer within the call's `timeout`; `cause`, where there was no connection: the `DisconnectedError` of the last attempt. */
   | "timeout"
   /** The call's `signal` was aborted; `cause` is the signal's reason. */
   | "aborted"

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import { safe } from "../../../client/index.js";
+import { DisconnectedError, safe } from "../../../client/index.js";
 import { errorOf } from "../../../src/protocol/error-codes.js";
 import { outcomeOf, scriptedClient, settled } from "../../helpers/scripted-client.js";
 
@@ -77,6 +77,24 @@ describe("A call", () => {
     socket.answer(socket.last("a"), "second");
     await settled();
     expect(call).to.deep.equal({ count: 1, value: "first" });
+    await client.close();
+  });
+
+  it("says why there was no connection when it times out waiting for one, and nothing of that once there was one", async () => {
+    const { client, signIn, sockets, pass } = scriptedClient({ timeout: 1_000, backoff: { min: 10_000, max: 10_000 } });
+    const waiting = outcomeOf(client.call("waiting"));
+    await settled();
+    sockets[0]?.drop(1006, "nobody there");
+    await pass(1_000);
+    expect(waiting.error).to.include({ type: "timeout" });
+    expect((waiting.error as Error).cause).to.be.instanceOf(DisconnectedError);
+    expect((waiting.error as Error).cause).to.include({ sent: "no", closeCode: 1006, reason: "nobody there" });
+    await pass(20_000);
+    await signIn();
+    const unanswered = outcomeOf(client.call("unanswered"));
+    await pass(1_000);
+    expect(unanswered.error).to.include({ type: "timeout" });
+    expect(unanswered.error).to.not.have.property("cause");
     await client.close();
   });
 
