@@ -27,7 +27,8 @@ export function readToken(input: unknown): UnverifiedToken {
   if (typeof input !== "string") throw invalid("the token is not a string");
   const text = normalize(input);
   if (text.length > maxLength) throw invalid(`the token is longer than ${maxLength} characters`);
-  if (!compactJws.test(text)) throw invalid("the token is not three base64url segments with dots between");
+  if (!compactJws.test(text))
+    throw invalid("this is no JWT, which is three base64url segments with dots between: a refresh token, or an opaque one?");
   const [first = "", payload = "", signature = ""] = text.split(".");
   if (!isCanonicalBase64url(signature)) throw notCanonical();
   const { header, algorithm, keyId } = readHeader(first);

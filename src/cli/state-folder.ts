@@ -15,10 +15,12 @@ export class StateFolder {
     this.path = resolve(path);
   }
 
-  /** Mode 0700. `true`: it wasn't there. Throws a `CliError` where that can't be. */
+  /** Mode 0700, and nothing for git: it has keys in it. `true`: it wasn't there. Throws a `CliError` where that can't be. */
   async make(): Promise<boolean> {
     try {
-      return (await mkdir(this.path, { recursive: true, mode: 0o700 })) !== undefined;
+      const isNew = (await mkdir(this.path, { recursive: true, mode: 0o700 })) !== undefined;
+      if (isNew) await writeFile(join(this.path, ".gitignore"), "*\n", { mode: 0o600 });
+      return isNew;
     } catch (error) {
       throw new CliError("configuration", `the state folder ${this.path} can't be made: ${messageOf(error)}`);
     }

@@ -95,6 +95,7 @@ function parseText(text: string): unknown {
 
 /** RFC 6749 §3.2: no parameter twice. */
 function parseForm(text: string): Parameters {
+  if (text.startsWith("{")) throw invalidRequest("The body is JSON: say so, Content-Type: application/json."); // curl -d says it is a form
   const parameters = new Map<string, string>();
   for (const [name, value] of new URLSearchParams(text)) {
     if (parameters.has(name)) throw invalidRequest("A parameter is there twice.");

@@ -7,7 +7,9 @@ import { isJsonText } from "./json-text.js";
 /** `excess`: the bound that a text was over; it may well be JSON. */
 export type Decoded = { readonly value: unknown } | { readonly error: ErrorObject; readonly excess?: keyof JsonBounds };
 
-const notJson: Decoded = { error: standardError("parse", { hint: "one JSON value per frame, in UTF-8" }) };
+const notJson: Decoded = {
+  error: standardError("parse", { hint: "one JSON value per frame, in UTF-8: names in double quotes, no line break within a string" }),
+};
 
 /** What is over which bound, for people. */
 const excesses: Readonly<Record<keyof JsonBounds, (most: number) => string>> = {

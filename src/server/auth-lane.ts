@@ -220,7 +220,8 @@ export function authRequestOf(value: unknown): Request | undefined {
 function tokenOf(params: Params | undefined, method: AuthMethod): string {
   const token = Array.isArray(params) ? params[0] : memberOf(params, "token");
   if (typeof token === "string") return token;
-  throw invalidAuthParams(`send the token as a string: {"jsonrpc":"2.0","id":1,"method":"${method}","params":{"token":"…"}}`);
+  const or = method === "refresh" ? ', or, where the server has an issuer of its own, "params":{"refreshToken":"…"}' : "";
+  throw invalidAuthParams(`send the token as a string: {"jsonrpc":"2.0","id":1,"method":"${method}","params":{"token":"…"}}${or}`);
 }
 
 function memberOf(params: Params | undefined, name: string): unknown {

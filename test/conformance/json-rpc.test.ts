@@ -149,6 +149,17 @@ describe("JSON-RPC 2.0, what is no request", () => {
     }
   });
 
+  it("is told what JSON is that people forget", async () => {
+    await using server = await startSpec();
+    const client = await server.login();
+    for (const text of ['{jsonrpc:"2.0"}', '{"jsonrpc":"2.0","id":1,"method":"pi\nng"}']) {
+      client.send(text);
+      const { error } = (await client.next()) as { readonly error: { readonly code: number; readonly data?: { readonly hint?: string } } };
+      expect(error.code).to.equal(-32700);
+      expect(error.data?.hint).to.match(/double quotes, no line break within a string$/);
+    }
+  });
+
   it("is -32700 with id null when it is no JSON", async () => {
     await using server = await startSpec();
     const client = await server.login();

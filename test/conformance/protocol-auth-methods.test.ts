@@ -99,7 +99,7 @@ describe("Protocol §3, authenticate", () => {
     ]) {
       const { error } = await ask(client, "authenticate", params);
       expect(error?.code, JSON.stringify(params)).to.equal(-32602);
-      expect(error?.data?.hint, "what to type").to.be.a("string");
+      expect(error?.data?.hint, "what to type").to.include('"params":{"token":"…"}').and.not.include("refreshToken");
     }
     expect(await resultOf(client, "whoami")).to.include({ state: "open" });
   });

@@ -178,6 +178,9 @@ describe("Protocol §3, refresh with a refresh token", () => {
     expectError(mismatch, "subject_mismatch", { claim: "sub" });
     expect(JSON.stringify(mismatch)).to.not.include("next");
     expect((await ask(client, "refresh", { refreshToken: 1 })).error?.code).to.equal(-32602);
+    const misnamed = await ask(client, "refresh", { refresh_token: "r1" });
+    expect(misnamed.error?.code).to.equal(-32602);
+    expect(misnamed.error?.data?.hint).to.include('"params":{"refreshToken":"…"}');
     expect(await resultOf(client, "whoami")).to.include({ state: "active", subject: "user-1", expiresIn: 900 });
   });
 });

@@ -1,4 +1,4 @@
-import { chmod, readdir, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -63,6 +63,19 @@ describe("jotwire dev", function () {
       await using _server = await startDev(state);
       expect((await stat(state)).mode & 0o077).to.equal(0);
       for (const name of await readdir(state)) expect((await stat(join(state, name))).mode & 0o077, name).to.equal(0);
+    }));
+
+  it("keeps its state, which has keys in it, out of git; a folder that was there is left as it is", () =>
+    withFolder(async (folder) => {
+      const state = join(folder, "state");
+      await using _first = await startDev(state);
+      expect(await readFile(join(state, ".gitignore"), "utf8")).to.equal("*\n");
+      const other = join(folder, "other");
+      await mkdir(other);
+      await using _second = await startDev(other);
+      expect(await readdir(other))
+        .to.include("issuer.json")
+        .and.not.include(".gitignore");
     }));
 
   it("gives tokens that are good for as long as --token-ttl says", () =>

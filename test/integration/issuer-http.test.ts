@@ -290,6 +290,15 @@ describe("the issuer over HTTP", () => {
       );
     });
 
+    it("is told to say so when it is JSON and is sent as a form, as curl -d does; a form is taken", async () => {
+      const headers = { "Content-Type": "application/x-www-form-urlencoded" };
+      const login = (body: string) => ask("/login", { method: "POST", body, headers });
+      const refused = await login(JSON.stringify({ username: "ada", password }));
+      expect(refused.status).to.equal(400);
+      expect(refused.body.error_description).to.match(/ Content-Type: application\/json\.$/);
+      expect((await login(String(new URLSearchParams({ username: "ada", password })))).status).to.equal(200);
+    });
+
     it("is answered 413 over 16 KiB, told by the length or only by what comes", async () => {
       const fits = JSON.stringify({ username: "ada", password, more: "" });
       const exactly = JSON.stringify({ username: "ada", password, more: "x".repeat(16_384 - fits.length) });

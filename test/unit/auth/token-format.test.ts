@@ -38,6 +38,12 @@ describe("the format of a token", () => {
     expect(complaint(`bearer ${token}`)).to.match(/three base64url segments/);
   });
 
+  it("asks whether what is no JWT is a refresh token, or another that only its issuer can read", () => {
+    expect(complaint("CPMxlaJ_0q2H4tj7pIMpKQ.AAAAASxZ_jJJ1gSbGtJ6")).to.match(/^this is no JWT.* a refresh token, or an opaque one\?$/);
+    expect(complaint(`${token}.${signature}`)).to.match(/^this is no JWT/);
+    expect(complaint(`${token}!`)).to.match(/^this is no JWT/);
+  });
+
   it("refuses anything but a string", () => {
     for (const input of [undefined, null, 0, true, {}, [token], new String(token)])
       expect(complaint(input)).to.equal("the token is not a string");
