@@ -142,4 +142,16 @@ describe("The order desk's page in Chromium", function () {
       expect(ground).to.equal(colorScheme === "light" ? "rgb(244, 246, 245)" : "rgb(13, 20, 19)");
     }
   });
+
+  it("fits a phone: nothing is wider than the screen, or lies over something else", async () => {
+    const { page } = await visit.page({ viewport: { width: 390, height: 800 } });
+    await visit.logIn(page);
+    await live(page);
+    await order(page, "Fountain pen", 2);
+    await page.getByRole("button", { name: "Cancel" }).first().waitFor();
+    expect(await page.evaluate("document.documentElement.scrollWidth")).to.equal(390);
+    const boxOf = async (selector: string) => (await page.locator(selector).first().boundingBox()) ?? expect.fail(`no ${selector}`);
+    const name = await boxOf(".item .name");
+    expect((await boxOf(".item .spark")).y).to.be.at.least(name.y + name.height);
+  });
 });
