@@ -10,7 +10,7 @@ import { LocalBus } from "../push/local-bus.js";
 import { FlushQueue } from "../push/outbox.js";
 import { Topics } from "../push/topics.js";
 import type { Auth } from "../rpc/access.js";
-import type { Router } from "../rpc/define.js";
+import { Router } from "../rpc/define.js";
 import type { Topic } from "../rpc/define-subscription.js";
 import { type Builtin, Dispatcher } from "../rpc/dispatcher.js";
 import { type Logger, unfailing } from "../rpc/logger.js";
@@ -426,5 +426,8 @@ export class Server {
  * @example const { url } = await createServer(app, { auth: { issuer, audience } }).listen(8080);
  */
 export function createServer<R, N>(app: Router<R, N>, options: ServerOptions): Server {
+  if (!(app instanceof Router)) throw new TypeError("app is no router: give what rpc.router({ … }) returns");
+  if (options?.auth === undefined)
+    throw new TypeError("auth is missing: an embedded issuer, or { issuer, audience } of whose tokens are accepted");
   return new Server(app, options);
 }

@@ -214,10 +214,19 @@ describe("a server that listens", () => {
     ["a path without a slash", { path: "rpc" }, /path must begin with/],
     ["an origin with a path", { origins: ["https://a.example/x"] }, /origins/],
     ["no issuer at all", { auth: [] }, /at least one issuer/],
+    ["auth left out", { auth: undefined }, /auth is missing/],
   ] as const) {
     it(`is not made with ${what}`, () => {
       const auth = { issuer: "https://id.test", audience: "test", publicKey: keys.publicJwk };
       expect(() => createServer(sampleApp(), { auth, ...(options as object) })).to.throw(TypeError, says);
     });
   }
+
+  it("says what it needs to who has no types to tell: a router, and auth", () => {
+    const make = createServer as (app?: unknown, options?: unknown) => unknown;
+    const auth = { issuer: "https://id.test", audience: "test", publicKey: keys.publicJwk };
+    for (const app of [undefined, {}, { ping: () => "pong" }]) expect(() => make(app, { auth })).to.throw(TypeError, /^app is no router/);
+    expect(() => make(sampleApp())).to.throw(TypeError, /^auth is missing/);
+    expect(() => make(sampleApp(), { auth })).to.not.throw();
+  });
 });
