@@ -78,7 +78,7 @@ class Consumer {
     if (this.#last !== undefined && n <= this.#last) this.faults.push(`${n} after ${this.#last}`);
     const isTold = this.#isMarked ? this.#wasGap : this.told > this.#used;
     if (!isNext && !isTold) this.faults.push(`${n} after ${this.#last}, and no gap was told`);
-    if (!isNext) this.#used = this.told;
+    if (!isNext) this.#used++; // not all that were told: several may be, before the first is read over
     this.#wasGap = false;
     this.#last = n;
   }
