@@ -11,7 +11,7 @@ const program = new Command("npm run chaos --")
   .option("--clients <count>", "SDK clients under load", Number, 200)
   .option(
     "--times <count>",
-    "how often each fault is done; a server is killed twice as often, Redis in the midst of writes ten times, a clock jumps a fifth of it",
+    "how often each fault is done; servers are killed twice as often, Redis in the midst of writes twenty times, and a clock jumps a fifth of it",
     Number,
     10,
   )

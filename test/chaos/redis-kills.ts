@@ -5,7 +5,7 @@ import { RedisServer } from "../helpers/redis-server.js";
 import type { Fault } from "./fault.js";
 import type { Tally } from "./tally.js";
 
-const cyclesATime = 10;
+const cyclesATime = 20;
 const writers = 8;
 const lifetime = 3_600; // s
 
