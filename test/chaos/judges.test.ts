@@ -12,8 +12,12 @@ const settings = { clients: 1, times: 1, minutes: 1, races: 1 };
 
 describe("The judges of the chaos suite", () => {
   it("find a write that was acknowledged and is lost, one that ran twice, and one that ran too late", () => {
-    const lines = ["a.0", "a.1", "a.1", "a.2 late", "a.9"];
-    expect(judgeExecutions(lines, ["a.0", "a.1", "a.2", "a.3"])).to.deep.equal({ lost: ["a.3"], twice: ["a.1"], late: ["a.2"] });
+    const lines = ["a.0", "a.1", "a.1", "a.2 late 101", "a.3 late 100", "a.9"];
+    expect(judgeExecutions(lines, ["a.0", "a.1", "a.2", "a.4"])).to.deep.equal({
+      lost: ["a.4"],
+      twice: ["a.1"],
+      late: ["a.2, by 101 ms,"],
+    });
     expect(judgeExecutions(["a.0", "a.9"], ["a.0"])).to.deep.equal({ lost: [], twice: [], late: [] }); // a.9: nobody was told
   });
 

@@ -22,8 +22,8 @@ const app = rpc.router({
   record: rpc.method({
     params: z.object({ id: z.string(), work: z.number() }),
     async handler({ params: { id, work }, auth }) {
-      const isLate = Date.now() / 1_000 >= auth.expiresAt;
-      writeSync(ledger, `${id}${isLate ? " late" : ""}\n`);
+      const late = Date.now() - auth.expiresAt * 1_000;
+      writeSync(ledger, `${id}${late >= 0 ? ` late ${late}` : ""}\n`);
       if (work > 0) await pause(work);
       return id;
     },

@@ -45,8 +45,9 @@ export function scoreboard(scores: readonly Score[], command: string): string {
 const legend = `* **calls answered**: with a result. **outcome not known**: the connection was lost under the call, and the caller was told so (\`sent: "maybe"\`).
 * **lost writes**: acknowledged, and nowhere. **executed twice**: two executions of one call. Every execution is written to a file that survives
   the process, and compared with what callers were told.
-* **served late**: requests or pushes that an expired or revoked session got. **families falsely revoked**: a refresh token was refused though
-  nobody else had used it.
+* **served late**: requests or pushes that an expired or revoked session got. The clock is read where the call runs, which is after it was
+  judged: up to 100 ms, for which a machine with more to do than it can may have stopped the process, are not counted.
+* **families falsely revoked**: a refresh token was refused though nobody else had used it.
 * **events heard**: by all subscribers together; each published one once and in order, or a gap told, and always the last one.
 * **recovery**: of a server or the network, from a client's loss of its connection to its next session, back-off included; of Redis, from
   its return to the first login and session on every node; elsewhere as it says.`;
