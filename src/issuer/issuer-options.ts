@@ -81,6 +81,7 @@ const silent: IssuerLogger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Throws an Error that says which option is wrong, and what it may be. */
 export function settingsOf(options: IssuerOptions): IssuerSettings {
+  if (typeof options !== "object" || options === null) throw new TypeError("createIssuer needs options: { issuer, audience, store }");
   checkIssuerUrl(options.issuer);
   if (typeof options.audience !== "string" || options.audience === "")
     throw new Error("audience must be a string, such as the name of your API");

@@ -26,6 +26,10 @@ describe("the issuer's options", () => {
     });
   }
 
+  it("are asked for where there are none", async () => {
+    expect((await rejectionOf(createIssuer(undefined as never))).message).to.include("{ issuer, audience, store }");
+  });
+
   it("take the edges", async () => {
     const issuer = await createIssuer({
       ...good,
