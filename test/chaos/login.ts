@@ -52,15 +52,39 @@ export async function revoke(url: string, token: string): Promise<void> {
 }
 
 async function post(url: string, path: string, body: object, signal?: AbortSignal): Promise<Tokens> {
-  const limit = AbortSignal.timeout(answerLimit);
+  using limit = new AnswerLimit(signal);
   const response = await fetch(new URL(path, url.replace(/^ws/, "http")), {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(body),
-    signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
+    signal: limit.signal,
   });
   const text = await response.text();
   if (response.status >= 500 || response.status === 429) throw new Error(`unavailable: ${response.status} ${text}`);
   if (!response.ok) throw new Refused(response.status, text);
   return JSON.parse(text) as Tokens;
+}
+
+/** Not by `AbortSignal.any`: in Node 20 a signal of `AbortSignal.timeout` that nobody else holds is collected before it fires. */
+class AnswerLimit implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #timer = setTimeout(() => this.#controller.abort(new Error(`no answer within ${answerLimit} ms`)), answerLimit);
+  readonly #also: AbortSignal | undefined;
+
+  constructor(also: AbortSignal | undefined) {
+    this.#also = also;
+    if (also?.aborted) this.#abort();
+    also?.addEventListener("abort", this.#abort);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#also?.removeEventListener("abort", this.#abort);
+  }
+
+  readonly #abort = (): void => this.#controller.abort(this.#also?.reason);
 }
