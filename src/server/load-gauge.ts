@@ -43,9 +43,7 @@ export class MachineGauge implements LoadGauge {
     const elapsed = performance.now() - this.#lookedAt; // not the server's clock: a test may let a minute of that pass in no time
     if (this.#histogram === undefined || elapsed < shortest) return undefined;
     this.#lookedAt += elapsed;
-    const delays = this.#isMeasuring
-      ? { measured: this.#histogram.count, over: countOver(this.#histogram, most) }
-      : { measured: Math.round(elapsed / resolution), over: 0 };
+    const delays = this.#isMeasuring ? measuredBy(this.#histogram, elapsed, most) : { measured: Math.round(elapsed / resolution), over: 0 };
     this.#histogram.reset();
     this.#measure(this.#isBusy());
     return delays;
@@ -69,6 +67,15 @@ export class MachineGauge implements LoadGauge {
     else this.#histogram?.disable();
     this.#isMeasuring = isOn;
   }
+}
+
+/**
+ * A histogram measures from its first turn of the loop after a reset. One that has measured nothing had one turn at most in all that time:
+ * a loop that hangs for seconds, again and again, would look like one that was never late.
+ */
+function measuredBy(histogram: IntervalHistogram, elapsed: number, most: number): Delays {
+  if (histogram.count === 0) return { measured: 1, over: elapsed / 2 > most + resolution ? 1 : 0 }; // before that turn, or after it
+  return { measured: histogram.count, over: countOver(histogram, most) };
 }
 
 /** Looks for the rank of the first delay that is longer than `most` milliseconds. */

@@ -166,6 +166,23 @@ describe("The gauge of the machine", () => {
     expect(gauge.delays(0), "after stop").to.equal(undefined);
   });
 
+  it("counts a delay in each look at a loop that hangs from one look to the next", async () => {
+    const gauge = new MachineGauge();
+    gauge.start();
+    try {
+      await spend(12, 50); // busy: delays are measured from now on
+      gauge.delays(60);
+      for (let looks = 0; looks < 3; looks++) {
+        await spend(1, 600);
+        expect(gauge.delays(200)).to.deep.equal({ measured: 1, over: 1 });
+      }
+      await spend(1, 600);
+      expect(gauge.delays(600)).to.deep.equal({ measured: 1, over: 0 });
+    } finally {
+      gauge.stop();
+    }
+  });
+
   it("does not measure an idle loop, and counts its time as in order", async () => {
     const gauge = new MachineGauge();
     gauge.start();
