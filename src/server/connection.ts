@@ -69,8 +69,8 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   #lastingHandle: ConnectionHandle | undefined;
   #identity: VerifiedToken | null = null;
   #framesThisTurn = 0;
-  /** Bytes that had come at the last look, or control frame. */
-  #received = 0;
+  /** Bytes that are known to be no part of a message: what had come before it began, and the control frames since. */
+  #beside = 0;
   /** At how many looks in a row there was part of a message; or that a message has come since the last one. */
   #arriving = messageCame;
   #closing: Closing | undefined;
@@ -203,9 +203,10 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   lookAtArrival(most: number): void {
     const { received } = this.#writer;
     if (received === undefined || this.isClosing) return;
-    if (this.#arriving === messageCame) this.#arriving = 0;
-    else if (this.#arriving > 0 || received > this.#received) this.#arriving++;
-    this.#received = received;
+    if (this.#arriving === messageCame || received <= this.#beside) {
+      this.#arriving = 0;
+      this.#beside = received;
+    } else this.#arriving++;
     if (this.#arriving > most) this.close("frame_timeout", { hint: "a message must arrive as a whole within limits.frameTimeout" });
   }
 
@@ -329,13 +330,10 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     return most > 0 && this.#writer.waiting + this.#outbox.length > most;
   }
 
-  /** What came beside a ping or pong is part of a message. */
+  /** Only counted: several may come at once, before anything is known of those behind. What is more than they are, is part of a message. */
   #onControl(length: number): void {
     this.isAlive = true;
-    const { received } = this.#writer;
-    if (received === undefined || this.#arriving !== 0) return;
-    if (received > this.#received + controlHeader + length) this.#arriving = 1;
-    this.#received = received;
+    this.#beside += controlHeader + length;
   }
 
   #onMessage(data: Buffer, isBinary: boolean): void {

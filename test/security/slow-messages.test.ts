@@ -127,6 +127,23 @@ describe("A message that comes slowly", () => {
     await expectCut(peer);
   });
 
+  it("is not taken for one where pings come together, or one in two parts, and nothing else for long", async () => {
+    await using peer = await rig();
+    const split = frame(pinging, "in two parts");
+    peer.server.clock.advance(2_500);
+    await peer.send(Buffer.concat([frame(pinging, "a"), frame(pinging, "with the one before")]));
+    peer.server.clock.advance(30_000);
+    expect(peer.hits(), "together").to.equal(0);
+    await peer.send(split.subarray(0, 3));
+    peer.server.clock.advance(2_500);
+    await peer.send(split.subarray(3));
+    peer.server.clock.advance(30_000);
+    expect(peer.hits(), "in two parts").to.equal(0);
+    await peer.send(Buffer.concat([frame(pinging, "a"), frame(pinging, "b"), frame(text, ping).subarray(0, 3)]));
+    peer.server.clock.advance(15_000);
+    await expectCut(peer);
+  });
+
   it("may take any time where the limit is 0", async () => {
     await using peer = await rig({ frameTimeout: 0 });
     await drip(peer, bytesOf(frame(text, ping)), 10_000);
