@@ -17,6 +17,8 @@ export interface FeedListeners {
   busEntry(fields: ReadonlyMap<string, string>): void;
   /** Any entry of the bus may have been missed. */
   busGap(): void;
+  /** Each time that this node knows all there is. */
+  current(redis: RedisRunner): Promise<void>;
   /** From time to time. */
   tidy(redis: RedisRunner): Promise<void>;
 }
@@ -216,6 +218,7 @@ export class RedisFeed {
     this.#readBus(entries.get(bus) ?? [], Number(sent ?? 0));
     if (this.#revocations.sequence >= Number(revoked ?? 0)) this.#provenAt = askedAt;
     this.#settle();
+    await this.#listeners?.current(connection);
     if (askedAt - this.#tidiedAt < tidyInterval) return;
     this.#tidiedAt = askedAt;
     await this.#listeners?.tidy(connection);

@@ -46,7 +46,7 @@ export class RedisRevocations implements RevocationRecords {
   readonly #log: StoreLogger;
   readonly #redisNow: () => number | undefined;
   readonly #known = new RevocationList();
-  /** What could not be written. Whoever revoked it was told, and may have given up: it is written when Redis is there again. */
+  /** What could not be written. Whoever revoked it was told, and may have given up: it is written when Redis is there again, or has time. */
   readonly #unsaved = new Map<string, Revocation>();
   readonly #listeners = new Set<RevocationListener>();
 
@@ -131,6 +131,7 @@ export class RedisRevocations implements RevocationRecords {
   }
 
   async saveUnsaved(redis: RedisRunner, now: number): Promise<void> {
+    if (this.#unsaved.size === 0) return;
     const unsaved = [...this.#unsaved];
     await this.#writeAll(
       redis,

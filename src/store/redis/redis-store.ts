@@ -64,6 +64,7 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
     revocation: (fields, at) => revocations.heard(fields.get("r") ?? "", at),
     busEntry: (fields) => bus.heard(fields),
     busGap: () => bus.gap(),
+    current: (redis) => revocations.saveUnsaved(redis, now()), // a call may have been given up while the feed went on
     tidy: (redis) => revocations.sweep(redis, now()),
   });
   const insurance = RedisRates.insurance();

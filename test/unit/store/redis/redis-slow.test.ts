@@ -2,6 +2,7 @@ import { expect } from "chai";
 import { createIssuer, type Issuer } from "../../../../src/issuer/index.js";
 import { type RedisStore, redisStore, StoreUnavailable } from "../../../../src/store/redis/index.js";
 import { CheapHasher } from "../../../helpers/cheap-hasher.js";
+import { eventually } from "../../../helpers/eventually.js";
 import { hasRedis, RedisServer } from "../../../helpers/redis-server.js";
 import { rejectionOf } from "../../../helpers/rejection.js";
 import { needs } from "../../../helpers/requirement.js";
@@ -90,5 +91,19 @@ describe("Redis is slow", () => {
     store.revocations.subscribe(() => {}); // joins the others: what is unsaved is written first
     await store.revocations.whenCurrent?.();
     expect((await store.revocations.list(0)).map(({ jti }) => jti)).to.have.members(["x", "y"]);
+  });
+
+  it("so it is by a node that was never cut off", async () => {
+    store.revocations.subscribe(() => {});
+    await store.revocations.whenCurrent?.();
+    const { connections } = network;
+    network.impair(slow);
+    const operation = store.operation?.();
+    await operation?.users.get("ada");
+    await operation?.users.get("ada");
+    expect(await rejectionOf(operation?.revocations.add({ jti: "x" }) ?? Promise.resolve())).to.be.instanceOf(StoreUnavailable);
+    network.impair({});
+    await eventually(async () => expect((await store.revocations.list(0)).map(({ jti }) => jti)).to.deep.equal(["x"]));
+    expect(network.connections).to.equal(connections);
   });
 });
