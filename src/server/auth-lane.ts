@@ -193,7 +193,6 @@ export class AuthLane {
   /** A session is never kept from its renewal by others of its address: what it may do wrong has a limit of its own. */
   #mustBeWithinBudget(): void {
     if (this.#services.mayJudge(this.#observer.remoteAddress)) return;
-    this.#services.telemetry.limitHit("authCallsPerAddress");
     throw new AuthFault(errorOf("rate_limited", { retryAfter: 1, hint: "too many tokens of your address in this second" }));
   }
 

@@ -23,6 +23,8 @@ export interface HttpPorts {
   readonly authenticate: (token: string, address: string) => Promise<Auth | null>;
   /** Has this address had too many tokens refused? */
   readonly isBarred: (address: string) => boolean;
+  /** Takes one of the judgements that this address has in this second. False: it has none left. */
+  readonly mayJudge: (address: string) => boolean;
   /** Undefined: it is not served. */
   readonly console: ConsolePage | undefined;
 }
@@ -86,11 +88,12 @@ export class HttpRoutes {
   }
 
   async #openRpc(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { discover, document, authenticate, addressOf, isBarred } = this.#ports;
+    const { discover, document, authenticate, addressOf, isBarred, mayJudge } = this.#ports;
     if (discover === false) return notFound(response);
     const token = /^Bearer (.+)$/i.exec(request.headers.authorization ?? "")?.[1];
     const address = addressOf(request);
-    if (token !== undefined && isBarred(address)) return tooManyRefused(response);
+    if (token !== undefined && isBarred(address)) return tooMany(response, "refused tokens from your address; wait a minute", 60);
+    if (token !== undefined && !mayJudge(address)) return tooMany(response, "tokens of your address in this second", 1);
     const auth = token === undefined ? null : await authenticate(token, address);
     if (auth === null && (discover !== "public" || token !== undefined)) {
       const error_description = "send an access token: Authorization: Bearer <JWT>";
@@ -105,9 +108,10 @@ function tooManyHeaders(response: ServerResponse): true {
   return true;
 }
 
-function tooManyRefused(response: ServerResponse): void {
-  const error_description = "too many refused tokens from your address; wait a minute";
-  sendJson(response, 429, { error: "too_many_requests", error_description }, { "Retry-After": "60" });
+/** `retryAfter`: seconds. */
+function tooMany(response: ServerResponse, what: string, retryAfter: number): void {
+  const error_description = `too many ${what}`;
+  sendJson(response, 429, { error: "too_many_requests", error_description }, { "Retry-After": String(retryAfter) });
 }
 
 export function notFound(response: ServerResponse): void {

@@ -62,7 +62,7 @@ export interface Limits {
   readonly sessionLifetime: number;
   /** Failed `authenticate` calls of one address in a minute before its upgrades are refused; nodes that share a store count together. Default: 100. */
   readonly authFailuresPerAddress: number;
-  /** `authenticate` calls of one address, of connections without a session, that are judged in a second. Default: 200. */
+  /** Tokens of one address that are judged in a second: in `authenticate` calls of connections without a session, and over HTTP. Default: 200. */
   readonly authCallsPerAddress: number;
 }
 

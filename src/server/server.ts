@@ -84,6 +84,7 @@ export class Server {
   readonly #arrivals: Arrivals;
   readonly #admission: Admission;
   readonly #guard: UpgradeGuard;
+  readonly #authBudget: AuthBudget;
   readonly #routes: HttpRoutes;
   readonly #sockets: WebSocketServer;
   readonly #addressOf: (request: IncomingMessage) => string;
@@ -162,6 +163,7 @@ export class Server {
       recipients: (target) => this.#recipients(target),
       mostBytes: this.#limits.responseBytes,
     });
+    this.#authBudget = new AuthBudget(this.#clock, this.#limits.authCallsPerAddress);
     this.#services = this.#connectionServices(app);
     const origins = new OriginList(options.origins);
     this.#admission = new Admission(this.#limits, {
@@ -185,6 +187,7 @@ export class Server {
       document: (auth) => this.#document(auth),
       authenticate: (token, address) => judgeBearer(token, address, bearer),
       isBarred: (address) => this.#guard.isBarred(address),
+      mayJudge: (address) => this.#mayJudge(address),
       console: options.console === true ? new ConsolePage({ path: this.#path, origins, issuers }) : undefined,
     });
     this.#sockets = createWebSocketServer(this.#limits, options.compression === true);
@@ -363,11 +366,10 @@ export class Server {
 
   #connectionServices(app: Router<unknown>): ConnectionServices {
     const authority = this.#authority;
-    const budget = new AuthBudget(this.#clock, this.#limits.authCallsPerAddress);
     return {
       clock: this.#clock,
       production: authority.production,
-      mayJudge: (address) => budget.take(address),
+      mayJudge: (address) => this.#mayJudge(address),
       verify: (token): Promise<VerifiedToken> => authority.verify(token),
       mayRenew: (issuer) => authority.mayRenew(issuer),
       renew: (issuer, refreshToken, subject) => authority.renew(issuer, refreshToken, subject),
@@ -383,6 +385,12 @@ export class Server {
       telemetry: this.#instruments.telemetry,
       compression: this.#options.compression === true,
     };
+  }
+
+  #mayJudge(address: string): boolean {
+    const isWithin = this.#authBudget.take(address);
+    if (!isWithin) this.#instruments.telemetry.limitHit("authCallsPerAddress");
+    return isWithin;
   }
 
   #localBus(): Bus {

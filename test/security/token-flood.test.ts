@@ -109,6 +109,20 @@ describe("A flood of tokens", () => {
     expect(await client.authenticate(server.token())).to.have.property("result");
   });
 
+  it("finds no other way over HTTP, where it is told to come back", async () => {
+    await using server = await start();
+    const headers = { Authorization: `Bearer ${server.token()}`, "X-Forwarded-For": "203.0.113.7" };
+    const get = (more = {}) => fetch(`http://127.0.0.1:${server.listening.port}/openrpc.json`, { headers: { ...headers, ...more } });
+    using signatures = new SignatureCount();
+    const answers = await Promise.all(Array.from({ length: 50 }, () => get()));
+    const refused = answers.filter(({ status }) => status === 429);
+    expect([signatures.value, refused.length, hits(server)]).to.deep.equal([budget, 30, 30]);
+    expect(refused[0]?.headers.get("retry-after")).to.equal("1");
+    expect((await get({ "X-Forwarded-For": "203.0.113.8" })).status, "from elsewhere").to.equal(200);
+    server.clock.advance(1_000);
+    expect((await get()).status, "a second later").to.equal(200);
+  });
+
   it("has no limit where it is 0", async () => {
     await using server = await start({ authCallsPerAddress: 0 });
     expect(new Set(await flood(await server.connect(), server, 250))).to.deep.equal(new Set([-32004]));
