@@ -333,7 +333,7 @@ export class Server {
     const address = this.#addressOf(request);
     const refusal: UpgradeRefusal | null = this.#readiness.isDraining
       ? { status: 503, message: "the server is shutting down", retryAfter: 1 }
-      : (this.#admission.refusal() ?? this.#guard.refusal(request, address));
+      : (this.#admission.refusal(address) ?? this.#guard.refusal(request, address));
     if (refusal !== null) {
       this.#log.debug({ event: "upgrade.refuse", status: refusal.status, address, origin: request.headers.origin }, refusal.message);
       this.#instruments.telemetry.upgradeRefused(refusal.status, refusal.limit);
@@ -343,7 +343,7 @@ export class Server {
   }
 
   #accept(socket: WebSocket, stream: Duplex, address: string): void {
-    this.#admission.accepted();
+    this.#admission.accepted(address);
     this.#roster.add(new Connection(newConnectionId(), address, socket, stream, this.#services, this.#roster));
   }
 
