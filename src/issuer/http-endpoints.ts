@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { setImmediate as turn } from "node:timers/promises";
 import type { IssuerRequestContext } from "../auth/issuer-port.js";
 import type { AccessTokens } from "./access-token.js";
 import { authenticateClient, invalidClient } from "./client-authentication.js";
@@ -9,7 +10,7 @@ import { BusyError } from "./hashing-queue.js";
 import { type Parameters, readParameters, required } from "./http-body.js";
 import type { IssuerSettings } from "./issuer-options.js";
 import { metadataOf, type Route, routesOf } from "./metadata.js";
-import { OAuthError } from "./oauth-error.js";
+import { invalidRequest, OAuthError } from "./oauth-error.js";
 import type { Revoker } from "./revoker.js";
 import { isWithin, scopesOf } from "./scope-rules.js";
 import type { GrantOutcome, Sessions, TokenSet } from "./sessions.js";
@@ -63,6 +64,7 @@ export class HttpEndpoints {
     if (route === "jwks") return documentAnswer(request, await this.#parts.keys.publicKeys());
     if (route === "metadata") return documentAnswer(request, metadataOf(this.#parts.settings.issuer));
     const parameters = await readParameters(request, this.#parts.settings.clock);
+    await mustBeThere(request);
     if (route === "login") return this.#login(parameters, context.address);
     if (route === "token") return this.#token(request, parameters);
     return this.#revoke(parameters);
@@ -127,6 +129,18 @@ export class HttpEndpoints {
     this.#parts.settings.logger.error({ event: "issuer.unavailable", err: error }, "the issuer could not answer");
     return errorAnswer(new OAuthError(503, "temporarily_unavailable", "The store can not be reached: try again.", { "Retry-After": "1" }));
   }
+}
+
+/**
+ * Throws when the peer has hung up, which it has told behind its request: where a server is behind with its work, requests of callers
+ * that have given up come before those of callers that wait, and a refresh token would be used by one and again by the other. Either
+ * side's end counts, since Node ends its own with the peer's.
+ */
+async function mustBeThere({ socket }: IncomingMessage): Promise<void> {
+  await turn();
+  await turn(); // libuv has read the request in the first turn, and what lay behind it in the second
+  if (socket.destroyed || socket.readableEnded || socket.writableEnded)
+    throw invalidRequest("The connection was closed before the answer.");
 }
 
 function grantAnswer(outcome: GrantOutcome, refusal: string): Answer {

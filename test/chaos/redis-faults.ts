@@ -1,4 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
+import { eventually } from "../helpers/eventually.js";
 import { RawClient } from "../helpers/raw-client.js";
 import { RedisServer } from "../helpers/redis-server.js";
 import { Crowd } from "./crowd.js";
@@ -38,7 +39,7 @@ export const redisFaults: readonly Fault[] = outages.map((outage) => ({
       await using crowd = await Crowd.gather(fleet, tally, { clients, pace: 4 * clients, mayForget: !outage.keeps });
       const revoked: string[] = [];
       for (let n = 0; n < times; n++) {
-        const victim = await login(fleet.any().url, n);
+        const victim = await eventually(() => login(fleet.any().url, n), recoveryLimit); // users that were missing are closed for a while
         await revoke(fleet.any().url, victim.refresh_token);
         revoked.push(victim.access_token);
         await outage.leave(redis);

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { connect } from "node:net";
@@ -127,6 +128,16 @@ describe("the issuer over HTTP", () => {
       expect(reply.body).to.include({ token_type: "Bearer", expires_in: 300, scope: "orders:read orders:write" });
       expect(reply.body.refresh_token).to.not.equal(body.refresh_token);
       expect(reply.headers.get("cache-control")).to.equal("no-store");
+    });
+
+    it("uses a token for who waits for the answer, and not for who has hung up, as callers do who have waited too long", async () => {
+      const refresh = { grant_type: "refresh_token", refresh_token: (await login()).body.refresh_token };
+      const rotations = () => opened.log.filter(({ fields }) => (fields as { readonly event?: string }).event === "refresh.ok").length;
+      hangUp(addressOf(server).port, "/token", JSON.stringify(refresh));
+      await login(); // by now it was judged
+      expect(rotations()).to.equal(0);
+      expect((await post("/token", refresh)).status).to.equal(200);
+      expect(rotations()).to.equal(1);
     });
 
     it("consumes nothing when another client shows the token, or asks for more scopes", async () => {
@@ -408,6 +419,14 @@ function addressOf(server: Server): { readonly port: number } {
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("the server does not listen");
   return address;
+}
+
+/** Somebody asks and hangs up, both while this process, which is the server too, does something else. */
+function hangUp(port: number, path: string, body: string): void {
+  const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`;
+  const program = `require("node:net").connect(${port}, "127.0.0.1").end(${JSON.stringify(head + body)}, () => process.exit())`;
+  const { status } = spawnSync(process.execPath, ["-e", program]);
+  expect(status).to.equal(0);
 }
 
 /** Sends bytes as they are, and gives back all that comes until the server closes. */
