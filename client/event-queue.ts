@@ -3,7 +3,7 @@ export const gap: unique symbol = Symbol.for("jotwire.gap"); // the same in two 
 
 export interface EventQueue {
   put(event: unknown): void;
-  /** Events were lost here. Says nothing when nothing came since the last time it was said. */
+  /** Events were lost here. It is told once as long as the consumer hasn't read that; who has may have read the whole anew since, and is told again. */
   lose(): void;
   /** The last word; `error`: what the consumer gets after what waits. `isNow`: nothing that waits is delivered any more. */
   end(error?: Error, isNow?: boolean): void;
@@ -15,74 +15,57 @@ interface Reader {
   reject(error: unknown): void;
 }
 
-const done = { done: true, value: undefined } as const;
-
 /**
- * Events on their way to a consumer: at most `limit` of them wait, then the oldest go. Where some were lost, `gap` stands in their place
- * (`isMarked`), or `told` is called; never twice without an event between.
+ * Events on their way to a consumer: at most `limit` of them wait, then the oldest go. Where some were lost, the consumer reads `gap`
+ * (`isMarked`), or `told` is called as it comes to that place.
  */
 export function createEventQueue(limit: number, isMarked: boolean, told: () => void): EventQueue {
   const items: unknown[] = [];
   const readers: Reader[] = [];
-  let last: unknown; // what was put last
-  let lastRead: unknown;
-  let isHoled = false; // events were lost before the first item
   let ending: { readonly error: Error | undefined } | undefined;
 
-  const put = (item: unknown) => {
-    last = item;
-    const reader = readers.shift();
-    if (reader) return reader.resolve(read(item));
-    items.push(item);
-    if (items.length <= limit) return;
-    items.shift();
-    if (items[0] === gap) items.shift();
-    if (isHoled || lastRead === gap) return;
-    isHoled = true;
-    if (!isMarked) told();
-  };
-
-  const read = (item: unknown) => {
-    lastRead = item;
-    return { done: false, value: item } as const;
+  /** Gives those who wait what there is. `told` may do anything, so that each step looks anew. */
+  const settle = () => {
+    while (readers.length > 0) {
+      if (items.length > 0) {
+        const value = items.shift();
+        if (value === gap && !isMarked) told();
+        else readers.shift()?.resolve({ done: false, value });
+      } else if (ending) {
+        const { error } = ending;
+        ending = { error: undefined }; // an error is told once
+        const reader = readers.shift();
+        if (error) reader?.reject(error);
+        else reader?.resolve({ done: true, value: undefined });
+      } else return;
+    }
   };
 
   return {
     put(event) {
-      if (!ending) put(event);
+      if (ending) return;
+      items.push(event);
+      settle();
+      const oldest = items[0] === gap ? 1 : 0;
+      if (items.length - oldest <= limit) return;
+      items.splice(0, oldest + 1);
+      if (items[0] !== gap) items.unshift(gap);
     },
     lose() {
-      if (ending || last === gap) return;
-      if (isMarked) return put(gap);
-      last = gap;
-      told();
+      if (ending || items.at(-1) === gap) return;
+      items.push(gap);
+      settle();
     },
     end(error, isNow) {
       if (ending && !isNow) return;
       ending = { error };
-      if (isNow) {
-        items.length = 0;
-        isHoled = false;
-      }
-      const [first, ...others] = readers.splice(0);
-      if (first && error) {
-        ending = { error: undefined };
-        first.reject(error);
-      } else first?.resolve(done);
-      for (const reader of others) reader.resolve(done);
+      if (isNow) items.length = 0;
+      settle();
     },
     next: () =>
       new Promise((resolve, reject) => {
-        const wasHoled = isHoled;
-        isHoled = false;
-        if (wasHoled && isMarked) resolve(read(gap));
-        else if (items.length > 0) resolve(read(items.shift()));
-        else if (ending) {
-          const { error } = ending;
-          ending = { error: undefined }; // an error is told once
-          if (error) reject(error);
-          else resolve(done);
-        } else readers.push({ resolve, reject });
+        readers.push({ resolve, reject });
+        settle();
       }),
   };
 }

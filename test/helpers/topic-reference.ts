@@ -21,6 +21,7 @@ export class TopicReference {
   #base = new Map<string, number>(); // events before the epoch began
   #subscribed: Subscribed[] = [];
   #hasGap = new Set<string>();
+  #owed = new Set<string>(); // by the connection
   #socket: ScriptedSocket | undefined;
   #answered = 0;
 
@@ -42,6 +43,7 @@ export class TopicReference {
     this.#answered = 0;
     this.#subscribed = [];
     this.#hasGap = new Set();
+    this.#owed = new Set();
   }
 
   disconnect(): void {
@@ -65,7 +67,14 @@ export class TopicReference {
   swallow(topic: string): void {
     const events = this.#of(topic);
     events.push({ n: events.length + 1, offset: events.length + 1 - (this.#base.get(topic) ?? 0) });
-    if (this.#isSubscribed(topic) && this.#size === 0) this.#hasGap.add(topic);
+    if (!this.#isSubscribed(topic)) return;
+    this.#owed.add(topic);
+    if (this.#size === 0) this.#hasGap.add(topic);
+  }
+
+  /** Were events swallowed that no later one has told of? */
+  owes(topic: string): boolean {
+    return this.#owed.has(topic);
   }
 
   /** Ends the subscription of a topic as a slow one. */
@@ -107,6 +116,7 @@ export class TopicReference {
   #tell(topic: string, { offset, n }: Event, mayHaveGap = true): void {
     const hasGap = mayHaveGap && this.#hasGap.delete(topic);
     const place = this.#size === 0 ? {} : { offset };
+    this.#owed.delete(topic);
     this.#socket?.tell("subscription.event", { subscription: topic, ...place, ...(hasGap ? { gap: true } : {}), data: n });
   }
 

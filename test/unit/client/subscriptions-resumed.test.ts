@@ -37,6 +37,23 @@ describe("A subscription whose connection is lost", () => {
     await call;
   });
 
+  it("tells what may be lost each time, also when no event came in between: who read anew after the first has missed what followed", async () => {
+    const script = await connected();
+    const [got, marked] = [consume(script.watch()), consume(script.prices({}, { gaps: true }))];
+    const answer = (socket: typeof script.socket) => {
+      for (const name of ["orders.watch", "orders.prices"]) socket.answer(socket.last(name), { subscription: name });
+    };
+    answer(script.socket);
+    for (const times of [1, 2, 3]) {
+      answer(await reconnected(script));
+      await settled();
+      expect(script.lost).to.deep.equal(Array(times).fill({ name: "orders.watch", params: undefined }));
+      expect(marked.events).to.deep.equal(Array(times).fill(gap));
+    }
+    expect(got.events).to.deep.equal([]);
+    await script.client.close();
+  });
+
   it("tells no loss when it had not been answered before", async () => {
     for (const isNamed of [false, true]) {
       const script = await connected();

@@ -132,9 +132,9 @@ describe("A subscription", () => {
     const marked = client.subscribe("orders.watch", { id: "o1" }, { buffer: 2, gaps: true });
     for (const asked of socket.frames.filter(({ method }) => method === "orders.watch")) socket.answer(asked, { subscription: "s1" });
     for (const data of [1, 2, 3, 4]) event(socket, "s1", data);
-    expect(lost).to.deep.equal([{ name: "orders.watch", params: { id: "o1" } }]);
     const [got, gotMarked] = [consume(subscription), consume(marked)];
     await settled();
+    expect(lost).to.deep.equal([{ name: "orders.watch", params: { id: "o1" } }]);
     expect(got.events).to.deep.equal([3, 4]);
     expect(gotMarked.events).to.deep.equal([gap, 3, 4]);
     await client.close();
@@ -142,12 +142,19 @@ describe("A subscription", () => {
 
   it("has a place for 1024 events when nothing else is said", async () => {
     const { client, socket, lost } = await connected();
-    client.subscribe("orders.watch");
-    socket.answer(socket.last("orders.watch"), { subscription: "s1" });
-    for (let count = 0; count < 1_024; count++) event(socket, "s1", count);
-    expect(lost).to.have.length(0);
-    event(socket, "s1", "one more");
-    expect(lost).to.have.length(1);
+    const [most, tooMany] = [client.subscribe("orders.watch"), client.subscribe("orders.prices")];
+    for (const [name, count] of [
+      ["orders.watch", 1_024],
+      ["orders.prices", 1_025],
+    ] as const) {
+      socket.answer(socket.last(name), { subscription: name });
+      for (let data = 0; data < count; data++) event(socket, name, data);
+    }
+    const [all, newest] = [consume(most), consume(tooMany)];
+    await settled();
+    expect([all.events.length, all.events[0]]).to.deep.equal([1_024, 0]);
+    expect([newest.events.length, newest.events[0]]).to.deep.equal([1_024, 1]);
+    expect(lost).to.deep.equal([{ name: "orders.prices", params: undefined }]);
     await client.close();
   });
 });
