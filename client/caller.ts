@@ -135,7 +135,7 @@ export function createCaller(settings: ClientSettings, port: CallPort): Caller {
         return build((name, params, options = noOptions, made) => start(name, params, options, isOpen ? calls : undefined, made));
       } finally {
         isOpen = false;
-        const [first, ...rest] = calls;
+        const [first, ...rest] = calls.filter(({ state }) => state === "queued"); // none that was aborted meanwhile
         if (first) submit([first, ...rest]);
       }
     },

@@ -371,6 +371,23 @@ describe("A batch", () => {
     await client.close();
   });
 
+  it("leaves out what was aborted, or taken for a subscription, before it went out", async () => {
+    const { client, signIn } = scriptedClient();
+    const socket = await signIn();
+    const controller = new AbortController();
+    const outcomes = client.batch((api) => {
+      const calls = [outcomeOf(api.a?.({}, { signal: controller.signal }) ?? Promise.resolve()), outcomeOf(api.b?.() ?? Promise.resolve())];
+      const watched = api.watch?.()[Symbol.asyncIterator]().next();
+      watched?.catch(() => {});
+      controller.abort();
+      return calls;
+    });
+    await settled();
+    expect((await outcomes)[0]?.error).to.include({ type: "aborted" });
+    expect(socket.frames.slice(1).map(({ method }) => method)).to.deep.equal(["watch", "b"]);
+    await client.close();
+  });
+
   it("waits for a connection as one frame", async () => {
     const { client, signIn } = scriptedClient();
     const before = outcomeOf(client.call("before"));
