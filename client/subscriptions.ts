@@ -60,6 +60,7 @@ interface Feed {
 }
 
 const answerLimit = 60_000; // 60 s: a server has a deadline of its own for every request; one that is later is as good as lost
+const patience = 5; // tries, some 20 s: who has never got through, without advice when to come back, may not be meant to (there is a limit of subscriptions)
 const ignored = () => {};
 
 /**
@@ -84,7 +85,7 @@ export function createSubscriptions(
     if (!feeds.has(feed) || feed.id !== undefined || asking.has(feed) || !port.isReady()) return;
     const subject = port.subject();
     feed.subject ??= subject;
-    if (feed.subject !== subject) return finish(feed, new JotwireError("subject_changed", "The subscription was another user's"));
+    if (feed.subject !== subject) return finish(feed, new JotwireError("subject_changed", "The subscription was another user's"), true);
     const { name, params, epoch, offset } = feed;
     asking.add(feed);
     const since = epoch !== undefined && !Array.isArray(params) && { ...(params as object), [sinceMember]: { epoch, offset } };
@@ -129,7 +130,7 @@ export function createSubscriptions(
     const { temporary, executed, action, retryAfter } = Object((failure as { data?: unknown }).data) as Partial<ErrorData>;
     if (executed === false && !feed.isRepeat && port.mayRepeat(action, failure)) {
       feed.isRepeat = true;
-    } else if (temporary === true) later(feed, retryAfter);
+    } else if (temporary === true && (feed.isResumed || retryAfter || feed.tries < patience)) later(feed, retryAfter);
     else finish(feed, failure);
   };
 

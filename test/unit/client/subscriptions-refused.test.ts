@@ -105,6 +105,38 @@ describe("A subscription that is refused", () => {
     }
   });
 
+  it("throws what it is refused for when it never gets through, and nobody says when it might", async () => {
+    const { client, socket, pass } = await connected();
+    const full = errorOf("overloaded", { hint: "at most 128 subscriptions; unsubscribe first" });
+    const [refused, advised] = [consume(client.subscribe("orders.watch")), consume(client.subscribe("orders.prices"))];
+    for (let tries = 1; tries <= 6; tries++) {
+      expect(refused.error).to.equal(undefined);
+      expect(socket.count("orders.watch")).to.equal(tries);
+      socket.refuse(socket.last("orders.watch"), full);
+      socket.refuse(socket.last("orders.prices"), errorOf("overloaded", { retryAfter: 1 }));
+      await pass(20_000);
+    }
+    expect(refused.error).to.include({ type: "overloaded" }).and.to.have.nested.property("data.hint", full.data.hint);
+    expect(socket.count("orders.watch")).to.equal(6);
+    expect(advised.error).to.equal(undefined);
+    expect(socket.count("orders.prices")).to.equal(7);
+    await client.close();
+  });
+
+  it("is asked for again without end once it has been there", async () => {
+    const script = await connected();
+    const got = consume(script.client.subscribe("orders.watch"));
+    script.socket.answer(script.socket.last("orders.watch"), { subscription: "s1" });
+    const next = await reconnected(script);
+    for (let tries = 1; tries <= 10; tries++) {
+      expect(next.count("orders.watch")).to.equal(tries);
+      next.refuse(next.last("orders.watch"), errorOf("overloaded"));
+      await script.pass(20_000);
+    }
+    expect(got.error).to.equal(undefined);
+    await script.client.close();
+  });
+
   it("renews an expired session and is asked for again, once: a second refusal is thrown", async () => {
     for (const isNamed of [false, true]) {
       const { client, socket, watch, clock, asked } = await connected();

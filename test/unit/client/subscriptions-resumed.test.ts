@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { gap } from "../../../client/index.js";
 import { consume } from "../../helpers/consumer.js";
-import { settled } from "../../helpers/scripted-client.js";
+import { outcomeOf, settled } from "../../helpers/scripted-client.js";
 import { connected, event, reconnected } from "../../helpers/subscribed-client.js";
 
 describe("A subscription whose connection is lost", () => {
@@ -176,6 +176,19 @@ describe("A subscription whose connection is lost", () => {
     await settled();
     expect(mine.events).to.deep.equal(["grace's"]);
     expect(live.events).to.deep.equal([]);
+    await script.client.close();
+  });
+
+  it("gives nothing of what waited for the one user once the next has signed in", async () => {
+    const script = await connected();
+    const iterator = script.watch()[Symbol.asyncIterator]();
+    script.socket.answer(script.socket.last("orders.watch"), { subscription: "s1" });
+    for (const data of ["ada's first", "ada's second"]) event(script.socket, "s1", data);
+    expect((await iterator.next()).value).to.equal("ada's first");
+    await reconnected(script, { subject: "grace" });
+    const next = outcomeOf(iterator.next());
+    await settled();
+    expect(next.error).to.include({ type: "subject_changed" });
     await script.client.close();
   });
 
