@@ -78,6 +78,7 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
   let isWaking = false;
   let isPinging = false;
   let mayHurry = false; // nobody has said when to try again
+  let isTokenless = false; // it is token() that has failed: for want of a network, maybe
   let unwatch: (() => void) | undefined;
   let over: DisconnectedError | undefined;
   let cancelTimer = () => {}; // for the socket to open, or until the next try: never both
@@ -122,8 +123,8 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
     },
   );
 
-  const wake = () => {
-    if (state === "waiting" && mayHurry) connect();
+  const wake = (isOnline?: boolean) => {
+    if (state === "waiting" && (mayHurry || (isOnline && isTokenless))) connect();
     else sessionClock.check(true);
   };
 
@@ -132,7 +133,7 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
     generation++;
     socket = closing = undefined;
     session = null;
-    isRenewing = isWaking = isPinging = mayHurry = false;
+    isRenewing = isWaking = isPinging = mayHurry = isTokenless = false;
     cancelTimer();
     sessionClock.stop();
     requests.clear();
@@ -174,7 +175,11 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
     const given = await tokens.get(reason, reason !== "connect");
     if (mine !== generation) return;
     if (given.is === "stop") return end(given.reason, given.cause);
-    if (given.is === "failed") return retry(given.error, "token_unavailable");
+    if (given.is === "failed") {
+      retry(given.error, "token_unavailable");
+      isTokenless = true;
+      return;
+    }
     isUnjudged = true;
     if (socket) present(given.token, reason);
     else open(() => present(given.token, reason));

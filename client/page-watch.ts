@@ -1,8 +1,8 @@
 /**
- * Calls `woke` whenever time may have passed unseen by the page, or its network may have changed; `cached` when the page goes into the
- * back/forward cache, which an open socket would keep it out of. The returned function ends it.
+ * Calls `woke` whenever time may have passed unseen by the page, and when its network is there again (`isOnline`); `cached` when the page goes
+ * into the back/forward cache, which an open socket would keep it out of. The returned function ends it.
  */
-export function watchPage(woke: () => void, cached: () => void): () => void {
+export function watchPage(woke: (isOnline?: boolean) => void, cached: () => void): () => void {
   const { document: page } = globalThis as Partial<typeof globalThis>;
   if (!page) return () => {}; // Node, or a worker: its timers are all there is
   const look = () => {
@@ -11,9 +11,9 @@ export function watchPage(woke: () => void, cached: () => void): () => void {
   const watched: [EventTarget, string, (event: Event) => void][] = [
     [globalThis, "pagehide", (event) => (event as PageTransitionEvent).persisted && cached()],
     [page, "visibilitychange", look],
-    [page, "resume", woke], // after `freeze`
+    [page, "resume", () => woke()], // after `freeze`
     [globalThis, "pageshow", look], // also out of the back/forward cache
-    [globalThis, "online", woke],
+    [globalThis, "online", () => woke(true)],
   ];
   for (const [target, name, handler] of watched) target.addEventListener(name, handler);
   return () => {

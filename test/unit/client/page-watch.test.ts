@@ -99,6 +99,21 @@ describe("A page", () => {
     await client.close();
   });
 
+  it("asks for a token at once when it is online again, though token() failed while it wasn't", async () => {
+    using pages = new Pages();
+    let isOffline = true;
+    const { client, asked, signIn } = scriptedClient({ token: () => (isOffline ? Promise.reject(new TypeError("fetch failed")) : "token") });
+    await settled();
+    expect(client.state).to.equal("waiting");
+    isOffline = false;
+    pages.window.dispatchEvent(new Event("online"));
+    expect(client.state).to.equal("connecting");
+    await signIn();
+    expect(client.state).to.equal("ready");
+    expect(asked).to.have.length(2);
+    await client.close();
+  });
+
   it("that may go into the back/forward cache gives its socket back, and comes back with another one; one that is left for good does neither", async () => {
     using pages = new Pages();
     const { client, signIn, sockets, states } = scriptedClient();
