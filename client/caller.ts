@@ -17,6 +17,8 @@ export interface CallPort {
   want(): void;
   /** A call was refused before it ran, with this advice. `true`: the connection sees to it, and `flush` will be called. */
   mayRepeat(action: unknown, refusal: unknown): boolean;
+  /** An answer has not come in time. */
+  doubt(): void;
 }
 
 export interface Caller {
@@ -49,9 +51,10 @@ export function createCaller(settings: ClientSettings, port: CallPort): Caller {
     settle(call).reject(error);
   };
 
-  const pending = createPendingCalls(clock, (call) =>
-    abandon(call, new JotwireError("timeout", "No answer within the call's timeout", trouble && { cause: trouble })),
-  );
+  const pending = createPendingCalls(clock, (call) => {
+    port.doubt();
+    abandon(call, new JotwireError("timeout", "No answer within the call's timeout", trouble && { cause: trouble }));
+  });
 
   const settle = (call: Call): Call => {
     pending.remove(call);

@@ -36,6 +36,8 @@ export interface Connector {
   request(method: string, params: unknown, limit: number, handlers: AnswerHandlers): string;
   want(): void;
   mayRepeat(action: unknown, refusal: unknown): boolean;
+  /** An answer has not come in time. Where nothing else comes either, the connection may be dead without a word. */
+  doubt(): void;
   ready(): Promise<void>;
   refresh(): Promise<void>;
   reconnect(): Promise<void>;
@@ -44,6 +46,7 @@ export interface Connector {
 
 const answerLimit = 10_000; // 10 s to open a socket, and for the answer to an auth method
 const pingLimit = 5_000; // 5 s, after waking up
+const silence = 10_000; // 10 s without a frame: whether the peer is still there is worth a ping
 const stableAfter = 30_000; // 30 s in ready: the next loss is a new one
 const tooManyWait = 30_000; // 30 s after a close with 4429 that doesn't say how long
 const notableSkew = 30_000; // 30 s
@@ -72,6 +75,7 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
   let attempt = 0;
   let tries = 0; // to renew the session
   let readySince = 0;
+  let heardAt = 0; // when something came from the server
   let nextReason: TokenReason = "connect";
   let isUnjudged = false; // the newest token: the server's answer to it was lost, or is to come
   let isRenewing = false;
@@ -319,6 +323,7 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
   };
 
   const receive = (text: string) => {
+    heardAt = clock.monotonic();
     let frame: unknown;
     try {
       frame = JSON.parse(text);
@@ -375,6 +380,9 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
       if (action !== "authenticate" && token !== undefined) tokens?.bury(token, refusal);
       expire();
       return true;
+    },
+    doubt() {
+      if (state === "ready" && clock.monotonic() - heardAt >= silence) ping();
     },
     refresh: () =>
       new Promise((resolve, reject) => {

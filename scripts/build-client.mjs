@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** Members that only the client's own modules see, so that they may have any name. None of an option, a result, an event, or the wire. */
 const inner =
-  "awaiting bury cancelTimer deadline flush handlers isIdempotent isReady isRepeat isResumed lose mayRepeat opened received tries want withdraw";
+  "awaiting bury cancelTimer deadline doubt flush handlers isIdempotent isReady isRepeat isResumed lose mayRepeat opened received tries want withdraw";
 
 const { outputFiles } = await build({
   absWorkingDir: root,

@@ -98,6 +98,28 @@ describe("A call", () => {
     await client.close();
   });
 
+  it("that times out on a connection where nothing comes any more finds out whether there still is one", async () => {
+    const { client, signIn, states, pass } = scriptedClient({ timeout: 10_000 });
+    const socket = await signIn();
+    const unanswered = outcomeOf(client.call("a"));
+    await pass(5_000);
+    socket.tell("news", {});
+    await pass(5_000);
+    expect(unanswered.error).to.include({ type: "timeout" });
+    expect(socket.count("ping")).to.equal(0);
+    void outcomeOf(client.call("b"));
+    await pass(10_000);
+    expect(socket.count("ping")).to.equal(1);
+    socket.answer(socket.last("ping"), "pong");
+    void outcomeOf(client.call("c"));
+    await pass(10_000);
+    expect(socket.count("ping")).to.equal(2);
+    expect(client.state).to.equal("ready");
+    await pass(5_000);
+    expect(states.at(-1)).to.include({ to: "waiting", reason: "no_answer" });
+    await client.close();
+  });
+
   it("times out by its own limit or the client's, tells the server, and ignores the late answer", async () => {
     const { client, signIn, pass } = scriptedClient({ timeout: 5_000 });
     const socket = await signIn();
