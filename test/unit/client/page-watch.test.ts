@@ -102,7 +102,9 @@ describe("A page", () => {
   it("asks for a token at once when it is online again, though token() failed while it wasn't", async () => {
     using pages = new Pages();
     let isOffline = true;
-    const { client, asked, signIn } = scriptedClient({ token: () => (isOffline ? Promise.reject(new TypeError("fetch failed")) : "token") });
+    const { client, asked, signIn } = scriptedClient({
+      token: () => (isOffline ? Promise.reject(new TypeError("fetch failed")) : "token"),
+    });
     await settled();
     expect(client.state).to.equal("waiting");
     isOffline = false;
