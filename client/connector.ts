@@ -73,6 +73,7 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
   let closing: Closing | undefined; // what the server has told about the socket's end
   let generation = 0; // of the connection: what was begun for an older one is dropped
   let attempt = 0;
+  let spread = 0; // seconds over which the server has asked its clients to come back
   let tries = 0; // to renew the session
   let readySince = 0;
   let heardAt = 0; // when something came from the server
@@ -279,6 +280,7 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
 
   const becomeReady = () => {
     if (state !== "ready" && state !== "refreshing") readySince = clock.monotonic();
+    spread = 0;
     move("ready");
     for (const waiter of readyWaiters.splice(0)) waiter.resolve();
     events.ready();
@@ -288,8 +290,10 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
     drop();
     attempt++;
     const jitter = backoff(attempt, settings.backoff, settings.random());
-    const advised = told?.after ? between(...told.after, settings.random()) * 1_000 : jitter;
-    const retryIn = Math.max(attempt > 1 ? jitter : 0, advised, least); // the server's advice is for the first attempt
+    const [soonest, latest] = told?.after ?? [0, spread]; // who finds nobody there spreads again: else all come when the server is back
+    spread = latest - soonest;
+    const advised = between(soonest, latest, settings.random()) * 1_000;
+    const retryIn = Math.max(attempt > 1 || !told?.after ? advised + jitter : advised, least);
     later(retryIn, connect);
     move("waiting", { code, reason, retryIn, cause });
     events.lost(reason, code, cause);

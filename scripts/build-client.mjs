@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** Members that only the client's own modules see, so that they may have any name. None of an option, a result, an event, or the wire. */
 const inner =
-  "awaiting bury cancelTimer deadline doubt flush handlers isIdempotent isReady isRepeat isResumed lose mayRepeat opened received tries want withdraw";
+  "answer awaiting bury cancelTimer check deadline doubt emit ended flush handlers isIdempotent isReady isRepeat isResumed lose lost mayRepeat opened outcome received release tries want withdraw";
 
 const { outputFiles } = await build({
   absWorkingDir: root,
@@ -18,6 +18,7 @@ const { outputFiles } = await build({
   format: "esm",
   platform: "browser",
   target: "es2022",
+  define: { "Number.POSITIVE_INFINITY": "Infinity" }, // the shorter name
   legalComments: "none",
   logLevel: "warning",
   mangleProps: new RegExp(`^(${inner.replaceAll(" ", "|")})$`),

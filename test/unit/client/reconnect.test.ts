@@ -49,6 +49,27 @@ describe("After a close", () => {
     await client.close();
   });
 
+  it("spreads over as long again when nobody is there yet, until it was back", async () => {
+    const { client, states, socket, signIn, pass } = scriptedClient();
+    const delays = () => states.filter(({ to }) => to === "waiting").map(({ retryIn }) => retryIn);
+    const first = await signIn();
+    first.tell("connection.closing", { code: 1012, reason: "server_restart", reconnect: "yes", reconnectAfter: [2, 10] });
+    first.drop(1012);
+    for (const wait of [6_000, 5_250, 6_250]) {
+      await pass(wait);
+      (await socket()).drop();
+      await settled();
+    }
+    expect(delays()).to.deep.equal([6_000, 4_000 + 1_250, 4_000 + 2_250, 4_000 + 4_250]);
+    await pass(8_250);
+    const last = await signIn();
+    await pass(30_000);
+    last.drop();
+    await settled();
+    expect(delays().at(-1), "after it was back").to.equal(750);
+    await client.close();
+  });
+
   it("does as the server told, whatever the code says otherwise", async () => {
     const { states, signIn } = scriptedClient();
     const socket = await signIn();
