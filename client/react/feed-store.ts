@@ -1,4 +1,4 @@
-import { type Client, gap } from "../index.js";
+import { type Client, DisconnectedError, gap } from "../index.js";
 
 /** What a component sees of a subscription. */
 export interface FeedView {
@@ -19,8 +19,8 @@ export interface FeedListeners {
 const beginning: FeedView = { status: "live", event: undefined, gaps: 0, error: undefined };
 
 /**
- * One subscription of the client for as long as somebody listens. It begins and ends a microtask late, so that a component which React
- * takes out and puts back at once (StrictMode) costs one subscription.
+ * One subscription of the client for as long as somebody listens, another one when the client was closed and connects again. It begins and
+ * ends a microtask late, so that a component which React takes out and puts back at once (StrictMode) costs one subscription.
  */
 export class FeedStore {
   readonly #client: Client;
@@ -63,17 +63,34 @@ export class FeedStore {
     }
   }
 
-  async #run(signal: AbortSignal): Promise<void> {
+  async #run(signal: AbortSignal, isAgain = false): Promise<void> {
+    const events = this.#client.subscribe(this.#name, this.#params, { signal, gaps: true });
+    const { gaps } = this.#view;
     this.#show(beginning);
     try {
-      for await (const event of this.#client.subscribe(this.#name, this.#params, { signal, gaps: true })) {
+      if (isAgain) this.#lost(gaps); // before the calls that read anew, which go out after it
+      for await (const event of events) {
         if (event === gap) this.#lost();
         else this.#got(event);
       }
       this.#show({ ...this.#view, status: "completed" });
     } catch (error) {
-      if (!signal.aborted) this.#show({ ...this.#view, status: "failed", error });
+      if (signal.aborted) return;
+      this.#show({ ...this.#view, status: "failed", error });
+      if (error instanceof DisconnectedError) this.#awaitReturn(signal);
     }
+  }
+
+  /** The client is closed. Whoever opens it again wants its events again; for another user, maybe, so that none of the old ones is shown. */
+  #awaitReturn(signal: AbortSignal): void {
+    if (this.#client.state !== "closed") return void this.#run(signal, true);
+    const stop = this.#client.on("state", ({ from }) => {
+      if (from !== "closed") return;
+      stop();
+      signal.removeEventListener("abort", stop);
+      void this.#run(signal, true);
+    });
+    signal.addEventListener("abort", stop);
   }
 
   #got(event: unknown): void {
@@ -81,8 +98,8 @@ export class FeedStore {
     (this.#told.onEvent as ((event: unknown) => void) | undefined)?.(event);
   }
 
-  #lost(): void {
-    this.#show({ ...this.#view, gaps: this.#view.gaps + 1 });
+  #lost(before = this.#view.gaps): void {
+    this.#show({ ...this.#view, gaps: before + 1 });
     this.#told.onGap?.();
   }
 
