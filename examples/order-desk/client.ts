@@ -23,10 +23,30 @@ async function accessToken(signal: AbortSignal): Promise<string> {
 
 async function post(path: string, body: object, signal: AbortSignal): Promise<Tokens> {
   const headers = { "Content-Type": "application/json" };
-  const response = await fetch(new URL(path, base), { method: "POST", headers, body: JSON.stringify(body), signal });
-  const answer = (await response.json()) as Tokens & { readonly error_description?: string };
+  const ask = () =>
+    within(3_000, signal, async (limit) => {
+      const response = await fetch(new URL(path, base), { method: "POST", headers, body: JSON.stringify(body), signal: limit });
+      return { response, answer: (await response.json()) as Tokens & { readonly error_description?: string } };
+    });
+  // an answer that was lost is given again for the same refresh token, but for 10 s only: so neither wait long, nor ask later
+  const { response, answer } = await ask().catch(ask);
   if (!response.ok) throw new Error(`${path} answered ${response.status}: ${answer.error_description ?? "it gave no reason"}`);
   return answer;
+}
+
+/** Aborts what `work` does after `ms` milliseconds, or with `signal`. */
+async function within<T>(ms: number, signal: AbortSignal, work: (limit: AbortSignal) => Promise<T>): Promise<T> {
+  const limit = new AbortController();
+  const abort = () => limit.abort(new Error(`no answer within ${ms} ms`));
+  const timer = setTimeout(abort, ms);
+  signal.addEventListener("abort", abort);
+  try {
+    signal.throwIfAborted();
+    return await work(limit.signal);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", abort);
+  }
 }
 
 function say(...words: readonly unknown[]): void {

@@ -79,6 +79,25 @@ describe("The order desk's page in Chromium", function () {
     await bob.getByText("Only 3 left of Typewriter, restored.").waitFor();
   });
 
+  it("asks once more, soon enough, for tokens whose answer does not come, or breaks off", async () => {
+    for (const lost of ["hangs", "breaks off"]) {
+      const { page, sockets } = await visit.page();
+      await visit.logIn(page);
+      await live(page);
+      const spent: unknown[] = [];
+      await page.route("**/token", async (route) => {
+        spent.push(route.request().postDataJSON());
+        if (spent.length > 1) return route.continue();
+        if (lost === "breaks off") await route.fulfill({ status: 200, contentType: "application/json", body: '{"access_token":"' });
+      });
+      await page.getByRole("button", { name: "Renew now" }).click();
+      await page.getByText("Renewed: another token, the same socket.").waitFor({ timeout: 9_000 }); // no later than the answer can be had
+      expect(spent).to.have.length(2);
+      expect(spent[1]).to.deep.equal(spent[0]);
+      expect(sockets).to.have.length(1);
+    }
+  });
+
   it("renews on the same socket, and logs out for good", async () => {
     const { page, sockets } = await visit.page();
     await visit.logIn(page);

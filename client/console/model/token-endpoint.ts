@@ -21,12 +21,14 @@ export interface TokenEndpoint {
   revoke(token: string): Promise<void>;
 }
 
+const patience = 3_000; // 3 s for one answer: the same refresh token is good again for one that was lost, but for 10 s only, and theft after that
+
 /** `told` hears of every request: its path, its status (0: no answer), its milliseconds. Never of what was sent. */
 export function createTokenEndpoint(base: string, told: (path: string, status: number, took: number) => void): TokenEndpoint {
-  const post = async (path: string, body: Readonly<Record<string, string>>, signal: AbortSignal | null = null) => {
+  const ask = async (path: string, body: string, signal: AbortSignal | null) => {
     const started = performance.now();
     const tell = (status: number) => told(path, status, performance.now() - started);
-    const request = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal };
+    const request = { method: "POST", headers: { "Content-Type": "application/json" }, body, signal };
     const response = await fetch(`${base}${path}`, {
       ...request,
       credentials: "omit",
@@ -37,6 +39,17 @@ export function createTokenEndpoint(base: string, told: (path: string, status: n
       throw error;
     });
     tell(response.status);
+    return response;
+  };
+
+  /** `signal`: the request may be made again when there is no answer, and is, once. */
+  const post = async (path: string, members: Readonly<Record<string, string>>, signal?: AbortSignal) => {
+    const body = JSON.stringify(members);
+    const limited = () => ask(path, body, signal ? AbortSignal.any([signal, AbortSignal.timeout(patience)]) : null);
+    const response = await limited().catch((error: unknown) => {
+      if (signal === undefined || signal.aborted) throw error;
+      return limited();
+    });
     const answer = membersOf(await response.json());
     if (response.ok) return answer;
     const message = stringIn(answer.error_description) ?? `${path} answered ${response.status}`;
