@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { setImmediate as turn } from "node:timers/promises";
+import { whenHangUpIsHeard } from "../auth/hang-up.js";
 import type { IssuerRequestContext } from "../auth/issuer-port.js";
 import type { AccessTokens } from "./access-token.js";
 import { authenticateClient, invalidClient } from "./client-authentication.js";
@@ -131,14 +131,9 @@ export class HttpEndpoints {
   }
 }
 
-/**
- * Throws when the peer has hung up, which it has told behind its request: where a server is behind with its work, requests of callers
- * that have given up come before those of callers that wait, and a refresh token would be used by one and again by the other. Either
- * side's end counts, since Node ends its own with the peer's.
- */
+/** Throws when the peer has hung up. Either side's end counts, since Node ends its own with the peer's. */
 async function mustBeThere({ socket }: IncomingMessage): Promise<void> {
-  await turn();
-  await turn(); // libuv has read the request in the first turn, and what lay behind it in the second
+  await whenHangUpIsHeard();
   if (socket.destroyed || socket.readableEnded || socket.writableEnded)
     throw invalidRequest("The connection was closed before the answer.");
 }

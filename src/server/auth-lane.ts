@@ -1,6 +1,7 @@
 /** The auth methods of one connection: verified and applied one at a time, in the order received. */
 import { AuthFault, type Fault, faultOf, invalidAuthParams } from "../auth/auth-fault.js";
 import type { Clock } from "../auth/clock.js";
+import { whenHangUpIsHeard } from "../auth/hang-up.js";
 import type { RenewedTokens, VerifiedToken } from "../auth/provider-options.js";
 import type { Session } from "../auth/session.js";
 import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
@@ -33,6 +34,8 @@ export interface AuthLaneObserver {
   readonly id: string;
   /** The peer's address. */
   readonly remoteAddress: string;
+  /** Has the peer not hung up? */
+  readonly isThere: boolean;
   /** An auth method has ended; called before the next one begins. */
   answered(request: Request, outcome: AuthOutcome): void;
   /** Something threw that never should. */
@@ -147,6 +150,8 @@ export class AuthLane {
     if (!this.#services.mayRenew(identity.issuer)) {
       throw invalidAuthParams('this server does not rotate refresh tokens; get a new token from your issuer and send {"token":"…"}');
     }
+    await whenHangUpIsHeard();
+    if (!this.#observer.isThere) throw new AuthFault(errorOf("auth_unavailable"), "the peer has hung up; its refresh token is not used up");
     const renewed = await this.#renew(identity, refreshToken);
     const result = this.#session.refresh(await this.#services.verify(renewed.token));
     return { ...result, token: renewed.token, refreshToken: renewed.refreshToken };

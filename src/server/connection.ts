@@ -264,7 +264,11 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#observer.identified(this, token, before);
   }
 
-  // What the auth lane tells.
+  // What the auth lane asks and tells.
+
+  get isThere(): boolean {
+    return this.#writer.isOpen;
+  }
 
   authenticateFailed(inARow: number): void {
     this.#observer.authenticateFailed(this);

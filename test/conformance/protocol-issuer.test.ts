@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import type { IssuerOptions, TokenSet } from "../../src/issuer/index.js";
+import { eventually } from "../helpers/eventually.js";
 import { expectClose, expectError } from "../helpers/expected.js";
 import { ask, leftovers, resultOf } from "../helpers/frames.js";
 import { protocolApp } from "../helpers/protocol-app.js";
@@ -73,6 +74,18 @@ describe("Protocol §3, the server's own issuer", () => {
     await resultOf(client, "refresh", { refreshToken: first.refreshToken });
     expectError(await ask(client, "refresh", { refreshToken: tokens.refreshToken }), "token_revoked");
     await expectClose(client, "token_revoked");
+  });
+
+  it("a refresh token is not used up for a peer that has hung up: its late use and one on another connection are not two", async () => {
+    await using server = await startWithIssuer();
+    const tokens = await server.grant();
+    const [gone, here] = [await server.enter(tokens), await server.enter(tokens)];
+    gone.send({ jsonrpc: "2.0", id: 1, method: "refresh", params: { refreshToken: tokens.refreshToken } });
+    gone.socket.terminate();
+    const details = () => server.log.map(({ fields }) => (fields as { readonly detail?: string }).detail);
+    await eventually(() => expect(details()).to.include("the peer has hung up; its refresh token is not used up"));
+    server.clock.advance(11_000); // a used one would be past the reuse window
+    expect(await resultOf(here, "refresh", { refreshToken: tokens.refreshToken })).to.include({ changed: true });
   });
 
   it("a refresh token that nobody issued is -32005, and the session stays in force", async () => {
