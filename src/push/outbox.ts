@@ -29,11 +29,14 @@ export class FlushQueue {
   }
 }
 
+/** Of an outbox with nothing in it; nothing is ever pushed into it. */
+const empty: Item[] = [];
+
 /** What one connection is about to send: collected in a turn, written at its end. */
 export class Outbox {
   readonly #sink: Sink;
   readonly #queue: FlushQueue;
-  #items: Item[] = [];
+  #items: Item[] = empty;
   #length = 0;
   #isQueued = false;
 
@@ -48,7 +51,8 @@ export class Outbox {
   }
 
   add(item: Item): void {
-    this.#items.push(item);
+    if (this.#items.length === 0) this.#items = [item]; // room for one: a push into an empty array takes room for 17
+    else this.#items.push(item);
     this.#length += lengthOf(item);
     this.wake();
   }
@@ -82,7 +86,7 @@ export class Outbox {
   }
 
   clear(): void {
-    if (this.#items.length > 0) this.#items = [];
+    this.#items = empty;
     this.#length = 0;
   }
 }
