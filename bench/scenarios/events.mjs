@@ -73,6 +73,8 @@ async function fanOutGrowth(bench) {
   return [
     { id: "fanOutGrowth", work: `${work}, over the growth of the loop's`, target: 1.1, value: ratio(ours, loops), costs },
     { id: "fanOutLinear", work, value: summary(ours) },
+    { id: "fanOutFew", work: "an event to 250 subscribers, over the loop", value: ratio(jotwireFew, loopFew) },
+    { id: "fanOutMany", work: "an event to 4,000 subscribers, over the loop", value: ratio(jotwireMany, loopMany) },
   ];
 }
 

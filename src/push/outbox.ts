@@ -51,7 +51,8 @@ export class Outbox {
   }
 
   add(item: Item): void {
-    if (this.#items.length === 0) this.#items = [item]; // room for one: a push into an empty array takes room for 17
+    if (this.#items.length === 0)
+      this.#items = [item]; // room for one: a push into an empty array takes room for 17
     else this.#items.push(item);
     this.#length += lengthOf(item);
     this.wake();
