@@ -184,14 +184,16 @@ export function createCaller(settings: ClientSettings, port: CallPort): Caller {
       trouble = new DisconnectedError("no", reason, code, cause);
       for (const call of pending.all()) {
         if (call.state === "queued") continue;
-        if (call.isIdempotent) requeue(call);
-        else settle(call).reject(new DisconnectedError("maybe", reason, code, cause));
+        if (call.isIdempotent) {
+          call.mayHaveRun = true;
+          requeue(call);
+        } else settle(call).reject(new DisconnectedError("maybe", reason, code, cause));
       }
     },
 
     close(reason, code, cause) {
       for (const call of pending.all()) {
-        const sent = call.state === "sent" ? "maybe" : "no";
+        const sent = call.state === "sent" || call.mayHaveRun ? "maybe" : "no";
         settle(call).reject(new DisconnectedError(sent, reason, code, cause));
       }
       pending.stop();

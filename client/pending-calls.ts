@@ -15,6 +15,8 @@ export interface Call {
   isIdempotent: boolean;
   /** Refused once because of the session, before it ran: it isn't repeated again. */
   isRepeat: boolean;
+  /** The connection was lost under it, and it waits to be sent again. */
+  mayHaveRun?: boolean;
   /** The calls of one batch share one object, and go out in one frame. */
   readonly batch: object | undefined;
   /** Stops listening to the call's `signal`. */
