@@ -123,8 +123,13 @@ class Run {
   readonly #waits: ReturnType<typeof outcomeOf>[] = [];
   readonly #late: ((token: string) => void)[] = [];
   readonly faults: string[] = [];
+  readonly #pages: Pages;
   #is: Token = "fresh";
   #tokens = 0;
+
+  constructor(pages: Pages) {
+    this.#pages = pages;
+  }
 
   #token(signal: AbortSignal): string | Promise<string> {
     if (this.#is === "throws") throw new Error("no network");
@@ -232,7 +237,7 @@ class Run {
     else if (step.do === "expire" && this.#isOpen) socket?.tell("auth.expired", { closeIn: 30 });
     else if (step.do === "renew" && this.#isOpen) socket?.tell("auth.refreshRequired", { within: 30 });
     else if (step.do === "refresh" || step.do === "reconnect" || step.do === "close") this.#waits.push(outcomeOf(client[step.do]()));
-    else if (step.do === "online") globalThis.dispatchEvent?.(new Event("online"));
+    else if (step.do === "online") this.#pages.window.dispatchEvent(new Event("online"));
     else if (step.do === "turn") await settled();
     this.look();
     expect(clock.pending).to.be.below(20);
@@ -323,11 +328,8 @@ describe("The client's calls, whatever happens", function () {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 70 }), fc.boolean(), async (steps, isWell) => {
         using pages = new Pages();
-        const run = new Run();
-        for (const one of steps) {
-          if (one.do === "online") pages.window.dispatchEvent(new Event("online"));
-          else await run.take(one);
-        }
+        const run = new Run(pages);
+        for (const one of steps) await run.take(one);
         await run.end(isWell);
         expect(pages.listeners, "listeners").to.equal(0);
       }),
