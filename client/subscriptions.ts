@@ -165,7 +165,8 @@ export function createSubscriptions(
     feed.cancelTimer();
     feed.release();
     unlink(feed);
-    if (asking.has(feed)) port.send(cancelFrame(feed.call));
+    // not where it came back: by its place in a topic's history it may have taken the place of another consumer's subscription, which would end too
+    if (asking.has(feed) && !feed.isResumed) port.send(cancelFrame(feed.call));
     sweep();
   };
 

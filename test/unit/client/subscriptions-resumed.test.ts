@@ -162,6 +162,30 @@ describe("A subscription whose connection is lost", () => {
     await script.client.close();
   });
 
+  it("isn't cancelled when it ends before it is answered again: another consumer of its topic would end with it", async () => {
+    for (const isShared of [true, false]) {
+      const script = await connected();
+      const ends = script.prices();
+      consume(ends);
+      const others = isShared ? [consume(script.prices())] : [];
+      const answer = (socket: typeof script.socket) => {
+        for (const asked of socket.frames.filter(({ method }) => method === "orders.prices")) {
+          socket.answer(asked, { subscription: "t", epoch: "e", offset: 7, recovered: true });
+        }
+      };
+      answer(script.socket);
+      const next = await reconnected(script);
+      await ends[Symbol.asyncDispose]();
+      expect(next.count("$/cancelRequest")).to.equal(0);
+      answer(next);
+      expect(next.count("unsubscribe")).to.equal(isShared ? 0 : 1);
+      event(next, "t", 8, { offset: 8 });
+      await settled();
+      for (const { events } of others) expect(events).to.deep.equal([8]);
+      await script.client.close();
+    }
+  });
+
   it("is nobody else's: after a change of user it throws, and nothing of it is sent", async () => {
     const script = await connected();
     const [live, asked] = [consume(script.watch()), consume(script.prices())];
