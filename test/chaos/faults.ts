@@ -20,6 +20,6 @@ export const faults: readonly Fault[] = [
   ...diskFaults,
   fewDescriptors,
   rollingRestarts,
-  refreshRaces,
+  ...refreshRaces,
   soak,
 ];

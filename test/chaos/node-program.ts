@@ -5,7 +5,7 @@ import { queryObjects } from "node:v8";
 import { z } from "zod";
 import { Session } from "../../src/auth/session.js";
 import { createRpc, createServer } from "../../src/index.js";
-import { createIssuer, fileStore } from "../../src/issuer/index.js";
+import { createIssuer, fileStore, memoryStore, type Store } from "../../src/issuer/index.js";
 import { TopicSubscription } from "../../src/push/topic-subscription.js";
 import { Connection } from "../../src/server/connection.js";
 import { redisStore } from "../../src/store/redis/index.js";
@@ -36,7 +36,7 @@ const app = rpc.router({
   }),
 });
 
-const store = "redis" in settings.store ? redisStore({ url: settings.store.redis }) : fileStore(settings.store.folder);
+const store = storeOf(settings.store);
 const { reuseWindow } = settings;
 const issuer = await createIssuer({
   ...{ issuer: "http://localhost", audience: "chaos", store, passwordHasher: new CheapHasher(), accessTokenTtl: settings.tokenTtl },
@@ -68,6 +68,11 @@ async function answer({ id, name, asks }: NodeQuestion): Promise<void> {
   } catch (error) {
     reply({ error: String(error) });
   }
+}
+
+function storeOf(place: NodeSettings["store"]): Store {
+  if (place === "memory") return memoryStore();
+  return "redis" in place ? redisStore({ url: place.redis }) : fileStore(place.folder);
 }
 
 async function addUsers(): Promise<void> {

@@ -1,7 +1,7 @@
 /** What a node in a process of its own is told at its start, in `JOTWIRE_NODE`. */
 export interface NodeSettings {
   readonly port: number;
-  readonly store: { readonly redis: string } | { readonly folder: string };
+  readonly store: { readonly redis: string } | { readonly folder: string } | "memory";
   /** A file to which each execution of `record` is appended. */
   readonly ledger: string;
   /** Life of an access token, milliseconds. */
