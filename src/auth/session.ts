@@ -46,6 +46,8 @@ export interface SessionObserver {
   ended(reason: SessionEnd): void;
   /** Somebody came in, somebody's token changed, or (null) somebody went out. */
   identified(token: VerifiedToken | null): void;
+  /** What to type to renew the session. */
+  refreshExample(): string;
 }
 
 export interface SessionLimits {
@@ -110,7 +112,7 @@ export class Session {
     const state = this.#state;
     if (state.name === "active") return null;
     if (state.name === "expired")
-      return errorOf("token_expired", { context: "session", hint: `send a new token: ${exampleOf("refresh")}` });
+      return errorOf("token_expired", { context: "session", hint: `send a new token: ${this.#observer.refreshExample()}` });
     if (state.name === "closed" && state.because === "token_revoked") return errorOf("token_revoked", { hint: "log in again" });
     if (state.name === "closed" && state.because === "token_expired")
       return errorOf("token_expired", { context: "session", action: "newToken" });

@@ -239,12 +239,12 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   }
 
   expiring(expiresIn: number): void {
-    this.#tell("auth.expiring", { expiresIn, hint: this.#refreshExample() });
+    this.#tell("auth.expiring", { expiresIn, hint: this.refreshExample() });
   }
 
   expired(closeIn: number): void {
     this.#pushes.hold();
-    this.#tell("auth.expired", { closeIn, hint: this.#refreshExample() });
+    this.#tell("auth.expired", { closeIn, hint: this.refreshExample() });
   }
 
   refreshRequired(within: number, reason: string): void {
@@ -262,6 +262,11 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     if (token === null) this.#forgetUser();
     else if (before !== null) this.#pushes.review(token);
     this.#observer.identified(this, token, before);
+  }
+
+  refreshExample(): string {
+    const mayRenew = this.#identity !== null && this.#services.mayRenew(this.#identity.issuer);
+    return exampleOf("refresh", mayRenew ? "refreshToken" : "token");
   }
 
   // What the auth lane asks and tells.
@@ -423,11 +428,6 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#socket.close(code, closing.reason);
     this.log.debug({ event: "connection.close", code, reason: closing.reason }, "closing");
     this.#detach();
-  }
-
-  #refreshExample(): string {
-    const mayRenew = this.#identity !== null && this.#services.mayRenew(this.#identity.issuer);
-    return exampleOf("refresh", mayRenew ? "refreshToken" : "token");
   }
 
   /** Nothing that was meant for one user reaches the next: not a push, not an answer. */

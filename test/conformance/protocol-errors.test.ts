@@ -54,7 +54,9 @@ describe("Protocol §6, errors", () => {
     await client.authenticate(server.token());
     expectError(await ask(client, "refresh", { token: old }), "token_expired", { context: "presented", action: "newToken" });
     server.clock.advance(900_000);
-    expectError(await ask(client, "echo"), "token_expired", { context: "session", action: "refresh" });
+    const refused = await ask(client, "echo");
+    expectError(refused, "token_expired", { context: "session", action: "refresh" });
+    expect(refused.error?.data?.hint, "what to type").to.include('"params":{"token":"<JWT>"}');
     expectError(await ask(client, "refresh", { token: old }), "token_expired", { context: "presented", action: "newToken" });
   });
 

@@ -42,7 +42,9 @@ describe("Protocol §3, the server's own issuer", () => {
     const tokens = await server.grant();
     const client = await server.enter(tokens);
     server.clock.advance(300_000);
-    expectError(await ask(client, "echo"), "token_expired", { context: "session" });
+    const refused = await ask(client, "echo");
+    expectError(refused, "token_expired", { context: "session" });
+    expect(refused.error?.data?.hint, "what to type").to.include('"params":{"refreshToken":"<refresh token>"}');
     expect(await resultOf(client, "refresh", { refreshToken: tokens.refreshToken })).to.include({ changed: true });
     expect((await ask(client, "echo", [1])).result).to.deep.equal([1]);
   });
