@@ -204,10 +204,9 @@ export class AuthLane {
   /** What says nothing about the token never counts. */
   #countFailure(method: AuthMethod, { error }: Fault): void {
     if (notJudged.has(error.code)) return;
-    const hasSession = this.#session.identity() !== null;
-    if (hasSession) {
+    if (this.#session.identity() !== null) {
       this.#failedRefreshes.push(this.#services.clock.monotonic());
-    } else if (!hasSession && method === "authenticate") {
+    } else if (method === "authenticate") {
       this.#failuresInARow++;
       this.#observer.authenticateFailed(this.#failuresInARow);
     }
