@@ -86,4 +86,18 @@ describe("discovery", () => {
     await verify();
     expect(asked.slice(3)).to.deep.equal([metadata, `${issuer}/set`]);
   });
+
+  it("asks for the metadata again when the set is no longer where it was", async () => {
+    const issuer = "https://id.test";
+    const metadata = `${issuer}/.well-known/openid-configuration`;
+    const web: Record<string, unknown> = { [metadata]: { issuer, jwks_uri: `${issuer}/old` }, [`${issuer}/old`]: keySet };
+    const { asked, clock, verify } = discover(issuer, web);
+    await verify();
+    Object.assign(web, { [metadata]: { issuer, jwks_uri: `${issuer}/new` }, [`${issuer}/old`]: undefined, [`${issuer}/new`]: keySet });
+    clock.advance(300_000);
+    expect((await refusalOf(verify({ kid: "unknown" }))).reason).to.equal("auth_unavailable");
+    clock.advance(1_000);
+    expect((await refusalOf(verify({ kid: "unknown" }))).reason).to.equal("token_invalid");
+    expect(asked.slice(2)).to.deep.equal([`${issuer}/old`, metadata, `${issuer}/new`]);
+  });
 });

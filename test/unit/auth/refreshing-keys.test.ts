@@ -69,6 +69,36 @@ describe("a fetched key set", () => {
     expect(provider.fetches).to.equal(3);
   });
 
+  it("is fetched once for many tokens of a new key, and they all wait for it", async () => {
+    const provider = new Provider();
+    await provider.verify(first);
+    provider.published = [first, second];
+    const tokens = Array.from({ length: 100 }, () => provider.verify(second));
+    expect(await Promise.all(tokens)).to.have.length(100);
+    expect(provider.fetches).to.equal(2);
+  });
+
+  it("that could not be had for an unknown kid is asked for as the back-off says, and from then on every 30 s again", async () => {
+    const provider = new Provider();
+    await provider.verify(first);
+    provider.published = [first, second];
+    provider.isUp = false;
+    expect(await reasonOf(provider.verify(second))).to.equal("auth_unavailable");
+    provider.isUp = true;
+    provider.clock.advance(999);
+    expect(await reasonOf(provider.verify(second))).to.equal("auth_unavailable");
+    expect(provider.fetches).to.equal(2);
+    provider.clock.advance(1);
+    await provider.verify(second);
+    expect(provider.fetches).to.equal(3);
+    provider.clock.advance(29_999);
+    expect(await reasonOf(provider.verify(second, { kid: "unknown" }))).to.equal("token_invalid");
+    expect(provider.fetches).to.equal(3);
+    provider.clock.advance(1);
+    expect(await reasonOf(provider.verify(second, { kid: "unknown" }))).to.equal("token_invalid");
+    expect(provider.fetches).to.equal(4);
+  });
+
   it("is fetched at most twice for 10,000 random kids in ten seconds", async () => {
     const provider = new Provider();
     const header = (kid: number) => ({ kid: `random-${kid}` });
@@ -195,6 +225,16 @@ describe("a fetched key set", () => {
     ];
     for (const iss of strangers) expect(await reasonOf(verify(first, iss)), String(iss)).to.equal("token_invalid");
     expect(asked).to.deep.equal([]);
+  });
+
+  it("is asked for by no token whose alg is not accepted, and by one whose alg is", async () => {
+    const provider = new Provider();
+    for (const alg of ["HS256", "none", "es256", "RS1"]) {
+      expect(await reasonOf(provider.verify(first, { alg })), alg).to.equal("token_invalid");
+    }
+    expect(provider.fetches).to.equal(0);
+    await provider.verify(first);
+    expect(provider.fetches).to.equal(1);
   });
 });
 
