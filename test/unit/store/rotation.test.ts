@@ -61,7 +61,11 @@ describe("the decision about a use of a refresh token", () => {
   });
 
   it("has no window when it is 0", () => {
-    expect(decideRotation(family, { ...use, presentedHash: "hash-1", now: 100, reuseWindow: 0 }).result.outcome).to.equal("reused");
+    for (const now of [99, 100]) {
+      const beforehand = { ...use, presentedHash: "hash-1", now }; // at 99: a clock that was set back
+      expect(decideRotation(family, { ...beforehand, reuseWindow: 0 }).result.outcome).to.equal("reused");
+      expect(decideRotation(family, { ...beforehand, reuseWindow: 1 }).result.outcome).to.equal("repeated");
+    }
   });
 
   it("revokes the family for any older token, inside the window too", () => {
@@ -87,6 +91,7 @@ describe("the decision about a use of a refresh token", () => {
     ["an ended family that was revoked", { ...family, revoked: true, idleUntil: 1_000 }, { now: 1_000 }],
     ["an idle family", family, { now: 300 }],
     ["an ended family", { ...family, idleUntil: 1_000 }, { now: 1_000 }],
+    ["an ended family whose idle life would go on", { ...family, idleUntil: 1_001 }, { now: 1_000 }],
   ] as const) {
     it(`answers unknown to ${what}, and writes nothing`, () => {
       expect(decideRotation(record, { ...use, ...change })).to.deep.equal({ result: { outcome: "unknown" } });
