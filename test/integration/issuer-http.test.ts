@@ -207,6 +207,23 @@ describe("the issuer over HTTP", () => {
       expect(both.body.error).to.equal("invalid_request");
     });
 
+    it("refuses a client that shows a wrong secret with a refresh token, and use no token up", async () => {
+      const { clientId, clientSecret } = await opened.issuer.clients.add({ clientId: "robot", scopes: [] });
+      const refresh = { grant_type: "refresh_token", refresh_token: (await login()).body.refresh_token ?? "" };
+      for (const client_id of ["jotwire", "robot"]) {
+        const reply = await post("/token", { ...refresh, client_id, client_secret: "wrong" });
+        expect([reply.status, reply.body.error], client_id).to.deep.equal([401, "invalid_client"]);
+      }
+      const credentials = Buffer.from(`${clientId}:${clientSecret}`).toString("base64");
+      const headers = { Authorization: `Basic ${credentials}` };
+      for (const doubled of [{ client_secret: clientSecret }, { client_id: "other" }]) {
+        const reply = await post("/token", { grant_type: "client_credentials", ...doubled }, headers);
+        expect([reply.status, reply.body.error], JSON.stringify(doubled)).to.deep.equal([400, "invalid_request"]);
+      }
+      expect((await post("/token", { grant_type: "client_credentials", client_id: clientId }, headers)).status).to.equal(200);
+      expect((await post("/token", refresh)).status).to.equal(200);
+    });
+
     it("has no password grant", async () => {
       const reply = await postForm("/token", { grant_type: "password", username: "ada", password });
       expect(reply.status).to.equal(400);
@@ -316,6 +333,8 @@ describe("the issuer over HTTP", () => {
       const headers = { "Content-Type": "application/json" };
       expect((await ask("/login", { method: "POST", body: exactly, headers })).status).to.equal(200);
       expect((await ask("/login", { method: "POST", body: `${exactly} `, headers })).status).to.equal(413);
+      const told = "POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 16385\r\n\r\n";
+      expect(await rawAsk(server, told), "before any of it has come").to.match(/^HTTP\/1.1 413 /);
       const chunks = `4001\r\n${"x".repeat(0x4001)}\r\n`.repeat(3);
       const head = "POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
       expect(await rawAsk(server, head + chunks)).to.match(/^HTTP\/1.1 413 /);

@@ -3,8 +3,10 @@ import { join } from "node:path";
 import { expect } from "chai";
 import type { Revocation } from "../../src/auth/revocation.js";
 import { createRpc, createServer } from "../../src/index.js";
-import { fileStore, type Issuer, type IssuerOptions } from "../../src/issuer/index.js";
+import { createIssuer, fileStore, type Issuer, type IssuerOptions, memoryStore, type Store } from "../../src/issuer/index.js";
 import { silentLogger } from "../../src/rpc/logger.js";
+import { CheapHasher } from "../helpers/cheap-hasher.js";
+import type { ManualClock } from "../helpers/manual-clock.js";
 import { rejectionOf } from "../helpers/rejection.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 import { claimsOf, openIssuer, password, type TestIssuer } from "../helpers/test-issuer.js";
@@ -143,6 +145,26 @@ describe("a family of refresh tokens", () => {
     expect(claimsOf((await issuer.renew(first.refreshToken)).token).scope).to.equal("orders:write");
   });
 
+  it("ends with its user, who may come back, but not into it", async () => {
+    const { issuer, first } = await loggedIn();
+    const { users, families } = issuer.store;
+    await users.update("ada", { disabled: true });
+    await expectRevoked(issuer, first.refreshToken);
+    expect(await families.get(sessionOf(first))).to.include({ revoked: true });
+    await users.update("ada", { disabled: false });
+    await expectRevoked(issuer, first.refreshToken);
+    const { refreshToken } = await issuer.login("ada", password);
+    await issuer.renew(refreshToken);
+  });
+
+  it("that was revoked without a word is told of when one of its tokens comes, so that its access tokens end too", async () => {
+    const { issuer, first, told } = await loggedIn();
+    await issuer.store.families.revoke(sessionOf(first)); // as by somebody who died before he told it
+    expect(told).to.deep.equal([]);
+    await expectRevoked(issuer, first.refreshToken);
+    expect(told.map(({ sessionId }) => sessionId)).to.deep.equal([sessionOf(first)]);
+  });
+
   it("is ended by revokeRefreshToken, with any of its tokens, and its session is told", async () => {
     const { issuer, first, told } = await loggedIn();
     const second = await issuer.renew(first.refreshToken);
@@ -212,6 +234,33 @@ describe("a family of refresh tokens", () => {
     await expectRevoked(issuer, second.refreshToken);
   });
 
+  it("is ended by that without a reuse window, which was asked for: no used token is good", async () => {
+    const { issuer, clock, first } = await loggedIn({ reuseWindow: 0 });
+    const { users, families } = issuer.store;
+    const [getUser, getFamily] = [users.get.bind(users), families.get.bind(families)];
+    families.get = async (id) => {
+      clock.advance(5); // from the token's coming to its rotation
+      return getFamily(id);
+    };
+    users.get = () => Promise.reject(new Error("gone")); // after the rotation
+    expect(await rejectionOf(issuer.renew(first.refreshToken, "ada"))).to.include({ reason: "auth_unavailable" });
+    clock.advance(1_000);
+    users.get = getUser;
+    await expectRevoked(issuer, first.refreshToken);
+  });
+
+  it("is good again when a store that was away at its first use is back", async () => {
+    const store = memoryStore();
+    const { issuer, clock, first } = await loggedIn({ store });
+    const again = await openAgain(store, clock);
+    const get = store.secrets.get.bind(store.secrets);
+    store.secrets.get = () => Promise.reject(new Error("gone"));
+    expect(await rejectionOf(again.renew(first.refreshToken))).to.include({ reason: "auth_unavailable" });
+    store.secrets.get = get;
+    await again.renew(first.refreshToken);
+    await issuer.close();
+  });
+
   it("is ended by a used token that first came after the window, though the store was away then", async () => {
     const { issuer, clock, first } = await loggedIn();
     await issuer.renew(first.refreshToken);
@@ -273,6 +322,11 @@ async function loggedIn(options: Partial<IssuerOptions> = {}): Promise<LoggedIn>
   const told: Revocation[] = [];
   opened.issuer.onRevocation((revocation) => told.push(revocation));
   return { ...opened, told, first: await opened.issuer.login("ada", password) };
+}
+
+/** Another process with the same store. */
+function openAgain(store: Store, clock: ManualClock): Promise<Issuer> {
+  return createIssuer({ issuer: "http://localhost:8080", audience: "jotwire", store, clock, passwordHasher: new CheapHasher() });
 }
 
 function sessionOf({ token }: { readonly token: string }): string {

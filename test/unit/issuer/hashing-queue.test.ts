@@ -41,6 +41,20 @@ describe("the queue before the hash", () => {
     expect(clock.pending).to.equal(0);
   });
 
+  it("gives no place to those who have waited too long: it is free for the next", async () => {
+    const { queue, clock, started, finish } = openQueue();
+    const first = [queue("a"), queue("b")];
+    const late = ["c", "d"].map((name) => rejectionOf(queue(name)));
+    clock.advance(2_000);
+    expect((await Promise.all(late)).map(({ name }) => name)).to.deep.equal(["BusyError", "BusyError"]);
+    for (const name of ["a", "b"]) finish(name);
+    await Promise.all(first);
+    void queue("e");
+    void queue("f");
+    await settle();
+    expect(started).to.deep.equal(["a", "b", "e", "f"]);
+  });
+
   it("gives the place of a failed job to the next", async () => {
     const queue = new HashingQueue(1, new ManualClock());
     const failed = queue.run(async () => {

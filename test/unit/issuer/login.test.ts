@@ -74,6 +74,20 @@ describe("a login", () => {
   });
 });
 
+describe("claims of a user's own", () => {
+  it("never take the place of those that the issuer sets, however they got into the store", async () => {
+    const { issuer, clock } = await openIssuer();
+    const claims = { iss: "x", aud: "x", sub: "x", client_id: "x", exp: 9e9, iat: 0, jti: "x", sid: "x", scope: "admin", auth_time: 0 };
+    await issuer.store.users.update("ada", { claims: { ...claims, role: "own" } });
+    const told = claimsOf((await issuer.login("ada", password)).token);
+    const now = Math.floor(clock.now() / 1_000);
+    expect(told).to.include({ iss: "http://localhost:8080", aud: "jotwire", sub: "ada", client_id: "jotwire", role: "own" });
+    expect(told).to.include({ scope: "orders:read orders:write", auth_time: now });
+    expect(Number(told.exp) - Number(told.iat)).to.be.within(299, 300);
+    for (const name of ["jti", "sid"]) expect(told[name]).to.not.equal("x");
+  });
+});
+
 describe("the lockout", () => {
   it("doubles from 1 s after 5 failures to 15 min", () => {
     expect([0, 4, 5, 6, 7, 14, 15, 1_000].map(delayAfter)).to.deep.equal([0, 0, 1, 2, 4, 512, 900, 900]);
@@ -92,6 +106,23 @@ describe("the lockout", () => {
     await issuer.login("ada", password, attack);
     await rejectionOf(issuer.login("ada", "wrong password", attack)); // counted from 1 again
     await issuer.login("ada", password, attack);
+  });
+
+  it("counts the right password of a disabled user like a wrong one, so that it can't be found out", async () => {
+    const { issuer } = await openIssuer();
+    await issuer.users.disable("ada");
+    for (let n = 0; n < 5; n += 1) await rejectionOf(issuer.login("ada", password, { address: "192.0.2.1" }));
+    await issuer.users.enable("ada");
+    await rejectionOf(issuer.login("ada", password, { address: "192.0.2.1" }));
+    await issuer.login("ada", password, { address: "192.0.2.2" });
+  });
+
+  it("lasts no longer when the clock is set back", async () => {
+    const { issuer, clock } = await openIssuer();
+    for (let n = 0; n < 5; n += 1) await rejectionOf(issuer.login("ada", "wrong password"));
+    await rejectionOf(issuer.login("ada", password));
+    clock.stepWall(-3_600_000);
+    await issuer.login("ada", password);
   });
 
   it("lets no burst slip past the count", async () => {

@@ -53,6 +53,18 @@ describe("signing keys", () => {
     expect(headerOf((await issuer.login("ada", password)).token).kid).to.not.equal(first);
   });
 
+  it("are shown for a minute longer than their last token can live, for verifiers whose clocks are behind", async () => {
+    const { issuer, clock } = await openIssuer({ keyRotationInterval: 3_600_000 });
+    const [old] = (await issuer.verification.keys()).keys;
+    const kids = async () => (await issuer.verification.keys()).keys.map(({ kid }) => kid);
+    clock.advance(3_600_000 - 600_000);
+    expect(await kids()).to.have.length(2);
+    clock.advance(600_000 + 900_000 + 59_999); // in use; its last token has ended; and nearly a minute
+    expect(await kids()).to.include(old?.kid);
+    clock.advance(61_000);
+    expect(await kids()).to.not.include(old?.kid);
+  });
+
   it("are the same for two nodes that start at once, and after a restart", async () => {
     const store = memoryStore();
     const one = await openIssuer({ store });
@@ -73,6 +85,10 @@ describe("signing keys", () => {
     expect(log.map(({ message }) => message).join()).to.include("signing keys could not be read");
     const fresh = createIssuer({ issuer: "http://localhost", audience: "a", store: breakable(memoryStore()) });
     expect((await rejectionOf(fresh)).message).to.equal("store away");
+    broken = false;
+    const keyless = await openIssuer({ store: breakable(memoryStore()) });
+    broken = true;
+    expect((await rejectionOf(keyless.issuer.verification.keys())).message).to.equal("store away");
   });
 
   let broken = false;

@@ -10,6 +10,8 @@ describe("uses of refresh tokens that were not answered", () => {
     expect(uses.waitOf("a", 150)).to.equal(50);
     expect(uses.waitOf("b", 150)).to.equal(0);
     expect(uses.waitOf("a", 90)).to.equal(0); // a clock that was set back
+    expect(uses.waitOf("a", 3_700)).to.equal(3_600);
+    expect(uses.waitOf("a", 100_000), "no outage counts for longer").to.equal(3_600);
     uses.delete("a");
     expect(uses.waitOf("a", 150)).to.equal(0);
   });

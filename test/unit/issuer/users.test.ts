@@ -119,6 +119,40 @@ describe("the user directory", () => {
     expect(Number(claimsOf(token).iat)).to.be.above(told[0]?.issuedBefore ?? Number.NaN);
   });
 
+  it("gives no younger tokens to a new user because another issuer of the store has revoked those of its own of that name", async () => {
+    const { issuer, clock } = await openIssuer();
+    const now = Math.floor(clock.now() / 1_000);
+    await issuer.store.revocations.add({ issuer: "http://localhost:9", subject: "bob", issuedBefore: now + 1_000 });
+    await issuer.users.add("bob", password);
+    expect(claimsOf((await issuer.login("bob", password)).token).iat).to.be.within(now, now + 1);
+  });
+
+  it("passwd that takes seconds ends a login made meanwhile, and spares one that follows in its last second", async () => {
+    const store = memoryStore();
+    const { issuer, clock } = await openIssuer({ store });
+    const told: Revocation[] = [];
+    issuer.onRevocation((revocation) => told.push(revocation));
+    const { users } = store;
+    const update = users.update.bind(users);
+    let meanwhile: { token: string; refreshToken: string } | undefined;
+    users.update = async (...change) => {
+      const outcome = await update(...change);
+      meanwhile ??= await issuer.login("ada", "another password");
+      clock.advance(2_000);
+      return outcome;
+    };
+    await issuer.users.passwd("ada", "another password");
+    users.update = update;
+    clock.stepWall(-2_000); // the second write took no time
+    if (meanwhile === undefined) throw new Error("nobody logged in");
+    const { token, refreshToken } = await issuer.login("ada", "another password");
+    const issuedBefore = told.at(-1)?.issuedBefore ?? Number.NaN;
+    expect(Number(claimsOf(meanwhile.token).iat)).to.be.at.most(issuedBefore);
+    await rejectionOf(issuer.renew(meanwhile.refreshToken));
+    expect(Number(claimsOf(token).iat)).to.be.above(issuedBefore);
+    await issuer.renew(refreshToken);
+  });
+
   it("enable lets a user log in again, but brings no session back", async () => {
     const { issuer } = await openIssuer();
     const { refreshToken } = await issuer.login("ada", password);
