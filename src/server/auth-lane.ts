@@ -49,8 +49,10 @@ export type AuthOutcome = { readonly result: unknown } | { readonly error: Error
 const mostWaiting = 16;
 const mostFailedRefreshes = 10;
 const minute = 60_000;
-/** Codes of errors that say nothing about the token. */
-const notJudged: ReadonlySet<number> = new Set([errorOf("auth_unavailable").code, errorOf("rate_limited").code]);
+/** Codes of errors that say nothing about the token; `unauthenticated`: it was good, but its connection has closed meanwhile. */
+const notJudged: ReadonlySet<number> = new Set(
+  (["auth_unavailable", "rate_limited", "unauthenticated"] as const).map((reason) => errorOf(reason).code),
+);
 
 export class AuthLane {
   readonly #session: Session;

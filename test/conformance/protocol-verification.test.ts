@@ -48,6 +48,25 @@ describe("Protocol §2, while a token is verified", () => {
     expect(server.authenticated).to.deep.equal(["user-1"]);
   });
 
+  it("2.4 when the socket has closed meanwhile its token counts as refused for no address; one that is refused does", async () => {
+    await using server = await startGated({ authFailuresPerAddress: 1 });
+    for (let n = 0; n < 3; n++) {
+      const client = await server.connect();
+      const { arrived } = server.gate;
+      const release = server.gate.holdNext();
+      client.send(request(1, "authenticate", { token: server.token() }), request(2, "authenticate", { token: "none" }));
+      await server.gate.whenArrived(arrived + 1);
+      client.socket.terminate();
+      while (server.server.connections > 0) await turns(1);
+      release();
+      await turns();
+    }
+    const last = await server.connect();
+    expectError(await ask(last, "authenticate", { token: "none" }), "token_invalid");
+    const refused = await server.connect().catch((error: Error) => error.message);
+    expect(refused).to.include("429");
+  });
+
   it("2.4 a token that expires or is revoked meanwhile is not put in force", async () => {
     await using server = await startGated();
     const token = server.token({ jti: "t1", exp: server.seconds() + 10 });
