@@ -28,6 +28,11 @@ export class AddressBook {
     this.#shared = shared;
   }
 
+  /** Addresses of which something is known. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
   /** Connections in OPEN, of all addresses. */
   get open(): number {
     return this.#open;

@@ -197,6 +197,16 @@ describe("Protocol §3, logout, whoami and ping", () => {
     expectError(await ask(client, "logout"), "unauthenticated");
   });
 
+  it("logout with a refresh token is -32602 where the server keeps none, and the session stays", async () => {
+    await using server = await start();
+    const client = await server.login();
+    for (const refreshToken of ["of another issuer", 5]) {
+      expect((await ask(client, "logout", { refreshToken })).error?.code).to.equal(-32602);
+    }
+    expect(await resultOf(client, "whoami")).to.include({ state: "active" });
+    expect(await resultOf(client, "logout")).to.deep.equal({ ok: true });
+  });
+
   it("logout is the way to change the user on a socket", async () => {
     await using server = await start();
     const client = await server.login();

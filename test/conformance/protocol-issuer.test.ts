@@ -108,6 +108,21 @@ describe("Protocol §3, the server's own issuer", () => {
     expect(await resultOf(client, "whoami")).to.include({ state: "active" });
   });
 
+  it("a token and a refresh token together are -32602, and neither is used; nor is a refresh token that is no string", async () => {
+    await using server = await startWithIssuer();
+    const [tokens, other] = [await server.grant(), await server.grant()];
+    const client = await server.enter(tokens);
+    for (const params of [
+      { token: other.token, refreshToken: tokens.refreshToken },
+      { token: null, refreshToken: tokens.refreshToken },
+      { refreshToken: [tokens.refreshToken] },
+    ]) {
+      expect((await ask(client, "refresh", params)).error?.code, JSON.stringify(params)).to.equal(-32602);
+    }
+    server.clock.advance(11_000); // a used one would be past the reuse window
+    expect(await resultOf(client, "refresh", { refreshToken: tokens.refreshToken })).to.include({ changed: true });
+  });
+
   it("logout with a refresh token revokes its family: this socket is back in OPEN, and the family's others are closed 4401", async () => {
     await using server = await startWithIssuer();
     const tokens = await server.grant();

@@ -296,6 +296,21 @@ describe("Protocol §9, frames per second", () => {
     await expectClose(client, "too_many_requests");
   });
 
+  it("after 10 s of it in batches, too", async () => {
+    await using server = await start(openLimits);
+    const client = await server.connect();
+    const pair = [request(1, "ping"), request(2, "ping")];
+    for (let passed = 0; passed < 10; passed++) {
+      client.send(...Array.from({ length: 11 }, () => pair));
+      expect(await resultOf(await server.connect(), "whoami")).to.include({ state: "open" }); // by now they were judged
+      expect(client.socket.readyState).to.equal(client.socket.OPEN);
+      server.clock.advance(1_000);
+    }
+    client.send(...Array.from({ length: 11 }, () => pair));
+    server.clock.advance(500);
+    await expectClose(client, "too_many_requests");
+  });
+
   it("a pause of one second forgives", async () => {
     await using server = await start(openLimits);
     const client = await server.connect();

@@ -80,6 +80,18 @@ export class ConnectionRig {
     return this.#socket.readyState !== this.#socket.OPEN;
   }
 
+  /** The peer leaves so many bytes unread. */
+  leaveUnread(bytes: number): void {
+    this.#socket.bufferedAmount = bytes;
+  }
+
+  /** Whatever is sent from now on fails. */
+  breakSending(): void {
+    this.#socket.send = () => {
+      throw new Error("broken");
+    };
+  }
+
   /** Does the connection leave its bytes unread? */
   get isPaused(): boolean {
     return this.#socket.isPaused;

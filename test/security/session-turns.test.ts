@@ -1,12 +1,13 @@
 import { expect } from "chai";
+import type { Limits } from "../../src/index.js";
 import { ConnectionRig } from "../helpers/connection-rig.js";
 import { ManualClock } from "../helpers/manual-clock.js";
 import type { Message } from "../helpers/raw-client.js";
 import type { ModelToken } from "../helpers/session-reference.js";
 
 /** A connection whose session has a token for 10 s, and what becomes of it within one turn of the event loop. */
-async function startSession(): Promise<ConnectionRig> {
-  const rig = new ConnectionRig(new ManualClock());
+async function startSession(limits: Partial<Limits> = {}): Promise<ConnectionRig> {
+  const rig = new ConnectionRig(new ManualClock(), limits);
   issue(rig, "first", 10);
   rig.send({ id: "authenticate", method: "authenticate", params: ["first"] });
   rig.finishVerification();
@@ -58,6 +59,93 @@ describe("Within one turn of the event loop", () => {
       ).to.deep.equal([{ number: 1 }, { number: 2 }, { number: 3 }]);
       rig.dispose();
     }
+  });
+
+  for (const [how, pass] of [
+    ["a timer has told of it", (rig: ConnectionRig) => rig.clock.advance(10_000)],
+    ["the wall clock was set, of which no timer hears", (rig: ConnectionRig) => rig.clock.stepWall(10_000)],
+  ] as const) {
+    it(`a push that is not written yet at the expiry is held until a refresh, when ${how}`, async () => {
+      const rig = await startSession();
+      rig.push(1);
+      pass(rig);
+      await rig.settle();
+      expect(rig.received().map(({ method }) => method))
+        .to.include("auth.expired")
+        .and.not.include("numbered");
+      issue(rig, "second", 10);
+      rig.send({ id: "refresh", method: "refresh", params: ["second"] });
+      rig.finishVerification();
+      await rig.settle();
+      expect(rig.received().map(({ id, method }) => id ?? method)).to.deep.equal(["refresh", "numbered"]);
+      rig.dispose();
+    });
+  }
+
+  it("auth calls that wait are forgotten when the peer is gone, and verified when it is not", async () => {
+    for (const isGone of [true, false]) {
+      const rig = await startSession();
+      for (const name of ["second", "third"]) {
+        issue(rig, name, 20);
+        rig.send({ id: name, method: "authenticate", params: [name] });
+      }
+      if (isGone) rig.peerCloses();
+      rig.finishVerification();
+      await rig.settle();
+      expect(rig.verifying, isGone ? "gone" : "there").to.equal(isGone ? 0 : 1);
+      rig.dispose();
+    }
+  });
+
+  it("a token that is found good after the connection was told to close puts nobody in", async () => {
+    for (const isClosed of [true, false]) {
+      const rig = new ConnectionRig(new ManualClock());
+      issue(rig, "first", 100);
+      rig.send({ id: "authenticate", method: "authenticate", params: ["first"] });
+      if (isClosed) rig.connection.close("kicked");
+      rig.finishVerification();
+      for (let microtasks = 0; microtasks < 10; microtasks++) await undefined;
+      expect(rig.connection.auth?.subject).to.equal(isClosed ? undefined : "ada");
+      await rig.settle();
+      rig.dispose();
+    }
+  });
+
+  it("the soft limit of the send buffer counts what this turn has still to write, too", async () => {
+    const rig = await startSession({ sendBufferBytes: 1_000 });
+    rig.leaveUnread(990);
+    expect(rig.connection.isHigh()).to.equal(false);
+    rig.push(1); // more than ten bytes
+    expect(rig.connection.isHigh()).to.equal(true);
+    rig.leaveUnread(0);
+    await rig.settle();
+    expect(rig.connection.isHigh()).to.equal(false);
+    rig.dispose();
+  });
+
+  it("a peer that leaves more unread than the hard limit is closed, and one at the limit is not", async () => {
+    const rig = await startSession({ sendBufferHardBytes: 1_000 });
+    for (const [bytes, isClosed] of [
+      [1_000, false],
+      [1_001, true],
+    ] as const) {
+      rig.leaveUnread(bytes);
+      rig.push(1);
+      await rig.settle();
+      expect(rig.isClosed, `${bytes} bytes`).to.equal(isClosed);
+    }
+    const told = rig.received().at(-1);
+    expect(told).to.have.nested.property("params.reason", "overloaded");
+    rig.dispose();
+  });
+
+  it("a connection that fails even to say why it closes is cut", async () => {
+    const rig = await startSession();
+    rig.breakSending();
+    rig.connection.close("kicked");
+    await rig.settle();
+    expect(rig.isClosed).to.equal(true);
+    rig.dispose();
   });
 
   it("auth calls that come together are verified one at a time, in order", async () => {

@@ -56,6 +56,28 @@ describe("the address book", () => {
     expect(book.failuresOf("192.0.2.2")).to.equal(0);
     clock.advance(1);
     expect(book.failuresOf("192.0.2.1")).to.equal(0);
+    book.failed("192.0.2.1");
+    clock.advance(59_999);
+    expect(book.failuresOf("192.0.2.1")).to.equal(1);
+    clock.advance(1);
+    expect(book.failuresOf("192.0.2.1")).to.equal(0);
+  });
+
+  it("forgets an address of which nothing is left to know: when its last connection leaves, else in a sweep", () => {
+    const clock = new ManualClock();
+    const book = new AddressBook(clock);
+    book.opened("192.0.2.1");
+    book.opened("192.0.2.1");
+    book.failed("192.0.2.2");
+    book.left("192.0.2.1");
+    book.sweep();
+    expect(book.size).to.equal(2);
+    book.left("192.0.2.1");
+    expect(book.size).to.equal(1);
+    clock.advance(60_000);
+    expect(book.size).to.equal(1);
+    book.sweep();
+    expect(book.size).to.equal(0);
   });
 
   it("learns from what is shared what the other nodes have counted, and forgets it when its minute is over", async () => {

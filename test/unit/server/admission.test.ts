@@ -46,7 +46,8 @@ describe("Admission to the server as a whole", () => {
     expect(flood("192.0.2.2") + flood("192.0.2.3"), "what is left").to.equal(50);
     expect(gate.refusal("192.0.2.4")).to.include({ status: 503 });
     clock.advance(1_000);
-    expect(flood(address), "a second later").to.equal(25);
+    expect(flood("192.0.2.9"), "a second later").to.equal(25);
+    expect(flood(address), "whose last second is forgotten").to.equal(25);
   });
 
   it("lets an address have as many as may wait to authenticate, and any number where those have no limit", () => {

@@ -25,6 +25,8 @@ describe("the list of origins", () => {
     "https://shop.example",
     "https://a.b.shop.example",
     "https://.shop.example",
+    "http://ab.shop.example",
+    "wss://a.shop.example",
     "https://evil/.shop.example",
     "null",
     "",
@@ -43,6 +45,9 @@ describe("the list of origins", () => {
     expect(same.allows(request("http://localhost:8080", "localhost:8080"))).to.equal(true);
     expect(same.allows(request("http://localhost:8081", "localhost:8080"))).to.equal(false);
     expect(same.allows(request("https://api.example.com.evil"))).to.equal(false);
+    expect(same.allows(request("https://evil-api.example.com"))).to.equal(false);
+    expect(same.allows(request("wss://api.example.com"))).to.equal(false);
+    expect(same.allowsOrigin("https://api.example.com", undefined), "no Host: no same one").to.equal(false);
   });
 
   it("that is empty keeps all pages out", () => expect(new OriginList([]).allows(request("https://api.example.com"))).to.equal(false));

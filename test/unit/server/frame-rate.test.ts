@@ -1,0 +1,46 @@
+import { expect } from "chai";
+import { FrameRate, type Verdict } from "../../../src/server/frame-rate.js";
+import { ManualClock } from "../../helpers/manual-clock.js";
+
+/** What becomes of so many frames in one second, against a limit of 2. */
+function frames(rate: FrameRate, clock: ManualClock, count: number): Verdict[] {
+  return Array.from({ length: count }, () => rate.count(clock, 2));
+}
+
+describe("the rate of frames", () => {
+  it("is over from the third of two a second on, until the second has passed", () => {
+    const [rate, clock] = [new FrameRate(), new ManualClock()];
+    expect(frames(rate, clock, 4)).to.deep.equal(["within", "within", "over", "over"]);
+    clock.advance(999);
+    expect(frames(rate, clock, 1)).to.deep.equal(["over"]);
+    clock.advance(1);
+    expect(frames(rate, clock, 3)).to.deep.equal(["within", "within", "over"]);
+    expect(rate.total).to.equal(8);
+  });
+
+  it("is abuse after ten such seconds in a row", () => {
+    const [rate, clock] = [new FrameRate(), new ManualClock()];
+    for (let second = 0; second < 10; second++) {
+      expect(frames(rate, clock, 3).at(-1), `second ${second}`).to.equal("over");
+      clock.advance(1_000);
+    }
+    expect(frames(rate, clock, 3)).to.deep.equal(["within", "within", "abuse"]);
+  });
+
+  it("is none when one of them was within the limit, or silent", () => {
+    for (const quiet of [2, 0]) {
+      const [rate, clock] = [new FrameRate(), new ManualClock()];
+      for (let second = 0; second < 20; second++) {
+        expect(frames(rate, clock, second % 10 === 9 ? quiet : 3), `second ${second}, ${quiet}`).to.not.include("abuse");
+        clock.advance(1_000);
+      }
+    }
+  });
+
+  it("without a limit is counted, and no clock is looked at", () => {
+    const rate = new FrameRate();
+    const noClock = { monotonic: () => expect.fail("it was looked at") };
+    for (let n = 0; n < 1_000; n++) expect(rate.count(noClock, 0)).to.equal("within");
+    expect(rate.total).to.equal(1_000);
+  });
+});
