@@ -15,6 +15,7 @@ async function order(page: Page, name: string, qty: number): Promise<void> {
   await item.getByRole("button", { name: "Order" }).click();
 }
 
+const refusal = (id: number) => ({ jsonrpc: "2.0", id, error: { code: -32603, message: "Internal error" } });
 const rowOf = (page: Page, id: string) => page.getByRole("row", { name: new RegExp(`^${id}\\b`) });
 const live = (page: Page) => page.getByText("Live", { exact: true }).waitFor();
 
@@ -57,6 +58,32 @@ describe("The order desk's page in Chromium", function () {
     expect(first?.split(" ").length).to.be.within(55, 60); // a minute, at once
     for (let tries = 0; tries < 200 && (await drawn()) === first; tries++) await page.waitForTimeout(25);
     expect(await drawn()).to.not.equal(first);
+  });
+
+  it("reads what it has missed, and once more when that fails", async () => {
+    const { page } = await visit.page();
+    const reads: string[] = [];
+    let isMissing = false;
+    await page.routeWebSocket(/rpc/, (socket) => {
+      const server = socket.connectToServer();
+      server.onMessage((text) => {
+        const hasEvent = isMissing && reads.length === 0 && String(text).includes('"prices:');
+        socket.send(hasEvent ? String(text).replace('"data":', '"gap":true,"data":') : text);
+      });
+      socket.onMessage((text) => {
+        const isRead = isMissing && String(text).includes('"prices.recent"');
+        if (isRead) reads.push(String(text));
+        if (!isRead || reads.length > 1) return server.send(text);
+        for (const { id } of [JSON.parse(String(text))].flat()) socket.send(JSON.stringify(refusal(id)));
+      });
+    });
+    await page.reload();
+    await visit.logIn(page);
+    await live(page);
+    isMissing = true;
+    await page.getByText("Events were missed, and can't be read: Internal error").waitFor();
+    for (let tries = 0; tries < 200 && reads.length < 2; tries++) await page.waitForTimeout(25);
+    expect(reads.length).to.be.above(1);
   });
 
   it("shows an order and its status to its customer and to an administrator as it changes, and to nobody else", async () => {
