@@ -117,11 +117,9 @@ export class AuthLane {
       return { result };
     } catch (thrown) {
       const fault = faultOf(thrown, this.#services.production);
-      const identity = this.#session.identity();
-      this.#log.info(
-        { event: `${method}.fail`, code: fault.error.code, detail: fault.detail, subject: identity?.subject },
-        `${method} failed`,
-      );
+      const subject = this.#session.identity()?.subject;
+      const { remoteAddress: address } = this.#observer;
+      this.#log.info({ event: `${method}.fail`, code: fault.error.code, detail: fault.detail, subject, address }, `${method} failed`);
       this.#countFailure(method, fault);
       return { error: fault.error };
     }

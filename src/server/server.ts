@@ -46,6 +46,7 @@ import { OriginList } from "./origin-list.js";
 import { Overload } from "./overload.js";
 import { type NotifyTarget, Publisher } from "./publisher.js";
 import { Readiness } from "./readiness.js";
+import { RefusalLog } from "./refusal-log.js";
 import { Revocations } from "./revocations.js";
 import { Roster } from "./roster.js";
 import type { AuthOption, Listening, RevocationSelector, RevokeOptions, ServerOptions } from "./server-options.js";
@@ -84,6 +85,7 @@ export class Server {
   readonly #arrivals: Arrivals;
   readonly #admission: Admission;
   readonly #guard: UpgradeGuard;
+  readonly #refusals: RefusalLog;
   readonly #authBudget: AuthBudget;
   readonly #routes: HttpRoutes;
   readonly #sockets: WebSocketServer;
@@ -173,6 +175,7 @@ export class Server {
       overload: () => this.#overload.limit,
     });
     this.#guard = new UpgradeGuard(origins, this.#addresses, this.#limits);
+    this.#refusals = new RefusalLog(this.#clock, this.#log);
     const isTrusted = trustedProxies(options.trustProxy ?? []);
     this.#addressOf = (request) => clientAddress(request, isTrusted);
     const bearer = { authority: this.#authority, revocations: this.#revocations, addresses: this.#addresses, log: this.#log };
@@ -336,6 +339,7 @@ export class Server {
       : (this.#admission.refusal(address) ?? this.#guard.refusal(request, address));
     if (refusal !== null) {
       this.#log.debug({ event: "upgrade.refuse", status: refusal.status, address, origin: request.headers.origin }, refusal.message);
+      if (refusal.limit !== undefined) this.#refusals.refused(refusal.limit, address);
       this.#instruments.telemetry.upgradeRefused(refusal.status, refusal.limit);
       return refuseUpgrade(stream, refusal);
     }
@@ -388,9 +392,10 @@ export class Server {
   }
 
   #mayJudge(address: string): boolean {
-    const isWithin = this.#authBudget.take(address);
-    if (!isWithin) this.#instruments.telemetry.limitHit("authCallsPerAddress");
-    return isWithin;
+    if (this.#authBudget.take(address)) return true;
+    this.#refusals.refused("authCallsPerAddress", address);
+    this.#instruments.telemetry.limitHit("authCallsPerAddress");
+    return false;
   }
 
   #localBus(): Bus {

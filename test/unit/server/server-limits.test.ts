@@ -51,6 +51,24 @@ describe("The limits of the whole server", () => {
     expect(await asked(server)).to.deep.equal([101, undefined]);
   });
 
+  it("whoever is refused stands in the log with the limit and the address: the first, and one in 10 s with how many there were before", async () => {
+    await using server = await start({ openPerAddress: 1, authCallsPerAddress: 1 });
+    const client = await server.connect();
+    for (let n = 0; n < 3; n++) expect(await asked(server)).to.deep.equal([429, "5"]);
+    await client.authenticate("no token");
+    await client.authenticate("no token");
+    server.clock.advance(10_000);
+    expect(await asked(server)).to.deep.equal([429, "5"]);
+    const lines = server.log.filter(({ level }) => level === "warn").map(({ fields }) => fields);
+    expect(lines).to.deep.equal([
+      { event: "limit.hit", limit: "openPerAddress", address: "127.0.0.1", before: 0 },
+      { event: "limit.hit", limit: "authCallsPerAddress", address: "127.0.0.1", before: 0 },
+      { event: "limit.hit", limit: "openPerAddress", address: "127.0.0.1", before: 2 },
+    ]);
+    const failed = server.log.filter(({ fields }) => fields.event === "authenticate.fail");
+    expect(failed.map(({ fields }) => fields.address)).to.deep.equal(["127.0.0.1", "127.0.0.1"]);
+  });
+
   for (const [limit, other] of [
     ["open", "openPerAddress"],
     ["openPerAddress", "open"],
