@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { createRpc, createServer, defaultLimits, type Logger, type Router, type ServerOptions } from "../index.js";
 import { failingAs, messageOf } from "./cli-error.js";
 import type { Found } from "./finding.js";
-import { type RedisPlace, servedIssuerAt } from "./redis-place.js";
+import { type RedisPlace, reachingRedis, servedIssuerAt } from "./redis-place.js";
 import type { IssuerIdentity } from "./state-folder.js";
 
 const patience = 5_000; // 5 s
@@ -106,7 +106,7 @@ export async function adviceOnRedis(place: RedisPlace & { readonly redis: string
     "--redis needs packages: npm install @redis/client rate-limiter-flexible: ",
     () => import("../store/redis/redis-advice.js"),
   );
-  const advice = await failingAs("connection", "no Redis answers at --redis: ", () => adviseRedis({ url }));
+  const advice = await reachingRedis("--redis", () => adviseRedis({ url }));
   const isClear = url.startsWith("redis:") && !/@?(localhost|127\.0\.0\.1|\[::1\])(:|\/|$)/.test(url.slice("redis://".length));
   const clear = "what is in Redis crosses the network in the clear: use rediss:";
   const findings: Found = [...advice, ...(isClear ? [clear] : [])].map((text) => ({ level: "warning", advice: text }));

@@ -1,5 +1,5 @@
 import type { Store } from "../index.js";
-import { CliError, failingAs } from "./cli-error.js";
+import { CliError, failingAs, messageOf } from "./cli-error.js";
 import type { IssuerIdentity } from "./state-folder.js";
 
 /** Where several nodes or workers keep what they share. */
@@ -24,12 +24,25 @@ export async function redisStoreOf({ redis, redisPrefix }: RedisPlace, logger?: 
     redisStore({ url: redis, prefix: redisPrefix, ...(logger === undefined ? {} : { logger }) }),
   );
   try {
-    await failingAs("connection", `no Redis answers at ${withoutPassword(redis)}: `, () => store.secrets.get(identityName));
+    await reachingRedis(withoutPassword(redis), () => store.secrets.get(identityName));
   } catch (error) {
     await store.close();
     throw error;
   }
   return store;
+}
+
+/** Runs `work`; why a Redis can't be used becomes a `CliError` that says what to do, and nothing of its password. */
+export async function reachingRedis<T>(where: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof TypeError) throw new CliError("usage", `--redis: ${messageOf(error)}`, { cause: error });
+    const isRefused = /\b(NOAUTH|WRONGPASS|NOPERM)\b/.test(messageOf(error));
+    const what = isRefused ? `the Redis at ${where} does not let us in` : `no Redis answers at ${where}`;
+    const advice = isRefused ? " Give user and password in the URL, redis://user:password@host, by JOTWIRE_REDIS" : "";
+    throw new CliError("connection", `${what}: ${messageOf(error)}${advice}`, { cause: error });
+  }
 }
 
 /** Whose issuer is served from this store: revocations have to name it. */

@@ -43,6 +43,31 @@ describe("jotwire serve --workers", function () {
     }
   });
 
+  it("tells a Redis URL that can't be meant, and one that lets nobody in, without a part of the password", async function () {
+    needs(this, "redis-server", hasRedis);
+    const redis = await RedisServer.start();
+    try {
+      await redis.command("CONFIG", "SET", "requirepass", "hunter2");
+      const place = `127.0.0.1:${redis.port}`;
+      for (const [url, code, says] of [
+        [`redis://:hunter@3/4@${place}`, 2, "url must be like redis://"],
+        [`redis://${place}`, 4, `the Redis at redis://${place} does not let us in: Redis: NOAUTH`],
+        [`redis://:hunter3@${place}`, 4, `the Redis at redis://${place} does not let us in: Redis: WRONGPASS`],
+      ] as const) {
+        const served = await runCli(["serve", smallApp, "--port", "0", "--embedded", "--redis", url]);
+        const checked = await runCli(["check", smallApp, "--embedded", "--redis", url]);
+        expect(served.code, url).to.equal(code);
+        expect(served.stderr).to.include(says).and.not.include("hunter");
+        expect(checked.code).to.equal(3);
+        expect(checked.stdout)
+          .to.match(/^unsafe +store/m)
+          .and.not.include("hunter");
+      }
+    } finally {
+      await redis.stop();
+    }
+  });
+
   it("shares one port and one Redis, replaces a worker that dies, and drains all at SIGTERM", async function () {
     needs(this, "redis-server", hasRedis);
     const redis = await RedisServer.start();

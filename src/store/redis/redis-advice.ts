@@ -1,11 +1,13 @@
 import { type RedisAddress, RedisConnection } from "./redis-connection.js";
 import { RedisKeys } from "./redis-keys.js";
+import { checkRedisUrl } from "./redis-url.js";
 
 /**
  * What a Redis may forget without having to, each with what to do; empty: nothing. Rejects with `StoreUnavailable` when it does not answer within
- * `patience` milliseconds.
+ * `patience` milliseconds. Throws `TypeError` for a URL that can't be meant.
  */
 export async function adviseRedis(address: RedisAddress, patience = 2_000): Promise<readonly string[]> {
+  checkRedisUrl(address.url);
   const redis = await RedisConnection.open(address, patience);
   try {
     const persistence = String(await redis.command("INFO", "persistence"));

@@ -14,6 +14,7 @@ import { RedisOperation } from "./redis-operation.js";
 import { RedisRates } from "./redis-rates.js";
 import { RedisRevocations } from "./redis-revocations.js";
 import { RedisSecrets } from "./redis-secrets.js";
+import { checkRedisUrl } from "./redis-url.js";
 import { type StoreLogger, silentStoreLogger } from "./store-logger.js";
 
 /** What `redisStore` takes. Times in milliseconds. */
@@ -42,7 +43,7 @@ export interface RedisStore extends Store {
 export function redisStore(options: RedisStoreOptions): RedisStore {
   const { url, tls, prefix = "jotwire", timeout = 750, busLength = 10_000 } = options;
   const { clock = systemClock, logger = silentStoreLogger } = options;
-  if (typeof url !== "string" || !/^(rediss?|unix):/.test(url)) throw new TypeError("url must begin with redis:, rediss: or unix:");
+  checkRedisUrl(url);
   if (prefix === "") throw new TypeError("prefix must not be empty");
   if (!(timeout >= 10 && timeout <= 60_000)) throw new TypeError(`timeout must be from 10 to 60_000 milliseconds, not ${timeout}`);
   if (!(busLength >= 100)) throw new TypeError(`busLength must be at least 100, not ${busLength}`);

@@ -139,6 +139,21 @@ describe("The Redis that a deployment uses", () => {
     for (const url of ["", "http://localhost", "localhost:6379"]) {
       expect(() => redisStore({ url })).to.throw(TypeError, "url must begin with redis:");
     }
+    const mistaken = [
+      "redis://:12/hunter@h:1",
+      "redis://u:12#hunter@h",
+      "redis://u:12?hunter@h",
+      "redis://u:p@hunter/2@h",
+      "redis:h",
+      "redis://h:x",
+    ];
+    for (const url of mistaken) {
+      expect(() => redisStore({ url }), url)
+        .to.throw(TypeError, /^url must be like redis:.*%2F/)
+        .with.property("message")
+        .that.does.not.include("hunter");
+    }
+    for (const url of ["redis://u:12%2Fa@h:1/0", "rediss://h/", "redis://[::1]:6379", "redis://h?protocol=2"]) redisStore({ url });
     expect(() => redisStore({ url: "redis://localhost", prefix: "" })).to.throw(TypeError, "prefix");
     expect(() => redisStore({ url: "redis://localhost", timeout: 0 })).to.throw(TypeError, "timeout");
     expect(() => redisStore({ url: "redis://localhost", busLength: 1 })).to.throw(TypeError, "busLength");
