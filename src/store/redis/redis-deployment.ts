@@ -19,9 +19,13 @@ export interface Joined {
   readonly bus: StreamPosition;
 }
 
-/** A server process that wrote nothing here yet starts a new incarnation: it may have lost what the one before acknowledged. */
+/**
+ * A server process that wrote nothing here yet starts a new incarnation: it may have lost what the one before acknowledged. `first` is that of
+ * the first one in this memory: another one says that all was lost.
+ */
 const join = redisScript(`
-local known = redis.call('HMGET', KEYS[1], 'id', 'run', 'revoked', 'bus')
+redis.call('HSETNX', KEYS[1], 'first', ARGV[3])
+local known = redis.call('HMGET', KEYS[1], 'id', 'run', 'revoked', 'bus', 'first')
 local id = known[1]
 if not id or known[2] ~= ARGV[2] then
   id = ARGV[3]
@@ -31,7 +35,7 @@ local function newest(stream)
   local entries = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return entries[1] and entries[1][1] or '0-0'
 end
-return {id, known[3] or '0', newest(KEYS[2]), known[4] or '0', newest(KEYS[3])}
+return {id, known[3] or '0', newest(KEYS[2]), known[4] or '0', newest(KEYS[3]), known[5]}
 `);
 
 /** The nodes that share one Redis and one prefix, through all restarts of it. */
@@ -40,6 +44,7 @@ export class RedisDeployment {
   readonly #log: StoreLogger;
   readonly #restorers: ((redis: RedisRunner) => Promise<void>)[] = [];
   #incarnation: string | undefined;
+  #first: string | undefined;
   #clock: RedisConnection | undefined;
 
   constructor(keys: RedisKeys, log: StoreLogger) {
@@ -63,16 +68,30 @@ export class RedisDeployment {
     this.#clock = connection;
     const candidate = randomBytes(9).toString("base64url");
     const reply = await connection.run(join, [deployment, revocations, bus], [connection.runId, candidate]);
-    const [incarnation, revoked, revokedId, sent, sentId] = reply as [string, string, string, string, string];
+    const [incarnation, revoked, revokedId, sent, sentId, first] = reply as [string, string, string, string, string, string];
     if (this.#incarnation !== undefined && this.#incarnation !== incarnation) {
-      this.#log.warn({ event: "redis.renewed" }, "Redis was restarted or emptied: what this node knows is written back");
+      this.#tellRenewal(this.#first !== first);
       for (const restore of this.#restorers) await restore(connection);
     }
     this.#incarnation = incarnation;
+    this.#first = first;
     return {
       incarnation,
       revocations: { id: revokedId, sequence: Number(revoked) },
       bus: { id: sentId, sequence: Number(sent) },
     };
+  }
+
+  #tellRenewal(isEmpty: boolean): void {
+    if (isEmpty)
+      this.#log.warn(
+        { event: "redis.emptied" },
+        "Redis has lost all: users and logins are gone; the revocations and keys that this node knows are written back",
+      );
+    else
+      this.#log.warn(
+        { event: "redis.renewed" },
+        "Redis was restarted, and may have lost its last writes: what this node knows is written back",
+      );
   }
 }

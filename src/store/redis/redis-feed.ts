@@ -63,6 +63,8 @@ export class RedisFeed {
   #bus = new StreamCursor({ id: "0-0", sequence: 0 });
   #provenAt = Number.NEGATIVE_INFINITY;
   #tidiedAt = Number.NEGATIVE_INFINITY;
+  /** While this node is cut off: since when (monotonic), and what was last said about it. */
+  #outage: { readonly since: number; readonly why: string } | undefined;
 
   constructor(address: RedisAddress, patience: number, keys: RedisKeys, deployment: RedisDeployment, log: StoreLogger) {
     this.#address = address;
@@ -159,7 +161,7 @@ export class RedisFeed {
         });
       } catch (error) {
         if (!this.#isWanted) return;
-        this.#log.warn({ event: "redis.cut_off", err: asUnavailable(error) }, "cut off from Redis: no token is accepted until it is back");
+        this.#tellLost(asUnavailable(error));
         await this.#pause(pause);
         pause = Math.min(pause * 2, longestPause);
       }
@@ -177,6 +179,7 @@ export class RedisFeed {
       while (this.#isWanted) {
         await this.#turn(connection);
         if (this.#provenAt > before) onProven();
+        if (this.#reached().isCurrent) this.#tellFound();
       }
     } finally {
       connection.close();
@@ -247,6 +250,20 @@ export class RedisFeed {
     if (entries.length > 0 || newest <= this.#bus.sequence) return;
     this.#bus.skipTo(newest);
     this.#guarded(() => this.#listeners?.busGap());
+  }
+
+  /** Not at every attempt: an outage lasts. But what stands in the way may become something else. */
+  #tellLost(err: StoreUnavailable): void {
+    const isNews = this.#outage?.why !== err.message;
+    this.#outage = { since: this.#outage?.since ?? performance.now(), why: err.message };
+    if (isNews) this.#log.warn({ event: "redis.cut_off", err }, "cut off from Redis: no token is accepted until it is back");
+  }
+
+  #tellFound(): void {
+    if (this.#outage === undefined) return;
+    const seconds = Math.round((performance.now() - this.#outage.since) / 1_000);
+    this.#outage = undefined;
+    this.#log.info({ event: "redis.back", seconds }, "Redis is back, and all is known that was revoked: tokens are accepted again");
   }
 
   #tellJunk(): void {

@@ -4,6 +4,7 @@ import { eventually } from "../../../helpers/eventually.js";
 import { hasRedis, RedisServer } from "../../../helpers/redis-server.js";
 import { rejectionOf } from "../../../helpers/rejection.js";
 import { needs } from "../../../helpers/requirement.js";
+import { recordingLogger } from "../../../helpers/test-server.js";
 
 const timeout = 300; // ms, so that the tests are short
 
@@ -132,6 +133,35 @@ describe("Redis is gone", () => {
     await redis.command("FLUSHALL");
     await eventually(async () => expect((await fresh.revocations.list(1)).map(({ jti }) => jti)).to.deep.equal(["stolen"]));
   });
+
+  for (const [how, settings, renewal] of [
+    ["lost its memory", {}, "redis.emptied"],
+    ["kept it", { appendfsync: "always" }, "redis.renewed"],
+  ] as const) {
+    it(`is told once when it goes, not at every attempt, and once when it is back, having ${how}`, async () => {
+      const own = await RedisServer.start(settings);
+      const { logger, lines } = recordingLogger();
+      const store = redisStore({ url: own.url, timeout, logger });
+      const events = () => lines.map(({ fields }) => fields.event);
+      try {
+        store.revocations.subscribe(() => {});
+        await store.revocations.whenCurrent?.();
+        expect(lines).to.deep.equal([]);
+        await own.kill();
+        await eventually(() => expect(lines.map(({ fields }) => String(fields.err))).to.match(/ECONNREFUSED/));
+        const told = lines.length;
+        await new Promise((resolve) => setTimeout(resolve, 1_000)); // some attempts, which differ in nothing
+        expect(lines.length).to.equal(told);
+        await own.restart();
+        await eventually(() => expect(events()).to.include("redis.back"));
+        expect(events().filter((event) => event !== "redis.cut_off")).to.deep.equal([renewal, "redis.back"]);
+        expect(lines.at(-1)).to.have.property("level", "info");
+      } finally {
+        await store.close();
+        await own.stop();
+      }
+    });
+  }
 
   it("keeps a revocation that could not be written, and writes it when Redis is back", async () => {
     const [here, there] = [open("unsaved"), open("unsaved")];
