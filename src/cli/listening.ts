@@ -46,14 +46,22 @@ export async function listenBeside(server: Server, files: PublicFiles, port: num
   };
 }
 
+/** `port` and `host` are the server's; it may be those of its metrics that can't be had, and the error says so. */
 function cannotListen(error: unknown, port: number, host: string): CliError {
+  const {
+    port: tried = port,
+    hostname = host,
+    address = hostname,
+  } = error as Partial<Record<"hostname" | "address", string>> & { port?: number };
+  const isOwn = tried === port && hostname === host;
+  const [place, portOption, hostOption] = isOwn ? [host, "--port", "--host"] : [address, "--metrics-port", "--metrics-host"];
   const advice: ReadonlyMap<string | undefined, string> = new Map([
-    ["EADDRINUSE", `port ${port} is taken: stop who has it, or choose another with --port (0: any free one)`],
-    ["EACCES", `port ${port} may not be opened by this user: choose one from 1024 up with --port`],
-    ["EADDRNOTAVAIL", `${host} is no address of this machine: choose another with --host`],
-    ["ENOTFOUND", `${host} is no address: choose another with --host`],
+    ["EADDRINUSE", `port ${tried} is taken: stop who has it, or choose another with ${portOption} (0: any free one)`],
+    ["EACCES", `port ${tried} may not be opened by this user: choose one from 1024 up with ${portOption}`],
+    ["EADDRNOTAVAIL", `${place} is no address of this machine: choose another with ${hostOption}`],
+    ["ENOTFOUND", `${place} is no address: choose another with ${hostOption}`],
   ]);
-  return new CliError("connection", advice.get(codeOf(error)) ?? `can't listen on ${host}:${port}: ${messageOf(error)}`);
+  return new CliError("connection", advice.get(codeOf(error)) ?? `can't listen on ${place}:${tried}: ${messageOf(error)}`);
 }
 
 export function isLoopback(host: string): boolean {

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { type AuthOption, createServer, jsonLogger, type Logger, type ServerOptions, type Store } from "../index.js";
 import { createIssuer, fileStore, type Issuer } from "../issuer/index.js";
 import { loadApp } from "./app-module.js";
+import { checkPair } from "./certificate-checks.js";
 import { CliError, failingAs } from "./cli-error.js";
 import { orRelease, takeStore } from "./issuer-store.js";
 import { freePort, knownPort, listen } from "./listening.js";
@@ -53,6 +54,7 @@ async function serve(module: string, options: ServeOptions): Promise<void> {
   const tls = await tlsOf(options);
   const hazards = await hazardsIn(options, state, identity);
   if (hazards.length > 0) throw new CliError("configuration", `refusing to start: ${hazards.join("; ")}`);
+  if (tls !== undefined) await checkPair(tls);
   if (!isWorker) await freePort(port, host); // the workers share it
   if (options.workers > 1 && !isWorker) return superviseWorkers(options, port, logger);
   const shared = await redisStoreOf(options, logger);

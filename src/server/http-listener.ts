@@ -1,18 +1,27 @@
 import { createServer as createHttpServer, type Server as HttpServer, type RequestListener } from "node:http";
-import { createServer as createHttpsServer } from "node:https";
+import { createServer as createHttpsServer, type ServerOptions as ServerOptionsOfNode } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { ServerOptions } from "./server-options.js";
 
 const handshakeTimeouts = { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 8_192 };
 
-/** An HTTP server that gives slow and greedy peers little time and room. */
+/** An HTTP server that gives slow and greedy peers little time and room. Throws `TypeError` when `tls` can't be used. */
 export function createListener(tls: ServerOptions["tls"], onRequest: RequestListener): HttpServer {
   const http =
     tls === undefined
       ? createHttpServer(handshakeTimeouts, onRequest)
-      : createHttpsServer({ ...handshakeTimeouts, handshakeTimeout: 5_000, minVersion: "TLSv1.2", ...tls }, onRequest);
+      : createSecureListener({ ...handshakeTimeouts, handshakeTimeout: 5_000, minVersion: "TLSv1.2", ...tls }, onRequest);
   http.maxHeadersCount = 0; // by default Node drops the last ones unseen; their bytes are limited, and we refuse too many
   return http;
+}
+
+/** OpenSSL's own words name neither the option nor what it is about. */
+function createSecureListener(options: ServerOptionsOfNode, onRequest: RequestListener): HttpServer {
+  try {
+    return createHttpsServer(options, onRequest);
+  } catch (error) {
+    throw new TypeError(`tls: cert and key can't be used, or don't belong together: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** Listens, and gives the port. Rejects when it can't be had. */

@@ -146,6 +146,18 @@ describe("a server that listens", () => {
     await server.close();
   });
 
+  it("says which option it is when the certificate and the key can't be used", async () => {
+    const { logger } = recordingLogger();
+    const auth = { issuer: "https://id.test", audience: "test", publicKey: keys.publicJwk };
+    const server = createServer(sampleApp(), { auth, logger, tls: { cert: "no certificate", key: "no key" } });
+    const error = await server.listen(0).catch((thrown: unknown) => thrown);
+    expect(error)
+      .to.be.instanceOf(TypeError)
+      .with.property("message")
+      .that.matches(/^tls: cert and key/);
+    await server.close();
+  });
+
   it("says why when the port is taken", async () => {
     const first = rpcServer();
     const { port } = await first.listen(0);

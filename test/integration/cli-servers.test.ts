@@ -1,9 +1,12 @@
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
 import { projectFolder, RunningCli, runCli, shownPassword, smallApp, startDev } from "../helpers/command-line.js";
 import { RawClient } from "../helpers/raw-client.js";
+import { needs, runs } from "../helpers/requirement.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 import { createTestKeys, signToken } from "../helpers/tokens.js";
 
@@ -369,6 +372,45 @@ describe("jotwire serve", function () {
       expect(open.code).to.equal(3);
       expect(open.stderr).to.include("everybody on this machine may read the key");
     }));
+
+  it("wants a certificate and a key that are such, and belong together", async function () {
+    needs(this, "openssl", () => runs("openssl", "version"));
+    await withFolder(async (folder) => {
+      const [cert, key, other] = ["cert.pem", "key.pem", "other.pem"].map((name) => join(folder, name)) as [string, string, string];
+      const subject = ["-subj", "/CN=localhost", "-days", "2"];
+      execFileSync("openssl", ["req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", key, "-out", cert, ...subject], {
+        stdio: "ignore",
+      });
+      execFileSync("openssl", ["genpkey", "-algorithm", "ed25519", "-out", other], { stdio: "ignore" });
+      for (const path of [cert, key, other]) await chmod(path, 0o600);
+      const args = ["serve", smallApp, "--port", "0", ...foreign];
+      for (const [first, second, says] of [
+        [key, key, "--tls-cert names is no certificate"],
+        [cert, cert, "--tls-key names is no key"],
+        [cert, other, "not that of the certificate"],
+      ] as const) {
+        const { code, stderr } = await runCli([...args, "--tls-cert", first, "--tls-key", second]);
+        expect(code, stderr).to.equal(3);
+        expect(stderr).to.include(says);
+      }
+      await using cli = new RunningCli([...args, "--tls-cert", cert, "--tls-key", key]);
+      await cli.printed(/"url":"wss:/);
+    });
+  });
+
+  it("names the port of the metrics, not its own, when it is that one that is taken: exit code 4", async () => {
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    const { port } = taken.address() as AddressInfo;
+    const args = ["serve", smallApp, "--port", "0", ...foreign, "--metrics"];
+    const { code, stderr } = await runCli([...args, "--metrics-port", String(port)]);
+    expect(code).to.equal(4);
+    expect(stderr).to.include(`port ${port} is taken`).and.include("--metrics-port");
+    const elsewhere = await runCli([...args, "--metrics-host", "192.0.2.1"]);
+    expect(elsewhere.stderr).to.include("192.0.2.1 is no address of this machine").and.include("--metrics-host");
+    taken.close();
+    await once(taken, "close");
+  });
 
   it("tells a state folder that can't be made", () =>
     withFolder(async (folder) => {
