@@ -1,3 +1,4 @@
+import { refuseUnknownOptions } from "../protocol/known-options.js";
 import { publicKeyAlgorithms, secretAlgorithms } from "./algorithms.js";
 import type { Clock } from "./clock.js";
 import { discoveredKeySetLoader } from "./discovery.js";
@@ -40,6 +41,11 @@ export interface Provider {
   readonly keys: KeySource;
 }
 
+const providerOptions = {
+  ...{ issuer: true, audience: true, jwks: true, publicKey: true, secret: true, algorithms: true, typ: true, requiredClaims: true },
+  ...{ maxLifetime: true, leeway: true, allowPrivateHosts: true, scopes: true, renew: true, keys: true },
+} satisfies Record<keyof VerifierOptions, true>;
+
 const maxLeeway = 60_000; // 60 s
 
 const embeddedDefaults = {
@@ -52,6 +58,7 @@ const embeddedDefaults = {
 /** @throws TypeError that says what to change in the options */
 export function createProvider(given: VerifierOptions, ports: VerifierPorts): Provider {
   if (!isObject(given)) throw new TypeError("auth: an issuer's options must be an object");
+  refuseUnknownOptions("auth", given, providerOptions);
   const options: VerifierOptions = given.keys ? { ...embeddedDefaults, ...given } : given;
   const rules = readRules(options);
   return { rules, ...readKeys(options, ports) };

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from "../auth/clock.js";
+import { refuseUnknownOptions } from "../protocol/known-options.js";
 import type { Store } from "../store/store.js";
 import { type Argon2Parameters, argon2Hasher, checkedParameters, type PasswordHasher } from "./password-hasher.js";
 
@@ -66,6 +67,12 @@ export interface IssuerSettings {
   readonly logger: IssuerLogger;
 }
 
+const issuerOptions = {
+  ...{ issuer: true, audience: true, store: true, accessTokenTtl: true, refreshIdleTtl: true, refreshTtl: true, reuseWindow: true },
+  ...{ keyRotationInterval: true, keyPublishAhead: true, failedLoginsPerAddress: true, passwordHashing: true, passwordHasher: true },
+  ...{ pepper: true, origins: true, clock: true, logger: true },
+} satisfies Record<keyof IssuerOptions, true>;
+
 const second = 1_000;
 const minute = 60 * second;
 const hour = 60 * minute;
@@ -82,6 +89,7 @@ const silent: IssuerLogger = { debug() {}, info() {}, warn() {}, error() {} };
 /** Throws an Error that says which option is wrong, and what it may be. */
 export function settingsOf(options: IssuerOptions): IssuerSettings {
   if (typeof options !== "object" || options === null) throw new TypeError("createIssuer needs options: { issuer, audience, store }");
+  refuseUnknownOptions("createIssuer", options, issuerOptions);
   checkIssuerUrl(options.issuer);
   if (typeof options.audience !== "string" || options.audience === "")
     throw new Error("audience must be a string, such as the name of your API");

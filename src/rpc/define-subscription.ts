@@ -1,5 +1,6 @@
 /** How an application says what can be subscribed to: what `createRpc().subscription` and `.topic` take and make. */
 import type { Jsonified, kind, SubscriptionContract } from "../protocol/contract.js";
+import { refuseUnknownOptions } from "../protocol/known-options.js";
 import type { SchemaInput, SchemaOutput, StandardSchema } from "../protocol/standard-schema.js";
 import type { Auth, ScopeRule } from "./access.js";
 import type { ErrorDeclarations } from "./declared-error.js";
@@ -46,12 +47,19 @@ export interface TopicOptions<Params, Event, Scope extends string, Claims, Param
   readonly history?: { readonly size: number; readonly ttl: number };
 }
 
+const feedOptions = {
+  ...{ summary: true, description: true, scope: true, authorize: true, params: true, event: true, buffer: true, whenSlow: true },
+};
+const subscriptionOptions = { ...feedOptions, errors: true, handler: true } satisfies Record<keyof SubscriptionDefinition, unknown>;
+const topicOptions = { ...feedOptions, name: true, history: true } satisfies Record<keyof TopicDefinition, unknown>;
+
 /** An async generator for each subscriber, as `createRpc().subscription` makes it. */
 export class Subscription<Params, Event> implements SubscriptionContract<Params, Event> {
   declare readonly [kind]: { readonly is: "subscription"; readonly params: Params; readonly event: Event };
   readonly definition: SubscriptionDefinition;
 
   constructor(definition: SubscriptionDefinition) {
+    refuseUnknownOptions("rpc.subscription", definition, subscriptionOptions);
     this.definition = definition;
   }
 }
@@ -64,6 +72,7 @@ export class Topic<Params, Event, Published = Event> implements SubscriptionCont
   readonly definition: TopicDefinition;
 
   constructor(definition: TopicDefinition) {
+    refuseUnknownOptions("rpc.topic", definition, topicOptions);
     this.definition = definition;
   }
 }

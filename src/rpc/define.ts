@@ -1,5 +1,6 @@
 /** How an application says what it serves: `createRpc`, and what it makes. */
 import type { Jsonified, kind, MethodContract, Route, RouterContract } from "../protocol/contract.js";
+import { refuseUnknownOptions } from "../protocol/known-options.js";
 import type { SchemaInput, SchemaOutput, StandardSchema } from "../protocol/standard-schema.js";
 import type { Auth, ScopeRule } from "./access.js";
 import type { ErrorDeclarations, ErrorFactories } from "./declared-error.js";
@@ -69,12 +70,19 @@ export interface MethodOptions<Params, Result, Errors, Public extends boolean, S
   readonly idempotent?: boolean;
 }
 
+const methodOptions = {
+  ...{ public: true, summary: true, description: true, scope: true, authorize: true, params: true, result: true, errors: true },
+  ...{ timeout: true, idempotent: true, handler: true },
+} satisfies Record<keyof MethodDefinition, true>;
+const rpcOptions = { claims: true, scopes: true, notifications: true } satisfies Record<keyof RpcOptions<never, never, never>, true>;
+
 /** One method, as `createRpc().method` makes it. */
 export class Method<Params, Result, Errors> implements MethodContract<Params, Result, Errors> {
   declare readonly [kind]: { readonly is: "method"; readonly params: Params; readonly result: Result; readonly errors: Errors };
   readonly definition: MethodDefinition;
 
   constructor(definition: MethodDefinition) {
+    refuseUnknownOptions("rpc.method", definition, methodOptions);
     this.definition = definition;
   }
 }
@@ -142,6 +150,7 @@ export function createRpc<
   const S extends readonly string[] = readonly string[],
   const N extends NotificationSchemas = Record<never, never>,
 >(options: RpcOptions<C, S, N> = {}): Rpc<ClaimsOf<C>, S[number], N> {
+  refuseUnknownOptions("createRpc", options, rpcOptions);
   return {
     method: (definition) => new Method(definition as unknown as MethodDefinition),
     subscription: (definition) => new Subscription(definition as unknown as SubscriptionDefinition),

@@ -148,6 +148,6 @@ function createAccess(name: string, create: () => AccessRule): AccessRule {
   }
 }
 
-function isSchema(value: object): boolean {
-  return typeof (value as Partial<StandardSchema>)["~standard"]?.validate === "function";
+function isSchema(value: unknown): boolean {
+  return typeof (value as Partial<StandardSchema> | null | undefined)?.["~standard"]?.validate === "function";
 }

@@ -1,3 +1,5 @@
+import { refuseUnknownOptions } from "../protocol/known-options.js";
+
 /** Every limit, with its default: milliseconds, bytes or counts. 0 = no limit, except where it says otherwise. */
 export interface Limits {
   /** Time from connect (or `logout`) to a session; absolute. Default: 30_000 ms. */
@@ -103,9 +105,8 @@ export const defaultLimits: Limits = {
 
 /** The defaults with the given limits over them. Throws `TypeError` for an unknown name or a value that is no number from 0 up. */
 export function resolveLimits(given: Partial<Limits> = {}): Limits {
+  refuseUnknownOptions("limits", given, defaultLimits);
   for (const [name, value] of Object.entries(given)) {
-    if (!Object.hasOwn(defaultLimits, name))
-      throw new TypeError(`limits.${name} is not a limit; known are ${Object.keys(defaultLimits).join(", ")}`);
     if (value !== undefined && !(Number.isFinite(value) && value >= 0))
       throw new TypeError(`limits.${name} must be a number from 0 up, not ${String(value)}`);
   }

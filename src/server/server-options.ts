@@ -1,6 +1,7 @@
 import type { Clock } from "../auth/clock.js";
 import type { IssuerPort } from "../auth/issuer-port.js";
 import type { ProviderOptions } from "../auth/provider-options.js";
+import { refuseUnknownOptions } from "../protocol/known-options.js";
 import type { Logger } from "../rpc/logger.js";
 import type { Store } from "../store/store.js";
 import type { HookOptions } from "./hooks.js";
@@ -48,6 +49,21 @@ export interface ServerOptions {
   readonly allowInsecure?: boolean;
   /** permessage-deflate (RFC 7692), for frames from 1 KiB up, without context take-over. Default: false. */
   readonly compression?: boolean;
+}
+
+const serverOptions = {
+  ...{ auth: true, origins: true, path: true, discover: true, admin: true, console: true, info: true, logger: true, clock: true },
+  ...{ trustProxy: true, hooks: true, limits: true, production: true, metrics: true, tracing: true, store: true, tls: true },
+  ...{ allowInsecure: true, compression: true },
+} satisfies Record<keyof ServerOptions, true>;
+const hookOptions = { connected: true, authenticated: true, closed: true } satisfies Record<keyof HookOptions, true>;
+const metricsOptions = { port: true, host: true, registry: true } satisfies Record<keyof MetricsOptions, true>;
+
+/** Throws `TypeError` for an option that there isn't. (Those of `limits` and `auth` are looked at where they are read.) */
+export function checkServerOptions(options: ServerOptions): void {
+  refuseUnknownOptions("createServer", options, serverOptions);
+  refuseUnknownOptions("hooks", options.hooks ?? {}, hookOptions);
+  refuseUnknownOptions("metrics", options.metrics ?? {}, metricsOptions);
 }
 
 /** What `server.revoke` revokes: one token, one session (`sid`), or a subject, with `issuedBefore` (seconds) only its older tokens. */

@@ -49,7 +49,14 @@ import { Readiness } from "./readiness.js";
 import { RefusalLog } from "./refusal-log.js";
 import { Revocations } from "./revocations.js";
 import { Roster } from "./roster.js";
-import type { AuthOption, Listening, RevocationSelector, RevokeOptions, ServerOptions } from "./server-options.js";
+import {
+  type AuthOption,
+  checkServerOptions,
+  type Listening,
+  type RevocationSelector,
+  type RevokeOptions,
+  type ServerOptions,
+} from "./server-options.js";
 import { Shutdown, within } from "./shutdown.js";
 import { longestLifetime, TokenAuthority } from "./token-authority.js";
 import { pathOf, refuseUpgrade, UpgradeGuard, type UpgradeRefusal } from "./upgrade-guard.js";
@@ -442,5 +449,6 @@ export function createServer<R, N>(app: Router<R, N>, options: ServerOptions): S
   if (!(app instanceof Router)) throw new TypeError("app is no router: give what rpc.router({ … }) returns");
   if (options?.auth === undefined)
     throw new TypeError("auth is missing: an embedded issuer, or { issuer, audience } of whose tokens are accepted");
+  checkServerOptions(options);
   return new Server(app, options);
 }

@@ -4,7 +4,7 @@ import { expect } from "chai";
 import express from "express";
 import fastify from "fastify";
 import { WebSocket, WebSocketServer } from "ws";
-import { createServer, type Server } from "../../src/index.js";
+import { createRpc, createServer, type Server } from "../../src/index.js";
 import { RawClient } from "../helpers/raw-client.js";
 import { recordingLogger, sampleApp } from "../helpers/test-server.js";
 import { createTestKeys, signToken } from "../helpers/tokens.js";
@@ -221,7 +221,12 @@ describe("a server that listens", () => {
   });
 
   for (const [what, options, says] of [
-    ["an unknown limit", { limits: { frameBtyes: 1 } }, /limits\.frameBtyes is not a limit/],
+    ["an unknown limit", { limits: { frameBtyes: 1 } }, /^limits: there is no "frameBtyes"; did you mean "frameBytes"\?$/],
+    ["an unknown option", { orgins: [] }, /^createServer: there is no "orgins"; did you mean "origins"\?$/],
+    ["an option that is nearly none", { ssl: {} }, /^createServer: there is no "ssl"; there are auth, origins, path, .*compression$/],
+    ["an unknown option of an issuer", { auth: { maxlifetime: 1 } }, /^auth: there is no "maxlifetime"; did you mean "maxLifetime"\?$/],
+    ["an unknown hook", { hooks: { connect: () => {} } }, /^hooks: there is no "connect"; did you mean "connected"\?$/],
+    ["an unknown option of the metrics", { metrics: { prot: 1 } }, /^metrics: there is no "prot"; did you mean "port"\?$/],
     ["a negative limit", { limits: { batch: -1 } }, /limits\.batch must be a number from 0 up/],
     ["a path without a slash", { path: "rpc" }, /path must begin with/],
     ["an origin with a path", { origins: ["https://a.example/x"] }, /origins/],
@@ -233,6 +238,12 @@ describe("a server that listens", () => {
       expect(() => createServer(sampleApp(), { auth, ...(options as object) })).to.throw(TypeError, says);
     });
   }
+
+  it("says which notification has no schema, if none was given at all", () => {
+    const auth = { issuer: "https://id.test", audience: "test", publicKey: keys.publicJwk };
+    const app = createRpc({ notifications: { news: undefined as never } }).router({});
+    expect(() => createServer(app, { auth })).to.throw(TypeError, 'the notification "news" has no Standard Schema');
+  });
 
   it("says what it needs to who has no types to tell: a router, and auth", () => {
     const make = createServer as (app?: unknown, options?: unknown) => unknown;

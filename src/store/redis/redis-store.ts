@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from "../../auth/clock.js";
+import { refuseUnknownOptions } from "../../protocol/known-options.js";
 import type { Bus } from "../../push/bus.js";
 import type { Store } from "../store.js";
 import { RedisAttempts } from "./redis-attempts.js";
@@ -31,6 +32,10 @@ export interface RedisStoreOptions extends RedisAddress {
   readonly logger?: StoreLogger;
 }
 
+const redisOptions = {
+  ...{ url: true, tls: true, prefix: true, timeout: true, busLength: true, clock: true, logger: true },
+} satisfies Record<keyof RedisStoreOptions, true>;
+
 /** A store with a bus: it joins the nodes that use it. */
 export interface RedisStore extends Store {
   readonly bus: Bus;
@@ -41,6 +46,7 @@ export interface RedisStore extends Store {
  * `STORE_UNAVAILABLE` when Redis does not answer in time. Throws `TypeError` when an option can't be meant.
  */
 export function redisStore(options: RedisStoreOptions): RedisStore {
+  refuseUnknownOptions("redisStore", options, redisOptions);
   const { url, tls, prefix = "jotwire", timeout = 750, busLength = 10_000 } = options;
   const { clock = systemClock, logger = silentStoreLogger } = options;
   checkRedisUrl(url);

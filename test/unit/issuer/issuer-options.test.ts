@@ -19,6 +19,7 @@ describe("the issuer's options", () => {
     ["keyPublishAhead", { keyPublishAhead: 599_999 }],
     ["passwordHashing", { passwordHashing: { memoryKiB: 1_024 } }],
     ["pepper", { pepper: "short" }],
+    ['"accesTokenTtl"; did you mean "accessTokenTtl"?', { accesTokenTtl: 60_000 } as object],
   ];
   for (const [name, options] of wrong) {
     it(`refuse ${inspect(options)}, by name`, async () => {

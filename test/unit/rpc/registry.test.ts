@@ -36,6 +36,27 @@ describe("the registry", () => {
     expect(() => createRegistry(rpc.router({ a: wrong }))).to.throw(TypeError, 'a: scope "unknown" is not among the declared ones: known');
   });
 
+  it("a misspelt option is refused where it is written, and the one that was meant is named: ignored, it would leave a method open", () => {
+    const handler = () => 1;
+    const feed = () => (async function* () {})();
+    const misspelt: readonly [() => unknown, string][] = [
+      [
+        () => rpc.method({ scopes: "known", handler } as object as { handler: () => number }),
+        'rpc.method: there is no "scopes"; did you mean "scope"?',
+      ],
+      [
+        () => rpc.subscription({ autorize: () => false, handler: feed } as object as { handler: typeof feed }),
+        'rpc.subscription: there is no "autorize"; did you mean "authorize"?',
+      ],
+      [
+        () => rpc.topic({ Scope: "known", name: () => "a" } as object as { name: () => string }),
+        'rpc.topic: there is no "Scope"; did you mean "scope"?',
+      ],
+      [() => createRpc({ claim: {} } as object), 'createRpc: there is no "claim"; did you mean "claims"?'],
+    ];
+    for (const [make, says] of misspelt) expect(make).to.throw(TypeError, says);
+  });
+
   it("refuses a public method with a scope", () => {
     const wrong = rpc.method({ public: true, scope: "known", handler: () => 1 });
     expect(() => createRegistry(rpc.router({ a: wrong }))).to.throw(TypeError, "public");

@@ -155,6 +155,8 @@ describe("The Redis that a deployment uses", () => {
     }
     for (const url of ["redis://u:12%2Fa@h:1/0", "rediss://h/", "redis://[::1]:6379", "redis://h?protocol=2"]) redisStore({ url });
     expect(() => redisStore({ url: "redis://localhost", prefix: "" })).to.throw(TypeError, "prefix");
+    const misspelt = { url: "redis://localhost", prefx: "orders" };
+    expect(() => redisStore(misspelt)).to.throw(TypeError, 'redisStore: there is no "prefx"; did you mean "prefix"?');
     expect(() => redisStore({ url: "redis://localhost", timeout: 0 })).to.throw(TypeError, "timeout");
     expect(() => redisStore({ url: "redis://localhost", busLength: 1 })).to.throw(TypeError, "busLength");
   });
