@@ -109,7 +109,7 @@ async function embeddedIssuer(identity: IssuerIdentity, state: StateFolder, shar
   await takeStore(made, shared === undefined ? state.path : "Redis");
   if (shared === undefined) await state.setIdentity(identity);
   if ((await made.users.list()).length === 0) {
-    logger.warn({ state: shared === undefined ? state.path : "Redis" }, "there are no users: jotwire user add <name>");
+    logger.warn({ event: "users.none", state: shared === undefined ? state.path : "Redis" }, "there are no users: jotwire user add <name>");
   }
   return made;
 }

@@ -295,7 +295,7 @@ export class Dispatcher {
 
   #internal(call: Call, thrown: unknown): ErrorObject {
     const errorId = this.#newErrorId();
-    call.caller.log.error({ errorId, method: call.entry.name, err: describe(thrown) }, "handler failed");
+    call.caller.log.error({ event: "call.fail", errorId, method: call.entry.name, err: describe(thrown) }, "handler failed");
     return standardError("internal", { errorId });
   }
 }

@@ -296,7 +296,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
 
   /** The outer catch: nothing that a peer sends ends the process, or reaches another connection. */
   failed(error: unknown): void {
-    this.log.error({ err: error }, "a connection failed");
+    this.log.error({ event: "connection.fail", err: error }, "a connection failed");
     if (this.#closing !== undefined) return this.terminate(); // it fails even to close
     this.close("internal");
   }
@@ -405,7 +405,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#send(reply.text);
     for (const started of reply.started) started.begin();
   };
-  readonly #replyLost = (error: unknown): void => this.log.error({ err: error }, "a reply was lost");
+  readonly #replyLost = (error: unknown): void => this.log.error({ event: "reply.lost", err: error }, "a reply was lost");
 
   #answer(request: Request, outcome: AuthOutcome): void {
     const { id } = request;

@@ -11,7 +11,7 @@ export function guardedClock(clock: Clock, log: Logger): Clock {
         try {
           callback();
         } catch (error) {
-          log.error({ err: error }, "a timer's callback threw");
+          log.error({ event: "timer.fail", err: error }, "a timer's callback threw");
         }
       }),
   };

@@ -48,7 +48,7 @@ export class Hooks {
     try {
       call();
     } catch (error) {
-      this.#log.error({ err: error, hook }, "a hook threw");
+      this.#log.error({ event: "hook.fail", err: error, hook }, "a hook threw");
     }
   }
 }

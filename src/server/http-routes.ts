@@ -55,7 +55,7 @@ export class HttpRoutes {
       if (hasTooManyHeaders(request)) return tooManyHeaders(response);
       return (await this.#askIssuers(request, response)) || (await this.#askRoutes(request, response));
     } catch (error) {
-      this.#ports.log.error({ err: error, path: pathOf(request) }, "an HTTP request failed");
+      this.#ports.log.error({ event: "http.fail", err: error, path: pathOf(request) }, "an HTTP request failed");
       if (!response.headersSent)
         sendJson(response, 500, { error: "server_error", error_description: "the request failed; the server's log says why" });
       else response.destroy();

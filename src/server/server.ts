@@ -85,7 +85,9 @@ export class Server {
   readonly #administration: Administration;
   readonly #dispatcher: Dispatcher;
   readonly #bus: Bus;
-  readonly #topics = new Topics((error) => this.#log.error({ err: error }, "an event could not be delivered to a connection"));
+  readonly #topics = new Topics((error) =>
+    this.#log.error({ event: "push.fail", err: error }, "an event could not be delivered to a connection"),
+  );
   readonly #publisher: Publisher;
   readonly #services: ConnectionServices;
   readonly #overload: Overload;
@@ -224,7 +226,7 @@ export class Server {
     const http = createListener(tls, onRequest);
     this.attach(http);
     const bound = await openListener(http, port, host);
-    http.on("error", (error) => this.#log.error({ err: error }, "the HTTP server failed"));
+    http.on("error", (error) => this.#log.error({ event: "listener.fail", err: error }, "the HTTP server failed"));
     this.#http = http;
     const metricsPort = await this.#instruments.start();
     return {
