@@ -30,16 +30,17 @@ interface Dashboard {
 }
 
 const dashboard = JSON.parse(read("docs/grafana-dashboard.json")) as Dashboard;
+const readme = read("README.md");
 const targets = dashboard.panels.flatMap((panel) => panel.targets ?? []);
 const alertExpressions = [...read("docs/alerts.yml").matchAll(/^ +expr: (?:>-\n((?: {10}.*\n)+)|(.*)\n)/gm)].map(
   ([, folded, plain]) => folded ?? plain ?? "",
 );
 
-/** What `/metrics` shows after a little of everything: names of series, and of their labels. */
-interface Exposed {
-  readonly names: ReadonlySet<string>;
-  readonly labels: ReadonlySet<string>;
-}
+/** What `/metrics` shows after a little of everything: names of series, each with the labels that it has. */
+type Exposed = ReadonlyMap<string, ReadonlySet<string>>;
+
+const ofPrometheus = ["job", "instance"]; // it puts them beside each series itself
+const ofWorkers = ["worker"]; // of serve --workers
 
 async function expose(): Promise<Exposed> {
   const identity = { issuer: "http://localhost:8080", audience: "jotwire" };
@@ -52,12 +53,13 @@ async function expose(): Promise<Exposed> {
   await RawClient.connect(server.url, { origin: "https://evil.example" }).catch(() => undefined); // refused
   const own = await (await fetch(`http://127.0.0.1:${server.listening.metricsPort}/metrics`)).text();
   const text = own + (await new GatheredMetrics(new Map()).text()); // what serve --workers adds
-  const names = [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)].flatMap(([, name = "", type]) =>
-    type === "histogram" ? [`${name}_bucket`, `${name}_sum`, `${name}_count`] : [name],
-  );
-  const labels = [...text.matchAll(/[{,](\w+)="/g)].map(([, label = ""]) => label);
+  const exposed = new Map<string, Set<string>>();
+  for (const [, name = "", type] of text.matchAll(/^# TYPE (\w+) (\w+)$/gm))
+    for (const suffix of type === "histogram" ? ["_bucket", "_sum", "_count"] : [""]) exposed.set(name + suffix, new Set());
+  for (const [, name = "", labels = ""] of text.matchAll(/^(\w+)\{(.*)\} /gm))
+    for (const [, label = ""] of labels.matchAll(/(?:^|,)(\w+)="/g)) exposed.get(name)?.add(label);
   await issuer.close();
-  return { names: new Set(names), labels: new Set([...labels, "worker", "job", "instance"]) }; // of serve --workers; the last two are Prometheus' own
+  return exposed;
 }
 
 /** Names of the metrics in a PromQL expression: what is neither a function, nor a keyword, nor within braces or a `by`. */
@@ -69,11 +71,21 @@ function metricsIn(expression: string): string[] {
   return words.filter((word) => !["or", "and", "unless", "sum", "max"].includes(word)); // an aggregation may have its `by` before its bracket
 }
 
-function labelsIn(expression: string): string[] {
+/** Each label of an expression, with the metrics one of which must have it: the one before the braces, or for a `by` any. */
+function labelsIn(expression: string): readonly { readonly label: string; readonly of: readonly string[] }[] {
   const bare = withoutStrings(expression);
-  const matched = [...bare.matchAll(/[{,]\s*(\w+)\s*[=!]/g)].map(([, label = ""]) => label);
-  const grouped = [...bare.matchAll(/\bby \(([^)]*)\)/g)].flatMap(([, list = ""]) => list.split(",").map((label) => label.trim()));
+  const matched = [...bare.matchAll(/(\w+)\{([^}]*)\}/g)].flatMap(([, name = "", matchers = ""]) =>
+    [...matchers.matchAll(/(\w+)\s*[=!]/g)].map(([, label = ""]) => ({ label, of: [name] })),
+  );
+  const grouped = [...bare.matchAll(/\bby \(([^)]*)\)/g)].flatMap(([, list = ""]) =>
+    list.split(",").map((label) => ({ label: label.trim(), of: metricsIn(expression) })),
+  );
   return [...matched, ...grouped];
+}
+
+/** Has one of these metrics such a label? */
+function has(exposed: Exposed, label: string, names: readonly string[]): boolean {
+  return [...ofPrometheus, ...ofWorkers].includes(label) || names.some((name) => exposed.get(name)?.has(label));
 }
 
 function withoutStrings(expression: string): string {
@@ -92,18 +104,34 @@ describe("docs/grafana-dashboard.json and docs/alerts.yml", () => {
     expect(expressions.length).to.be.greaterThan(20);
     for (const expression of expressions) {
       const metrics = metricsIn(expression).filter((name) => name !== "up"); // Prometheus' own
-      for (const name of metrics) expect(exposed.names.has(name), `${name} in ${expression}`).to.equal(true);
+      for (const name of metrics) expect(exposed.has(name), `${name} in ${expression}`).to.equal(true);
       if (!/\bup\b/.test(expression)) expect(metrics, expression).to.not.deep.equal([]);
-      for (const label of labelsIn(expression)) expect(exposed.labels.has(label), `${label} in ${expression}`).to.equal(true);
+      for (const { label, of } of labelsIn(expression))
+        expect(has(exposed, label, of), `${label} of ${of} in ${expression}`).to.equal(true);
     }
     expect(metricsIn('sum by (a) (rate(no_such_total{job="up"}[5m])) > 1 or nothing')).to.deep.equal(["no_such_total", "nothing"]);
+    const misplaced = labelsIn('sum by (code) (rate(jotwire_upgrades_refused_total{code=~"429|503"}[5m]))');
+    expect(
+      misplaced.map(({ label, of }) => has(exposed, label, of)),
+      "a label of another metric",
+    ).to.deep.equal([false, false]);
   });
 
   it("leave no metric out, together", () => {
     const used = new Set([...targets.map(({ expr }) => expr), ...alertExpressions].flatMap(metricsIn));
-    const families = new Set([...exposed.names].map((name) => name.replace(/_(bucket|sum|count)$/, "")));
+    const families = new Set([...exposed.keys()].map((name) => name.replace(/_(bucket|sum|count)$/, "")));
     const unused = [...families].filter((family) => ![...used].some((name) => name.replace(/_(bucket|sum|count)$/, "") === family));
     expect(unused).to.deep.equal([]);
+  });
+
+  it("README.md explains every metric, and no other", () => {
+    const table = readme.split("| metric | |")[1]?.split("\n\n")[0] ?? "";
+    const cells = [...table.matchAll(/^\| (`[^|]*) \|/gm)].map(([, cell = ""]) => cell);
+    const explained = cells.flatMap((cell) => [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name));
+    const workers = "jotwire_workers"; // in the paragraph about them
+    expect(readme).to.include(`\`${workers}\``);
+    const families = new Set([...exposed.keys()].map((name) => name.replace(/_(bucket|sum|count)$/, "")));
+    expect([...explained, workers]).to.have.members([...families]);
   });
 
   it("compare with reasons and codes that there are", () => {
@@ -154,7 +182,7 @@ describe("docs/grafana-dashboard.json and docs/alerts.yml", () => {
       expect(new Set(shown.map(({ refId }) => refId)).size, title).to.equal(shown.length);
       for (const { expr, legendFormat } of shown) {
         const legend = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label = ""]) => label);
-        for (const label of legend) expect(exposed.labels.has(label), `${label} in ${title}`).to.equal(true);
+        for (const label of legend) expect(has(exposed, label, metricsIn(expr)), `${label} in ${title}`).to.equal(true);
         const variables = [...expr.matchAll(/\$(\w+)/g)].map(([, name = ""]) => name).filter((name) => !name.startsWith("__"));
         expect(
           dashboard.templating.list.map(({ name }) => name),
