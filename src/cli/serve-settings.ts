@@ -46,6 +46,7 @@ export interface ServeOptions extends RedisPlace {
   readonly tlsKey?: string;
   readonly trustProxy: readonly string[];
   readonly allowInsecure?: boolean;
+  readonly limits: readonly string[];
   readonly drain: number;
   readonly logLevel: LogLevel;
 }
@@ -77,6 +78,7 @@ export function withServeOptions(command: Command): Command {
     .addOption(new Option("--tls-key <file>", "its key, PEM"))
     .addOption(listOption("--trust-proxy <address>", "proxy with TLS in front: address, range, or loopback"))
     .addOption(insecureOption("listen without TLS where others can reach it"))
+    .addOption(listOption("--limits <name=number>", "a limit other than its default, like openPerAddress=100; README.md has them all"))
     .addOption(drainOption())
     .addOption(logLevelOption())
     .addOption(configOption());
@@ -152,15 +154,27 @@ export async function hazardsIn(
 }
 
 /** What the server is told that does not depend on whose tokens it accepts, and where it listens. */
-export function serverSettings({ trustProxy, allowInsecure = false, origin, path, admin, ...rest }: ServeOptions) {
+export function serverSettings({ trustProxy, allowInsecure = false, origin, path, admin, limits, ...rest }: ServeOptions) {
   return {
     trustProxy,
     allowInsecure,
     console: rest.console === true,
+    limits: limitsOf(limits),
     ...(origin.length === 0 ? {} : { origins: namedOrigins(origin) }),
     ...(path === undefined ? {} : { path }),
     ...(admin === undefined ? {} : { admin }),
   } satisfies Partial<ServerOptions>;
+}
+
+/** Which of them there are, and what they may be, the server says. */
+function limitsOf(texts: readonly string[]): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const [, name, value] = /^(\w+)=(\d+)$/.exec(text) ?? [];
+      if (name === undefined) throw new CliError("usage", `--limits must be like openPerAddress=100, not ${JSON.stringify(text)}`);
+      return [name, Number(value)];
+    }),
+  );
 }
 
 /** `none` names no page: only programs may connect. */

@@ -398,6 +398,22 @@ describe("jotwire serve", function () {
     });
   });
 
+  it("takes limits, by flag and by environment, and refuses what is none", async () => {
+    const args = ["serve", smallApp, "--port", "0", ...foreign];
+    await using cli = new RunningCli([...args, "--limits", "authDeadline=60000", "--limits", "openPerAddress=1"]);
+    const url = await cli.printed(/"url":"([^"]+)"/);
+    await RawClient.connect(url);
+    expect(await RawClient.connect(url).catch((error: Error) => error.message)).to.include("429");
+    for (const [given, code, says] of [
+      ["openPerAdress=1", 3, 'limits: there is no "openPerAdress"; did you mean "openPerAddress"?'],
+      ["openPerAddress=many", 2, "--limits must be like"],
+    ] as const) {
+      const refused = await runCli(args, { env: { JOTWIRE_LIMITS: `batch=1,${given}` } });
+      expect(refused.code).to.equal(code);
+      expect(refused.stderr).to.include(says);
+    }
+  });
+
   it("names the port of the metrics, not its own, when it is that one that is taken: exit code 4", async () => {
     const taken = createServer().listen(0, "127.0.0.1");
     await once(taken, "listening");
