@@ -20,6 +20,7 @@ import {
   tlsOf,
   withServeOptions,
 } from "./serve-settings.js";
+import { unknownVariables } from "./settings.js";
 import { StateFolder } from "./state-folder.js";
 
 type CheckOptions = ServeOptions & { readonly json?: boolean };
@@ -43,8 +44,9 @@ Examples:
     .action(check);
 }
 
-async function check(module: string | undefined, options: CheckOptions): Promise<void> {
-  const checks = await checksOf(module, options);
+async function check(module: string | undefined, options: CheckOptions, command: Command): Promise<void> {
+  const settings: Check = { name: "settings", run: async () => variableAdvice(unknownVariables(command.parent ?? command)) };
+  const checks = [settings, ...(await checksOf(module, options))];
   const findings = (await Promise.all(checks.map(({ name, run }) => findOut(name, run)))).flat();
   if (options.json === true) printJson(findings);
   else for (const { level, check: name, advice } of findings) printLine(`${level.padEnd(7)}  ${name.padEnd(10)}  ${advice}`);
@@ -118,6 +120,10 @@ async function storeless(isEmbedded: boolean, workers: number): Promise<Found> {
     ? "the state folder serves one process on one machine: --redis for more"
     : "revocations are kept in memory, and forgotten at a restart: give --redis if you revoke";
   return [{ level: "warning", advice }];
+}
+
+function variableAdvice(variables: readonly string[]): Found {
+  return variables.map((name) => ({ level: "warning", advice: `no option has the variable ${name}: is it misspelt?` }));
 }
 
 function drainAdvice(drain: number): Found {

@@ -19,6 +19,7 @@ import {
   tlsOf,
   withServeOptions,
 } from "./serve-settings.js";
+import { unknownVariables } from "./settings.js";
 import { type IssuerIdentity, StateFolder } from "./state-folder.js";
 import { stopOnSignals } from "./until-stopped.js";
 import { ToldMetrics } from "./worker-metrics.js";
@@ -42,10 +43,11 @@ Examples:
     .action(serve);
 }
 
-async function serve(module: string, options: ServeOptions): Promise<void> {
+async function serve(module: string, options: ServeOptions, command: Command): Promise<void> {
   const { host, drain } = options;
   checkIssuerOptions(options);
   const logger = jsonLogger(options.logLevel);
+  if (!isWorker) tellUnknownVariables(command, logger);
   const state = new StateFolder(options.state);
   process.env.JOTWIRE_STATE = state.path; // where the application keeps its own data, too
   const port = await knownPort(options.port, host);
@@ -86,6 +88,11 @@ async function serve(module: string, options: ServeOptions): Promise<void> {
     logger,
   );
   logger.info({ event: "listen", url, pid: process.pid, metricsPort, issuer: auth.issuer }, "serving");
+}
+
+function tellUnknownVariables(command: Command, logger: Logger): void {
+  const variables = unknownVariables(command.parent ?? command);
+  if (variables.length > 0) logger.warn({ event: "settings.unknown", variables }, "no option has these variables: are they misspelt?");
 }
 
 /** Refuses what would not work: workers that can't tell each other of revocations and events. */

@@ -30,7 +30,7 @@ export function numberOption(flags: string, description: string, least: number, 
 export async function applySettings(command: Command, program: Command): Promise<void> {
   applyEnvironment(command);
   const { config = process.env.JOTWIRE_CONFIG } = command.opts<{ readonly config?: string }>();
-  if (config === undefined) return;
+  if (config === undefined || config === "") return;
   const file = await readConfig(config);
   const known = new Set(optionsOf(program).filter((name) => !notInFiles.has(name)));
   for (const key of Object.keys(file)) {
@@ -46,12 +46,27 @@ export async function applySettings(command: Command, program: Command): Promise
 function applyEnvironment(command: Command): void {
   for (const option of openOptions(command)) {
     const name = option.attributeName();
-    const variable = `JOTWIRE_${(option.long ?? "").slice(2).replaceAll("-", "_").toUpperCase()}`;
+    const variable = variableOf(option);
     const text = process.env[variable];
     if (flagsOnly.has(name) || text === undefined || text === "") continue;
     const given = isList(option) ? text.split(",").map((part) => part.trim()) : text;
     command.setOptionValueWithSource(name, parsedValue(option, given, variable), "env");
   }
+}
+
+function variableOf(option: Option): string {
+  return `JOTWIRE_${(option.long ?? "").slice(2).replaceAll("-", "_").toUpperCase()}`;
+}
+
+/** Variables of ours by their name that set nothing: misspelt ones, most likely. (A Service of Kubernetes called jotwire makes some, too.) */
+export function unknownVariables(program: Command): readonly string[] {
+  const all = (command: Command): readonly Option[] => [...command.options, ...command.commands.flatMap(all)];
+  const known = new Set(
+    all(program)
+      .filter((option) => option.attributeName() === "config" || !flagsOnly.has(option.attributeName()))
+      .map(variableOf),
+  );
+  return Object.keys(process.env).filter((name) => name.startsWith("JOTWIRE_") && !known.has(name));
 }
 
 /** Those that nobody has given yet. */

@@ -60,7 +60,7 @@ describe("jotwire check", function () {
         advice: "the state folder serves one process on one machine: --redis for more",
       });
       expect(about(findings, "exposure").map(({ level }) => level)).to.deep.equal(["ok"]);
-      const checks = ["exposure", "tls", "origins", "tokens", "limits", "store", "drain"];
+      const checks = ["settings", "exposure", "tls", "origins", "tokens", "limits", "store", "drain"];
       expect([...new Set(findings.map((finding) => finding.check))]).to.deep.equal(checks);
     });
   });

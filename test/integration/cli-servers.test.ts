@@ -414,6 +414,16 @@ describe("jotwire serve", function () {
     }
   });
 
+  it("tells of variables that set nothing, and `check` does, too", async () => {
+    const env = { JOTWIRE_REDIS_PREFX: "orders", JOTWIRE_CONFIG: "", JOTWIRE_METRICS_PORT: "0" };
+    await using cli = new RunningCli(["serve", smallApp, "--port", "0", ...foreign], { env });
+    await cli.printed(/"event":"listen"/);
+    expect(cli.stderr).to.include('"event":"settings.unknown","variables":["JOTWIRE_REDIS_PREFX"]');
+    const { stdout } = await runCli(["check", smallApp, ...foreign], { env });
+    expect(stdout).to.match(/^warning +settings +no option has the variable JOTWIRE_REDIS_PREFX/m);
+    expect(stdout).to.not.include("JOTWIRE_METRICS_PORT");
+  });
+
   it("names the port of the metrics, not its own, when it is that one that is taken: exit code 4", async () => {
     const taken = createServer().listen(0, "127.0.0.1");
     await once(taken, "listening");
