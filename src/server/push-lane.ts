@@ -31,6 +31,8 @@ export interface Kept {
   readonly isAllowed: (auth: Auth) => boolean;
   /** The answer to its call. */
   readonly opened: SubscribeResult | Promise<SubscribeResult>;
+  /** How many calls were answered with it, or will be. */
+  calls: number;
 }
 
 export class PushLane implements SubscriberPort {

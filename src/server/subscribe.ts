@@ -42,8 +42,9 @@ function runGenerator(
   lane.mustHaveRoom(limits.subscriptions, () => telemetry.limitHit("subscriptions"));
   const subscription = new GeneratorSubscription(lane.newId(), generatorSource(asked, feed, limits.responseBytes), feed.rule, lane);
   const opened = { subscription: subscription.id };
-  lane.keep({ subscription, isAllowed, opened });
-  return started(subscription, opened);
+  const kept = { subscription, isAllowed, opened, calls: 1 };
+  lane.keep(kept);
+  return started(kept, opened);
 }
 
 function joinTopic(
@@ -58,14 +59,15 @@ function joinTopic(
   const known = lane.get(topic.name);
   if (known !== undefined) {
     if (!(known.subscription instanceof TopicSubscription && known.subscription.isOf(topic))) throw nameTaken(topic.name);
-    if (since === undefined || feed.history === undefined) return again(known.subscription, known.opened);
+    if (since === undefined || feed.history === undefined) return again(known, known.subscription);
     known.subscription.finish(); // its successor has the same id
   }
   lane.mustHaveRoom(limits.subscriptions, () => telemetry.limitHit("subscriptions"));
   const subscription = new TopicSubscription(topic, feed.rule, topics, lane);
   const opened = opening(subscription, subscription.open(topics, since), call);
-  lane.keep({ subscription, isAllowed, opened });
-  return opened instanceof Promise ? opened.then((result) => started(subscription, result)) : started(subscription, opened);
+  const kept = { subscription, isAllowed, opened, calls: 1 };
+  lane.keep(kept);
+  return opened instanceof Promise ? opened.then((result) => started(kept, result)) : started(kept, opened);
 }
 
 /** A topic that can't be read has no subscription. */
@@ -82,17 +84,22 @@ function unreachable(): Halt {
   return new Halt(errorOf("overloaded", { retryAfter: 1, hint: "the topic can't be reached at the moment; try again" }));
 }
 
-function started(subscription: Subscription, result: SubscribeResult): Started {
-  return { result, begin: () => subscription.begin(), abandon: () => subscription.stop() };
+function started(kept: Kept, result: SubscribeResult): Started {
+  const abandon = () => {
+    kept.calls--;
+    if (kept.calls === 0) kept.subscription.stop(); // else another call that has joined it goes on
+  };
+  return { result, begin: () => kept.subscription.begin(), abandon };
 }
 
 /** One connection hears a topic once, however often it subscribes. */
-function again(subscription: TopicSubscription, opened: Kept["opened"]): Started | Promise<Started> {
+function again(kept: Kept, subscription: TopicSubscription): Started | Promise<Started> {
+  kept.calls++;
   const joined = () => {
-    if (subscription.state === "ended") throw unreachable(); // the call that began it was cancelled
-    return { result: subscription.place(), begin: () => subscription.begin(), abandon: () => {} };
+    if (subscription.state === "ended") throw unreachable(); // it was unsubscribed meanwhile
+    return started(kept, subscription.place());
   };
-  return opened instanceof Promise ? opened.then(joined) : joined();
+  return kept.opened instanceof Promise ? kept.opened.then(joined) : joined();
 }
 
 function topicName(route: string, feed: TopicFeed, params: unknown): string {
