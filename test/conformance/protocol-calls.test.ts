@@ -186,6 +186,11 @@ describe("Protocol §4.3, batches", () => {
     client.send(...Array.from({ length: 10 }, () => pings(2)));
     for (let n = 0; n < 10; n++) expect((await client.next<Frame[]>()).map(({ result }) => result)).to.deep.equal(["pong", "pong"]);
     expectError(await ask(client, "ping"), "rate_limited");
+    client.send(pings(2));
+    for (const refused of await client.next<Frame[]>()) expectError(refused, "rate_limited");
+    server.clock.advance(1_000);
+    client.send(pings(2));
+    expect((await client.next<Frame[]>()).map(({ result }) => result)).to.deep.equal(["pong", "pong"]);
   });
 });
 

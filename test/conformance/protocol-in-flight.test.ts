@@ -62,8 +62,85 @@ describe("Protocol §4.4, in flight", () => {
     const client = await server.login();
     await fill(client, 2, "stubborn");
     const cancelled = await exchange(client, notification("$/cancelRequest", { id: "w0" }), notification("$/cancelRequest", { id: "w1" }));
+    expect(cancelled).to.have.length(2);
     for (const answer of cancelled) expectError(answer, "cancelled");
     expectError(await ask(client, "echo"), "overloaded");
+    await client.close();
+    while (server.server.connections > 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(server.log.filter(({ level }) => level === "error")).to.deep.equal([]);
+  });
+
+  it("an id that is in flight is taken: -32600, and nothing runs; null is none to be taken, and one that was answered is free", async () => {
+    await using server = await startCalls();
+    const client = await server.login();
+    await exchange(client, request("a", "wait"), request(null, "wait"), request(null, "wait"));
+    expect(server.ran).to.have.length(3);
+    const [refused] = await exchange(client, request("a", "echo"));
+    expect(refused).to.have.nested.property("error.code", -32600);
+    expect(refused).to.include({ id: "a" });
+    expect(server.ran).to.have.length(3);
+    for (const answer of server.answers) answer();
+    expect((await leftovers(client)).map(({ id, result }) => [id, result])).to.have.deep.members([
+      ["a", "answered"],
+      [null, "answered"],
+      [null, "answered"],
+    ]);
+    expect((await exchange(client, request("a", "echo", [1])))[0]).to.deep.include({ id: "a", result: [1] });
+  });
+
+  it("a deadline is hit by a request that is late, and not by one that was answered", async () => {
+    const { app, answers } = protocolApp();
+    await using server = await startTimed(app, { metrics: { port: 0 } });
+    const client = await server.login();
+    const hits = () => /^jotwire_limit_hits_total\{limit="requestTimeout"\} (\d+)$/m.exec(server.server.metricsText())?.[1] ?? "0";
+    await exchange(client, request("answered", "wait"));
+    answers[0]?.();
+    await leftovers(client);
+    server.clock.advance(30_000);
+    expect(hits()).to.equal("0");
+    await exchange(client, request("late", "wait"));
+    server.clock.advance(30_000);
+    expectError((await leftovers(client))[0], "timeout");
+    expect(hits()).to.equal("1");
+  });
+
+  it("a handler that throws since it was aborted is no fault of the server; one that throws is", async () => {
+    const rpc = createRpc();
+    const app = rpc.router({
+      wait: rpc.method({
+        handler: ({ signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+      }),
+      fail: rpc.method({ handler: () => Promise.reject(new Error("broken")) }),
+    });
+    await using server = await startTimed(app);
+    const client = await server.login();
+    const faults = () => server.log.filter(({ level }) => level === "error").length;
+    await exchange(client, request(1, "wait"));
+    expectError((await exchange(client, notification("$/cancelRequest", { id: 1 })))[0], "cancelled");
+    expect(faults()).to.equal(0);
+    expect((await ask(client, "fail")).error?.code).to.equal(-32603);
+    expect(faults()).to.equal(1);
+  });
+
+  it("a handler that asks for its signal after it was aborted is given an aborted one", async () => {
+    const seen: boolean[] = [];
+    const releases: (() => void)[] = [];
+    const rpc = createRpc();
+    const app = rpc.router({
+      late: rpc.method({
+        async handler(context) {
+          await new Promise<void>((resolve) => releases.push(resolve));
+          seen.push(context.signal.aborted);
+        },
+      }),
+    });
+    await using server = await startTimed(app);
+    const client = await server.login();
+    await exchange(client, request(1, "late"), request(2, "late"));
+    await exchange(client, notification("$/cancelRequest", { id: 1 }));
+    for (const release of releases) release();
+    await leftovers(client);
+    expect(seen).to.deep.equal([true, false]);
   });
 
   it("each request has a deadline of 30 s: -32008, and its handler's signal aborts", async () => {

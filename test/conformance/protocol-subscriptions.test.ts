@@ -3,7 +3,7 @@ import { describe, it } from "mocha";
 import type { Limits } from "../../src/index.js";
 import { expectError } from "../helpers/expected.js";
 import { feedApp } from "../helpers/feed-app.js";
-import { ask, leftovers, resultOf, told } from "../helpers/frames.js";
+import { ask, type Frame, leftovers, resultOf, told } from "../helpers/frames.js";
 import type { RawClient } from "../helpers/raw-client.js";
 import { startTimed } from "../helpers/timed-server.js";
 
@@ -81,8 +81,24 @@ describe("Protocol §5, subscriptions", () => {
     await server.tick("A", 1);
     expect(await leftovers(client)).to.deep.equal([]);
     expect(server.faucet.begun).to.equal(0);
+    expect((await server.server.sessions()).sessions.map(({ subscriptions }) => subscriptions)).to.deep.equal([0]);
     const open = await server.connect();
     expectError(await ask(open, "ticks", { symbol: "A" }), "unauthenticated");
+  });
+
+  it("a subscription whose response does not fit its batch has not begun, and one whose does has", async () => {
+    await using server = await started({ responseBytes: 200 });
+    const client = await server.login(reader);
+    const call = (id: number, method: string, params: object) => ({ jsonrpc: "2.0", id, method, params });
+    client.send([call(1, "echo", { text: "x".repeat(140) }), call(2, "ticks", { symbol: "A" }), call(3, "watch", {})]);
+    const answers = await client.next<Frame[]>();
+    expect(answers.map(({ error }) => error?.data?.reason)).to.deep.equal([undefined, "too_large", "too_large"]);
+    client.send([call(4, "ticks", { symbol: "B" })]);
+    expect(await client.next<Frame[]>()).to.have.nested.property("[0].result.subscription", "ticks:B");
+    for (const symbol of ["A", "B"]) await server.tick(symbol, 1);
+    expect((await leftovers(client)).map(({ params }) => params?.subscription)).to.deep.equal(["ticks:B"]);
+    expect(server.faucet.begun).to.equal(0);
+    expect((await server.server.sessions()).sessions.map(({ subscriptions }) => subscriptions)).to.deep.equal([1]);
   });
 
   it("params that don't fit are -32602, and $since is no member of them", async () => {
