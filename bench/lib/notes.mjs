@@ -19,7 +19,7 @@ export const notes = {
   fanOutGrowth:
     "What grows is memory, as with calls. An event is looked at twice for each subscriber: when it is published (may this session have it?), and when the turn's writes are made (may it still?), and at 4,000 subscribers the caches have lost the connection, its session and its list of frames in between. The loop writes at once and checks nothing. It is the price of one write for all events of a turn, which is what makes ten of them cost a fifth of the loop's.",
   restartPeak:
-    "One run, not seven. By the windows of the drain two thirds of the clients come before the new process listens, and spread again when nobody answers.",
+    "By the windows of the drain two thirds of the clients come before the new process listens, and spread again when nobody answers.",
   memoryAbsolute: "Five sixths of it are bare ws: the socket, its streams and its receiver.",
   revocations: "A call compares one number. What a million revocations cost is the garbage collector going through them (140 bytes each).",
 };

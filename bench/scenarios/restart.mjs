@@ -19,7 +19,7 @@ function peakOf(arrivals) {
   return Math.max(...counts.values()) / (clients / buckets);
 }
 
-async function restart(bench) {
+async function restartOnce(bench) {
   const crowd = bench.start("clients/crowd.mjs");
   const { child: before, port } = await bench.serve("jotwire", { limits, isWatched: true });
   const token = createSigner(bench.keys.privateJwk)();
@@ -35,24 +35,31 @@ async function restart(bench) {
   await bench.stop(crowd);
   await bench.stop(after);
 
-  const missing = clients - authenticated;
   const unsettled = calls.started - calls.resolved - calls.rejected;
   const twice = ran.length - new Set(ran).size;
-  const lost = calls.resolved - new Set(ran).size > 0 ? calls.resolved - new Set(ran).size : 0;
+  const lost = Math.max(calls.resolved - new Set(ran).size, 0);
+  return { peak: peakOf(arrivals), missing: clients - authenticated, wrong: unsettled + twice + lost, rejected: calls.rejected };
+}
+
+async function restart(bench) {
+  const found = [];
+  for (let round = 0; round < bench.rounds; round++) found.push(await restartOnce(bench));
+  const all = (name) => found.map((one) => one[name]);
+  const inAll = (name) => summary([all(name).reduce((sum, count) => sum + count, 0)]); // one that is lost in one round is lost
   const work = "a restart under 2,000 SDK clients";
   return [
-    { id: "restartPeak", work: `${work}: peak of arrivals, over the even spread`, target: 2.5, value: summary([peakOf(arrivals)]) },
-    { id: "restartMissing", work: `${work}: clients that are not back and authenticated`, target: 0, value: summary([missing]) },
+    { id: "restartPeak", work: `${work}: peak of arrivals, over the even spread`, target: 2.5, value: summary(all("peak")) },
+    { id: "restartMissing", work: `${work}: clients that are not back and authenticated`, target: 0, value: inAll("missing") },
     {
       id: "restartCalls",
-      work: `${work}: of ${calls.started} calls, never settled, run twice, or answered without having run`,
+      work: `${work}: calls never settled, run twice, or answered without having run`,
       target: 0,
-      value: summary([unsettled + twice + lost]),
+      value: inAll("wrong"),
     },
     {
       id: "restartRejected",
       work: `${work}: calls rejected (their connection was lost, or the server was draining)`,
-      value: summary([calls.rejected]),
+      value: inAll("rejected"),
     },
   ];
 }
