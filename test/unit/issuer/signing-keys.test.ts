@@ -53,6 +53,24 @@ describe("signing keys", () => {
     expect(headerOf((await issuer.login("ada", password)).token).kid).to.not.equal(first);
   });
 
+  it("that were taken out of the store are replaced within a minute, and refused; refresh tokens stay good", async () => {
+    const kept = new Map<string, string>();
+    const secrets = {
+      get: async (name: string) => kept.get(name),
+      replace: async (name: string, value: string, expected: string | undefined) =>
+        kept.get(name) === expected && kept.set(name, value) === kept,
+    };
+    const { issuer, clock } = await openIssuer({ store: { ...memoryStore(), secrets } });
+    const { token, refreshToken } = await issuer.login("ada", password);
+    expect(kept.delete("signing-keys")).to.equal(true);
+    clock.advance(60_000);
+    const renewed = await issuer.renew(refreshToken);
+    const { keys } = await issuer.verification.keys();
+    expect(keys.map(({ kid }) => kid))
+      .to.deep.equal([headerOf(renewed.token).kid])
+      .and.not.include(headerOf(token).kid);
+  });
+
   it("are shown for a minute longer than their last token can live, for verifiers whose clocks are behind", async () => {
     const { issuer, clock } = await openIssuer({ keyRotationInterval: 3_600_000 });
     const [old] = (await issuer.verification.keys()).keys;
