@@ -153,7 +153,7 @@ describe("Protocol §3, authenticate", () => {
     expect(result).to.deep.include({ scopes: ["read", "write"], expiresIn: 900, expiresAt: 1_790_000_910, changed: true, gap: false });
   });
 
-  it("with another subject or issuer it is -32006, and nothing changes", async () => {
+  it("with another subject, issuer or client it is -32006, and nothing changes", async () => {
     const [ours, theirs] = [createTestKeys(), createTestKeys()];
     const auth = [
       { issuer: "https://id.test", audience: "test", publicKey: ours.publicJwk },
@@ -167,9 +167,14 @@ describe("Protocol §3, authenticate", () => {
       if (state === "expired") server.clock.advance(100_000);
       const bySubject = signToken(ours, { iat, sub: "user-2" });
       const byIssuer = signToken(theirs, { iat, iss: "https://other.test" });
+      const byClient = signToken(ours, { iat, client_id: "client-2" });
+      const ofNoClient = signToken(ours, { iat, client_id: undefined });
       for (const method of ["authenticate", "refresh"]) {
         expectError(await ask(client, method, { token: bySubject }), "subject_mismatch", { claim: "sub" });
         expectError(await ask(client, method, { token: byIssuer }), "subject_mismatch", { claim: "iss" });
+        for (const token of [byClient, ofNoClient]) {
+          expectError(await ask(client, method, { token }), "subject_mismatch", { claim: "client_id" });
+        }
       }
       expect(await resultOf(client, "whoami")).to.include({ state, subject: before.subject });
     }

@@ -113,6 +113,19 @@ describe("Protocol §8, close codes", () => {
     expect(await resultOf(third, "whoami")).to.include({ state: "active" });
   });
 
+  it("4409 replaced: the oldest of more than so many, and who has left makes room", async () => {
+    await using server = await startClosing({ limits: { connectionsPerSubject: 2 } });
+    const [first, second] = [await server.login(), await server.login()];
+    for (const client of [first, second]) expect(await resultOf(client, "whoami")).to.include({ state: "active" });
+    await second.close();
+    while (server.server.connections > 1) await new Promise((resolve) => setImmediate(resolve));
+    const third = await server.login();
+    for (const client of [first, third]) expect(await resultOf(client, "whoami"), "two are there").to.include({ state: "active" });
+    const fourth = await server.login();
+    await expectClose(first, "replaced");
+    for (const client of [third, fourth]) expect(await resultOf(client, "whoami")).to.include({ state: "active" });
+  });
+
   it("4429 too_many_attempts and too_many_requests: come back after 30 s at least", async () => {
     await using server = await startClosing();
     const attempts = await server.connect();

@@ -187,8 +187,30 @@ describe("Protocol §9, limits and their defaults", () => {
       server.clock.advance(9_999);
       expect(await resultOf(client, "whoami")).to.include({ state: "active" });
       server.clock.advance(1);
+      if (isCapped) {
+        const { before } = await expectClose(client, "token_expired");
+        expect(
+          before.map(({ method }) => method),
+          "there is no grace to tell of",
+        ).to.not.include("auth.expired");
+      } else expect(await resultOf(client, "whoami")).to.include({ state: "active" });
+    }
+  });
+
+  it("a cap on the session ends the grace, too", async () => {
+    for (const [sessionLifetime, isCapped] of [
+      [100_000, true],
+      [200_000, false],
+    ] as const) {
+      await using server = await start({ sessionLifetime });
+      const client = await server.login({ exp: server.seconds() + 90 });
+      server.clock.advance(90_000);
+      await leftovers(client);
+      server.clock.advance(9_999);
+      expect(await resultOf(client, "whoami")).to.include({ state: "expired" });
+      server.clock.advance(1);
       if (isCapped) await expectClose(client, "token_expired");
-      else expect(await resultOf(client, "whoami")).to.include({ state: "active" });
+      else expect(await resultOf(client, "whoami")).to.include({ state: "expired" });
     }
   });
 

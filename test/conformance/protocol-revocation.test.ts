@@ -150,6 +150,21 @@ describe("Protocol §10, revocation with a margin", () => {
     await expectClose(client, "token_revoked");
   });
 
+  it("is told once, whatever else is revoked meanwhile, and again when it will be sooner", async () => {
+    await using server = await startRevoking();
+    const client = await server.login({ jti: "t1" });
+    await server.server.revoke({ jti: "t1" }, { margin: 20_000 });
+    expect(await told(client, "auth.refreshRequired")).to.include({ within: 20 });
+    await server.server.revoke({ jti: "another" });
+    await server.server.revoke({ subject: "user-1" }, { margin: 20_000 });
+    await server.server.revoke({ subject: "user-1" }, { margin: 30_000 });
+    expect(await leftovers(client)).to.deep.equal([]);
+    await server.server.revoke({ subject: "user-1" }, { margin: 10_000 });
+    expect(await told(client, "auth.refreshRequired")).to.include({ within: 10 });
+    server.clock.advance(10_000);
+    await expectClose(client, "token_revoked");
+  });
+
   it("auth.refreshRequired has a reason also when none was given", async () => {
     await using server = await startRevoking();
     const client = await server.login({ jti: "t1" });

@@ -258,7 +258,8 @@ describe("Protocol §2, the end of a session", () => {
     server.clock.advance(899_999);
     expect((await ask(client, "whoami")).result).to.include({ state: "active", grace: 0 });
     server.clock.advance(1);
-    await expectClose(client, "token_expired");
+    const { before } = await expectClose(client, "token_expired");
+    expect(before.map(({ method }) => method)).to.not.include("auth.expired");
   });
 });
 

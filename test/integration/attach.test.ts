@@ -197,6 +197,27 @@ describe("a server that listens", () => {
     await server.close();
   });
 
+  it("gives it to anybody with discover: public, but not to who shows a token that is refused; with false to nobody", async () => {
+    const auth = { issuer: "https://id.test", audience: "test", publicKey: keys.publicJwk };
+    for (const [discover, expected] of [
+      ["public", [200, 401, 200]],
+      [false, [404, 404, 404]],
+    ] as const) {
+      const server = createServer(sampleApp(), { auth, discover, logger: recordingLogger().logger });
+      const { port } = await server.listen(0);
+      const statuses: number[] = [];
+      for (const authorization of [undefined, "Bearer x.y.z", `Bearer ${signToken(keys)}`]) {
+        const headers: Record<string, string> = authorization === undefined ? {} : { authorization };
+        const answer = await fetch(`http://127.0.0.1:${port}/openrpc.json`, { headers });
+        statuses.push(answer.status);
+        expect(answer.headers.get("cache-control"), "it is one caller's").to.equal("no-store");
+        await answer.text();
+      }
+      expect(statuses, String(discover)).to.deep.equal(expected);
+      await server.close();
+    }
+  });
+
   it("tells hooks who came, who authenticated and who left, and survives a hook that throws", async () => {
     const { logger, lines } = recordingLogger();
     const told: string[] = [];

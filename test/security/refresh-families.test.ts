@@ -208,6 +208,22 @@ describe("a family of refresh tokens", () => {
     await issuer.renew(first.refreshToken);
   });
 
+  it("is not ended by its current token, or the one before, in another user's hands; by an older one it is, like in anybody's", async () => {
+    for (const [uses, reason] of [
+      [0, "subject_mismatch"],
+      [1, "subject_mismatch"],
+      [2, "token_revoked"],
+    ] as const) {
+      const { issuer, clock, first } = await loggedIn();
+      let newest: { readonly refreshToken: string } = first;
+      for (let n = 0; n < uses; n++) newest = await issuer.renew(newest.refreshToken, "ada");
+      clock.advance(11_000); // past the reuse window
+      expect(await rejectionOf(issuer.renew(first.refreshToken, "grace")), `${uses} uses`).to.include({ reason });
+      if (reason === "token_revoked") await expectRevoked(issuer, newest.refreshToken);
+      else await issuer.renew(newest.refreshToken, "ada");
+    }
+  });
+
   it("is unavailable, not revoked, while the store is away", async () => {
     const { issuer, first } = await loggedIn();
     const { families } = issuer.store;

@@ -2,6 +2,7 @@ import { expect } from "chai";
 import { createIssuer, memoryStore } from "../../../src/issuer/index.js";
 import { argon2Hasher, checkedParameters } from "../../../src/issuer/password-hasher.js";
 import { rejectionOf } from "../../helpers/rejection.js";
+import { openIssuer, password } from "../../helpers/test-issuer.js";
 
 const parameters = checkedParameters({});
 
@@ -55,6 +56,20 @@ describe("password hashing", () => {
       expect(() => checkedParameters(weak)).to.throw("19456 KiB with 2 passes");
     }
     expect(checkedParameters({ memoryKiB: 47_104, passes: 1 })).to.deep.equal({ memoryKiB: 47_104, passes: 1 });
+  });
+
+  it("hashes anew only the password that was shown: one that is changed meanwhile stays", async () => {
+    const { issuer, hasher } = await openIssuer();
+    hasher.isOutdated = () => true;
+    const hash = hasher.hash.bind(hasher);
+    hasher.hash = async (given) => {
+      if (given !== password) return hash(given);
+      await issuer.users.passwd("ada", "another password"); // while the old one is hashed
+      return hash(given);
+    };
+    await rejectionOf(issuer.login("ada", password));
+    await rejectionOf(issuer.login("ada", password, { address: "192.0.2.1" }));
+    await issuer.login("ada", "another password");
   });
 
   it("hashes anew at a login when the parameters rose", async () => {

@@ -23,6 +23,25 @@ describe("A token over HTTP", () => {
       expect(await failuresAfter(new Refusal(reason, "x")), reason).to.equal(1);
   });
 
+  it("is refused, and counts, when it was revoked; one that was not is somebody's", async () => {
+    for (const revoked of ["t1", "t2"]) {
+      const list = new RevocationList();
+      list.add({ jti: revoked });
+      const token = Object.freeze({
+        ...{ issuer: "https://id.test", subject: "ada", scopes: [], claims: {}, expiresAt: 2e9, issuedAt: 1, fingerprint: "f" },
+        ...{ tokenId: "t1", sessionId: undefined, clientId: undefined },
+      });
+      let failures = 0;
+      const auth = await judgeBearer("x.y.z", "192.0.2.1", {
+        authority: { verify: async () => token },
+        revocations: { list },
+        addresses: { failed: () => failures++ },
+        log: recordingLogger().logger,
+      });
+      expect([auth?.subject, failures], revoked).to.deep.equal(revoked === "t1" ? [undefined, 1] : ["ada", 0]);
+    }
+  });
+
   it("does not when nobody could judge it, since the store or the keys are away", async () => {
     expect(await failuresAfter(new Refusal("auth_unavailable", "no keys"))).to.equal(0);
     expect(await failuresAfter(new Error("the store is gone"))).to.equal(0);

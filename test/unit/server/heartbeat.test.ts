@@ -5,6 +5,7 @@ import { ManualClock } from "../../helpers/manual-clock.js";
 class Peer implements Pulse {
   isAlive = true;
   pings = 0;
+  checks = 0;
   terminatedAt: number | undefined;
   readonly #answers: boolean;
   readonly #clock: ManualClock;
@@ -25,7 +26,9 @@ class Peer implements Pulse {
     this.terminatedAt ??= this.#clock.monotonic();
   }
 
-  check(): void {}
+  check(): void {
+    this.checks++;
+  }
 }
 
 describe("the heartbeat", () => {
@@ -36,6 +39,7 @@ describe("the heartbeat", () => {
     heartbeat.add(peer);
     clock.advance(250_000);
     expect(peer.pings).to.equal(10);
+    expect(peer.checks, "looks at its clocks").to.equal(10);
     expect(peer.terminatedAt).to.equal(undefined);
     heartbeat.stop();
   });
@@ -48,6 +52,17 @@ describe("the heartbeat", () => {
     heartbeat.add(peer);
     clock.advance(60_000);
     expect((peer.terminatedAt ?? Number.NaN) - start).to.be.within(10_000, 36_000);
+    heartbeat.stop();
+  });
+
+  it("cuts a peer that is gone before the next ping, however long the timeout", () => {
+    const clock = new ManualClock();
+    const heartbeat = new Heartbeat(clock, 10_000, 60_000);
+    const start = clock.monotonic();
+    const peer = new Peer(clock, false);
+    heartbeat.add(peer);
+    clock.advance(60_000);
+    expect((peer.terminatedAt ?? Number.NaN) - start).to.be.within(18_000, 20_000);
     heartbeat.stop();
   });
 

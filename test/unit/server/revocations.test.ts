@@ -59,6 +59,50 @@ describe("what was revoked, as a server remembers it", () => {
   });
 });
 
+describe("what was revoked, where no store keeps it or its store is in trouble", () => {
+  const withStores = (stores: readonly { readonly revocations: RevocationRecords }[], clock = new ManualClock()) => ({
+    clock,
+    revocations: new Revocations({ clock, stores, issuers: [], longestLifetime: 15 * minute, onChange: () => {} }),
+  });
+
+  it("is kept while this machine's clock is ahead, or has been set back, as long as a token of then may be alive", async () => {
+    for (const step of [hour, -hour]) {
+      const { revocations, clock } = withStores([]);
+      await revocations.revoke({ subject: "ada" });
+      clock.stepWall(step);
+      clock.advance(14 * minute);
+      revocations.sweep();
+      expect(revocations.list.size, `${step}`).to.equal(1);
+      clock.advance(2 * minute);
+      revocations.sweep();
+      expect(revocations.list.size, `${step}`).to.equal(step > 0 ? 0 : 1); // with the wall clock set back, tokens live longer
+    }
+  });
+
+  it("is read again by the next who asks, when it could not be", async () => {
+    const records = unbound(memoryStore().revocations);
+    await records.add({ jti: "before" });
+    let isAway = true;
+    const list: RevocationRecords["list"] = (now) => (isAway ? Promise.reject(new Error("away")) : records.list(now));
+    const { revocations } = withStores([{ revocations: { ...records, list } }]);
+    const failure = await revocations.whenCurrent().catch((error: Error) => error.message);
+    expect(failure).to.equal("away");
+    isAway = false;
+    await revocations.whenCurrent();
+    expect(revocations.list.size).to.equal(1);
+  });
+
+  it("is heard of until the server closes, and not after", async () => {
+    const store = memoryStore();
+    const { revocations } = withStores([store]);
+    await store.revocations.add({ jti: "first" });
+    expect(revocations.list.size).to.equal(1);
+    revocations.close();
+    await store.revocations.add({ jti: "second" });
+    expect(revocations.list.size).to.equal(1);
+  });
+});
+
 function unbound(records: RevocationRecords): RevocationRecords {
   return {
     add: (revocation) => records.add(revocation),

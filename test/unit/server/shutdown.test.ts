@@ -91,6 +91,40 @@ describe("A shutdown", () => {
   });
 });
 
+describe("Closing all", () => {
+  it("cuts those who don't answer, after 3 s, and waits for nobody else", async () => {
+    for (const answers of [true, false]) {
+      let isEmpty = (): void => {};
+      const empty = new Promise<void>((resolve) => (isEmpty = resolve));
+      const cut: boolean[] = [];
+      const peer = new FakeConnection(() => 0);
+      peer.close = () => {
+        peer.isClosing = true;
+        if (answers) isEmpty();
+      };
+      peer.terminate = () => {
+        cut.push(true);
+        isEmpty();
+      };
+      const roster = { whenEmpty: () => empty, [Symbol.iterator]: () => (answers && peer.isClosing ? [] : [peer])[Symbol.iterator]() };
+      const startedAt = performance.now();
+      await new Shutdown(roster, new ManualClock()).closeAll(0);
+      expect(cut).to.deep.equal(answers ? [] : [true]);
+      if (answers) expect(performance.now() - startedAt).to.be.below(2_000);
+    }
+  });
+
+  it("leaves no timer, whatever is under way", async () => {
+    const { app } = protocolApp();
+    const server = await startTimed(app, { limits: { pingInterval: 25_000 } });
+    const [client] = [await server.login(), await server.connect()];
+    await exchange(client, request(1, "stubborn"), request(2, "wait"));
+    expect(server.clock.pending).to.be.above(0);
+    await server.close();
+    expect(server.clock.pending).to.equal(0);
+  });
+});
+
 describe("A server that drains", () => {
   it("is not ready from the first moment and says why, is alive, and serves those who were not told yet", async () => {
     const { app, ...seen } = protocolApp();
