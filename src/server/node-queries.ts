@@ -11,7 +11,7 @@ const mostPeers = 1_000;
 /** What the nodes have answered, by their names. */
 export interface NodeAnswers {
   readonly answers: ReadonlyMap<string, unknown>;
-  /** False: some node that was there a moment ago has not answered. */
+  /** False: some node that was there a moment ago has not answered, or no node could be asked. */
   readonly complete: boolean;
 }
 
@@ -66,8 +66,9 @@ export class NodeQueries {
         isHeard = false;
         done();
       };
-      this.#send("ask", { id, subject, params }, unsent);
-      if (this.#peers.size === 0) done();
+      void this.#send("ask", { id, subject, params }, unsent).then(() => {
+        if (this.#isAnswered(answers)) done(); // not before: a node that is cut off for long knows of no other, and would call that all
+      });
     });
     this.#queries.delete(id);
     return { answers, complete: isHeard && this.#isAnswered(answers) };
@@ -76,7 +77,7 @@ export class NodeQueries {
   close(): void {
     this.#isClosed = true;
     this.#stopHello();
-    this.#send("bye", null);
+    void this.#send("bye", null);
     for (const { done } of this.#queries.values()) done();
   }
 
@@ -88,7 +89,7 @@ export class NodeQueries {
     this.#hear(from);
     const { id, subject, params } = Object(body) as { id?: unknown; subject?: unknown; params?: unknown };
     const answerer = this.#answerers.get(String(subject));
-    if (from !== this.#messages.node && answerer !== undefined) this.#send("answer", { to: from, id, answer: answerer(params) });
+    if (from !== this.#messages.node && answerer !== undefined) void this.#send("answer", { to: from, id, answer: answerer(params) });
   }
 
   #take(body: unknown, from: string): void {
@@ -102,7 +103,7 @@ export class NodeQueries {
 
   /** A node that has just come learns who else is there. */
   #greet(from: string): void {
-    if (this.#hear(from)) this.#send("hello", null);
+    if (this.#hear(from)) void this.#send("hello", null);
   }
 
   /** True: it was not known. */
@@ -124,11 +125,12 @@ export class NodeQueries {
       if (!this.#isClosed) this.#stopHello = this.#clock.after(delay, () => this.#sayHello());
     };
     again(helloInterval);
-    this.#send("hello", null, () => again(helloRetry)); // the bus may be about to connect
+    void this.#send("hello", null, () => again(helloRetry)); // the bus may be about to connect
   }
 
-  #send(type: string, body: unknown, failed: () => void = () => {}): void {
-    this.#messages.send(type, body).catch((error: unknown) => {
+  /** Resolves when it was sent, or could not be. */
+  #send(type: string, body: unknown, failed: () => void = () => {}): Promise<void> {
+    return this.#messages.send(type, body).catch((error: unknown) => {
       this.#log.debug({ event: "node.unheard", type, err: error }, "the other nodes can't be reached");
       failed();
     });
