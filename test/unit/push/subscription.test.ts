@@ -14,24 +14,30 @@ import { Topics } from "../../../src/push/topics.js";
 const rule: SlowRule = { whenSlow: "drop-oldest", buffer: 3 };
 
 /** A connection's end that writes down what it is given. */
-function port(): SubscriberPort & { readonly sent: unknown[]; high: boolean; live: boolean } {
+function port(): SubscriberPort & { readonly sent: unknown[]; readonly forgotten: string[]; room: number } {
   const sent: unknown[] = [];
+  const forgotten: string[] = [];
   const told = (push: Push) => {
     const { data, gap, reason } = JSON.parse(push.text).params;
     sent.push(reason ?? (gap ? { gap: data } : data));
   };
-  return {
+  const end = {
     sent,
-    high: false,
-    live: true,
-    send: told,
+    forgotten,
+    /** How many more events there is room for. */
+    room: Number.POSITIVE_INFINITY,
+    send: (push: Push) => {
+      told(push);
+      end.room--;
+    },
     tellEnd: told,
-    forget() {},
+    forget: (subscription: string) => void forgotten.push(subscription),
     ended() {},
     tooSlow() {},
-    isHigh: () => false,
+    isHigh: () => end.room <= 0,
     isLive: () => true,
   };
+  return end;
 }
 
 const failing = (error: unknown): never => {
@@ -129,6 +135,75 @@ describe("a topic's subscription, when the bus is far away", () => {
   });
 });
 
+describe("a subscription whose reader is slow", () => {
+  const topic = { route: "r", name: "t", history: undefined };
+  const event = (n: number) => new EventPush("t", String(n));
+
+  function open(whenSlow: SlowRule["whenSlow"] = "drop-oldest", history?: { size: number; ttl: number }) {
+    const end = port();
+    const topics = new Topics(failing);
+    const bus = new LocalBus("e", () => 0);
+    const services = { topics, bus };
+    const subscription = new TopicSubscription({ ...topic, history }, { whenSlow, buffer: 3 }, services, end);
+    return { end, bus, services, subscription };
+  }
+
+  it("is sent as much as there is room for, the rest when there is more, and what comes meanwhile behind it", () => {
+    const { end, subscription } = open();
+    subscription.begin();
+    end.room = 0;
+    for (const n of [1, 2, 3]) subscription.deliver(event(n));
+    end.room = 2;
+    subscription.deliver(event(4)); // there is room, but three wait: the oldest goes
+    expect(end.sent).to.deep.equal([]);
+    subscription.resume();
+    expect(end.sent).to.deep.equal([{ gap: 2 }, 3]);
+    end.room = 10;
+    subscription.resume();
+    subscription.deliver(event(5));
+    expect(end.sent).to.deep.equal([{ gap: 2 }, 3, 4, 5]);
+  });
+
+  it("has no more room than before once it was sent what it had missed", () => {
+    const history = { size: 10, ttl: 0 };
+    const { end, bus, services, subscription } = open("drop-oldest", history);
+    for (let n = 1; n <= 6; n++) bus.publish("r t", String(n), history);
+    void subscription.open(services, { epoch: "e", offset: 0 });
+    subscription.begin();
+    expect(end.sent).to.deep.equal([1, 2, 3, 4, 5, 6]);
+    end.room = 0;
+    for (let n = 7; n <= 12; n++) subscription.deliver(new EventPush("t", String(n), n, "e"));
+    expect(subscription.waiting).to.equal(3);
+  });
+
+  it("with close is not ended before its response was sent: the gap is told after it", () => {
+    const { end, subscription } = open("close");
+    for (const n of [1, 2, 3, 4]) subscription.deliver(event(n));
+    expect(subscription.state).to.equal("opening");
+    subscription.begin();
+    expect(end.sent).to.deep.equal([{ gap: 2 }, 3, 4]);
+    end.room = 0;
+    for (const n of [5, 6, 7, 8]) subscription.deliver(event(n));
+    expect(subscription.state).to.equal("ended");
+    expect(end.sent.at(-1)).to.equal("slow");
+  });
+
+  it("may still see what was sent when it ends, unless that is for want of a right", () => {
+    for (const [reason, forgotten] of [
+      ["completed", []],
+      ["error", []],
+      ["slow", []],
+      ["forbidden", ["t"]],
+      ["logout", ["t"]],
+    ] as const) {
+      const { end, subscription } = open();
+      subscription.begin();
+      subscription.end(reason);
+      expect(end.forgotten, reason).to.deep.equal(forgotten);
+    }
+  });
+});
+
 describe("a generator's subscription", () => {
   function source() {
     let pulls = 0;
@@ -173,6 +248,26 @@ describe("a generator's subscription", () => {
       expect(events.pulls).to.equal(0);
       subscription.stop();
     }
+  });
+
+  it("is left when it is stopped between two events, whether or not it looks at its signal", async () => {
+    let isLeft = false;
+    const start = async function* () {
+      try {
+        for (;;) yield 1;
+      } finally {
+        isLeft = true;
+      }
+    };
+    const end = port();
+    const subscription = new GeneratorSubscription("1", { ...source(), start }, undefined, end);
+    subscription.begin();
+    end.room = 2;
+    for (let turn = 0; turn < 5; turn++) await endOfTurn();
+    expect([end.sent, isLeft]).to.deep.equal([[1, 1], false]);
+    subscription.stop();
+    await endOfTurn();
+    expect(isLeft).to.equal(true);
   });
 
   it("that is always ready gives way after its share of a turn", async () => {
