@@ -249,6 +249,9 @@ describe("A call that the session is no good for", () => {
       errorOf("overloaded"),
       errorOf("rate_limited"),
       { code: 5, message: "X", data: null },
+      // its handler had begun when the session ended: only `executed: false` says that nothing has run
+      ...(["token_expired", "unauthenticated", "token_revoked"] as const).map((reason) => errorOf(reason, { executed: undefined })),
+      errorOf("token_expired", { executed: "false" }),
     ];
     for (const failure of failures) {
       const call = outcomeOf(client.call("a"));

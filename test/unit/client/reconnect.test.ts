@@ -223,6 +223,17 @@ describe("The client's events", () => {
     await client.close();
   });
 
+  it("are no requests of the server: with an id they are none", async () => {
+    const { client, signIn } = scriptedClient();
+    const socket = await signIn();
+    const heard: unknown[] = [];
+    client.on("news", (params) => heard.push(params));
+    for (const id of [1, "a", null]) socket.receive({ jsonrpc: "2.0", id, method: "news", params: { id } });
+    socket.tell("news", {});
+    expect(heard).to.deep.equal([{}]);
+    await client.close();
+  });
+
   it("of the client's own can't be sent by a server", async () => {
     const { client, states, signIn } = scriptedClient();
     const socket = await signIn();

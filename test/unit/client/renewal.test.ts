@@ -79,6 +79,52 @@ describe("A session", () => {
     await client.close();
   });
 
+  it("waits as long as the server says when it can't judge the new token, and starts over after a success", async () => {
+    const { client, clock, asked, signIn, pass } = scriptedClient();
+    const socket = await signIn();
+    await pass(600_000);
+    for (const tokens of [3, 4]) {
+      socket.refuse(socket.last("refresh"), errorOf("auth_unavailable", { retryAfter: 30 }));
+      await pass(29_999);
+      expect(asked).to.have.length(tokens - 1);
+      await pass(1);
+      expect(asked).to.have.length(tokens);
+    }
+    socket.answer(socket.last("refresh"), granted(clock));
+    await pass(600_000);
+    expect(asked).to.have.length(5);
+    socket.refuse(socket.last("refresh"), errorOf("auth_unavailable"));
+    await pass(749);
+    expect(asked).to.have.length(5);
+    await pass(1);
+    expect(asked, "as after a first failure").to.have.length(6);
+    expect(client.state).to.equal("ready");
+    await client.close();
+  });
+
+  it("is renewed once, however many reasons there are at a time", async () => {
+    const { client, asked, signIn } = scriptedClient();
+    const socket = await signIn();
+    socket.tell("auth.expiring", { expiresIn: 60 });
+    socket.tell("auth.refreshRequired", { within: 60, reason: "x" });
+    await settled();
+    socket.tell("auth.expired", { closeIn: 30 });
+    await settled();
+    expect(asked).to.have.length(2);
+    expect(socket.count("refresh")).to.equal(1);
+    await client.close();
+  });
+
+  it("that has expired isn't renewed with its own token: the client stops when token() gives nothing else", async () => {
+    const { states, asked, signIn } = scriptedClient({ token: () => "same" });
+    const socket = await signIn();
+    socket.tell("auth.expired", { closeIn: 30 });
+    await settled();
+    expect(asked.map(({ reason }) => reason)).to.deep.equal(["connect", "expired"]);
+    expect(socket.count("refresh")).to.equal(0);
+    expect(states.at(-1)).to.include({ to: "closed", reason: "token_refused" });
+  });
+
   it("ends with sign-out when token() gives null", async () => {
     const { client, states, signIn, pass } = scriptedClient({ token: ({ reason }) => (reason === "connect" ? "token" : null) });
     const socket = await signIn();
