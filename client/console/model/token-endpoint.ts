@@ -39,18 +39,17 @@ export function createTokenEndpoint(base: string, told: (path: string, status: n
       throw error;
     });
     tell(response.status);
-    return response;
+    return { response, answer: membersOf(await response.json()) };
   };
 
-  /** `signal`: the request may be made again when there is no answer, and is, once. */
+  /** `signal`: the request may be made again when there is no answer, or half of one, and is, once. */
   const post = async (path: string, members: Readonly<Record<string, string>>, signal?: AbortSignal) => {
     const body = JSON.stringify(members);
     const limited = () => ask(path, body, signal ? AbortSignal.any([signal, AbortSignal.timeout(patience)]) : null);
-    const response = await limited().catch((error: unknown) => {
+    const { response, answer } = await limited().catch((error: unknown) => {
       if (signal === undefined || signal.aborted) throw error;
       return limited();
     });
-    const answer = membersOf(await response.json());
     if (response.ok) return answer;
     const message = stringIn(answer.error_description) ?? `${path} answered ${response.status}`;
     throw response.status === 400 || response.status === 401 ? new TokenRefusal(message) : new Error(message);

@@ -50,6 +50,13 @@ describe("The console's token endpoint", () => {
     expect(pretended.told).to.deep.equal(["/token 0", "/token 200"]);
   });
 
+  it("does so, too, when the answer breaks off", async () => {
+    using pretended = new Pretended([async () => new Response('{"access_token":"'), given]);
+    expect(await pretended.endpoint.refresh("r1", never)).to.deep.equal({ access: "a2", refresh: "r2" });
+    expect(pretended.asked).to.deep.equal([r1, r1]);
+    expect(pretended.told).to.deep.equal(["/token 200", "/token 200"]);
+  });
+
   it("waits 3 s for each answer, so that both are asked for while the first can be had again", async () => {
     using pretended = new Pretended([hung, hung]);
     const failed = rejectionOf(pretended.endpoint.refresh("r1", never));
