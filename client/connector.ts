@@ -83,6 +83,7 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
   let isWaking = false;
   let isPinging = false;
   let mayHurry = false; // nobody has said when to try again
+  let mayReuseToken = false; // the page itself gave the connection back: its token is as good as before
   let isTokenless = false; // it is token() that has failed: for want of a network, maybe
   let unwatch: (() => void) | undefined;
   let over: DisconnectedError | undefined;
@@ -152,22 +153,27 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
     });
   };
 
-  const cached = () => {
+  const stopped = (reason: string) => {
+    if (state === "waiting") return; // there is no socket, and a time that the server named still holds
+    if (session) mayReuseToken = true;
     drop();
-    mayHurry = true; // when the page comes back
-    move("waiting", { reason: "page_cached" });
-    events.lost("page_cached", lostCode, undefined);
+    mayHurry = true; // when the page goes on
+    move("waiting", { reason });
+    events.lost(reason, lostCode, undefined);
   };
 
   const connect = () => {
     generation++;
-    unwatch ??= watchPage(wake, cached);
+    unwatch ??= watchPage(wake, stopped);
     cancelTimer();
     move("connecting");
     if (!tokens) return open(undefined);
-    if (token !== undefined && clock.monotonic() >= deadAt) {
-      tokens.bury(token);
-      if (!isUnjudged) nextReason = "expired";
+    if (token !== undefined) {
+      const inForce = token;
+      if (clock.monotonic() >= deadAt) {
+        tokens.bury(inForce);
+        if (!isUnjudged) nextReason = "expired";
+      } else if (mayReuseToken && nextReason === "connect") return open(() => present(inForce, "connect"));
     }
     void login(nextReason);
   };
@@ -225,7 +231,7 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
     ({ session } = grant);
     ({ subject } = session);
     token = given;
-    isUnjudged = false;
+    isUnjudged = mayReuseToken = false;
     deadAt = clock.monotonic() + grant.expiresIn;
     nextReason = "connect";
     tries = 0;
@@ -403,6 +409,7 @@ export function createConnector(settings: ClientSettings, events: ConnectorEvent
       tokens?.cancel();
       over = undefined;
       attempt = 0;
+      mayReuseToken = false;
       connect();
       return ready();
     },

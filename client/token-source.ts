@@ -3,7 +3,7 @@ import { AuthStop, JotwireError } from "./errors.js";
 import type { TokenShare } from "./token-share.js";
 
 export type TokenReason =
-  /** For a new connection. */
+  /** For a new connection; not after a freeze or the back/forward cache while the token is good. */
   | "connect"
   /** To renew the session in time. */
   | "refresh"

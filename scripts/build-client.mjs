@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** Members that only the client's own modules see, so that they may have any name. None of an option, a result, an event, or the wire. */
 const inner =
-  "answer awaiting bury cancelTimer check deadline doubt emit ended flush handlers isIdempotent isReady isRepeat isResumed lose lost mayHaveRun mayRepeat opened outcome received release tries want withdraw";
+  "answer awaiting bury cancel cancelTimer check deadline doubt emit ended flush handlers isIdempotent isReady isRepeat isResumed lose lost mayHaveRun mayRepeat notification opened outcome received release remove start tries want withdraw";
 
 const { outputFiles } = await build({
   absWorkingDir: root,

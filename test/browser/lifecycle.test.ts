@@ -1,11 +1,24 @@
 import { expect } from "chai";
 import { needsChromium } from "../helpers/browser.js";
 import { BrowserSite } from "../helpers/browser-site.js";
+import { eventually } from "../helpers/eventually.js";
 import { PlainTab } from "../helpers/plain-tab.js";
 
 const lifetime = 300_000; // ms, of the embedded issuer's tokens
 const grace = 30_000; // ms
+const colour = { colour: "red" };
 const sum = { ok: true, value: 5 };
+
+/** A WebSocket without the SDK, to see what the browser does with it. */
+const openBareSocket = ({ url }: BrowserSite) =>
+  `bare = new WebSocket("${url.replace("http", "ws")}rpc"), new Promise((opened) => { bare.onopen = () => opened(true); })`;
+/** Whether that socket still carries a question and its answer. */
+const askBareSocket = `new Promise((carries) => {
+  bare.onmessage = () => carries(true);
+  bare.onclose = () => carries(false);
+  if (bare.readyState === WebSocket.OPEN) bare.send('{"jsonrpc":"2.0","id":"1","method":"ping"}');
+  else carries(false);
+})`;
 
 describe("The SDK in Chromium, in a page that is put away,", function () {
   this.timeout(30_000);
@@ -14,24 +27,57 @@ describe("The SDK in Chromium, in a page that is put away,", function () {
     needsChromium(this);
   });
 
-  it("frozen for a short while, hears afterwards what it missed, on the same socket", async () => {
+  /** Has a page watch, and see the number 0. */
+  async function watch(site: BrowserSite, tab: PlainTab): Promise<void> {
+    await tab.do("ready");
+    await tab.do("watch", "numbers.watch", colour);
+    await tab.until("the subscription", () => tab.received.some((frame) => frame.includes('"epoch"')));
+    await publish(site, 0);
+    await tab.until("the first event", ({ watched }) => watched.length === 1);
+  }
+
+  const publish = async (site: BrowserSite, ...numbers: readonly number[]) => {
+    for (const number of numbers) await site.server.publish(site.app.routes.numbers.watch, colour, number);
+  };
+
+  it("frozen for a short while, gives its socket back, and on resume hears at once what it missed, with the token it had", async () => {
     await using site = await BrowserSite.open();
     await using tab = await PlainTab.open(site.url);
-    await tab.do("open");
-    await tab.do("ready");
+    await tab.do("open", { slow: true });
+    await watch(site, tab);
     await tab.freeze();
-    site.clock.advance(lifetime * 0.81); // the server warns; nobody hears it
-    const frozen = await tab.do("notes");
+    await eventually(() => expect(site.server.connections).to.equal(0));
+    expect(site.closings).to.deep.equal([1000]); // in order, and not cut
+    await publish(site, 1, 2);
     await tab.thaw();
-    const { events, states } = await tab.until("a renewal", () => tab.sentOf("refresh") === 1);
-    expect(frozen.events).to.deep.equal([]);
-    expect(events.map(({ name }) => name)).to.include("auth.expiring");
+    const { states, tokenCalls, watched } = await tab.until("what it missed", (notes) => notes.watched.length === 3);
+    expect(watched).to.deep.equal([0, 1, 2]);
     expect(await tab.do("call", "numbers.add", { a: 2, b: 3 })).to.deep.equal(sum);
-    expect(states).to.deep.equal(["connecting", "authenticating", "ready"]);
-    expect(site.cost).to.deep.equal({ logins: 1, renewals: 1, sockets: 1 });
+    expect(states.slice(3)).to.deep.equal(["waiting: page_frozen", "connecting", "authenticating", "ready"]);
+    expect(tokenCalls).to.have.length(1);
+    expect(site.cost).to.deep.equal({ logins: 1, renewals: 0, sockets: 2 });
   });
 
-  it("frozen until its session was closed, comes back by itself: one token call and one socket more", async () => {
+  it("frozen by a browser that doesn't say so, hears what it missed: on the same socket where the browser has kept it, else on another", async () => {
+    await using site = await BrowserSite.open();
+    await using tab = await PlainTab.open(site.url);
+    await using probe = await PlainTab.open(site.url);
+    await tab.evaluate('document.addEventListener("freeze", (event) => event.stopImmediatePropagation(), true)');
+    await tab.do("open", { soon: true });
+    await watch(site, tab);
+    await probe.evaluate(openBareSocket(site));
+    await Promise.all([tab.freeze(), probe.freeze()]);
+    await publish(site, 1, 2);
+    await Promise.all([tab.thaw(), probe.thaw()]);
+    const isKept = await probe.evaluate(askBareSocket);
+    const { watched, sockets } = await tab.until("what it missed", (notes) => notes.watched.length === 3);
+    expect(watched).to.deep.equal([0, 1, 2]);
+    expect(await tab.do("call", "numbers.add", { a: 2, b: 3 })).to.deep.equal(sum);
+    expect(sockets).to.equal(isKept === true ? 1 : 2);
+    expect(site.cost).to.include({ logins: 1, renewals: 0 });
+  });
+
+  it("frozen until its session is over, comes back by itself: one token call and one socket more", async () => {
     await using site = await BrowserSite.open();
     await using tab = await PlainTab.open(site.url);
     await tab.do("open", { soon: true });
@@ -42,7 +88,7 @@ describe("The SDK in Chromium, in a page that is put away,", function () {
     await tab.thaw();
     await tab.until("another session", ({ sockets, state }) => sockets === 2 && state === "ready");
     expect(await tab.do("call", "numbers.add", { a: 2, b: 3 })).to.deep.equal(sum);
-    expect(frozen.states).to.deep.equal(["connecting", "authenticating", "ready"]);
+    expect(frozen.states).to.deep.equal(["connecting", "authenticating", "ready", "waiting: page_frozen"]);
     expect(site.cost).to.deep.equal({ logins: 1, renewals: 1, sockets: 2 });
     expect((await tab.do("notes")).state).to.equal("ready");
   });
@@ -56,9 +102,10 @@ describe("The SDK in Chromium, in a page that is put away,", function () {
     expect(site.server.connections).to.equal(0);
     await tab.back();
     expect(await tab.do("call", "numbers.add", { a: 2, b: 3 })).to.deep.equal(sum);
-    const { shown, states } = await tab.do("notes");
+    const { shown, states, tokenCalls } = await tab.do("notes");
     expect(shown).to.deep.equal([false, true]); // it is the page of before, and not one that was loaded anew
     expect(states.slice(3)).to.deep.equal(["waiting: page_cached", "connecting", "authenticating", "ready"]);
+    expect(tokenCalls).to.have.length(1);
     expect(site.cost).to.deep.equal({ logins: 1, renewals: 0, sockets: 2 });
   });
 

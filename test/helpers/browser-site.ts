@@ -45,6 +45,8 @@ export class BrowserSite implements AsyncDisposable {
   readonly network: TcpProxy;
   readonly issuer: Issuer;
   readonly app = sampleApp();
+  /** Codes with which the server's connections were closed, in order. */
+  readonly closings: number[] = [];
   readonly #options: SiteOptions;
   readonly #contexts: BrowserContext[] = [];
   #http: HttpServer | undefined;
@@ -99,6 +101,7 @@ export class BrowserSite implements AsyncDisposable {
     const server = createServer(this.app, {
       auth: this.issuer,
       logger: recordingLogger().logger,
+      hooks: { closed: (_connection, code) => this.closings.push(code) },
       // pages don't answer pings in the test's time
       ...(this.#options.realTime === true ? {} : { clock: this.clock, limits: { pingInterval: 0 } }),
     });

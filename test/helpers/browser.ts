@@ -3,7 +3,7 @@ import type { Context } from "mocha";
 import { type Browser, type BrowserContext, chromium } from "playwright-core";
 import { needs } from "./requirement.js";
 
-const executablePath = "/usr/bin/chromium"; // Debian's
+const executablePath = process.env["CHROME_BIN"] ?? "/usr/bin/chromium"; // Debian's
 const args = [
   ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"], // it runs as root, in containers, without a screen
   ...["--disable-background-networking", "--disable-component-update", "--disable-sync"], // and speaks to this machine alone

@@ -10,6 +10,8 @@ export interface UserOptions {
   readonly habit?: TokenHabit;
   /** Come back after a loss within 20 ms; else as the SDK does by default. */
   readonly soon?: boolean;
+  /** Come back after a loss within an hour, so that no test passes that has to wait for a back-off. */
+  readonly slow?: boolean;
   /** Pages of one login: this one begins with the refresh token that they keep together, in localStorage. Default: it logs in. */
   readonly isTogether?: boolean;
   /** Default: the SDK's. */

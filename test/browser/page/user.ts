@@ -85,7 +85,7 @@ async function follow(subscription: AsyncIterable<unknown>): Promise<void> {
 }
 
 const user: SdkUser = {
-  open({ habit: first = "renews", soon = false, share, ...rest }: UserOptions = {}) {
+  open({ habit: first = "renews", soon = false, slow = false, share, ...rest }: UserOptions = {}) {
     setHabit(first);
     isTogether = rest.isTogether ?? false;
     client = createClient({
@@ -94,6 +94,7 @@ const user: SdkUser = {
       share,
       WebSocket: CountedSocket,
       ...(soon ? { backoff: { min: 20, max: 200 }, random: () => 0 } : {}),
+      ...(slow ? { backoff: { min: 3_600_000, max: 3_600_000 }, random: () => 0.999 } : {}),
     });
     client.on("state", ({ to, reason }) => states.push(reason === undefined ? to : `${to}: ${reason}`));
     for (const name of ["clockSkew", "auth.expiring", "auth.expired", "connection.closing", "numbers.changed"]) {
