@@ -29,19 +29,52 @@ export function decode(text: string, bytes: number, bounds: JsonBounds, isSuspec
   if (excess !== undefined) return { error: standardError("invalidRequest", { hint: excesses[excess](bounds[excess]) }), excess };
   if (isSuspect && !isJsonText(text)) return notJson;
   try {
-    return { value: mayPollute(text) ? JSON.parse(text, withoutPollution) : JSON.parse(text) };
+    const value: unknown = JSON.parse(text);
+    return { value: mayPollute(text) ? withoutPollution(value) : value };
   } catch {
     return notJson;
   }
 }
 
-/** A cheap look for the dangerous names, also spelt with \u escapes; most frames have neither. */
+/** A cheap look for the dangerous names. Most frames have neither, nor an escape. */
 function mayPollute(text: string): boolean {
-  return text.includes("__proto__") || text.includes('"constructor"') || text.includes("\\u00");
+  return text.includes("__proto__") || text.includes('"constructor"') || (text.includes("\\u00") && escapedNames.test(text));
 }
 
-function withoutPollution(key: string, value: unknown): unknown {
-  if (key === "__proto__") return undefined;
-  if (key === "constructor" && typeof value === "object" && value !== null && Object.hasOwn(value, "prototype")) return undefined;
+/**
+ * `"__proto__":` or `"constructor":`, each letter plain or as its escape; no letter of them has another escape (RFC 8259 §7). One pass
+ * over the text: a reviver costs nine times a plain parse.
+ */
+const escapedNames = new RegExp(`"(?:${spellings("__proto__")}|${spellings("constructor")})"[ \\t\\r\\n]*:`);
+
+function spellings(name: string): string {
+  return [...name].map((letter) => `(?:${letter}|\\\\u00${anyCase(letter.charCodeAt(0).toString(16))})`).join("");
+}
+
+function anyCase(hexadecimal: string): string {
+  return hexadecimal.replace(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`);
+}
+
+/** Deletes the members that could pollute a prototype. Not recursive: nesting may have no limit. */
+function withoutPollution(value: unknown): unknown {
+  const left = [value];
+  for (let one = left.pop(); one !== undefined; one = left.pop()) {
+    if (typeof one !== "object" || one === null) continue;
+    if (Array.isArray(one)) {
+      for (const element of one) if (typeof element === "object" && element !== null) left.push(element);
+      continue;
+    }
+    const object = one as Record<string, unknown>;
+    Reflect.deleteProperty(object, "__proto__"); // its own; there is always one of `Object.prototype`
+    if (Object.hasOwn(object, "constructor") && hasPrototype(object.constructor)) Reflect.deleteProperty(object, "constructor");
+    for (const name in object) {
+      const member = object[name];
+      if (typeof member === "object" && member !== null) left.push(member);
+    }
+  }
   return value;
+}
+
+function hasPrototype(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, "prototype");
 }
