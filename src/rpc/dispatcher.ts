@@ -12,7 +12,7 @@ import { type Auth, forbiddance } from "./access.js";
 import { Call, CallContext, type Caller, Halt, haltOf, type Started } from "./call.js";
 import type { CallObservation, CallObserver } from "./call-observer.js";
 import { Deadlines, type Timers } from "./deadlines.js";
-import { encodeError, encodeResult, encodeTooLarge, fits, withinLimit } from "./encode.js";
+import { encodeError, encodeJsonResult, encodeResult, encodeTooLarge, fits, withinLimit } from "./encode.js";
 import { Engine } from "./engine.js";
 import { InvalidRequest, readEnvelope } from "./envelope.js";
 import type { CallEntry, FeedEntry, MethodEntry, Registry } from "./registry.js";
@@ -33,6 +33,8 @@ export interface Opening {
 export interface Builtin {
   /** False: only with a live session. */
   readonly public: boolean;
+  /** What `run` returns is JSON already. */
+  readonly isJson?: true;
   /** May throw {@link Halt}. */
   run(request: Request, caller: Caller): unknown;
 }
@@ -167,7 +169,9 @@ export class Dispatcher {
     try {
       const result = builtin.run(request, caller);
       observation?.end(request.id === undefined ? null : 0);
-      return request.id === undefined ? null : withinLimit(request.id, encodeResult(request.id, result), this.#limits.responseBytes);
+      if (request.id === undefined) return null;
+      const text = builtin.isJson ? encodeJsonResult(request.id, result as string) : encodeResult(request.id, result);
+      return withinLimit(request.id, text, this.#limits.responseBytes);
     } catch (thrown) {
       const told = haltOf(thrown);
       observation?.end(told?.code ?? standardErrors.internal.code);

@@ -4,8 +4,12 @@ import type { Id, Params } from "../protocol/messages.js";
 
 /** Throws what `JSON.stringify` throws: a cycle, a BigInt, a `toJSON` that fails. `undefined` becomes `null`. */
 export function encodeResult(id: Id, result: unknown): string {
-  const text = result === undefined ? "null" : (JSON.stringify(result) ?? "null");
-  return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${text}}`;
+  return encodeJsonResult(id, result === undefined ? "null" : (JSON.stringify(result) ?? "null"));
+}
+
+/** As {@link encodeResult}, of a result that is JSON already. */
+export function encodeJsonResult(id: Id, json: string): string {
+  return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${json}}`;
 }
 
 /** As {@link encodeResult}: the data of a declared error may be anything. */

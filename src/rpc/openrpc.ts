@@ -11,11 +11,15 @@ export interface OpenRpcInfo {
   readonly version?: string;
 }
 
-/** OpenRPC 1.3.2 documents of one registry. JSON Schemas are made once, with the first document. */
+const maxDocuments = 32;
+
+/** OpenRPC 1.3.2 documents of one registry, as JSON. JSON Schemas are made once, and a document once for each set of visible methods. */
 export class OpenRpc {
   readonly #registry: Registry;
   readonly #info: Required<OpenRpcInfo>;
   #methods: readonly (readonly [MethodEntry, object])[] | undefined;
+  /** By the methods that are listed; the document that was used last comes last. */
+  readonly #documents = new Map<string, string>();
 
   constructor(registry: Registry, { title = "jotwire application", version = "0.0.0" }: OpenRpcInfo = {}) {
     this.#registry = registry;
@@ -23,10 +27,19 @@ export class OpenRpc {
   }
 
   /** Lists what `auth` may call; with null, what is public. */
-  for(auth: Auth | null): object {
+  for(auth: Auth | null): string {
     this.#methods ??= [...this.#registry.values()].map((entry) => [entry, methodObject(entry)]);
-    const methods = this.#methods.filter(([{ access }]) => forbiddance(access, auth) === null).map(([, method]) => method);
-    return { openrpc: "1.3.2", info: this.#info, methods };
+    const isVisible = this.#methods.map(([{ access }]) => forbiddance(access, auth) === null);
+    const key = isVisible.map(Number).join("");
+    const document = this.#documents.get(key) ?? this.#make(this.#methods.filter((_, index) => isVisible[index]));
+    this.#documents.delete(key);
+    this.#documents.set(key, document);
+    if (this.#documents.size > maxDocuments) this.#documents.delete(this.#documents.keys().next().value as string);
+    return document;
+  }
+
+  #make(methods: readonly (readonly [MethodEntry, object])[]): string {
+    return JSON.stringify({ openrpc: "1.3.2", info: this.#info, methods: methods.map(([, method]) => method) });
   }
 }
 

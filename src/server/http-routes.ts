@@ -16,8 +16,8 @@ export interface HttpPorts {
   readonly path: string;
   /** Why the server is not ready for traffic; null: it is. */
   readonly unreadiness: () => Promise<string | null>;
-  /** The OpenRPC document for a caller, or undefined when it is not served. */
-  readonly document: (auth: Auth | null) => object | undefined;
+  /** The OpenRPC document for a caller, as JSON. */
+  readonly document: (auth: Auth | null) => string;
   readonly discover: "authenticated" | "public" | false;
   /** The identity behind an `Authorization: Bearer` header, or null. */
   readonly authenticate: (token: string, address: string) => Promise<Auth | null>;
@@ -99,7 +99,7 @@ export class HttpRoutes {
       const error_description = "send an access token: Authorization: Bearer <JWT>";
       return sendJson(response, 401, { error: "invalid_token", error_description }, { "WWW-Authenticate": "Bearer" });
     }
-    sendJson(response, 200, document(auth) ?? {});
+    sendText(response, 200, document(auth));
   }
 }
 
@@ -124,7 +124,11 @@ function upgradeRequired(response: ServerResponse): void {
 }
 
 function sendJson(response: ServerResponse, status: number, body: object, headers: Readonly<Record<string, string>> = {}): void {
-  const text = `${JSON.stringify(body)}\n`;
+  sendText(response, status, JSON.stringify(body), headers);
+}
+
+function sendText(response: ServerResponse, status: number, json: string, headers: Readonly<Record<string, string>> = {}): void {
+  const text = `${json}\n`;
   response.writeHead(status, {
     "Content-Type": "application/json; charset=utf-8",
     "Content-Length": Buffer.byteLength(text),

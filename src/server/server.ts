@@ -9,7 +9,6 @@ import type { Bus } from "../push/bus.js";
 import { LocalBus } from "../push/local-bus.js";
 import { FlushQueue } from "../push/outbox.js";
 import { Topics } from "../push/topics.js";
-import type { Auth } from "../rpc/access.js";
 import { Router } from "../rpc/define.js";
 import type { Topic } from "../rpc/define-subscription.js";
 import { type Builtin, Dispatcher } from "../rpc/dispatcher.js";
@@ -196,7 +195,7 @@ export class Server {
       path: this.#path,
       addressOf: this.#addressOf,
       unreadiness: () => this.#readiness.reason(),
-      document: (auth) => this.#document(auth),
+      document: (auth) => this.#openRpc.for(auth),
       authenticate: (token, address) => judgeBearer(token, address, bearer),
       isBarred: (address) => this.#guard.isBarred(address),
       mayJudge: (address) => this.#mayJudge(address),
@@ -364,12 +363,9 @@ export class Server {
     if (!(await this.#routes.handle(request, response))) notFound(response);
   }
 
-  #document(auth: Auth | null): object {
-    return this.#openRpc.for(auth);
-  }
-
   #builtins(discover: "authenticated" | "public" | false): ReadonlyMap<string, Builtin> {
-    const discovery: Builtin = { public: discover === "public", run: (_request, caller) => this.#document(caller.auth) };
+    const isPublic = discover === "public";
+    const discovery: Builtin = { public: isPublic, isJson: true, run: (_request, caller) => this.#openRpc.for(caller.auth) };
     return new Map([...builtins, ...(discover === false ? [] : ([["rpc.discover", discovery]] as const))]);
   }
 
