@@ -48,6 +48,11 @@ export class ManualClock implements Clock {
     this.#moveTo(end);
   }
 
+  /** Moves both clocks and runs nothing, as while the event loop stands still: what is due comes with the next `advance`. */
+  stall(milliseconds: number): void {
+    this.#moveTo(this.#monotonic + milliseconds);
+  }
+
   /** Moves only the wall clock, as an administrator or NTP would. */
   stepWall(milliseconds: number): void {
     this.#wall += milliseconds;

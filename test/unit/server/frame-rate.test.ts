@@ -37,9 +37,26 @@ describe("the rate of frames", () => {
     }
   });
 
+  it("is abuse however late the server itself is, and says when each such second is over", () => {
+    const clock = new ManualClock();
+    let ends = 0;
+    const rate = new FrameRate(() => ends++);
+    for (let second = 0; second < 10; second++) {
+      expect(frames(rate, clock, 3).at(-1), `second ${second}`).to.equal("over");
+      clock.stall(4_000); // frames and timers come when it is over, the frames first
+      if (second % 2 === 0) expect(frames(rate, clock, 1)).to.deep.equal(["within"]);
+      clock.advance(0);
+    }
+    expect(frames(rate, clock, 3).at(-1)).to.equal("abuse");
+    expect(ends).to.equal(10);
+    rate.close();
+    clock.advance(1_000);
+    expect(ends, "its timer is stopped").to.equal(10);
+  });
+
   it("without a limit is counted, and no clock is looked at", () => {
     const rate = new FrameRate();
-    const noClock = { monotonic: () => expect.fail("it was looked at") };
+    const noClock = { monotonic: () => expect.fail("it was looked at"), after: () => expect.fail("a timer was set") };
     for (let n = 0; n < 1_000; n++) expect(rate.count(noClock, 0)).to.equal("within");
     expect(rate.total).to.equal(1_000);
   });
