@@ -1,6 +1,6 @@
 import type { Clock } from "../auth/clock.js";
+import { prefixOf } from "../runtime/ip-address.js";
 import type { RateCount, RateCounters } from "../store/store.js";
-import { addressPrefix } from "./lockout.js";
 
 /** Too many logins of one address have failed, whatever the accounts: come again in `retryAfter` seconds. */
 export class TooManyFailuresError extends Error {
@@ -63,7 +63,7 @@ export class FailedLogins {
 }
 
 function keyOf(address: string): string {
-  return `failed-login\0${addressPrefix(address)}`;
+  return `failed-login\0${prefixOf(address)}`;
 }
 
 function waitOf({ endsIn }: RateCount): number {

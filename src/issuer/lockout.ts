@@ -1,4 +1,3 @@
-import { isIPv4 } from "node:net";
 import type { AttemptCounters } from "../store/store.js";
 
 const freeFailures = 5;
@@ -23,25 +22,4 @@ export async function admitAttempt(attempts: AttemptCounters, key: string, now: 
 
 function isWaiting(now: number, since: number, delay: number): boolean {
   return now >= since && now < since + delay; // a clock that was set back closes nobody out for longer
-}
-
-/** The part of an address that one attacker can't change at will: IPv4 /32, IPv6 /64. */
-export function addressPrefix(address: string): string {
-  const plain = address
-    .toLowerCase()
-    .replace(/%.*$/, "")
-    .replace(/^::ffff:(?=\d+\.)/, "");
-  if (isIPv4(plain) || !plain.includes(":")) return plain;
-  const [head = "", tail] = plain.split("::");
-  const left = groupsOf(head);
-  const right = groupsOf(tail ?? "");
-  const missing = tail === undefined ? 0 : Math.max(0, 8 - left.length - right.length);
-  return [...left, ...Array<string>(missing).fill("0"), ...right].slice(0, 4).join(":");
-}
-
-function groupsOf(part: string): string[] {
-  return part
-    .split(":")
-    .filter(Boolean)
-    .map((group) => group.replace(/^0+(?=.)/, ""));
 }

@@ -1,6 +1,7 @@
 import { createHmac, randomBytes } from "node:crypto";
 import type { IssuerCounts } from "../auth/issuer-port.js";
 import type { RenewedTokens } from "../auth/provider-options.js";
+import { prefixOf } from "../runtime/ip-address.js";
 import { sameDigest } from "../store/same-digest.js";
 import type { FamilyRecord, RotationOutcome, SecretRecords, StoreRecords, UserRecord } from "../store/store.js";
 import type { AccessTokens } from "./access-token.js";
@@ -9,7 +10,7 @@ import { issuedAtUnder } from "./credential-version.js";
 import { FailedLogins, TooManyFailuresError } from "./failed-logins.js";
 import type { HashingQueue } from "./hashing-queue.js";
 import type { IssuerSettings } from "./issuer-options.js";
-import { addressPrefix, admitAttempt } from "./lockout.js";
+import { admitAttempt } from "./lockout.js";
 import { passwordProblem } from "./password-rules.js";
 import { hashOf, type PresentedToken, RefreshTokens } from "./refresh-token.js";
 import type { Revoker } from "./revoker.js";
@@ -283,7 +284,7 @@ export class Sessions {
   async #attemptKey(secrets: SecretRecords, username: string, address: string): Promise<string> {
     const master = await this.#masterKey(secrets);
     return createHmac("sha256", master)
-      .update(`attempt\0${addressPrefix(address)}\0${username}`)
+      .update(`attempt\0${prefixOf(address)}\0${username}`)
       .digest("base64url");
   }
 

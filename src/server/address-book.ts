@@ -1,4 +1,5 @@
 import type { Clock } from "../auth/clock.js";
+import { prefixOf } from "../runtime/ip-address.js";
 import type { RateCount, RateCounters } from "../store/store.js";
 
 const minute = 60_000;
@@ -104,19 +105,4 @@ export class AddressBook {
     const entry = this.#entries.get(prefix);
     if (entry !== undefined && entry.open === 0 && this.#failures(entry) === 0) this.#entries.delete(prefix);
   }
-}
-
-/** One IPv4 address, or the /64 of an IPv6 address: what one household or attacker gets for nothing. */
-export function prefixOf(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
-  if (mapped?.[1] !== undefined) return mapped[1];
-  if (!address.includes(":")) return address;
-  const [head = "", tail] = address.split("%", 1)[0]?.split("::") ?? [];
-  const left = head === "" ? [] : head.split(":");
-  const right = tail === undefined || tail === "" ? [] : tail.split(":");
-  const zeros = tail === undefined ? [] : Array<string>(Math.max(8 - left.length - right.length, 0)).fill("0");
-  return `${[...left, ...zeros, ...right]
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(":")}::/64`;
 }

@@ -1,6 +1,6 @@
 /** Whether the server as a whole can take one more connection, whoever it is that asks. */
 import type { Clock } from "../auth/clock.js";
-import { prefixOf } from "./address-book.js";
+import { prefixOf } from "../runtime/ip-address.js";
 import type { Limits } from "./limits.js";
 import type { OverloadLimit } from "./overload.js";
 import { SecondCount } from "./second-count.js";

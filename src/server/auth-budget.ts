@@ -1,5 +1,5 @@
 import type { Clock } from "../auth/clock.js";
-import { prefixOf } from "./address-book.js";
+import { prefixOf } from "../runtime/ip-address.js";
 
 const second = 1_000;
 
