@@ -147,10 +147,12 @@ class EmbeddedIssuer implements Issuer {
 
   async #handleAlone(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { origins } = this.#settings;
+    const { host } = request.headers;
     const address = request.socket.remoteAddress ?? "";
-    const handled = await this.handle(request, response, { address, mayReadFrom: (origin) => origins.has(origin) });
+    const mayReadFrom = (origin: string): boolean => (origins.size === 0 ? isAt(origin, host) : origins.has(origin));
+    const handled = await this.handle(request, response, { address, mayReadFrom });
     if (handled) return;
-    response.writeHead(404, { "Content-Type": "application/json" });
+    response.writeHead(404, { "Content-Type": "application/json", "X-Content-Type-Options": "nosniff" });
     response.end(JSON.stringify({ error: "not_found", error_description: "There is no such page here." }));
   }
 
@@ -164,6 +166,11 @@ class EmbeddedIssuer implements Issuer {
       throw new Refusal("auth_unavailable", "the store of the authentication server could not be reached");
     }
   }
+}
+
+/** Is this the origin of the host that was asked? A proxy may have the TLS, so the scheme is not known. */
+function isAt(origin: string, host: string | undefined): boolean {
+  return URL.canParse(origin) && new URL(origin).host === host;
 }
 
 function detailOf(outcome: GrantOutcome): string {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Clock } from "../auth/clock.js";
+import { parseStrictObject, type StrictObject } from "../auth/strict-json.js";
 import { invalidRequest, OAuthError } from "./oauth-error.js";
 
 /** The parameters of a request, each at most once. */
@@ -69,10 +70,8 @@ function decode(bytes: Buffer): string {
 }
 
 function parseJson(text: string): Parameters {
-  const value = parseText(text);
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalidRequest("The body must be a JSON object.");
   const parameters = new Map<string, string>();
-  for (const [name, member] of Object.entries<unknown>({ ...value })) {
+  for (const [name, member] of Object.entries(parseText(text))) {
     if (typeof member === "string") parameters.set(name, member);
     else if (known.has(name)) throw invalidRequest(`The parameter ${name} must be a string.`);
   }
@@ -84,11 +83,12 @@ const known = new Set([
   ...["client_id", "client_secret", "token", "token_type_hint"],
 ]);
 
-function parseText(text: string): unknown {
+/** No member twice: a proxy in front may have looked at the other one. */
+function parseText(text: string): StrictObject {
   try {
-    return JSON.parse(text);
+    return parseStrictObject(text);
   } catch (error) {
-    if (error instanceof SyntaxError) throw invalidRequest("The body is not valid JSON.");
+    if (error instanceof SyntaxError) throw invalidRequest(`The body must be one JSON object: ${error.message}.`);
     throw error;
   }
 }

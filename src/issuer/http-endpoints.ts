@@ -39,10 +39,12 @@ const preflightAge = 600; // s
 export class HttpEndpoints {
   readonly #parts: EndpointParts;
   readonly #routes: ReadonlyMap<string, Route>;
+  readonly #ownOrigin: string;
 
   constructor(parts: EndpointParts) {
     this.#parts = parts;
     this.#routes = routesOf(parts.settings.issuer);
+    this.#ownOrigin = new URL(parts.settings.issuer).origin;
   }
 
   /** False: not one of ours, nothing was written. */
@@ -63,11 +65,26 @@ export class HttpEndpoints {
     }
     if (route === "jwks") return documentAnswer(request, await this.#parts.keys.publicKeys());
     if (route === "metadata") return documentAnswer(request, metadataOf(this.#parts.settings.issuer));
+    this.#mustNotBeForeign(request, context);
     const parameters = await readParameters(request, this.#parts.settings.clock);
     await mustBeThere(request);
     if (route === "login") return this.#login(parameters, context.address);
     if (route === "token") return this.#token(request, parameters);
     return this.#revoke(parameters);
+  }
+
+  /**
+   * Refuses a form or fetch of a page that may not read the answer, before anything of it is read or counted: its visitors' browsers
+   * would fail logins in their name. Only browsers send these headers, and no page can choose them (Fetch §3.2, Fetch Metadata §2.2).
+   */
+  #mustNotBeForeign({ headers: { origin, "sec-fetch-site": site }, url }: IncomingMessage, context: IssuerRequestContext): void {
+    const isOwn = site === "same-origin" || origin === this.#ownOrigin;
+    const isForeign = origin === undefined ? site === "cross-site" || site === "same-site" : !isOwn && !context.mayReadFrom(origin);
+    if (!isForeign) return;
+    const { logger } = this.#parts.settings;
+    logger.debug({ event: "origin.refuse", origin, path: url, address: context.address }, "a page of another origin may not post here");
+    const page = origin !== undefined && URL.canParse(origin) ? `origin ${new URL(origin).origin}` : "this origin";
+    throw new OAuthError(403, "forbidden", `Pages of ${page} may not post here: add it to the option origins.`, { Connection: "close" });
   }
 
   async #login(parameters: Parameters, address: string): Promise<Answer> {
@@ -189,7 +206,11 @@ function corsHeaders({ headers: { origin }, method }: IncomingMessage, context: 
 
 function send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: Answer): void {
   if (response.headersSent || response.destroyed) return;
-  response.writeHead(status, { ...headers, ...(body === "" ? {} : { "Content-Length": String(Buffer.byteLength(body)) }) });
+  response.writeHead(status, {
+    ...headers,
+    "X-Content-Type-Options": "nosniff",
+    ...(body === "" ? {} : { "Content-Length": String(Buffer.byteLength(body)) }),
+  });
   response.end(body);
   request.resume(); // what is left of a body that is too large or too slow is thrown away until the socket closes
 }

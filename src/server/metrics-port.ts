@@ -13,7 +13,11 @@ export async function openMetricsPort(port: number, host: string, read: () => Pr
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const isFound = pathOf(request) === "/metrics" && (request.method === "GET" || request.method === "HEAD");
     const text = isFound ? await read() : "the metrics are at /metrics\n";
-    response.writeHead(isFound ? 200 : 404, { "Content-Type": prometheusType, "Cache-Control": "no-store" });
+    response.writeHead(isFound ? 200 : 404, {
+      "Content-Type": prometheusType,
+      "Cache-Control": "no-store",
+      "X-Content-Type-Options": "nosniff",
+    });
     response.end(request.method === "HEAD" ? undefined : text);
   };
   const http = createServer({ requestTimeout: 5_000, headersTimeout: 5_000 }, (request, response) => void answer(request, response));

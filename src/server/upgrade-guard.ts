@@ -15,6 +15,7 @@ export interface UpgradeRefusal {
   readonly retryAfter?: number;
   /** The limit that is to blame. */
   readonly limit?: keyof Limits;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 const mostHeaders = 64;
@@ -105,14 +106,16 @@ function queryOf(request: IncomingMessage): URLSearchParams | undefined {
 }
 
 /** Answers an upgrade that will not happen, and ends its socket. */
-export function refuseUpgrade(stream: Duplex, { status, message, retryAfter }: UpgradeRefusal): void {
+export function refuseUpgrade(stream: Duplex, { status, message, retryAfter, headers = {} }: UpgradeRefusal): void {
   const body = `${JSON.stringify({ error: (STATUS_CODES[status] ?? "error").toLowerCase().replaceAll(" ", "_"), error_description: message })}\n`;
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Error"}`,
     "Connection: close",
     "Content-Type: application/json; charset=utf-8",
     `Content-Length: ${Buffer.byteLength(body)}`,
+    "X-Content-Type-Options: nosniff",
     ...(retryAfter === undefined ? [] : [`Retry-After: ${retryAfter}`]),
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
   ];
   stream.once("finish", () => stream.destroy());
   stream.end(`${head.join("\r\n")}\r\n\r\n${body}`);

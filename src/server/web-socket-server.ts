@@ -1,14 +1,16 @@
+import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import { subprotocol } from "../protocol/messages.js";
 import type { Limits } from "./limits.js";
+import { refuseUpgrade } from "./upgrade-guard.js";
 
 /** Too new for ws's types: pongs that wait for a peer that does not read, and 3 s for the peer to answer a close. */
 const hardening = { maxPendingAutoPongs: 16, closeTimeout: 3_000 };
 
 /** ws, with its own limits so that a hostile peer costs little. */
 export function createWebSocketServer({ frameBytes, fragments }: Limits, compression: boolean): WebSocketServer {
-  return new WebSocketServer({
+  const sockets = new WebSocketServer({
     noServer: true,
     clientTracking: false,
     // twice ours, so that an ordinary excess is told before the close; ws cuts the rest by itself
@@ -24,6 +26,14 @@ export function createWebSocketServer({ frameBytes, fragments }: Limits, compres
       concurrencyLimit: 4,
     },
   });
+  return sockets.on("wsClientError", refuseHandshake);
+}
+
+/** ws itself would answer in HTML. */
+function refuseHandshake({ message }: Error, stream: Duplex, { method }: IncomingMessage): void {
+  if (method !== "GET") return refuseUpgrade(stream, { status: 405, message: "use GET", headers: { Allow: "GET" } });
+  const headers = message.includes("Sec-WebSocket-Version") ? { headers: { "Sec-WebSocket-Version": "13" } } : {}; // RFC 6455 §4.4
+  refuseUpgrade(stream, { status: 400, message: `${message}: see RFC 6455, section 4.2.1`, ...headers });
 }
 
 /** A stream without an error listener ends the process when its peer resets it. */

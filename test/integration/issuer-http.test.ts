@@ -376,6 +376,9 @@ describe("the issuer over HTTP", () => {
           '{"username":1,"password":"x"}',
           '{"username":"ada"}',
           '{"__proto__":{"username":"ada"}}',
+          `{"username":"ada","password":"${password}","username":"ada"}`,
+          `{"username":"ada","password":"${password}","more":[{"a":1,"\\u0061":1}]}`,
+          `{"username":"ada\\ud800","password":"${password}"}`,
         ].map((body) => [body, headers] as const),
         [new Uint8Array([0x22, 0xff, 0x22]), headers],
         ["username=ada&username=bob&password=x", form],
@@ -398,6 +401,88 @@ describe("the issuer over HTTP", () => {
       expect((await login()).status).to.equal(200);
       expect(opened.clock.pending).to.equal(0);
     });
+  });
+
+  describe("a POST of a page", () => {
+    const foreign: readonly Record<string, string>[] = [
+      { Origin: "https://evil.example" },
+      { Origin: "https://app.example.com.evil" },
+      { Origin: "null" },
+      { Origin: "https://evil.example", "Sec-Fetch-Site": "cross-site" },
+      { Origin: "https://evil.app.example.com", "Sec-Fetch-Site": "same-site" },
+      { "Sec-Fetch-Site": "cross-site" },
+      { "Sec-Fetch-Site": "same-site" },
+    ];
+    const own: readonly Record<string, string>[] = [
+      {},
+      { Origin: "https://app.example.com" },
+      { Origin: "https://app.example.com", "Sec-Fetch-Site": "cross-site" },
+      { Origin: "http://localhost:8080" },
+      { Origin: "null", "Sec-Fetch-Site": "same-origin" },
+      { "Sec-Fetch-Site": "none" },
+    ];
+
+    it("that may not read the answer is 403, at each endpoint, and does nothing", async () => {
+      const { body } = await login();
+      for (const headers of foreign) {
+        for (const [path, fields] of [
+          ["/login", { username: "ada", password }],
+          ["/token", { grant_type: "refresh_token", refresh_token: body.refresh_token ?? "" }],
+          ["/revoke", { token: body.refresh_token ?? "" }],
+        ] as const) {
+          const reply = await postForm(path, fields, headers);
+          expect([reply.status, reply.body.error], `${path} ${JSON.stringify(headers)}`).to.deep.equal([403, "forbidden"]);
+          expect(reply.headers.get("access-control-allow-origin")).to.equal(null);
+          expect(reply.body.error_description)
+            .to.match(/^[\x20\x21\x23-\x5b\x5d-\x7e]+$/)
+            .and.to.include("option origins");
+        }
+      }
+      expect(opened.issuer.counts).to.include({ logins: 1, refreshes: 0 });
+      expect((await post("/token", { grant_type: "refresh_token", refresh_token: body.refresh_token })).status).to.equal(200);
+    });
+
+    it("that may read it is served, as is every program that is no browser", async () => {
+      for (const headers of own) expect((await postForm("/login", { username: "ada", password }, headers)).status).to.equal(200);
+    });
+
+    it("that may not is refused before its body has come", async () => {
+      const head = "POST /login HTTP/1.1\r\nHost: a\r\nOrigin: https://evil.example\r\nContent-Type: application/x-www-form-urlencoded\r\n";
+      expect(await rawAsk(server, `${head}Content-Length: 1000\r\n\r\nusername=a`)).to.match(/^HTTP\/1.1 403 /);
+      expect(opened.clock.pending).to.equal(0);
+    });
+
+    it("that may not closes login to nobody, however many forms it sends in its visitors' names", async () => {
+      const visited = await openIssuer({ failedLoginsPerAddress: 20 });
+      const { server: other, url: there } = await serve(visited);
+      const body = new URLSearchParams({ username: "ada", password: "wrong password" });
+      for (let n = 0; n < 30; n++)
+        expect((await fetch(`${there}/login`, { method: "POST", body, headers: foreign[n % foreign.length] ?? {} })).status).to.equal(403);
+      const right = new URLSearchParams({ username: "ada", password });
+      expect(
+        (await fetch(`${there}/login`, { method: "POST", body: right, headers: { Origin: there } })).status,
+        "of the same host",
+      ).to.equal(200);
+      expect(visited.issuer.counts).to.include({ refusedLogins: 0, limitedLogins: 0 });
+      other.close();
+      other.closeAllConnections();
+      await once(other, "close");
+    });
+  });
+
+  it("tells browsers with each answer not to guess what it is", async () => {
+    const replies = [
+      await login(),
+      await post("/login", {}),
+      await post("/login", {}, { Origin: "https://evil.example" }),
+      await post("/revoke", { token: "unknown" }),
+      await ask("/login", { method: "OPTIONS" }),
+      await ask("/login"),
+      await ask("/no/such/page"),
+      await ask("/.well-known/jwks.json"),
+    ];
+    expect(replies.map(({ status }) => status)).to.deep.equal([200, 400, 403, 200, 204, 405, 404, 200]);
+    for (const { status, headers } of replies) expect(headers.get("x-content-type-options"), `${status}`).to.equal("nosniff");
   });
 
   describe("CORS", () => {

@@ -85,6 +85,22 @@ describe("A server that is sent hostile handshakes", () => {
     });
   }
 
+  it("says what to do in JSON, which no browser takes for a page", async () => {
+    const refused = [
+      [without("Sec-WebSocket-Key"), 400, "Sec-WebSocket-Key"],
+      [instead("Sec-WebSocket-Version", "Sec-WebSocket-Version: 12"), 400, "Sec-WebSocket-Version"],
+      [instead("GET", "POST /rpc HTTP/1.1"), 405, "use GET"],
+      [[...valid, "Origin: https://evil.example"], 403, "origins"],
+    ] as const;
+    for (const [lines, status, advice] of refused) {
+      const answer = await send(server.url, text(lines));
+      expect(answer)
+        .to.match(new RegExp(`^HTTP/1\\.1 ${status} `))
+        .and.match(/^X-Content-Type-Options: nosniff\r$/m);
+      expect(JSON.parse(answer.split("\r\n\r\n")[1] ?? "").error_description).to.include(advice);
+    }
+  });
+
   it("answers the valid one", async () => {
     expect(await send(server.url, text(valid))).to.match(/^HTTP\/1\.1 101/);
   });
