@@ -8,7 +8,7 @@ import type { AccessTokens } from "./access-token.js";
 import { firstPartyClient } from "./client-directory.js";
 import { issuedAtUnder } from "./credential-version.js";
 import { FailedLogins, TooManyFailuresError } from "./failed-logins.js";
-import type { HashingQueue } from "./hashing-queue.js";
+import type { Applicant, HashingQueue } from "./hashing-queue.js";
 import type { IssuerSettings } from "./issuer-options.js";
 import { admitAttempt } from "./lockout.js";
 import { passwordProblem } from "./password-rules.js";
@@ -172,18 +172,19 @@ export class Sessions {
       logger.warn({ event: "login.fail", address, ...why }, "a login was refused"); // an unknown name isn't logged: it may be a password
       return undefined;
     };
-    const user = await this.#queue.run(() => this.#failedLogins.counting(address, judge, store.rates));
+    const applicant = { account: username, prefix: prefixOf(address) };
+    const user = await this.#queue.run(applicant, () => this.#failedLogins.counting(address, judge, store.rates));
     if (user === undefined) return undefined;
-    await this.#rehash(store, user, password).catch((error: unknown) => {
+    await this.#rehash(store, user, password, applicant).catch((error: unknown) => {
       logger.warn({ event: "password.rehash_failed", subject: user.username, err: error }, "a password could not be hashed anew");
     });
     return user;
   }
 
-  async #rehash(store: StoreRecords, user: UserRecord, password: string): Promise<void> {
+  async #rehash(store: StoreRecords, user: UserRecord, password: string, applicant: Applicant): Promise<void> {
     const { hasher } = this.#settings;
     if (!hasher.isOutdated(user.passwordHash)) return;
-    const passwordHash = await this.#queue.run(() => hasher.hash(password));
+    const passwordHash = await this.#queue.run(applicant, () => hasher.hash(password));
     await store.users.update(user.username, { passwordHash }, user.passwordHash);
   }
 
