@@ -26,12 +26,22 @@ export interface SubscribeCall {
   readonly since: Position | undefined;
 }
 
-/** What the dispatcher asks of the connection that a request came on. */
-export interface Caller {
-  /** The live identity; null in any state but ACTIVE. Checks expiry and revocation. */
+/** The session that admitted a call. It stays the call's own when the user of the connection changes. */
+export interface CallerSession {
+  /** The token in force; null in any state but ACTIVE, and when the session is over. Checks expiry and revocation. */
   readonly auth: Auth | null;
+  /** The last token of this session, also when the token has expired or the session is over; null: nobody has authenticated. */
+  readonly identity: Auth | null;
+  /** Has the user of the connection changed since? */
+  readonly isOver: boolean;
   /** Why a method that is not public may not run now; null: it may. Checks expiry and revocation. */
   refusal(): ErrorObject | null;
+}
+
+/** What the dispatcher asks of the connection that a request came on. */
+export interface Caller {
+  /** The session now: another one after each login and each logout. */
+  readonly session: CallerSession;
   /** Counts one element of a batch against the rate limit. Null: it is within. */
   countElement(): ErrorObject | null;
   /** The answer to `whoami`. */
@@ -71,6 +81,7 @@ export class Call {
   readonly entry: MethodEntry;
   readonly request: Request;
   readonly caller: Caller;
+  readonly session: CallerSession;
   readonly auth: Auth | null;
   /** As it was when the call came: good until the caller's next logout. */
   readonly handle: ConnectionHandle;
@@ -86,6 +97,7 @@ export class Call {
     this.entry = entry;
     this.request = request;
     this.caller = caller;
+    this.session = caller.session;
     this.auth = auth;
     this.handle = caller.handle;
     this.observation = observation;
@@ -167,9 +179,9 @@ export class CallContext {
   }
 
   get assertLive(): () => void {
-    const { caller } = this.#call;
+    const { session } = this.#call;
     return () => {
-      const refusal = caller.refusal();
+      const refusal = session.refusal();
       if (refusal !== null) throw new Halt(withoutExecuted(refusal));
     };
   }

@@ -36,7 +36,7 @@ export interface ConnectionHandle<Notifications extends NotificationSchemas = No
 /** What a handler is given. Take what you need: `signal` and `log` are made when they are first read. */
 export interface HandlerContext<Params, AuthType, Errors, Notifications extends NotificationSchemas> {
   readonly params: Params;
-  /** The caller. Null only in a public method, when nobody is authenticated. */
+  /** The caller, also after the caller has logged out. Null only in a public method, when nobody is authenticated. */
   readonly auth: AuthType;
   /** Aborts at the deadline, on `$/cancelRequest`, and when the connection closes. */
   readonly signal: AbortSignal;
@@ -44,7 +44,10 @@ export interface HandlerContext<Params, AuthType, Errors, Notifications extends 
   /** The declared errors: `throw error.NAME(data)`. */
   readonly error: ErrorFactories<Errors>;
   readonly log: Logger;
-  /** Throws if the session has expired or was revoked since the call began; for long handlers, before a privileged step. */
+  /**
+   * Throws if the session that admitted the call has expired, was revoked, or has ended because its user logged out, whoever has logged
+   * in on the connection since. For long handlers, before a privileged step.
+   */
   assertLive(): void;
 }
 

@@ -147,7 +147,7 @@ export class Dispatcher {
     const entry = this.#registry.get(request.method);
     if (entry === undefined) return this.#respondWithoutEntry(request, caller);
     const observation = this.#observer?.begin(entry.name, request);
-    const { auth } = caller; // looks at expiry and revocation, once a request
+    const { auth } = caller.session; // looks at expiry and revocation, once a request
     const refusal = this.#refusal(entry, request, caller, auth);
     if (refusal === null) return this.#respondByEngine(new Call(entry, request, caller, auth, observation));
     observation?.end(refusal.code);
@@ -158,7 +158,7 @@ export class Dispatcher {
   #respondWithoutEntry(request: Request, caller: Caller): Reply {
     const builtin = this.#builtins.get(request.method);
     const observation = this.#observer?.begin(builtin === undefined ? null : request.method, request);
-    const refusal = builtin?.public === true ? null : caller.refusal();
+    const refusal = builtin?.public === true ? null : caller.session.refusal();
     if (refusal === null && builtin !== undefined) return this.#respondByBuiltin(builtin, request, caller, observation);
     const error = refusal ?? standardError("methodNotFound", { hint: "rpc.discover lists the methods that you may call" });
     observation?.end(error.code);
@@ -182,7 +182,7 @@ export class Dispatcher {
 
   /** Every reason not to run that is known before the application's code. */
   #refusal({ name, access }: MethodEntry, request: Request, caller: Caller, auth: Auth | null): ErrorObject | null {
-    if (auth === null && !access.public) return caller.refusal();
+    if (auth === null && !access.public) return caller.session.refusal();
     const denied = forbiddance(access, auth);
     if (denied !== null) {
       caller.log.debug({ event: "authz.deny", method: name, issuer: auth?.issuer, subject: auth?.subject }, "method refused");

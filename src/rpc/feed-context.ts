@@ -20,9 +20,9 @@ export class FeedContext {
     this.#call = call;
   }
 
-  /** As the last refresh left it; while the session is expired, as it was when the subscription began. */
+  /** As the last refresh left it, also when the session has expired or ended since. */
   get auth(): Auth | null {
-    return this.#call.caller.auth ?? this.#call.auth;
+    return this.#call.session.identity;
   }
 
   get log(): Logger {
@@ -30,9 +30,9 @@ export class FeedContext {
   }
 
   get assertLive(): () => void {
-    const { caller } = this.#call;
+    const { session } = this.#call;
     return () => {
-      const refusal = caller.refusal();
+      const refusal = session.refusal();
       if (refusal !== null) throw new Halt(refusal);
     };
   }

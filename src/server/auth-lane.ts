@@ -61,7 +61,9 @@ export class AuthLane {
   readonly #log: Logger;
   readonly #waiting: Request[] = [];
   #isBusy = false;
-  #running: AuthMethod | undefined;
+  /** How many methods are running or wait, and how many of them may change the user. */
+  #unanswered = 0;
+  #changesOfUser = 0;
   #failuresInARow = 0;
   /** When the failed refreshes of the last minute were, monotonic. */
   #failedRefreshes: number[] = [];
@@ -73,10 +75,12 @@ export class AuthLane {
     this.#log = log;
   }
 
-  /** Must other frames wait for the method that is running? A refresh of a live session blocks nobody. */
+  /**
+   * Must other frames wait? Behind `authenticate` and `logout` they do, wherever in the queue those are: who calls is known only
+   * after them. A `refresh` of a live session changes no user, so it blocks nothing.
+   */
   get blocks(): boolean {
-    const method = this.#running ?? this.#waiting[0]?.method;
-    return method !== undefined && (method === "logout" || this.#session.state !== "active");
+    return this.#changesOfUser > 0 || (this.#unanswered > 0 && this.#session.state !== "active");
   }
 
   /** Runs the method when those before it have ended. */
@@ -87,6 +91,8 @@ export class AuthLane {
       });
       return;
     }
+    this.#unanswered++;
+    if (mayChangeUser(request)) this.#changesOfUser++;
     if (this.#isBusy) this.#waiting.push(request);
     else this.#runAll(request).catch((error: unknown) => this.#observer.failed(error));
   }
@@ -100,24 +106,26 @@ export class AuthLane {
   async #runAll(first: Request): Promise<void> {
     this.#isBusy = true;
     for (let request: Request | undefined = first; request !== undefined; request = this.#waiting.shift()) {
-      this.#running = request.method as AuthMethod;
-      const outcome = await this.#run(this.#running, request.params);
+      const method = request.method as AuthMethod;
+      const before = this.#session.identity();
+      const outcome = await this.#run(method, request.params, before);
       const code = "error" in outcome ? outcome.error.code : undefined;
-      this.#services.telemetry.authEnded(this.#observer.id, this.#running, code, this.#session.identity()?.subject);
-      this.#running = undefined;
+      this.#services.telemetry.authEnded(this.#observer.id, method, code, this.#subject(before));
+      this.#unanswered--;
+      if (mayChangeUser(request)) this.#changesOfUser--;
       this.#observer.answered(request, outcome);
     }
     this.#isBusy = false;
   }
 
-  async #run(method: AuthMethod, params: Params | undefined): Promise<AuthOutcome> {
+  async #run(method: AuthMethod, params: Params | undefined, before: VerifiedToken | null): Promise<AuthOutcome> {
     try {
       const result = await this.#perform(method, params);
       if (method === "authenticate") this.#failuresInARow = 0;
       return { result };
     } catch (thrown) {
       const fault = faultOf(thrown, this.#services.production);
-      const subject = this.#session.identity()?.subject;
+      const subject = this.#subject(before);
       const { remoteAddress: address } = this.#observer;
       this.#log.info({ event: `${method}.fail`, code: fault.error.code, detail: fault.detail, subject, address }, `${method} failed`);
       this.#countFailure(method, fault);
@@ -180,6 +188,11 @@ export class AuthLane {
     return { ok: true };
   }
 
+  /** Whose session it is; after a logout, or when the session has ended meanwhile, whose it was. */
+  #subject(before: VerifiedToken | null): string | undefined {
+    return (this.#session.identity() ?? before)?.subject;
+  }
+
   #identityOrFault(): VerifiedToken {
     const identity = this.#session.identity();
     if (identity === null) throw new AuthFault(this.#session.refusal() ?? errorOf("unauthenticated"));
@@ -218,6 +231,10 @@ export function authRequestOf(value: unknown): Request | undefined {
   if (typeof value !== "object" || value === null || !isAuthMethod((value as { method?: unknown }).method as string)) return undefined;
   const request = readEnvelope(value);
   return request instanceof InvalidRequest ? undefined : request;
+}
+
+function mayChangeUser({ method }: Request): boolean {
+  return method !== "refresh";
 }
 
 function tokenOf(params: Params | undefined, method: AuthMethod): string {

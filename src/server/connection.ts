@@ -33,6 +33,7 @@ import { type CloseDetails, type Closing, closingParams } from "./closing.js";
 import { createHandle } from "./connection-handle.js";
 import type { ConnectionObserver } from "./connection-observer.js";
 import type { ConnectionServices } from "./connection-services.js";
+import { ConnectionSession } from "./connection-session.js";
 import { encodeDeclared } from "./declared-notification.js";
 import { FrameReader } from "./frame-reader.js";
 import { FrameWriter } from "./frame-writer.js";
@@ -65,6 +66,8 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   readonly #pushes: PushLane;
   readonly #waiting = new WaitingFrames();
   readonly #reader: FrameReader;
+  /** Made with the first call of each session: most connections are idle. */
+  #callSession: ConnectionSession | undefined;
   #callHandle: ConnectionHandle | undefined;
   #lastingHandle: ConnectionHandle | undefined;
   #identity: VerifiedToken | null = null;
@@ -111,6 +114,11 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
 
   get auth(): Auth | null {
     return this.#session.live();
+  }
+
+  get session(): ConnectionSession {
+    this.#callSession ??= new ConnectionSession(this, this.#identity);
+    return this.#callSession;
   }
 
   /** For calls: good until the next logout, so that a call of one user never pushes to the next. */
@@ -259,6 +267,8 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   identified(token: VerifiedToken | null): void {
     const before = this.#identity;
     this.#identity = token;
+    if (token !== null && before !== null) this.#callSession?.renew(token);
+    else this.#changeSession();
     if (token === null) this.#forgetUser();
     else if (before !== null) this.#pushes.review(token);
     this.#observer.identified(this, token, before);
@@ -428,6 +438,11 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#socket.close(code, closing.reason);
     this.log.debug({ event: "connection.close", code, reason: closing.reason }, "closing");
     this.#detach();
+  }
+
+  #changeSession(): void {
+    this.#callSession?.end();
+    this.#callSession = undefined;
   }
 
   /** Nothing that was meant for one user reaches the next: not a push, not an answer. */

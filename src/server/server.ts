@@ -365,7 +365,7 @@ export class Server {
 
   #builtins(discover: "authenticated" | "public" | false): ReadonlyMap<string, Builtin> {
     const isPublic = discover === "public";
-    const discovery: Builtin = { public: isPublic, isJson: true, run: (_request, caller) => this.#openRpc.for(caller.auth) };
+    const discovery: Builtin = { public: isPublic, isJson: true, run: (_request, caller) => this.#openRpc.for(caller.session.auth) };
     return new Map([...builtins, ...(discover === false ? [] : ([["rpc.discover", discovery]] as const))]);
   }
 

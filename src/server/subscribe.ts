@@ -26,7 +26,8 @@ export function subscribe(asked: SubscribeCall, lane: PushLane, services: Subscr
   const { entry, params, call } = asked;
   const { feed } = entry;
   const isAllowed = (auth: Auth) => forbiddance(entry.access, auth) === null && isAuthorized(feed, auth, params);
-  const auth = call.caller.auth ?? call.auth; // it may have been refreshed while the params were checked
+  if (call.session.isOver) throw new Halt(errorOf("cancelled"));
+  const auth = call.session.identity; // it may have been refreshed while the params were checked
   if (auth === null || !isAllowed(auth))
     throw new Halt(errorOf("forbidden", { required: [], missing: [], hint: "the subscription's own rule refuses these claims" }));
   return feed.is === "topic" ? joinTopic(asked, feed, isAllowed, lane, services) : runGenerator(asked, feed, isAllowed, lane, services);

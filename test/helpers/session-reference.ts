@@ -221,7 +221,7 @@ export class SessionReference {
   }
 
   get #isBlocked(): boolean {
-    return this.#lane.length > 0 && this.state !== "live";
+    return this.#lane.some(({ kind }) => kind !== "refresh" || this.state !== "live");
   }
 
   #lookAtLive(token: ModelToken, now: number): void {
