@@ -20,7 +20,10 @@ export interface TopicEvent {
   readonly data: string;
 }
 
-/** Where a topic stands, for somebody who joins it. */
+/**
+ * Where a topic stands, for somebody who joins it. A topic that nothing was published to yet, or that is forgotten, stands at offset 0, and
+ * nothing is remembered of the reading. Its first event may come with a later `epoch`; a position with the earlier one stays good.
+ */
 export interface TopicState extends Position {
   /** Only when a position was given. `true`: `missed` is all that came after it. */
   readonly recovered?: boolean;

@@ -33,7 +33,7 @@ export class TopicSubscription extends Subscription implements TopicMember {
     const { history } = this.#topic;
     if (history === undefined) return { subscription: this.id };
     const state = bus.read(topicKey(this.#topic), history, since);
-    return state instanceof Promise ? state.then((known) => this.#catchUp(known)) : this.#catchUp(state);
+    return state instanceof Promise ? state.then((known) => this.#catchUp(known, since)) : this.#catchUp(state, since);
   }
 
   /** For whoever subscribes once more: where the subscription is. */
@@ -50,13 +50,15 @@ export class TopicSubscription extends Subscription implements TopicMember {
     this.#leave();
   }
 
-  #catchUp({ epoch, offset, recovered, missed }: TopicState): SubscribeResult {
+  /** Whoever recovers keeps the epoch that was given, even if the history's own is later: nothing has begun anew. */
+  #catchUp({ epoch, offset, recovered, missed }: TopicState, since: Position | undefined): SubscribeResult {
     const early = this.#early ?? [];
     this.#early = undefined;
     this.replay(missed.map((past) => new EventPush(this.id, past.data, past.offset, epoch)));
     this.#position = { epoch, offset };
     for (const event of early) this.deliver(event);
-    return { subscription: this.id, epoch, offset, ...(recovered === undefined ? {} : { recovered }) };
+    const told = recovered === true && since !== undefined ? since.epoch : epoch;
+    return { subscription: this.id, epoch: told, offset, ...(recovered === undefined ? {} : { recovered }) };
   }
 
   #keepEarly(event: EventPush, early: EventPush[]): void {
@@ -69,7 +71,8 @@ export class TopicSubscription extends Subscription implements TopicMember {
     if (offset === undefined || epoch === undefined) return true;
     const last = this.#position;
     if (last?.epoch === epoch && offset <= last.offset) return false;
-    if (last?.epoch !== epoch || offset !== last.offset + 1) this.missed();
+    const isFirst = last?.offset === 0 && offset === 1; // of a topic without events so far, whose epoch may have changed while it waited
+    if (!isFirst && (last?.epoch !== epoch || offset !== last.offset + 1)) this.missed();
     this.#position = { epoch, offset };
     return true;
   }

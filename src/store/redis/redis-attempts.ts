@@ -14,24 +14,33 @@ end
 return failures
 `);
 
-const clear = redisScript(`
+const clear = redisScript(
+  `
 redis.call('HDEL', KEYS[1], ARGV[2])
 redis.call('ZREM', KEYS[2], ARGV[2])
 return 1
-`);
+`,
+  "allow-oom",
+);
 
-const read = redisScript(`
+const read = redisScript(
+  `
 return {redis.call('HGET', KEYS[1], ARGV[2]) or '0', redis.call('ZSCORE', KEYS[2], ARGV[2]) or '0'}
-`);
+`,
+  "no-writes",
+);
 
-const sweep = redisScript(`
+const sweep = redisScript(
+  `
 local old = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', '(' .. ARGV[2], 'LIMIT', 0, ARGV[3])
 for _, member in ipairs(old) do
   redis.call('HDEL', KEYS[1], member)
   redis.call('ZREM', KEYS[2], member)
 end
 return #old
-`);
+`,
+  "allow-oom",
+);
 
 const sweptAtOnce = 500;
 

@@ -6,18 +6,27 @@ import type { RedisKeys } from "./redis-keys.js";
 import { redisScript } from "./redis-script.js";
 import type { StoreLogger } from "./store-logger.js";
 
+const topicMemory = 86_400_000; // 24 h without an event or a reader, after which a topic is forgotten
+/** Half of it: the history that begins in one generation is forgotten in the second after it at the earliest. */
+const generation = topicMemory / 2;
+
 /**
- * An epoch is an incarnation of Redis. A topic that is not known, or no longer, begins at the sequence of all that was ever sent: no
- * offset is given twice in one epoch. `begin` leaves `epoch` and `offset`.
+ * An epoch names an incarnation of Redis and the generation in which a history began: half days by Redis's clock. A topic that is not known
+ * stands at offset 0 of the current generation, and nothing is written to say so, or anybody could fill Redis with made-up names. A position
+ * of the generation in which the history began, or of the one before, is a position in this history: an older history of the topic that was
+ * forgotten meanwhile would have begun earlier. Leaves `newest`, and `known`, which returns epoch and offset of a topic.
  */
 const topicState = `
-local epoch, sent = unpack(redis.call('HMGET', KEYS[1], 'id', 'bus'))
-if not epoch then return redis.error_reply('RENEWED Redis has lost its memory') end
-local function begin(meta, history, first)
-  local known = redis.call('HMGET', meta, 'epoch', 'offset')
-  if known[1] == epoch then return tonumber(known[2]) end
-  redis.call('DEL', history)
-  return first
+local incarnation, sent = unpack(redis.call('HMGET', KEYS[1], 'id', 'bus'))
+if not incarnation then return redis.error_reply('RENEWED Redis has lost its memory') end
+local newest = incarnation .. '.' .. whole(math.floor(now / ${generation}))
+local function generationOf(epoch)
+  if string.sub(epoch, 1, #incarnation + 1) ~= incarnation .. '.' then return nil end
+  return tonumber(string.match(string.sub(epoch, #incarnation + 2), '^%d+$'))
+end
+local function known(meta)
+  local epoch, offset = unpack(redis.call('HMGET', meta, 'epoch', 'offset'))
+  if epoch and generationOf(epoch) then return epoch, tonumber(offset) end
 end
 `;
 
@@ -26,25 +35,32 @@ const publish = redisScript(`${topicState}
 local sequence = redis.call('HINCRBY', KEYS[1], 'bus', 1)
 local entry = {'s', whole(sequence), 't', ARGV[2], 'd', ARGV[3]}
 if #KEYS == 4 then
-  local offset = begin(KEYS[3], KEYS[4], sequence - 1) + 1
-  redis.call('HSET', KEYS[3], 'epoch', epoch, 'offset', whole(offset))
+  local epoch, offset = known(KEYS[3])
+  if not epoch then
+    epoch, offset = newest, 0
+    redis.call('DEL', KEYS[4])
+  end
+  offset = whole(offset + 1)
+  redis.call('HSET', KEYS[3], 'epoch', epoch, 'offset', offset)
   redis.call('PEXPIRE', KEYS[3], ARGV[6])
   redis.call('RPUSH', KEYS[4], whole(now) .. ':' .. ARGV[3])
   redis.call('LTRIM', KEYS[4], -tonumber(ARGV[4]), -1)
   redis.call('PEXPIRE', KEYS[4], ARGV[5] == '0' and ARGV[6] or ARGV[5])
-  entry[7], entry[8], entry[9], entry[10] = 'o', whole(offset), 'p', epoch
+  entry[7], entry[8], entry[9], entry[10] = 'o', offset, 'p', epoch
 end
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], '*', unpack(entry))
 return sequence
 `);
 
 /** KEYS: deployment, topic, history. ARGV: ttl, for how long the topic is remembered, epoch and offset of the caller or ''. */
-const read = redisScript(`${topicState}
-local offset = begin(KEYS[2], KEYS[3], tonumber(sent or '0'))
-redis.call('HSET', KEYS[2], 'epoch', epoch, 'offset', whole(offset))
-redis.call('PEXPIRE', KEYS[2], ARGV[3])
-local function answer(recovered, missed) return {epoch, whole(offset), sent or '0', recovered, missed} end
-if ARGV[4] ~= epoch then return answer(0, {}) end
+const read = redisScript(
+  `${topicState}
+local epoch, offset = known(KEYS[2])
+if epoch then redis.call('PEXPIRE', KEYS[2], ARGV[3]) else epoch, offset = newest, 0 end
+local function answer(recovered, missed) return {incarnation, epoch, whole(offset), sent or '0', recovered, missed} end
+local asked = generationOf(ARGV[4])
+local own = generationOf(epoch)
+if not asked or asked > own or asked < own - 1 then return answer(0, {}) end
 local count = offset - tonumber(ARGV[5])
 if count == 0 then return answer(1, {}) end
 if count < 0 or count > redis.call('LLEN', KEYS[3]) then return answer(0, {}) end
@@ -52,7 +68,9 @@ local missed = redis.call('LRANGE', KEYS[3], -count, -1)
 local at = tonumber(string.match(missed[1], '^%d+'))
 if ARGV[2] ~= '0' and at + tonumber(ARGV[2]) <= now then return answer(0, {}) end
 return answer(1, missed)
-`);
+`,
+  "allow-oom", // it adds nothing
+);
 
 const send = redisScript(`
 if not redis.call('HGET', KEYS[1], 'id') then return redis.error_reply('RENEWED Redis has lost its memory') end
@@ -60,8 +78,6 @@ local sequence = redis.call('HINCRBY', KEYS[1], 'bus', 1)
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', 's', whole(sequence), 'm', ARGV[2])
 return sequence
 `);
-
-const topicMemory = 86_400_000; // 24 h without an event, after which a topic is forgotten
 
 export interface BusLimits {
   /** Of the stream, about. */
@@ -102,8 +118,8 @@ export class RedisBus implements Bus {
     const args = [Math.ceil(ttl), memoryOf(ttl), isPlace ? since.epoch : "", isPlace ? since.offset : ""];
     const endsAt = performance.now() + this.#patience;
     const reply = await this.#redis.run(read, keys, args);
-    const [epoch, offsetText, sent, recovered, missed] = reply as [string, string, string, number, string[]];
-    await this.#feed.whenReached(epoch, Number(sent), endsAt - performance.now()); // so that none of the events before is told later
+    const [incarnation, epoch, offsetText, sent, recovered, missed] = reply as [string, string, string, string, number, string[]];
+    await this.#feed.whenReached(incarnation, Number(sent), endsAt - performance.now()); // so that none of the events before is told later
     const offset = Number(offsetText);
     const first = offset - missed.length + 1;
     return {

@@ -23,7 +23,8 @@ export interface Joined {
  * A server process that wrote nothing here yet starts a new incarnation: it may have lost what the one before acknowledged. `first` is that of
  * the first one in this memory: another one says that all was lost.
  */
-const join = redisScript(`
+const join = redisScript(
+  `
 redis.call('HSETNX', KEYS[1], 'first', ARGV[3])
 local known = redis.call('HMGET', KEYS[1], 'id', 'run', 'revoked', 'bus', 'first')
 local id = known[1]
@@ -36,7 +37,9 @@ local function newest(stream)
   return entries[1] and entries[1][1] or '0-0'
 end
 return {id, known[3] or '0', newest(KEYS[2]), known[4] or '0', newest(KEYS[3]), known[5]}
-`);
+`,
+  "allow-oom", // three short fields: a node that can't join a full Redis would accept no token
+);
 
 /** The nodes that share one Redis and one prefix, through all restarts of it. */
 export class RedisDeployment {

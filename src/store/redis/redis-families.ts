@@ -47,14 +47,18 @@ redis.call('HSET', KEYS[1], 'revoked', 'true')
 return answer('reused')
 `);
 
-const revoke = redisScript(`
+const revoke = redisScript(
+  `
 if redis.call('HGET', KEYS[1], 'revoked') ~= 'false' then return 0 end
 redis.call('HSET', KEYS[1], 'revoked', 'true')
 return 1
-`);
+`,
+  "allow-oom", // a family is ended also where there is no room for another
+);
 
 /** Some of them, so that Redis is not held up; those leave the subject's set, in which only these are looked for. Returns how many were there, and were revoked. */
-const revokeSome = redisScript(`
+const revokeSome = redisScript(
+  `
 local members, revoked = redis.call('SPOP', KEYS[1], ARGV[3]), 0
 for _, member in ipairs(members) do
   if redis.call('HGET', ARGV[2] .. member, 'revoked') == 'false' then
@@ -63,10 +67,13 @@ for _, member in ipairs(members) do
   end
 end
 return {#members, revoked}
-`);
+`,
+  "allow-oom",
+);
 
 /** Some of those that ended. ARGV: now, the prefix of their keys, how many at most, the prefix of the keys of subjects. */
-const sweep = redisScript(`
+const sweep = redisScript(
+  `
 local ended = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ahead == 0 and ARGV[2] or whole(ARGV[2] - ahead), 'LIMIT', 0, ARGV[4])
 for _, member in ipairs(ended) do
   local subject = redis.call('HGET', ARGV[3] .. member, 'subject')
@@ -75,7 +82,9 @@ for _, member in ipairs(ended) do
   redis.call('ZREM', KEYS[1], member)
 end
 return #ended
-`);
+`,
+  "allow-oom",
+);
 
 const sweptAtOnce = 500;
 const revokedAtOnce = 500;

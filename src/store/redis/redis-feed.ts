@@ -8,7 +8,7 @@ import { type RawEntry, StreamCursor } from "./stream-cursor.js";
 
 /** Who hears what the streams carry. */
 export interface FeedListeners {
-  /** Once for each connection, before anything else of it is heard. */
+  /** Once for each connection, before anything else of it is heard. Writes what could not be written before. */
   connected(redis: RedisRunner): Promise<void>;
   /** Any revocation may have been missed: they are all read again. */
   reloadRevocations(redis: RedisRunner): Promise<void>;
@@ -17,7 +17,7 @@ export interface FeedListeners {
   busEntry(fields: ReadonlyMap<string, string>): void;
   /** Any entry of the bus may have been missed. */
   busGap(): void;
-  /** Each time that this node knows all there is. */
+  /** Each time that this node knows all there is. Writes what could not be written before. */
   current(redis: RedisRunner): Promise<void>;
   /** From time to time. */
   tidy(redis: RedisRunner): Promise<void>;
@@ -63,6 +63,8 @@ export class RedisFeed {
   #bus = new StreamCursor({ id: "0-0", sequence: 0 });
   #provenAt = Number.NEGATIVE_INFINITY;
   #tidiedAt = Number.NEGATIVE_INFINITY;
+  /** What was last said about writing, while Redis refuses it. */
+  #refusal: string | undefined;
   /** While this node is cut off: since when (monotonic), and what was last said about it. */
   #outage: { readonly since: number; readonly why: string } | undefined;
 
@@ -192,7 +194,7 @@ export class RedisFeed {
     const joined = await this.#deployment.join(connection);
     const isNew = joined.incarnation !== this.#incarnation;
     if (isNew) await this.#beginIncarnation(connection, joined);
-    await this.#listeners?.connected(connection);
+    await this.#written(connection, this.#listeners?.connected(connection));
     if (isNew) this.#provenAt = askedAt; // else there may be entries that were not read yet
     this.#settle();
   }
@@ -221,7 +223,7 @@ export class RedisFeed {
     this.#readBus(entries.get(bus) ?? [], Number(sent ?? 0));
     if (this.#revocations.sequence >= Number(revoked ?? 0)) this.#provenAt = askedAt;
     this.#settle();
-    await this.#listeners?.current(connection);
+    await this.#written(connection, this.#listeners?.current(connection));
     if (askedAt - this.#tidiedAt < tidyInterval) return;
     this.#tidiedAt = askedAt;
     await this.#listeners?.tidy(connection);
@@ -250,6 +252,20 @@ export class RedisFeed {
     if (entries.length > 0 || newest <= this.#bus.sequence) return;
     this.#bus.skipTo(newest);
     this.#guarded(() => this.#listeners?.busGap());
+  }
+
+  /** A Redis that is there but takes nothing (a full one, a full disk) is read on: what it refused is written later. */
+  async #written(connection: RedisConnection, writing: Promise<void> | undefined): Promise<void> {
+    try {
+      await writing;
+      this.#refusal = undefined;
+    } catch (error) {
+      const err = asUnavailable(error);
+      if (!connection.isOpen) throw err;
+      if (this.#refusal !== err.message)
+        this.#log.warn({ event: "redis.refused", err }, "Redis refuses revocations that wait to be written");
+      this.#refusal = err.message;
+    }
   }
 
   /** Not at every attempt: an outage lasts. But what stands in the way may become something else. */

@@ -14,9 +14,12 @@ if redis.call('TTL', KEYS[1]) < 0 then redis.call('EXPIRE', KEYS[1], ARGV[3]) en
 return {count, redis.call('PTTL', KEYS[1])}
 `);
 
-const read = redisScript(`
+const read = redisScript(
+  `
 return {redis.call('GET', KEYS[1]) or false, redis.call('PTTL', KEYS[1])}
-`);
+`,
+  "no-writes",
+);
 
 /**
  * Counted in Redis, for all nodes, by Redis's clock; while Redis is away, in this process (the limiter's insurance): it never rejects.

@@ -19,14 +19,17 @@ redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[6], '*', 's', whole(sequence), '
 return 1
 `);
 
-const sweep = redisScript(`
+const sweep = redisScript(
+  `
 local ended = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ahead == 0 and ARGV[2] or whole(ARGV[2] - ahead), 'LIMIT', 0, ARGV[3])
 for _, member in ipairs(ended) do
   redis.call('HDEL', KEYS[1], member)
   redis.call('ZREM', KEYS[2], member)
 end
 return #ended
-`);
+`,
+  "allow-oom",
+);
 
 const sweptAtOnce = 500;
 const readAtOnce = 500;

@@ -29,8 +29,14 @@ local function whole(number) return string.format('%.0f', number) end
 
 const scripts: RedisScript[] = [];
 
-export function redisScript(lua: string): RedisScript {
-  const text = preamble + lua;
+/**
+ * What a script may do in a Redis that is at its `maxmemory`. By default such a Redis refuses the whole script: without a flag it would only
+ * refuse the first command that adds something, and none at all behind one that deletes. `allow-oom`: for what frees memory, or adds none.
+ */
+export type ScriptFlag = "no-writes" | "allow-oom";
+
+export function redisScript(lua: string, flag?: ScriptFlag): RedisScript {
+  const text = `#!lua${flag === undefined ? "" : ` flags=${flag}`}\n${preamble}${lua}`;
   const script = { text, digest: createHash("sha1").update(text).digest("hex") };
   scripts.push(script);
   return script;

@@ -31,6 +31,9 @@ export class RedisSecrets implements SecretRecords {
   }
 
   async restore(redis: RedisRunner): Promise<void> {
-    for (const [name, value] of this.#known) await redis.run(replaceField, [this.#key], [name, "", value]);
+    for (const [name, value] of this.#known) {
+      const isLost = (await redis.command("HGET", this.#key, name)) === null; // asked, since a full Redis would refuse the script all the same
+      if (isLost) await redis.run(replaceField, [this.#key], [name, "", value]);
+    }
   }
 }

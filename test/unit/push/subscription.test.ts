@@ -99,6 +99,37 @@ describe("a topic's subscription, when the bus is far away", () => {
     expect(end.sent).to.deep.equal([{ gap: 3 }, 4, 5, { gap: 7 }, { gap: 1 }, 2]);
   });
 
+  it("takes the first event of a topic without any for what comes next, whatever epoch it begins", async () => {
+    const { end, subscription, opened, answer } = far();
+    answer({ epoch: "e", offset: 0, missed: [] });
+    await opened;
+    subscription.begin();
+    for (const offset of [1, 2]) subscription.deliver(event(offset, "later"));
+    subscription.deliver(event(4, "later"));
+    expect(end.sent).to.deep.equal([1, 2, { gap: 4 }]);
+  });
+
+  it("tells the gap of events that were lost before the first that came", async () => {
+    for (const first of [1, 2]) {
+      const { end, subscription, opened, answer } = far();
+      answer({ epoch: "e", offset: 0, missed: [] });
+      await opened;
+      subscription.begin();
+      if (first === 1) subscription.missed(); // as the bus tells it
+      subscription.deliver(event(first, "later"));
+      expect(end.sent).to.deep.equal([{ gap: first }]);
+    }
+  });
+
+  it("leaves whoever recovers with the epoch that it has, though the history has a later one", async () => {
+    const { end, subscription, opened, answer } = far({ epoch: "e", offset: 1 });
+    answer({ epoch: "later", offset: 2, recovered: true, missed: [{ offset: 2, data: "2" }] });
+    expect(await opened).to.deep.equal({ subscription: "t", epoch: "e", offset: 2, recovered: true });
+    subscription.begin();
+    subscription.deliver(event(3, "later"));
+    expect(end.sent).to.deep.equal([2, 3]);
+  });
+
   it("leaves no topic behind when it is stopped before the answer", async () => {
     const { topics, subscription, opened, refuse, end } = far();
     expect(topics.size).to.equal(1);
@@ -168,11 +199,12 @@ describe("a subscription whose reader is slow", () => {
     const history = { size: 10, ttl: 0 };
     const { end, bus, services, subscription } = open("drop-oldest", history);
     for (let n = 1; n <= 6; n++) bus.publish("r t", String(n), history);
-    void subscription.open(services, { epoch: "e", offset: 0 });
+    const { epoch } = bus.read("r t", history, undefined);
+    void subscription.open(services, { epoch, offset: 0 });
     subscription.begin();
     expect(end.sent).to.deep.equal([1, 2, 3, 4, 5, 6]);
     end.room = 0;
-    for (let n = 7; n <= 12; n++) subscription.deliver(new EventPush("t", String(n), n, "e"));
+    for (let n = 7; n <= 12; n++) subscription.deliver(new EventPush("t", String(n), n, epoch));
     expect(subscription.waiting).to.equal(3);
   });
 

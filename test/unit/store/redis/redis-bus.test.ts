@@ -1,6 +1,7 @@
 import { expect } from "chai";
 import type { TopicEvent } from "../../../../src/push/bus.js";
 import { type RedisStore, redisStore } from "../../../../src/store/redis/index.js";
+import { RedisKeys } from "../../../../src/store/redis/redis-keys.js";
 import { eventually } from "../../../helpers/eventually.js";
 import { hasRedis, RedisServer } from "../../../helpers/redis-server.js";
 import { needs } from "../../../helpers/requirement.js";
@@ -40,7 +41,19 @@ describe("The bus on Redis", () => {
     return store;
   };
   const logged: string[] = [];
-  const last = async (store: RedisStore, topic = "t") => (await store.bus.read(topic, history, undefined)).offset;
+  /** As if so many half days had gone since the history of a topic began. */
+  const age = async (prefix: string, topic: string, halfDays: number): Promise<void> => {
+    const key = new RedisKeys(prefix).topic(topic);
+    const [, epoch = ""] = (await redis.command("HGET", key, "epoch")).split("\r\n");
+    const [incarnation, generation] = epoch.split(".");
+    await redis.command("HSET", key, "epoch", `${incarnation}.${Number(generation) - halfDays}`);
+  };
+  const forget = async (prefix: string): Promise<void> => {
+    for (const kind of ["topic", "history"]) {
+      const keys = await redis.command("KEYS", `${prefix}:${kind}:*`);
+      for (const [key] of keys.matchAll(/\S+:(topic|history):\S+/g)) await redis.command("DEL", key);
+    }
+  };
 
   before(async function () {
     needs(this, "Redis", hasRedis);
@@ -118,18 +131,72 @@ describe("The bus on Redis", () => {
     await eventually(async () => expect(await store.bus.read("t", short, { epoch, offset })).to.include({ recovered: false }));
   });
 
-  it("never gives an offset twice, though the topic was forgotten", async () => {
+  it("never gives a place twice, though the topic was forgotten", async () => {
     const store = open("forgotten");
+    const ear = listen(store);
+    const empty = await store.bus.read("t", history, undefined);
     for (let n = 0; n < 3; n++) await store.bus.publish("t", "1", history);
-    await store.bus.publish("other", "1", history);
-    expect(await last(store)).to.equal(3);
-    for (const kind of ["topic", "history"]) await forget(kind);
-    expect(await last(store)).to.be.at.least(4);
-
-    async function forget(kind: string): Promise<void> {
-      const keys = await redis.command("KEYS", `forgotten:${kind}:*`);
-      for (const [key] of keys.matchAll(/forgotten:\S+/g)) await redis.command("DEL", key);
+    await age("forgotten", "t", 2); // as old as a topic is, at least, when it is forgotten
+    const place = await store.bus.read("t", history, undefined);
+    await forget("forgotten");
+    for (let n = 0; n < 4; n++) {
+      for (const before of [place, { ...place, offset: 0 }])
+        expect(await store.bus.read("t", history, before)).to.include({ recovered: false });
+      await store.bus.publish("t", "1", history);
     }
+    await eventually(() => expect(ear.events).to.have.length(7));
+    const now = await store.bus.read("t", history, undefined);
+    expect(now.epoch).to.not.equal(place.epoch);
+    expect(empty.epoch, "by half a day each").to.equal(now.epoch);
+  });
+
+  it("writes nothing about a topic that is not known, and gives the same place of it on all nodes", async () => {
+    const [a, b] = [open("unknown"), open("unknown")];
+    const { epoch } = await a.bus.read("t", history, undefined);
+    const before = await redis.command("DBSIZE");
+    for (let n = 0; n < 200; n++) {
+      for (const node of [a, b]) {
+        expect(await node.bus.read(`made up ${n}`, history, undefined)).to.deep.equal({ epoch, offset: 0, missed: [] });
+        const again = await node.bus.read(`made up ${n}`, history, { epoch, offset: 0 });
+        expect(again).to.deep.equal({ epoch, offset: 0, recovered: true, missed: [] });
+      }
+    }
+    expect(await a.bus.read("made up", history, { epoch, offset: 1 })).to.include({ recovered: false });
+    expect(await redis.command("DBSIZE")).to.equal(before);
+  });
+
+  it("gives all events to whoever came before the first, up to a day, and to nobody else", async () => {
+    const [a, b] = [open("first"), open("first")];
+    const ear = listen(a);
+    const { epoch } = await a.bus.read("t", history, undefined);
+    await b.bus.publish("other", "0", history);
+    await b.bus.publish("t", "1", history);
+    await b.bus.publish("t", "2", history);
+    const all = [1, 2].map((offset) => ({ offset, data: String(offset) }));
+    expect(await b.bus.read("t", history, { epoch, offset: 0 })).to.deep.equal({ epoch, offset: 2, recovered: true, missed: all });
+    await eventually(() => expect(ear.events.filter(({ topic }) => topic === "t").map(({ offset }) => offset)).to.deep.equal([1, 2]));
+    const [incarnation = "", generation = ""] = epoch.split(".");
+    for (const [halfDays, recovered] of [
+      [-2, false],
+      [-1, true],
+      [0, true],
+      [1, false],
+    ] as const) {
+      const asked = `${incarnation}.${Number(generation) + halfDays}`;
+      expect(await b.bus.read("t", history, { epoch: asked, offset: 0 }), asked).to.include({ recovered, offset: 2 });
+      expect(await b.bus.read("unknown", history, { epoch: asked, offset: 0 }), asked).to.include({ recovered, offset: 0 });
+    }
+    for (const wrong of [
+      incarnation,
+      `${incarnation}.`,
+      `${epoch}.0`,
+      `x.${generation}`,
+      `${incarnation}.x`,
+      `${epoch} `,
+      `.${generation}`,
+      "",
+    ])
+      expect(await b.bus.read("t", history, { epoch: wrong, offset: 2 }), wrong).to.include({ recovered: false });
   });
 
   it("has told all events before a reading when that is answered", async () => {
