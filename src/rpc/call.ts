@@ -55,6 +55,8 @@ export interface Caller {
   /** Will be closed soon: takes no new calls. */
   readonly isLeaving: boolean;
   readonly log: Logger;
+  /** For what the application logs; no line of it is left out. */
+  readonly applicationLog: Logger;
 }
 
 /** Thrown by `assertLive`, and sent as it is. */
@@ -175,7 +177,7 @@ export class CallContext {
   }
 
   get log(): Logger {
-    return childOf(this.#call.caller.log, { method: this.#call.entry.name });
+    return childOf(this.#call.caller.applicationLog, { method: this.#call.entry.name });
   }
 
   get assertLive(): () => void {

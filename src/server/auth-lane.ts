@@ -21,7 +21,7 @@ export interface AuthServices {
   verify(token: string): Promise<VerifiedToken>;
   /** Does this issuer rotate refresh tokens here? */
   mayRenew(issuer: string): boolean;
-  renew(issuer: string, refreshToken: string, subject: string): Promise<RenewedTokens>;
+  renew(issuer: string, refreshToken: string, subject: string, address: string): Promise<RenewedTokens>;
   /** Can this issuer's refresh tokens be revoked here? */
   mayRevoke(issuer: string): boolean;
   revokeRefreshToken(issuer: string, refreshToken: string): Promise<void>;
@@ -168,7 +168,7 @@ export class AuthLane {
   /** An error of the application's own `renew` may quote what it was given. */
   async #renew({ issuer, subject }: VerifiedToken, refreshToken: string): Promise<RenewedTokens> {
     try {
-      return await this.#services.renew(issuer, refreshToken, subject);
+      return await this.#services.renew(issuer, refreshToken, subject, this.#observer.remoteAddress);
     } catch (thrown) {
       const { error, detail } = faultOf(thrown, this.#services.production);
       throw new AuthFault(error, detail.includes(refreshToken) ? "renew failed; its message quotes the refresh token" : detail);

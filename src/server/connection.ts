@@ -133,6 +133,10 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     return this.#lastingHandle;
   }
 
+  get applicationLog(): Logger {
+    return childOf(this.#services.applicationLog, { connection: this.id });
+  }
+
   refusal(): ErrorObject | null {
     return this.#session.refusal();
   }

@@ -30,7 +30,7 @@ export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudg
   /** The embedded issuers. */
   readonly issuers: readonly IssuerPort[];
   readonly #verifier: Verifier;
-  readonly #renewers = new Map<string, (refreshToken: string, subject: string) => Promise<RenewedTokens>>();
+  readonly #renewers = new Map<string, (refreshToken: string, subject: string, address: string) => Promise<RenewedTokens>>();
   readonly #claimsSchema: StandardSchema | undefined;
   readonly #whenReady: () => Promise<void>;
 
@@ -47,8 +47,9 @@ export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudg
       ports,
     );
     for (const option of options) {
-      const renew = isIssuer(option) ? (token: string, subject: string) => option.renew(token, subject) : option.renew;
-      if (renew !== undefined) this.#renewers.set(option.issuer, renew);
+      const { issuer, renew } = option;
+      if (isIssuer(option)) this.#renewers.set(issuer, (token, subject, address) => option.renew(token, subject, address));
+      else if (renew !== undefined) this.#renewers.set(issuer, (token) => renew(token));
     }
   }
 
@@ -67,11 +68,11 @@ export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudg
     return this.#renewers.has(issuer);
   }
 
-  async renew(issuer: string, refreshToken: string, subject: string): Promise<RenewedTokens> {
+  async renew(issuer: string, refreshToken: string, subject: string, address: string): Promise<RenewedTokens> {
     const renew = this.#renewers.get(issuer);
     if (renew === undefined) throw new Refusal("token_invalid", "this issuer's refresh tokens are not rotated here");
     await this.#whenReady(); // before the token is consumed: what comes of it could not be accepted
-    return renew(refreshToken, subject);
+    return renew(refreshToken, subject, address);
   }
 
   mayRevoke(issuer: string): boolean {

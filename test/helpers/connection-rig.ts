@@ -68,6 +68,7 @@ export class ConnectionRig {
       topics: { topics: this.topics, bus: new LocalBus("epoch", () => clock.monotonic()) },
       notifications: app.notifications,
       log: silentLogger,
+      applicationLog: silentLogger,
       telemetry: new Telemetry(),
       compression: true, // so that frames pass through the pretended socket
     };
