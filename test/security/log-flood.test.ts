@@ -94,7 +94,16 @@ const ofNoPeer = [
     "keys.unreadable",
     "keys.fail",
   ],
-  ...["redis.cut_off", "redis.back", "redis.renewed", "redis.emptied", "redis.junk", "redis.listener_failed", "issuer.untidy"],
+  ...[
+    "redis.cut_off",
+    "redis.back",
+    "redis.renewed",
+    "redis.emptied",
+    "redis.refused",
+    "redis.junk",
+    "redis.listener_failed",
+    "issuer.untidy",
+  ],
   ...["node.message", "node.unheard", "http.fail", "connection.fail", "reply.lost", "push.fail", "timer.fail"],
 ];
 
