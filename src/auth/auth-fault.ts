@@ -1,4 +1,4 @@
-import { type ErrorObject, errorOf, standardError } from "../protocol/error-codes.js";
+import { type ErrorObject, errorOf, errorTable, standardError } from "../protocol/error-codes.js";
 import { Refusal } from "./refusal.js";
 
 /** Why an auth method failed. */
@@ -22,6 +22,11 @@ export class AuthFault extends Error implements Fault {
   }
 }
 
+/** Was the refused token good, but for its time? A device that presents it again and again is no attack: others share its address. */
+export function isOnlyExpired({ code }: ErrorObject): boolean {
+  return code === errorTable.token_expired.code;
+}
+
 /** `Invalid params` of an auth method, with what to send instead. */
 export function invalidAuthParams(hint: string): AuthFault {
   return new AuthFault(standardError("invalidParams", { hint }), hint);
@@ -34,7 +39,7 @@ export function faultOf(thrown: unknown, production: boolean): Fault {
     const detail = thrown instanceof Error ? thrown.message : "unexpected failure";
     return { error: errorOf("auth_unavailable", { retryAfter: 1 }), detail };
   }
-  const { reason, detail } = thrown;
+  const { reason, detail, retryAfter = 1 } = thrown;
   switch (reason) {
     case "token_expired":
       return {
@@ -51,6 +56,9 @@ export function faultOf(thrown: unknown, production: boolean): Fault {
     case "subject_mismatch":
       return { error: errorOf(reason, { claim: "sub", hint: "log out first, or open another connection, to change the user" }), detail };
     case "auth_unavailable":
-      return { error: errorOf(reason, { retryAfter: 1, hint: "the token was not judged; try again" }), detail };
+      return {
+        error: errorOf(reason, { retryAfter: Math.max(Math.ceil(retryAfter), 1), hint: "the token was not judged; try again" }),
+        detail,
+      };
   }
 }

@@ -27,6 +27,7 @@ export function checkClaims({ payload, header, claims }: UnverifiedToken, rules:
   const clientId = readOptionalText(claims, "client_id");
   const { expiresAt, issuedAt } = checkTimes(claims, rules, now);
   const scopes = readScopes(claims, rules);
+  if (now >= expiresAt * 1_000) throw new Refusal("token_expired", "exp is over"); // RFC 7519 §4.1.4: "on or after"
   return Object.freeze({
     issuer: rules.issuer,
     subject,
@@ -89,7 +90,6 @@ function checkTimes(claims: StrictObject, { maxLifetime, leeway }: TokenRules, n
     if (issuedAt === undefined) throw invalid("iat is missing, and the lifetime is limited");
     if ((expiresAt - issuedAt) * 1_000 > maxLifetime) throw invalid("the lifetime (exp - iat) is longer than allowed");
   }
-  if (now >= expiresAt * 1_000) throw new Refusal("token_expired", "exp is over"); // RFC 7519 §4.1.4: "on or after"
   return { expiresAt, issuedAt };
 }
 

@@ -289,8 +289,8 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     return this.#writer.isOpen;
   }
 
-  authenticateFailed(inARow: number): void {
-    this.#observer.authenticateFailed(this);
+  authenticateFailed(inARow: number, wasGood: boolean): void {
+    if (!wasGood) this.#observer.authenticateFailed(this);
     const { failedAuthCalls } = this.#services.limits;
     if (failedAuthCalls > 0 && inARow >= failedAuthCalls)
       this.close("too_many_attempts", { hint: `${inARow} failed authenticate calls in a row` });

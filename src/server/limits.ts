@@ -62,7 +62,7 @@ export interface Limits {
   readonly framesPerSecond: number;
   /** Longest session from its `authenticate`, whatever is refreshed. Default: 0 ms. */
   readonly sessionLifetime: number;
-  /** Failed `authenticate` calls of one address in a minute before its upgrades are refused; nodes that share a store count together. Default: 100. */
+  /** Failed `authenticate` calls of one address in a minute before its upgrades are refused, good tokens that have expired not counted; nodes that share a store count together. Default: 100. */
   readonly authFailuresPerAddress: number;
   /** Tokens of one address that are judged in a second: in `authenticate` calls of connections without a session, and over HTTP. Default: 200. */
   readonly authCallsPerAddress: number;

@@ -381,7 +381,7 @@ export class Server {
       clock: this.#clock,
       production: authority.production,
       mayJudge: (address) => this.#mayJudge(address),
-      verify: (token): Promise<VerifiedToken> => authority.verify(token),
+      verify: (token, peer): Promise<VerifiedToken> => authority.verify(token, peer),
       mayRenew: (issuer) => authority.mayRenew(issuer),
       renew: (issuer, refreshToken, subject, address) => authority.renew(issuer, refreshToken, subject, address),
       mayRevoke: (issuer) => authority.mayRevoke(issuer),

@@ -58,9 +58,9 @@ export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudg
     return this.#verifier.isReady();
   }
 
-  async verify(token: string): Promise<VerifiedToken> {
+  async verify(token: string, peer: string): Promise<VerifiedToken> {
     await this.#whenReady();
-    const verified = await this.#verifier.verify(token);
+    const verified = await this.#verifier.verify(token, peer);
     return this.#claimsSchema === undefined ? verified : withClaims(verified, await checkedClaims(this.#claimsSchema, verified.claims));
   }
 
