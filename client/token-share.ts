@@ -46,13 +46,15 @@ export function createTokenShare(clock: ClientClock, offered: () => void): Token
       close();
       session = next;
       if (next !== undefined) {
-        channel = new Channel(`${lockName} ${next}`);
-        channel.onmessage = ({ data }) => {
-          if (typeof data !== "string" || data === current || sessionOf(data) !== session) return;
-          offer = data;
-          stopWaiting();
-          offered();
-        };
+        try {
+          channel = new Channel(`${lockName} ${next}`);
+          channel.onmessage = ({ data }) => {
+            if (typeof data !== "string" || data === current || sessionOf(data) !== session) return;
+            offer = data;
+            stopWaiting();
+            offered();
+          };
+        } catch {} // where the user blocks storage, pages do not hear of each other
       }
     }
     current = token;
