@@ -120,7 +120,7 @@ export class Server {
     const production = options.production ?? process.env.NODE_ENV === "production";
     const providers: readonly AuthOption[] = [options.auth].flat() as readonly AuthOption[];
     const whenReady = () => this.#revocations.whenCurrent();
-    this.#authority = new TokenAuthority(providers, app.claims, {
+    this.#authority = new TokenAuthority(providers, app.claims, options.identityClaims ?? [], {
       clock: this.#clock,
       fetchDocument: createFetchDocument(),
       production,

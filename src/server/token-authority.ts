@@ -5,6 +5,7 @@ import type { FetchDocument } from "../auth/fetch-document.js";
 import type { IssuerPort } from "../auth/issuer-port.js";
 import type { Claims, RenewedTokens, VerifiedToken } from "../auth/provider-options.js";
 import { Refusal } from "../auth/refusal.js";
+import { isObject } from "../auth/strict-json.js";
 import { createVerifier, type Verifier } from "../auth/verifier.js";
 import type { StandardSchema } from "../protocol/standard-schema.js";
 import { validate } from "../rpc/validate.js";
@@ -32,15 +33,22 @@ export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudg
   readonly #verifier: Verifier;
   readonly #renewers = new Map<string, (refreshToken: string, subject: string, address: string) => Promise<RenewedTokens>>();
   readonly #claimsSchema: StandardSchema | undefined;
+  readonly #identityClaims: readonly string[];
   readonly #whenReady: () => Promise<void>;
 
   /** Throws `TypeError` when an issuer's options contradict themselves. */
-  constructor(options: readonly AuthOption[], claimsSchema: StandardSchema | undefined, ports: AuthorityPorts) {
+  constructor(
+    options: readonly AuthOption[],
+    claimsSchema: StandardSchema | undefined,
+    identityClaims: readonly string[],
+    ports: AuthorityPorts,
+  ) {
     this.clock = ports.clock;
     this.production = ports.production;
     this.names = options.map(({ issuer }) => issuer);
     this.issuers = options.filter(isIssuer);
     this.#claimsSchema = claimsSchema;
+    this.#identityClaims = identityClaims;
     this.#whenReady = ports.whenReady;
     this.#verifier = createVerifier(
       options.map((option) => (isIssuer(option) ? option.verification : option)),
@@ -60,7 +68,7 @@ export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudg
 
   async verify(token: string, peer: string): Promise<VerifiedToken> {
     await this.#whenReady();
-    const verified = await this.#verifier.verify(token, peer);
+    const verified = withIdentity(await this.#verifier.verify(token, peer), this.#identityClaims);
     return this.#claimsSchema === undefined ? verified : withClaims(verified, await checkedClaims(this.#claimsSchema, verified.claims));
   }
 
@@ -105,6 +113,19 @@ async function validateSafely(schema: StandardSchema, claims: Claims): Promise<A
   } catch (error) {
     throw new Refusal("token_invalid", `the application's claims schema threw: ${faultOf(error, true).detail}`);
   }
+}
+
+/** Taken before the application's schema, which may leave claims out. */
+function withIdentity(token: VerifiedToken, names: readonly string[]): VerifiedToken {
+  if (names.length === 0) return token;
+  return Object.freeze({ ...token, identityClaims: Object.fromEntries(names.map((name) => [name, sortedJson(token.claims[name])])) });
+}
+
+/** The same text for the same value, whatever the order of members. */
+function sortedJson(value: unknown): string | undefined {
+  return JSON.stringify(value, (_name, member: unknown) =>
+    isObject(member) && !Array.isArray(member) ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1))) : member,
+  );
 }
 
 function withClaims(token: VerifiedToken, claims: unknown): VerifiedToken {

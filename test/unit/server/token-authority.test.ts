@@ -29,7 +29,7 @@ describe("the authority over tokens", () => {
       used.push(refreshToken);
       return { token: "t", refreshToken: "r" };
     };
-    const authority = new TokenAuthority([{ ...provider(), renew }], undefined, {
+    const authority = new TokenAuthority([{ ...provider(), renew }], undefined, [], {
       ...{ clock: new ManualClock(), fetchDocument: noFetch, production: true, onKeyFailure: () => {} },
       whenReady: () => (isKnown ? Promise.resolve() : Promise.reject(new Error("cut off"))),
     });
