@@ -1,3 +1,4 @@
+import { defaultConnectionLimits } from "../protocol/connection-limits.js";
 import { refuseUnknownOptions } from "../protocol/known-options.js";
 
 /** Every limit, with its default: milliseconds, bytes or counts. 0 = no limit, except where it says otherwise. */
@@ -72,17 +73,17 @@ export const defaultLimits: Limits = {
   authDeadline: 30_000, // 30 s
   failedAuthCalls: 5,
   openFrameBytes: 16_384, // 16 KiB
-  frameBytes: 65_536, // 64 KiB
+  frameBytes: defaultConnectionLimits.frameBytes,
   fragments: 64,
   frameTimeout: 10_000, // 10 s
-  responseBytes: 1_048_576, // 1 MiB
+  responseBytes: defaultConnectionLimits.responseBytes,
   depth: 64,
   nodes: 10_000,
   keys: 1_000,
   stringBytes: 0,
-  batch: 50,
-  inFlight: 64,
-  subscriptions: 128,
+  batch: defaultConnectionLimits.batchLength,
+  inFlight: defaultConnectionLimits.requestsInFlight,
+  subscriptions: defaultConnectionLimits.subscriptions,
   requestTimeout: 30_000, // 30 s
   openPerAddress: 20,
   open: 1_000,
