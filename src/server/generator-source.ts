@@ -25,7 +25,10 @@ export function generatorSource({ call, entry, params }: SubscribeCall, feed: Ge
 
 /** @throws TypeError when the handler has returned nothing that can be iterated over, or a promise */
 function iteratorOf(returned: AsyncIterable<unknown>): AsyncIterator<unknown> {
-  const iterable: Partial<AsyncIterable<unknown>> | undefined = mustBeSynchronous(returned, "handler, an async generator (async *handler),");
+  const iterable: Partial<AsyncIterable<unknown>> | undefined = mustBeSynchronous(
+    returned,
+    "handler, an async generator (async *handler),",
+  );
   const iterator = mustBeSynchronous(iterable?.[Symbol.asyncIterator]?.(), "Symbol.asyncIterator of what handler returns");
   if (typeof iterator?.next === "function") return iterator;
   throw new TypeError("handler must return an async iterable: make it an async generator (async *handler)");
