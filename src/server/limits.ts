@@ -1,4 +1,4 @@
-import { defaultConnectionLimits } from "../protocol/connection-limits.js";
+import { type ConnectionLimits, defaultConnectionLimits } from "../protocol/connection-limits.js";
 import { refuseUnknownOptions } from "../protocol/known-options.js";
 
 /** Every limit, with its default: milliseconds, bytes or counts. 0 = no limit, except where it says otherwise. */
@@ -47,7 +47,7 @@ export interface Limits {
   readonly heapPercent: number;
   /** Connections of one subject on one node; the oldest is replaced. Default: 0. */
   readonly connectionsPerSubject: number;
-  /** Send buffer above which events wait and generators are not pulled. Default: 1_048_576 bytes. */
+  /** Send buffer above which events wait, generators are not pulled, and requests are neither run nor read. Default: 1_048_576 bytes. */
   readonly sendBufferBytes: number;
   /** Send buffer above which the connection is closed. Default: 8_388_608 bytes. */
   readonly sendBufferHardBytes: number;
@@ -103,6 +103,11 @@ export const defaultLimits: Limits = {
   authFailuresPerAddress: 100,
   authCallsPerAddress: 200,
 };
+
+/** What a client is told, so that it sends nothing that would be refused. */
+export function limitsOfConnection({ frameBytes, batch, inFlight, subscriptions, responseBytes }: Limits): ConnectionLimits {
+  return { frameBytes, batchLength: batch, requestsInFlight: inFlight, subscriptions, responseBytes };
+}
 
 /** The defaults with the given limits over them. Throws `TypeError` for an unknown name or a value that is no number from 0 up. */
 export function resolveLimits(given: Partial<Limits> = {}): Limits {

@@ -362,12 +362,7 @@ export class Server {
   }
 
   async #onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    try {
-      if (!(await this.#routes.handle(request, response))) notFound(response);
-    } catch (error) {
-      this.#log.error({ event: "http.fail", err: error }, "an HTTP request failed"); // an issuer has answered, and says that it has not
-      response.destroy();
-    }
+    if (!(await this.#routes.handle(request, response))) notFound(response);
   }
 
   #builtins(discover: "authenticated" | "public" | false): ReadonlyMap<string, Builtin> {

@@ -12,7 +12,7 @@ type Claims = Readonly<Record<string, unknown>>;
 
 const start = (options: Partial<ServerOptions> = {}) => startTimed(protocolApp().app, options);
 
-const resultMembers = ["subject", "scopes", "connectionId", "expiresIn", "expiresAt", "refreshIn", "grace", "serverTime"];
+const resultMembers = ["subject", "scopes", "connectionId", "expiresIn", "expiresAt", "refreshIn", "grace", "serverTime", "limits"];
 const uuidV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 describe("Protocol §3, authenticate", () => {
@@ -32,6 +32,23 @@ describe("Protocol §3, authenticate", () => {
     expect(result.expiresIn).to.be.closeTo(899.588, 0.5);
     expect(result.connectionId).to.match(uuidV7);
     expect(await resultOf(client, "whoami")).to.include({ connectionId: result.connectionId });
+  });
+
+  it("and refresh tell the limits in force for the connection, 0 for none", async () => {
+    const told = { frameBytes: 65_536, batchLength: 50, requestsInFlight: 64, subscriptions: 128, responseBytes: 1_048_576 };
+    const limits = { frameBytes: 100_000, batch: 10, inFlight: 0, subscriptions: 3, responseBytes: 2_000 };
+    const toldOthers = { frameBytes: 100_000, batchLength: 10, requestsInFlight: 0, subscriptions: 3, responseBytes: 2_000 };
+    for (const [given, expected] of [
+      [{}, told],
+      [limits, toldOthers],
+    ] as const) {
+      await using server = await start({ limits: given });
+      const client = await server.connect();
+      for (const method of ["authenticate", "authenticate", "refresh"]) {
+        expect((await resultOf(client, method, { token: server.token() })).limits, method).to.deep.equal(expected);
+        server.clock.advance(1_000);
+      }
+    }
   });
 
   it("takes its params by name or by position", async () => {
