@@ -34,12 +34,20 @@ export function invalidAuthParams(hint: string): AuthFault {
 
 /** What a refusal looks like on the wire; no error of its own, whose stack nobody reads. In production a refused token does not say what is wrong with it. */
 export function faultOf(thrown: unknown, production: boolean): Fault {
-  if (thrown instanceof AuthFault) return thrown;
-  if (!(thrown instanceof Refusal)) {
-    const detail = thrown instanceof Error ? thrown.message : "unexpected failure";
-    return { error: errorOf("auth_unavailable", { retryAfter: 1 }), detail };
+  try {
+    if (thrown instanceof AuthFault) return thrown;
+    if (thrown instanceof Refusal) return faultOfRefusal(thrown, production);
+    return unavailable(thrown instanceof Error ? String(thrown.message) : "unexpected failure");
+  } catch {
+    return unavailable("something that can't be described"); // a Proxy that refuses to be looked at
   }
-  const { reason, detail, retryAfter = 1 } = thrown;
+}
+
+function unavailable(detail: string): Fault {
+  return { error: errorOf("auth_unavailable", { retryAfter: 1 }), detail };
+}
+
+function faultOfRefusal({ reason, detail, retryAfter = 1 }: Refusal, production: boolean): Fault {
   switch (reason) {
     case "token_expired":
       return {

@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { ignoreOutcome } from "../runtime/application-code.js";
 import type { TokenRules } from "./provider.js";
 import type { VerifiedToken } from "./provider-options.js";
 import { Refusal } from "./refusal.js";
@@ -108,6 +109,7 @@ function isLater(seconds: number | undefined, limit: number): boolean {
 function readScopes(claims: StrictObject, { scopes }: TokenRules): readonly string[] {
   const given: unknown = callScopes(claims, scopes);
   if (!Array.isArray(given) || !given.every((scope) => typeof scope === "string")) {
+    ignoreOutcome(given);
     throw invalid("the option scopes did not return a list of strings for these claims");
   }
   return Object.freeze([...new Set<string>(given)]);

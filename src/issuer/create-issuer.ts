@@ -4,6 +4,7 @@ import type { RenewedTokens } from "../auth/provider-options.js";
 import { Refusal } from "../auth/refusal.js";
 import type { RevocationListener } from "../auth/revocation.js";
 import type { StoreObserver } from "../auth/store-observer.js";
+import { fireAndForget } from "../runtime/application-code.js";
 import { RateLimitedLog } from "../runtime/rate-limited-log.js";
 import type { Store } from "../store/store.js";
 import { StoreWatch } from "../store/store-watch.js";
@@ -80,7 +81,11 @@ class EmbeddedIssuer implements Issuer {
     this.users = new UserDirectory(store.users, hasher, revoker, clock);
     this.clients = new ClientDirectory(store.clients, revoker, clock);
     this.#endpoints = new HttpEndpoints({ settings, sessions: this.#sessions, clients: this.clients, accessTokens, keys, revoker });
-    this.handler = (request, response) => void this.#handleAlone(request, response);
+    this.handler = (request, response) =>
+      fireAndForget(
+        () => this.#handleAlone(request, response),
+        () => response.destroy(),
+      );
     this.verification = {
       issuer,
       audience,

@@ -103,6 +103,8 @@ export class Call {
   readonly observation: CallObservation | undefined;
   /** What a call of a subscription has started. */
   started: Started | undefined;
+  /** Called when the call is answered before its work has ended: the work may never end. */
+  onAbort: (() => void) | undefined;
   /** Null: there is none to send. Undefined: it is not known yet. */
   response: Response | null | undefined;
   #controller: AbortController | undefined;
@@ -145,7 +147,7 @@ export class Call {
   }
 
   /** A promise of the response, which comes from `work` or from `abort`, whichever is first. `settled` is called when `work` has ended. */
-  pend(work: PromiseLike<Response | null>, settled: () => void): Promise<Response | null> {
+  pend(work: Promise<Response | null>, settled: () => void): Promise<Response | null> {
     return new Promise((resolve) => {
       this.#settle = resolve;
       void work.then((response) => {
@@ -164,6 +166,7 @@ export class Call {
     this.#settle = undefined;
     settle(this.fail(error));
     this.#controller?.abort(abortReason(error));
+    this.onAbort?.();
   }
 }
 

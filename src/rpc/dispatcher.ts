@@ -8,7 +8,8 @@
  */
 import { type ErrorObject, errorOf, errorTable, standardError, standardErrors } from "../protocol/error-codes.js";
 import { type Id, isAuthMethod, type Request, type Response } from "../protocol/messages.js";
-import { type Auth, forbiddance } from "./access.js";
+import { isThenable, toPromise } from "../runtime/application-code.js";
+import { type Auth, forbiddance, tellRuleFailed } from "./access.js";
 import { Batch } from "./batch.js";
 import { Call, CallContext, type Caller, Halt, haltOf, type Reply, type Started } from "./call.js";
 import type { CallObservation, CallObserver } from "./call-observer.js";
@@ -19,7 +20,7 @@ import { InvalidRequest, readEnvelope } from "./envelope.js";
 import type { CallEntry, FeedEntry, MethodEntry, Registry } from "./registry.js";
 import { type Since, splitSince } from "./since.js";
 import { describe } from "./thrown.js";
-import { isThenable, validate, validateParams } from "./validate.js";
+import { validate, validateParams } from "./validate.js";
 
 /**
  * What became of a frame: its reply; a call whose handler is asynchronous, with its response once it has one, to be encoded when there
@@ -176,7 +177,7 @@ export class Dispatcher {
   /** Every reason not to run that is known before the application's code. */
   #refusal({ name, access }: MethodEntry, request: Request, caller: Caller, auth: Auth | null): ErrorObject | null {
     if (auth === null && !access.public) return caller.session.refusal();
-    const denied = forbiddance(access, auth);
+    const denied = forbiddance(access, auth, access.authorize && ((error) => tellRuleFailed(caller.log, name, error)));
     if (denied !== null) {
       caller.log.debug({ event: "authz.deny", method: name, issuer: auth?.issuer, subject: auth?.subject }, "method refused");
       return denied;
@@ -207,7 +208,7 @@ export class Dispatcher {
     try {
       const { observation } = call;
       const outcome = observation?.within === undefined ? this.#invoke(call) : observation.within(() => this.#invoke(call));
-      if (isThenable(outcome)) return this.#track(call, outcome);
+      if (isThenable(outcome)) return this.#track(call, toPromise(outcome));
       call.response = call.succeed(outcome);
     } catch (thrown) {
       call.response = call.fail(this.#errorOf(call, thrown));
@@ -243,7 +244,7 @@ export class Dispatcher {
       const checked = validate(schema, value);
       return checked instanceof Promise ? checked.then(resultOf) : resultOf(checked);
     };
-    return isThenable(result) ? result.then(check) : check(result);
+    return isThenable(result) ? toPromise(result).then(check) : check(result);
   }
 
   /** A notification subscribes to nothing: nobody would learn the subscription's id. */
@@ -260,7 +261,7 @@ export class Dispatcher {
   }
 
   /** Only now does the call count as in flight: it can be cancelled, and it has a deadline. */
-  #track(call: Call, work: PromiseLike<unknown>): Promise<Response | null> {
+  #track(call: Call, work: Promise<unknown>): Promise<Response | null> {
     const { pending } = call.caller;
     const timeout = call.entry.timeout ?? this.#limits.requestTimeout;
     pending.add(call);

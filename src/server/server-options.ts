@@ -2,7 +2,8 @@ import type { Clock } from "../auth/clock.js";
 import type { IssuerPort } from "../auth/issuer-port.js";
 import type { ProviderOptions } from "../auth/provider-options.js";
 import { refuseUnknownOptions } from "../protocol/known-options.js";
-import type { Logger } from "../rpc/logger.js";
+import { type Logger, logLevels } from "../rpc/logger.js";
+import { checkLogger } from "../runtime/application-code.js";
 import type { Store } from "../store/store.js";
 import type { HookOptions } from "./hooks.js";
 import type { Limits } from "./limits.js";
@@ -69,6 +70,7 @@ export function checkServerOptions(options: ServerOptions): void {
   refuseUnknownOptions("createServer", options, serverOptions);
   refuseUnknownOptions("hooks", options.hooks ?? {}, hookOptions);
   refuseUnknownOptions("metrics", options.metrics ?? {}, metricsOptions);
+  if (options.logger !== undefined) checkLogger(options.logger, logLevels);
   checkIdentityClaims(options.identityClaims ?? []);
 }
 

@@ -362,7 +362,12 @@ export class Server {
   }
 
   async #onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (!(await this.#routes.handle(request, response))) notFound(response);
+    try {
+      if (!(await this.#routes.handle(request, response))) notFound(response);
+    } catch (error) {
+      this.#log.error({ event: "http.fail", err: error }, "an HTTP request failed"); // an issuer has answered, and says that it has not
+      response.destroy();
+    }
   }
 
   #builtins(discover: "authenticated" | "public" | false): ReadonlyMap<string, Builtin> {

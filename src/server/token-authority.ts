@@ -9,6 +9,7 @@ import { isObject } from "../auth/strict-json.js";
 import { createVerifier, type Verifier } from "../auth/verifier.js";
 import type { StandardSchema } from "../protocol/standard-schema.js";
 import { validate } from "../rpc/validate.js";
+import { isThenable, withTimeout } from "../runtime/application-code.js";
 import type { AuthServices } from "./auth-lane.js";
 import type { AuthOption } from "./server-options.js";
 
@@ -22,6 +23,8 @@ export interface AuthorityPorts {
   /** Resolves while all that was revoked is known, and rejects when it is not: no token is accepted then. */
   readonly whenReady: () => Promise<void>;
 }
+
+const callbackTimeoutMs = 10_000; // an auth call blocks the next ones of its connection, a logout too
 
 export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudge"> {
   readonly clock: Clock;
@@ -69,7 +72,9 @@ export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudg
   async verify(token: string, peer: string): Promise<VerifiedToken> {
     await this.#whenReady();
     const verified = withIdentity(await this.#verifier.verify(token, peer), this.#identityClaims);
-    return this.#claimsSchema === undefined ? verified : withClaims(verified, await checkedClaims(this.#claimsSchema, verified.claims));
+    return this.#claimsSchema === undefined
+      ? verified
+      : withClaims(verified, await this.#checkedClaims(this.#claimsSchema, verified.claims));
   }
 
   mayRenew(issuer: string): boolean {
@@ -80,7 +85,9 @@ export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudg
     const renew = this.#renewers.get(issuer);
     if (renew === undefined) throw new Refusal("token_invalid", "this issuer's refresh tokens are not rotated here");
     await this.#whenReady(); // before the token is consumed: what comes of it could not be accepted
-    return renew(refreshToken, subject, address);
+    const renewed: unknown = await this.#inTime(renew(refreshToken, subject, address), "renew");
+    if (areTokens(renewed)) return renewed;
+    throw new Error("renew must resolve to { token, refreshToken }, two strings");
   }
 
   mayRevoke(issuer: string): boolean {
@@ -88,7 +95,24 @@ export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudg
   }
 
   async revokeRefreshToken(issuer: string, refreshToken: string): Promise<void> {
-    await this.issuers.find((candidate) => candidate.issuer === issuer)?.revokeRefreshToken(refreshToken);
+    const port = this.issuers.find((candidate) => candidate.issuer === issuer);
+    if (port !== undefined) await this.#inTime(port.revokeRefreshToken(refreshToken), "revokeRefreshToken");
+  }
+
+  /** What the schema makes of the claims. A schema that throws refuses the token, like one that finds issues. */
+  async #checkedClaims(schema: StandardSchema, claims: Claims): Promise<unknown> {
+    const checked = await this.#inTime(validateSafely(schema, claims), "the claims schema");
+    if ("value" in checked) return checked.value;
+    const [issue] = checked.issues;
+    throw new Refusal(
+      "token_invalid",
+      `the claims don't fit the application's schema: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`,
+    );
+  }
+
+  /** No timer for what answers at once. */
+  #inTime<T>(work: T | PromiseLike<T>, what: string): T | Promise<T> {
+    return isThenable(work) ? withTimeout(work as PromiseLike<T>, callbackTimeoutMs, this.clock, what) : work;
   }
 }
 
@@ -96,23 +120,21 @@ function isIssuer(option: AuthOption): option is IssuerPort {
   return "verification" in option;
 }
 
-/** What the schema makes of the claims. A schema that throws refuses the token, like one that finds issues. */
-async function checkedClaims(schema: StandardSchema, claims: Claims): Promise<unknown> {
-  const checked = await validateSafely(schema, claims);
-  if ("value" in checked) return checked.value;
-  const [issue] = checked.issues;
-  throw new Refusal(
-    "token_invalid",
-    `the claims don't fit the application's schema: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`,
-  );
+function validateSafely(schema: StandardSchema, claims: Claims): ReturnType<typeof validate> {
+  const failed = (error: unknown): never => {
+    throw new Refusal("token_invalid", `the application's claims schema threw: ${faultOf(error, true).detail}`);
+  };
+  try {
+    const checked = validate(schema, claims);
+    return checked instanceof Promise ? checked.catch(failed) : checked;
+  } catch (error) {
+    return failed(error);
+  }
 }
 
-async function validateSafely(schema: StandardSchema, claims: Claims): Promise<Awaited<ReturnType<typeof validate>>> {
-  try {
-    return await validate(schema, claims);
-  } catch (error) {
-    throw new Refusal("token_invalid", `the application's claims schema threw: ${faultOf(error, true).detail}`);
-  }
+function areTokens(renewed: unknown): renewed is RenewedTokens {
+  const { token, refreshToken } = Object(renewed) as Partial<Record<keyof RenewedTokens, unknown>>;
+  return typeof token === "string" && typeof refreshToken === "string";
 }
 
 /** Taken before the application's schema, which may leave claims out. */
