@@ -1,14 +1,21 @@
 /** Makes dist/client/jotwire.min.js: the client as one module, for a page without a bundler. */
-import { writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { minify } from "terser";
+import { renameForGzip } from "./rename-for-gzip.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** Members that only the client's own modules see, so that they may have any name. None of an option, a result, an event, or the wire. */
-const inner =
-  "answer awaiting bury cancel cancelTimer check deadline doubt emit ended flush handlers isIdempotent isReady isRepeat isResumed lose lost mayHaveRun mayRepeat notification opened outcome received release remove start tries want withdraw";
+/** Members that only the client's own modules see, so that they may have any name. None of an option, a result, an event, the wire, or the platform. */
+const inner = `
+  answer awaiting begin body cancel cancelTimer check controller deadline emit end ended ensureConnecting event flush forget handlers hasten invalidate is isIdempotent isInside
+  isReady isRepeat isResumed keepToken lose lost mayHaveRun mayRepeat notice notification open opened outcome ping probe put received release
+  remove report reset signOut since start stop take tries use wait`
+  .trim()
+  .split(/\s+/);
 
 const { outputFiles } = await build({
   absWorkingDir: root,
@@ -21,7 +28,30 @@ const { outputFiles } = await build({
   define: { "Number.POSITIVE_INFINITY": "Infinity" }, // the shorter name
   legalComments: "none",
   logLevel: "warning",
-  mangleProps: new RegExp(`^(${inner.replaceAll(" ", "|")})$`),
+  minify: true, // and terser after it: together they find more than either
+  mangleProps: new RegExp(`^(${inner.join("|")})$`),
+  mangleCache: Object.fromEntries(inner.map((name, index) => [name, `$m${index}$`])),
 });
-const { code } = await minify(outputFiles[0].text, { module: true, ecma: 2020, compress: { passes: 3 } });
-await writeFile(`${root}dist/client/jotwire.min.js`, code);
+let count = 0;
+const { code } = await minify(outputFiles[0].text, {
+  module: true,
+  ecma: 2020,
+  compress: { passes: 3 },
+  mangle: { nth_identifier: { get: () => `$v${++count}$` } },
+});
+await writeFile(`${root}dist/client/jotwire.min.js`, await renamed(code));
+
+/** The text that was made of `text`, from the last time if it was the same. */
+async function renamed(text) {
+  const maker = await readFile(new URL("rename-for-gzip.mjs", import.meta.url));
+  const key = createHash("sha256").update(text).update(maker).digest("hex");
+  const path = `${root}node_modules/.cache/jotwire/${key}.js`;
+  try {
+    return await readFile(path, "utf8");
+  } catch {
+    const made = renameForGzip(text);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, made);
+    return made;
+  }
+}
