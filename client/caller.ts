@@ -14,11 +14,11 @@ export interface CallPort {
   send(frame: string): boolean;
   subject(): string | null;
   /** Somebody waits for a connection. Throws a `DisconnectedError` when there won't be one. */
-  want(): void;
+  ensureConnecting(): void;
   /** A call was refused before it ran, with this advice. `true`: the connection sees to it, and `flush` will be called. */
   mayRepeat(action: unknown, refusal: unknown): boolean;
   /** An answer has not come in time. */
-  doubt(): void;
+  probe(): void;
 }
 
 export interface Caller {
@@ -27,7 +27,7 @@ export interface Caller {
   /** Calls what `build` calls through the function that it is given, in one frame. */
   batch<Result>(build: (call: Caller["call"]) => Result): Result;
   /** Forgets a call that isn't settled. */
-  withdraw(call: Call): void;
+  forget(call: Call): void;
   /** `false`: there is no connection, and nothing was sent. */
   notify(name: string, params?: unknown): boolean;
   /** Takes a response. One that no call waits for is ignored. */
@@ -52,7 +52,7 @@ export function createCaller(settings: ClientSettings, port: CallPort): Caller {
   };
 
   const pending = createPendingCalls(clock, (call) => {
-    port.doubt();
+    port.probe();
     abandon(call, new JotwireError("timeout", "No answer within the call's timeout", trouble && { cause: trouble }));
   });
 
@@ -94,7 +94,7 @@ export function createCaller(settings: ClientSettings, port: CallPort): Caller {
     new Promise<unknown>((resolve, reject) => {
       const { signal, timeout = settings.timeout } = options;
       if (signal?.aborted) throw abortError(signal);
-      port.want();
+      port.ensureConnecting();
       const call: Call = {
         id: 0,
         body: bodyOf(name, params),
@@ -129,7 +129,7 @@ export function createCaller(settings: ClientSettings, port: CallPort): Caller {
   return {
     call: (name, params, options = noOptions, made) => start(name, params, options, undefined, made),
 
-    withdraw: settle,
+    forget: settle,
 
     batch(build) {
       const calls: Call[] = [];

@@ -2,12 +2,14 @@
  * ```
  *          ready(), a call       token, socket open        authenticate ok
  *   idle ───────────────► connecting ───────► authenticating ───────► ready ◄──────┐
- *                             ▲  │                  │                  │  │ expired │ refresh ok
- *                 retryIn over│  │ failed           │ failed           │  ▼         │
- *                             │  ▼                  │         lost     │  refreshing┘
- *                           waiting ◄───────────────┴──────────────────┴──┘
+ *                             ▲  │                  │  ▲               │  │ expired │ refresh ok
+ *                 retryIn over│  │ failed           │  │ session lost  │  ▼         │
+ *                             │  │                  │  └───────────────┼─ refreshing┘
+ *                             │  ▼                  │ failed           │  │
+ *                           waiting ◄───────────────┴──────────────────┴──┘ lost
  *   closed: from any state, by close(), sign-out, or a refusal that another attempt would repeat; left by reconnect() only
  * ```
+ * From `ready` and `refreshing` back to `authenticating` when the server answers a refresh that it knows no session on this connection.
  * A session is renewed in time without leaving `ready`. In `refreshing` it has expired, and calls wait. A client without `token` goes from
  * `connecting` to `ready`.
  */

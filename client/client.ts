@@ -14,7 +14,7 @@ import type {
   Untyped,
 } from "./client-api.js";
 import type { ClientState, StateChange } from "./client-state.js";
-import { createConnector } from "./connector.js";
+import { createConnection } from "./connection.js";
 import { createInvoke } from "./invocation.js";
 import { createListeners } from "./listeners.js";
 import { type ClientOptions, settingsFrom } from "./options.js";
@@ -89,7 +89,7 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
   const listeners = createListeners(settings.onError);
   const ownEvents: ReadonlySet<string> = new Set<keyof ClientEvents>(["state", "clockSkew", "gap"]);
 
-  const connector = createConnector(settings, {
+  const connection = createConnection(settings, {
     ready() {
       subscriptions.ready();
       caller.flush();
@@ -112,34 +112,34 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
     state: (change) => listeners.emit("state", change),
     clockSkew: (skew) => listeners.emit("clockSkew", { skew }),
   });
-  const caller: Caller = createCaller(settings, connector);
-  const subscriptions: Subscriptions = createSubscriptions(settings, connector, (name, params) => listeners.emit("gap", { name, params }));
-  const apiOver = (call: Caller["call"]) => createApi(createInvoke(call, caller.withdraw, subscriptions.open));
+  const caller: Caller = createCaller(settings, connection);
+  const subscriptions: Subscriptions = createSubscriptions(settings, connection, (name, params) => listeners.emit("gap", { name, params }));
+  const apiOver = (call: Caller["call"]) => createApi(createInvoke(call, caller.forget, subscriptions.open));
 
   if (options.connect !== "lazy") {
     queueMicrotask(() => {
-      if (connector.state() === "idle") connector.want();
+      if (connection.state() === "idle") connection.ensureConnecting();
     });
   }
 
   const client = {
     api: apiOver(caller.call),
     get state() {
-      return connector.state();
+      return connection.state();
     },
     get session() {
-      return connector.session();
+      return connection.session();
     },
     call: (name: string, params?: unknown, options?: CallOptions) => caller.call(name, params, options),
     subscribe: (name: string, params?: unknown, options?: SubscribeOptions) => subscriptions.open(name, params, options),
     notify: caller.notify,
     batch: async (build: (api: unknown) => readonly unknown[]) => Promise.all(caller.batch((call) => build(apiOver(call)))),
     on: listeners.on,
-    ready: connector.ready,
-    refresh: connector.refresh,
-    reconnect: connector.reconnect,
-    close: connector.close,
-    [Symbol.asyncDispose]: connector.close,
+    ready: connection.ready,
+    refresh: connection.refresh,
+    reconnect: connection.reconnect,
+    close: connection.close,
+    [Symbol.asyncDispose]: connection.close,
   };
   return client as unknown as Client<App>;
 }

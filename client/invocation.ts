@@ -9,7 +9,7 @@ import type { Subscriptions } from "./subscriptions.js";
  * What the functions of `api` do. Only the server knows which names are subscriptions, so each call goes out as one; what it gives is a
  * promise, and a subscription as soon as somebody asks it for events. The call that is on its way is the first one of the subscription then.
  */
-export function createInvoke(start: Caller["call"], withdraw: Caller["withdraw"], open: Subscriptions["open"]): Invoke {
+export function createInvoke(start: Caller["call"], forget: Caller["forget"], open: Subscriptions["open"]): Invoke {
   return (name, params, options) => {
     let call: Call | undefined;
     let answer: unknown;
@@ -22,7 +22,7 @@ export function createInvoke(start: Caller["call"], withdraw: Caller["withdraw"]
       subscription = open(name, params, options, (handlers) => {
         if (call?.state === "sent") return adopt(call, handlers);
         if (call?.state === "queued")
-          withdraw(call); // subscriptions go before calls
+          forget(call); // subscriptions go before calls
         else if (answer) handlers.result(answer);
         return undefined;
       });

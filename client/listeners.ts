@@ -5,7 +5,10 @@ export interface Listeners {
   emit(name: string, event: unknown): void;
 }
 
-/** Handlers by name. What a handler throws goes to `onError`, so that it breaks neither the client nor the next handler. */
+/**
+ * Handlers by name. They run in a microtask of their own and from a copy, so that a handler may do anything: close the client, listen, stop
+ * listening. What a handler throws goes to `onError`, and breaks neither the client nor the next handler.
+ */
 export function createListeners(onError: (error: unknown) => void): Listeners {
   const byName = new Map<string, Set<Handler>>();
   return {
@@ -17,13 +20,18 @@ export function createListeners(onError: (error: unknown) => void): Listeners {
       return () => void handlers.delete(own);
     },
     emit(name, event) {
-      for (const handler of byName.get(name) ?? []) {
-        try {
-          handler(event);
-        } catch (error) {
-          onError(error);
+      const handlers = byName.get(name);
+      if (!handlers?.size) return;
+      queueMicrotask(() => {
+        for (const handler of [...handlers]) {
+          if (!handlers.has(handler)) continue; // one before it has stopped it
+          try {
+            handler(event);
+          } catch (error) {
+            queueMicrotask(() => onError(error)); // which may throw as well
+          }
         }
-      }
+      });
     },
   };
 }

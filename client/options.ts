@@ -9,11 +9,16 @@ export interface ClientOptions {
   readonly url: string | URL | (() => string | URL);
   /** Gives an access token. Without it the client never authenticates and is `ready` as soon as the socket is open: for public methods. */
   readonly token?: TokenCallback | null | undefined;
+  /** For each call of `token()`; `Infinity`: no limit, for one that opens a login window. Default 10 s. */
+  readonly tokenTimeout?: number | undefined;
   /** For each call, waiting for a connection included; 0: no limit. Default 30 s. */
   readonly timeout?: number | undefined;
   /** How many calls may wait for a connection; the next ones reject with `queue_full`. Default 256. */
   readonly queue?: number | undefined;
-  /** Between two attempts to connect, or to get a token: full jitter, doubling from `min` to `max`. Default 500 ms to 20 s. */
+  /**
+   * Between two attempts to connect, or to get a token: full jitter, doubling from `min` to `max`. Also between calls of `token()` that succeed,
+   * from the third on that comes within `min` of the one before. Default 500 ms to 20 s.
+   */
   readonly backoff?: Partial<BackoffRange> | undefined;
   /** Wire names of the methods that may run twice: their calls are repeated when the connection was lost under them. Default none. */
   readonly idempotent?: readonly string[] | undefined;
@@ -34,6 +39,7 @@ export interface ClientOptions {
 export interface ClientSettings {
   readonly url: () => string;
   readonly token: TokenCallback | undefined;
+  readonly tokenTimeout: number;
   readonly timeout: number;
   readonly queue: number;
   readonly backoff: BackoffRange;
@@ -47,22 +53,24 @@ export interface ClientSettings {
 
 /** Fills in the defaults. Throws a `TypeError` where the platform has no WebSocket and none was given. */
 export function settingsFrom(options: ClientOptions): ClientSettings {
-  const { url } = options;
-  const WebSocket = options.WebSocket ?? (globalThis.WebSocket as SocketConstructor | undefined);
-  if (WebSocket === undefined) throw new TypeError("No WebSocket on this platform: pass one as the option WebSocket");
-  return {
-    url: () => String(typeof url === "function" ? url() : url),
-    token: options.token ?? undefined,
-    timeout: options.timeout ?? 30_000, // 30 s
-    queue: options.queue ?? 256,
-    backoff: { min: options.backoff?.min ?? 500, max: options.backoff?.max ?? 20_000 },
-    idempotent: new Set(options.idempotent),
-    share: options.share ?? true,
-    onError: options.onError ?? throwOutside,
-    WebSocket,
-    clock: options.clock ?? machineClock,
-    random: options.random ?? Math.random,
+  const { url, backoff, idempotent } = options;
+  const settings: Record<string, unknown> = {
+    tokenTimeout: 10_000, // 10 s
+    timeout: 30_000, // 30 s
+    queue: 256,
+    share: true,
+    onError: throwOutside,
+    WebSocket: globalThis.WebSocket,
+    clock: machineClock,
+    random: Math.random,
   };
+  for (const [name, value] of Object.entries(options)) settings[name] = value ?? settings[name];
+  if (!settings.WebSocket) throw new TypeError("No WebSocket here: pass the option WebSocket");
+  return Object.assign(settings, {
+    url: () => String(typeof url === "function" ? url() : url),
+    backoff: { min: backoff?.min ?? 500, max: backoff?.max ?? 20_000 },
+    idempotent: new Set(idempotent),
+  }) as unknown as ClientSettings;
 }
 
 function throwOutside(error: unknown): void {

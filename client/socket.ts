@@ -18,12 +18,13 @@ export interface SocketLike {
 export type SocketConstructor = new (url: string, protocols: string) => SocketLike;
 
 const open = 1; // WebSocket.OPEN
+const closed = 3; // WebSocket.CLOSED
 
 export interface Socket {
   /** `false`: the socket isn't open, and nothing was sent. */
   send(text: string): boolean;
   /** Starts the closing handshake. From here on only `done` is called, when the socket is closed. */
-  close(done?: () => void): void;
+  close(done: () => void): void;
 }
 
 export interface SocketHandlers {
@@ -52,8 +53,9 @@ export function openSocket(WebSocket: SocketConstructor, url: string, handlers: 
       return true;
     },
     close(done) {
+      if (socket.readyState === closed) return done();
       socket.onopen = socket.onmessage = null;
-      socket.onclose = () => done?.();
+      socket.onclose = done;
       socket.close(1000);
     },
   };

@@ -16,7 +16,7 @@ export interface SubscriptionPort {
   /** Sends a request whose answer is lost with the connection, and gives its id. */
   request(method: string, params: unknown, limit: number, handlers: AnswerHandlers): string;
   subject(): string | null;
-  want(): void;
+  ensureConnecting(): void;
   mayRepeat(action: unknown, refusal: unknown): boolean;
 }
 
@@ -208,7 +208,7 @@ export function createSubscriptions(
       };
       feeds.add(feed);
       try {
-        port.want();
+        port.ensureConnecting();
         if (signal?.aborted) abort();
         else signal?.addEventListener("abort", abort);
         feed.call = first?.(answersOf(feed, false));

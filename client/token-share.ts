@@ -1,5 +1,5 @@
 import type { ClientClock } from "./client-clock.js";
-import type { TokenOutcome, TokenReason } from "./token-source.js";
+import type { TokenReason } from "./token-source.js";
 
 export interface TokenShare {
   /** Runs `ask` while no other page does; or gives the token that another one has got, when `isUseful` and this one is to renew its own. */
@@ -7,8 +7,8 @@ export interface TokenShare {
     reason: TokenReason,
     signal: AbortSignal,
     isUseful: (token: string) => boolean,
-    ask: () => Promise<TokenOutcome>,
-  ): Promise<TokenOutcome>;
+    ask: () => Promise<string | null>,
+  ): Promise<string | null>;
   /** The page uses this token: from here on it hears of those for the same session. */
   use(token: string): void;
   close(): void;
@@ -20,7 +20,7 @@ const lockName = "jotwire";
 
 /**
  * The pages of an origin ask for a token one after the other (Web Locks), and one that has renewed a session hands the token to the pages that
- * have the same session (BroadcastChannel): same issuer, audience, subject, session id and scopes, by the tokens' own words. Nothing is stored.
+ * have the same session (BroadcastChannel): tokens with the same claims, but for those that each token has of its own. Nothing is stored.
  * `offered`: another page has renewed the session of this one. `undefined` where there are no pages.
  */
 export function createTokenShare(clock: ClientClock, offered: () => void): TokenShare | undefined {
@@ -54,7 +54,7 @@ export function createTokenShare(clock: ClientClock, offered: () => void): Token
             stopWaiting();
             offered();
           };
-        } catch {} // where the user blocks storage, pages do not hear of each other
+        } catch {} // where the browser blocks storage, pages don't hear each other
       }
     }
     current = token;
@@ -64,28 +64,30 @@ export function createTokenShare(clock: ClientClock, offered: () => void): Token
     async take(reason, signal, isUseful, ask) {
       const isRenewal = reason !== "connect"; // a new connection may be for another user
       let isShared = false;
-      const turn = async (): Promise<TokenOutcome> => {
+      const turn = async () => {
         const token = offer;
         offer = undefined;
-        if (isRenewal && token !== undefined && isUseful(token)) return { is: "token", token };
-        const outcome = await ask();
-        if (isRenewal && outcome.is === "token" && !signal.aborted) {
-          use(outcome.token);
-          channel?.postMessage(outcome.token);
+        if (isRenewal && token !== undefined && isUseful(token)) return token;
+        const given = await ask();
+        if (isRenewal && given && !signal.aborted) {
+          use(given);
+          channel?.postMessage(given);
           isShared = channel !== undefined;
         }
-        return outcome;
+        return given;
       };
       if (isRenewal && offer !== undefined) return turn();
       const waiting = new AbortController();
       stopWaiting = () => waiting.abort();
-      signal.onabort = stopWaiting;
+      signal.addEventListener("abort", stopWaiting);
       const cancel = clock.after(patience, stopWaiting);
       return new Promise((resolve) => {
         const begin = async () => {
           cancel();
           stopWaiting = () => {};
-          resolve(await turn());
+          const outcome = turn();
+          resolve(outcome);
+          await outcome.catch(() => {});
           if (!isShared) return;
           await new Promise<void>((done) => {
             const cancelHandover = clock.after(handover, done);
@@ -104,13 +106,11 @@ export function createTokenShare(clock: ClientClock, offered: () => void): Token
   };
 }
 
-/** What a JWT (RFC 7519 §3) says about whose it is; `undefined`: it says nothing, and isn't shared. */
+/** Whose a JWT (RFC 7519 §3) is, by its own words: all claims but those that differ from token to token. `undefined`: it isn't shared. */
 function sessionOf(token: string): string | undefined {
   try {
-    const { iss, aud, sub, sid, scope, scp, permissions } = JSON.parse(
-      atob(token.split(".")[1]?.replace(/-/g, "+").replace(/_/g, "/") ?? ""),
-    );
-    return sub && JSON.stringify([iss, aud, sub, sid, scope, scp, permissions]);
+    const { exp, iat, nbf, jti, auth_time, ...claims } = JSON.parse(atob(token.split(".")[1]?.replace(/-/g, "+").replace(/_/g, "/") ?? ""));
+    return claims.sub && JSON.stringify(Object.entries(claims).sort());
   } catch {
     return undefined;
   }

@@ -1,5 +1,6 @@
-import type { ClientClock } from "./client-clock.js";
-import { AuthStop, JotwireError } from "./errors.js";
+import { backoff } from "./backoff.js";
+import { JotwireError } from "./errors.js";
+import type { ClientSettings } from "./options.js";
 import type { TokenShare } from "./token-share.js";
 
 export type TokenReason =
@@ -20,84 +21,117 @@ export interface TokenRequest {
   readonly attempt: number;
   /** The token that was given last, or `null`. */
   readonly previous: string | null;
-  /** Aborted after 10 s, and when the answer is no longer wanted. */
+  /** Aborted after `tokenTimeout`, and when the client closes or reconnects. `token()` is not called again before this call has ended. */
   readonly signal: AbortSignal;
 }
 
-/** `null`: signed out, the client closes. Throwing `AuthStop` does the same; anything else that is thrown counts as temporary. */
+/**
+ * `null`: signed out, the client closes. Throwing `AuthStop` does the same; anything else that is thrown, and `undefined`, counts as temporary.
+ * It must not wait for its own client, which waits for the token.
+ */
 export type TokenCallback = (request: TokenRequest) => Promise<string | null> | string | null;
 
-export type TokenOutcome =
-  | { readonly is: "token"; readonly token: string }
-  | { readonly is: "stop"; readonly reason: "signed_out" | "token_refused"; readonly cause?: unknown }
-  | { readonly is: "failed"; readonly error: unknown };
-
 export interface TokenSource {
-  /** One request at a time: whoever asks while one is under way gets its outcome. */
-  get(reason: TokenReason, force: boolean): Promise<TokenOutcome>;
-  /** This token is of no use any more; given once again, it ends the client, and `cause` is what is told about it. */
-  bury(token: string, cause?: unknown): void;
-  /** The outcome of a request under way is no longer wanted. */
+  /**
+   * Gives what `token()` does, and rejects with what it throws. One request at a time: whoever asks while one is under way gets its outcome,
+   * also when that comes too late for who asked first.
+   */
+  get(reason: TokenReason, isUseful: (token: string) => boolean): Promise<string | null>;
+  /** Nobody wants the outcome of a request under way any more. */
   cancel(): void;
+  /** Whether the caller is the synchronous part of `token()`. */
+  isInside(): boolean;
 }
 
-const limit = 10_000; // 10 s for one answer
+interface Flight {
+  readonly controller: AbortController;
+  outcome: Promise<string | null>;
+}
 
-export function createTokenSource(callback: TokenCallback, clock: ClientClock, share?: TokenShare): TokenSource {
+export function createTokenSource(callback: TokenCallback, settings: ClientSettings, share?: TokenShare): TokenSource {
+  const { clock, tokenTimeout } = settings;
   let previous: string | null = null;
-  let dead: { readonly token: string; readonly cause: unknown } | undefined;
   let attempt = 0;
-  let flight: { readonly outcome: Promise<TokenOutcome>; readonly cancel: () => void } | undefined;
+  let askedAt = -Number.POSITIVE_INFINITY;
+  let hurry = 0; // calls in a row that came soon after the one before: all but the first of them have to wait
+  let isInside = false;
+  let running: Promise<string | null> | undefined; // the last call of `token()`
+  let flight: Flight | undefined;
 
-  const ask = async (reason: TokenReason, force: boolean, controller: AbortController): Promise<TokenOutcome> => {
+  /** Waits for `delay` milliseconds; less, when `until` is settled or `signal` aborted before. */
+  const pause = (delay: number, signal: AbortSignal, until?: Promise<unknown>) =>
+    new Promise<void>((resolve) => {
+      const done = () => {
+        cancel();
+        resolve();
+      };
+      const cancel = clock.after(delay, done);
+      signal.addEventListener("abort", done);
+      until?.then(done, done);
+      if (signal.aborted) done();
+    });
+
+  const ask = async (reason: TokenReason, controller: AbortController) => {
     const { signal } = controller;
-    if (signal.aborted) return { is: "failed", error: signal.reason };
-    const aborted = new Promise<never>((_, reject) => {
-      signal.onabort = () => reject(signal.reason);
+    await (running && pause(tokenTimeout, signal, running)); // it was given up, which it may not have noticed
+    const idle = clock.monotonic() - askedAt;
+    const delay = hurry && backoff(hurry - 1, settings.backoff, 1) - idle;
+    hurry = delay > 0 || idle < settings.backoff.min ? hurry + 1 : 0;
+    if (delay > 0) await pause(delay, signal);
+    signal.throwIfAborted();
+    askedAt = clock.monotonic();
+    const cancel = clock.after(tokenTimeout, () => {
+      controller.abort(new JotwireError("timeout", "token() took longer than tokenTimeout"));
     });
-    const stopLimit = clock.after(limit, () => controller.abort(new JotwireError("timeout", "token() gave no answer within 10 s")));
-    const given = (async () => callback({ reason, force, attempt: ++attempt, previous, signal }))(); // whether it throws or rejects
-    try {
-      const token = await Promise.race([given, aborted]);
-      if (!token) return { is: "stop", reason: "signed_out" };
-      return { is: "token", token };
-    } catch (error) {
-      return error instanceof AuthStop ? { is: "stop", reason: "signed_out", cause: error } : { is: "failed", error };
-    } finally {
-      stopLimit();
-    }
+    signal.addEventListener("abort", cancel);
+    isInside = true;
+    running = (async () => callback({ reason, force: reason !== "connect", attempt: ++attempt, previous, signal }))().finally(cancel);
+    isInside = false;
+    return running;
   };
 
-  const start = (reason: TokenReason, force: boolean): Promise<TokenOutcome> => {
+  const start = (reason: TokenReason, isUseful: (token: string) => boolean): Flight => {
     const controller = new AbortController();
-    const cancel = () => controller.abort(new JotwireError("aborted", "The token is no longer wanted"));
-    const run = () => ask(reason, force, controller);
-    const isUseful = (token: string) => token !== previous && token !== dead?.token;
-    const outcome = (share ? share.take(reason, controller.signal, isUseful, run) : run()).then((given) => {
-      const isWanted = flight?.outcome === outcome;
-      if (isWanted) flight = undefined;
-      if (given.is !== "token" || !isWanted) return given;
+    const { signal } = controller;
+    const run = () => ask(reason, controller);
+    const isNew = (token: string) => token !== previous && isUseful(token);
+    const outcome = (share ? share.take(reason, signal, isNew, run) : run()).then((token) => {
+      if (flight !== mine) throw signal.reason;
+      if (token === null) return token;
+      if (!token || typeof token !== "string") throw new TypeError(`token() gave ${typeof token}, not a string or null`);
       attempt = 0;
-      previous = given.token;
-      share?.use(previous);
-      if (given.token !== dead?.token) return given;
-      return force ? ({ is: "stop", reason: "token_refused", cause: dead.cause } as const) : get("refused", true);
+      previous = token;
+      share?.use(token);
+      return token;
     });
-    flight = { outcome, cancel };
-    return outcome;
+    const given = new Promise<string | null>((resolve, reject) => {
+      outcome.then(resolve, (error) => {
+        if (flight === mine) flight = undefined;
+        reject(error);
+      });
+      signal.addEventListener("abort", () => {
+        mine.outcome = outcome; // for who asks next: it may come late
+        reject(signal.reason);
+      });
+    });
+    const mine: Flight = { controller, outcome: given };
+    return mine;
   };
-
-  const get = (reason: TokenReason, force: boolean) => flight?.outcome ?? start(reason, force);
 
   return {
-    get,
-    bury: (token, cause) => {
-      dead = { token, cause };
+    async get(reason, isUseful) {
+      flight ??= start(reason, isUseful);
+      const mine = flight;
+      const { outcome } = mine;
+      const token = await outcome;
+      if (flight === mine) flight = undefined;
+      return token;
     },
     cancel() {
-      flight?.cancel();
+      flight?.controller.abort(new JotwireError("aborted", "No longer needed"));
       flight = undefined;
       share?.close();
     },
+    isInside: () => isInside,
   };
 }

@@ -9,8 +9,6 @@ export interface Sink {
   review(): void;
   /** Writes all frames in one go. */
   write(items: readonly Item[]): void;
-  /** There is more in the outbox than its limit. Called at once, and for each item that is added after it. */
-  overflowed(): void;
 }
 
 /** Outboxes with something to send: flushed together, once per turn of the event loop, by one shared callback. */
@@ -31,8 +29,6 @@ export class FlushQueue {
   }
 }
 
-const shortText = 256; // characters
-
 /** Of an outbox with nothing in it; nothing is ever pushed into it. */
 const empty: Item[] = [];
 
@@ -43,15 +39,13 @@ export class Outbox {
   #items: Item[] = empty;
   #length = 0;
   #isQueued = false;
-  /** Bytes above which the sink is told. */
-  limit = Number.POSITIVE_INFINITY;
 
   constructor(sink: Sink, queue: FlushQueue) {
     this.#sink = sink;
     this.#queue = queue;
   }
 
-  /** Bytes that wait to be written; short texts are measured in characters. */
+  /** Characters that wait to be written. */
   get length(): number {
     return this.#length;
   }
@@ -62,7 +56,6 @@ export class Outbox {
     else this.#items.push(item);
     this.#length += lengthOf(item);
     this.wake();
-    if (this.#length > this.limit) this.#sink.overflowed();
   }
 
   /** Takes back the pushes that have not been written, in order: all, or those that `isWanted` picks. */
@@ -72,7 +65,7 @@ export class Outbox {
     this.#items = this.#items.filter((item) => {
       if (typeof item === "string" || !isWanted(item)) return true;
       taken.push(item);
-      this.#length -= lengthOf(item);
+      this.#length -= item.text.length;
       return false;
     });
     return taken;
@@ -99,8 +92,6 @@ export class Outbox {
   }
 }
 
-/** Exact where it matters: for a short text, counting its bytes would cost as much as all the rest here. */
 function lengthOf(item: Item): number {
-  const text = typeof item === "string" ? item : item.text;
-  return text.length > shortText ? Buffer.byteLength(text) : text.length;
+  return typeof item === "string" ? item.length : item.text.length;
 }

@@ -9,19 +9,14 @@ export interface PendingCall {
   abort(error: ErrorObject): void;
 }
 
-/** The calls of one connection whose handlers have returned a promise that is still pending, or whose answers could not be sent yet. */
+/** The calls of one connection whose handlers have returned a promise that is still pending. */
 export class PendingCalls {
   // made with the first call that waits: most connections are idle, and the two take 350 bytes
   #all: Set<PendingCall> | undefined;
   #byId: Map<Id, PendingCall> | undefined;
 
-  /** Answers that wait for room in the send buffer. */
-  unsent = 0;
-  /** Bytes of the answers that wait for slower members of their batches. */
-  keptBytes = 0;
-
   get size(): number {
-    return (this.#all?.size ?? 0) + this.unsent;
+    return this.#all?.size ?? 0;
   }
 
   /** Is a request with this id in flight? `null` identifies nothing, so it is never taken. */

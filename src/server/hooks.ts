@@ -1,19 +1,15 @@
 import type { Auth } from "../rpc/access.js";
 import type { ConnectionHandle } from "../rpc/define.js";
 import type { Logger } from "../rpc/logger.js";
-import { fireAndForget } from "../runtime/application-code.js";
 
-/**
- * What an application may want to hear of. Each hook may be asynchronous: nothing waits for it, or reads what it returns. A hook that
- * throws or rejects is logged as `hook.fail`, and changes nothing.
- */
+/** What an application may want to hear of. Called synchronously; a hook that throws is logged, and changes nothing. */
 export interface HookOptions {
   /** A socket was accepted; nobody has authenticated yet. */
-  readonly connected?: (connection: ConnectionHandle) => unknown;
+  readonly connected?: (connection: ConnectionHandle) => void;
   /** Somebody has authenticated. Not called for refreshes. The handle is good until that user logs out. */
-  readonly authenticated?: (connection: ConnectionHandle, auth: Auth) => unknown;
+  readonly authenticated?: (connection: ConnectionHandle, auth: Auth) => void;
   /** The socket is closed, with this code. */
-  readonly closed?: (connection: ConnectionHandle, code: number) => unknown;
+  readonly closed?: (connection: ConnectionHandle, code: number) => void;
 }
 
 /** Its handles are made when they are asked for: an idle connection that no hook looks at has none. */
@@ -48,7 +44,11 @@ export class Hooks {
     if (closed !== undefined) this.#run("closed", () => closed(connection.lastingHandle, code));
   }
 
-  #run(hook: string, call: () => unknown): void {
-    fireAndForget(call, (error) => this.#log.error({ event: "hook.fail", err: error, hook }, "a hook failed"));
+  #run(hook: string, call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#log.error({ event: "hook.fail", err: error, hook }, "a hook threw");
+    }
   }
 }

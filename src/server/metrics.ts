@@ -1,4 +1,3 @@
-import { mustBeSynchronous } from "../runtime/application-code.js";
 import { EventLoopDelay } from "./event-loop-delay.js";
 import type { MetricFamily } from "./metric-family.js";
 import { type MetricsPort, openMetricsPort } from "./metrics-port.js";
@@ -47,8 +46,7 @@ export class Metrics {
     this.#options = options;
     this.#families = serverMetrics({ ...sources, eventLoop: this.#eventLoop });
     this.#eventLoop.start();
-    for (const family of this.#families)
-      mustBeSynchronous(options.registry?.registerMetric(registered(family)), "registerMetric of metrics.registry");
+    for (const family of this.#families) options.registry?.registerMetric(registered(family));
   }
 
   /** In Prometheus' text format. What must be asked for first is as it was when somebody last did. */

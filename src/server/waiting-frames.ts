@@ -15,12 +15,11 @@ export class WaitingFrames {
     return this.#frames.length;
   }
 
-  /** False: this one is too much, and is not kept. */
+  /** False when this one is too much. */
   add(value: unknown, bytes: number): boolean {
-    if (this.#frames.length >= mostFrames || this.#bytes + bytes > mostBytes) return false;
     this.#frames.push({ value, bytes });
     this.#bytes += bytes;
-    return true;
+    return this.#frames.length <= mostFrames && this.#bytes <= mostBytes;
   }
 
   shift(): unknown {

@@ -2,6 +2,7 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { type ClientOptions, type ClientState, createClient, safe } from "../../client/node.js";
 import { ManualClock } from "../helpers/manual-clock.js";
+import { settled } from "../helpers/scripted-client.js";
 import { sampleApp, startServer } from "../helpers/test-server.js";
 
 type App = ReturnType<typeof sampleApp>;
@@ -95,7 +96,10 @@ describe("The client and the server", () => {
     for (let round = 1; round <= 4; round++) {
       const before = client.session;
       const asked = pair.asked();
-      while (pair.asked() === asked) clock.advance(5_000);
+      while (pair.asked() === asked) {
+        clock.advance(5_000);
+        await settled();
+      }
       await until(() => client.session !== before);
     }
     expect(client.session?.connectionId).to.equal(connectionId);
@@ -175,16 +179,19 @@ describe("The client and the server", () => {
   it("agree that nobody comes back with a token that was revoked", async () => {
     const clock = new ManualClock();
     await using server = await startServer(sampleApp(), { clock, limits: { pingInterval: 0 } });
-    const token = server.token({ iat: Math.floor(clock.now() / 1_000), jti: "t1" });
+    let token = server.token({ iat: Math.floor(clock.now() / 1_000), jti: "t1" });
     await using client = createClient<App>({ url: server.url, clock, token: () => token });
     await client.ready();
-    const closed = new Promise<string | undefined>(
-      (resolve) => void client.on("state", ({ to, reason }) => to === "closed" && resolve(reason)),
-    );
+    const refused = new Promise((resolve) => void client.on("state", (change) => change.reason === "token_refused" && resolve(change)));
+    const { connectionId } = client.session ?? {};
     await server.server.revoke({ jti: "t1" });
     await until(() => client.state === "waiting");
     clock.advance(20_000);
-    expect(await closed).to.equal("token_refused");
+    expect(await refused).to.include({ from: "connecting", to: "waiting" });
+    token = server.token({ iat: Math.floor(clock.now() / 1_000), jti: "t2" });
+    clock.advance(20_000);
+    await client.ready();
+    expect(client.session?.connectionId).to.not.equal(connectionId);
   });
 
   it("stop what a call does when it is aborted", async () => {

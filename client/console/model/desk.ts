@@ -203,6 +203,7 @@ export class Desk {
     this.state.patch({ client: to });
     if (to === "closed") this.#end(reason ?? "closed");
     if (to === "waiting" && reason === "token_revoked" && code !== 4401) return this.#end("token_revoked"); // a new token was refused, too
+    if (to === "waiting" && reason === "token_refused") return this.#end("token_refused"); // and there was no new one
     if (to === "waiting" && reason === "token_revoked") this.state.patch({ news: news.revoked() });
     if (to === "waiting" && reason === "token_expired") this.state.patch({ news: news.graceOver() });
     if (to === "ready") this.state.patch({ ended: undefined });

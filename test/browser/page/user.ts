@@ -12,8 +12,6 @@ const tokenCalls: Notes["tokenCalls"][number][] = [];
 const events: { name: string; params: unknown }[] = [];
 const watched: unknown[] = [];
 const shown: boolean[] = [];
-const requests: string[] = [];
-const uncaught: string[] = [];
 const secrets: string[] = [];
 const started: Promise<Outcome>[] = [];
 let sockets = 0;
@@ -29,16 +27,8 @@ class CountedSocket extends WebSocket {
     super(url, protocols);
     sockets++;
   }
-
-  override send(text: string): void {
-    super.send(text);
-    const { method } = JSON.parse(text) as { readonly method?: string };
-    if (method !== undefined) requests.push(method);
-  }
 }
 
-addEventListener("error", ({ message }) => uncaught.push(message));
-addEventListener("unhandledrejection", ({ reason }) => uncaught.push(String(reason)));
 addEventListener("pageshow", ({ persisted }) => shown.push(persisted));
 
 function current(): Client {
@@ -59,7 +49,7 @@ async function token({ reason, force, attempt, signal }: TokenRequest): Promise<
   tokenCalls.push({ reason, force, attempt });
   if (habit === "none") return null;
   if (habit === "throws") throw new Error("no token today");
-  if (habit === "hangs") return new Promise(() => {});
+  if (habit === "hangs") return new Promise((_, reject) => void signal.addEventListener("abort", () => reject(signal.reason)));
   if (habit === "held") await released;
   if (tokens && (!force || habit === "same")) return tokens.access_token;
   const refresh_token = isTogether ? localStorage.getItem("login") : tokens?.refresh_token;
@@ -126,7 +116,7 @@ const user: SdkUser = {
   reconnect: () => outcomeOf(current().reconnect()),
   close: () => current().close(),
   notes: () => ({
-    ...{ states, tokenCalls, requests, uncaught, sockets, events, watched, shown },
+    ...{ states, tokenCalls, sockets, events, watched, shown },
     state: client?.state ?? "none",
     subject: client?.session?.subject ?? null,
   }),

@@ -134,7 +134,7 @@ class Run {
   #token(signal: AbortSignal): string | Promise<string> {
     if (this.#is === "throws") throw new Error("no network");
     if (this.#is === "stops") throw new AuthStop();
-    if (this.#is === "hangs") return new Promise(() => {});
+    if (this.#is === "hangs") return new Promise((_, reject) => void signal.addEventListener("abort", () => reject(signal.reason)));
     if (this.#is === "late") return new Promise((resolve) => void this.#late.push(resolve));
     if (this.#is === "fresh" && !signal.aborted) this.#tokens++;
     return `token-${this.#tokens}`;

@@ -175,44 +175,59 @@ describe("A client whose token the server refuses", () => {
     await client.close();
   });
 
-  it("stops, with a reason, when it is given the same token again", async () => {
-    const { client, states, asked, socket, pass } = scriptedClient({ token: () => "same" });
+  it("waits when it is given the same token again, presents it no more, and goes on with the next one", async () => {
+    let token = "same";
+    const { client, states, asked, sockets, socket, signIn, pass } = scriptedClient({ token: () => token });
+    const call = outcomeOf(client.call("a", {}, { timeout: 0 }));
     const opened = await socket();
     opened.open();
     opened.refuse(opened.last("authenticate"), errorOf("token_expired", { action: "newToken", context: "presented" }));
-    await pass(600_000);
-    expect(states.at(-1)).to.include({ to: "closed", reason: "token_refused" });
-    expect(opened.count("authenticate")).to.equal(1);
-    expect(asked).to.have.length(2);
-    const late = outcomeOf(client.call("a"));
     await settled();
-    expect(late.error).to.include({ type: "disconnected", sent: "no", reason: "token_refused" });
+    expect(states.at(-1)).to.include({ to: "waiting", reason: "token_refused", retryIn: 750 });
+    await pass(20_000);
+    await pass(20_000);
+    expect(opened.count("authenticate")).to.equal(1);
+    expect(sockets).to.have.length(1);
+    expect(asked.length).to.be.within(4, 6);
+    expect(asked.slice(1).every(({ force, reason }) => force && reason === "refused")).to.equal(true);
+    token = "another";
+    await pass(10_000);
+    const next = await signIn();
+    expect(next.last("authenticate").params).to.deep.equal({ token: "another" });
+    next.answer(next.last("a"), 1);
+    await settled();
+    expect(call.value).to.equal(1);
+    await client.close();
   });
 
-  it("tells everybody who waits what the server said: the state event, ready() and calls", async () => {
-    const { client, states, socket } = scriptedClient({ token: () => "same" });
-    const [ready, call] = [outcomeOf(client.ready()), outcomeOf(client.call("a"))];
+  it("tells what the server said: the state event, and the calls and refresh() that have waited for another token", async () => {
+    const { client, states, socket, pass } = scriptedClient({ token: () => "same", backoff: { min: 50_000, max: 50_000 } });
+    const call = outcomeOf(client.call("a"));
     const opened = await socket();
     opened.open();
+    const refreshed = outcomeOf(client.refresh());
     opened.refuse(opened.last("authenticate"), errorOf("token_invalid", { detail: "aud does not contain our audience" }));
     await settled();
-    const late = outcomeOf(client.call("b"));
-    await settled();
-    expect(states.at(-1)).to.include({ to: "closed", reason: "token_refused" });
-    for (const { cause } of [states.at(-1), ready.error, call.error, late.error] as { readonly cause?: unknown }[]) {
+    await pass(30_000);
+    expect(states.at(-1)).to.include({ to: "waiting", reason: "token_refused" });
+    const { cause: disconnected } = call.error as { readonly cause: DisconnectedError };
+    expect(call.error).to.include({ type: "timeout" });
+    expect(disconnected).to.include({ type: "disconnected", reason: "token_refused" });
+    for (const { cause } of [states.at(-1), disconnected, { cause: refreshed.error }] as { readonly cause?: unknown }[]) {
       expect(cause).to.be.instanceOf(RpcError).and.include({ code: -32004, type: "token_invalid" });
       expect(cause).to.have.nested.property("data.detail", "aud does not contain our audience");
     }
     expect(states.find(({ to }) => to === "authenticating")).to.include({ cause: undefined });
+    await client.close();
   });
 
   it("names the close that ended the session, when that token comes again", async () => {
-    const { states, socket, signIn, pass } = scriptedClient({ token: () => "same" });
+    const { client, states, signIn, pass } = scriptedClient({ token: () => "same" });
     (await signIn()).drop(4401, "token_revoked");
-    await pass(20_000);
-    await socket();
-    expect(states.at(-1)).to.include({ to: "closed", reason: "token_refused" });
+    await pass(1_000);
+    expect(states.at(-1)).to.include({ to: "waiting", reason: "token_refused" });
     expect(states.at(-1)?.cause).to.be.instanceOf(DisconnectedError).and.include({ reason: "token_revoked", closeCode: 4401 });
+    await client.close();
   });
 
   it("has no cause to tell when the application closes it", async () => {

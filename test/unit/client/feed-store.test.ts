@@ -27,6 +27,7 @@ describe("A component's subscription, when the client is closed", () => {
     ] as const) {
       await client.close();
       await settled();
+      clock.advance(1_000); // between two calls of token()
       expect(store.view()).to.include({ status: "failed" }).and.to.have.property("error").that.includes({ type: "disconnected" });
       void client.reconnect();
       const socket = await signIn({ subject: user });

@@ -1,9 +1,10 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { createListeners } from "../../../client/listeners.js";
+import { settled } from "../../helpers/scripted-client.js";
 
 describe("createListeners", () => {
-  it("tells every handler of a name, and none of another", () => {
+  it("tells every handler of a name, and none of another", async () => {
     const listeners = createListeners(() => {});
     const heard: unknown[] = [];
     listeners.on("a", (event) => heard.push(event));
@@ -11,10 +12,11 @@ describe("createListeners", () => {
     listeners.on("b", () => heard.push("b"));
     listeners.emit("a", 1);
     listeners.emit("c", 2);
+    await settled();
     expect(heard).to.deep.equal([1, 1]);
   });
 
-  it("stops one listening at a time, though the function is the same", () => {
+  it("stops one listening at a time, though the function is the same", async () => {
     const listeners = createListeners(() => {});
     const heard: unknown[] = [];
     const handler = (event: unknown) => heard.push(event);
@@ -23,10 +25,11 @@ describe("createListeners", () => {
     stop();
     stop();
     listeners.emit("a", 1);
+    await settled();
     expect(heard).to.deep.equal([1]);
   });
 
-  it("tells what a handler threw, and goes on with the next", () => {
+  it("tells what a handler threw, and goes on with the next", async () => {
     const thrown: unknown[] = [];
     const listeners = createListeners((error) => thrown.push(error));
     const heard: unknown[] = [];
@@ -35,6 +38,7 @@ describe("createListeners", () => {
     });
     listeners.on("a", (event) => heard.push(event));
     listeners.emit("a", 1);
+    await settled();
     expect(heard).to.deep.equal([1]);
     expect(thrown).to.have.length(1);
   });

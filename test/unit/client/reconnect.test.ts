@@ -116,13 +116,16 @@ describe("After a close", () => {
     await client.close();
   });
 
-  it("with 4401 opens no socket for the token that was in force, and stops", async () => {
-    const { sockets, states, asked, signIn, pass } = scriptedClient({ token: () => "same" });
+  it("with 4401 opens no socket for the token that was in force, and waits for another one", async () => {
+    const { client, sockets, states, asked, signIn, pass } = scriptedClient({ token: () => "same" });
     (await signIn()).drop(4401, "token_revoked");
-    await pass(60_000);
+    await pass(1_000);
     expect(asked[1]).to.include({ reason: "refused", force: true });
-    expect(states.at(-1)).to.include({ to: "closed", reason: "token_refused" });
+    expect(states.at(-1)).to.include({ to: "waiting", reason: "token_refused", attempt: 2 });
+    await pass(60_000);
+    expect(client.state).to.be.oneOf(["waiting", "connecting"]);
     expect(sockets).to.have.length(1);
+    await client.close();
   });
 
   it("opens no socket either for a token that expired while there was none", async () => {
@@ -217,8 +220,10 @@ describe("The client's events", () => {
     const socket = await signIn();
     socket.tell("order.updated", { id: "o1" });
     socket.tell("auth.expiring", { expiresIn: 60 });
+    await settled();
     stop();
     socket.tell("order.updated", { id: "o2" });
+    await settled();
     expect(heard).to.deep.equal([{ id: "o1" }, 60]);
     await client.close();
   });
@@ -230,6 +235,7 @@ describe("The client's events", () => {
     client.on("news", (params) => heard.push(params));
     for (const id of [1, "a", null]) socket.receive({ jsonrpc: "2.0", id, method: "news", params: { id } });
     socket.tell("news", {});
+    await settled();
     expect(heard).to.deep.equal([{}]);
     await client.close();
   });

@@ -115,14 +115,51 @@ describe("A session", () => {
     await client.close();
   });
 
-  it("that has expired isn't renewed with its own token: the client stops when token() gives nothing else", async () => {
-    const { states, asked, signIn } = scriptedClient({ token: () => "same" });
+  it("that has expired isn't renewed with its own token, but with the next one, as long as the grace lasts", async () => {
+    let isCached = true; // by its `exp`, and this machine's clock is 2 s slow
+    const { client, clock, asked, states, signIn, pass } = scriptedClient({ token: () => (isCached ? "old" : "new") });
     const socket = await signIn();
     socket.tell("auth.expired", { closeIn: 30 });
+    const call = outcomeOf(client.call("a"));
     await settled();
-    expect(asked.map(({ reason }) => reason)).to.deep.equal(["connect", "expired"]);
+    await pass(750);
+    await pass(1_250);
+    expect(asked.map(({ reason, force }) => `${reason} ${force}`)).to.deep.equal([
+      "connect false",
+      "expired true",
+      "expired true",
+      "expired true",
+    ]);
     expect(socket.count("refresh")).to.equal(0);
-    expect(states.at(-1)).to.include({ to: "closed", reason: "token_refused" });
+    isCached = false;
+    await pass(2_500);
+    expect(socket.last("refresh").params).to.deep.equal({ token: "new" });
+    socket.answer(socket.last("refresh"), granted(clock));
+    socket.answer(socket.last("a"), 1);
+    await settled();
+    expect(call.value).to.equal(1);
+    expect(states.slice(-2).map(({ to }) => to)).to.deep.equal(["refreshing", "ready"]);
+    await client.close();
+  });
+
+  it("that has expired, and whose token comes again until the grace is over, is taken up by the next connection", async () => {
+    let isCached = true;
+    const { client, asked, signIn, sockets, pass } = scriptedClient({ token: () => (isCached ? "old" : "new") });
+    const socket = await signIn();
+    socket.tell("auth.expired", { closeIn: 30 });
+    await pass(30_000);
+    socket.tell("connection.closing", { code: 4401, reason: "token_expired", reconnect: "new_token" });
+    socket.drop(4401, "token_expired");
+    await pass(1_000);
+    expect(asked.at(-1)).to.include({ reason: "expired", force: true });
+    expect(client.state).to.equal("waiting");
+    expect(sockets).to.have.length(1);
+    isCached = false;
+    await pass(5_000);
+    const next = await signIn();
+    expect(next.last("authenticate").params).to.deep.equal({ token: "new" });
+    expect(client.state).to.equal("ready");
+    await client.close();
   });
 
   it("ends with sign-out when token() gives null", async () => {

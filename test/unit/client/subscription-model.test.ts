@@ -123,6 +123,7 @@ async function run(steps: readonly Step[], historySize: number): Promise<void> {
       await settled();
     } else if (one.do === "come back") await comeBack();
     else if (one.do === "lose held" && client.state === "ready") {
+      await pass(1_000); // between two calls of token()
       void client.refresh().catch(() => {});
       const open = await socket();
       open.answer(open.last("refresh"), granted(clock, { changed: true, gap: true }));

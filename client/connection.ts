@@ -1,0 +1,311 @@
+import { type Reconnect, reconnectAfterClose } from "../src/protocol/close-codes.js";
+import { backoff, between } from "./backoff.js";
+import type { ClientState, StateChange } from "./client-state.js";
+import { type Closing, closingFrom } from "./closing.js";
+import { type AnswerHandlers, createControlRequests } from "./control-requests.js";
+import { DisconnectedError } from "./errors.js";
+import type { ClientSettings } from "./options.js";
+import { watchPage } from "./page-watch.js";
+import type { Session } from "./session.js";
+import { createSessionRenewal, type SessionRenewal } from "./session-renewal.js";
+import { openSocket, type Socket } from "./socket.js";
+import { dismiss, join, release, type Waiters } from "./waiters.js";
+
+export interface ConnectionEvents {
+  ready(): void;
+  lost(reason: string, code: number, cause: unknown): void;
+  ended(reason: string, code: number, cause: unknown): void;
+  answer(message: Readonly<Record<string, unknown>>): void;
+  notification(name: string, params: unknown): void;
+  /** The server dropped pushes while the session was expired. */
+  gap(): void;
+  state(change: StateChange): void;
+  clockSkew(skew: number): void;
+}
+
+export interface Connection {
+  state(): ClientState;
+  session(): Session | null;
+  /** The subject that signed in last; `null` before anybody did, and after the end. */
+  subject(): string | null;
+  isReady(): boolean;
+  /** `false`: the socket isn't open, and nothing was sent. */
+  send(frame: string): boolean;
+  /** Sends a request whose answer is lost with the connection. Returns its id. */
+  request(method: string, params: unknown, limit: number, handlers: AnswerHandlers): string;
+  /** Connects, if nothing has yet. Throws a `DisconnectedError` if the client is closed. */
+  ensureConnecting(): void;
+  /** Whether a call that was refused before it ran may be sent again; then the connection becomes ready once more. */
+  mayRepeat(action: unknown, refusal: unknown): boolean;
+  /** An answer is overdue: pings, if nothing else has come for a while. */
+  probe(): void;
+  ready(): Promise<void>;
+  refresh(): Promise<void>;
+  reconnect(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * ```
+ *        connect()              socket made, opened            closing told
+ *   idle ─────────► connecting ─────────────────────► open ─────────────────► open, draining
+ *                    ▲  │    ▲                         │                        │
+ *          retryIn   │  │    └───── reconnect() ───────┤                        │
+ *          is over   │  ▼                              │ lost                   │ closed, or closeIn is over
+ *                   waiting ◄──────────────────────────┴────────────────────────┘
+ *   closed: from any state, by close(), sign-out, or a close code that forbids to come back; left by reconnect()
+ * ```
+ * In `open` the session decides between `authenticating`, `ready` and `refreshing`. Whoever waits compares the state object with that of before.
+ */
+type State =
+  | { readonly is: "idle" | "closed"; readonly socket?: undefined; readonly error?: DisconnectedError }
+  /** Without a socket: the session gets a token, or the application the URL. */
+  | { readonly is: "connecting"; readonly socket?: Socket }
+  | { readonly is: "open"; readonly socket: Socket; readonly since: number; readonly closing?: Closing | undefined }
+  /** `hasten`: what lets it try at once: `wake`, when nobody has said when to; `online`, when `token()` has failed, for want of a network maybe. */
+  | { readonly is: "waiting"; readonly socket?: undefined; readonly hasten: Hasten };
+
+type Hasten = "wake" | "online" | false | undefined;
+
+interface Detail {
+  readonly code?: number;
+  readonly reason?: string;
+  readonly retryIn?: number | undefined;
+  readonly cause?: unknown;
+}
+
+const openLimit = 10_000; // 10 s to open a socket
+const pingLimit = 5_000; // 5 s for the answer to a ping
+const silence = 10_000; // 10 s without a frame: whether the peer is still there is worth a ping
+const stableAfter = 30_000; // 30 s in ready: the next loss is a new one
+const tooManyWait = 30_000; // 30 s after a close with 4429 that doesn't say how long
+const closeLimit = 2_000; // 2 s for the closing handshake: nobody waits longer for a dead peer
+const lostCode = 1006; // RFC 6455 §7.1.5: no close frame was received
+
+/** Keeps one connection: opens it, has it authenticated, and opens another one after a loss. */
+export function createConnection(settings: ClientSettings, events: ConnectionEvents): Connection {
+  const { clock } = settings;
+  let state: State = { is: "idle" };
+  let told: ClientState = "idle";
+  let gone: Promise<void> | undefined; // the last socket's end
+  let attempt = 0;
+  let spread = 0; // seconds over which the server has asked its clients to come back
+  let heardAt = 0; // when something came from the server
+  let isPinging = false; // and nothing has come since
+  let unwatch: (() => void) | undefined;
+  const readyWaiters: Waiters = [];
+  let cancelTimer = () => {}; // of the state: for the socket to open, or until the next try
+
+  const stateNow = (): ClientState => (state.is === "open" ? renewal.state() : state.is);
+
+  const report = ({ code, reason, retryIn, cause }: Detail = {}) => {
+    const from = told;
+    told = stateNow();
+    if (told !== from) events.state({ from, to: told, code, reason, attempt, retryIn, cause });
+    if (told !== "ready") return;
+    spread = 0;
+    release(readyWaiters);
+  };
+
+  /** The only writer of the state. One without a socket leaves nothing of the last socket behind. */
+  const transition = (next: State, detail?: Detail) => {
+    const { socket } = state;
+    state = next;
+    if (!next.socket) {
+      isPinging = false;
+      cancelTimer();
+      requests.clear();
+      renewal.reset();
+      if (socket) {
+        gone = new Promise((resolve) => {
+          const cancel = clock.after(closeLimit, resolve);
+          socket.close(() => {
+            cancel();
+            resolve();
+          });
+        });
+      }
+    }
+    report(detail);
+  };
+
+  /** Goes on without a socket, and tells those whose answers are lost. */
+  const leave = (next: State, code: number, reason: string, cause?: unknown, retryIn?: number) => {
+    transition(next, { code, reason, cause, retryIn });
+    renewal.lost(new DisconnectedError("maybe", reason, code, cause));
+    events.lost(reason, code, cause);
+  };
+
+  const later = (delay: number, callback: () => void) => {
+    cancelTimer();
+    cancelTimer = clock.after(delay, callback);
+  };
+
+  const send = (frame: string) => state.socket?.send(frame) ?? false;
+
+  const requests = createControlRequests(clock, send, () => lost(lostCode, "no_answer"));
+
+  const ping = () => {
+    if (state.is !== "open" || isPinging) return;
+    isPinging = true;
+    requests.send("ping", undefined, pingLimit);
+  };
+
+  const wake = (isOnline?: boolean) => {
+    if (state.is === "waiting" && (state.hasten === "wake" || (isOnline && state.hasten))) connect();
+    else renewal.check();
+  };
+
+  const stopped = (reason: string) => {
+    if (state.is === "waiting") return; // there is no socket, and a time that the server named still holds
+    renewal.keepToken();
+    leave({ is: "waiting", hasten: "wake" }, lostCode, reason);
+  };
+
+  const connect = () => {
+    unwatch ??= watchPage(wake, stopped);
+    transition({ is: "connecting" });
+    renewal.begin();
+  };
+
+  const open = async (then: () => void) => {
+    if (state.is === "open") return then();
+    const before = state;
+    later(openLimit, () => lost(lostCode, "connect_timeout"));
+    let url: string;
+    try {
+      url = await Promise.resolve().then(settings.url); // the application's code never runs in the middle of a step
+      if (state !== before) return;
+    } catch (error) {
+      if (state === before) wait(0, lostCode, "url_unavailable", error, "online");
+      return;
+    }
+    try {
+      const socket = openSocket(settings.WebSocket, url, {
+        opened() {
+          cancelTimer();
+          transition({ is: "open", socket, since: clock.monotonic() });
+          then();
+        },
+        received: receive,
+        closed: lost,
+      });
+      transition({ is: "connecting", socket });
+    } catch (error) {
+      end("invalid_url", error); // what the constructor throws for; another attempt would get it again
+    }
+  };
+
+  const wait = (least: number, code: number, reason: string, cause: unknown, hasten?: Hasten, advice?: Closing["after"]) => {
+    attempt++;
+    const [soonest, latest] = advice ?? [0, spread]; // who finds nobody there spreads again: else all come when the server is back
+    spread = latest - soonest;
+    const advised = between(soonest, latest, settings.random()) * 1_000;
+    const jitter = attempt > 1 || !advice ? backoff(attempt, settings.backoff, settings.random()) : 0;
+    const retryIn = Math.max(advised + jitter, least);
+    leave({ is: "waiting", hasten }, code, reason, cause, retryIn);
+    later(retryIn, connect);
+  };
+
+  /** The socket is closed, or as good as. */
+  const lost = (closeCode: number, closeReason: string, cause?: unknown) => {
+    const { since = clock.monotonic(), closing = undefined } = state.is === "open" ? state : {};
+    const { code, reason, after } = closing ?? { code: closeCode, reason: closeReason || "connection_lost", after: undefined };
+    const rule: Reconnect = closing?.reconnect ?? reconnectAfterClose(code);
+    if (renewal.state() !== "authenticating" && clock.monotonic() - since >= stableAfter) attempt = 0;
+    if (rule === "no") return end(reason, cause, code);
+    if (rule === "new_token")
+      renewal.invalidate(reason === "token_revoked" ? "refused" : "expired", new DisconnectedError("no", reason, code));
+    const isTooMany = code === 4429;
+    wait(isTooMany && !after ? tooManyWait : 0, code, reason, cause, !isTooMany && !after && "wake", after);
+  };
+
+  const end = (reason: string, cause?: unknown, code = 1000) => {
+    const error = new DisconnectedError("no", reason, code, cause);
+    transition({ is: "closed", error }, { code, reason, cause });
+    unwatch?.();
+    unwatch = undefined;
+    renewal.signOut();
+    renewal.lost(error);
+    dismiss(readyWaiters, error);
+    events.ended(reason, code, cause);
+  };
+
+  const renewal: SessionRenewal = createSessionRenewal(settings, events, {
+    open,
+    request: requests.send,
+    ping,
+    wait: (least, reason, cause, isTokenless) => wait(least, lostCode, reason, cause, isTokenless && "online"),
+    end,
+    report,
+  });
+
+  const receive = (text: string) => {
+    heardAt = clock.monotonic();
+    isPinging = false;
+    let frame: unknown;
+    try {
+      frame = JSON.parse(text);
+    } catch {
+      return; // not of this protocol; the calls it may have been for have their deadlines
+    }
+    if (Array.isArray(frame)) frame.forEach(take);
+    else take(frame);
+  };
+
+  const take = (value: unknown) => {
+    if (typeof value !== "object" || value === null) return;
+    const message = value as Readonly<Record<string, unknown>>;
+    const { method, id, params } = message;
+    if (typeof method === "string") {
+      if (id === undefined) notice(method, params);
+    } else if (typeof id === "string") requests.answer(message);
+    else events.answer(message);
+  };
+
+  const notice = (name: string, params: unknown) => {
+    if (name === "connection.closing" && state.is === "open") transition({ ...state, closing: closingFrom(params) });
+    renewal.notice(name);
+    events.notification(name, params);
+  };
+
+  const ensureConnecting = () => {
+    if (state.is === "closed") throw state.error;
+    if (state.is === "idle") connect();
+  };
+
+  const ready = async () => {
+    ensureConnecting();
+    if (told !== "ready") await join(readyWaiters);
+  };
+
+  return {
+    state: stateNow,
+    session: renewal.session,
+    subject: renewal.subject,
+    isReady: () => state.is === "open" && !state.closing && renewal.state() === "ready",
+    send,
+    request: requests.send,
+    ensureConnecting,
+    mayRepeat: (action, refusal) => (action === "retry" ? state.is === "open" && !!state.closing : renewal.mayRepeat(action, refusal)),
+    probe() {
+      if (clock.monotonic() - heardAt >= silence) ping();
+    },
+    ready,
+    async refresh() {
+      ensureConnecting();
+      await renewal.refresh();
+    },
+    reconnect() {
+      if (state.is !== "closed") leave({ is: "idle" }, 1000, "reconnect");
+      renewal.signOut();
+      attempt = 0;
+      connect();
+      return ready();
+    },
+    async close() {
+      if (state.is !== "closed") end("bye");
+      await gone;
+    },
+  };
+}
