@@ -54,7 +54,7 @@ export function createTokenShare(clock: ClientClock, offered: () => void): Token
             stopWaiting();
             offered();
           };
-        } catch {} // where the browser blocks storage, pages don't hear each other
+        } catch {} // where the user blocks storage, pages do not hear of each other
       }
     }
     current = token;

@@ -11,6 +11,7 @@ const packages = {
   "python3-jwt": "the client in Python",
   "python3-cryptography": "the client in Python",
   chromium: "pages in a browser",
+  "firefox-esr": "pages in a browser",
   "redis-server": "several nodes on one Redis",
   faketime: "a node whose clock jumps",
   nginx: "servers behind a proxy",

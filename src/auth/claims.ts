@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { ignoreOutcome } from "../runtime/application-code.js";
 import type { TokenRules } from "./provider.js";
 import type { VerifiedToken } from "./provider-options.js";
 import { Refusal } from "./refusal.js";
@@ -27,6 +28,7 @@ export function checkClaims({ payload, header, claims }: UnverifiedToken, rules:
   const clientId = readOptionalText(claims, "client_id");
   const { expiresAt, issuedAt } = checkTimes(claims, rules, now);
   const scopes = readScopes(claims, rules);
+  if (now >= expiresAt * 1_000) throw new Refusal("token_expired", "exp is over"); // RFC 7519 §4.1.4: "on or after"
   return Object.freeze({
     issuer: rules.issuer,
     subject,
@@ -89,7 +91,6 @@ function checkTimes(claims: StrictObject, { maxLifetime, leeway }: TokenRules, n
     if (issuedAt === undefined) throw invalid("iat is missing, and the lifetime is limited");
     if ((expiresAt - issuedAt) * 1_000 > maxLifetime) throw invalid("the lifetime (exp - iat) is longer than allowed");
   }
-  if (now >= expiresAt * 1_000) throw new Refusal("token_expired", "exp is over"); // RFC 7519 §4.1.4: "on or after"
   return { expiresAt, issuedAt };
 }
 
@@ -108,6 +109,7 @@ function isLater(seconds: number | undefined, limit: number): boolean {
 function readScopes(claims: StrictObject, { scopes }: TokenRules): readonly string[] {
   const given: unknown = callScopes(claims, scopes);
   if (!Array.isArray(given) || !given.every((scope) => typeof scope === "string")) {
+    ignoreOutcome(given);
     throw invalid("the option scopes did not return a list of strings for these claims");
   }
   return Object.freeze([...new Set<string>(given)]);

@@ -27,9 +27,9 @@ export interface IssuerPort {
   readonly counts?: IssuerCounts;
   /**
    * Rotates a refresh token; with `subject`, only if it is that subject's. Throws {@link Refusal}: `token_revoked` (unknown, reused,
-   * ended), `subject_mismatch` (somebody else's; it is not consumed) or `auth_unavailable`.
+   * ended), `subject_mismatch` (somebody else's; it is not consumed) or `auth_unavailable`. `address`: the caller's.
    */
-  renew(refreshToken: string, subject?: string): Promise<RenewedTokens>;
+  renew(refreshToken: string, subject?: string, address?: string): Promise<RenewedTokens>;
   /** Revokes the family of a refresh token (RFC 7009). Unknown tokens are no error. Throws {@link Refusal} `auth_unavailable`. */
   revokeRefreshToken(refreshToken: string): Promise<void>;
   /** Ends a session: its refresh tokens give nothing any more. An unknown one is no error. Rejects when the store can't be reached. */

@@ -9,10 +9,20 @@ export interface VerificationKey {
   importFor(algorithm: string): Promise<CryptoKey>;
 }
 
+/** For which token a key is looked up. */
+export interface Presented {
+  readonly token: string;
+  /** Names who presents it, such as the prefix of an address: no peer uses up the fetches of others. */
+  readonly peer: string;
+}
+
 /** Where the keys of one issuer come from. */
 export interface KeySource {
-  /** The key for a token's `kid`; undefined: the issuer has none. Rejects with Refusal `auth_unavailable` when no keys can be had. */
-  find(keyId: string | undefined): Promise<VerificationKey | undefined>;
+  /**
+   * The key for a token's `kid`; undefined: the issuer has none. Rejects with Refusal `auth_unavailable` when no keys can be had, or it is not
+   * certain yet that the issuer has none.
+   */
+  find(keyId: string | undefined, presented: Presented): Promise<VerificationKey | undefined>;
   /** Are there keys to verify with? Tries to fetch them if not; never rejects. */
   isReady(): Promise<boolean>;
 }

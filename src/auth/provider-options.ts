@@ -66,6 +66,8 @@ export interface VerifiedToken {
   readonly sessionId: string | undefined;
   /** `client_id` */
   readonly clientId: string | undefined;
+  /** The claims that the server's option `identityClaims` names, as JSON with sorted members. Absent: it names none. */
+  readonly identityClaims?: Readonly<Record<string, string | undefined>>;
   /** Digest of all that the token says, signature left out: two tokens of one fingerprint are one. */
   readonly fingerprint: string;
 }

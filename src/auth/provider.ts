@@ -1,4 +1,5 @@
 import { refuseUnknownOptions } from "../protocol/known-options.js";
+import { withTimeout } from "../runtime/application-code.js";
 import { publicKeyAlgorithms, secretAlgorithms } from "./algorithms.js";
 import type { Clock } from "./clock.js";
 import { discoveredKeySetLoader } from "./discovery.js";
@@ -46,6 +47,7 @@ const providerOptions = {
   ...{ maxLifetime: true, leeway: true, allowPrivateHosts: true, scopes: true, renew: true, keys: true },
 } satisfies Record<keyof VerifierOptions, true>;
 
+const keysTimeoutMs = 5_000; // while `keys` is pending, nobody is verified
 const maxLeeway = 60_000; // 60 s
 
 const embeddedDefaults = {
@@ -97,7 +99,10 @@ function readKeys(options: VerifierOptions, { clock, fetchDocument, onKeyFailure
   const algorithms = readAlgorithms(options.algorithms);
   if (publicKey !== undefined) return { algorithms, keys: readStaticKey(publicKey, algorithms) };
   const onFailure = (detail: string) => onKeyFailure?.(issuer, detail);
-  if (keys) return { algorithms, keys: new RefreshingKeys({ load: keys, algorithms, onFailure }, clock, embeddedTimes) };
+  if (keys) {
+    const load = () => withTimeout(keys(), keysTimeoutMs, clock, "keys");
+    return { algorithms, keys: new RefreshingKeys({ load, algorithms, onFailure }, clock, embeddedTimes) };
+  }
   if (isKeySet(jwks)) return { algorithms, keys: readStaticSet(jwks, algorithms) };
 
   const fetching = { fetchDocument, allowPrivateHosts: options.allowPrivateHosts === true };

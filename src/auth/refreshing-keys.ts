@@ -1,6 +1,8 @@
+import { hash } from "node:crypto";
 import type { Clock } from "./clock.js";
+import { KeyFetchBudget, type KeyFetchRate } from "./key-fetch-budget.js";
 import { readKeySet } from "./key-policy.js";
-import { type KeySource, publicKeyOf, selectKey, type VerificationKey } from "./key-source.js";
+import { type KeySource, type Presented, publicKeyOf, selectKey, type VerificationKey } from "./key-source.js";
 import { Refusal } from "./refusal.js";
 
 /** Times of a key set that is fetched, milliseconds. */
@@ -9,8 +11,8 @@ export interface RefreshTimes {
   readonly maxAge: number;
   /** How much longer it is used while it can't be fetched. */
   readonly maxStale: number;
-  /** How often a `kid` that is not in the set may cause a fetch. */
-  readonly unknownKeyInterval: number;
+  /** How often tokens with a `kid` that is not in the set may cause a fetch. */
+  readonly unknownKeys: KeyFetchRate;
   /** The pause after a failed fetch, doubled by each further failure up to the second number. */
   readonly backOff: readonly [number, number];
 }
@@ -18,12 +20,12 @@ export interface RefreshTimes {
 export const remoteTimes: RefreshTimes = {
   maxAge: 600_000, // 10 min
   maxStale: 3_600_000, // 1 h
-  unknownKeyInterval: 30_000, // 30 s
+  unknownKeys: { perPeer: 30_000, average: 7_500, burst: 4 }, // whatever peers make up, others wait 7.5 s for a new key
   backOff: [1_000, 60_000], // 1 s to 60 s
 };
 
 /** Our own issuer's set costs no network, and a key that it withdraws stops at once. */
-export const embeddedTimes: RefreshTimes = { ...remoteTimes, maxAge: 1_000, unknownKeyInterval: 0 };
+export const embeddedTimes: RefreshTimes = { ...remoteTimes, maxAge: 1_000, unknownKeys: { perPeer: 0, average: 0, burst: 1 } };
 
 /** Where a key set comes from. */
 export interface KeySetSource {
@@ -38,37 +40,44 @@ export interface KeySetSource {
 interface LoadedKeys {
   readonly keys: readonly VerificationKey[];
   readonly at: number; // monotonic, milliseconds
+  /** Which fetch it came of. */
+  readonly fetch: number;
 }
+
+const maxUnjudged = 1_024; // tokens, some 150 KB
 
 /**
  * A key set that is kept fresh as tokens come: one fetch at a time, not before it is needed. While fetches fail the last good set
  * verifies on, without waiting. No keys at all, or an unknown `kid` while the set can't be read: `auth_unavailable`.
+ *
+ * That a `kid` is in no set is only certain when the set was fetched after the token was presented. As long as no fetch is allowed, a token
+ * with an unknown `kid` is `auth_unavailable`, too, and refused when it is presented again after the next fetch.
  */
 export class RefreshingKeys implements KeySource {
   readonly #source: KeySetSource;
   readonly #clock: Clock;
   readonly #times: RefreshTimes;
+  readonly #budget: KeyFetchBudget;
+  /** Tokens that could not be judged: how many fetches had begun when each was presented first. The oldest first. */
+  readonly #unjudged = new Map<string, number>();
   #loaded: LoadedKeys | undefined;
   #fetching: Promise<void> | undefined;
+  #fetches = 0; // that have begun
   #failures = 0; // in a row
   #failure = "not fetched yet";
   #mayFetchAt = Number.NEGATIVE_INFINITY; // after a failure
-  #mayFetchForKeyAt = Number.NEGATIVE_INFINITY; // for an unknown kid
 
   constructor(source: KeySetSource, clock: Clock, times: RefreshTimes) {
     this.#source = source;
     this.#clock = clock;
     this.#times = times;
+    this.#budget = new KeyFetchBudget(times.unknownKeys, clock);
   }
 
-  async find(keyId: string | undefined): Promise<VerificationKey | undefined> {
-    const keys = await this.#current();
-    const key = selectKey(keys, keyId);
-    if (key || !keyId) return key;
-    await this.#fetchForUnknownKey();
-    const found = selectKey(this.#usable() ?? [], keyId);
-    if (!found && this.#failures > 0) throw this.#unavailable();
-    return found;
+  async find(keyId: string | undefined, presented: Presented): Promise<VerificationKey | undefined> {
+    const fetchesBefore = this.#fetches;
+    const key = selectKey(await this.#current(), keyId);
+    return key || !keyId ? key : this.#findUnknown(keyId, presented, fetchesBefore);
   }
 
   async isReady(): Promise<boolean> {
@@ -94,12 +103,31 @@ export class RefreshingKeys implements KeySource {
     return this.#age() <= this.#times.maxAge + this.#times.maxStale ? this.#loaded?.keys : undefined;
   }
 
-  async #fetchForUnknownKey(): Promise<void> {
-    if (this.#fetching) return this.#fetching;
-    const now = this.#clock.monotonic();
-    if (this.#failures === 0 && now < this.#mayFetchForKeyAt) return; // after failures the back-off rules alone
-    this.#mayFetchForKeyAt = now + this.#times.unknownKeyInterval;
-    await this.#fetch();
+  async #findUnknown(keyId: string, { token, peer }: Presented, fetchesBefore: number): Promise<VerificationKey | undefined> {
+    const digest = hash("sha256", token, "base64url");
+    const presentedAfter = this.#unjudged.get(digest) ?? fetchesBefore;
+    for (;;) {
+      if (this.#fetching) await this.#fetching;
+      const key = selectKey(this.#usable() ?? [], keyId);
+      const isCertain = key !== undefined || (this.#failures === 0 && (this.#loaded?.fetch ?? 0) > presentedAfter);
+      if (isCertain) this.#unjudged.delete(digest);
+      if (isCertain) return key;
+      if (this.#failures > 0 && this.#clock.monotonic() < this.#mayFetchAt) throw this.#unavailable();
+      if (this.#fetching) continue; // it has begun while this one waited for another
+      const wait = this.#failures > 0 ? 0 : this.#budget.take(peer); // after failures the back-off rules alone
+      if (wait > 0) {
+        this.#remember(digest, presentedAfter);
+        throw new Refusal("auth_unavailable", "kid is not in the issuer's key set as it was fetched last", wait / 1_000);
+      }
+      await this.#fetch();
+      if (this.#failures > 0) throw this.#unavailable();
+    }
+  }
+
+  #remember(digest: string, presentedAfter: number): void {
+    this.#unjudged.set(digest, presentedAfter);
+    const [oldest] = this.#unjudged.keys();
+    if (this.#unjudged.size > maxUnjudged && oldest !== undefined) this.#unjudged.delete(oldest);
   }
 
   /** Never rejects: what went wrong is in `#failure`. */
@@ -112,9 +140,10 @@ export class RefreshingKeys implements KeySource {
   }
 
   async #fetchNow(): Promise<void> {
+    const fetch = ++this.#fetches;
     try {
       const keys = readKeySet(await this.#source.load(), this.#source.algorithms).map(publicKeyOf);
-      this.#loaded = { keys, at: this.#clock.monotonic() };
+      this.#loaded = { keys, at: this.#clock.monotonic(), fetch };
       this.#failures = 0;
     } catch (error) {
       const [first, longest] = this.#times.backOff;
@@ -126,6 +155,7 @@ export class RefreshingKeys implements KeySource {
   }
 
   #unavailable(): Refusal {
-    return new Refusal("auth_unavailable", `the issuer's keys can't be had: ${this.#failure}`);
+    const wait = Math.max(this.#mayFetchAt - this.#clock.monotonic(), 0);
+    return new Refusal("auth_unavailable", `the issuer's keys can't be had: ${this.#failure}`, wait / 1_000);
   }
 }

@@ -9,10 +9,13 @@ export class Refusal extends Error {
   override readonly name = "Refusal";
   readonly reason: RefusalReason;
   readonly detail: string;
+  /** Seconds, with `auth_unavailable`: there may be a verdict then. */
+  readonly retryAfter: number | undefined;
 
-  constructor(reason: RefusalReason, detail: string) {
+  constructor(reason: RefusalReason, detail: string, retryAfter?: number) {
     super(`${reason}: ${detail}`);
     this.reason = reason;
     this.detail = detail;
+    this.retryAfter = retryAfter;
   }
 }

@@ -151,7 +151,7 @@ export class Session {
     if (state.name === "open" || state.name === "closed") throw new AuthFault(errorOf("unauthenticated", { hint: "authenticate first" }));
     const claim = differingClaim(state.token, token);
     if (claim !== undefined) {
-      const hint = "log out first, or open another connection, to change the user";
+      const hint = `log out first, or open another connection: a refresh may not change ${claim}`;
       throw new AuthFault(errorOf("subject_mismatch", { claim, hint }), `the ${claim} claim differs from the session's`);
     }
     this.#mustBeUsable(token);
@@ -374,10 +374,14 @@ function warningLead(left: number): number {
   return left < 10_000 ? -never : Math.min(Math.max(left * 0.2, 5_000), 60_000);
 }
 
-function differingClaim(current: VerifiedToken, next: VerifiedToken): "iss" | "sub" | "client_id" | undefined {
+/** The first claim that makes it another identity. */
+function differingClaim(current: VerifiedToken, next: VerifiedToken): string | undefined {
   if (current.issuer !== next.issuer) return "iss";
   if (current.subject !== next.subject) return "sub";
-  return current.clientId === next.clientId ? undefined : "client_id";
+  if (current.clientId !== next.clientId) return "client_id";
+  const { identityClaims: after = {} } = next;
+  const differing = Object.entries(current.identityClaims ?? {}).find(([name, before]) => before !== after[name]);
+  return differing?.[0];
 }
 
 /** The same token again, or one that was issued before the one in force: a late refresh must not win. */

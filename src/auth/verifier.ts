@@ -10,9 +10,10 @@ import { readToken, type UnverifiedToken } from "./token-format.js";
 export interface Verifier {
   /**
    * Accepts an access token, as a JWS in compact form; white space around it, line breaks and one `Bearer ` in front are taken off.
-   * Rejects with {@link Refusal} and nothing else: `token_invalid`, `token_expired` (all else is good), `auth_unavailable` (no keys).
+   * Rejects with {@link Refusal} and nothing else: `token_invalid`, `token_expired` (all else is good), `auth_unavailable` (no keys, or a `kid`
+   * that can't be looked up yet). `peer` names who presents it: what one peer makes up costs others no fetch of keys. Default: all are one.
    */
-  verify(token: unknown): Promise<VerifiedToken>;
+  verify(token: unknown, peer?: string): Promise<VerifiedToken>;
   /** Are there keys of every issuer? Fetches those that are missing. Never rejects. */
   isReady(): Promise<boolean>;
 }
@@ -29,11 +30,11 @@ export function createVerifier(options: readonly VerifierOptions[], ports: Verif
   }
 
   return {
-    async verify(input) {
+    async verify(input, peer = "") {
       try {
         const token = readToken(input);
         const provider = readProvider(providers, token);
-        await checkSignature(token, await provider.keys.find(token.keyId));
+        await checkSignature(token, await provider.keys.find(token.keyId, { token: token.text, peer }));
         return checkClaims(token, provider.rules, ports.clock.now());
       } catch (error) {
         if (error instanceof Refusal) throw error;

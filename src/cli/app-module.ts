@@ -1,8 +1,9 @@
 import { stat } from "node:fs/promises";
 import { relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { Router, type Server } from "../index.js";
-import { CliError, codeOf, messageOf } from "./cli-error.js";
+import { type Logger, Router, type Server } from "../index.js";
+import { isThenable, withTimeout } from "../runtime/application-code.js";
+import { CliError, codeOf, failingAs, messageOf } from "./cli-error.js";
 
 const typescriptCodes: ReadonlySet<string | undefined> = new Set(["ERR_UNKNOWN_FILE_EXTENSION", "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX"]);
 
@@ -17,7 +18,8 @@ type Stop = (() => void | Promise<void>) | undefined;
 
 /** Loads the `app` that a module exports, and its `started`, if there is one. Throws a `CliError` that says what the module lacks. */
 export async function loadApp(module: string): Promise<AppModule> {
-  const { app, started = () => undefined } = await importModule(module);
+  const { app: exported, started = () => undefined } = await importModule(module);
+  const app = await failingAs("configuration", `the app of ${module}: `, () => settled(exported, "app"));
   if (typeof started !== "function") throw new CliError("configuration", `started, which ${module} exports, is no function`);
   if (app instanceof Router) return { app, started: started as AppModule["started"] };
   if (app === undefined) throw new CliError("configuration", `${module} exports no app: export const app = rpc.router({ … })`);
@@ -27,6 +29,49 @@ export async function loadApp(module: string): Promise<AppModule> {
     : "is no router: export const app = rpc.router({ … })";
   throw new CliError("configuration", `the app of ${module} ${why}`);
 }
+
+/** An application that has been told of its server. */
+export interface RunningApp {
+  /** Resolves when `started` has. Rejects with a `CliError`. */
+  readonly ready: Promise<void>;
+  /** Never rejects: the server is stopped in order, whatever the application does. */
+  stop(): Promise<void>;
+}
+
+/** Calls `started` with the server. It may take its time: the server serves already, and can be stopped. */
+export function startApp({ started }: Pick<AppModule, "started">, server: Server, log: Logger): RunningApp {
+  let stop: Stop;
+  const run = async () => {
+    const returned: unknown = await started(server);
+    const isStop = returned === undefined || returned === null || typeof returned === "function";
+    if (!isStop)
+      throw new CliError("configuration", `started returned ${typeof returned}: return nothing, or a function that stops what it began`);
+    stop = (returned ?? undefined) as Stop;
+  };
+  return {
+    ready: failingAs("configuration", "started failed: ", run),
+    async stop() {
+      try {
+        await settled(stop?.(), "the function that started returned");
+      } catch (error) {
+        log.error({ event: "close", err: error }, "the application could not be stopped in order");
+      }
+    },
+  };
+}
+
+const settleTimeoutMs = 10_000;
+
+function settled<T>(value: T | PromiseLike<T>, what: string): T | Promise<T> {
+  return isThenable(value) ? withTimeout(value as PromiseLike<T>, settleTimeoutMs, timers, what) : value;
+}
+
+const timers = {
+  after(delayMs: number, callback: () => void) {
+    const timer = setTimeout(callback, delayMs);
+    return () => clearTimeout(timer);
+  },
+};
 
 async function importModule(module: string): Promise<{ readonly app?: unknown; readonly started?: unknown }> {
   const path = resolve(module);

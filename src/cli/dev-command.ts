@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { type Command, Option } from "commander";
 import { createServer, type LogLevel } from "../index.js";
 import { createIssuer, fileStore, type Issuer } from "../issuer/index.js";
-import { type AppModule, loadApp } from "./app-module.js";
+import { type AppModule, loadApp, startApp } from "./app-module.js";
 import { scopesOf } from "./app-scopes.js";
 import { failingAs } from "./cli-error.js";
 import { demoApp } from "./demo-app.js";
@@ -83,10 +83,10 @@ async function dev(module: string | undefined, options: DevOptions): Promise<voi
   );
   const closeFiles =
     files === undefined ? await listen(server, port, host).then(() => () => {}) : await listenBeside(server, files, port, host);
-  const stop = await started(server);
+  const running = startApp({ started }, server, logger);
   stopOnSignals(
     async (time) => {
-      await stop?.();
+      await running.stop();
       await server.close({ drain: time });
       closeFiles();
       await issuer.close();
@@ -94,6 +94,7 @@ async function dev(module: string | undefined, options: DevOptions): Promise<voi
     drain,
     logger,
   );
+  await running.ready;
   await state.setIdentity({ issuer: base, audience });
   const password = await addFirstUser(issuer, state, [...new Set([...scopesOf(app), adminScope])]);
   const stateFlag = options.state === ".jotwire" ? "" : ` --state ${options.state}`;

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { type AuthOption, createServer, jsonLogger, type Logger, type ServerOptions, type Store } from "../index.js";
 import { createIssuer, fileStore, type Issuer } from "../issuer/index.js";
-import { loadApp } from "./app-module.js";
+import { loadApp, startApp } from "./app-module.js";
 import { checkPair } from "./certificate-checks.js";
 import { CliError, failingAs } from "./cli-error.js";
 import { orRelease, takeStore } from "./issuer-store.js";
@@ -75,10 +75,10 @@ async function serve(module: string, options: ServeOptions, command: Command): P
   };
   const server = await failingAs("configuration", "", () => createServer(app, serverOptions));
   const { url, metricsPort } = await listen(server, port, host);
-  const stop = await started(server);
+  const running = startApp({ started }, server, logger);
   stopOnSignals(
     async (time) => {
-      await stop?.();
+      await running.stop();
       await server.close({ drain: time });
       await embedded?.close();
       await shared?.close();
@@ -87,6 +87,7 @@ async function serve(module: string, options: ServeOptions, command: Command): P
     drain,
     logger,
   );
+  await running.ready;
   logger.info({ event: "listen", url, pid: process.pid, metricsPort, issuer: auth.issuer }, "serving");
 }
 

@@ -39,6 +39,7 @@ export interface ServeOptions extends RedisPlace {
   readonly jwks?: string;
   readonly allowPrivateHosts?: boolean;
   readonly algorithm: readonly string[];
+  readonly identityClaim: readonly string[];
   readonly embedded?: boolean;
   readonly console?: boolean;
   readonly origin: readonly string[];
@@ -64,6 +65,7 @@ export function withServeOptions(command: Command): Command {
     .addOption(audienceOption())
     .addOption(new Option("--jwks <url or file>", "the issuer's key set"))
     .addOption(listOption("--algorithm <name>", "signature algorithm of the issuer's tokens, like ES256; by default what fits its keys"))
+    .addOption(listOption("--identity-claim <name>", "claim that a refresh may not change, like org_id"))
     .addOption(new Option("--allow-private-hosts", "fetch the issuer's keys also from a private address"))
     .addOption(
       new Option("--embedded", "serve logins and tokens too, for the users in the state folder; --issuer is this server's own URL"),
@@ -154,12 +156,13 @@ export async function hazardsIn(
 }
 
 /** What the server is told that does not depend on whose tokens it accepts, and where it listens. */
-export function serverSettings({ trustProxy, allowInsecure = false, origin, path, admin, limits, ...rest }: ServeOptions) {
+export function serverSettings({ trustProxy, allowInsecure = false, origin, path, admin, limits, identityClaim, ...rest }: ServeOptions) {
   return {
     trustProxy,
     allowInsecure,
     console: rest.console === true,
     limits: limitsOf(limits),
+    identityClaims: identityClaim,
     ...(origin.length === 0 ? {} : { origins: namedOrigins(origin) }),
     ...(path === undefined ? {} : { path }),
     ...(admin === undefined ? {} : { admin }),

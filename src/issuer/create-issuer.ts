@@ -4,6 +4,8 @@ import type { RenewedTokens } from "../auth/provider-options.js";
 import { Refusal } from "../auth/refusal.js";
 import type { RevocationListener } from "../auth/revocation.js";
 import type { StoreObserver } from "../auth/store-observer.js";
+import { fireAndForget } from "../runtime/application-code.js";
+import { RateLimitedLog } from "../runtime/rate-limited-log.js";
 import type { Store } from "../store/store.js";
 import { StoreWatch } from "../store/store-watch.js";
 import { AccessTokens } from "./access-token.js";
@@ -60,8 +62,9 @@ class EmbeddedIssuer implements Issuer {
 
   constructor(given: IssuerSettings) {
     this.#watch = new StoreWatch(given.clock);
-    const settings = { ...given, store: this.#watch.store(given.store) };
-    const { issuer, audience, store, hasher, clock, logger } = settings;
+    const logger = new RateLimitedLog(given.logger, given.clock);
+    const settings = { ...given, logger, store: this.#watch.store(given.store) };
+    const { issuer, audience, store, hasher, clock } = settings;
     const times = {
       rotationInterval: settings.keyRotationInterval,
       publishAhead: settings.keyPublishAhead,
@@ -78,7 +81,11 @@ class EmbeddedIssuer implements Issuer {
     this.users = new UserDirectory(store.users, hasher, revoker, clock);
     this.clients = new ClientDirectory(store.clients, revoker, clock);
     this.#endpoints = new HttpEndpoints({ settings, sessions: this.#sessions, clients: this.clients, accessTokens, keys, revoker });
-    this.handler = (request, response) => void this.#handleAlone(request, response);
+    this.handler = (request, response) =>
+      fireAndForget(
+        () => this.#handleAlone(request, response),
+        () => response.destroy(),
+      );
     this.verification = {
       issuer,
       audience,
@@ -95,9 +102,9 @@ class EmbeddedIssuer implements Issuer {
     return this.#sessions.counts;
   }
 
-  async renew(refreshToken: string, subject?: string): Promise<RenewedTokens> {
+  async renew(refreshToken: string, subject?: string, address?: string): Promise<RenewedTokens> {
     this.#housekeeping.tidyIfDue();
-    const outcome = await this.#unlessUnavailable(this.#sessions.refresh(refreshToken, { subject }));
+    const outcome = await this.#unlessUnavailable(this.#sessions.refresh(refreshToken, { subject, address }));
     if (outcome.outcome === "subject_refused") throw new Refusal("subject_mismatch", "the refresh token is another subject's");
     if (outcome.outcome !== "granted") throw new Refusal("token_revoked", detailOf(outcome));
     const { token, refreshToken: successor } = outcome.tokens;

@@ -1,4 +1,5 @@
 import type { Clock } from "../auth/clock.js";
+import { fireAndForget } from "../runtime/application-code.js";
 import { prefixOf } from "../runtime/ip-address.js";
 import type { RateCount, RateCounters } from "../store/store.js";
 
@@ -48,7 +49,12 @@ export class FailedLogins {
       hasFailed = outcome === undefined;
       return outcome;
     } finally {
-      if (!hasFailed) this.#rates.giveBack(key, this.#now()).catch(() => {}); // not in the login's time; at worst it counts for a minute
+      // not in the login's time; at worst it counts for a minute
+      if (!hasFailed)
+        fireAndForget(
+          () => this.#rates.giveBack(key, this.#now()),
+          () => {},
+        );
     }
   }
 

@@ -69,8 +69,8 @@ export class HttpEndpoints {
     const parameters = await readParameters(request, this.#parts.settings.clock);
     await mustBeThere(request);
     if (route === "login") return this.#login(parameters, context.address);
-    if (route === "token") return this.#token(request, parameters);
-    return this.#revoke(parameters);
+    if (route === "token") return this.#token(request, parameters, context.address);
+    return this.#revoke(parameters, context.address);
   }
 
   /**
@@ -92,20 +92,21 @@ export class HttpEndpoints {
     return grantAnswer(outcome, "Wrong username or password.");
   }
 
-  async #token(request: IncomingMessage, parameters: Parameters): Promise<Answer> {
+  async #token(request: IncomingMessage, parameters: Parameters, address: string): Promise<Answer> {
     const grantType = required(parameters, "grant_type");
-    if (grantType === "refresh_token") return this.#refresh(request, parameters);
+    if (grantType === "refresh_token") return this.#refresh(request, parameters, address);
     if (grantType === "client_credentials") return this.#clientCredentials(request, parameters);
     throw new OAuthError(400, "unsupported_grant_type", "Use refresh_token or client_credentials; users log in at /login.");
   }
 
-  async #refresh(request: IncomingMessage, parameters: Parameters): Promise<Answer> {
+  async #refresh(request: IncomingMessage, parameters: Parameters, address: string): Promise<Answer> {
     const refreshToken = required(parameters, "refresh_token");
     const client = await authenticateClient(request, parameters, this.#parts.clients);
     const asked = parameters.get("scope");
     const outcome = await this.#parts.sessions.refresh(refreshToken, {
       clientId: client?.clientId ?? parameters.get("client_id"),
       scopes: asked === undefined ? undefined : scopesOf(asked),
+      address,
     });
     return grantAnswer(outcome, "The refresh token is not valid any more: log in again.");
   }
@@ -129,13 +130,13 @@ export class HttpEndpoints {
   }
 
   /** RFC 7009: 200 for whatever isn't, or isn't any more, a token. */
-  async #revoke(parameters: Parameters): Promise<Answer> {
+  async #revoke(parameters: Parameters, address: string): Promise<Answer> {
     const { sessions, accessTokens, revoker, settings } = this.#parts;
     const token = required(parameters, "token");
     const accessToken = await accessTokens.identify(token);
     if (accessToken !== undefined) await revoker.token(accessToken.jti, accessToken.exp, "revoked by its holder");
     const revoked = accessToken !== undefined || (await sessions.revoke(token));
-    if (revoked) settings.logger.info({ event: "revoke" }, "a token was revoked by its holder");
+    if (revoked) settings.logger.info({ event: "revoke", address }, "a token was revoked by its holder");
     return { status: 200, headers: { "Cache-Control": "no-store", "Content-Type": "application/json" }, body: "{}" };
   }
 

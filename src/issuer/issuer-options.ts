@@ -1,7 +1,8 @@
 import { type Clock, systemClock } from "../auth/clock.js";
 import { refuseUnknownOptions } from "../protocol/known-options.js";
+import { checkLogger, unfailingMethods } from "../runtime/application-code.js";
 import type { Store } from "../store/store.js";
-import { type Argon2Parameters, argon2Hasher, checkedParameters, type PasswordHasher } from "./password-hasher.js";
+import { type Argon2Parameters, argon2Hasher, checkedParameters, type PasswordHasher, strictHasher } from "./password-hasher.js";
 
 /** Where log lines go: pino's shape. Never a token, a password or a key in them. */
 export interface IssuerLogger {
@@ -84,6 +85,7 @@ export const longestAccessToken = 15 * minute;
 const hashingMemory = 65_536; // 64 MiB, in KiB, for all passwords being hashed
 const hashingSlots = 2;
 
+const logLevels = ["debug", "info", "warn", "error"] as const;
 const silent: IssuerLogger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Throws an Error that says which option is wrong, and what it may be. */
@@ -94,7 +96,9 @@ export function settingsOf(options: IssuerOptions): IssuerSettings {
   if (typeof options.audience !== "string" || options.audience === "")
     throw new Error("audience must be a string, such as the name of your API");
   if (typeof options.store !== "object") throw new Error('store is missing: fileStore(".jotwire"), or memoryStore() in tests');
+  if (options.logger !== undefined) checkLogger(options.logger, logLevels);
   const parameters = checkedParameters(options.passwordHashing ?? {});
+  const { clock = systemClock } = options;
   const refreshTtl = duration("refreshTtl", options.refreshTtl ?? 30 * day, minute, 400 * day);
   return {
     issuer: options.issuer,
@@ -107,11 +111,11 @@ export function settingsOf(options: IssuerOptions): IssuerSettings {
     keyRotationInterval: duration("keyRotationInterval", options.keyRotationInterval ?? 30 * day, hour, 400 * day),
     keyPublishAhead: duration("keyPublishAhead", options.keyPublishAhead ?? 10 * minute, 10 * minute, day),
     failedLoginsPerAddress: count("failedLoginsPerAddress", options.failedLoginsPerAddress ?? 20),
-    hasher: options.passwordHasher ?? argon2Hasher(parameters, pepperBytes(options.pepper)),
+    hasher: options.passwordHasher ? strictHasher(options.passwordHasher, clock) : argon2Hasher(parameters, pepperBytes(options.pepper)),
     hashingSlots: Math.max(1, Math.min(hashingSlots, Math.floor(hashingMemory / parameters.memoryKiB))),
     origins: new Set(options.origins ?? []),
-    clock: options.clock ?? systemClock,
-    logger: options.logger ?? silent,
+    clock,
+    logger: unfailingMethods(options.logger ?? silent, logLevels),
   };
 }
 

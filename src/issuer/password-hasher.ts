@@ -1,5 +1,7 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { hash, parseOptions, verify } from "@node-rs/argon2";
+import type { Clock } from "../auth/clock.js";
+import { hasMethods, mustBeSynchronous, withTimeout } from "../runtime/application-code.js";
 
 /** Turns passwords into hashes that say how they were made (PHC strings). */
 export interface PasswordHasher {
@@ -10,6 +12,25 @@ export interface PasswordHasher {
   isOutdated(hash: string): boolean;
   /** A hash that no password fits, and that costs as much to verify as any other. */
   readonly decoy: string;
+}
+
+const hasherTimeoutMs = 30_000; // a hash that never ends would keep its slot from every other login
+
+/** The application's hasher, as strict as the own one: anything but `true` is a wrong password, and what is no string no hash. */
+export function strictHasher(hasher: PasswordHasher, clock: Clock): PasswordHasher {
+  if (!hasMethods(hasher, ["hash", "verify", "isOutdated"]) || typeof hasher.decoy !== "string")
+    throw new TypeError("passwordHasher must have the methods hash, verify and isOutdated, and the string decoy");
+  const inTime = <T>(work: PromiseLike<T>, what: string) => withTimeout(work, hasherTimeoutMs, clock, `passwordHasher.${what}`);
+  return {
+    async hash(password) {
+      const hashed: unknown = await inTime(hasher.hash(password), "hash");
+      if (typeof hashed === "string") return hashed;
+      throw new TypeError("passwordHasher.hash must resolve to a string");
+    },
+    verify: async (hash, password) => (await inTime(hasher.verify(hash, password), "verify")) === true,
+    isOutdated: (hash) => mustBeSynchronous(hasher.isOutdated(hash), "passwordHasher.isOutdated") === true,
+    decoy: hasher.decoy,
+  };
 }
 
 export interface Argon2Parameters {

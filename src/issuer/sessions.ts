@@ -40,6 +40,8 @@ export interface RefreshRequest {
   readonly scopes?: readonly string[] | undefined;
   /** Whose it must be: another subject's token is not consumed. Default: anybody's. */
   readonly subject?: string | undefined;
+  /** The caller's; for the log. */
+  readonly address?: string | undefined;
 }
 
 interface AccessPart {
@@ -96,7 +98,7 @@ export class Sessions {
     if (user === undefined) return refused("wrong name or password, disabled, or closed for a while");
     const { family, refreshToken } = await this.#newFamily(store, user);
     const access = await this.#accessPart(store, family);
-    if (access === undefined) return this.#endFamily(store, family);
+    if (access === undefined) return this.#endFamily(store, family, address);
     logger.info({ event: "login.ok", subject: user.username, sessionId: family.id, address }, "logged in");
     return { outcome: "granted", tokens: { ...access, refreshToken } };
   }
@@ -123,24 +125,24 @@ export class Sessions {
   async #refresh(
     store: StoreRecords,
     presented: PresentedToken,
-    { clientId = firstPartyClient, scopes, subject }: RefreshRequest,
+    { clientId = firstPartyClient, scopes, subject, address }: RefreshRequest,
   ): Promise<GrantOutcome> {
     const { logger } = this.#settings;
     if (scopes !== undefined && (await this.#goesBeyond(store, presented, scopes))) return { outcome: "scope_refused" };
     if (subject !== undefined && (await this.#isOfAnother(store, presented, subject))) return { outcome: "subject_refused" };
     const { successor, result } = await this.#rotate(store, presented, clientId);
-    const about = { sessionId: presented.familyId, outcome: result.outcome };
+    const about = { sessionId: presented.familyId, outcome: result.outcome, address };
     if (result.outcome === "unknown") {
       logger.info({ event: "refresh.fail", ...about }, "a refresh token was refused");
       return refused("unknown, ended, revoked, or another client's");
     }
-    if (result.outcome === "reused") return this.#announceReuse(store, result.family);
+    if (result.outcome === "reused") return this.#announceReuse(store, result.family, address);
     if (result.outcome === "revoked") {
       await this.#revoker.session(result.family.id, "session ended", store.revocations);
       return refused("revoked before");
     }
     const access = await this.#accessPart(store, result.family, scopes);
-    if (access === undefined) return this.#endFamily(store, result.family);
+    if (access === undefined) return this.#endFamily(store, result.family, address);
     logger.info({ event: "refresh.ok", subject: result.family.subject, ...about }, "refreshed");
     return { outcome: "granted", tokens: { ...access, refreshToken: successor } };
   }
@@ -264,18 +266,18 @@ export class Sessions {
     return { token, expiresIn: expiresAt - Math.floor(now / 1_000), scopes };
   }
 
-  async #announceReuse(store: StoreRecords, { id, subject }: FamilyRecord): Promise<GrantOutcome> {
+  async #announceReuse(store: StoreRecords, { id, subject }: FamilyRecord, address: string | undefined): Promise<GrantOutcome> {
     this.counts.reuses++;
     await this.#revoker.session(id, "refresh token reused", store.revocations);
-    const fields = { event: "refresh.reuse_detected", subject, sessionId: id };
+    const fields = { event: "refresh.reuse_detected", subject, sessionId: id, address };
     this.#settings.logger.warn(fields, "a used refresh token came again: its session was ended");
     return refused("reused");
   }
 
-  async #endFamily(store: StoreRecords, family: FamilyRecord): Promise<GrantOutcome> {
+  async #endFamily(store: StoreRecords, family: FamilyRecord, address: string | undefined): Promise<GrantOutcome> {
     await store.families.revoke(family.id);
     this.#settings.logger.info(
-      { event: "refresh.fail", subject: family.subject, sessionId: family.id },
+      { event: "refresh.fail", subject: family.subject, sessionId: family.id, address },
       "the user may not be logged in any more",
     );
     return refused("the user is gone, disabled, or has a new password");

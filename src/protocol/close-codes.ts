@@ -13,7 +13,7 @@ export const closeTable = {
   going_away: { code: 1001, reconnect: "yes" },
   unsupported_data: { code: 1003, reconnect: "no" },
   frame_timeout: { code: 1008, reconnect: "no" }, // by the code alone, which others use, too; with `connection.closing`: "yes"
-  too_big: { code: 1009, reconnect: "no" },
+  too_big: { code: 1009, reconnect: "yes" }, // without the frame that was too large
   internal: { code: 1011, reconnect: "yes" },
   server_restart: { code: 1012, reconnect: "yes" },
   overloaded: { code: 1013, reconnect: "yes" },
@@ -30,7 +30,7 @@ export const closeTable = {
 export type CloseReason = keyof typeof closeTable;
 
 /** A lost connection, 1005 and 1006 (RFC 6455 §7.4.1), is come back from. These are not: the next attempt would end in the same way. */
-const final = /* @__PURE__ */ new Set([1000, 1002, 1003, 1007, 1008, 1009, 1010, 4400, 4403, 4409]);
+const final = /* @__PURE__ */ new Set([1000, 1002, 1003, 1007, 1008, 1010, 4400, 4403, 4409]);
 
 /** Whether to come back after a close with `code`: what the table says, without bringing it to browsers. Unknown codes: 4000–4499 yes, 4500–4999 no. */
 export function reconnectAfterClose(code: number): Reconnect {

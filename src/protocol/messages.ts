@@ -1,5 +1,6 @@
 /** The messages of JSON-RPC 2.0, and those that jotwire defines on top of it. Times are in seconds. */
 import type { CloseReason, Reconnect } from "./close-codes.js";
+import type { ConnectionLimits } from "./connection-limits.js";
 import type { ErrorObject } from "./error-codes.js";
 
 /** `null` is an id; a request without an `id` member is a notification (JSON-RPC 2.0 §4, §4.1). */
@@ -48,6 +49,8 @@ export interface AuthenticateResult {
   /** Seconds between expiry and close. */
   readonly grace: number;
   readonly serverTime: number;
+  /** In force for this connection; absent from a server that does not tell. */
+  readonly limits?: ConnectionLimits;
 }
 
 /** Result of `refresh`, and of `authenticate` on a connection that has a session. */

@@ -1,3 +1,4 @@
+import { toPromise } from "../runtime/application-code.js";
 import { type SlowRule, type SubscriberPort, Subscription } from "./subscription.js";
 import { EventPush } from "./subscription-frames.js";
 
@@ -58,7 +59,7 @@ export class GeneratorSubscription extends Subscription {
         if (pulled % sharePerTurn === 0 || this.port.isHigh()) await nextTurn();
         await this.#room();
         if (this.state === "ended") return;
-        const { done, value } = await this.#iterator.next();
+        const { done, value } = await toPromise(this.#iterator.next());
         if (done === true) return this.end("completed");
         this.accept(new EventPush(this.id, await this.#source.encode(value)));
       }

@@ -9,6 +9,8 @@ export interface Sink {
   review(): void;
   /** Writes all frames in one go. */
   write(items: readonly Item[]): void;
+  /** There is more in the outbox than its limit. Called at once, and for each item that is added after it. */
+  overflowed(): void;
 }
 
 /** Outboxes with something to send: flushed together, once per turn of the event loop, by one shared callback. */
@@ -29,6 +31,8 @@ export class FlushQueue {
   }
 }
 
+const shortText = 256; // characters
+
 /** Of an outbox with nothing in it; nothing is ever pushed into it. */
 const empty: Item[] = [];
 
@@ -39,13 +43,15 @@ export class Outbox {
   #items: Item[] = empty;
   #length = 0;
   #isQueued = false;
+  /** Bytes above which the sink is told. */
+  limit = Number.POSITIVE_INFINITY;
 
   constructor(sink: Sink, queue: FlushQueue) {
     this.#sink = sink;
     this.#queue = queue;
   }
 
-  /** Characters that wait to be written. */
+  /** Bytes that wait to be written; short texts are measured in characters. */
   get length(): number {
     return this.#length;
   }
@@ -56,6 +62,7 @@ export class Outbox {
     else this.#items.push(item);
     this.#length += lengthOf(item);
     this.wake();
+    if (this.#length > this.limit) this.#sink.overflowed();
   }
 
   /** Takes back the pushes that have not been written, in order: all, or those that `isWanted` picks. */
@@ -65,7 +72,7 @@ export class Outbox {
     this.#items = this.#items.filter((item) => {
       if (typeof item === "string" || !isWanted(item)) return true;
       taken.push(item);
-      this.#length -= item.text.length;
+      this.#length -= lengthOf(item);
       return false;
     });
     return taken;
@@ -92,6 +99,8 @@ export class Outbox {
   }
 }
 
+/** Exact where it matters: for a short text, counting its bytes would cost as much as all the rest here. */
 function lengthOf(item: Item): number {
-  return typeof item === "string" ? item.length : item.text.length;
+  const text = typeof item === "string" ? item : item.text;
+  return text.length > shortText ? Buffer.byteLength(text) : text.length;
 }

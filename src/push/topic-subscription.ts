@@ -1,4 +1,5 @@
 import type { Position, SubscribeResult } from "../protocol/messages.js";
+import { isThenable, toPromise } from "../runtime/application-code.js";
 import type { TopicState } from "./bus.js";
 import { type SlowRule, type SubscriberPort, Subscription } from "./subscription.js";
 import { EventPush } from "./subscription-frames.js";
@@ -33,7 +34,7 @@ export class TopicSubscription extends Subscription implements TopicMember {
     const { history } = this.#topic;
     if (history === undefined) return { subscription: this.id };
     const state = bus.read(topicKey(this.#topic), history, since);
-    return state instanceof Promise ? state.then((known) => this.#catchUp(known, since)) : this.#catchUp(state, since);
+    return isThenable(state) ? toPromise(state).then((known) => this.#catchUp(known, since)) : this.#catchUp(state, since);
   }
 
   /** For whoever subscribes once more: where the subscription is. */

@@ -1,6 +1,9 @@
 /** Who may call a method. */
 import type { ErrorObject } from "../protocol/error-codes.js";
 import { errorOf } from "../protocol/error-codes.js";
+import { mustBeSynchronous } from "../runtime/application-code.js";
+import type { Logger } from "./logger.js";
+import { describe } from "./thrown.js";
 
 /** Who is calling. Frozen; one object for as long as a token is in force. */
 export interface Auth<ClaimsType = Readonly<Record<string, unknown>>> {
@@ -46,8 +49,8 @@ export function accessRule(
   return { public: isPublic, allOf, anyOf, authorize };
 }
 
-/** Whether `auth` satisfies the rule; else the error to answer with. */
-export function forbiddance(rule: AccessRule, auth: Auth | null): ErrorObject | null {
+/** Whether `auth` satisfies the rule; else the error to answer with. `failed` hears what `authorize` throws. */
+export function forbiddance(rule: AccessRule, auth: Auth | null, failed?: (error: unknown) => void): ErrorObject | null {
   if (rule.public) return null;
   if (auth === null) return errorOf("unauthenticated");
   const { allOf, anyOf, authorize } = rule;
@@ -58,14 +61,20 @@ export function forbiddance(rule: AccessRule, auth: Auth | null): ErrorObject | 
   if (anyOf.length > 0 && !anyOf.some((scope) => auth.scopes.includes(scope))) {
     return errorOf("forbidden", { required: anyOf, missing: anyOf, hint: "one of the required scopes is enough" });
   }
-  if (authorize === undefined || isGranted(authorize, auth)) return null;
+  if (authorize === undefined || isGranted(() => authorize(auth), failed)) return null;
   return errorOf("forbidden", { required: [], missing: [], hint: "the method's own rule refuses these claims" });
 }
 
-function isGranted(authorize: (auth: Auth) => boolean, auth: Auth): boolean {
+/** Only `true` is a yes. A rule that throws, or returns a promise, says no, and `failed` hears of it. */
+export function isGranted(authorize: () => boolean, failed?: (error: unknown) => void): boolean {
   try {
-    return authorize(auth) === true;
-  } catch {
-    return false; // a rule that fails is a no
+    return mustBeSynchronous(authorize(), "authorize") === true;
+  } catch (error) {
+    failed?.(error);
+    return false;
   }
+}
+
+export function tellRuleFailed(log: Logger, method: string, error: unknown): void {
+  log.error({ event: "authorize.fail", method, err: describe(error) }, "the rule authorize failed, so the call was refused");
 }

@@ -17,6 +17,15 @@ export interface Started {
   abandon(): void;
 }
 
+/** The text of a response, and the subscriptions that begin when it has been sent. */
+export interface Opening {
+  readonly text: string;
+  readonly started: readonly Started[];
+}
+
+/** The text to send, or null when there is nothing to answer. */
+export type Reply = string | Opening | null;
+
 /** A call of a subscription, with its params checked. */
 export interface SubscribeCall {
   readonly call: Call;
@@ -42,8 +51,12 @@ export interface CallerSession {
 export interface Caller {
   /** The session now: another one after each login and each logout. */
   readonly session: CallerSession;
-  /** Counts one element of a batch against the rate limit. Null: it is within. */
+  /** Counts one more element of a batch against the rate limit. Null: it is within. */
   countElement(): ErrorObject | null;
+  /** May another element of a batch begin? False: the caller has no room for answers, or has used up its share of this turn. */
+  mayGoOn(): boolean;
+  /** Counts the bytes of an answer against the share of this turn. */
+  spend(bytes: number): void;
   /** The answer to `whoami`. */
   whoami(): unknown;
   /** Starts a subscription. Throws, or rejects with, {@link Halt}. */
@@ -55,6 +68,8 @@ export interface Caller {
   /** Will be closed soon: takes no new calls. */
   readonly isLeaving: boolean;
   readonly log: Logger;
+  /** For what the application logs; no line of it is left out. */
+  readonly applicationLog: Logger;
 }
 
 /** Thrown by `assertLive`, and sent as it is. */
@@ -88,6 +103,10 @@ export class Call {
   readonly observation: CallObservation | undefined;
   /** What a call of a subscription has started. */
   started: Started | undefined;
+  /** Called when the call is answered before its work has ended: the work may never end. */
+  onAbort: (() => void) | undefined;
+  /** Null: there is none to send. Undefined: it is not known yet. */
+  response: Response | null | undefined;
   #controller: AbortController | undefined;
   #abortedBy: ErrorObject | undefined;
   /** Set while the handler's promise is pending. */
@@ -128,7 +147,7 @@ export class Call {
   }
 
   /** A promise of the response, which comes from `work` or from `abort`, whichever is first. `settled` is called when `work` has ended. */
-  pend(work: PromiseLike<Response | null>, settled: () => void): Promise<Response | null> {
+  pend(work: Promise<Response | null>, settled: () => void): Promise<Response | null> {
     return new Promise((resolve) => {
       this.#settle = resolve;
       void work.then((response) => {
@@ -147,6 +166,7 @@ export class Call {
     this.#settle = undefined;
     settle(this.fail(error));
     this.#controller?.abort(abortReason(error));
+    this.onAbort?.();
   }
 }
 
@@ -175,7 +195,7 @@ export class CallContext {
   }
 
   get log(): Logger {
-    return childOf(this.#call.caller.log, { method: this.#call.entry.name });
+    return childOf(this.#call.caller.applicationLog, { method: this.#call.entry.name });
   }
 
   get assertLive(): () => void {

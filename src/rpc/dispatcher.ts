@@ -8,26 +8,25 @@
  */
 import { type ErrorObject, errorOf, errorTable, standardError, standardErrors } from "../protocol/error-codes.js";
 import { type Id, isAuthMethod, type Request, type Response } from "../protocol/messages.js";
-import { type Auth, forbiddance } from "./access.js";
-import { Call, CallContext, type Caller, Halt, haltOf, type Started } from "./call.js";
+import { isThenable, toPromise } from "../runtime/application-code.js";
+import { type Auth, forbiddance, tellRuleFailed } from "./access.js";
+import { Batch } from "./batch.js";
+import { Call, CallContext, type Caller, Halt, haltOf, type Reply, type Started } from "./call.js";
 import type { CallObservation, CallObserver } from "./call-observer.js";
 import { Deadlines, type Timers } from "./deadlines.js";
-import { encodeError, encodeJsonResult, encodeResult, encodeTooLarge, fits, withinLimit } from "./encode.js";
+import { encodeError, encodeJsonResult, encodeResult, withinLimit } from "./encode.js";
 import { Engine } from "./engine.js";
 import { InvalidRequest, readEnvelope } from "./envelope.js";
 import type { CallEntry, FeedEntry, MethodEntry, Registry } from "./registry.js";
 import { type Since, splitSince } from "./since.js";
 import { describe } from "./thrown.js";
-import { isThenable, validate, validateParams } from "./validate.js";
+import { validate, validateParams } from "./validate.js";
 
-/** The text to send, or null when there is nothing to answer. */
-export type Reply = string | Opening | null;
-
-/** The text of a response, and the subscriptions that begin when it has been sent. */
-export interface Opening {
-  readonly text: string;
-  readonly started: readonly Started[];
-}
+/**
+ * What became of a frame: its reply; a call whose handler is asynchronous, with its response once it has one, to be encoded when there
+ * is room for it; or a batch to go on with.
+ */
+export type Outcome = Reply | Promise<Call> | Batch;
 
 /** A method that the server itself answers, at once and in any state that it likes. */
 export interface Builtin {
@@ -85,12 +84,30 @@ export class Dispatcher {
     this.#deadlines.clear();
   }
 
-  /** Answers one frame's worth of requests that are not an auth method. `batch` is the most that a batch may have here. */
-  respond(value: unknown, caller: Caller, batch: number = this.#limits.batch): Reply | Promise<Reply> {
+  /** Begins one frame's worth of requests that are not an auth method. `batch` is the most that a batch may have here. */
+  respond(value: unknown, caller: Caller, batch: number = this.#limits.batch): Outcome {
     return Array.isArray(value) ? this.#respondToBatch(value, caller, batch) : this.#respondToOne(value, caller);
   }
 
-  #respondToBatch(elements: readonly unknown[], caller: Caller, most: number): Reply | Promise<Reply> {
+  /** The reply to a call that has its response. */
+  encode(call: Call): Reply {
+    const { id, started, observation, response = null } = call;
+    if (response === null || id === undefined) return end(observation, null, null);
+    try {
+      const text = "error" in response ? encodeError(id, response.error) : encodeResult(id, response.result);
+      const code = "error" in response ? response.error.code : 0;
+      if (started !== undefined && code === 0) return end(observation, code, { text, started: [started] }); // short: within any limit
+      started?.abandon();
+      const sent = withinLimit(id, text, this.#limits.responseBytes);
+      if (sent !== text) this.#onLimit("responseBytes");
+      return end(observation, sent === text ? code : errorTable.too_large.code, sent);
+    } catch (thrown) {
+      const error = this.#internal(call, thrown);
+      return end(observation, error.code, encodeError(id, error));
+    }
+  }
+
+  #respondToBatch(elements: readonly unknown[], caller: Caller, most: number): Reply | Batch {
     if (elements.length === 0) return encodeError(null, standardError("invalidRequest", { hint: "an empty batch" }));
     if (most > 0 && elements.length > most) {
       this.#onLimit("batch");
@@ -99,15 +116,14 @@ export class Dispatcher {
         standardError("invalidRequest", { hint: `a batch may have at most ${most} elements here, not ${elements.length}` }),
       );
     }
-    const replies = elements.map((element) => this.#respondToElement(element, caller));
-    return replies.some((reply) => reply instanceof Promise)
-      ? Promise.all(replies).then((settled) => this.#joinBatch(elements, settled))
-      : this.#joinBatch(elements, replies as Reply[]);
+    const begin = (element: unknown, index: number) => this.#respondToElement(element, index, caller);
+    return new Batch(elements, caller, this.#limits.responseBytes, begin, (call) => this.encode(call));
   }
 
-  #respondToElement(element: unknown, caller: Caller): Reply | Promise<Reply> {
+  /** The first element is not counted: its frame was. */
+  #respondToElement(element: unknown, index: number, caller: Caller): Reply | Promise<Call> {
     const request = readEnvelope(element);
-    const excess = caller.countElement();
+    const excess = index === 0 ? null : caller.countElement();
     if (excess !== null) return errorReply(request.id, excess);
     if (request instanceof InvalidRequest) return encodeError(request.id, request.error);
     if (isAuthMethod(request.method)) {
@@ -116,34 +132,12 @@ export class Dispatcher {
     return this.#respondToRequest(request, caller);
   }
 
-  /** The array of responses, in request order; those that no longer fit are replaced one by one. */
-  #joinBatch(elements: readonly unknown[], replies: readonly Reply[]): Reply {
-    let room = this.#limits.responseBytes === 0 ? Number.POSITIVE_INFINITY : this.#limits.responseBytes;
-    const parts: string[] = [];
-    const started: Started[] = [];
-    replies.forEach((reply, index) => {
-      if (reply === null) return;
-      const opening = typeof reply === "string" ? { text: reply, started: [] } : reply;
-      const isSent = fits(opening.text, Math.max(room, 0));
-      const part = isSent ? opening.text : encodeTooLarge(readEnvelope(elements[index]).id ?? null, this.#limits.responseBytes);
-      for (const subscription of opening.started) {
-        if (isSent) started.push(subscription);
-        else subscription.abandon();
-      }
-      room -= Buffer.byteLength(part);
-      parts.push(part);
-    });
-    if (parts.length === 0) return null;
-    const text = `[${parts.join(",")}]`;
-    return started.length === 0 ? text : { text, started };
-  }
-
-  #respondToOne(value: unknown, caller: Caller): Reply | Promise<Reply> {
+  #respondToOne(value: unknown, caller: Caller): Reply | Promise<Call> {
     const request = readEnvelope(value);
     return request instanceof InvalidRequest ? encodeError(request.id, request.error) : this.#respondToRequest(request, caller);
   }
 
-  #respondToRequest(request: Request, caller: Caller): Reply | Promise<Reply> {
+  #respondToRequest(request: Request, caller: Caller): Reply | Promise<Call> {
     const entry = this.#registry.get(request.method);
     if (entry === undefined) return this.#respondWithoutEntry(request, caller);
     const observation = this.#observer?.begin(entry.name, request);
@@ -183,7 +177,7 @@ export class Dispatcher {
   /** Every reason not to run that is known before the application's code. */
   #refusal({ name, access }: MethodEntry, request: Request, caller: Caller, auth: Auth | null): ErrorObject | null {
     if (auth === null && !access.public) return caller.session.refusal();
-    const denied = forbiddance(access, auth);
+    const denied = forbiddance(access, auth, access.authorize && ((error) => tellRuleFailed(caller.log, name, error)));
     if (denied !== null) {
       caller.log.debug({ event: "authz.deny", method: name, issuer: auth?.issuer, subject: auth?.subject }, "method refused");
       return denied;
@@ -199,25 +193,14 @@ export class Dispatcher {
     return null;
   }
 
-  #respondByEngine(call: Call): Promise<Reply> {
-    return this.#engine.receive(call.request, call).then((response) => this.#encode(call, response));
-  }
-
-  #encode(call: Call, response: Response | null): Reply {
-    const { id, started, observation } = call;
-    if (response === null || id === undefined) return end(observation, null, null);
-    try {
-      const text = "error" in response ? encodeError(id, response.error) : encodeResult(id, response.result);
-      const code = "error" in response ? response.error.code : 0;
-      if (started !== undefined && code === 0) return end(observation, code, { text, started: [started] }); // short: within any limit
-      started?.abandon();
-      const sent = withinLimit(id, text, this.#limits.responseBytes);
-      if (sent !== text) this.#onLimit("responseBytes");
-      return end(observation, sent === text ? code : errorTable.too_large.code, sent);
-    } catch (thrown) {
-      const error = this.#internal(call, thrown);
-      return end(observation, error.code, encodeError(id, error));
-    }
+  /** What the engine resolves with is the call's response. The one of a synchronous handler is known when it returns. */
+  #respondByEngine(call: Call): Reply | Promise<Call> {
+    const received = this.#engine.receive(call.request, call);
+    if (call.response !== undefined) return this.encode(call);
+    return received.then((response) => {
+      call.response = response;
+      return call;
+    });
   }
 
   /** The engine's method: never rejects. */
@@ -225,10 +208,12 @@ export class Dispatcher {
     try {
       const { observation } = call;
       const outcome = observation?.within === undefined ? this.#invoke(call) : observation.within(() => this.#invoke(call));
-      return isThenable(outcome) ? this.#track(call, outcome) : Promise.resolve(call.succeed(outcome));
+      if (isThenable(outcome)) return this.#track(call, toPromise(outcome));
+      call.response = call.succeed(outcome);
     } catch (thrown) {
-      return Promise.resolve(call.fail(this.#errorOf(call, thrown)));
+      call.response = call.fail(this.#errorOf(call, thrown));
     }
+    return Promise.resolve(call.response);
   }
 
   /** Runs schemas and handler; synchronous as long as they are. */
@@ -259,7 +244,7 @@ export class Dispatcher {
       const checked = validate(schema, value);
       return checked instanceof Promise ? checked.then(resultOf) : resultOf(checked);
     };
-    return isThenable(result) ? result.then(check) : check(result);
+    return isThenable(result) ? toPromise(result).then(check) : check(result);
   }
 
   /** A notification subscribes to nothing: nobody would learn the subscription's id. */
@@ -276,7 +261,7 @@ export class Dispatcher {
   }
 
   /** Only now does the call count as in flight: it can be cancelled, and it has a deadline. */
-  #track(call: Call, work: PromiseLike<unknown>): Promise<Response | null> {
+  #track(call: Call, work: Promise<unknown>): Promise<Response | null> {
     const { pending } = call.caller;
     const timeout = call.entry.timeout ?? this.#limits.requestTimeout;
     pending.add(call);

@@ -26,7 +26,7 @@ export class FeedContext {
   }
 
   get log(): Logger {
-    return childOf(this.#call.caller.log, { method: this.#call.entry.name });
+    return childOf(this.#call.caller.applicationLog, { method: this.#call.entry.name });
   }
 
   get assertLive(): () => void {

@@ -1,5 +1,6 @@
 /** What a subscription or a topic needs at run time, checked at start-up. */
 import type { StandardSchema } from "../protocol/standard-schema.js";
+import { mustBeSynchronous } from "../runtime/application-code.js";
 import type { Auth } from "./access.js";
 import { Subscription, type SubscriptionDefinition, type Topic, type TopicDefinition, type WhenSlow } from "./define-subscription.js";
 
@@ -32,6 +33,13 @@ export type Feed = GeneratorFeed | TopicFeed;
 
 const usualBuffer = 64;
 const policies: readonly WhenSlow[] = ["drop-oldest", "drop-newest", "close"];
+
+/** The name of the topic that these params mean. Throws `TypeError` when `name` returns anything but a string with something in it. */
+export function topicNameOf(route: string, feed: TopicFeed, params: unknown): string {
+  const name = mustBeSynchronous(feed.name(params), `${route}: name`);
+  if (typeof name === "string" && name !== "") return name;
+  throw new TypeError(`${route}: name must return a string that is not empty`);
+}
 
 /** The feed of a route. Throws `TypeError` for an option that makes no sense. */
 export function feedOf(name: string, route: Subscription<unknown, unknown> | Topic<unknown, unknown>): Feed {

@@ -1,3 +1,5 @@
+import { hasMethods, ignoreOutcome, unfailingMethods } from "../runtime/application-code.js";
+
 /** Where log lines go: pino's shape, so that a pino instance fits as it is. One line an event; never a token, a password or params. */
 export interface Logger {
   debug(fields: object, message: string): void;
@@ -43,15 +45,24 @@ class BoundLogger implements Logger {
   }
 }
 
-/** A logger that never throws: one that does must not end what it was told of. */
+export const logLevels = ["debug", "info", "warn", "error"] as const;
+
+/** A logger that neither throws nor rejects: one that does must not end what it was told of. */
 export function unfailing(logger: Logger): Logger {
-  const log = (level: "debug" | "info" | "warn" | "error") => (fields: object, message: string) => {
-    try {
-      logger[level](fields, message);
-    } catch {
-      // there is nowhere left to say so
-    }
-  };
-  const child = logger.child === undefined ? {} : { child: (bindings: object) => unfailing(logger.child?.(bindings) ?? logger) };
-  return { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error"), ...child };
+  const unfailingLogger = unfailingMethods(logger, logLevels);
+  return logger.child === undefined
+    ? unfailingLogger
+    : { ...unfailingLogger, child: (bindings) => unfailingChild(logger, bindings) ?? new BoundLogger(unfailingLogger, bindings) };
+}
+
+/** Undefined: what `child` gives is no logger. */
+function unfailingChild(logger: Logger, bindings: object): Logger | undefined {
+  try {
+    const child: unknown = logger.child?.(bindings);
+    if (hasMethods(child, logLevels)) return unfailing(child);
+    ignoreOutcome(child);
+  } catch {
+    // as if there were no `child`
+  }
+  return undefined;
 }

@@ -1,5 +1,6 @@
 /** The OpenRPC document that `rpc.discover` answers with. */
 import type { StandardSchema } from "../protocol/standard-schema.js";
+import { mustBeSynchronous } from "../runtime/application-code.js";
 import { type Auth, forbiddance } from "./access.js";
 import type { Feed } from "./feed.js";
 import type { MethodEntry, Registry } from "./registry.js";
@@ -100,7 +101,7 @@ function jsonSchemaOf(schema: StandardSchema | undefined, side: "input" | "outpu
   const maker = (schema?.["~standard"] as { readonly jsonSchema?: JsonSchemaMaker } | undefined)?.jsonSchema;
   if (maker === undefined) return {};
   try {
-    const json = maker[side]({ target: "draft-07" });
+    const json = mustBeSynchronous(maker[side]({ target: "draft-07" }), "jsonSchema");
     return typeof json === "object" && json !== null ? json : {};
   } catch {
     return {}; // a schema that JSON Schema has no words for

@@ -9,14 +9,19 @@ export interface PendingCall {
   abort(error: ErrorObject): void;
 }
 
-/** The calls of one connection whose handlers have returned a promise that is still pending. */
+/** The calls of one connection whose handlers have returned a promise that is still pending, or whose answers could not be sent yet. */
 export class PendingCalls {
   // made with the first call that waits: most connections are idle, and the two take 350 bytes
   #all: Set<PendingCall> | undefined;
   #byId: Map<Id, PendingCall> | undefined;
 
+  /** Answers that wait for room in the send buffer. */
+  unsent = 0;
+  /** Bytes of the answers that wait for slower members of their batches. */
+  keptBytes = 0;
+
   get size(): number {
-    return this.#all?.size ?? 0;
+    return (this.#all?.size ?? 0) + this.unsent;
   }
 
   /** Is a request with this id in flight? `null` identifies nothing, so it is never taken. */

@@ -1,4 +1,5 @@
 import type { SchemaIssue, SchemaResult, StandardSchema } from "../protocol/standard-schema.js";
+import { isThenable, toPromise } from "../runtime/application-code.js";
 
 /** One thing that is wrong with a value, as it goes to the caller. */
 export interface Issue {
@@ -11,7 +12,7 @@ export type Validated = { readonly value: unknown } | { readonly issues: readonl
 /** Runs a schema. Stays synchronous when the schema does; a schema that throws or rejects is the caller's to catch. */
 export function validate(schema: StandardSchema, value: unknown): Validated | Promise<Validated> {
   const result = schema["~standard"].validate(value);
-  return isThenable(result) ? Promise.resolve(result).then(validated) : validated(result);
+  return isThenable(result) ? toPromise(result).then(validated) : validated(result);
 }
 
 /** Runs the schema of params. Left-out params are tried as an empty object first, so that all-optional ones may be left out. */
@@ -31,11 +32,6 @@ function validated(result: SchemaResult<unknown>): Validated {
   if (result.issues !== undefined) return { issues: result.issues.map(toIssue) };
   if (!("value" in result)) throw new TypeError("a schema gave neither a value nor issues");
   return { value: result.value };
-}
-
-/** A promise of any make. */
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }
 
 function toIssue({ path = [], message }: SchemaIssue): Issue {

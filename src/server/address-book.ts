@@ -1,4 +1,5 @@
 import type { Clock } from "../auth/clock.js";
+import { fireAndForget } from "../runtime/application-code.js";
 import { prefixOf } from "../runtime/ip-address.js";
 import type { RateCount, RateCounters } from "../store/store.js";
 
@@ -68,8 +69,8 @@ export class AddressBook {
       entry.since = this.#clock.monotonic();
     }
     entry.failures++;
-    this.#shared?.add(`failed-token\0${prefixOf(address)}`, this.#clock.now() / 1_000).then(
-      (rate) => this.#learn(address, rate),
+    fireAndForget(
+      () => this.#countWithOthers(address),
       () => {}, // it is counted here
     );
   }
@@ -77,6 +78,11 @@ export class AddressBook {
   /** Forgets the addresses with nothing left to know. */
   sweep(): void {
     for (const prefix of this.#entries.keys()) this.#forgetIfIdle(prefix);
+  }
+
+  async #countWithOthers(address: string): Promise<void> {
+    const rate = await this.#shared?.add(`failed-token\0${prefixOf(address)}`, this.#clock.now() / 1_000);
+    if (rate !== undefined) this.#learn(address, rate);
   }
 
   #learn(address: string, { count, endsIn }: RateCount): void {

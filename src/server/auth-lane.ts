@@ -1,13 +1,15 @@
 /** The auth methods of one connection: verified and applied one at a time, in the order received. */
-import { AuthFault, type Fault, faultOf, invalidAuthParams } from "../auth/auth-fault.js";
+import { AuthFault, type Fault, faultOf, invalidAuthParams, isOnlyExpired } from "../auth/auth-fault.js";
 import type { Clock } from "../auth/clock.js";
 import { whenHangUpIsHeard } from "../auth/hang-up.js";
 import type { RenewedTokens, VerifiedToken } from "../auth/provider-options.js";
+import { Refusal } from "../auth/refusal.js";
 import type { Session } from "../auth/session.js";
 import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
 import { type AuthMethod, isAuthMethod, type Params, type RefreshResult, type Request } from "../protocol/messages.js";
 import { InvalidRequest, readEnvelope } from "../rpc/envelope.js";
 import type { Logger } from "../rpc/logger.js";
+import { prefixOf } from "../runtime/ip-address.js";
 import type { Telemetry } from "./telemetry.js";
 
 /** What carries tokens to those who judge them. All but `mayRenew` reject with `Refusal` or `AuthFault`. */
@@ -17,11 +19,11 @@ export interface AuthServices {
   readonly production: boolean;
   /** Takes one of the judgements that this address has in this second. False: it has none left. */
   mayJudge(address: string): boolean;
-  /** Judges a token by its signature, its claims and the application's claims schema. */
-  verify(token: string): Promise<VerifiedToken>;
+  /** Judges a token by its signature, its claims and the application's claims schema. `peer`: see {@link Verifier.verify}. */
+  verify(token: string, peer: string): Promise<VerifiedToken>;
   /** Does this issuer rotate refresh tokens here? */
   mayRenew(issuer: string): boolean;
-  renew(issuer: string, refreshToken: string, subject: string): Promise<RenewedTokens>;
+  renew(issuer: string, refreshToken: string, subject: string, address: string): Promise<RenewedTokens>;
   /** Can this issuer's refresh tokens be revoked here? */
   mayRevoke(issuer: string): boolean;
   revokeRefreshToken(issuer: string, refreshToken: string): Promise<void>;
@@ -40,8 +42,8 @@ export interface AuthLaneObserver {
   answered(request: Request, outcome: AuthOutcome): void;
   /** Something threw that never should. */
   failed(error: unknown): void;
-  /** A failed `authenticate` that counts against the connection. */
-  authenticateFailed(inARow: number): void;
+  /** A failed `authenticate` that counts against the connection, and unless its token was good once, against the address. */
+  authenticateFailed(inARow: number, wasGood: boolean): void;
 }
 
 export type AuthOutcome = { readonly result: unknown } | { readonly error: ErrorObject };
@@ -49,6 +51,7 @@ export type AuthOutcome = { readonly result: unknown } | { readonly error: Error
 const mostWaiting = 16;
 const mostFailedRefreshes = 10;
 const minute = 60_000;
+const longestWait = 10_000; // ms, for the key of a renewed token
 /** Codes of errors that say nothing about the token; `unauthenticated`: it was good, but its connection has closed meanwhile. */
 const notJudged: ReadonlySet<number> = new Set(
   (["auth_unavailable", "rate_limited", "unauthenticated"] as const).map((reason) => errorOf(reason).code),
@@ -65,6 +68,7 @@ export class AuthLane {
   #unanswered = 0;
   #changesOfUser = 0;
   #failuresInARow = 0;
+  #endWait: () => void = () => {};
   /** When the failed refreshes of the last minute were, monotonic. */
   #failedRefreshes: number[] = [];
 
@@ -100,6 +104,7 @@ export class AuthLane {
   /** Forgets what waits: the connection has closed. */
   close(): void {
     this.#waiting.length = 0;
+    this.#endWait();
   }
 
   /** Those that come meanwhile, too. The first is never put in the list: it would keep room for 17 as long as the connection. */
@@ -139,7 +144,7 @@ export class AuthLane {
         const token = tokenOf(params, method);
         if (this.#session.identity() === null) this.#mustBeWithinBudget();
         else this.#mustNotHaveFailedTooOften(); // it acts as a refresh
-        return this.#session.authenticate(await this.#services.verify(token));
+        return this.#session.authenticate(await this.#verify(token));
       }
       case "refresh":
         return this.#refresh(params);
@@ -152,7 +157,7 @@ export class AuthLane {
     const identity = this.#identityOrFault();
     this.#mustNotHaveFailedTooOften();
     const refreshToken = memberOf(params, "refreshToken");
-    if (refreshToken === undefined) return this.#session.refresh(await this.#services.verify(tokenOf(params, "refresh")));
+    if (refreshToken === undefined) return this.#session.refresh(await this.#verify(tokenOf(params, "refresh")));
     if (memberOf(params, "token") !== undefined) throw invalidAuthParams('send "token" or "refreshToken", not both');
     if (typeof refreshToken !== "string") throw invalidAuthParams('"refreshToken" must be a string');
     if (!this.#services.mayRenew(identity.issuer)) {
@@ -161,14 +166,39 @@ export class AuthLane {
     await whenHangUpIsHeard();
     if (!this.#observer.isThere) throw new AuthFault(errorOf("auth_unavailable"), "the peer has hung up; its refresh token is not used up");
     const renewed = await this.#renew(identity, refreshToken);
-    const result = this.#session.refresh(await this.#services.verify(renewed.token));
+    const result = this.#session.refresh(await this.#verifyRenewed(renewed.token));
     return { ...result, token: renewed.token, refreshToken: renewed.refreshToken };
+  }
+
+  /** What others of an address make up costs a session nothing. */
+  #verify(token: string): Promise<VerifiedToken> {
+    const identity = this.#session.identity();
+    const peer = identity === null ? prefixOf(this.#observer.remoteAddress) : JSON.stringify([identity.issuer, identity.subject]);
+    return this.#services.verify(token, peer);
+  }
+
+  /** The refresh token is used up by now: a token of a key that can't be fetched yet is judged once more instead of lost. */
+  async #verifyRenewed(token: string): Promise<VerifiedToken> {
+    try {
+      return await this.#verify(token);
+    } catch (thrown) {
+      const { reason, retryAfter = Number.POSITIVE_INFINITY } = thrown instanceof Refusal ? thrown : ({} as Partial<Refusal>);
+      if (reason !== "auth_unavailable" || retryAfter * 1_000 > longestWait) throw thrown;
+      await new Promise<void>((resolve) => {
+        const stop = this.#services.clock.after(Math.ceil(retryAfter * 1_000), resolve);
+        this.#endWait = () => {
+          stop();
+          resolve();
+        };
+      });
+      return this.#verify(token);
+    }
   }
 
   /** An error of the application's own `renew` may quote what it was given. */
   async #renew({ issuer, subject }: VerifiedToken, refreshToken: string): Promise<RenewedTokens> {
     try {
-      return await this.#services.renew(issuer, refreshToken, subject);
+      return await this.#services.renew(issuer, refreshToken, subject, this.#observer.remoteAddress);
     } catch (thrown) {
       const { error, detail } = faultOf(thrown, this.#services.production);
       throw new AuthFault(error, detail.includes(refreshToken) ? "renew failed; its message quotes the refresh token" : detail);
@@ -221,7 +251,7 @@ export class AuthLane {
       this.#failedRefreshes.push(this.#services.clock.monotonic());
     } else if (method === "authenticate") {
       this.#failuresInARow++;
-      this.#observer.authenticateFailed(this.#failuresInARow);
+      this.#observer.authenticateFailed(this.#failuresInARow, isOnlyExpired(error));
     }
   }
 }

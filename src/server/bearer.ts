@@ -1,7 +1,9 @@
-import { faultOf } from "../auth/auth-fault.js";
-import { errorOf } from "../protocol/error-codes.js";
+import { faultOf, isOnlyExpired } from "../auth/auth-fault.js";
+import { Refusal } from "../auth/refusal.js";
+import type { ErrorData } from "../protocol/error-codes.js";
 import type { Auth } from "../rpc/access.js";
 import type { Logger } from "../rpc/logger.js";
+import { prefixOf } from "../runtime/ip-address.js";
 import type { AddressBook } from "./address-book.js";
 import type { Revocations } from "./revocations.js";
 import type { TokenAuthority } from "./token-authority.js";
@@ -13,18 +15,25 @@ export interface BearerPorts {
   readonly log: Logger;
 }
 
-const unavailable = errorOf("auth_unavailable").code;
+export interface BearerVerdict {
+  /** Null: it is refused, or was not judged. */
+  readonly auth: Auth | null;
+  /** Seconds until it may be judged; undefined: it was. */
+  readonly retryAfter?: number;
+}
 
-/** Judges the token of an HTTP request, by the rules of the socket. Null: it is refused. */
-export async function judgeBearer(token: string, address: string, ports: BearerPorts): Promise<Auth | null> {
+/** Judges the token of an HTTP request, by the rules of the socket. */
+export async function judgeBearer(token: string, address: string, ports: BearerPorts): Promise<BearerVerdict> {
   try {
-    const verified = await ports.authority.verify(token);
-    if (ports.revocations.list.find(verified) === undefined) return verified;
+    const verified = await ports.authority.verify(token, prefixOf(address));
+    if (ports.revocations.list.find(verified) === undefined) return { auth: verified };
+    throw new Refusal("token_revoked", "the token, its session or its subject was revoked");
   } catch (thrown) {
     const { error, detail } = faultOf(thrown, true);
     ports.log.info({ event: "http.auth.fail", detail, address }, "a token was refused");
-    if (error.code === unavailable) return null; // it was not judged: an outage closes no address out
+    const { reason, retryAfter = 1 } = error.data as ErrorData;
+    if (reason === "auth_unavailable") return { auth: null, retryAfter }; // an outage closes no address out
+    if (!isOnlyExpired(error)) ports.addresses.failed(address);
+    return { auth: null };
   }
-  ports.addresses.failed(address);
-  return null;
 }

@@ -5,6 +5,7 @@ import type { Connection } from "./connection.js";
 export interface ConnectionObserver {
   /** Called whenever the identity changes; null: back in OPEN. */
   identified(connection: Connection, token: VerifiedToken | null, before: VerifiedToken | null): void;
+  /** With a token that never was good. */
   authenticateFailed(connection: Connection): void;
   closed(connection: Connection, code: number, identity: VerifiedToken | null): void;
 }

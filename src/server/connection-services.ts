@@ -18,6 +18,8 @@ export interface ConnectionServices extends AuthServices {
   readonly topics: TopicServices;
   readonly notifications: ReadonlyMap<string, StandardSchema>;
   readonly log: Logger;
+  /** For what the application's handlers log. */
+  readonly applicationLog: Logger;
   /** Are frames compressed? */
   readonly compression: boolean;
 }

@@ -1,8 +1,8 @@
 /**
  * The server's side of one socket. The way of a frame:
  *
- *   socket → #onMessage (size, rate, decode) → waits behind a blocking auth call? → auth lane, or dispatcher
- *          → reply → outbox → one write at the end of the turn
+ *   socket → #onMessage: held while there is no room → #receive (size, rate, decode) → waits behind a blocking auth call?
+ *          → auth lane, or dispatcher → reply → outbox → one write at the end of the turn
  *
  * Closing is the last thing of a turn: replies of the turn, then `connection.closing`, then the close frame.
  */
@@ -10,42 +10,37 @@ import type { Duplex } from "node:stream";
 import type { VerifiedToken } from "../auth/provider-options.js";
 import { Session, type SessionEnd, type SessionObserver } from "../auth/session.js";
 import { type CloseReason, closeTable } from "../protocol/close-codes.js";
+import { openBatchLength } from "../protocol/connection-limits.js";
 import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
-import {
-  type AuthMethod,
-  type ConnectionNotifications,
-  exampleOf,
-  type RefreshResult,
-  type Request,
-  type SessionStateName,
-} from "../protocol/messages.js";
+import { type AuthMethod, type ConnectionNotifications, exampleOf, type Request, type SessionStateName } from "../protocol/messages.js";
 import { type Item, Outbox, type Sink } from "../push/outbox.js";
 import { Push } from "../push/push.js";
 import type { Auth } from "../rpc/access.js";
-import type { Caller, Started, SubscribeCall } from "../rpc/call.js";
+import { Batch } from "../rpc/batch.js";
+import type { Call, Caller, Reply, Started, SubscribeCall } from "../rpc/call.js";
 import type { ConnectionHandle } from "../rpc/define.js";
-import type { Reply } from "../rpc/dispatcher.js";
 import { encodeError, encodeNotification, encodeResult } from "../rpc/encode.js";
 import { childOf, type Logger } from "../rpc/logger.js";
 import { PendingCalls } from "../rpc/pending-calls.js";
 import { AuthLane, type AuthOutcome, authRequestOf } from "./auth-lane.js";
+import { BackPressure } from "./back-pressure.js";
 import { type CloseDetails, type Closing, closingParams } from "./closing.js";
 import { createHandle } from "./connection-handle.js";
 import type { ConnectionObserver } from "./connection-observer.js";
 import type { ConnectionServices } from "./connection-services.js";
 import { ConnectionSession } from "./connection-session.js";
 import { encodeDeclared } from "./declared-notification.js";
-import { FrameReader } from "./frame-reader.js";
+import { type Excess, FrameReader } from "./frame-reader.js";
 import { FrameWriter } from "./frame-writer.js";
+import { limitsOfConnection } from "./limits.js";
 import type { PeerSocket } from "./peer-socket.js";
 import { PushLane, type PushLaneHost } from "./push-lane.js";
+import { encodeRefusal } from "./refused-frame.js";
 import { subscribe } from "./subscribe.js";
 import { WaitingFrames } from "./waiting-frames.js";
 
 const controlHeader = 6; // bytes of a ping's or pong's header, with its mask (RFC 6455 §5.2)
 const messageCame = -1;
-const openBatch = 2;
-const sharePerTurn = 64; // frames; libuv would hand over up to 2 MiB of one socket before anybody else is served
 
 export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   readonly id: string;
@@ -63,6 +58,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   readonly #session: Session;
   readonly #lane: AuthLane;
   readonly #outbox: Outbox;
+  readonly #pressure: BackPressure;
   readonly #pushes: PushLane;
   readonly #waiting = new WaitingFrames();
   readonly #reader: FrameReader;
@@ -71,15 +67,21 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   #callHandle: ConnectionHandle | undefined;
   #lastingHandle: ConnectionHandle | undefined;
   #identity: VerifiedToken | null = null;
-  #framesThisTurn = 0;
+  /** A batch that has members left to begin. */
+  #batch: Batch | undefined;
+  /** What has its answer, in order, and waits for room to send it. Not encoded: nobody knows how large it is. */
+  #owed: (Call | Batch)[] | undefined;
+  #isProceeding = false;
   /** Bytes that are known to be no part of a message: what had come before it began, and the control frames since. */
   #beside = 0;
   /** At how many looks in a row there was part of a message; or that a message has come since the last one. */
   #arriving = messageCame;
   #closing: Closing | undefined;
   #isDetached = false;
-  /** Somebody was told to wait for room. */
+  /** Subscriptions were told to wait for room. */
   #isStalled = false;
+  /** The last ping was left out, since the peer had to read first. */
+  #wasFull = false;
 
   constructor(
     id: string,
@@ -96,10 +98,11 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#services = services;
     this.#observer = observer;
     this.log = childOf(services.log, { connection: id });
-    this.#outbox = new Outbox(this, services.flushQueue);
-    this.#pushes = new PushLane(this, this.#outbox, services.telemetry);
     const { clock, revocations, limits } = services;
-    this.#reader = new FrameReader(limits, clock, services.telemetry);
+    this.#outbox = new Outbox(this, services.flushQueue);
+    this.#pressure = new BackPressure(limits, clock, socket, this.#writer, this.#outbox);
+    this.#pushes = new PushLane(this, this.#outbox, services.telemetry);
+    this.#reader = new FrameReader(limits, clock, services.telemetry, () => this.#guarded(() => this.#endExcess()));
     this.#session = new Session(limits, { clock, revocations, connectionId: id, random: Math.random }, this);
     this.#lane = new AuthLane(this.#session, services, this, this.log);
     socket.on("message", (data: Buffer, isBinary: boolean) => this.#onMessage(data, isBinary));
@@ -133,6 +136,10 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     return this.#lastingHandle;
   }
 
+  get applicationLog(): Logger {
+    return childOf(this.#services.applicationLog, { connection: this.id });
+  }
+
   refusal(): ErrorObject | null {
     return this.#session.refusal();
   }
@@ -143,8 +150,18 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
 
   countElement(): ErrorObject | null {
     const excess = this.#reader.count(this.#session.isOpen);
-    if (excess?.isAbuse) this.close("too_many_requests");
+    if (excess?.isAbuse) this.close("too_many_requests", { hint: "slow down" });
     return excess?.error ?? null;
+  }
+
+  mayGoOn(): boolean {
+    if (this.#pressure.isFull || this.#pressure.isUsedUp) return false;
+    this.#pressure.spend(1, 0);
+    return true;
+  }
+
+  spend(bytes: number): void {
+    this.#pressure.spend(0, bytes);
   }
 
   subscribe(call: SubscribeCall): Started | Promise<Started> {
@@ -162,7 +179,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   }
 
   isHigh(): boolean {
-    if (!this.#isFull()) return false;
+    if (!this.#pressure.isFull) return false;
     if (!this.#isStalled) this.#outbox.wake(); // there may be nothing to write, and yet somebody waits for room
     this.#isStalled = true;
     return true;
@@ -179,7 +196,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     return {
       calls: this.#reader.counted,
       inFlight: this.pending.size,
-      bufferedBytes: this.#socket.bufferedAmount,
+      bufferedBytes: this.#writer.waiting + this.#outbox.length,
       subscriptions: this.#pushes.size,
     };
   }
@@ -199,19 +216,26 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#guarded(() => this.#session.check());
   }
 
-  /** Sends a ping. False when the last one was not answered and nothing else has come. */
+  /** Sends a ping. False when the last one was not answered and nothing else has come, or when the peer has read nothing since. */
   ping(): boolean {
     if (!this.isAlive) return false;
+    if (this.#pressure.isHolding && this.#pressure.isFull) return this.#isFirstTimeFull(); // an answer could not be heard
     this.isAlive = false;
     if (this.#writer.isOpen) this.#writer.ping();
     return true;
   }
 
-  /** Closes when a message has been arriving at more than so many looks in a row. */
+  #isFirstTimeFull(): boolean {
+    const wasFull = this.#wasFull;
+    this.#wasFull = true;
+    return !wasFull;
+  }
+
+  /** Closes when a message has been arriving at more than so many looks in a row. What the server itself does not read is not late. */
   lookAtArrival(most: number): void {
     const { received } = this.#writer;
     if (received === undefined || this.isClosing) return;
-    if (this.#arriving === messageCame || received <= this.#beside) {
+    if (this.#arriving === messageCame || this.#pressure.isHolding || received <= this.#beside) {
       this.#arriving = 0;
       this.#beside = received;
     } else this.#arriving++;
@@ -271,6 +295,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     else this.#changeSession();
     if (token === null) this.#forgetUser();
     else if (before !== null) this.#pushes.review(token);
+    if (token !== null) this.#pressure.endOfExcess(); // its rate is another one now
     this.#observer.identified(this, token, before);
   }
 
@@ -285,8 +310,8 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     return this.#writer.isOpen;
   }
 
-  authenticateFailed(inARow: number): void {
-    this.#observer.authenticateFailed(this);
+  authenticateFailed(inARow: number, wasGood: boolean): void {
+    if (!wasGood) this.#observer.authenticateFailed(this);
     const { failedAuthCalls } = this.#services.limits;
     if (failedAuthCalls > 0 && inARow >= failedAuthCalls)
       this.close("too_many_attempts", { hint: `${inARow} failed authenticate calls in a row` });
@@ -295,12 +320,14 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   answered(request: Request, outcome: AuthOutcome): void {
     this.#guarded(() => {
       if ("result" in outcome && this.#session.state === "active") {
-        const { result } = outcome;
-        this.#pushes.release((gap) => this.#answer(request, gap ? { result: { ...(result as RefreshResult), gap } } : outcome));
+        const limits = limitsOfConnection(this.#services.limits);
+        this.#pushes.release((gap) =>
+          this.#answer(request, { result: Object.assign(outcome.result as object, { limits }, gap && { gap }) }),
+        );
       } else {
         this.#answer(request, outcome);
       }
-      this.#releaseWaiting();
+      this.#proceed();
     });
   }
 
@@ -318,8 +345,6 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   }
 
   write(items: readonly Item[]): void {
-    if (this.#framesThisTurn >= sharePerTurn) this.#socket.resume();
-    this.#framesThisTurn = 0;
     if (this.#isDetached || !this.#writer.isOpen) return;
     try {
       this.#writeOut(items);
@@ -328,25 +353,76 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     }
   }
 
-  #writeOut(items: readonly Item[]): void {
-    if (items.length > 0) this.#writer.write(items);
-    const { sendBufferHardBytes: most } = this.#services.limits;
-    if (most > 0 && this.#writer.waiting > most)
-      this.close("overloaded", { hint: "the peer does not read what it is sent", limit: "sendBufferHardBytes" });
-    if (this.#closing !== undefined) this.#finishClosing(this.#closing);
-    else if (this.#isStalled) this.#resumeWhenRoom();
+  /** At once, and not at the end of the turn: by then there may be as much again. */
+  overflowed(): void {
+    if (!this.isClosing && !this.#pressure.isOverflowing) return;
+    this.#outbox.clear();
+    this.close("overloaded", { hint: "the peer does not read what it is sent", limit: "sendBufferHardBytes" });
   }
 
-  #resumeWhenRoom(): void {
-    if (this.#isFull()) return this.#writer.whenDrained(() => this.#guarded(() => this.#resumeWhenRoom()));
+  #writeOut(items: readonly Item[]): void {
+    if (items.length > 0) this.#writer.write(items);
+    this.#pressure.written();
+    if (this.#pressure.isOverflowing) this.overflowed();
+    if (this.#closing !== undefined) this.#finishClosing(this.#closing);
+    else if (this.#pressure.isHolding || this.#isStalled) this.#proceed();
+  }
+
+  /** Goes on with what had to wait, in order: answers, then the rest of a batch and the frames behind it, then subscriptions. */
+  #proceed(): void {
+    if (this.#isProceeding) return;
+    if (this.#pressure.isFull) return this.#writer.whenDrained(() => this.#guarded(() => this.#drained()));
+    this.#isProceeding = true;
+    try {
+      while (this.#owed !== undefined && !this.#pressure.isFull) this.#payNext(this.#owed);
+      while (this.#closing === undefined && this.#isFree() && this.#takeNext());
+    } finally {
+      this.#isProceeding = false;
+    }
+    if (!this.#isStalled || this.#pressure.isFull) return;
     this.#isStalled = false;
     this.#pushes.resume();
   }
 
-  /** Is more waiting to be sent than the soft limit allows? */
-  #isFull(): boolean {
-    const { sendBufferBytes: most } = this.#services.limits;
-    return most > 0 && this.#writer.waiting + this.#outbox.length > most;
+  #drained(): void {
+    this.isAlive = true; // the peer has read
+    this.#wasFull = false;
+    this.#proceed();
+  }
+
+  #payNext(owed: (Call | Batch)[]): void {
+    const next = owed.shift();
+    if (owed.length === 0) this.#owed = undefined;
+    if (next === undefined) return;
+    this.pending.unsent--;
+    this.#pay(next);
+  }
+
+  /** Is there room for another frame, and a share of this turn left? If not, frames that come are held until there is. */
+  #isFree(): boolean {
+    if (!this.#pressure.isFull && !this.#pressure.isUsedUp) return true;
+    this.#hold();
+    return false;
+  }
+
+  #hold(): void {
+    this.#pressure.hold();
+    this.#outbox.wake(); // it goes on in the next turn, or when there is room
+  }
+
+  /** Takes up one of the things that wait. False: nothing may be taken up now. */
+  #takeNext(): boolean {
+    if (this.#batch !== undefined) return this.#run(this.#batch);
+    if (this.#waiting.size > 0 && !this.#lane.blocks) {
+      this.#pressure.spend(1, 0);
+      this.#process(this.#waiting.shift());
+      return true;
+    }
+    if (this.#pressure.isOverRate) return false;
+    const frame = this.#pressure.take();
+    if (frame === undefined) this.#pressure.release();
+    else this.#receive(frame.data, frame.isBinary);
+    return frame !== undefined;
   }
 
   /** Only counted: several may come at once, before anything is known of those behind. What is more than they are, is part of a message. */
@@ -358,16 +434,20 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   #onMessage(data: Buffer, isBinary: boolean): void {
     this.isAlive = true;
     this.#arriving = messageCame;
-    if (++this.#framesThisTurn === sharePerTurn) {
-      this.#socket.pause(); // the others are served; it reads on in the next turn
-      this.#outbox.wake();
-    }
     if (this.isClosing) return;
+    if (this.#pressure.isHolding || this.#pressure.isFull) return this.#keep(data, isBinary);
     try {
       this.#receive(data, isBinary);
     } catch (error) {
       this.failed(error);
     }
+    if (this.#pressure.isUsedUp) this.#hold();
+  }
+
+  #keep(data: Buffer, isBinary: boolean): void {
+    const fits = this.#pressure.keep(data, isBinary);
+    if (fits) this.#hold();
+    else this.close("too_many_requests", { hint: "read the answers before you send so much" });
   }
 
   #guarded(work: () => void): void {
@@ -380,41 +460,79 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
 
   #receive(data: Buffer, isBinary: boolean): void {
     const { isOpen } = this.#session;
+    this.#pressure.spend(1, data.length);
     this.#session.heard();
     const reading = this.#reader.read(data, isBinary, isOpen);
+    if (reading === "later") return this.#pressure.postpone(data, isBinary);
+    if ("value" in reading && reading.excess !== undefined) return this.#refuseExcess(reading.value, reading.excess);
     if ("value" in reading) return this.#accept(reading.value, data.length);
     if (reading.answer !== undefined) this.#send(reading.answer);
     if (reading.close !== undefined) this.close(reading.close[0], { hint: reading.close[1] });
   }
 
+  #refuseExcess(value: unknown, { error, isAbuse }: Excess): void {
+    this.#refuse(value, error);
+    if (isAbuse) this.close("too_many_requests", { hint: "slow down" });
+  }
+
+  #endExcess(): void {
+    this.#pressure.endOfExcess();
+    if (!this.isClosing) this.#proceed();
+  }
+
   /** Frames behind a blocking auth call wait, in order, and are judged by its outcome. */
   #accept(value: unknown, bytes: number): void {
     if (!this.#lane.blocks) return this.#process(value);
-    const fits = this.#waiting.add(value, bytes);
-    if (!fits) this.close("too_many_requests", { hint: "wait for the answer of authenticate before you send so much" });
+    if (this.#waiting.add(value, bytes)) return;
+    this.#refuse(value, errorOf("rate_limited", { retryAfter: 1, hint: "wait for the answer of authenticate before you send so much" }));
   }
 
-  #releaseWaiting(): void {
-    while (this.#closing === undefined && !this.#lane.blocks && this.#waiting.size > 0) this.#process(this.#waiting.shift());
+  #refuse(value: unknown, error: ErrorObject): void {
+    const auth = authRequestOf(value);
+    if (auth !== undefined) return this.#answer(auth, { error });
+    const refusal = encodeRefusal(value, error, this.#services.limits.batch);
+    if (refusal !== null) this.#send(refusal);
   }
 
   #process(value: unknown): void {
     const auth = authRequestOf(value);
     if (auth !== undefined) return this.#lane.submit(auth);
     const { limits, dispatcher } = this.#services;
-    const batch = this.#session.isOpen ? openBatch : limits.batch;
-    const reply = dispatcher.respond(value, this, batch);
-    if (reply instanceof Promise) reply.then(this.#reply, this.#replyLost);
-    else this.#reply(reply);
+    const outcome = dispatcher.respond(value, this, this.#session.isOpen ? openBatchLength : limits.batch);
+    if (outcome instanceof Promise) outcome.then(this.#owe, this.#replyLost);
+    else if (outcome instanceof Batch) this.#run(outcome);
+    else this.#reply(outcome);
   }
 
-  /** Functions of the connection's own, so that a reply costs no closure. */
-  readonly #reply = (reply: Reply): void => {
-    if (reply === null) return;
-    if (typeof reply === "string") return this.#send(reply);
-    this.#send(reply.text);
-    for (const started of reply.started) started.begin();
+  /** Begins members of a batch. False: some are left, for later. */
+  #run(batch: Batch): boolean {
+    const isUnderWay = batch.proceed();
+    this.#batch = isUnderWay ? undefined : batch;
+    if (isUnderWay) batch.whenSettled(() => this.#guarded(() => this.#owe(batch)));
+    else this.#hold();
+    return isUnderWay;
+  }
+
+  /** Answers now, or when there is room. A function of the connection's own, so that a call costs no closure. */
+  readonly #owe = (owed: Call | Batch): void => {
+    if (this.#isDetached || (this.#owed === undefined && !this.#pressure.isFull)) return this.#pay(owed);
+    this.#owed ??= [];
+    this.#owed.push(owed);
+    this.pending.unsent++;
+    this.#hold();
   };
+
+  #pay(owed: Call | Batch): void {
+    this.#reply(owed instanceof Batch ? owed.encode() : this.#services.dispatcher.encode(owed));
+  }
+
+  #reply(reply: Reply): void {
+    if (reply === null) return;
+    const text = typeof reply === "string" ? reply : reply.text;
+    this.#pressure.spend(0, text.length);
+    this.#send(text);
+    if (typeof reply !== "string") for (const started of reply.started) started.begin();
+  }
   readonly #replyLost = (error: unknown): void => this.log.error({ event: "reply.lost", err: error }, "a reply was lost");
 
   #answer(request: Request, outcome: AuthOutcome): void {
@@ -450,6 +568,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#pushes.logout();
     this.#callHandle = undefined;
     this.pending.abortAll(errorOf("cancelled", { hint: "the user has logged out" }));
+    while (this.#owed !== undefined) this.#payNext(this.#owed);
   }
 
   #onClose(code: number): void {
@@ -466,6 +585,10 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#pushes.close();
     this.#outbox.clear();
     this.#waiting.clear();
+    this.#pressure.close();
+    this.#reader.close();
+    this.#batch = undefined;
+    this.#owed = undefined;
     this.pending.abortAll(errorOf("cancelled"));
   }
 }

@@ -36,6 +36,17 @@ export class FrameRate {
     return this.#windowsOver >= patience ? "abuse" : "over";
   }
 
+  /** Have as many again been counted in this second as the limit allows? */
+  isFlood(limit: number): boolean {
+    return this.#count > 2 * limit;
+  }
+
+  /** The frame that was counted last will be counted when it is read, in another second. */
+  postpone(): void {
+    this.total--;
+    this.#count--;
+  }
+
   /** Stops the timer. */
   close(): void {
     this.#cancelTimer?.();

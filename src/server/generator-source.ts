@@ -5,12 +5,13 @@ import { encodeEvent, isTooLarge } from "../rpc/encode-event.js";
 import type { GeneratorFeed } from "../rpc/feed.js";
 import { FeedContext } from "../rpc/feed-context.js";
 import { describe } from "../rpc/thrown.js";
+import { mustBeSynchronous } from "../runtime/application-code.js";
 
 /** The application's generator, as a source of events. `mostBytes` of one event, 0 = no limit. */
 export function generatorSource({ call, entry, params }: SubscribeCall, feed: GeneratorFeed, mostBytes: number): EventSource {
   const controller = new AbortController();
   return {
-    start: () => feed.handler(new FeedContext(call, params, controller.signal) as never)[Symbol.asyncIterator](),
+    start: () => iteratorOf(feed.handler(new FeedContext(call, params, controller.signal) as never)),
     encode: (event) => encodeEvent(feed.event, event, mostBytes),
     abort: () => controller.abort(new DOMException("the subscription has ended", "AbortError")),
     failed(thrown) {
@@ -20,4 +21,15 @@ export function generatorSource({ call, entry, params }: SubscribeCall, feed: Ge
       return isTooLarge(thrown) ? errorOf("too_large").code : standardError("internal").code;
     },
   };
+}
+
+/** @throws TypeError when the handler has returned nothing that can be iterated over, or a promise */
+function iteratorOf(returned: AsyncIterable<unknown>): AsyncIterator<unknown> {
+  const iterable: Partial<AsyncIterable<unknown>> | undefined = mustBeSynchronous(
+    returned,
+    "handler, an async generator (async *handler),",
+  );
+  const iterator = mustBeSynchronous(iterable?.[Symbol.asyncIterator]?.(), "Symbol.asyncIterator of what handler returns");
+  if (typeof iterator?.next === "function") return iterator;
+  throw new TypeError("handler must return an async iterable: make it an async generator (async *handler)");
 }

@@ -1,15 +1,19 @@
 import type { Auth } from "../rpc/access.js";
 import type { ConnectionHandle } from "../rpc/define.js";
 import type { Logger } from "../rpc/logger.js";
+import { fireAndForget } from "../runtime/application-code.js";
 
-/** What an application may want to hear of. Called synchronously; a hook that throws is logged, and changes nothing. */
+/**
+ * What an application may want to hear of. Each hook may be asynchronous: nothing waits for it, or reads what it returns. A hook that
+ * throws or rejects is logged as `hook.fail`, and changes nothing.
+ */
 export interface HookOptions {
   /** A socket was accepted; nobody has authenticated yet. */
-  readonly connected?: (connection: ConnectionHandle) => void;
+  readonly connected?: (connection: ConnectionHandle) => unknown;
   /** Somebody has authenticated. Not called for refreshes. The handle is good until that user logs out. */
-  readonly authenticated?: (connection: ConnectionHandle, auth: Auth) => void;
+  readonly authenticated?: (connection: ConnectionHandle, auth: Auth) => unknown;
   /** The socket is closed, with this code. */
-  readonly closed?: (connection: ConnectionHandle, code: number) => void;
+  readonly closed?: (connection: ConnectionHandle, code: number) => unknown;
 }
 
 /** Its handles are made when they are asked for: an idle connection that no hook looks at has none. */
@@ -44,11 +48,7 @@ export class Hooks {
     if (closed !== undefined) this.#run("closed", () => closed(connection.lastingHandle, code));
   }
 
-  #run(hook: string, call: () => void): void {
-    try {
-      call();
-    } catch (error) {
-      this.#log.error({ event: "hook.fail", err: error, hook }, "a hook threw");
-    }
+  #run(hook: string, call: () => unknown): void {
+    fireAndForget(call, (error) => this.#log.error({ event: "hook.fail", err: error, hook }, "a hook failed"));
   }
 }

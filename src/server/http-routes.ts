@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { IssuerPort } from "../auth/issuer-port.js";
 import type { Auth } from "../rpc/access.js";
 import type { Logger } from "../rpc/logger.js";
+import type { BearerVerdict } from "./bearer.js";
 import { type ConsolePage, consolePath } from "./console-page.js";
 import type { OriginList } from "./origin-list.js";
 import { hasTooManyHeaders, pathOf } from "./upgrade-guard.js";
@@ -19,8 +20,8 @@ export interface HttpPorts {
   /** The OpenRPC document for a caller, as JSON. */
   readonly document: (auth: Auth | null) => string;
   readonly discover: "authenticated" | "public" | false;
-  /** The identity behind an `Authorization: Bearer` header, or null. */
-  readonly authenticate: (token: string, address: string) => Promise<Auth | null>;
+  /** The identity behind an `Authorization: Bearer` header. */
+  readonly authenticate: (token: string, address: string) => Promise<BearerVerdict>;
   /** Has this address had too many tokens refused? */
   readonly isBarred: (address: string) => boolean;
   /** Takes one of the judgements that this address has in this second. False: it has none left. */
@@ -94,13 +95,22 @@ export class HttpRoutes {
     const address = addressOf(request);
     if (token !== undefined && isBarred(address)) return tooMany(response, "refused tokens from your address; wait a minute", 60);
     if (token !== undefined && !mayJudge(address)) return tooMany(response, "tokens of your address in this second", 1);
-    const auth = token === undefined ? null : await authenticate(token, address);
+    const { auth, retryAfter } = token === undefined ? noToken : await authenticate(token, address);
+    if (retryAfter !== undefined) return unjudged(response, retryAfter);
     if (auth === null && (discover !== "public" || token !== undefined)) {
       const error_description = "send an access token: Authorization: Bearer <JWT>";
       return sendJson(response, 401, { error: "invalid_token", error_description }, { "WWW-Authenticate": "Bearer" });
     }
     sendText(response, 200, document(auth));
   }
+}
+
+const noToken: BearerVerdict = { auth: null };
+
+/** `retryAfter`: seconds. */
+function unjudged(response: ServerResponse, retryAfter: number): void {
+  const error_description = "the token can't be judged at the moment; try again";
+  sendJson(response, 503, { error: "temporarily_unavailable", error_description }, { "Retry-After": String(retryAfter) });
 }
 
 function tooManyHeaders(response: ServerResponse): true {

@@ -4,6 +4,7 @@ import type { RevocationRecords } from "../auth/revocation.js";
 import type { StoreObserver } from "../auth/store-observer.js";
 import type { Bus } from "../push/bus.js";
 import type { Logger } from "../rpc/logger.js";
+import { stopperOf } from "../runtime/application-code.js";
 import { StoreWatch } from "../store/store-watch.js";
 import { CallWatch } from "./call-watch.js";
 import { Metrics, type MetricsOptions } from "./metrics.js";
@@ -58,7 +59,7 @@ export class Instruments {
   /** Loads what traces and opens the port of the metrics, which it returns. Rejects when that can't be had. */
   async start(): Promise<number | undefined> {
     if (this.#options.tracing === true) {
-      this.#tracer = await loadTracer();
+      this.#tracer = await loadTracer(this.#log);
       if (this.#tracer === undefined) this.#log.warn({ event: "tracing" }, "nothing is traced: npm install @opentelemetry/api");
     }
     return this.#metrics?.listen();
@@ -77,6 +78,12 @@ export class Instruments {
 
   /** Measures what somebody does at a store. */
   #watch(observe: ((observer: StoreObserver) => () => void) | undefined): void {
-    if (observe !== undefined) this.#stop.push(observe((...told) => this.telemetry.store.observe(...told)));
+    if (observe === undefined) return;
+    this.#stop.push(
+      stopperOf(
+        observe((...told) => this.telemetry.store.observe(...told)),
+        "the issuer's observeStore",
+      ),
+    );
   }
 }

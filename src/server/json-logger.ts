@@ -1,14 +1,19 @@
 import type { Logger } from "../rpc/logger.js";
+import { fireAndForget } from "../runtime/application-code.js";
 
 const levels = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof levels)[number];
 
 /** JSON lines on standard error, UTC time in ISO 8601: what the server uses when it is given no logger. */
-export function jsonLogger(level: LogLevel = "info", write: (line: string) => void = (line) => process.stderr.write(line)): Logger {
+export function jsonLogger(level: LogLevel = "info", write: (line: string) => unknown = (line) => process.stderr.write(line)): Logger {
   const log = (at: LogLevel) => (fields: object, message: string) => {
     if (levels.indexOf(at) < levels.indexOf(level)) return;
     const line = { time: new Date().toISOString(), level: at, msg: message };
-    write(`${serialize(Object.assign({}, line, serializable(fields))) ?? serialize(line)}\n`); // two spreads would take 5 µs
+    const text = serialize(Object.assign({}, line, serializable(fields))) ?? serialize(line); // two spreads would take 5 µs
+    fireAndForget(
+      () => write(`${text}\n`),
+      () => {}, // nowhere is left to say so
+    );
   };
   return { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") };
 }

@@ -1,3 +1,4 @@
+import { type ConnectionLimits, defaultConnectionLimits } from "../protocol/connection-limits.js";
 import { refuseUnknownOptions } from "../protocol/known-options.js";
 
 /** Every limit, with its default: milliseconds, bytes or counts. 0 = no limit, except where it says otherwise. */
@@ -46,7 +47,7 @@ export interface Limits {
   readonly heapPercent: number;
   /** Connections of one subject on one node; the oldest is replaced. Default: 0. */
   readonly connectionsPerSubject: number;
-  /** Send buffer above which events wait and generators are not pulled. Default: 1_048_576 bytes. */
+  /** Send buffer above which events wait, generators are not pulled, and requests are neither run nor read. Default: 1_048_576 bytes. */
   readonly sendBufferBytes: number;
   /** Send buffer above which the connection is closed. Default: 8_388_608 bytes. */
   readonly sendBufferHardBytes: number;
@@ -62,7 +63,7 @@ export interface Limits {
   readonly framesPerSecond: number;
   /** Longest session from its `authenticate`, whatever is refreshed. Default: 0 ms. */
   readonly sessionLifetime: number;
-  /** Failed `authenticate` calls of one address in a minute before its upgrades are refused; nodes that share a store count together. Default: 100. */
+  /** Failed `authenticate` calls of one address in a minute before its upgrades are refused, good tokens that have expired not counted; nodes that share a store count together. Default: 100. */
   readonly authFailuresPerAddress: number;
   /** Tokens of one address that are judged in a second: in `authenticate` calls of connections without a session, and over HTTP. Default: 200. */
   readonly authCallsPerAddress: number;
@@ -72,17 +73,17 @@ export const defaultLimits: Limits = {
   authDeadline: 30_000, // 30 s
   failedAuthCalls: 5,
   openFrameBytes: 16_384, // 16 KiB
-  frameBytes: 65_536, // 64 KiB
+  frameBytes: defaultConnectionLimits.frameBytes,
   fragments: 64,
   frameTimeout: 10_000, // 10 s
-  responseBytes: 1_048_576, // 1 MiB
+  responseBytes: defaultConnectionLimits.responseBytes,
   depth: 64,
   nodes: 10_000,
   keys: 1_000,
   stringBytes: 0,
-  batch: 50,
-  inFlight: 64,
-  subscriptions: 128,
+  batch: defaultConnectionLimits.batchLength,
+  inFlight: defaultConnectionLimits.requestsInFlight,
+  subscriptions: defaultConnectionLimits.subscriptions,
   requestTimeout: 30_000, // 30 s
   openPerAddress: 20,
   open: 1_000,
@@ -102,6 +103,11 @@ export const defaultLimits: Limits = {
   authFailuresPerAddress: 100,
   authCallsPerAddress: 200,
 };
+
+/** What a client is told, so that it sends nothing that would be refused. */
+export function limitsOfConnection({ frameBytes, batch, inFlight, subscriptions, responseBytes }: Limits): ConnectionLimits {
+  return { frameBytes, batchLength: batch, requestsInFlight: inFlight, subscriptions, responseBytes };
+}
 
 /** The defaults with the given limits over them. Throws `TypeError` for an unknown name or a value that is no number from 0 up. */
 export function resolveLimits(given: Partial<Limits> = {}): Limits {

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { fireAndForget } from "../runtime/application-code.js";
 import { prometheusType } from "./prometheus-text.js";
 import { pathOf } from "./upgrade-guard.js";
 
@@ -20,7 +21,12 @@ export async function openMetricsPort(port: number, host: string, read: () => Pr
     });
     response.end(request.method === "HEAD" ? undefined : text);
   };
-  const http = createServer({ requestTimeout: 5_000, headersTimeout: 5_000 }, (request, response) => void answer(request, response));
+  const http = createServer({ requestTimeout: 5_000, headersTimeout: 5_000 }, (request, response) =>
+    fireAndForget(
+      () => answer(request, response),
+      () => response.destroy(), // what an issuer of another make counts could not be read
+    ),
+  );
   await new Promise<void>((resolve, reject) => {
     http.once("error", reject);
     http.listen(port, host, resolve);

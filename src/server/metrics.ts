@@ -1,3 +1,4 @@
+import { mustBeSynchronous } from "../runtime/application-code.js";
 import { EventLoopDelay } from "./event-loop-delay.js";
 import type { MetricFamily } from "./metric-family.js";
 import { type MetricsPort, openMetricsPort } from "./metrics-port.js";
@@ -46,7 +47,8 @@ export class Metrics {
     this.#options = options;
     this.#families = serverMetrics({ ...sources, eventLoop: this.#eventLoop });
     this.#eventLoop.start();
-    for (const family of this.#families) options.registry?.registerMetric(registered(family));
+    for (const family of this.#families)
+      mustBeSynchronous(options.registry?.registerMetric(registered(family)), "registerMetric of metrics.registry");
   }
 
   /** In Prometheus' text format. What must be asked for first is as it was when somebody last did. */

@@ -1,6 +1,7 @@
 /** What the nodes of a deployment say to each other. A message is one line of JSON: `{"v":1,"from":"<node>","type":"…","body":…}`. */
 import type { Bus } from "../push/bus.js";
 import type { Logger } from "../rpc/logger.js";
+import { stopperOf } from "../runtime/application-code.js";
 
 const version = 1;
 
@@ -27,7 +28,8 @@ export class NodeMessages {
     this.node = node;
     this.#bus = bus;
     this.#log = log;
-    this.#stop = bus.subscribe({ event: () => {}, gap: () => {}, message: (text) => this.#read(text) });
+    const listener = { event: () => {}, gap: () => {}, message: (text: string) => this.#read(text) };
+    this.#stop = stopperOf(bus.subscribe(listener), "the store's bus.subscribe");
   }
 
   /** Says who hears messages of one type: one reader each, and nobody is told of types that nobody reads. */

@@ -1,12 +1,13 @@
 /** What the application sends to others than the caller: events of topics, and declared notifications. */
 import type { StandardSchema } from "../protocol/standard-schema.js";
-import type { Bus } from "../push/bus.js";
+import type { Bus, TopicEvent } from "../push/bus.js";
 import { Push } from "../push/push.js";
 import { type Topics, topicKey } from "../push/topics.js";
 import { encodeEvent } from "../rpc/encode-event.js";
-import type { TopicFeed } from "../rpc/feed.js";
+import { type TopicFeed, topicNameOf } from "../rpc/feed.js";
 import type { FeedEntry, Registry } from "../rpc/registry.js";
 import { validateParams } from "../rpc/validate.js";
+import { stopperOf } from "../runtime/application-code.js";
 import { encodeDeclared } from "./declared-notification.js";
 import type { NodeMessages } from "./node-messages.js";
 
@@ -41,7 +42,8 @@ export class Publisher {
     this.#ports = ports;
     this.#topics = new Map([...ports.registry.values()].filter(isTopic).map((entry) => [entry.route, entry]));
     const { bus, topics, messages } = ports;
-    this.#stop = bus.subscribe({ event: (event) => topics.event(event), gap: () => topics.gap(), message: () => {} });
+    const listener = { event: (event: TopicEvent) => topics.event(event), gap: () => topics.gap(), message: () => {} };
+    this.#stop = stopperOf(bus.subscribe(listener), "the store's bus.subscribe");
     messages?.on("notify", (body) => {
       const { target, text } = Object(body) as { target?: unknown; text?: unknown };
       this.#deliver(target, text);
@@ -55,11 +57,11 @@ export class Publisher {
     const checked = entry.params === undefined ? { value: params } : validateParams(entry.params, params);
     const result = checked instanceof Promise ? await checked : checked;
     if ("issues" in result) throw new TypeError(`publish: the params of ${entry.name} don't fit: ${JSON.stringify(result.issues)}`);
-    const name = entry.feed.name(result.value);
+    const name = topicNameOf(entry.name, entry.feed, result.value);
     const encoded = encodeEvent(entry.feed.event, event, this.#ports.mostBytes);
     const data = typeof encoded === "string" ? encoded : await encoded;
     const { history } = entry.feed;
-    const published = this.#ports.bus.publish(topicKey({ route: entry.name, name: String(name), history }), data, history);
+    const published = this.#ports.bus.publish(topicKey({ route: entry.name, name, history }), data, history);
     if (published !== undefined) await published;
   }
 

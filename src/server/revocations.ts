@@ -2,6 +2,7 @@ import type { Clock } from "../auth/clock.js";
 import type { IssuerPort } from "../auth/issuer-port.js";
 import type { Revocation, RevocationListener, RevocationRecords } from "../auth/revocation.js";
 import { RevocationList } from "../auth/revocation-list.js";
+import { stopperOf, withTimeout } from "../runtime/application-code.js";
 import type { RevocationSelector, RevokeOptions } from "./server-options.js";
 
 export interface RevocationPorts {
@@ -14,6 +15,8 @@ export interface RevocationPorts {
   /** Called after the list has grown: live sessions must look again. `announcedAt` as in {@link RevocationListener}. */
   readonly onChange: (announcedAt: number | undefined) => void;
 }
+
+const storeTimeoutMs = 10_000; // after which no token is accepted for lack of an answer, and the store is asked anew
 
 /** Keeps the list of revocations: from the application, from embedded issuers, and from the store. */
 export class Revocations {
@@ -29,8 +32,8 @@ export class Revocations {
     this.#startedAt = (ports.clock.now() - ports.clock.monotonic()) / 1000;
     const add: RevocationListener = (revocation, announcedAt) => this.#add(revocation, announcedAt);
     this.#stop = [
-      ...ports.stores.map(({ revocations }) => revocations.subscribe(add)),
-      ...ports.issuers.map((issuer) => issuer.onRevocation(add)),
+      ...ports.stores.map(({ revocations }) => stopperOf(revocations.subscribe(add), "the store's revocations.subscribe")),
+      ...ports.issuers.map((issuer) => stopperOf(issuer.onRevocation(add), "the issuer's onRevocation")),
     ];
   }
 
@@ -39,13 +42,16 @@ export class Revocations {
    * node is cut off from a store of several nodes. A failed attempt is made again by the next call.
    */
   async whenCurrent(): Promise<void> {
-    this.#loaded ??= this.#load().catch((error: unknown) => {
+    const { clock, stores } = this.#ports;
+    this.#loaded ??= withTimeout(this.#load(), storeTimeoutMs, clock, "the store's list of revocations").catch((error: unknown) => {
       this.#loaded = undefined;
       throw error;
     });
     await this.#loaded;
-    const { stores } = this.#ports;
-    if (stores.length > 0) await Promise.all(stores.map(({ revocations }) => revocations.whenCurrent?.()));
+    const watching = stores.filter(({ revocations }) => revocations.whenCurrent !== undefined);
+    if (watching.length === 0) return;
+    const current = Promise.all(watching.map(({ revocations }) => revocations.whenCurrent?.()));
+    await withTimeout(current, storeTimeoutMs, clock, "the store's whenCurrent");
   }
 
   /** Takes effect here at once; resolves when it is durable. Throws `TypeError` for a selector that names nothing, or several things. */

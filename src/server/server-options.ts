@@ -2,7 +2,8 @@ import type { Clock } from "../auth/clock.js";
 import type { IssuerPort } from "../auth/issuer-port.js";
 import type { ProviderOptions } from "../auth/provider-options.js";
 import { refuseUnknownOptions } from "../protocol/known-options.js";
-import type { Logger } from "../rpc/logger.js";
+import { type Logger, logLevels } from "../rpc/logger.js";
+import { checkLogger } from "../runtime/application-code.js";
 import type { Store } from "../store/store.js";
 import type { HookOptions } from "./hooks.js";
 import type { Limits } from "./limits.js";
@@ -16,6 +17,11 @@ export interface ServerOptions {
   readonly auth: AuthOption | readonly AuthOption[];
   /** Browser origins that may connect. Default: the same host and port as the `Host` header. */
   readonly origins?: readonly string[];
+  /**
+   * Names of claims that a refresh may not change, such as `org_id` or `tenant`: with issuer, subject and client they say whose session it
+   * is. Compared as they stand in the token; a claim that is absent must stay absent. Default: none.
+   */
+  readonly identityClaims?: readonly string[];
   /** Where the WebSocket is. Default: `/rpc`. */
   readonly path?: string;
   /** Who may ask for `rpc.discover` and `/openrpc.json`. Default: `authenticated`. */
@@ -54,7 +60,7 @@ export interface ServerOptions {
 const serverOptions = {
   ...{ auth: true, origins: true, path: true, discover: true, admin: true, console: true, info: true, logger: true, clock: true },
   ...{ trustProxy: true, hooks: true, limits: true, production: true, metrics: true, tracing: true, store: true, tls: true },
-  ...{ allowInsecure: true, compression: true },
+  ...{ allowInsecure: true, compression: true, identityClaims: true },
 } satisfies Record<keyof ServerOptions, true>;
 const hookOptions = { connected: true, authenticated: true, closed: true } satisfies Record<keyof HookOptions, true>;
 const metricsOptions = { port: true, host: true, registry: true } satisfies Record<keyof MetricsOptions, true>;
@@ -64,6 +70,19 @@ export function checkServerOptions(options: ServerOptions): void {
   refuseUnknownOptions("createServer", options, serverOptions);
   refuseUnknownOptions("hooks", options.hooks ?? {}, hookOptions);
   refuseUnknownOptions("metrics", options.metrics ?? {}, metricsOptions);
+  if (options.logger !== undefined) checkLogger(options.logger, logLevels);
+  checkIdentityClaims(options.identityClaims ?? []);
+}
+
+/** Claims that are of one token alone (RFC 7519 §4.1): no refresh would ever keep them. */
+const claimsOfOneToken = ["exp", "iat", "nbf", "jti"];
+
+function checkIdentityClaims(names: unknown): void {
+  if (!Array.isArray(names) || !names.every((name) => typeof name === "string" && name !== ""))
+    throw new TypeError(`identityClaims must be a list of claim names such as ["org_id"], not ${JSON.stringify(names)}`);
+  const changing = claimsOfOneToken.find((name) => names.includes(name));
+  if (changing !== undefined)
+    throw new TypeError(`identityClaims: ${changing} differs in every token, so no refresh could succeed; leave it out`);
 }
 
 /** What `server.revoke` revokes: one token, one session (`sid`), or a subject, with `issuedBefore` (seconds) only its older tokens. */

@@ -15,6 +15,7 @@ import { type Builtin, Dispatcher } from "../rpc/dispatcher.js";
 import { type Logger, unfailing } from "../rpc/logger.js";
 import { OpenRpc } from "../rpc/openrpc.js";
 import { checkNotifications, createRegistry, type MethodEntry, type Registry } from "../rpc/registry.js";
+import { RateLimitedLog } from "../runtime/rate-limited-log.js";
 import { AddressBook } from "./address-book.js";
 import { adminMethods } from "./admin-methods.js";
 import { Administration, type KickResult, type KickSelector, type SessionList, type SessionsOptions } from "./administration.js";
@@ -45,7 +46,6 @@ import { OriginList } from "./origin-list.js";
 import { Overload } from "./overload.js";
 import { type NotifyTarget, Publisher } from "./publisher.js";
 import { Readiness } from "./readiness.js";
-import { RefusalLog } from "./refusal-log.js";
 import { Revocations } from "./revocations.js";
 import { Roster } from "./roster.js";
 import {
@@ -69,7 +69,9 @@ export class Server {
   readonly #options: ServerOptions;
   readonly #limits: Limits;
   readonly #clock: Clock;
+  /** Of the server's own lines, most of which peers can cause. */
   readonly #log: Logger;
+  readonly #applicationLog: Logger;
   readonly #path: string;
   readonly #registry: Registry;
   readonly #openRpc: OpenRpc;
@@ -93,7 +95,6 @@ export class Server {
   readonly #arrivals: Arrivals;
   readonly #admission: Admission;
   readonly #guard: UpgradeGuard;
-  readonly #refusals: RefusalLog;
   readonly #authBudget: AuthBudget;
   readonly #routes: HttpRoutes;
   readonly #sockets: WebSocketServer;
@@ -108,8 +109,10 @@ export class Server {
   constructor(app: Router<unknown>, options: ServerOptions, gauge: LoadGauge = new MachineGauge()) {
     this.#options = options;
     this.#limits = resolveLimits(options.limits);
-    this.#log = unfailing(options.logger ?? jsonLogger());
-    this.#clock = guardedClock(options.clock ?? systemClock, this.#log);
+    const clock = options.clock ?? systemClock;
+    this.#applicationLog = unfailing(options.logger ?? jsonLogger());
+    this.#log = new RateLimitedLog(this.#applicationLog, clock);
+    this.#clock = guardedClock(clock, this.#log);
     this.#instruments = new Instruments(options, this.#clock, this.#log);
     this.#path = options.path ?? "/rpc";
     if (!this.#path.startsWith("/")) throw new TypeError(`path must begin with "/", not be "${this.#path}"`);
@@ -117,7 +120,7 @@ export class Server {
     const production = options.production ?? process.env.NODE_ENV === "production";
     const providers: readonly AuthOption[] = [options.auth].flat() as readonly AuthOption[];
     const whenReady = () => this.#revocations.whenCurrent();
-    this.#authority = new TokenAuthority(providers, app.claims, {
+    this.#authority = new TokenAuthority(providers, app.claims, options.identityClaims ?? [], {
       clock: this.#clock,
       fetchDocument: createFetchDocument(),
       production,
@@ -153,7 +156,7 @@ export class Server {
     const shared = bus === undefined ? undefined : this.#instruments.bus(bus);
     this.#nodes = joinNodes(shared, this.#clock, this.#log);
     this.#arrivals = new Arrivals(this.#clock, this.#limits.frameTimeout, this.#roster);
-    this.#administration = new Administration(this.#roster, this.#nodes.node, this.#log, this.#nodes.queries);
+    this.#administration = new Administration(this.#roster, this.#nodes.node, this.#applicationLog, this.#nodes.queries);
     this.#registry = createRegistry(app, this.#ownMethods(options.admin));
     this.#openRpc = new OpenRpc(this.#registry, options.info);
     const discover = options.discover ?? "authenticated";
@@ -183,7 +186,6 @@ export class Server {
       overload: () => this.#overload.limit,
     });
     this.#guard = new UpgradeGuard(origins, this.#addresses, this.#limits);
-    this.#refusals = new RefusalLog(this.#clock, this.#log);
     const isTrusted = trustedProxies(options.trustProxy ?? []);
     this.#addressOf = (request) => clientAddress(request, isTrusted);
     const bearer = { authority: this.#authority, revocations: this.#revocations, addresses: this.#addresses, log: this.#log };
@@ -347,7 +349,7 @@ export class Server {
       : (this.#admission.refusal(address) ?? this.#guard.refusal(request, address));
     if (refusal !== null) {
       this.#log.debug({ event: "upgrade.refuse", status: refusal.status, address, origin: request.headers.origin }, refusal.message);
-      if (refusal.limit !== undefined) this.#refusals.refused(refusal.limit, address);
+      if (refusal.limit !== undefined) this.#limitHit(refusal.limit, address);
       this.#instruments.telemetry.upgradeRefused(refusal.status, refusal.limit);
       return refuseUpgrade(stream, refusal);
     }
@@ -360,7 +362,12 @@ export class Server {
   }
 
   async #onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (!(await this.#routes.handle(request, response))) notFound(response);
+    try {
+      if (!(await this.#routes.handle(request, response))) notFound(response);
+    } catch (error) {
+      this.#log.error({ event: "http.fail", err: error }, "an HTTP request failed"); // an issuer has answered, and says that it has not
+      response.destroy();
+    }
   }
 
   #builtins(discover: "authenticated" | "public" | false): ReadonlyMap<string, Builtin> {
@@ -379,9 +386,9 @@ export class Server {
       clock: this.#clock,
       production: authority.production,
       mayJudge: (address) => this.#mayJudge(address),
-      verify: (token): Promise<VerifiedToken> => authority.verify(token),
+      verify: (token, peer): Promise<VerifiedToken> => authority.verify(token, peer),
       mayRenew: (issuer) => authority.mayRenew(issuer),
-      renew: (issuer, refreshToken, subject) => authority.renew(issuer, refreshToken, subject),
+      renew: (issuer, refreshToken, subject, address) => authority.renew(issuer, refreshToken, subject, address),
       mayRevoke: (issuer) => authority.mayRevoke(issuer),
       revokeRefreshToken: (issuer, refreshToken) => authority.revokeRefreshToken(issuer, refreshToken),
       limits: this.#limits,
@@ -391,6 +398,7 @@ export class Server {
       topics: { topics: this.#topics, bus: this.#bus },
       notifications: app.notifications,
       log: this.#log,
+      applicationLog: this.#applicationLog,
       telemetry: this.#instruments.telemetry,
       compression: this.#options.compression === true,
     };
@@ -398,9 +406,14 @@ export class Server {
 
   #mayJudge(address: string): boolean {
     if (this.#authBudget.take(address)) return true;
-    this.#refusals.refused("authCallsPerAddress", address);
+    this.#limitHit("authCallsPerAddress", address);
     this.#instruments.telemetry.limitHit("authCallsPerAddress");
     return false;
+  }
+
+  /** An alert can't say whose address that is. */
+  #limitHit(limit: keyof Limits, address: string): void {
+    this.#log.warn({ event: "limit.hit", limit, address, before: 0 }, `refused: over limits.${limit}`);
   }
 
   #localBus(): Bus {

@@ -5,9 +5,9 @@ import { GeneratorSubscription } from "../push/generator-subscription.js";
 import type { Subscription } from "../push/subscription.js";
 import { TopicSubscription } from "../push/topic-subscription.js";
 import type { TopicServices } from "../push/topics.js";
-import { type Auth, forbiddance } from "../rpc/access.js";
+import { type Auth, forbiddance, isGranted, tellRuleFailed } from "../rpc/access.js";
 import { type Call, Halt, type Started, type SubscribeCall } from "../rpc/call.js";
-import type { Feed, GeneratorFeed, TopicFeed } from "../rpc/feed.js";
+import { type GeneratorFeed, type TopicFeed, topicNameOf } from "../rpc/feed.js";
 import { describe } from "../rpc/thrown.js";
 import { generatorSource } from "./generator-source.js";
 import type { Kept, PushLane } from "./push-lane.js";
@@ -25,7 +25,10 @@ const longestName = 255;
 export function subscribe(asked: SubscribeCall, lane: PushLane, services: SubscribeServices): Started | Promise<Started> {
   const { entry, params, call } = asked;
   const { feed } = entry;
-  const isAllowed = (auth: Auth) => forbiddance(entry.access, auth) === null && isAuthorized(feed, auth, params);
+  const { authorize } = feed;
+  const failed = (error: unknown) => tellRuleFailed(call.caller.log, entry.name, error);
+  const isAllowed = (auth: Auth) =>
+    forbiddance(entry.access, auth) === null && (authorize === undefined || isGranted(() => authorize(auth, params), failed));
   if (call.session.isOver) throw new Halt(errorOf("cancelled"));
   const auth = call.session.identity; // it may have been refreshed while the params were checked
   if (auth === null || !isAllowed(auth))
@@ -45,7 +48,7 @@ function runGenerator(
   const opened = { subscription: subscription.id };
   const kept = { subscription, isAllowed, opened, calls: 1 };
   lane.keep(kept);
-  return started(kept, opened);
+  return started(kept, opened, shareOf(kept));
 }
 
 function joinTopic(
@@ -60,52 +63,70 @@ function joinTopic(
   const known = lane.get(topic.name);
   if (known !== undefined) {
     if (!(known.subscription instanceof TopicSubscription && known.subscription.isOf(topic))) throw nameTaken(topic.name);
-    if (since === undefined || feed.history === undefined) return again(known, known.subscription);
+    if (since === undefined || feed.history === undefined) return again(known, known.subscription, call);
     known.subscription.finish(); // its successor has the same id
   }
   lane.mustHaveRoom(limits.subscriptions, () => telemetry.limitHit("subscriptions"));
   const subscription = new TopicSubscription(topic, feed.rule, topics, lane);
-  const opened = opening(subscription, subscription.open(topics, since), call);
+  const opened = opening(subscription, () => subscription.open(topics, since), call);
   const kept = { subscription, isAllowed, opened, calls: 1 };
   lane.keep(kept);
-  return opened instanceof Promise ? opened.then((result) => started(kept, result)) : started(kept, opened);
+  return share(kept, call, opened);
 }
 
 /** A topic that can't be read has no subscription. */
-function opening(subscription: Subscription, opened: Kept["opened"], { caller, entry }: Call): Kept["opened"] {
-  if (!(opened instanceof Promise)) return opened;
-  return opened.catch((error: unknown) => {
+function opening(subscription: Subscription, open: () => Kept["opened"], { caller, entry }: Call): Kept["opened"] {
+  const failed = (error: unknown): never => {
     subscription.stop();
     caller.log.warn({ event: "topic.fail", method: entry.name, err: describe(error) }, "a topic can't be read");
     throw unreachable();
-  });
+  };
+  try {
+    const opened = open();
+    return opened instanceof Promise ? opened.catch(failed) : opened;
+  } catch (error) {
+    return failed(error);
+  }
 }
 
 function unreachable(): Halt {
   return new Halt(errorOf("overloaded", { retryAfter: 1, hint: "the topic can't be reached at the moment; try again" }));
 }
 
-function started(kept: Kept, result: SubscribeResult): Started {
-  const abandon = () => {
-    kept.calls--;
-    if (kept.calls === 0) kept.subscription.stop(); // else another call that has joined it goes on
-  };
+function started(kept: Kept, result: SubscribeResult, abandon: () => void): Started {
   return { result, begin: () => kept.subscription.begin(), abandon };
 }
 
-/** One connection hears a topic once, however often it subscribes. */
-function again(kept: Kept, subscription: TopicSubscription): Started | Promise<Started> {
-  kept.calls++;
-  const joined = () => {
-    if (subscription.state === "ended") throw unreachable(); // it was unsubscribed meanwhile
-    return started(kept, subscription.place());
+/** The share of one call in a subscription. It is given up when the call is answered before the topic is read, which may never end. */
+function share(kept: Kept, call: Call, opened: Kept["opened"]): Started | Promise<Started> {
+  const giveUp = shareOf(kept);
+  if (!(opened instanceof Promise)) return started(kept, opened, giveUp);
+  call.onAbort = giveUp;
+  return opened.then((read) => started(kept, read, giveUp));
+}
+
+/** Returns the function that gives up one share, once. With the last one the subscription ends. */
+function shareOf(kept: Kept): () => void {
+  let isGivenUp = false;
+  return () => {
+    if (!isGivenUp) kept.calls--;
+    if (!isGivenUp && kept.calls === 0) kept.subscription.stop();
+    isGivenUp = true;
   };
-  return kept.opened instanceof Promise ? kept.opened.then(joined) : joined();
+}
+
+/** One connection hears a topic once, however often it subscribes. */
+function again(kept: Kept, subscription: TopicSubscription, call: Call): Started | Promise<Started> {
+  const place = () => {
+    if (subscription.state === "ended") throw unreachable(); // it was unsubscribed meanwhile
+    return subscription.place();
+  };
+  kept.calls++;
+  return share(kept, call, kept.opened instanceof Promise ? kept.opened.then(place) : place());
 }
 
 function topicName(route: string, feed: TopicFeed, params: unknown): string {
-  const name = feed.name(params);
-  if (typeof name !== "string" || name === "") throw new TypeError(`${route}: name must give a string that is not empty`);
+  const name = topicNameOf(route, feed, params);
   if (name.length <= longestName) return name;
   const message = `these params name a topic of more than ${longestName} characters`;
   throw new Halt(standardError("invalidParams", { issues: [{ path: [], message }] }));
@@ -113,13 +134,4 @@ function topicName(route: string, feed: TopicFeed, params: unknown): string {
 
 function nameTaken(name: string): Halt {
   return new Halt(standardError("invalidRequest", { hint: `another subscription of this connection has the id ${JSON.stringify(name)}` }));
-}
-
-function isAuthorized({ authorize }: Feed, auth: Auth, params: unknown): boolean {
-  if (authorize === undefined) return true;
-  try {
-    return authorize(auth, params) === true;
-  } catch {
-    return false; // a rule that fails is a no
-  }
 }

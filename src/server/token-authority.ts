@@ -5,9 +5,11 @@ import type { FetchDocument } from "../auth/fetch-document.js";
 import type { IssuerPort } from "../auth/issuer-port.js";
 import type { Claims, RenewedTokens, VerifiedToken } from "../auth/provider-options.js";
 import { Refusal } from "../auth/refusal.js";
+import { isObject } from "../auth/strict-json.js";
 import { createVerifier, type Verifier } from "../auth/verifier.js";
 import type { StandardSchema } from "../protocol/standard-schema.js";
 import { validate } from "../rpc/validate.js";
+import { isThenable, withTimeout } from "../runtime/application-code.js";
 import type { AuthServices } from "./auth-lane.js";
 import type { AuthOption } from "./server-options.js";
 
@@ -22,6 +24,8 @@ export interface AuthorityPorts {
   readonly whenReady: () => Promise<void>;
 }
 
+const callbackTimeoutMs = 10_000; // an auth call blocks the next ones of its connection, a logout too
+
 export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudge"> {
   readonly clock: Clock;
   readonly production: boolean;
@@ -30,25 +34,33 @@ export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudg
   /** The embedded issuers. */
   readonly issuers: readonly IssuerPort[];
   readonly #verifier: Verifier;
-  readonly #renewers = new Map<string, (refreshToken: string, subject: string) => Promise<RenewedTokens>>();
+  readonly #renewers = new Map<string, (refreshToken: string, subject: string, address: string) => Promise<RenewedTokens>>();
   readonly #claimsSchema: StandardSchema | undefined;
+  readonly #identityClaims: readonly string[];
   readonly #whenReady: () => Promise<void>;
 
   /** Throws `TypeError` when an issuer's options contradict themselves. */
-  constructor(options: readonly AuthOption[], claimsSchema: StandardSchema | undefined, ports: AuthorityPorts) {
+  constructor(
+    options: readonly AuthOption[],
+    claimsSchema: StandardSchema | undefined,
+    identityClaims: readonly string[],
+    ports: AuthorityPorts,
+  ) {
     this.clock = ports.clock;
     this.production = ports.production;
     this.names = options.map(({ issuer }) => issuer);
     this.issuers = options.filter(isIssuer);
     this.#claimsSchema = claimsSchema;
+    this.#identityClaims = identityClaims;
     this.#whenReady = ports.whenReady;
     this.#verifier = createVerifier(
       options.map((option) => (isIssuer(option) ? option.verification : option)),
       ports,
     );
     for (const option of options) {
-      const renew = isIssuer(option) ? (token: string, subject: string) => option.renew(token, subject) : option.renew;
-      if (renew !== undefined) this.#renewers.set(option.issuer, renew);
+      const { issuer, renew } = option;
+      if (isIssuer(option)) this.#renewers.set(issuer, (token, subject, address) => option.renew(token, subject, address));
+      else if (renew !== undefined) this.#renewers.set(issuer, (token) => renew(token));
     }
   }
 
@@ -57,21 +69,25 @@ export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudg
     return this.#verifier.isReady();
   }
 
-  async verify(token: string): Promise<VerifiedToken> {
+  async verify(token: string, peer: string): Promise<VerifiedToken> {
     await this.#whenReady();
-    const verified = await this.#verifier.verify(token);
-    return this.#claimsSchema === undefined ? verified : withClaims(verified, await checkedClaims(this.#claimsSchema, verified.claims));
+    const verified = withIdentity(await this.#verifier.verify(token, peer), this.#identityClaims);
+    return this.#claimsSchema === undefined
+      ? verified
+      : withClaims(verified, await this.#checkedClaims(this.#claimsSchema, verified.claims));
   }
 
   mayRenew(issuer: string): boolean {
     return this.#renewers.has(issuer);
   }
 
-  async renew(issuer: string, refreshToken: string, subject: string): Promise<RenewedTokens> {
+  async renew(issuer: string, refreshToken: string, subject: string, address: string): Promise<RenewedTokens> {
     const renew = this.#renewers.get(issuer);
     if (renew === undefined) throw new Refusal("token_invalid", "this issuer's refresh tokens are not rotated here");
     await this.#whenReady(); // before the token is consumed: what comes of it could not be accepted
-    return renew(refreshToken, subject);
+    const renewed: unknown = await this.#inTime(renew(refreshToken, subject, address), "renew");
+    if (areTokens(renewed)) return renewed;
+    throw new Error("renew must resolve to { token, refreshToken }, two strings");
   }
 
   mayRevoke(issuer: string): boolean {
@@ -79,7 +95,24 @@ export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudg
   }
 
   async revokeRefreshToken(issuer: string, refreshToken: string): Promise<void> {
-    await this.issuers.find((candidate) => candidate.issuer === issuer)?.revokeRefreshToken(refreshToken);
+    const port = this.issuers.find((candidate) => candidate.issuer === issuer);
+    if (port !== undefined) await this.#inTime(port.revokeRefreshToken(refreshToken), "revokeRefreshToken");
+  }
+
+  /** What the schema makes of the claims. A schema that throws refuses the token, like one that finds issues. */
+  async #checkedClaims(schema: StandardSchema, claims: Claims): Promise<unknown> {
+    const checked = await this.#inTime(validateSafely(schema, claims), "the claims schema");
+    if ("value" in checked) return checked.value;
+    const [issue] = checked.issues;
+    throw new Refusal(
+      "token_invalid",
+      `the claims don't fit the application's schema: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`,
+    );
+  }
+
+  /** No timer for what answers at once. */
+  #inTime<T>(work: T | PromiseLike<T>, what: string): T | Promise<T> {
+    return isThenable(work) ? withTimeout(work as PromiseLike<T>, callbackTimeoutMs, this.clock, what) : work;
   }
 }
 
@@ -87,23 +120,34 @@ function isIssuer(option: AuthOption): option is IssuerPort {
   return "verification" in option;
 }
 
-/** What the schema makes of the claims. A schema that throws refuses the token, like one that finds issues. */
-async function checkedClaims(schema: StandardSchema, claims: Claims): Promise<unknown> {
-  const checked = await validateSafely(schema, claims);
-  if ("value" in checked) return checked.value;
-  const [issue] = checked.issues;
-  throw new Refusal(
-    "token_invalid",
-    `the claims don't fit the application's schema: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`,
-  );
+function validateSafely(schema: StandardSchema, claims: Claims): ReturnType<typeof validate> {
+  const failed = (error: unknown): never => {
+    throw new Refusal("token_invalid", `the application's claims schema threw: ${faultOf(error, true).detail}`);
+  };
+  try {
+    const checked = validate(schema, claims);
+    return checked instanceof Promise ? checked.catch(failed) : checked;
+  } catch (error) {
+    return failed(error);
+  }
 }
 
-async function validateSafely(schema: StandardSchema, claims: Claims): Promise<Awaited<ReturnType<typeof validate>>> {
-  try {
-    return await validate(schema, claims);
-  } catch (error) {
-    throw new Refusal("token_invalid", `the application's claims schema threw: ${faultOf(error, true).detail}`);
-  }
+function areTokens(renewed: unknown): renewed is RenewedTokens {
+  const { token, refreshToken } = Object(renewed) as Partial<Record<keyof RenewedTokens, unknown>>;
+  return typeof token === "string" && typeof refreshToken === "string";
+}
+
+/** Taken before the application's schema, which may leave claims out. */
+function withIdentity(token: VerifiedToken, names: readonly string[]): VerifiedToken {
+  if (names.length === 0) return token;
+  return Object.freeze({ ...token, identityClaims: Object.fromEntries(names.map((name) => [name, sortedJson(token.claims[name])])) });
+}
+
+/** The same text for the same value, whatever the order of members. */
+function sortedJson(value: unknown): string | undefined {
+  return JSON.stringify(value, (_name, member: unknown) =>
+    isObject(member) && !Array.isArray(member) ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1))) : member,
+  );
 }
 
 function withClaims(token: VerifiedToken, claims: unknown): VerifiedToken {

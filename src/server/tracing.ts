@@ -3,6 +3,8 @@ import type * as OpenTelemetry from "@opentelemetry/api";
 import { errorTable, standardErrors } from "../protocol/error-codes.js";
 import type { Params } from "../protocol/messages.js";
 import type { CallObservation } from "../rpc/call-observer.js";
+import type { Logger } from "../rpc/logger.js";
+import { fireAndForget } from "../runtime/application-code.js";
 import { otherLabel } from "./tally.js";
 
 /** What the server is to blame for; anything else is an answer like another. */
@@ -17,14 +19,29 @@ const faults: ReadonlySet<number> = new Set([
 export class CallTracer {
   readonly #api: typeof OpenTelemetry;
   readonly #tracer: OpenTelemetry.Tracer;
+  readonly #log: Logger;
+  #hasFailed = false;
 
-  constructor(api: typeof OpenTelemetry) {
+  constructor(api: typeof OpenTelemetry, log: Logger) {
     this.#api = api;
+    this.#log = log;
     this.#tracer = api.trace.getTracer("jotwire");
   }
 
-  /** Starts a span, below the caller's if `params._meta` names it (W3C Trace Context). Nothing else of the params is in it. */
-  begin(method: string | null, params: Params | undefined): CallObservation {
+  /**
+   * Starts a span, below the caller's if `params._meta` names it (W3C Trace Context). Nothing else of the params is in it. Undefined: the
+   * application's propagator, sampler or span processor has thrown, which costs the call nothing.
+   */
+  begin(method: string | null, params: Params | undefined): CallObservation | undefined {
+    try {
+      return this.#begin(method, params);
+    } catch (error) {
+      this.#tellOnce(error);
+      return undefined;
+    }
+  }
+
+  #begin(method: string | null, params: Params | undefined): CallObservation {
     const { ROOT_CONTEXT, SpanKind, SpanStatusCode, context, propagation, trace } = this.#api;
     const parent = propagation.extract(ROOT_CONTEXT, carrierOf(params));
     const name = method ?? otherLabel;
@@ -33,19 +50,30 @@ export class CallTracer {
     const active = trace.setSpan(parent, span);
     return {
       within: (work) => context.with(active, work),
-      end(code) {
-        span.setAttribute("rpc.status_code", code === null ? "none" : code === 0 ? "OK" : String(code));
-        if (code !== null && faults.has(code)) span.setStatus({ code: SpanStatusCode.ERROR });
-        span.end();
-      },
+      end: (code) =>
+        fireAndForget(
+          () => {
+            span.setAttribute("rpc.status_code", code === null ? "none" : code === 0 ? "OK" : String(code));
+            if (code !== null && faults.has(code)) span.setStatus({ code: SpanStatusCode.ERROR });
+            span.end();
+          },
+          (error) => this.#tellOnce(error),
+        ),
     };
+  }
+
+  /** A tracer that fails does so with every call. */
+  #tellOnce(error: unknown): void {
+    if (!this.#hasFailed)
+      this.#log.error({ event: "tracing.fail", err: error }, "a span could not be made; the next failures are not logged");
+    this.#hasFailed = true;
   }
 }
 
 /** Undefined: the package is not there. */
-export async function loadTracer(): Promise<CallTracer | undefined> {
+export async function loadTracer(log: Logger): Promise<CallTracer | undefined> {
   try {
-    return new CallTracer(await import("@opentelemetry/api"));
+    return new CallTracer(await import("@opentelemetry/api"), log);
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND") return undefined;
     throw error;

@@ -15,11 +15,12 @@ export class WaitingFrames {
     return this.#frames.length;
   }
 
-  /** False when this one is too much. */
+  /** False: this one is too much, and is not kept. */
   add(value: unknown, bytes: number): boolean {
+    if (this.#frames.length >= mostFrames || this.#bytes + bytes > mostBytes) return false;
     this.#frames.push({ value, bytes });
     this.#bytes += bytes;
-    return this.#frames.length <= mostFrames && this.#bytes <= mostBytes;
+    return true;
   }
 
   shift(): unknown {

@@ -2,6 +2,7 @@ import type { Clock } from "../auth/clock.js";
 import type { RevocationRecords } from "../auth/revocation.js";
 import type { StoreObserver } from "../auth/store-observer.js";
 import type { Bus } from "../push/bus.js";
+import { fireAndForget, isThenable, toPromise } from "../runtime/application-code.js";
 import type { Store, StoreRecords } from "./store.js";
 
 const directory = ["add", "get", "remove", "list"] as const;
@@ -92,16 +93,21 @@ export class StoreWatch {
   }
 
   #time(operation: string, work: () => unknown): unknown {
-    if (this.#observers.size === 0) return work();
+    if (this.#observers.size === 0) return settled(work, () => {});
     const startedAt = this.#clock.monotonic();
     const tell = (hasFailed: boolean): void => {
-      for (const observer of this.#observers) observer(operation, (this.#clock.monotonic() - startedAt) / 1000, hasFailed);
+      const duration = (this.#clock.monotonic() - startedAt) / 1000;
+      for (const observer of this.#observers)
+        fireAndForget(
+          () => observer(operation, duration, hasFailed),
+          () => {},
+        );
     };
     return settled(work, tell);
   }
 }
 
-/** What `work` returns or throws, after its outcome was told. */
+/** What `work` returns or throws, after its outcome was told. A promise of any make becomes a native one. */
 function settled(work: () => unknown, tell: (hasFailed: boolean) => void): unknown {
   let result: unknown;
   try {
@@ -110,18 +116,14 @@ function settled(work: () => unknown, tell: (hasFailed: boolean) => void): unkno
     tell(true);
     throw error;
   }
-  if (!(result instanceof Promise)) {
+  if (!isThenable(result)) {
     tell(false);
     return result;
   }
-  return result.then(
-    (value: unknown) => {
-      tell(false);
-      return value;
-    },
-    (error: unknown) => {
-      tell(true);
-      throw error;
-    },
+  const outcome = toPromise(result);
+  outcome.then(
+    () => tell(false),
+    () => tell(true),
   );
+  return outcome;
 }

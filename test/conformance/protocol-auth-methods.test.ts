@@ -1,15 +1,18 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import type { ServerOptions } from "../../src/index.js";
+import { z } from "zod";
+import { createServer, type ServerOptions, type StandardSchema } from "../../src/index.js";
 import { expectClose, expectError } from "../helpers/expected.js";
 import { ask, exchange, type Frame, leftovers, notification, resultOf } from "../helpers/frames.js";
 import { protocolApp } from "../helpers/protocol-app.js";
 import { startTimed } from "../helpers/timed-server.js";
 import { createTestKeys, signToken } from "../helpers/tokens.js";
 
+type Claims = Readonly<Record<string, unknown>>;
+
 const start = (options: Partial<ServerOptions> = {}) => startTimed(protocolApp().app, options);
 
-const resultMembers = ["subject", "scopes", "connectionId", "expiresIn", "expiresAt", "refreshIn", "grace", "serverTime"];
+const resultMembers = ["subject", "scopes", "connectionId", "expiresIn", "expiresAt", "refreshIn", "grace", "serverTime", "limits"];
 const uuidV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 describe("Protocol §3, authenticate", () => {
@@ -29,6 +32,23 @@ describe("Protocol §3, authenticate", () => {
     expect(result.expiresIn).to.be.closeTo(899.588, 0.5);
     expect(result.connectionId).to.match(uuidV7);
     expect(await resultOf(client, "whoami")).to.include({ connectionId: result.connectionId });
+  });
+
+  it("and refresh tell the limits in force for the connection, 0 for none", async () => {
+    const told = { frameBytes: 65_536, batchLength: 50, requestsInFlight: 64, subscriptions: 128, responseBytes: 1_048_576 };
+    const limits = { frameBytes: 100_000, batch: 10, inFlight: 0, subscriptions: 3, responseBytes: 2_000 };
+    const toldOthers = { frameBytes: 100_000, batchLength: 10, requestsInFlight: 0, subscriptions: 3, responseBytes: 2_000 };
+    for (const [given, expected] of [
+      [{}, told],
+      [limits, toldOthers],
+    ] as const) {
+      await using server = await start({ limits: given });
+      const client = await server.connect();
+      for (const method of ["authenticate", "authenticate", "refresh"]) {
+        expect((await resultOf(client, method, { token: server.token() })).limits, method).to.deep.equal(expected);
+        server.clock.advance(1_000);
+      }
+    }
   });
 
   it("takes its params by name or by position", async () => {
@@ -178,6 +198,53 @@ describe("Protocol §3, authenticate", () => {
       }
       expect(await resultOf(client, "whoami")).to.include({ state, subject: before.subject });
     }
+  });
+
+  it("with another value of a claim that the option identityClaims names it is -32006, whatever the application's schema makes of the claims", async () => {
+    const picky = z.object({ sub: z.string() }) as unknown as StandardSchema<Claims, Claims>;
+    const claims = { org_id: "a", tenant: { id: 1, tags: ["x", "y"] }, acr: "1" };
+    const others = [
+      { ...claims, org_id: "b" },
+      { ...claims, org_id: ["a"] },
+      { ...claims, org_id: undefined },
+      { ...claims, org_id: null },
+      { ...claims, tenant: { id: 1, tags: ["y", "x"] } },
+      { ...claims, tenant: { id: "1", tags: ["x", "y"] } },
+      { ...claims, tenant: undefined },
+    ];
+    for (const app of [protocolApp().app, protocolApp(picky).app]) {
+      await using server = await startTimed(app, { identityClaims: ["org_id", "tenant"] });
+      for (const state of ["active", "expired"]) {
+        for (const other of others) {
+          const client = await server.login(claims);
+          if (state === "expired") server.clock.advance(900_000);
+          const claim = other.org_id === "a" ? "tenant" : "org_id";
+          for (const method of ["authenticate", "refresh"])
+            expectError(await ask(client, method, { token: server.token(other) }), "subject_mismatch", { claim });
+          expect(await resultOf(client, "whoami")).to.include({ state });
+          server.clock.advance(1_000);
+          const same = { acr: "2", tenant: { tags: ["x", "y"], id: 1 }, org_id: "a" };
+          expect(await resultOf(client, "refresh", { token: server.token(same) })).to.include({ changed: true });
+        }
+      }
+      const without = await server.login();
+      expectError(await ask(without, "refresh", { token: server.token(claims) }), "subject_mismatch", { claim: "org_id" });
+      expect(await resultOf(without, "refresh", { token: server.token({ acr: "2" }) })).to.include({ changed: true });
+    }
+  });
+
+  it("is not started with an option identityClaims that no refresh could meet, or that is no list of names", () => {
+    const make = (identityClaims: unknown) => () =>
+      createServer(protocolApp().app, { auth: { issuer: "https://id.test", audience: "test" }, identityClaims } as ServerOptions);
+    expect(make(["org_id", "exp"])).to.throw(TypeError, "identityClaims: exp differs in every token");
+    for (const wrong of ["org_id", [1], [""], {}])
+      expect(make(wrong), JSON.stringify(wrong)).to.throw(TypeError, "identityClaims must be a list");
+  });
+
+  it("may have other values of all other claims by default", async () => {
+    await using server = await start();
+    const client = await server.login({ org_id: "a" });
+    expect(await resultOf(client, "refresh", { token: server.token({ org_id: "b" }) })).to.include({ changed: true });
   });
 
   it("as a notification it is applied, and the outcome is told by auth.notice", async () => {

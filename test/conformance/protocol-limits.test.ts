@@ -302,6 +302,44 @@ describe("Protocol §9, frames per second", () => {
     expect((await ask(client, "ping")).result).to.equal("pong");
   });
 
+  it("as many again are refused in words; then no more is read in that second, and all of it in the next ones", async () => {
+    await using server = await start(openLimits);
+    const client = await server.connect();
+    client.send(...Array.from({ length: 100 }, (_, n) => request(n, "ping")));
+    const outcomes = [];
+    for (let n = 0; n < 40; n++) outcomes.push((await client.next()).error?.code);
+    expect(outcomes).to.deep.equal([...Array(20).fill(undefined), ...Array(20).fill(-32029)]);
+    expect((await ask(await server.connect(), "ping")).result, "another connection").to.equal("pong");
+    expect(client.queued).to.deep.equal([]);
+    for (const passed of [1, 2]) {
+      server.clock.advance(1_000);
+      for (let n = 0; n < (passed === 1 ? 40 : 20); n++) expect((await client.next()).id).to.equal(passed * 40 + n);
+    }
+    server.clock.advance(1_000);
+    expect((await ask(client, "ping")).result).to.equal("pong");
+  });
+
+  it("large frames over it are not even decoded before the second is over, but at once when the peer has authenticated", async () => {
+    await using server = await start({ ...openLimits, openFramesPerSecond: 3 });
+    const token = server.token();
+    for (const authenticates of [false, true]) {
+      const client = await server.connect();
+      const large = request("large", "ping", ["x".repeat(2_000)]);
+      client.send(request(1, "ping"), request(2, "ping"));
+      client.send(authenticates ? request(3, "authenticate", { token }) : request(3, "ping"), large, large);
+      for (let n = 1; n <= 3; n++) expect(await client.next()).to.include({ id: n });
+      if (!authenticates) {
+        expect((await ask(await server.connect(), "ping")).result, "another connection").to.equal("pong");
+        expect(client.queued).to.deep.equal([]);
+        server.clock.advance(1_000);
+      }
+      for (let n = 0; n < 2; n++)
+        expect(await client.next())
+          .to.include({ id: "large" })
+          .and.have.property("result");
+    }
+  });
+
   it("after 10 s of it the connection is closed 4429, and not before", async () => {
     await using server = await start(openLimits);
     const client = await server.connect();
@@ -390,10 +428,13 @@ describe("Protocol §9, the key set", () => {
     expect(keySet.fetches(), "one for all five").to.equal(1);
     server.clock.advance(30_000);
     const tryUnknown = async () => ask(await server.connect(), "authenticate", { token: signToken(createTestKeys(), { iat }) });
-    for (let n = 0; n < 3; n++) expectError(await tryUnknown(), "token_invalid");
+    expectError(await tryUnknown(), "token_invalid");
+    for (let n = 0; n < 3; n++) expectError(await tryUnknown(), "auth_unavailable", { retryAfter: 30 });
     expect(keySet.fetches(), "one for all unknown kids").to.equal(2);
     published.push(second.publicJwk);
-    expectError(await ask(await server.connect(), "authenticate", { token: signToken(second, { iat }) }), "token_invalid");
+    expectError(await ask(await server.connect(), "authenticate", { token: signToken(second, { iat }) }), "auth_unavailable", {
+      retryAfter: 30,
+    });
     server.clock.advance(30_000);
     const client = await server.connect();
     expect(await resultOf(client, "authenticate", { token: signToken(second, { iat }) })).to.include({ subject: "user-1" });

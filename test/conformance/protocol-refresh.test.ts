@@ -9,7 +9,7 @@ import { createTestKeys, signToken } from "../helpers/tokens.js";
 
 const start = (options: Partial<ServerOptions> = {}) => startTimed(protocolApp().app, options);
 
-const resultMembers = ["subject", "scopes", "connectionId", "expiresIn", "expiresAt", "refreshIn", "grace", "serverTime"];
+const resultMembers = ["subject", "scopes", "connectionId", "expiresIn", "expiresAt", "refreshIn", "grace", "serverTime", "limits"];
 
 describe("Protocol §3, refresh", () => {
   it("in OPEN is -32001", async () => {

@@ -3,7 +3,7 @@ import { describe, it } from "mocha";
 import type { RenewedTokens } from "../../src/index.js";
 import { ClaimsGate } from "../helpers/claims-gate.js";
 import { expectClose, expectError } from "../helpers/expected.js";
-import { ask, exchange, type Frame, leftovers, notification, request, resultOf } from "../helpers/frames.js";
+import { ask, exchange, type Frame, leftovers, notification, request, resultOf, told } from "../helpers/frames.js";
 import { protocolApp } from "../helpers/protocol-app.js";
 import type { RawClient } from "../helpers/raw-client.js";
 import { startTimed } from "../helpers/timed-server.js";
@@ -136,44 +136,65 @@ describe("Protocol §2, while a token is verified", () => {
     expect((await nextFrames(client, 16)).map(({ id }) => id)).to.deep.equal(Array.from({ length: 16 }, (_, id) => id));
   });
 
-  it("2.5 at most 16 frames wait, else close 4429", async () => {
-    for (const [count, fits] of [
-      [16, true],
-      [17, false],
-    ] as const) {
-      await using server = await startGated();
-      const client = await server.connect();
-      const release = server.gate.holdNext();
-      client.send(request(0, "authenticate", { token: server.token() }));
-      for (let id = 1; id <= count; id++) client.send(request(id, "ping"));
-      if (fits) {
-        await server.gate.whenArrived(1);
-        await turns();
-        release();
-        expect(await nextFrames(client, 17)).to.have.length(17);
-      } else await expectClose(client, "too_many_requests");
-      release();
-    }
+  it("2.5 at most 16 frames wait; the next ones are refused, and the connection stays", async () => {
+    await using server = await startGated();
+    const client = await server.connect();
+    const release = server.gate.holdNext();
+    client.send(request(0, "authenticate", { token: server.token() }));
+    for (let id = 1; id <= 17; id++) client.send(request(id, "ping"));
+    client.send(notification("echo"), [request(18, "echo"), notification("echo"), request(19, "echo"), 1], [notification("echo")]);
+    const [seventeenth, batch] = [await client.next<Frame>(), await client.next<Frame[]>()];
+    for (const refused of [seventeenth, ...batch]) expectError(refused, "rate_limited", { retryAfter: 1 });
+    expect([seventeenth, ...batch].map(({ id }) => id)).to.deep.equal([17, 18, 19, null]);
+    expect(client.queued, "nothing for notifications, nor before the outcome for the others").to.deep.equal([]);
+    release();
+    expect((await nextFrames(client, 17)).map(({ id }) => id)).to.deep.equal(Array.from({ length: 17 }, (_, id) => id));
+    expect(server.ran, "not executed").to.deep.equal([]);
+    expect(await resultOf(client, "whoami")).to.include({ state: "active" });
+    expect((await ask(client, "echo", [1])).result, "and later ones run").to.deep.equal([1]);
   });
 
-  it("2.5 at most 64 KiB wait, else close 4429", async () => {
-    for (const [count, fits] of [
-      [4, true],
-      [5, false],
-    ] as const) {
-      await using server = await startGated();
-      const client = await server.connect();
-      const release = server.gate.holdNext();
-      client.send(request(0, "authenticate", { token: server.token() }));
-      for (let id = 1; id <= count; id++) client.send(request(id, "ping", ["x".repeat(16_000)]));
-      if (fits) {
-        await server.gate.whenArrived(1);
-        await turns();
-        release();
-        expect(await nextFrames(client, 5)).to.have.length(5);
-      } else await expectClose(client, "too_many_requests");
-      release();
+  it("2.5 at most 64 KiB wait; what is too much is refused, and what fits still waits", async () => {
+    await using server = await startGated();
+    const client = await server.connect();
+    const release = server.gate.holdNext();
+    client.send(request(0, "authenticate", { token: server.token() }));
+    for (let id = 1; id <= 5; id++) client.send(request(id, "ping", ["x".repeat(16_000)]));
+    client.send(request(6, "ping"));
+    expectError(await client.next<Frame>(), "rate_limited");
+    release();
+    expect((await nextFrames(client, 6)).map(({ id }) => id)).to.deep.equal([0, 1, 2, 3, 4, 6]);
+  });
+
+  it("2.5 auth methods among them are refused, too, in a notice when they had no id", async () => {
+    await using server = await startGated();
+    const client = await server.connect();
+    const release = server.gate.holdNext();
+    client.send(request(0, "authenticate", { token: server.token() }));
+    for (let id = 1; id <= 16; id++) client.send(request(id, "ping"));
+    client.send(request(17, "logout"), notification("logout"));
+    expectError(await client.next<Frame>(), "rate_limited");
+    expect(await told(client, "auth.notice")).to.deep.include({ method: "logout", ok: false });
+    release();
+    expect(await nextFrames(client, 17)).to.have.length(17);
+    expect(await resultOf(client, "whoami")).to.include({ state: "active" });
+  });
+
+  it("2.5 the same behind a refresh in EXPIRED", async () => {
+    await using server = await startGated();
+    const client = await server.login();
+    server.clock.advance(900_000);
+    await leftovers(client);
+    const release = server.gate.holdNext();
+    client.send(request(0, "refresh", { token: server.token() }));
+    for (let id = 1; id <= 20; id++) client.send(request(id, "echo", [id]));
+    for (let id = 17; id <= 20; id++) {
+      const refused = await client.next<Frame>();
+      expectError(refused, "rate_limited");
+      expect(refused.id).to.equal(id);
     }
+    release();
+    expect((await nextFrames(client, 17)).map(({ id }) => id)).to.deep.equal(Array.from({ length: 17 }, (_, id) => id));
   });
 
   it("2.5 in ACTIVE a pending refresh blocks nobody", async () => {

@@ -68,6 +68,7 @@ export class ConnectionRig {
       topics: { topics: this.topics, bus: new LocalBus("epoch", () => clock.monotonic()) },
       notifications: app.notifications,
       log: silentLogger,
+      applicationLog: silentLogger,
       telemetry: new Telemetry(),
       compression: true, // so that frames pass through the pretended socket
     };
@@ -83,6 +84,21 @@ export class ConnectionRig {
   /** The peer leaves so many bytes unread. */
   leaveUnread(bytes: number): void {
     this.#socket.bufferedAmount = bytes;
+  }
+
+  /** The peer reads nothing from now on. */
+  stopReading(): void {
+    this.#socket.isRead = false;
+  }
+
+  /** The peer reads what was sent until now. */
+  readAll(): void {
+    this.#socket.drain();
+  }
+
+  /** Bytes that were sent and not read, or are still to be sent. */
+  get unread(): number {
+    return this.connection.load.bufferedBytes;
   }
 
   /** Whatever is sent from now on fails. */
@@ -128,7 +144,7 @@ export class ConnectionRig {
     else resolve(verified(token));
   }
 
-  /** Lets the handler of a slow call end, with a push and then its result. */
+  /** Lets the handler of a slow call end, with a push and then its result; of one that answers with a text, by how many ran before it. */
   finishCall(number: number): void {
     this.#slow.get(number)?.();
     this.#slow.delete(number);
@@ -168,6 +184,22 @@ export class ConnectionRig {
     const rpc = createRpc({ scopes: ["write"], notifications: { numbered: z.object({ number: z.number() }) } });
     const params = z.object({ number: z.number() });
     return rpc.router({
+      /** A text of so many characters: at once, or when its call is finished. */
+      text: rpc.method({
+        params,
+        handler: ({ auth, params: { number } }) => {
+          this.#ran(number, auth.subject);
+          return "x".repeat(number);
+        },
+      }),
+      laterText: rpc.method({
+        params,
+        handler: async ({ auth, params: { number } }) => {
+          this.#ran(number, auth.subject);
+          await new Promise<void>((resolve) => this.#slow.set(this.runs.length, resolve));
+          return "x".repeat(number);
+        },
+      }),
       /** Takes so many milliseconds, without giving way. */
       age: rpc.method({
         params,

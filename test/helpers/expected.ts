@@ -33,7 +33,7 @@ const closes = {
   going_away: [1001, "yes"],
   unsupported_data: [1003, "no"],
   frame_timeout: [1008, "yes"],
-  too_big: [1009, "no"],
+  too_big: [1009, "yes"],
   internal: [1011, "yes"],
   server_restart: [1012, "yes"],
   overloaded: [1013, "yes"],

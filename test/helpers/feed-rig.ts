@@ -153,6 +153,7 @@ export class FeedRig {
       topics: { topics: this.#topics, bus: this.#bus },
       notifications: new Map(),
       log: silentLogger,
+      applicationLog: silentLogger,
       telemetry: this.#telemetry,
       compression: true, // so that frames pass through the pretended socket
     };

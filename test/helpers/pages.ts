@@ -56,12 +56,15 @@ export class Pages {
   readonly #restore: (() => void)[] = [];
   #listeners = 0;
 
-  constructor() {
+  /** `isStorageBlocked`: the user forbids the site to keep anything, and the browser counts what pages share as such. */
+  constructor({ isStorageBlocked = false } = {}) {
     const pages = this;
+    const denied = () => new DOMException("The operation is insecure.", "SecurityError");
     class Channel {
       onmessage: ((event: { data: unknown }) => void) | null = null;
       readonly name: string;
       constructor(name: string) {
+        if (isStorageBlocked) throw denied(); // as in Firefox
         this.name = name;
         pages.#channels.add(this);
       }
@@ -87,7 +90,7 @@ export class Pages {
       };
     }
     this.#install("document", this.document);
-    this.#install("navigator", { locks: new Locks() });
+    this.#install("navigator", { locks: isStorageBlocked ? { request: () => Promise.reject(denied()) } : new Locks() });
     this.#install("BroadcastChannel", Channel);
     this.#install("addEventListener", this.window.addEventListener);
     this.#install("removeEventListener", this.window.removeEventListener);

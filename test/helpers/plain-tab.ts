@@ -1,5 +1,6 @@
-import type { CDPSession } from "playwright-core";
+import type { Browser, CDPSession } from "playwright-core";
 import { browser } from "./browser.js";
+import type { EngineTab } from "./engines.js";
 import { PageUser } from "./page-user.js";
 import type { SdkUser } from "./sdk-user.js";
 
@@ -25,7 +26,7 @@ interface History {
  * A page that Playwright has no hand on: it keeps its own pages awake and in sight, and this one can be hidden, frozen, and put into the
  * back/forward cache, as those of people are. Driven over the Chrome DevTools Protocol.
  */
-export class PlainTab extends PageUser implements AsyncDisposable {
+export class PlainTab extends PageUser implements EngineTab {
   readonly #cdp: CDPSession;
   readonly #targetId: string;
   readonly #sessionId: string;
@@ -42,8 +43,8 @@ export class PlainTab extends PageUser implements AsyncDisposable {
     });
   }
 
-  static async open(url: string): Promise<PlainTab> {
-    const cdp = await (await browser()).newBrowserCDPSession();
+  static async open(url: string, of?: Browser): Promise<PlainTab> {
+    const cdp = await (of ?? (await browser())).newBrowserCDPSession();
     const { targetId } = await cdp.send("Target.createTarget", { url: "about:blank" });
     const { sessionId } = await cdp.send("Target.attachToTarget", { targetId, flatten: false });
     const tab = new PlainTab(cdp, targetId, sessionId);

@@ -9,6 +9,8 @@ export class PretendedSocket extends EventEmitter {
   readonly sent: string[] = [];
   closeCode: number | undefined;
   isPaused = false;
+  /** Does the peer read what it is sent? If not, that stays in the send buffer. */
+  isRead = true;
   readonly #whenRead: (() => void)[] = [];
 
   pause(): void {
@@ -22,6 +24,7 @@ export class PretendedSocket extends EventEmitter {
   send(text: string): void {
     if (this.readyState !== this.OPEN) throw new Error("sent after the close");
     this.sent.push(text);
+    if (!this.isRead) this.bufferedAmount += Buffer.byteLength(text);
   }
 
   close(code: number): void {

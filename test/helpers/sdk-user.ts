@@ -26,6 +26,10 @@ export interface Notes {
   readonly subject: string | null;
   /** Calls of the token callback. */
   readonly tokenCalls: readonly Pick<TokenRequest, "reason" | "force" | "attempt">[];
+  /** Methods of the requests that the page sent, those of batches left out. */
+  readonly requests: readonly string[];
+  /** What nobody caught, rejections among it. */
+  readonly uncaught: readonly string[];
   /** WebSockets that the page made. */
   readonly sockets: number;
   /** Notifications and events, by name. */

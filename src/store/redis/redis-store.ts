@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from "../../auth/clock.js";
 import { refuseUnknownOptions } from "../../protocol/known-options.js";
 import type { Bus } from "../../push/bus.js";
+import { checkLogger, unfailingMethods } from "../../runtime/application-code.js";
 import type { Store } from "../store.js";
 import { RedisAttempts } from "./redis-attempts.js";
 import { RedisBus } from "./redis-bus.js";
@@ -41,6 +42,8 @@ export interface RedisStore extends Store {
   readonly bus: Bus;
 }
 
+const logLevels = ["info", "warn"] as const;
+
 /**
  * Keeps everything in one Redis (7 or newer), for any number of nodes. Connects when it is first used; every method rejects with the code
  * `STORE_UNAVAILABLE` when Redis does not answer in time. Throws `TypeError` when an option can't be meant.
@@ -48,7 +51,9 @@ export interface RedisStore extends Store {
 export function redisStore(options: RedisStoreOptions): RedisStore {
   refuseUnknownOptions("redisStore", options, redisOptions);
   const { url, tls, prefix = "jotwire", timeout = 750, busLength = 10_000 } = options;
-  const { clock = systemClock, logger = silentStoreLogger } = options;
+  const { clock = systemClock, logger: given = silentStoreLogger } = options;
+  checkLogger(given, logLevels);
+  const logger = unfailingMethods(given, logLevels);
   checkRedisUrl(url);
   if (prefix === "") throw new TypeError("prefix must not be empty");
   if (!(timeout >= 10 && timeout <= 60_000)) throw new TypeError(`timeout must be from 10 to 60_000 milliseconds, not ${timeout}`);

@@ -12,6 +12,8 @@ const tokenCalls: Notes["tokenCalls"][number][] = [];
 const events: { name: string; params: unknown }[] = [];
 const watched: unknown[] = [];
 const shown: boolean[] = [];
+const requests: string[] = [];
+const uncaught: string[] = [];
 const secrets: string[] = [];
 const started: Promise<Outcome>[] = [];
 let sockets = 0;
@@ -27,8 +29,16 @@ class CountedSocket extends WebSocket {
     super(url, protocols);
     sockets++;
   }
+
+  override send(text: string): void {
+    super.send(text);
+    const { method } = JSON.parse(text) as { readonly method?: string };
+    if (method !== undefined) requests.push(method);
+  }
 }
 
+addEventListener("error", ({ message }) => uncaught.push(message));
+addEventListener("unhandledrejection", ({ reason }) => uncaught.push(String(reason)));
 addEventListener("pageshow", ({ persisted }) => shown.push(persisted));
 
 function current(): Client {
@@ -116,7 +126,7 @@ const user: SdkUser = {
   reconnect: () => outcomeOf(current().reconnect()),
   close: () => current().close(),
   notes: () => ({
-    ...{ states, tokenCalls, sockets, events, watched, shown },
+    ...{ states, tokenCalls, requests, uncaught, sockets, events, watched, shown },
     state: client?.state ?? "none",
     subject: client?.session?.subject ?? null,
   }),

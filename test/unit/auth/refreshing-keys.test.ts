@@ -8,6 +8,8 @@ import { reasonOf, refusalOf } from "../../helpers/verification.js";
 const first = createTestKeys("ES256", "k1");
 const second = createTestKeys("ES256", "k2");
 
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
 /** A pretended identity provider: what it publishes, whether it answers, and how often it was asked. */
 class Provider {
   readonly clock = new ManualClock();
@@ -21,8 +23,12 @@ class Provider {
     this.verifier = createVerifier([issuer], { clock: this.clock, fetchDocument: this.#fetch });
   }
 
-  verify(keys: TestKeys, header: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
-    return this.verifier.verify(signToken(keys, { iat: this.clock.now() / 1_000 - 1 }, header));
+  verify(keys: TestKeys, header: Readonly<Record<string, unknown>> = {}, peer?: string): Promise<unknown> {
+    return this.verifier.verify(this.token(keys, header), peer);
+  }
+
+  token(keys: TestKeys, header: Readonly<Record<string, unknown>> = {}): string {
+    return signToken(keys, { iat: this.clock.now() / 1_000 - 1 }, header);
   }
 
   readonly #fetch: FetchDocument = async () => {
@@ -60,12 +66,13 @@ describe("a fetched key set", () => {
     await provider.verify(second);
     expect(provider.fetches).to.equal(2);
 
-    for (let i = 0; i < 50; i++) expect(await reasonOf(provider.verify(first, { kid: `unknown-${i}` }))).to.equal("token_invalid");
+    for (let i = 0; i < 50; i++)
+      expect(await refusalOf(provider.verify(first, { kid: `unknown-${i}` }))).to.include({ reason: "auth_unavailable", retryAfter: 30 });
     provider.clock.advance(29_999);
-    await reasonOf(provider.verify(first, { kid: "unknown" }));
+    expect(await refusalOf(provider.verify(first, { kid: "unknown" }))).to.include({ reason: "auth_unavailable", retryAfter: 0.001 });
     expect(provider.fetches).to.equal(2);
     provider.clock.advance(1);
-    await reasonOf(provider.verify(first, { kid: "unknown" }));
+    expect(await reasonOf(provider.verify(first, { kid: "unknown" }))).to.equal("token_invalid");
     expect(provider.fetches).to.equal(3);
   });
 
@@ -91,8 +98,8 @@ describe("a fetched key set", () => {
     provider.clock.advance(1);
     await provider.verify(second);
     expect(provider.fetches).to.equal(3);
-    provider.clock.advance(29_999);
-    expect(await reasonOf(provider.verify(second, { kid: "unknown" }))).to.equal("token_invalid");
+    provider.clock.advance(28_999);
+    expect(await reasonOf(provider.verify(second, { kid: "unknown" }))).to.equal("auth_unavailable");
     expect(provider.fetches).to.equal(3);
     provider.clock.advance(1);
     expect(await reasonOf(provider.verify(second, { kid: "unknown" }))).to.equal("token_invalid");
@@ -106,10 +113,98 @@ describe("a fetched key set", () => {
     for (let batch = 0; batch < 10; batch++) {
       const tokens = prepared.slice(batch * 1_000, batch * 1_000 + 1_000);
       const reasons = await Promise.all(tokens.map((token) => reasonOf(provider.verifier.verify(token))));
-      expect(new Set(reasons)).to.deep.equal(new Set(["token_invalid"]));
+      expect(new Set(reasons)).to.deep.equal(new Set([batch === 0 ? "token_invalid" : "auth_unavailable"])); // a set was fetched after it came
       provider.clock.advance(1_000);
     }
     expect(provider.fetches).to.equal(2);
+  });
+
+  it("is fetched at most six times for 10,000 random kids in ten seconds, each from an address of its own", async () => {
+    const provider = new Provider();
+    for (let second = 0; second < 10; second++) {
+      for (let n = 0; n < 1_000; n++) await reasonOf(provider.verify(first, { kid: `random-${second}-${n}` }, `peer ${second}-${n}`));
+      provider.clock.advance(1_000);
+    }
+    expect(provider.fetches).to.be.within(5, 6);
+  });
+
+  it("that one peer had fetched for a made-up kid is fetched for others at once when the issuer rotates its keys", async () => {
+    const provider = new Provider();
+    await provider.verify(first);
+    expect(await reasonOf(provider.verify(first, { kid: "made up" }, "attacker"))).to.equal("token_invalid");
+    provider.published = [second];
+    provider.clock.advance(5_000);
+    await provider.verify(second, {}, "somebody");
+    await provider.verify(second, {}, "attacker");
+    expect(provider.fetches).to.equal(3);
+  });
+
+  it("is fetched for a new key after 7.5 s at most, however many peers make kids up, and until then its tokens are not refused for good", async () => {
+    const provider = new Provider();
+    await provider.verify(first);
+    for (let n = 0; n < 20; n++) await reasonOf(provider.verify(first, { kid: `made up ${n}` }, `attacker ${n}`));
+    provider.published = [second];
+    const token = provider.token(second);
+    provider.clock.advance(500);
+    const { reason, retryAfter = 0 } = await refusalOf(provider.verifier.verify(token, "somebody"));
+    expect([reason, retryAfter]).to.deep.equal(["auth_unavailable", 7]);
+    provider.clock.advance(7_000);
+    await provider.verifier.verify(token, "somebody");
+  });
+
+  it("makes tokens of a withdrawn key invalid when it is fetched after they were presented, without a fetch for each", async () => {
+    const provider = new Provider();
+    await provider.verify(first);
+    const tokens = Array.from({ length: 100 }, () => provider.token(first));
+    provider.published = [second];
+    await provider.verify(second); // uses up the fetch of those who have no name
+    for (const token of tokens) expect(await reasonOf(provider.verifier.verify(token))).to.equal("auth_unavailable");
+    expect(await reasonOf(provider.verify(second, { kid: "made up" }, "another"))).to.equal("token_invalid");
+    for (const token of tokens) expect(await reasonOf(provider.verifier.verify(token))).to.equal("token_invalid");
+    expect(provider.fetches).to.equal(3);
+  });
+
+  it("decides nothing about tokens of a key whose kid somebody else has guessed before it was published", async () => {
+    const provider = new Provider();
+    await provider.verify(first);
+    for (const peer of ["attacker 1", "attacker 1", "attacker 2"]) await reasonOf(provider.verify(first, { kid: "k2" }, peer));
+    await reasonOf(provider.verify(first, { kid: "x" }, "attacker 3"));
+    await reasonOf(provider.verify(first, { kid: "x" }, "attacker 4"));
+    provider.published = [second];
+    expect(await reasonOf(provider.verify(second, {}, "somebody"))).to.equal("auth_unavailable");
+    provider.clock.advance(7_500);
+    await provider.verify(second, {}, "somebody");
+  });
+
+  it("that was asked for before a token was presented does not make it invalid: it is asked for once more", async () => {
+    const clock = new ManualClock();
+    const answers: ((text: string) => void)[] = [];
+    const setOf = (...keys: TestKeys[]) => JSON.stringify({ keys: keys.map(({ publicJwk }) => publicJwk) });
+    const issuer = { issuer: "https://id.test", audience: "test", jwks: "https://id.test/jwks" };
+    const verifier = createVerifier([issuer], { clock, fetchDocument: () => new Promise((resolve) => answers.push(resolve)) });
+    const token = (keys: TestKeys) => signToken(keys, { iat: clock.now() / 1_000 - 1 });
+    const early = verifier.verify(token(first), "a");
+    const late = settled().then(() => verifier.verify(token(second), "b")); // the set that comes first was made before it
+    await settled();
+    await settled();
+    answers[0]?.(setOf(first));
+    await early;
+    while (answers.length < 2) await settled();
+    answers[1]?.(setOf(first, second));
+    await late;
+    expect(answers).to.have.length(2);
+  });
+
+  it("remembers no more than 1,024 tokens that could not be judged", async () => {
+    const provider = new Provider();
+    await provider.verify(first);
+    const withdrawn = provider.token(first);
+    provider.published = [second];
+    await provider.verify(second);
+    expect(await reasonOf(provider.verifier.verify(withdrawn))).to.equal("auth_unavailable");
+    for (let n = 0; n < 1_024; n++) await reasonOf(provider.verify(second, { kid: `made up ${n}` }));
+    await reasonOf(provider.verify(second, { kid: "made up" }, "another"));
+    expect(await reasonOf(provider.verifier.verify(withdrawn)), "it counts as presented for the first time").to.equal("auth_unavailable");
   });
 
   it("verifies on while the provider is down, with no more than 8 fetches in the first two minutes", async () => {

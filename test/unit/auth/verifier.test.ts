@@ -152,6 +152,15 @@ describe("the scopes of a token", () => {
     expect(await scopesOf({ permissions: ["a", 1, null, ["admin"], { toString: "admin" }, ""] })).to.deep.equal(["a"]);
   });
 
+  it("make a token invalid when they can't be told, also one that has expired", async () => {
+    const scopes = () => {
+      throw new Error("no roles");
+    };
+    const expired = token({ iat: startOfTime - 1_000 });
+    expect(await reasonOf(verifierOf(keys, { scopes }).verify(expired))).to.equal("token_invalid");
+    expect(await reasonOf(verifierOf(keys).verify(expired))).to.equal("token_expired");
+  });
+
   it("may be told by a function of the claims", async () => {
     const own = await verifierOf(keys, { scopes: ({ roles }) => (Array.isArray(roles) ? roles : []) }).verify(
       token({ roles: ["admin"], scope: "x" }),

@@ -49,6 +49,21 @@ describe("Pages of one origin with one session", () => {
     expect(pages.channels).to.equal(0);
   });
 
+  it("renew it each for itself where storage is blocked, and nothing else changes", async () => {
+    using pages = new Pages({ isStorageBlocked: true });
+    const { tabs, close } = await signedIn([() => jwt(), () => jwt()]);
+    for (const tab of tabs) {
+      await tab.pass(600_000);
+      await tab.refresh();
+      expect(tab.asked.map(({ reason }) => reason)).to.deep.equal(["connect", "refresh"]);
+      expect(tab.socket.count("refresh")).to.equal(1);
+      expect(tab.client.state).to.equal("ready");
+    }
+    await close();
+    expect(pages.posted).to.deep.equal([]);
+    for (const { clock } of tabs) expect(clock.pending).to.equal(0);
+  });
+
   it("renew it once also when they are due in the same moment", async () => {
     using _pages = new Pages();
     const { tabs, close } = await signedIn([() => jwt(), () => jwt(), () => jwt()]);

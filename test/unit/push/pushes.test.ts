@@ -11,7 +11,7 @@ function open() {
   const sent: string[] = [];
   const write = (items: readonly (string | Push)[]) =>
     void sent.push(...items.map((item) => (typeof item === "string" ? item : item.text)));
-  const outbox = new Outbox({ review() {}, write }, new FlushQueue());
+  const outbox = new Outbox({ review() {}, write, overflowed() {} }, new FlushQueue());
   const counts = { sent: 0, held: 0, dropped: 0, overflowed: 0 };
   const pushes = new Pushes(outbox, counts);
   /** What is written, at the end of a turn. */

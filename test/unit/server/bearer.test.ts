@@ -4,23 +4,27 @@ import { RevocationList } from "../../../src/auth/revocation-list.js";
 import { judgeBearer } from "../../../src/server/bearer.js";
 import { recordingLogger } from "../../helpers/test-server.js";
 
-/** How often the address of a token has failed, after its verification failed with this. */
-async function failuresAfter(thrown: Error): Promise<number> {
+/** How often the address of a token has failed, after its verification failed with this; and when the token may be judged. */
+async function failuresAfter(thrown: Error): Promise<{ readonly failures: number; readonly retryAfter: number | undefined }> {
   let failures = 0;
-  const auth = await judgeBearer("x.y.z", "192.0.2.1", {
+  const { auth, retryAfter } = await judgeBearer("x.y.z", "192.0.2.1", {
     authority: { verify: () => Promise.reject(thrown) },
     revocations: { list: new RevocationList() },
     addresses: { failed: () => failures++ },
     log: recordingLogger().logger,
   });
   expect(auth).to.equal(null);
-  return failures;
+  return { failures, retryAfter };
 }
 
 describe("A token over HTTP", () => {
   it("counts against its address when it is refused", async () => {
-    for (const reason of ["token_invalid", "token_expired", "token_revoked"] satisfies RefusalReason[])
-      expect(await failuresAfter(new Refusal(reason, "x")), reason).to.equal(1);
+    for (const reason of ["token_invalid", "token_revoked"] satisfies RefusalReason[])
+      expect(await failuresAfter(new Refusal(reason, "x")), reason).to.deep.equal({ failures: 1, retryAfter: undefined });
+  });
+
+  it("does not when it was good until it expired", async () => {
+    expect(await failuresAfter(new Refusal("token_expired", "x"))).to.deep.equal({ failures: 0, retryAfter: undefined });
   });
 
   it("is refused, and counts, when it was revoked; one that was not is somebody's", async () => {
@@ -32,7 +36,7 @@ describe("A token over HTTP", () => {
         ...{ tokenId: "t1", sessionId: undefined, clientId: undefined },
       });
       let failures = 0;
-      const auth = await judgeBearer("x.y.z", "192.0.2.1", {
+      const { auth } = await judgeBearer("x.y.z", "192.0.2.1", {
         authority: { verify: async () => token },
         revocations: { list },
         addresses: { failed: () => failures++ },
@@ -42,8 +46,9 @@ describe("A token over HTTP", () => {
     }
   });
 
-  it("does not when nobody could judge it, since the store or the keys are away", async () => {
-    expect(await failuresAfter(new Refusal("auth_unavailable", "no keys"))).to.equal(0);
-    expect(await failuresAfter(new Error("the store is gone"))).to.equal(0);
+  it("does not when nobody could judge it, since the store or the keys are away, and says when to come again", async () => {
+    expect(await failuresAfter(new Refusal("auth_unavailable", "no keys"))).to.deep.equal({ failures: 0, retryAfter: 1 });
+    expect(await failuresAfter(new Refusal("auth_unavailable", "kid", 7.2))).to.deep.equal({ failures: 0, retryAfter: 8 });
+    expect(await failuresAfter(new Error("the store is gone"))).to.deep.equal({ failures: 0, retryAfter: 1 });
   });
 });

@@ -29,11 +29,11 @@ describe("the authority over tokens", () => {
       used.push(refreshToken);
       return { token: "t", refreshToken: "r" };
     };
-    const authority = new TokenAuthority([{ ...provider(), renew }], undefined, {
+    const authority = new TokenAuthority([{ ...provider(), renew }], undefined, [], {
       ...{ clock: new ManualClock(), fetchDocument: noFetch, production: true, onKeyFailure: () => {} },
       whenReady: () => (isKnown ? Promise.resolve() : Promise.reject(new Error("cut off"))),
     });
-    const ask = () => authority.renew("https://undefined.test", "refresh-token", "ada");
+    const ask = () => authority.renew("https://undefined.test", "refresh-token", "ada", "192.0.2.1");
     expect(await ask().catch((error: Error) => error.message)).to.equal("cut off");
     expect(used).to.deep.equal([]);
     isKnown = true;
