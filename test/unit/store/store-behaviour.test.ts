@@ -78,7 +78,10 @@ function redisAdapter(): Adapter {
       redis = started;
       return () => started.stop();
     },
-    open: async () => ({ store: redisStore({ url: redis?.url ?? "", prefix: `p${deployments++}` }), dispose: async () => {} }),
+    open: async () => ({
+      store: redisStore({ url: redis?.url ?? "", prefix: `p${deployments++}`, timeout: 5_000 }),
+      dispose: async () => {},
+    }),
   };
 }
 

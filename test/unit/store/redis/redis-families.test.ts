@@ -13,7 +13,7 @@ describe("The rotation of refresh tokens in Redis", () => {
   before(async function () {
     needs(this, "Redis", hasRedis);
     redis = await RedisServer.start();
-    store = redisStore({ url: redis.url });
+    store = redisStore({ url: redis.url, timeout: 5_000 });
   });
 
   after(async () => {
@@ -75,7 +75,7 @@ describe("The rotation of refresh tokens in Redis", () => {
   });
 
   it("leaves nothing of a family that it forgets", async () => {
-    const own = redisStore({ url: redis.url, prefix: "swept" });
+    const own = redisStore({ url: redis.url, prefix: "swept", timeout: 5_000 });
     const times = { createdAt: 1, rotatedAt: 1, endsAt: 100, idleUntil: 100 };
     const whose = { id: "h", subject: "grä\0ce", clientId: "web", scopes: [], credentialVersion: "1", generation: 1, revoked: false };
     await own.families.add({ ...whose, ...times, currentHash: "one", previousHash: "" });

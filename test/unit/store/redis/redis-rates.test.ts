@@ -4,12 +4,12 @@ import { eventually } from "../../../helpers/eventually.js";
 import { hasRedis, RedisServer } from "../../../helpers/redis-server.js";
 import { needs } from "../../../helpers/requirement.js";
 
-const timeout = 300; // ms
+const short = 300; // ms, so that the tests of a Redis that does not answer are
 
 describe("rates in Redis", () => {
   let redis: RedisServer;
   const stores: RedisStore[] = [];
-  const open = (prefix: string): RedisStore => {
+  const open = (prefix: string, timeout = 5_000): RedisStore => {
     const store = redisStore({ url: redis.url, prefix, timeout });
     stores.push(store);
     return store;
@@ -53,7 +53,7 @@ describe("rates in Redis", () => {
     ["hanging", async () => redis.hang(), async () => redis.goOn()],
   ] as const) {
     it(`go on in the process, in time, while Redis is ${how}, and in Redis when it is back`, async () => {
-      const store = open(`d-${how}`);
+      const store = open(`d-${how}`, short);
       await store.rates.add("other", 0);
       await leave();
       for (let n = 1; n <= 3; n++) {

@@ -13,6 +13,8 @@ import { withFolder } from "../../../helpers/temporary-folder.js";
 /** As README.md says it. */
 const permissions = ["~jotwire:*", "-@all", "+@read", "+@write", "-@dangerous", "+info", "+time", "+evalsha", "+script|load"];
 
+const timeout = 5_000; // ms: nothing here is about time
+
 describe("The Redis that a deployment uses", () => {
   before(function () {
     needs(this, "Redis", hasRedis);
@@ -65,7 +67,7 @@ describe("The Redis that a deployment uses", () => {
     try {
       await redis.command("ACL", "SETUSER", "jotwire", "on", ">secret", "resetkeys", ...permissions);
       const url = redis.url.replace("//", "//jotwire:secret@");
-      const store = redisStore({ url });
+      const store = redisStore({ url, timeout });
       store.revocations.subscribe(() => {});
       await store.revocations.whenCurrent?.();
       await store.users.add(userOf("ada"));
@@ -81,7 +83,7 @@ describe("The Redis that a deployment uses", () => {
       expect(await store.attempts.sweep(2)).to.equal(0);
       expect((await store.rates.add("k", 1)).count).to.equal(1);
       await store.rates.giveBack("k", 1);
-      const elsewhere = redisStore({ url }); // what the store counts by itself, when it is refused, is not known there
+      const elsewhere = redisStore({ url, timeout }); // what the store counts by itself, when it is refused, is not known there
       await elsewhere.rates.add("k", 1);
       expect((await store.rates.get("k", 1)).count).to.equal(1);
       await elsewhere.close();
@@ -92,7 +94,7 @@ describe("The Redis that a deployment uses", () => {
       await store.bus.send("m");
       expect((await store.bus.read("t", { size: 2, ttl: 1_000 }, undefined)).offset).to.equal(1);
       await store.close();
-      const other = redisStore({ url, prefix: "other" });
+      const other = redisStore({ url, prefix: "other", timeout });
       expect(await rejectionOf(other.users.get("ada"))).to.be.instanceOf(StoreUnavailable);
       await other.close();
     } finally {
@@ -110,7 +112,7 @@ describe("The Redis that a deployment uses", () => {
       const certificate = ["--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "no"];
       const redis = await RedisServer.start({ options: ["--tls-port", String(tlsPort), ...certificate] });
       const url = `rediss://localhost:${tlsPort}`;
-      const [trusting, strange] = [redisStore({ url, tls: { ca: await readFile(cert, "utf8") } }), redisStore({ url })];
+      const [trusting, strange] = [redisStore({ url, timeout, tls: { ca: await readFile(cert, "utf8") } }), redisStore({ url, timeout })];
       try {
         expect(await trusting.users.add(userOf("ada"))).to.equal(true);
         const refusal = await rejectionOf(strange.users.get("ada"));
@@ -127,7 +129,7 @@ describe("The Redis that a deployment uses", () => {
     await withFolder(async (folder) => {
       const path = join(folder, "redis.sock");
       const redis = await RedisServer.start({ options: ["--unixsocket", path] });
-      const store = redisStore({ url: `unix:${path}` });
+      const store = redisStore({ url: `unix:${path}`, timeout });
       expect(await store.users.add(userOf("ada"))).to.equal(true);
       await store.close();
       await redis.stop();
