@@ -20,6 +20,13 @@ export interface TopicEvent {
   readonly data: string;
 }
 
+/** One event of a history. */
+export interface PastEvent {
+  readonly offset: number;
+  /** JSON. */
+  readonly data: string;
+}
+
 /**
  * Where a topic stands, for somebody who joins it. A topic that nothing was published to yet, or that is forgotten, stands at offset 0, and
  * nothing is remembered of the reading. Its first event may come with a later `epoch`; a position with the earlier one stays good.
@@ -28,7 +35,7 @@ export interface TopicState extends Position {
   /** Only when a position was given. `true`: `missed` is all that came after it. */
   readonly recovered?: boolean;
   /** In order; the last one has the offset of the state. Empty unless `recovered`. */
-  readonly missed: readonly { readonly offset: number; readonly data: string }[];
+  readonly missed: readonly PastEvent[];
 }
 
 export interface BusListener {

@@ -1,9 +1,7 @@
 import type { Position } from "../protocol/messages.js";
-import type { Bus, BusListener, HistoryOptions, TopicState } from "./bus.js";
+import type { Bus, BusListener, HistoryOptions, PastEvent, TopicState } from "./bus.js";
 
-interface PastEvent {
-  readonly offset: number;
-  readonly data: string;
+interface KeptEvent extends PastEvent {
   /** Monotonic. */
   readonly at: number;
 }
@@ -18,7 +16,7 @@ interface Past {
   /** That of the newest event. */
   offset: number;
   /** Oldest first, without a hole. */
-  events: PastEvent[];
+  events: KeptEvent[];
   /** Milliseconds, as last published. */
   ttl: number;
 }

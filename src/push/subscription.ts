@@ -1,6 +1,7 @@
 import type { EndReason } from "../protocol/messages.js";
+import type { PastEvent } from "./bus.js";
 import type { Push } from "./push.js";
-import { afterGap, type EventPush, endPush } from "./subscription-frames.js";
+import { afterGap, EventPush, endPush } from "./subscription-frames.js";
 
 /** What happens when more events wait for a slow reader than there is room for. */
 export type WhenSlow = "drop-oldest" | "drop-newest" | "close";
@@ -34,12 +35,21 @@ interface Waiting {
   hasGap: boolean;
 }
 
+/** Events that were missed before the subscription began. Their frames are made when there is room to send them. */
+interface Replay {
+  readonly events: readonly PastEvent[];
+  readonly epoch: string;
+  /** How many were sent. */
+  sent: number;
+}
+
 /**
  * One subscription of one connection.
  *
  *   opening ── begin: the response is sent ──► live ── stop, or end ──► ended
  *
- * Events wait while it is opening, and while the connection's send buffer is high.
+ * Events wait while it is opening, and while the connection's send buffer is high. A replay is sent before them, and waits for a live
+ * session, too: it would fill what is held for an expired one.
  */
 export abstract class Subscription {
   readonly id: string;
@@ -49,8 +59,8 @@ export abstract class Subscription {
   #waiting: Waiting[] = [];
   /** Events were lost before the next one. */
   #hasGap = false;
-  /** Waiting events that don't count: they were missed before the subscription began, and are replayed whole. */
-  #replayed = 0;
+  #replay: Replay | undefined;
+  #replayLength = 0;
   /** It ended before its response was sent, which comes first. */
   #lastWord: Push | undefined;
 
@@ -64,9 +74,25 @@ export abstract class Subscription {
     return this.#state;
   }
 
-  /** How many events wait. */
+  /** How many events wait, those of a replay left out. */
   get waiting(): number {
     return this.#waiting.length;
+  }
+
+  /** Characters of the events of a replay that were not sent yet. */
+  get replayLength(): number {
+    return this.#replayLength;
+  }
+
+  /** The offset of the first event that was not sent yet. Undefined: all were sent, or it is not known. */
+  get firstUnsent(): number | undefined {
+    const { events, sent } = this.#replay ?? { events: [], sent: 0 };
+    return (events[sent] ?? this.#waiting[0]?.event)?.offset;
+  }
+
+  /** Were events lost that the peer was not told of yet? */
+  get hasGap(): boolean {
+    return this.#hasGap || this.#waiting.some(({ hasGap }) => hasGap);
   }
 
   /** The response has been sent: events may follow. */
@@ -80,15 +106,15 @@ export abstract class Subscription {
   /** There is room again, or a session. */
   resume(): void {
     if (this.#state !== "live") return;
+    this.#resumeReplay();
+    if (this.#replay !== undefined) return;
     let sent = 0;
     for (const { event, hasGap } of this.#waiting) {
       if (this.port.isHigh()) break;
       this.port.send(hasGap ? afterGap(event) : event);
       sent++;
     }
-    if (sent === 0) return;
-    this.#waiting.splice(0, sent);
-    this.#replayed = Math.max(this.#replayed - sent, 0);
+    if (sent > 0) this.#waiting.splice(0, sent);
   }
 
   /** Some of its events were lost: the next one says so. */
@@ -101,14 +127,9 @@ export abstract class Subscription {
     if (this.#state === "ended") return;
     this.#state = "ended";
     this.#waiting = [];
+    this.#endReplay();
     this.release();
     this.port.ended(this);
-  }
-
-  /** Sends what waits, however little room there is, and ends it without a word. */
-  finish(): void {
-    this.#sendWaiting();
-    this.stop();
   }
 
   /** Ends it and says why. What may still be seen goes first; `forbidden` and `logout`: nothing may. */
@@ -124,10 +145,11 @@ export abstract class Subscription {
     else this.#lastWord = lastWord;
   }
 
-  /** Accepts what was missed before the subscription began: all of it, however little room there is. */
-  protected replay(events: readonly EventPush[]): void {
-    this.#replayed += events.length;
-    for (const event of events) this.accept(event);
+  /** Sends what was missed before the subscription began, all of it and before anything else, as room allows. */
+  protected replay(events: readonly PastEvent[], epoch: string): void {
+    if (events.length === 0) return;
+    this.#replay = { events, epoch, sent: 0 };
+    for (const { data } of events) this.#replayLength += data.length;
   }
 
   /** Sends an event now, or lets it wait. */
@@ -135,16 +157,31 @@ export abstract class Subscription {
     if (this.#state === "ended") return;
     const hasGap = this.#hasGap;
     this.#hasGap = false;
-    if (this.#state === "live" && this.#waiting.length === 0 && !this.port.isHigh()) {
+    if (this.#state === "live" && this.#replay === undefined && this.#waiting.length === 0 && !this.port.isHigh()) {
       this.port.send(hasGap ? afterGap(event) : event);
       return;
     }
     this.#waiting.push({ event, hasGap });
-    if (this.#waiting.length > this.#rule.buffer + this.#replayed) this.#overflow();
+    if (this.#waiting.length > this.#rule.buffer) this.#overflow();
   }
 
   /** Lets go of what makes the events. */
   protected abstract release(): void;
+
+  #resumeReplay(): void {
+    for (let replay = this.#replay; replay !== undefined; replay = this.#replay) {
+      if (this.port.isHigh() || !this.port.isLive()) return;
+      const { data, offset } = replay.events[replay.sent++] as PastEvent;
+      this.#replayLength -= data.length;
+      if (replay.sent === replay.events.length) this.#endReplay();
+      this.port.send(new EventPush(this.id, data, offset, replay.epoch));
+    }
+  }
+
+  #endReplay(): void {
+    this.#replay = undefined;
+    this.#replayLength = 0;
+  }
 
   #sendWaiting(): void {
     for (const { event, hasGap } of this.#waiting.splice(0)) this.port.send(hasGap ? afterGap(event) : event);

@@ -2,7 +2,7 @@ import type { Position, SubscribeResult } from "../protocol/messages.js";
 import { isThenable, toPromise } from "../runtime/application-code.js";
 import type { TopicState } from "./bus.js";
 import { type SlowRule, type SubscriberPort, Subscription } from "./subscription.js";
-import { EventPush } from "./subscription-frames.js";
+import type { EventPush } from "./subscription-frames.js";
 import type { TopicMember, TopicName, TopicServices } from "./topics.js";
 import { topicKey } from "./topics.js";
 
@@ -42,6 +42,18 @@ export class TopicSubscription extends Subscription implements TopicMember {
     return { subscription: this.id, ...this.#position };
   }
 
+  /** Is it known where the topic stands, if that is to be known? */
+  get isPlaced(): boolean {
+    return this.#early === undefined;
+  }
+
+  /** Is all that came after `since` still to be sent? Then nobody needs to read it once more. */
+  covers(since: Position): boolean {
+    const last = this.#position;
+    if (last === undefined || last.epoch !== since.epoch || this.hasGap) return false;
+    return since.offset <= last.offset && since.offset >= (this.firstUnsent ?? last.offset + 1) - 1;
+  }
+
   deliver(event: EventPush): void {
     if (this.#early !== undefined) this.#keepEarly(event, this.#early);
     else if (this.#isNext(event)) this.accept(event);
@@ -55,7 +67,7 @@ export class TopicSubscription extends Subscription implements TopicMember {
   #catchUp({ epoch, offset, recovered, missed }: TopicState, since: Position | undefined): SubscribeResult {
     const early = this.#early ?? [];
     this.#early = undefined;
-    this.replay(missed.map((past) => new EventPush(this.id, past.data, past.offset, epoch)));
+    this.replay(missed, epoch);
     this.#position = { epoch, offset };
     for (const event of early) this.deliver(event);
     const told = recovered === true && since !== undefined ? since.epoch : epoch;

@@ -31,6 +31,8 @@ export interface Limits {
   readonly inFlight: number;
   /** Subscriptions of one connection. Default: 128. */
   readonly subscriptions: number;
+  /** Calls of subscriptions and topics of one connection in a second. Default: 256. */
+  readonly subscribeCallsPerSecond: number;
   /** Deadline of a request. Default: 30_000 ms. */
   readonly requestTimeout: number;
   /** Connections of one address that have not authenticated. Default: 20. */
@@ -84,6 +86,7 @@ export const defaultLimits: Limits = {
   batch: defaultConnectionLimits.batchLength,
   inFlight: defaultConnectionLimits.requestsInFlight,
   subscriptions: defaultConnectionLimits.subscriptions,
+  subscribeCallsPerSecond: 256,
   requestTimeout: 30_000, // 30 s
   openPerAddress: 20,
   open: 1_000,

@@ -8,6 +8,10 @@ import { Pushes } from "../push/pushes.js";
 import type { SubscriberPort, Subscription } from "../push/subscription.js";
 import type { Auth } from "../rpc/access.js";
 import { Halt } from "../rpc/call.js";
+import { SecondCount } from "./second-count.js";
+
+const maxReads = 4; // of histories at the same time
+const maxReplayed = 8_388_608; // 8 Mi characters of events that were read and not sent yet
 
 type SessionState = "open" | "active" | "expired" | "closed";
 
@@ -42,6 +46,10 @@ export class PushLane implements SubscriberPort {
   readonly #slowReaders: SlowReaderCounts;
   #kept: Map<string, Kept> | undefined; // most connections never have one
   #lastId = 0;
+  /** How many histories are being read, and who waits for one of them to be read. */
+  #reads = 0;
+  #readers: (() => void)[] | undefined;
+  #calls: SecondCount | undefined;
 
   constructor(host: PushLaneHost, outbox: Outbox, { pushes, slowReaders }: PushTelemetry) {
     this.#host = host;
@@ -63,7 +71,31 @@ export class PushLane implements SubscriberPort {
   mustHaveRoom(most: number, onFull: () => void): void {
     if (most === 0 || this.size < most) return;
     onFull();
-    throw new Halt(errorOf("overloaded", { hint: `at most ${most} subscriptions; unsubscribe first` }));
+    const hint = `at most ${most} subscriptions; unsubscribe first`;
+    throw new Halt(errorOf("overloaded", { temporary: false, action: "stop", hint })); // waiting alone makes no room
+  }
+
+  /** Counts a call of a subscription. Throws {@link Halt} when there are too many in this second, and tells so. `most`: 0 = no limit. */
+  countCall(now: number, most: number, onExcess: () => void): void {
+    if (most === 0) return;
+    this.#calls ??= new SecondCount();
+    if (this.#calls.at(now) >= most) {
+      onExcess();
+      throw new Halt(errorOf("rate_limited", { retryAfter: 1, hint: `at most ${most} calls of subscriptions in a second` }));
+    }
+    this.#calls.add(now);
+  }
+
+  /**
+   * Reads a history when few others are being read, so that not much is kept of what the peer may never read. Throws {@link Halt}, or
+   * rejects with it, when much of what was read before is still to be sent.
+   */
+  readHistory<T>(read: () => T | Promise<T>): T | Promise<T> {
+    if (this.#reads < maxReads) return this.#read(read);
+    return new Promise<void>((resolve) => {
+      this.#readers ??= [];
+      this.#readers.push(resolve);
+    }).then(() => this.#read(read));
   }
 
   /** Remembers a subscription until it has ended. */
@@ -154,6 +186,21 @@ export class PushLane implements SubscriberPort {
   close(): void {
     this.#pushes.drop();
     for (const { subscription } of this.#all()) subscription.stop();
+  }
+
+  #read<T>(read: () => T | Promise<T>): T | Promise<T> {
+    const unsent = this.#all().reduce((sum, { subscription }) => sum + subscription.replayLength, 0);
+    if (unsent > maxReplayed) {
+      this.#readers?.shift()?.();
+      throw new Halt(errorOf("overloaded", { retryAfter: 1, hint: "read the events that other subscriptions have missed first" }));
+    }
+    const reading = read();
+    if (!(reading instanceof Promise)) return reading;
+    this.#reads++;
+    return reading.finally(() => {
+      this.#reads--;
+      this.#readers?.shift()?.();
+    });
   }
 
   /** A copy: subscriptions end while somebody goes through them. */

@@ -1,4 +1,5 @@
 /** Starts subscriptions: joins what the application declared with what carries its events. */
+import type { Clock } from "../auth/clock.js";
 import { errorOf, standardError } from "../protocol/error-codes.js";
 import type { SubscribeResult } from "../protocol/messages.js";
 import { GeneratorSubscription } from "../push/generator-subscription.js";
@@ -6,16 +7,18 @@ import type { Subscription } from "../push/subscription.js";
 import { TopicSubscription } from "../push/topic-subscription.js";
 import type { TopicServices } from "../push/topics.js";
 import { type Auth, forbiddance, isGranted, tellRuleFailed } from "../rpc/access.js";
-import { type Call, Halt, type Started, type SubscribeCall } from "../rpc/call.js";
+import { type Call, Halt, haltOf, type Started, type SubscribeCall } from "../rpc/call.js";
 import { type GeneratorFeed, type TopicFeed, topicNameOf } from "../rpc/feed.js";
 import { describe } from "../rpc/thrown.js";
 import { generatorSource } from "./generator-source.js";
+import type { Limits } from "./limits.js";
 import type { Kept, PushLane } from "./push-lane.js";
 import type { Telemetry } from "./telemetry.js";
 
 export interface SubscribeServices {
+  readonly clock: Pick<Clock, "monotonic">;
   readonly topics: TopicServices;
-  readonly limits: { readonly subscriptions: number; readonly responseBytes: number };
+  readonly limits: Pick<Limits, "subscriptions" | "subscribeCallsPerSecond" | "responseBytes">;
   readonly telemetry: Pick<Telemetry, "limitHit">;
 }
 
@@ -30,6 +33,9 @@ export function subscribe(asked: SubscribeCall, lane: PushLane, services: Subscr
   const isAllowed = (auth: Auth) =>
     forbiddance(entry.access, auth) === null && (authorize === undefined || isGranted(() => authorize(auth, params), failed));
   if (call.session.isOver) throw new Halt(errorOf("cancelled"));
+  lane.countCall(services.clock.monotonic(), services.limits.subscribeCallsPerSecond, () =>
+    services.telemetry.limitHit("subscribeCallsPerSecond"),
+  );
   const auth = call.session.identity; // it may have been refreshed while the params were checked
   if (auth === null || !isAllowed(auth))
     throw new Halt(errorOf("forbidden", { required: [], missing: [], hint: "the subscription's own rule refuses these claims" }));
@@ -56,19 +62,24 @@ function joinTopic(
   feed: TopicFeed,
   isAllowed: Kept["isAllowed"],
   lane: PushLane,
-  { topics, limits, telemetry }: SubscribeServices,
+  services: SubscribeServices,
 ): Started | Promise<Started> {
+  const { topics, limits, telemetry } = services;
   const { entry, params, since, call } = asked;
   const topic = { route: entry.name, name: topicName(entry.name, feed, params), history: feed.history };
   const known = lane.get(topic.name);
   if (known !== undefined) {
     if (!(known.subscription instanceof TopicSubscription && known.subscription.isOf(topic))) throw nameTaken(topic.name);
     if (since === undefined || feed.history === undefined) return again(known, known.subscription, call);
-    known.subscription.finish(); // its successor has the same id
+    if (!known.subscription.isPlaced) return afterwards(known.opened, call, () => joinTopic(asked, feed, isAllowed, lane, services));
+    if (known.subscription.covers(since)) return again(known, known.subscription, call, { recovered: true });
+    known.subscription.stop();
+    lane.forget(topic.name); // its successor, of the same id, replays what was not sent yet
   }
   lane.mustHaveRoom(limits.subscriptions, () => telemetry.limitHit("subscriptions"));
   const subscription = new TopicSubscription(topic, feed.rule, topics, lane);
-  const opened = opening(subscription, () => subscription.open(topics, since), call);
+  const open = () => subscription.open(topics, since);
+  const opened = opening(subscription, () => (since === undefined ? open() : lane.readHistory(open)), call);
   const kept = { subscription, isAllowed, opened, calls: 1 };
   lane.keep(kept);
   return share(kept, call, opened);
@@ -78,6 +89,7 @@ function joinTopic(
 function opening(subscription: Subscription, open: () => Kept["opened"], { caller, entry }: Call): Kept["opened"] {
   const failed = (error: unknown): never => {
     subscription.stop();
+    if (haltOf(error) !== undefined) throw error;
     caller.log.warn({ event: "topic.fail", method: entry.name, err: describe(error) }, "a topic can't be read");
     throw unreachable();
   };
@@ -87,6 +99,13 @@ function opening(subscription: Subscription, open: () => Kept["opened"], { calle
   } catch (error) {
     return failed(error);
   }
+}
+
+/** The same topic is being read: then it is known what there is to read once more. */
+async function afterwards(opened: Kept["opened"], call: Call, join: () => Started | Promise<Started>): Promise<Started> {
+  await Promise.resolve(opened).catch(() => {}); // told to its own call
+  if (call.isAborted || call.session.isOver) throw new Halt(errorOf("cancelled"));
+  return join();
 }
 
 function unreachable(): Halt {
@@ -116,10 +135,10 @@ function shareOf(kept: Kept): () => void {
 }
 
 /** One connection hears a topic once, however often it subscribes. */
-function again(kept: Kept, subscription: TopicSubscription, call: Call): Started | Promise<Started> {
+function again(kept: Kept, subscription: TopicSubscription, call: Call, more: object = {}): Started | Promise<Started> {
   const place = () => {
     if (subscription.state === "ended") throw unreachable(); // it was unsubscribed meanwhile
-    return subscription.place();
+    return { ...subscription.place(), ...more };
   };
   kept.calls++;
   return share(kept, call, kept.opened instanceof Promise ? kept.opened.then(place) : place());

@@ -238,7 +238,7 @@ describe("Protocol §5, subscriptions", () => {
     });
   });
 
-  it("at most 128 subscriptions, or as many as limits.subscriptions says: the next one is -32009", async () => {
+  it("at most 128 subscriptions, or as many as limits.subscriptions says: the next one is -32009, and not temporary", async () => {
     await using server = await started({ subscriptions: 3 });
     const client = await server.login(reader);
     for (const symbol of ["A", "B"]) await resultOf(client, "ticks", { symbol });
@@ -247,11 +247,60 @@ describe("Protocol §5, subscriptions", () => {
       ["ticks", { symbol: "C" }],
       ["watch", {}],
     ] as const) {
-      expectError(await ask(client, method, params), "overloaded");
+      expectError(await ask(client, method, params), "overloaded", { temporary: false, action: "stop" });
     }
     expect((await ask(client, "ticks", { symbol: "A" })).result, "one that is there").to.deep.equal({ subscription: "ticks:A" });
     await ask(client, "unsubscribe", { subscription });
     expect((await ask(client, "ticks", { symbol: "C" })).result).to.deep.equal({ subscription: "ticks:C" });
+  });
+
+  it("at most 256 calls of subscriptions in a second, or as many as limits.subscribeCallsPerSecond says: the next one is -32029", async () => {
+    for (const [limits, most] of [
+      [{}, 256],
+      [{ subscribeCallsPerSecond: 3 }, 3],
+    ] as const) {
+      await using server = await started(limits);
+      const client = await server.login(reader);
+      for (let n = 0; n < most; n++) expect(await ask(client, "ticks", { symbol: "A" })).to.have.property("result");
+      expectError(await ask(client, "ticks", { symbol: "A" }), "rate_limited", { retryAfter: 1 });
+      expectError(await ask(client, "count", { to: 1 }), "rate_limited", { retryAfter: 1 });
+      expect((await ask(client, "unsubscribe", { subscription: "ticks:A" })).result, "to leave is no call").to.deep.equal({ ok: true });
+      expect(await ask(await server.login(reader), "ticks", { symbol: "A" }), "another connection").to.have.property("result");
+      server.clock.advance(1_000);
+      expect(await ask(client, "ticks", { symbol: "A" })).to.have.property("result");
+    }
+  });
+
+  it("a topic that is subscribed to again with $since is not replayed twice, nor loses an event, whichever place comes first", async () => {
+    for (const places of [
+      [1, 1, 1],
+      [0, 2],
+      [2, 0],
+      [3, 0, 1, 0],
+    ]) {
+      await using server = await started();
+      for (let price = 1; price <= 3; price++) await server.publish("A", price);
+      const client = await server.login(reader);
+      const { epoch } = await resultOf(client, "prices", { symbol: "B" });
+      const call = (offset: number, id: number) => ({
+        jsonrpc: "2.0",
+        id,
+        method: "prices",
+        params: { symbol: "A", $since: { epoch, offset } },
+      });
+      client.send(places.map(call)); // none is answered before all have begun
+      const answers = await client.next<Frame[]>();
+      for (const { result } of answers) expect(result).to.deep.equal({ subscription: "prices:A", epoch, offset: 3, recovered: true });
+      const first = Math.min(...places);
+      for (let offset = first + 1; offset <= 3; offset++) expect(await event(client), String(places)).to.include({ offset });
+      await server.publish("A", 4);
+      expect(await event(client)).to.include({ offset: 4 });
+      expect(await leftovers(client)).to.deep.equal([]);
+      client.send(call(2, 1));
+      expect((await client.next<Frame>()).result, "all of it was sent: it is asked for once more").to.include({ recovered: true });
+      for (let offset = 3; offset <= 4; offset++) expect(await event(client)).to.include({ offset });
+      expect(await leftovers(client)).to.deep.equal([]);
+    }
   });
 
   it("authorize judges claims and params together, at the call and at every refresh", async () => {

@@ -4,6 +4,7 @@ import type { WebSocket } from "ws";
 import type { VerifiedToken } from "../../src/auth/provider-options.js";
 import { RevocationList } from "../../src/auth/revocation-list.js";
 import { createRpc, defaultLimits, type WhenSlow } from "../../src/index.js";
+import type { TopicState } from "../../src/push/bus.js";
 import { LocalBus } from "../../src/push/local-bus.js";
 import { FlushQueue } from "../../src/push/outbox.js";
 import { Topics, topicKey } from "../../src/push/topics.js";
@@ -60,6 +61,10 @@ export class FeedRig {
   readonly clock: ManualClock;
   readonly #whenSlow: WhenSlow;
   readonly #peers = new Set<RigPeer>();
+  /** The bus answers in a later turn. */
+  isFar = false;
+  /** How often a topic was read. */
+  reads = 0;
   #topics = new Topics(rethrow);
   #bus: LocalBus;
   #services: ConnectionServices;
@@ -115,6 +120,12 @@ export class FeedRig {
     this.#services.dispatcher.close();
   }
 
+  #read(...asked: Parameters<LocalBus["read"]>): TopicState | Promise<TopicState> {
+    this.reads++;
+    const state = this.#bus.read(...asked);
+    return this.isFar ? endOfTurn().then(() => state) : state;
+  }
+
   #newBus(): LocalBus {
     const topics = this.#topics;
     const bus = new LocalBus(`epoch ${++this.#epochs}`, () => this.clock.monotonic());
@@ -150,7 +161,7 @@ export class FeedRig {
       dispatcher: new Dispatcher(createRegistry(app), new Map(builtins), limits, { timers: clock, newErrorId: () => "error" }),
       flushQueue: new FlushQueue(),
       revocations: new RevocationList(),
-      topics: { topics: this.#topics, bus: this.#bus },
+      topics: { topics: this.#topics, bus: { read: (...asked) => this.#read(...asked) } },
       notifications: new Map(),
       log: silentLogger,
       applicationLog: silentLogger,

@@ -208,6 +208,52 @@ describe("a subscription whose reader is slow", () => {
     expect(subscription.waiting).to.equal(3);
   });
 
+  it("is sent a replay as room allows, and only in a session, before all that came meanwhile, none of which counts for it", () => {
+    const history = { size: 10, ttl: 0 };
+    const { end, bus, services, subscription } = open("drop-oldest", history);
+    for (let n = 1; n <= 6; n++) bus.publish("r t", String(n), history);
+    void subscription.open(services, { epoch: "e.0", offset: 0 });
+    end.room = 2;
+    subscription.begin();
+    expect(end.sent).to.deep.equal([1, 2]);
+    expect(subscription.replayLength, "a character each").to.equal(4);
+    for (let n = 7; n <= 9; n++) subscription.deliver(new EventPush("t", String(n), n, "e.0"));
+    end.room = 3;
+    end.isLive = () => false;
+    subscription.resume();
+    expect(end.sent).to.deep.equal([1, 2]);
+    end.isLive = () => true;
+    subscription.resume();
+    expect(end.sent).to.deep.equal([1, 2, 3, 4, 5]);
+    end.room = 100;
+    subscription.resume();
+    expect(end.sent).to.deep.equal([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(subscription.replayLength).to.equal(0);
+  });
+
+  it("need not be read for once more as long as all that is asked for is still to be sent", () => {
+    const history = { size: 10, ttl: 0 };
+    const { end, bus, services, subscription } = open("drop-oldest", history);
+    const covered = () =>
+      Array.from({ length: 11 }, (_, offset) => offset).filter((offset) => subscription.covers({ epoch: "e.0", offset }));
+    for (let n = 1; n <= 6; n++) bus.publish("r t", String(n), history);
+    expect(covered(), "not read yet").to.deep.equal([]);
+    void subscription.open(services, { epoch: "e.0", offset: 2 });
+    expect(covered()).to.deep.equal([2, 3, 4, 5, 6]);
+    expect(subscription.covers({ epoch: "e.1", offset: 4 })).to.equal(false);
+    end.room = 2;
+    subscription.begin();
+    expect(covered()).to.deep.equal([4, 5, 6]);
+    for (let n = 7; n <= 8; n++) bus.publish("r t", String(n), history);
+    for (let n = 7; n <= 8; n++) subscription.deliver(new EventPush("t", String(n), n, "e.0"));
+    expect(covered()).to.deep.equal([4, 5, 6, 7, 8]);
+    for (let n = 9; n <= 10; n++) subscription.deliver(new EventPush("t", String(n), n, "e.0"));
+    expect(covered(), "some were dropped").to.deep.equal([]);
+    end.room = 100;
+    subscription.resume();
+    expect(covered(), "all were sent").to.deep.equal([10]);
+  });
+
   it("with close is not ended before its response was sent: the gap is told after it", () => {
     const { end, subscription } = open("close");
     for (const n of [1, 2, 3, 4]) subscription.deliver(event(n));
