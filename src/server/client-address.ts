@@ -17,7 +17,10 @@ export function trustedProxies(entries: readonly string[]): TrustedProxies {
     }
     list.addSubnet(address, length, family === 4 ? "ipv4" : "ipv6");
   }
-  return (address) => isIP(address) !== 0 && list.check(address, isIP(address) === 4 ? "ipv4" : "ipv6");
+  return (given) => {
+    const address = plain(given);
+    return isIP(address) !== 0 && list.check(address, isIP(address) === 4 ? "ipv4" : "ipv6");
+  };
 }
 
 /** The peer's address; behind trusted proxies, the right-most one that is not one of them. */

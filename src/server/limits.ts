@@ -39,6 +39,11 @@ export interface Limits {
   readonly openPerAddress: number;
   /** Connections of the whole server that have not authenticated. Default: 1_000. */
   readonly open: number;
+  /**
+   * Sockets of one address that are no WebSocket (yet), where the server listens itself; proxies of `trustProxy` have no limit. 0 = a quarter
+   * of 90 % of the files that the process may open, where that is known. Default: 0.
+   */
+  readonly httpPerAddress: number;
   /** Connections of the whole server; 0 = 80 % of the files that the process may open, where that is known. Default: 0. */
   readonly connections: number;
   /** Connections that are accepted in a second. Default: 500. */
@@ -90,6 +95,7 @@ export const defaultLimits: Limits = {
   requestTimeout: 30_000, // 30 s
   openPerAddress: 20,
   open: 1_000,
+  httpPerAddress: 0,
   connections: 0,
   acceptsPerSecond: 500,
   loopDelay: 200, // ms

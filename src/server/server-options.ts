@@ -60,7 +60,7 @@ export interface ServerOptions {
 const serverOptions = {
   ...{ auth: true, origins: true, path: true, discover: true, admin: true, console: true, info: true, logger: true, clock: true },
   ...{ trustProxy: true, hooks: true, limits: true, production: true, metrics: true, tracing: true, store: true, tls: true },
-  ...{ allowInsecure: true, compression: true, identityClaims: true },
+  ...{ allowInsecure: true, identityClaims: true, compression: true },
 } satisfies Record<keyof ServerOptions, true>;
 const hookOptions = { connected: true, authenticated: true, closed: true } satisfies Record<keyof HookOptions, true>;
 const metricsOptions = { port: true, host: true, registry: true } satisfies Record<keyof MetricsOptions, true>;

@@ -24,7 +24,7 @@ import { Arrivals } from "./arrivals.js";
 import { AuthBudget } from "./auth-budget.js";
 import { judgeBearer } from "./bearer.js";
 import { builtins } from "./builtins.js";
-import { clientAddress, trustedProxies } from "./client-address.js";
+import { clientAddress, type TrustedProxies, trustedProxies } from "./client-address.js";
 import { Connection } from "./connection.js";
 import { newConnectionId } from "./connection-id.js";
 import type { ConnectionServices } from "./connection-services.js";
@@ -35,6 +35,7 @@ import { Heartbeat } from "./heartbeat.js";
 import { Hooks } from "./hooks.js";
 import { closeListener, createListener, openListener } from "./http-listener.js";
 import { HttpRoutes, notFound } from "./http-routes.js";
+import { HttpSockets } from "./http-sockets.js";
 import { Instruments } from "./instruments.js";
 import { jsonLogger } from "./json-logger.js";
 import { type Limits, resolveLimits } from "./limits.js";
@@ -98,10 +99,12 @@ export class Server {
   readonly #authBudget: AuthBudget;
   readonly #routes: HttpRoutes;
   readonly #sockets: WebSocketServer;
+  readonly #isTrusted: TrustedProxies;
   readonly #addressOf: (request: IncomingMessage) => string;
   readonly #detach: (() => void)[] = [];
   readonly #sweeps: (() => void)[] = [];
   #http: HttpServer | undefined;
+  #httpSockets: HttpSockets | undefined;
   #stopSweeping: () => void = () => {};
   #closed: Promise<void> | undefined;
 
@@ -186,8 +189,8 @@ export class Server {
       overload: () => this.#overload.limit,
     });
     this.#guard = new UpgradeGuard(origins, this.#addresses, this.#limits);
-    const isTrusted = trustedProxies(options.trustProxy ?? []);
-    this.#addressOf = (request) => clientAddress(request, isTrusted);
+    this.#isTrusted = trustedProxies(options.trustProxy ?? []);
+    this.#addressOf = (request) => clientAddress(request, this.#isTrusted);
     const bearer = { authority: this.#authority, revocations: this.#revocations, addresses: this.#addresses, log: this.#log };
     this.#routes = new HttpRoutes({
       issuers,
@@ -225,6 +228,14 @@ export class Server {
     const { tls } = this.#options;
     const onRequest = (request: IncomingMessage, response: ServerResponse) => void this.#onRequest(request, response);
     const http = createListener(tls, onRequest);
+    this.#httpSockets = new HttpSockets(http, this.#limits, {
+      openFiles: openFilesLimit(),
+      isTrusted: this.#isTrusted,
+      onRefused: (address) => {
+        this.#limitHit("httpPerAddress", address);
+        this.#instruments.telemetry.limitHit("httpPerAddress");
+      },
+    });
     this.attach(http);
     const bound = await openListener(http, port, host);
     http.on("error", (error) => this.#log.error({ event: "listener.fail", err: error }, "the HTTP server failed"));
@@ -244,6 +255,7 @@ export class Server {
    */
   attach(httpServer: HttpServer, { path = this.#path }: { readonly path?: string } = {}): void {
     const onUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+      if (httpServer === this.#http) this.#httpSockets?.upgraded(stream);
       if (pathOf(request) === path) this.#onUpgrade(request, stream, head);
       else if (httpServer.listenerCount("upgrade") === 1) {
         guardStream(stream);
