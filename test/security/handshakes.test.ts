@@ -1,8 +1,10 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { expect } from "chai";
+import { eventually } from "../helpers/eventually.js";
 import { Dice, mutate } from "../helpers/mutator.js";
 import { Bystander, ServerProcess } from "../helpers/server-process.js";
+import { sampleApp, startServer } from "../helpers/test-server.js";
 
 const valid = [
   "GET /rpc HTTP/1.1",
@@ -116,6 +118,26 @@ describe("A server that is sent hostile handshakes", () => {
     await inTurns(1_000, () => send(server.url, dice.bytes(dice.roll(500))));
     await inTurns(1_000, () => send(server.url, Buffer.concat([Buffer.from(text(valid)), dice.bytes(dice.roll(500))])));
   }).timeout(60_000);
+});
+
+describe("A peer that opens connections and says nothing", () => {
+  it("keeps nobody else out, neither from HTTP nor from a session", async () => {
+    const limits = { httpPerAddress: 10, openPerAddress: 0 };
+    await using server = await startServer(sampleApp(), { limits, metrics: { registry: { registerMetric() {} } } });
+    const { port } = server.listening;
+    const sessions = await Promise.all(Array.from({ length: 20 }, () => server.login())); // which do not count
+    const silent = Array.from({ length: 50 }, (_, n) => {
+      const socket = connect({ port, host: "127.0.0.1", localAddress: "127.0.0.9" });
+      socket.on("error", () => {}).resume();
+      return socket.on("connect", () => n % 2 === 0 && socket.write("POST /login HTTP/1.1\r\nX: "));
+    });
+    const hits = () => Number(/limit="httpPerAddress"} (\d+)/.exec(server.server.metricsText())?.[1]);
+    await eventually(() => expect(hits()).to.equal(40));
+    for (let n = 0; n < 20; n++) expect((await fetch(`http://127.0.0.1:${port}/livez`)).status).to.equal(200);
+    for (const session of [...sessions, await server.login()]) expect(await session.call("ping")).to.have.property("result", "pong");
+    expect(server.log.filter(({ fields }) => fields.limit === "httpPerAddress")[0]?.fields).to.include({ address: "127.0.0.9" });
+    for (const socket of silent) socket.destroy();
+  });
 });
 
 /** A few at a time. */
