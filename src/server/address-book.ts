@@ -5,13 +5,15 @@ import type { RateCount, RateCounters } from "../store/store.js";
 
 const minute = 60_000;
 
-interface Entry {
-  open: number;
-  failures: number;
+const maxPrefixes = 65_536; // with failures, some 10 MB: who has an IPv6 /32 has four billion of them
+const forgottenAtOnce = 1_024; // a map whose first entries were deleted is slow to find the next one
+
+interface Failures {
+  count: number;
   /** When the minute of the failures began, monotonic. */
   since: number;
   /** What all nodes have counted, as it was told with this node's last failure, and until when that holds, monotonic. */
-  all: { readonly failures: number; readonly until: number } | undefined;
+  all: { readonly count: number; readonly until: number } | undefined;
 }
 
 /**
@@ -19,7 +21,10 @@ interface Entry {
  * that share a store tell it of each failure, and learn from its answer what the others have counted; nobody waits for that.
  */
 export class AddressBook {
-  readonly #entries = new Map<string, Entry>();
+  /** By prefix; bounded by the connections. */
+  readonly #openOf = new Map<string, number>();
+  /** By prefix, the longest known first. */
+  readonly #failuresOf = new Map<string, Failures>();
   readonly #clock: Clock;
   readonly #shared: RateCounters | undefined;
   #open = 0;
@@ -30,9 +35,9 @@ export class AddressBook {
     this.#shared = shared;
   }
 
-  /** Addresses of which something is known. */
+  /** Addresses with connections in OPEN, and addresses with failures. */
   get size(): number {
-    return this.#entries.size;
+    return this.#openOf.size + this.#failuresOf.size;
   }
 
   /** Connections in OPEN, of all addresses. */
@@ -41,74 +46,78 @@ export class AddressBook {
   }
 
   openOf(address: string): number {
-    return this.#entries.get(prefixOf(address))?.open ?? 0;
+    return this.#openOf.get(prefixOf(address)) ?? 0;
   }
 
   /** Failed tokens in the last minute, here or, as far as this node has heard, on all nodes. */
   failuresOf(address: string): number {
-    const entry = this.#entries.get(prefixOf(address));
-    return entry === undefined ? 0 : this.#failures(entry);
+    const failures = this.#failuresOf.get(prefixOf(address));
+    return failures === undefined ? 0 : this.#count(failures);
   }
 
   opened(address: string): void {
-    this.#entry(address).open++;
+    this.#openOf.set(prefixOf(address), this.openOf(address) + 1);
     this.#open++;
   }
 
   /** A connection has left OPEN: it authenticated or closed. */
   left(address: string): void {
-    this.#entry(address).open--;
+    const left = this.openOf(address) - 1;
+    if (left > 0) this.#openOf.set(prefixOf(address), left);
+    else this.#openOf.delete(prefixOf(address));
     this.#open--;
-    this.#forgetIfIdle(prefixOf(address));
   }
 
   failed(address: string): void {
-    const entry = this.#entry(address);
-    if (this.#isPast(entry)) {
-      entry.failures = 0;
-      entry.since = this.#clock.monotonic();
+    const prefix = prefixOf(address);
+    const failures = this.#failures(prefix);
+    if (this.#isPast(failures)) {
+      failures.count = 0;
+      failures.since = this.#clock.monotonic();
     }
-    entry.failures++;
+    failures.count++;
     fireAndForget(
-      () => this.#countWithOthers(address),
+      () => this.#countWithOthers(prefix),
       () => {}, // it is counted here
     );
   }
 
-  /** Forgets the addresses with nothing left to know. */
+  /** Forgets the failures that are over. */
   sweep(): void {
-    for (const prefix of this.#entries.keys()) this.#forgetIfIdle(prefix);
+    for (const [prefix, failures] of this.#failuresOf) if (this.#count(failures) === 0) this.#failuresOf.delete(prefix);
   }
 
-  async #countWithOthers(address: string): Promise<void> {
-    const rate = await this.#shared?.add(`failed-token\0${prefixOf(address)}`, this.#clock.now() / 1_000);
-    if (rate !== undefined) this.#learn(address, rate);
+  async #countWithOthers(prefix: string): Promise<void> {
+    const rate = await this.#shared?.add(`failed-token\0${prefix}`, this.#clock.now() / 1_000);
+    if (rate !== undefined) this.#learn(prefix, rate);
   }
 
-  #learn(address: string, { count, endsIn }: RateCount): void {
-    this.#entry(address).all = { failures: count, until: this.#clock.monotonic() + endsIn * 1_000 };
+  #learn(prefix: string, { count, endsIn }: RateCount): void {
+    this.#failures(prefix).all = { count, until: this.#clock.monotonic() + endsIn * 1_000 };
   }
 
-  #entry(address: string): Entry {
-    const prefix = prefixOf(address);
-    const known = this.#entries.get(prefix);
+  #failures(prefix: string): Failures {
+    const known = this.#failuresOf.get(prefix);
     if (known !== undefined) return known;
-    const entry: Entry = { open: 0, failures: 0, since: this.#clock.monotonic(), all: undefined };
-    this.#entries.set(prefix, entry);
-    return entry;
+    if (this.#failuresOf.size >= maxPrefixes) this.#forgetOldest();
+    const failures: Failures = { count: 0, since: this.#clock.monotonic(), all: undefined };
+    this.#failuresOf.set(prefix, failures);
+    return failures;
   }
 
-  #failures(entry: Entry): number {
-    const all = entry.all === undefined || this.#clock.monotonic() >= entry.all.until ? 0 : entry.all.failures;
-    return Math.max(this.#isPast(entry) ? 0 : entry.failures, all);
+  #forgetOldest(): void {
+    for (const prefix of this.#failuresOf.keys()) {
+      if (this.#failuresOf.size <= maxPrefixes - forgottenAtOnce) return;
+      this.#failuresOf.delete(prefix);
+    }
   }
 
-  #isPast(entry: Entry): boolean {
-    return this.#clock.monotonic() - entry.since >= minute;
+  #count({ count, since, all }: Failures): number {
+    const now = this.#clock.monotonic();
+    return Math.max(now - since >= minute ? 0 : count, all === undefined || now >= all.until ? 0 : all.count);
   }
 
-  #forgetIfIdle(prefix: string): void {
-    const entry = this.#entries.get(prefix);
-    if (entry !== undefined && entry.open === 0 && this.#failures(entry) === 0) this.#entries.delete(prefix);
+  #isPast({ since }: Failures): boolean {
+    return this.#clock.monotonic() - since >= minute;
   }
 }

@@ -114,6 +114,15 @@ describe("the address book", () => {
     expect(book.failuresOf("192.0.2.1")).to.equal(1);
   });
 
+  it("knows the failures of no more than 65,536 prefixes, those that failed last, and every connection", () => {
+    const book = new AddressBook(new ManualClock());
+    book.opened("2001:db8::1");
+    for (let n = 0; n < 100_000; n++) book.failed(`2001:db8:${(n >> 16).toString(16)}:${(n & 0xffff).toString(16)}::1`);
+    expect(book.size).to.be.within(64_000, 65_537);
+    expect(book.failuresOf(`2001:db8:${(99_999 >> 16).toString(16)}:${(99_999 & 0xffff).toString(16)}::1`)).to.equal(1);
+    expect([book.openOf("2001:db8::1"), book.failuresOf("2001:db8::1")]).to.deep.equal([1, 0]);
+  });
+
   it("counts those who have not authenticated until they leave", () => {
     const book = new AddressBook(new ManualClock());
     book.opened("192.0.2.1");
