@@ -9,6 +9,8 @@ export interface Issue {
 
 export type Validated = { readonly value: unknown } | { readonly issues: readonly Issue[] };
 
+const maxIssues = 20; // 10,000 would make an answer of 800 KB of params of 30 KB
+
 /** Runs a schema. Stays synchronous when the schema does; a schema that throws or rejects is the caller's to catch. */
 export function validate(schema: StandardSchema, value: unknown): Validated | Promise<Validated> {
   const result = schema["~standard"].validate(value);
@@ -29,7 +31,7 @@ function orNone(schema: StandardSchema, tried: Validated): Validated | Promise<V
 }
 
 function validated(result: SchemaResult<unknown>): Validated {
-  if (result.issues !== undefined) return { issues: result.issues.map(toIssue) };
+  if (result.issues !== undefined) return { issues: result.issues.slice(0, maxIssues).map(toIssue) };
   if (!("value" in result)) throw new TypeError("a schema gave neither a value nor issues");
   return { value: result.value };
 }

@@ -41,6 +41,13 @@ import { WaitingFrames } from "./waiting-frames.js";
 
 const controlHeader = 6; // bytes of a ping's or pong's header, with its mask (RFC 6455 §5.2)
 const messageCame = -1;
+const maxControlsPerSecond = 100; // pings and pongs; a client needs one in some seconds
+/** What is read of a peer that was told to go, before its socket is cut: it has up to 3 s to answer, at the speed of the line. */
+const maxBytesAfterClose = 131_072; // 128 KiB
+const maxBytesAfterOrderlyClose = 4_194_304; // 4 MiB: calls that were on their way
+const causedByPeer: ReadonlySet<CloseReason> = new Set([
+  ...(["unsupported_data", "too_big", "protocol_error", "too_many_attempts", "too_many_requests"] as const),
+]);
 
 export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   readonly id: string;
@@ -77,6 +84,10 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   /** At how many looks in a row there was part of a message; or that a message has come since the last one. */
   #arriving = messageCame;
   #closing: Closing | undefined;
+  #receivedAtClose = 0;
+  /** Pings and pongs in the second of that number. */
+  #controls = 0;
+  #controlSecond = 0;
   #isDetached = false;
   /** Subscriptions were told to wait for room. */
   #isStalled = false;
@@ -259,6 +270,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     if (this.isClosing) return;
     this.#services.telemetry.closing(reason, details.limit);
     this.#closing = { reason, ...details };
+    this.#receivedAtClose = this.#writer.received ?? 0;
     this.#session.close();
     this.#pushes.close();
     this.#outbox.wake();
@@ -429,12 +441,25 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   #onControl(length: number): void {
     this.isAlive = true;
     this.#beside += controlHeader + length;
+    if (this.isClosing) return this.#cutIfFlooding();
+    const second = Math.floor(this.#services.clock.monotonic() / 1_000);
+    if (second !== this.#controlSecond) this.#controls = 0;
+    this.#controlSecond = second;
+    if (++this.#controls <= maxControlsPerSecond) return;
+    this.close("too_many_requests", { hint: `send at most ${maxControlsPerSecond} pings and pongs in a second` });
+    this.#hold(); // libuv would hand over 2 MiB more of them in this turn
+  }
+
+  /** It was told to go, and goes on sending. */
+  #cutIfFlooding(): void {
+    const most = this.#closing === undefined || causedByPeer.has(this.#closing.reason) ? maxBytesAfterClose : maxBytesAfterOrderlyClose;
+    if ((this.#writer.received ?? 0) - this.#receivedAtClose > most) this.terminate();
   }
 
   #onMessage(data: Buffer, isBinary: boolean): void {
     this.isAlive = true;
     this.#arriving = messageCame;
-    if (this.isClosing) return;
+    if (this.isClosing) return this.#cutIfFlooding();
     if (this.#pressure.isHolding || this.#pressure.isFull) return this.#keep(data, isBinary);
     try {
       this.#receive(data, isBinary);

@@ -38,7 +38,7 @@ describe("Protocol §4.1, params and names", () => {
     }
   });
 
-  it("params that fail their schema are -32602 with data.issues of path and message", async () => {
+  it("params that fail their schema are -32602 with data.issues of path and message, the first 20", async () => {
     const rpc = createRpc();
     const params = z.object({ sku: z.string(), lines: z.array(z.object({ qty: z.number().int() })).default([]) });
     const app = rpc.router({ order: rpc.method({ params, handler: ({ params }) => params }) });
@@ -52,6 +52,9 @@ describe("Protocol §4.1, params and names", () => {
       expect(issue).to.have.all.keys("path", "message");
       expect(issue.message).to.be.a("string").and.not.equal("");
     }
+    const lines = Array.from({ length: 1_000 }, () => ({ qty: "" }));
+    const many = (await ask(client, "order", { sku: "A", lines })).error?.data?.issues as { path: unknown[] }[];
+    expect(many.map(({ path }) => path[1])).to.deep.equal(Array.from({ length: 20 }, (_, n) => n));
     for (const wrong of [undefined, [], {}]) expect((await ask(client, "order", wrong)).error?.code).to.equal(-32602);
     expect((await ask(client, "order", { sku: "A" })).result).to.deep.equal({ sku: "A", lines: [] });
   });
