@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { describe } from "../runtime/thrown.js";
 import type { Clock } from "./clock.js";
 import { KeyFetchBudget, type KeyFetchRate } from "./key-fetch-budget.js";
 import { readKeySet } from "./key-policy.js";
@@ -149,7 +150,7 @@ export class RefreshingKeys implements KeySource {
       const [first, longest] = this.#times.backOff;
       this.#mayFetchAt = this.#clock.monotonic() + Math.min(first * 2 ** this.#failures, longest);
       this.#failures += 1;
-      this.#failure = error instanceof Error ? error.message : "unknown failure";
+      this.#failure = describe(error).message;
       this.#source.onFailure(this.#failure);
     }
   }

@@ -3,6 +3,7 @@ import { relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { type Logger, Router, type Server } from "../index.js";
 import { isThenable, withTimeout } from "../runtime/application-code.js";
+import { describe } from "../runtime/thrown.js";
 import { CliError, codeOf, failingAs, messageOf } from "./cli-error.js";
 
 const typescriptCodes: ReadonlySet<string | undefined> = new Set(["ERR_UNKNOWN_FILE_EXTENSION", "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX"]);
@@ -41,15 +42,22 @@ export interface RunningApp {
 /** Calls `started` with the server. It may take its time: the server serves already, and can be stopped. */
 export function startApp({ started }: Pick<AppModule, "started">, server: Server, log: Logger): RunningApp {
   let stop: Stop;
+  const begin = async (): Promise<unknown> => {
+    try {
+      return await started(server);
+    } catch (error) {
+      throw new CliError("configuration", `started failed: ${describe(error).message}`, { cause: error });
+    }
+  };
   const run = async () => {
-    const returned: unknown = await started(server);
+    const returned = await begin();
     const isStop = returned === undefined || returned === null || typeof returned === "function";
     if (!isStop)
       throw new CliError("configuration", `started returned ${typeof returned}: return nothing, or a function that stops what it began`);
     stop = (returned ?? undefined) as Stop;
   };
   return {
-    ready: failingAs("configuration", "started failed: ", run),
+    ready: run(),
     async stop() {
       try {
         await settled(stop?.(), "the function that started returned");

@@ -4,7 +4,7 @@ import type { RenewedTokens } from "../auth/provider-options.js";
 import { Refusal } from "../auth/refusal.js";
 import type { RevocationListener } from "../auth/revocation.js";
 import type { StoreObserver } from "../auth/store-observer.js";
-import { fireAndForget } from "../runtime/application-code.js";
+import { fireAndForget, withTimeout } from "../runtime/application-code.js";
 import { RateLimitedLog } from "../runtime/rate-limited-log.js";
 import type { Store } from "../store/store.js";
 import { StoreWatch } from "../store/store-watch.js";
@@ -40,10 +40,12 @@ export interface Issuer extends IssuerPort {
  */
 export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
   const settings = settingsOf(options);
-  await settings.store.secrets.get("signing-keys"); // a store that can't be read is told at the start
+  const { clock, store } = settings;
+  await withTimeout(store.secrets.get("signing-keys"), storeTimeoutMs, clock, "secrets.get of the store"); // one that can't be read is told at the start
   return new EmbeddedIssuer(settings);
 }
 
+const storeTimeoutMs = 10_000;
 const ownLeeway = 5_000; // 5 s, for `iat`
 const retirementSlack = 60_000; // 60 s, for verifiers whose clocks are behind
 

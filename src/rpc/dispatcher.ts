@@ -9,6 +9,7 @@
 import { type ErrorObject, errorOf, errorTable, standardError, standardErrors } from "../protocol/error-codes.js";
 import { type Id, isAuthMethod, type Request, type Response } from "../protocol/messages.js";
 import { isThenable, toPromise } from "../runtime/application-code.js";
+import { describe } from "../runtime/thrown.js";
 import { type Auth, forbiddance, tellRuleFailed } from "./access.js";
 import { Batch } from "./batch.js";
 import { Call, CallContext, type Caller, Halt, haltOf, type Reply, type Started } from "./call.js";
@@ -19,7 +20,6 @@ import { Engine } from "./engine.js";
 import { InvalidRequest, readEnvelope } from "./envelope.js";
 import type { CallEntry, FeedEntry, MethodEntry, Registry } from "./registry.js";
 import { type Since, splitSince } from "./since.js";
-import { describe } from "./thrown.js";
 import { validate, validateParams } from "./validate.js";
 
 /**

@@ -4,8 +4,8 @@ import { haltOf, type SubscribeCall } from "../rpc/call.js";
 import { encodeEvent, isTooLarge } from "../rpc/encode-event.js";
 import type { GeneratorFeed } from "../rpc/feed.js";
 import { FeedContext } from "../rpc/feed-context.js";
-import { describe } from "../rpc/thrown.js";
 import { mustBeSynchronous } from "../runtime/application-code.js";
+import { describe } from "../runtime/thrown.js";
 
 /** The application's generator, as a source of events. `mostBytes` of one event, 0 = no limit. */
 export function generatorSource({ call, entry, params }: SubscribeCall, feed: GeneratorFeed, mostBytes: number): EventSource {

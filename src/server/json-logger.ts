@@ -1,5 +1,6 @@
 import type { Logger } from "../rpc/logger.js";
 import { fireAndForget } from "../runtime/application-code.js";
+import { describe } from "../runtime/thrown.js";
 
 const levels = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof levels)[number];
@@ -30,5 +31,9 @@ function serialize(line: object): string | undefined {
 /** An Error has no members of its own that JSON would show. */
 function serializable(fields: object): object {
   const { err } = fields as { err?: unknown };
-  return err instanceof Error ? { ...fields, err: { name: err.name, message: err.message, stack: err.stack } } : fields;
+  try {
+    return err instanceof Error ? { ...fields, err: { name: err.name, message: err.message, stack: err.stack } } : fields;
+  } catch {
+    return { ...fields, err: describe(err) }; // a Proxy that refuses to be looked at
+  }
 }

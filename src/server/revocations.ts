@@ -2,7 +2,7 @@ import type { Clock } from "../auth/clock.js";
 import type { IssuerPort } from "../auth/issuer-port.js";
 import type { Revocation, RevocationListener, RevocationRecords } from "../auth/revocation.js";
 import { RevocationList } from "../auth/revocation-list.js";
-import { stopperOf, withTimeout } from "../runtime/application-code.js";
+import { mustBeSynchronous, stopperOf, withTimeout } from "../runtime/application-code.js";
 import type { RevocationSelector, RevokeOptions } from "./server-options.js";
 
 export interface RevocationPorts {
@@ -16,7 +16,9 @@ export interface RevocationPorts {
   readonly onChange: (announcedAt: number | undefined) => void;
 }
 
-const storeTimeoutMs = 10_000; // after which no token is accepted for lack of an answer, and the store is asked anew
+// After which no token is accepted for lack of an answer, and the store is asked anew.
+const listTimeoutMs = 60_000;
+const currentTimeoutMs = 10_000;
 
 /** Keeps the list of revocations: from the application, from embedded issuers, and from the store. */
 export class Revocations {
@@ -43,7 +45,7 @@ export class Revocations {
    */
   async whenCurrent(): Promise<void> {
     const { clock, stores } = this.#ports;
-    this.#loaded ??= withTimeout(this.#load(), storeTimeoutMs, clock, "the store's list of revocations").catch((error: unknown) => {
+    this.#loaded ??= withTimeout(this.#load(), listTimeoutMs, clock, "the store's list of revocations").catch((error: unknown) => {
       this.#loaded = undefined;
       throw error;
     });
@@ -51,7 +53,7 @@ export class Revocations {
     const watching = stores.filter(({ revocations }) => revocations.whenCurrent !== undefined);
     if (watching.length === 0) return;
     const current = Promise.all(watching.map(({ revocations }) => revocations.whenCurrent?.()));
-    await withTimeout(current, storeTimeoutMs, clock, "the store's whenCurrent");
+    await withTimeout(current, currentTimeoutMs, clock, "the store's whenCurrent");
   }
 
   /** Takes effect here at once; resolves when it is durable. Throws `TypeError` for a selector that names nothing, or several things. */
@@ -90,7 +92,7 @@ export class Revocations {
   sweep(): void {
     const { clock, stores } = this.#ports;
     const steady = this.#startedAt + clock.monotonic() / 1000;
-    const ofStores = stores.map(({ revocations }) => (revocations.now === undefined ? steady : (revocations.now() ?? 0)));
+    const ofStores = stores.map(({ revocations }) => (revocations.now === undefined ? steady : timeOf(revocations)));
     this.list.sweep(Math.min(clock.now() / 1000, steady, ...ofStores));
   }
 
@@ -106,6 +108,15 @@ export class Revocations {
 
   #add(revocation: Revocation, announcedAt?: number): void {
     if (this.list.add(revocation)) this.#ports.onChange(announcedAt);
+  }
+}
+
+/** 0, at which nothing is forgotten, when the store does not know the time. */
+function timeOf(revocations: RevocationRecords): number {
+  try {
+    return mustBeSynchronous(revocations.now?.(), "revocations.now") ?? 0;
+  } catch {
+    return 0;
   }
 }
 

@@ -9,7 +9,7 @@ import type { TopicServices } from "../push/topics.js";
 import { type Auth, forbiddance, isGranted, tellRuleFailed } from "../rpc/access.js";
 import { type Call, Halt, haltOf, type Started, type SubscribeCall } from "../rpc/call.js";
 import { type GeneratorFeed, type TopicFeed, topicNameOf } from "../rpc/feed.js";
-import { describe } from "../rpc/thrown.js";
+import { describe } from "../runtime/thrown.js";
 import { generatorSource } from "./generator-source.js";
 import type { Limits } from "./limits.js";
 import type { Kept, PushLane } from "./push-lane.js";

@@ -2,7 +2,7 @@ import type { Clock } from "../auth/clock.js";
 import type { RevocationRecords } from "../auth/revocation.js";
 import type { StoreObserver } from "../auth/store-observer.js";
 import type { Bus } from "../push/bus.js";
-import { fireAndForget, isThenable, toPromise } from "../runtime/application-code.js";
+import { fireAndForget, isThenable, withTimeout } from "../runtime/application-code.js";
 import type { Store, StoreRecords } from "./store.js";
 
 const directory = ["add", "get", "remove", "list"] as const;
@@ -19,6 +19,10 @@ const operations = {
   bus: ["publish", "read", "send"],
 } as const;
 
+const operationTimeoutMs = 10_000;
+const wholeTimeoutMs = 60_000; // of what goes through all records
+const wholeOperations = /\.(list|sweep)$/;
+
 type Part = keyof typeof operations;
 
 /** Every name that an observer may hear. */
@@ -26,7 +30,10 @@ export const storeOperations: readonly string[] = Object.entries(operations).fla
   methods.map((method) => `${part}.${method}`),
 );
 
-/** Tells observers of what is done at a store: each method of what it returns does what the method of the same name does. */
+/**
+ * Tells observers of what is done at a store: each method of what it returns does what the method of the same name does, but rejects when
+ * that takes too long. A store that never answers would keep logins and refreshes of everybody for ever.
+ */
 export class StoreWatch {
   readonly #clock: Clock;
   readonly #observers = new Set<StoreObserver>();
@@ -93,7 +100,6 @@ export class StoreWatch {
   }
 
   #time(operation: string, work: () => unknown): unknown {
-    if (this.#observers.size === 0) return settled(work, () => {});
     const startedAt = this.#clock.monotonic();
     const tell = (hasFailed: boolean): void => {
       const duration = (this.#clock.monotonic() - startedAt) / 1000;
@@ -103,27 +109,25 @@ export class StoreWatch {
           () => {},
         );
     };
-    return settled(work, tell);
-  }
-}
-
-/** What `work` returns or throws, after its outcome was told. A promise of any make becomes a native one. */
-function settled(work: () => unknown, tell: (hasFailed: boolean) => void): unknown {
-  let result: unknown;
-  try {
-    result = work();
-  } catch (error) {
-    tell(true);
-    throw error;
-  }
-  if (!isThenable(result)) {
+    let result: unknown;
+    try {
+      result = work();
+    } catch (error) {
+      tell(true);
+      throw error;
+    }
+    if (isThenable(result)) return this.#inTime(result, operation, tell);
     tell(false);
     return result;
   }
-  const outcome = toPromise(result);
-  outcome.then(
-    () => tell(false),
-    () => tell(true),
-  );
-  return outcome;
+
+  #inTime(result: PromiseLike<unknown>, operation: string, tell: (hasFailed: boolean) => void): Promise<unknown> {
+    const timeoutMs = wholeOperations.test(operation) ? wholeTimeoutMs : operationTimeoutMs;
+    const outcome = withTimeout(result, timeoutMs, this.#clock, `${operation} of the store`);
+    outcome.then(
+      () => tell(false),
+      () => tell(true),
+    );
+    return outcome;
+  }
 }

@@ -147,6 +147,28 @@ describe("Tracing", () => {
     expect(spans.every(({ parent }) => parent === undefined)).to.equal(true);
   });
 
+  it("costs no call when OpenTelemetry throws, wherever it does, and says so once", async () => {
+    const broken = () => {
+      throw new Error("broken");
+    };
+    const brokenSpan = { setAttribute: broken, setStatus: broken, end: broken };
+    const inject = { inject() {}, fields: () => [] };
+    for (const install of [
+      () => propagation.setGlobalPropagator({ ...inject, extract: broken }),
+      () => trace.setGlobalTracerProvider({ getTracer: () => ({ startSpan: broken }) as never }),
+      () => trace.setGlobalTracerProvider({ getTracer: () => ({ startSpan: () => brokenSpan }) as never }),
+    ]) {
+      propagation.disable();
+      trace.disable();
+      install();
+      await using server = await startServer(tracedApp().app, { tracing: true });
+      const client = await server.connect();
+      for (let time = 0; time < 2; time++) expect((await client.call("look")).result).to.equal("looked");
+      expect(server.log.map(({ fields }) => fields.event).filter((event) => event === "tracing.fail")).to.have.length(1);
+      expect((await server.server.sessions()).sessions[0]).to.include({ inFlight: 0 });
+    }
+  });
+
   it("does not happen without the option", async () => {
     await using server = await startServer(tracedApp().app);
     await (await server.connect()).call("look");
