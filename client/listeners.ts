@@ -17,7 +17,9 @@ export function createListeners(onError: (error: unknown) => void): Listeners {
       byName.set(name, handlers);
       const own: Handler = (event) => handler(event); // the same function may listen twice
       handlers.add(own);
-      return () => void handlers.delete(own);
+      return () => {
+        handlers.delete(own);
+      };
     },
     emit(name, event) {
       const handlers = byName.get(name);

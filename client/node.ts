@@ -53,7 +53,9 @@ class NodeSocket implements SocketLike {
     this.#ws.on("open", () => this.onopen?.({}));
     this.#ws.on("message", (data, isBinary) => this.onmessage?.({ data: isBinary ? data : data.toString() }));
     this.#ws.on("close", (code, reason) => this.#closed(code, reason.toString()));
-    this.#ws.on("unexpected-response", (_request, response) => void this.#refused(response));
+    this.#ws.on("unexpected-response", (_request, response) => {
+      this.#refused(response).catch(() => this.#ws.terminate());
+    });
     this.#ws.on("error", (error) => {
       this.#cause ??= error;
       this.onerror?.(error);

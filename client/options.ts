@@ -73,7 +73,8 @@ export function settingsFrom(options: ClientOptions): ClientSettings {
   }) as unknown as ClientSettings;
 }
 
-function throwOutside(error: unknown): void {
+/** Throws an error where nobody catches it, so that the platform reports it. */
+export function throwOutside(error: unknown): void {
   queueMicrotask(() => {
     throw error;
   });

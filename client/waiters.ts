@@ -5,7 +5,9 @@ type Waiter = [resolve: () => void, reject: (error: unknown) => void];
 export type Waiters = Waiter[];
 
 export function join(waiters: Waiters): Promise<void> {
-  return new Promise((...waiter) => void waiters.push(waiter));
+  return new Promise((...waiter) => {
+    waiters.push(waiter);
+  });
 }
 
 /** Resolves all of them. */

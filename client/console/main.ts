@@ -9,4 +9,4 @@ applyTheme(savedTheme());
 const root = document.getElementById("app");
 const desk = new Desk(placeFrom(document.documentElement.dataset, location));
 if (root) render(html`<${App} desk=${desk} />`, root);
-void desk.resume();
+desk.resume().catch(reportError);

@@ -1,4 +1,5 @@
 import { type Client, DisconnectedError, gap } from "../index.js";
+import { throwOutside } from "../options.js";
 
 /** What a component sees of a subscription. */
 export interface FeedView {
@@ -59,11 +60,15 @@ export class FeedStore {
       this.#running = undefined;
     } else if (this.#running === undefined) {
       this.#running = new AbortController();
-      void this.#run(this.#running.signal);
+      this.#start(this.#running.signal);
     }
   }
 
-  async #run(signal: AbortSignal, isAgain = false): Promise<void> {
+  #start(signal: AbortSignal, isAgain = false): void {
+    this.#run(signal, isAgain).catch(throwOutside);
+  }
+
+  async #run(signal: AbortSignal, isAgain: boolean): Promise<void> {
     const events = this.#client.subscribe(this.#name, this.#params, { signal, gaps: true });
     const { gaps } = this.#view;
     this.#show(beginning);
@@ -83,12 +88,12 @@ export class FeedStore {
 
   /** The client is closed. Whoever opens it again wants its events again; for another user, maybe, so that none of the old ones is shown. */
   #awaitReturn(signal: AbortSignal): void {
-    if (this.#client.state !== "closed") return void this.#run(signal, true);
+    if (this.#client.state !== "closed") return this.#start(signal, true);
     const stop = this.#client.on("state", ({ from }) => {
       if (from !== "closed") return;
       stop();
       signal.removeEventListener("abort", stop);
-      void this.#run(signal, true);
+      this.#start(signal, true);
     });
     signal.addEventListener("abort", stop);
   }

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { expect } from "chai";
-import { needsChromium } from "../helpers/browser.js";
+import { chromiumWithoutStorage, needsChromium } from "../helpers/browser.js";
 import { button, ConsoleVisit, call, lines, logIn, method } from "../helpers/console-visit.js";
 import { password } from "../helpers/test-issuer.js";
 
@@ -37,6 +37,25 @@ describe("The console in Chromium", function () {
     expect(await method(page, "stock.list").innerText()).to.match(/public/);
     expect(await method(page, "orders.create").count()).to.equal(0); // not for bob
     expect(await button(page, "Sessions").count()).to.equal(0); // he is no administrator
+  });
+
+  it("works where the user blocks storage: it keeps nothing then, and does not offer to", async () => {
+    await using visit = await ConsoleVisit.open();
+    const page = await visit.pageIn(await chromiumWithoutStorage());
+    expect(await page.evaluate("(() => { try { return typeof localStorage; } catch (error) { return error.name; } })()")).to.equal(
+      "SecurityError",
+    );
+    await button(page, "Log in").waitFor();
+    expect(await page.getByLabel(/Stay logged in/).count()).to.equal(0);
+    await page.getByRole("button", { name: /^Colours/ }).click();
+    await logIn(page);
+    await method(page, "orders.list").click();
+    expect(await call(page)).to.match(/^Result/);
+    await button(page, "Refresh").click();
+    await page.getByText("Refreshed in place").waitFor();
+    await button(page, "Log out").click();
+    await button(page, "Log in").waitFor();
+    expect(visit.complaints).to.deep.equal([]);
   });
 
   it("calls a method from a form or from JSON, which are the same params, and shows the result or the error", async () => {

@@ -54,7 +54,11 @@ export class ConsoleVisit implements AsyncDisposable {
 
   /** A new person: nothing stored, nobody logged in. */
   async page(options: Parameters<typeof freshContext>[0] = {}): Promise<Page> {
-    const context = await freshContext({ viewport: { width: 1280, height: 800 }, colorScheme: "light", ...options });
+    return this.pageIn(await freshContext({ viewport: { width: 1280, height: 800 }, colorScheme: "light", ...options }));
+  }
+
+  /** A page in this browser session, which ends with the visit. */
+  async pageIn(context: BrowserContext): Promise<Page> {
     this.#contexts.push(context);
     const page = await context.newPage();
     page.setDefaultTimeout(10_000); // ms

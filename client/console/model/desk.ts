@@ -207,7 +207,7 @@ export class Desk {
     if (to === "waiting" && reason === "token_revoked") this.state.patch({ news: news.revoked() });
     if (to === "waiting" && reason === "token_expired") this.state.patch({ news: news.graceOver() });
     if (to === "ready") this.state.patch({ ended: undefined });
-    if (to === "ready" && from !== "refreshing") void this.#discover();
+    if (to === "ready" && from !== "refreshing") this.#discover().catch(reportError);
     if (to === "ready" && this.#lostAt !== undefined) {
       this.state.patch({ news: news.back(performance.now() - this.#lostAt, 1) });
       this.#lostAt = undefined;
@@ -216,7 +216,7 @@ export class Desk {
 
   #end(reason: string): void {
     if (this.state.value.ended !== undefined) return;
-    void this.#client?.close();
+    this.#client?.close().catch(reportError);
     this.#keeper?.forget();
     if (this.#credentials) this.#credentials.isHeld = false;
     const { news: last } = this.state.value;
@@ -241,7 +241,7 @@ export class Desk {
     const after = this.session.view.value;
     if (before === null || after === null || before === after || after.closesAt !== undefined) return;
     this.state.patch({ news: before.closesAt === undefined ? news.refreshed() : news.revived() });
-    if (before.scopes.join(" ") !== after.scopes.join(" ")) queueMicrotask(() => void this.#discover());
+    if (before.scopes.join(" ") !== after.scopes.join(" ")) queueMicrotask(() => this.#discover().catch(reportError));
   }
 
   #closed(code: number, reason: string, { wasDropped, isLast }: { readonly wasDropped: boolean; readonly isLast: boolean }): void {

@@ -1,4 +1,6 @@
 import type { Pace } from "./pace.js";
 
 /** Once per animation frame: what nobody can see isn't drawn. */
-export const framePace: Pace = (callback) => void requestAnimationFrame(callback);
+export const framePace: Pace = (callback) => {
+  requestAnimationFrame(callback);
+};

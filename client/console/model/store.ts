@@ -25,6 +25,8 @@ export class Store<T> {
   /** Returns the function that ends it. */
   subscribe(listener: () => void): () => void {
     this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
   }
 }

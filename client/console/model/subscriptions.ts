@@ -53,7 +53,7 @@ export class Subscriptions {
     const open: Open = { view, end: () => controller.abort() };
     this.#open.push(open);
     this.#tell();
-    void this.#follow(open, client.subscribe(name, params, { gaps: true, signal: controller.signal }));
+    this.#follow(open, client.subscribe(name, params, { gaps: true, signal: controller.signal })).catch(reportError);
   }
 
   end(number: number): void {

@@ -1,4 +1,5 @@
 import { membersOf, stringIn } from "./message.js";
+import { storageOf } from "./storage.js";
 import type { Tokens } from "./token-endpoint.js";
 
 const place = "jotwire.console.tokens";
@@ -12,9 +13,9 @@ export class TokenKeeper {
   #owner: string | undefined;
   #release = () => {};
 
-  /** Is there what it takes? Locks are for secure contexts only. */
+  /** Is there what it takes? Locks are for secure contexts only, and the user may block storage. */
   static get isThere(): boolean {
-    return "locks" in navigator;
+    return "locks" in navigator && storageOf("sessionStorage") !== undefined;
   }
 
   /** What a reload left here; undefined: nothing, or another page has it. */

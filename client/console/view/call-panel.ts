@@ -32,7 +32,7 @@ export function CallPanel({ desk, method }: { readonly desk: Desk; readonly meth
   };
   const submit = (event: Event) => {
     event.preventDefault();
-    void call();
+    call().catch(reportError);
   };
   const shortcut = (event: KeyboardEvent) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit(event);

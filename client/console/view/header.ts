@@ -39,7 +39,7 @@ export function Header({ desk, page, onPage }: HeaderProps) {
       }
       <span class="space"></span>
       <${ThemeButton} />
-      <button type="button" onClick=${() => void desk.logOut()}>Log out</button>
+      <button type="button" onClick=${() => desk.logOut().catch(reportError)}>Log out</button>
     </header>
   `;
 }

@@ -40,7 +40,7 @@ export function SessionPanel({ desk, onChoose }: SessionPanelProps) {
 function Ended({ desk, why }: { readonly desk: Desk; readonly why: string }) {
   return html`
     <div class="news bad" role="alert"><strong>Signed out</strong><p>${why}</p></div>
-    <button type="button" class="primary wide" onClick=${() => void desk.logOut()}>Log in again</button>
+    <button type="button" class="primary wide" onClick=${() => desk.logOut().catch(reportError)}>Log in again</button>
   `;
 }
 

@@ -21,7 +21,7 @@ export function SessionsPanel({ desk }: { readonly desk: Desk }) {
   useEffect(() => {
     load().catch(tell);
   }, [load, tell]);
-  const end = (action: Promise<void>) => void action.then(load).catch(tell);
+  const end = (action: Promise<void>) => action.then(load).catch(tell);
   const sessions = listed?.sessions ?? [];
 
   return html`
