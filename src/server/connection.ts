@@ -120,6 +120,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     const onControl = (data: Buffer) => this.#onControl(data.length);
     socket.on("ping", onControl);
     socket.on("pong", onControl);
+    socket.on("oversized", () => this.#guarded(() => this.#onOversized()));
     socket.on("error", (error) => this.log.debug({ event: "socket.error", err: { message: error.message } }, "socket error"));
     socket.on("close", (code) => this.#onClose(code));
   }
@@ -594,6 +595,16 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#callHandle = undefined;
     this.pending.abortAll(errorOf("cancelled", { hint: "the user has logged out" }));
     while (this.#owed !== undefined) this.#payNext(this.#owed);
+  }
+
+  /** Not at the end of the turn: by then ws has sent its close frame. */
+  #onOversized(): void {
+    const { frameBytes } = this.#services.limits;
+    this.close("too_big", {
+      hint: `the frame has more than ${frameBytes * 2} bytes, the limit is ${frameBytes}: limits.frameBytes`,
+      limit: "frameBytes",
+    });
+    this.#outbox.flush();
   }
 
   #onClose(code: number): void {

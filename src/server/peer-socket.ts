@@ -9,6 +9,8 @@ export interface PeerSocket {
   readonly bufferedAmount: number;
   on(event: "message", listener: (data: Buffer, isBinary: boolean) => void): unknown;
   on(event: "ping" | "pong", listener: (data: Buffer) => void): unknown;
+  /** A message is over ws's limit: it closes the socket next. */
+  on(event: "oversized", listener: () => void): unknown;
   on(event: "error", listener: (error: Error) => void): unknown;
   on(event: "close", listener: (code: number) => void): unknown;
   send(text: string): void;

@@ -1,20 +1,31 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
-import { WebSocketServer } from "ws";
+import { WebSocket, WebSocketServer } from "ws";
+import { closeTable } from "../protocol/close-codes.js";
 import { subprotocol } from "../protocol/messages.js";
 import type { Limits } from "./limits.js";
 import { refuseUpgrade } from "./upgrade-guard.js";
 
+const tooBig = closeTable.too_big.code;
+
 /** Too new for ws's types: pongs that wait for a peer that does not read, and 3 s for the peer to answer a close. */
 const hardening = { maxPendingAutoPongs: 16, closeTimeout: 3_000 };
+
+/** ws closes a socket for a message that is over its limit with a code alone; here the connection is told before, to say why. */
+class TellingWebSocket extends WebSocket {
+  override close(code?: number, reason?: string | Buffer): void {
+    if (code === tooBig && reason === undefined) this.emit("oversized");
+    super.close(code, reason);
+  }
+}
 
 /** ws, with its own limits so that a hostile peer costs little. */
 export function createWebSocketServer({ frameBytes, fragments }: Limits, compression: boolean): WebSocketServer {
   const sockets = new WebSocketServer({
     noServer: true,
+    WebSocket: TellingWebSocket,
     clientTracking: false,
-    // twice ours, so that an ordinary excess is told before the close; ws cuts the rest by itself
-    maxPayload: frameBytes * 2,
+    maxPayload: frameBytes * 2, // twice ours, so that an ordinary excess is told by its size
     maxFragments: fragments,
     maxBufferedChunks: 512,
     ...hardening,

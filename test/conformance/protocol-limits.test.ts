@@ -77,15 +77,21 @@ describe("Protocol §9, limits and their defaults", () => {
       .and.include("65536");
   });
 
-  it("a frame up to twice the limit is told before the close, and one over that is cut by ws with 1009", async () => {
+  it("a frame of any size over it is told of before the close, behind the answers to what came before it, and is not waited for", async () => {
     await using server = await start();
-    const told = await server.login();
-    told.send(frameOf(131_072));
-    await expectClose(told, "too_big");
-    const cut = await server.login();
-    cut.send(frameOf(131_073));
-    expect(await cut.closed).to.include({ code: 1009 });
+    for (const size of [65_537, 131_072, 131_073, 10_000_000]) {
+      const client = await server.login();
+      client.send(request("before", "ping"), frameOf(size));
+      const { before, params } = await expectClose(client, "too_big");
+      expect(before.map(({ id }) => id)).to.deep.equal(["before"]);
+      expect(params.hint)
+        .to.match(/\bframeBytes/)
+        .and.include("65536");
+    }
     expect((await ask(await server.login(), "ping")).result).to.equal("pong");
+    const open = await server.connect();
+    open.send(frameOf(200_000));
+    await expectClose(open, "too_big");
   });
 
   it("sizes are bytes, not characters", async () => {
