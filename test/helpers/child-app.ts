@@ -21,9 +21,19 @@ const memory = rpc.method({
     return process.memoryUsage();
   },
 });
+/** 20 KB, at once. */
+const big = rpc.method({ handler: () => "x".repeat(20_000) });
+/** A topic with a history of 1,000 events of 1 KB. */
+const kept = rpc.topic({ name: () => "kept", history: { size: 1_000, ttl: 0 } });
+/** So that `rpc.discover` has something to say: 20 KB. */
+const described = Object.fromEntries(
+  Array.from({ length: 60 }, (_, n) => [`m${n}`, rpc.method({ description: "What it does. ".repeat(20), handler: () => null })]),
+);
 
 const auth = { issuer: "https://id.test", audience: "test", publicKey: publicJwk };
-const server = createServer(rpc.router({ ...routes, subtract, memory }), { auth, limits });
+const app = rpc.router({ ...routes, subtract, memory, big, kept, described });
+const server = createServer(app, { auth, limits });
+for (let n = 0; n < 1_000; n++) await server.publish(app.routes.kept, {}, "x".repeat(1_000));
 const { url } = await server.listen(0);
 process.stdout.write(`${url}\n`);
 process.once("SIGTERM", () => void server.close());

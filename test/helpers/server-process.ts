@@ -30,10 +30,12 @@ export class ServerProcess implements AsyncDisposable {
     });
   }
 
-  static async start(limits: Partial<Limits> = {}): Promise<ServerProcess> {
+  /** `heap`: MiB, at which the process would die. */
+  static async start(limits: Partial<Limits> = {}, heap?: number): Promise<ServerProcess> {
     const keys = createTestKeys();
     const settings = JSON.stringify({ publicJwk: keys.publicJwk, limits });
-    const child = spawn(process.execPath, ["--unhandled-rejections=strict", "--expose-gc", "--import", "tsx", program], {
+    const bounded = heap === undefined ? [] : [`--max-old-space-size=${heap}`];
+    const child = spawn(process.execPath, [...bounded, "--unhandled-rejections=strict", "--expose-gc", "--import", "tsx", program], {
       env: { ...process.env, JOTWIRE_CHILD: settings },
       stdio: ["ignore", "pipe", "pipe"],
     });
