@@ -63,7 +63,7 @@ describe("Subscribing to made-up names of a topic with history", () => {
     needs(this, "Redis", hasRedis);
     const redis = await RedisServer.start({ options: ["--maxmemory-policy", "noeviction"] });
     try {
-      await using node = await RedisNode.start({ url: redis.url, timeout: 10_000 }, sampleApp());
+      await using node = await RedisNode.start({ url: redis.url, timeout: 10_000 }, sampleApp(), {}, { subscribeCallsPerSecond: 0 });
       await node.issuer.users.add("ada", password, { scopes: ["numbers:add"] });
       const { access_token, refresh_token } = await node.login();
       const attacker = await node.connect(access_token);
