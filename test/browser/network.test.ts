@@ -81,6 +81,7 @@ describe("The SDK in Chromium, over a network that fails,", function () {
     await tab.page.clock.install();
     await tab.do("open");
     await tab.do("ready");
+    await tab.page.clock.pauseAt(Date.now() + 5_000); // the page's clock stands still, however slow the machine is
     site.network.blackHole();
     await tab.page.context().setOffline(true);
     await tab.page.context().setOffline(false);
