@@ -85,9 +85,21 @@ describe("The judges of the chaos suite", () => {
     );
     expect(revoked.tally?.violations).to.have.length(1);
     const skipped: Score = await inflict({ name: "z", obstacle: () => "no disk", run: () => Promise.reject(new Error()) }, settings);
-    const text = scoreboard([broken, revoked, skipped], "npm run chaos");
+    const slow = {
+      what: "a flood",
+      p50: 20,
+      p99: 30,
+      pings: 9,
+      heapBefore: 2 ** 20,
+      heapUnder: 2 ** 21,
+      violations: ["a ping took 20.0 ms"],
+    };
+    const text = scoreboard([broken, revoked, skipped], [slow], "npm run chaos");
+    expect(text)
+      .to.include("| a flood | 20.0 ms | 30.0 ms | 9 | 1 MiB | 2 MiB | **no** |")
+      .and.to.include("* a flood: a ping took 20.0 ms");
     expect(text).to.include("* x: it broke off: no more").and.to.include("not done: no disk");
-    expect(scoreboard([skipped], "npm run chaos")).to.include("Everything that must hold has held.");
+    expect(scoreboard([skipped], [], "npm run chaos")).to.include("Everything that must hold has held.");
   });
 
   it("take percentiles", () => {

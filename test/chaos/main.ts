@@ -3,6 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { Command } from "commander";
 import type { ChaosSettings } from "./fault.js";
 import { faults } from "./faults.js";
+import { type HostileScore, hostilities, suffer } from "./hostile-peers.js";
 import { inflict } from "./inflict.js";
 import { type Score, scoreboard } from "./scoreboard.js";
 
@@ -22,6 +23,7 @@ const program = new Command("npm run chaos --")
 const { only, ...settings } = program.opts<ChaosSettings & { readonly only?: string }>();
 for (const [name, value] of Object.entries(settings)) if (!(value > 0)) program.error(`--${name} must be a number above 0`);
 
+const hostileSeconds = 10;
 const scores: Score[] = [];
 for (const fault of faults.filter(({ name }) => only === undefined || name.includes(only))) {
   const score = await inflict(fault, settings);
@@ -31,11 +33,19 @@ for (const fault of faults.filter(({ name }) => only === undefined || name.inclu
   const outcome = tally === undefined ? "not done" : isFine ? "held" : `DID NOT HOLD: ${tally.violations.join("; ")}`;
   process.stdout.write(`${score.name}: ${score.what}, ${score.seconds.toFixed(0)} s: ${outcome}\n`);
 }
+const hostile: HostileScore[] = [];
+for (const hostility of hostilities.filter(({ what }) => only === undefined || what.includes(only))) {
+  const score = await suffer(hostility, hostileSeconds);
+  hostile.push(score);
+  const outcome = score.violations.length === 0 ? "held" : `DID NOT HOLD: ${score.violations.join("; ")}`;
+  process.stdout.write(`${score.what}: p50 ${score.p50.toFixed(1)} ms, p99 ${score.p99.toFixed(1)} ms: ${outcome}\n`);
+}
 const command = `npm run chaos -- ${Object.entries(settings)
   .map(([name, value]) => `--${name} ${value}`)
   .join(" ")}`;
 if (only === undefined) {
   await mkdir("docs", { recursive: true });
-  await writeFile("docs/CHAOS.md", scoreboard(scores, command));
+  await writeFile("docs/CHAOS.md", scoreboard(scores, hostile, command));
 }
-process.exitCode = scores.some(({ tally }) => (tally?.violations.length ?? 0) > 0) ? 1 : 0;
+const isBroken = scores.some(({ tally }) => (tally?.violations.length ?? 0) > 0) || hostile.some(({ violations }) => violations.length > 0);
+process.exitCode = isBroken ? 1 : 0;

@@ -1,4 +1,5 @@
 import { arch, cpus, totalmem } from "node:os";
+import { type HostileScore, hostileHeap } from "./hostile-peers.js";
 import { percentile, type Tally } from "./tally.js";
 
 /** What came of one fault. */
@@ -28,16 +29,23 @@ const columns = [
 ];
 
 /** The scoreboard as Markdown. `command`: what made it. */
-export function scoreboard(scores: readonly Score[], command: string): string {
+export function scoreboard(scores: readonly Score[], hostile: readonly HostileScore[], command: string): string {
   const [{ model = "" } = {}] = cpus();
   const machine = `${cpus().length} × ${model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${arch()}, Node ${process.versions.node}`;
   const rows = [columns, columns.map(() => "---"), ...scores.map(row)].map((cells) => `| ${cells.join(" | ")} |`);
-  const broken = scores.flatMap(({ name, tally }) => (tally?.violations ?? []).map((what) => `* ${name}: ${what}`));
+  const broken = [
+    ...scores.flatMap(({ name, tally }) => (tally?.violations ?? []).map((what) => `* ${name}: ${what}`)),
+    ...hostile.flatMap(({ what, violations }) => violations.map((violation) => `* ${what}: ${violation}`)),
+  ];
   return `${[
     "# Chaos: what was broken, and what was lost",
     `Written by \`${command}\` on ${new Date().toISOString().slice(0, 10)}; ${machine}, everything on one machine and 127.0.0.1.`,
     legend,
     rows.join("\n"),
+    "## Hostile peers",
+    `Each in a process of its own, against a server with a heap of ${hostileHeap} MB and no other limits than the defaults; everything shares one
+machine. What a healthy user's \`ping\` took meanwhile, and the server's heap after a collection.`,
+    hostileTable(hostile),
     broken.length === 0 ? "Everything that must hold has held." : `What must hold and did not:\n\n${broken.join("\n")}`,
   ].join("\n\n")}\n`;
 }
@@ -51,6 +59,16 @@ const legend = `* **calls answered**: with a result. **outcome not known**: the 
 * **events heard**: by all subscribers together; each published one once and in order, or a gap told, and always the last one.
 * **recovery**: of a server or the network, from a client's loss of its connection to its next session, back-off included; of Redis, from
   its return to the first login and session on every node; elsewhere as it says.`;
+
+function hostileTable(scores: readonly HostileScore[]): string {
+  const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+  const rows = scores.map(({ what, p50, p99, pings, heapBefore, heapUnder, violations }) => [
+    ...[what, `${p50.toFixed(1)} ms`, `${p99.toFixed(1)} ms`, String(pings)],
+    ...[mebibytes(heapBefore), mebibytes(heapUnder), violations.length === 0 ? "yes" : "**no**"],
+  ]);
+  const header = ["attack", "ping p50", "ping p99", "pings", "heap before", "heap under it", "held"];
+  return [header, header.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
 
 function row({ name, what, tally, seconds }: Score): readonly string[] {
   if (tally === undefined) return [name, `not done: ${what}`, ...columns.slice(3).map(() => "–"), "–"];

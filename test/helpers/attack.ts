@@ -6,9 +6,9 @@ const program = fileURLToPath(new URL("./hostile-peer.ts", import.meta.url));
 
 /** What a hostile peer does. */
 export interface Attack {
-  readonly name: "replays" | "results" | "discoveries" | "escapes" | "large";
+  readonly name: "replays" | "results" | "discoveries" | "escapes" | "large" | "madeUpTopics" | "expiredTokens" | "framesBehindLogin";
   readonly url: string;
-  /** For those who must be authenticated. */
+  /** For those who must be authenticated; of `expiredTokens`, one that has expired. */
   readonly token: string;
   readonly connections: number;
 }

@@ -58,6 +58,31 @@ const attacks: Readonly<Record<Attack["name"], () => Promise<void>>> = {
   results: () => flood(unreading, batchOf("big"), 75),
   discoveries: () => flood(unreading, batchOf("rpc.discover"), 75),
   escapes: () => flood(anonymous, padded(16_000, "\\u0041")),
+  /** A name that nobody ever published to, in each call. */
+  async madeUpTopics() {
+    const client = await login();
+    client.socket.removeAllListeners("message");
+    for (let n = 0; ; n += 50) {
+      const colours = Array.from({ length: 50 }, (_, index) => `made up ${n + index}`);
+      for (const calls of [
+        colours.map((colour, id) => call(id, "numbers.watch", { colour })),
+        colours.map((colour, id) => call(id, "unsubscribe", { subscription: `numbers:${colour}` })),
+      ])
+        client.send(calls);
+      while (client.socket.bufferedAmount > mostUnsent) await pause(1);
+      await turn();
+    }
+  },
+  expiredTokens: () => flood(anonymous, JSON.stringify(call(1, "authenticate", { token }))),
+  /** All in one go, again and again. */
+  async framesBehindLogin() {
+    for (;;) {
+      const client = await RawClient.connect(url);
+      client.send(call("in", "authenticate", { token }), ...Array.from({ length: 60 }, (_, id) => call(id, "big")));
+      await Promise.race([client.closed, pause(100)]);
+      await client.close();
+    }
+  },
   async large() {
     await flood(
       async () => {
