@@ -24,7 +24,7 @@ export interface AuthorityPorts {
   readonly whenReady: () => Promise<void>;
 }
 
-const callbackTimeoutMs = 10_000; // an auth call blocks the next ones of its connection, a logout too
+const callbackTimeoutMs = 20_000; // an auth call holds up the next ones of its connection, a logout too
 
 export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudge"> {
   readonly clock: Clock;

@@ -39,6 +39,7 @@ const floods: Readonly<Record<string, Flood>> = {
   },
   "limit.hit": { times: 30, lines: 1, cause: ({ crowded }) => rejectionOf(RawClient.connect(crowded)) },
   "authz.deny": { times: 300, lines: ofAddress * debug, cause: async ({ user }) => user.call("forbidden") },
+  "authorize.fail": { times: 50, lines: ofAddress, cause: async ({ user }) => user.call("unruly") },
   "call.fail": { times: 50, lines: ofAddress, cause: async ({ user }) => user.call("fail") },
   "subscription.fail": { times: 50, lines: ofAddress, cause: async ({ user }) => user.call("broken") },
   "topic.fail": { times: 50, lines: ofAddress, cause: async ({ user }) => user.call("topic", { n: 1 }) },
@@ -82,7 +83,19 @@ const floods: Readonly<Record<string, Flood>> = {
 
 /** What only the operator, the store, another node or a fault of our own can cause. Peers may repeat a fault: it goes the same way. */
 const ofNoPeer = [
-  ...["listen", "metrics", "drain", "close", "crash", "worker.died", "settings.unknown", "users.none", "tracing", "listener.fail"],
+  ...[
+    "listen",
+    "metrics",
+    "drain",
+    "close",
+    "crash",
+    "worker.died",
+    "settings.unknown",
+    "users.none",
+    "tracing",
+    "tracing.fail",
+    "listener.fail",
+  ],
   ...[
     "admin.kick",
     "admin.revoke",
@@ -136,6 +149,7 @@ async function openStage() {
   const app = rpc.router({
     fail: rpc.method({ handler: fail }),
     forbidden: rpc.method({ scope: "write", handler: () => 1 }),
+    unruly: rpc.method({ authorize: fail, handler: () => 1 }),
     broken: rpc.subscription({ handler: fail }),
     topic: rpc.topic({ name: () => "topic", history: { size: 1, ttl: 0 } }),
   });

@@ -368,7 +368,7 @@ describeRows("The schemas of the whole application", {
     const answer = ask(client, "authenticate", { token: server.token() });
     await called;
     if (oddity.outcome === "never") {
-      server.clock.advance(10_000);
+      server.clock.advance(20_000);
       expectError(await answer, "auth_unavailable");
     } else if (oddity.outcome === "failure") expectError(await answer, "token_invalid");
     else expect((await answer).result).to.have.property("subject");

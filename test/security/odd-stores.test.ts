@@ -102,7 +102,7 @@ describeRows("What an issuer's options take", {
     renewed.token = server.token();
     const answer = ask(client, "refresh", { refreshToken: "a-refresh-token" });
     await called;
-    if (oddity.outcome === "never") server.clock.advance(10_000);
+    if (oddity.outcome === "never") server.clock.advance(20_000);
     const answered = await answer;
     if (oddity.outcome === "right") expect(answered.result).to.include({ refreshToken: "next", changed: true });
     else expectError(answered, "auth_unavailable");
@@ -170,7 +170,7 @@ async function authRow(oddity: Oddity, method: "renew" | "revokeRefreshToken"): 
   const { refreshToken } = server.tokens;
   const answer = ask(client, method === "renew" ? "refresh" : "logout", { refreshToken });
   await call.called;
-  if (oddity.outcome === "never") server.clock.advance(10_000);
+  if (oddity.outcome === "never") server.clock.advance(20_000);
   if (oddity.outcome === "right") expect(await answer).to.have.property("result");
   else expectError(await answer, "auth_unavailable");
   const other = await server.connect();
@@ -404,7 +404,7 @@ describeRows("The revocations of a server's store", {
     const client = await server.connect();
     const answer = ask(client, "authenticate", { token: server.token() });
     await called;
-    if (oddity.outcome === "never") server.clock.advance(10_000);
+    if (oddity.outcome === "never") server.clock.advance(20_000);
     if (oddity.outcome === "right") return void expect(await answer).to.have.nested.property("result.subject");
     expectError(await answer, "auth_unavailable");
     odd = undefined;
