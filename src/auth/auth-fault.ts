@@ -43,11 +43,13 @@ export function faultOf(thrown: unknown, production: boolean): Fault {
   }
 }
 
+const newTokenHint = "get a new token from the issuer that this server trusts";
+
 function unavailable(detail: string): Fault {
   return { error: errorOf("auth_unavailable", { retryAfter: 1 }), detail };
 }
 
-function faultOfRefusal({ reason, detail, retryAfter = 1 }: Refusal, production: boolean): Fault {
+function faultOfRefusal({ reason, detail, retryAfter = 1, hint = newTokenHint }: Refusal, production: boolean): Fault {
   switch (reason) {
     case "token_expired":
       return {
@@ -56,7 +58,7 @@ function faultOfRefusal({ reason, detail, retryAfter = 1 }: Refusal, production:
       };
     case "token_invalid":
       return {
-        error: errorOf(reason, production ? {} : { detail, hint: "get a new token from the issuer that this server trusts" }),
+        error: errorOf(reason, production ? {} : { detail, hint }),
         detail,
       };
     case "token_revoked":

@@ -11,11 +11,14 @@ export class Refusal extends Error {
   readonly detail: string;
   /** Seconds, with `auth_unavailable`: there may be a verdict then. */
   readonly retryAfter: number | undefined;
+  /** What to do, where that is not what it always is; on the wire outside production. */
+  readonly hint: string | undefined;
 
-  constructor(reason: RefusalReason, detail: string, retryAfter?: number) {
+  constructor(reason: RefusalReason, detail: string, retryAfter?: number, hint?: string) {
     super(`${reason}: ${detail}`);
     this.reason = reason;
     this.detail = detail;
     this.retryAfter = retryAfter;
+    this.hint = hint;
   }
 }

@@ -17,6 +17,7 @@ export interface UnverifiedToken {
 type Header = Pick<UnverifiedToken, "header" | "algorithm" | "keyId">;
 
 const maxLength = 8_192; // characters
+const compactJwe = /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){4}$/; // RFC 7516 §7.1; with a direct key its second segment is empty
 const compactJws = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 
 /** Header parameters that bring a key, change what is signed, or say that this is no JWT signed as usual (RFC 7515 §4.1, RFC 7797, RFC 7516). */
@@ -27,6 +28,7 @@ export function readToken(input: unknown): UnverifiedToken {
   if (typeof input !== "string") throw invalid("the token is not a string");
   const text = normalize(input);
   if (text.length > maxLength) throw invalid(`the token is longer than ${maxLength} characters`);
+  if (compactJwe.test(text)) throw encrypted();
   if (!compactJws.test(text))
     throw invalid("this is no JWT, which is three base64url segments with dots between: a refresh token, or an opaque one?");
   const [first = "", payload = "", signature = ""] = text.split(".");
@@ -38,7 +40,7 @@ export function readToken(input: unknown): UnverifiedToken {
 /** What people paste: white space around, line breaks from a terminal, the prefix of an HTTP header. */
 function normalize(input: string): string {
   const trimmed = input.trim();
-  const bare = trimmed.startsWith("Bearer ") ? trimmed.slice("Bearer ".length).trimStart() : trimmed;
+  const bare = trimmed.replace(/^bearer\s+/i, ""); // RFC 9110 §11.1: the name of a scheme is case-insensitive
   return bare.includes("\n") || bare.includes("\r") ? bare.replace(/[\r\n]/g, "") : bare;
 }
 
@@ -46,6 +48,16 @@ function decodeSegment(segment: string): Uint8Array {
   const bytes = decodeBase64url(segment);
   if (!bytes) throw notCanonical();
   return bytes;
+}
+
+function encrypted(): Refusal {
+  const hint = "have the issuer send signed access tokens (JWS), unencrypted: TLS keeps them secret on the way";
+  return new Refusal(
+    "token_invalid",
+    "this is an encrypted token (JWE, five segments), and only signed ones are accepted",
+    undefined,
+    hint,
+  );
 }
 
 function notCanonical(): Refusal {

@@ -11,8 +11,9 @@ export function decodeToken(text: string): DecodedToken {
   const parts = text
     .replace(/\s+/g, " ")
     .trim()
-    .replace(/^Bearer /i, "")
+    .replace(/^bearer /i, "")
     .split(".");
+  if (parts.length === 5) throw new CliError("usage", "that is an encrypted token (JWE): only who has its key can read it");
   const [header, claims] = parts.map(decodePart);
   if (parts.length !== 3 || header === undefined || claims === undefined) {
     throw new CliError("usage", "that is no JWT: it has three parts of base64url, joined by dots, the first two of them JSON objects");

@@ -85,6 +85,8 @@ describe("Protocol §3, authenticate", () => {
       ` \t${token}\r\n `,
       `Bearer ${token}`,
       `  Bearer ${token}\n`,
+      `bearer ${token}`,
+      `BEARER   ${token}`,
       `${head}.${body.slice(0, 9)}\n${body.slice(9)}.\r\n${tail}`,
     ];
     for (const text of pasted)
@@ -95,7 +97,7 @@ describe("Protocol §3, authenticate", () => {
     await using server = await start();
     const token = server.token();
     const [head = "", body = "", tail = ""] = token.split(".");
-    const wrong = [`Bearer Bearer ${token}`, `bearer ${token}`, `Bearer${token}`, `${head}.${body} .${tail}`, `${head}.${body}\t.${tail}`];
+    const wrong = [`Bearer Bearer ${token}`, `Basic ${token}`, `Bearer${token}`, `${head}.${body} .${tail}`, `${head}.${body}\t.${tail}`];
     for (const text of [...wrong, `${token}=`, `"${token}"`, `${head}.${body}`, "", "Bearer "]) {
       expectError(await ask(await server.connect(), "authenticate", { token: text }), "token_invalid");
     }

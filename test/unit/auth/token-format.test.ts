@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { faultOf } from "../../../src/auth/auth-fault.js";
 import { Refusal } from "../../../src/auth/refusal.js";
 import { readToken } from "../../../src/auth/token-format.js";
 import { base64url, createTestKeys, signToken } from "../../helpers/tokens.js";
@@ -15,6 +16,14 @@ function complaint(input: unknown): string {
     throw error;
   }
   return "none";
+}
+
+function refusalOf(input: unknown): unknown {
+  try {
+    return readToken(input);
+  } catch (error) {
+    return error;
+  }
 }
 
 function withHeader(text: string | Uint8Array): string {
@@ -35,13 +44,27 @@ describe("the format of a token", () => {
       expect(readToken(input).text).to.equal(token);
     }
     expect(complaint(`Bearer Bearer ${token}`)).to.match(/three base64url segments/);
-    expect(complaint(`bearer ${token}`)).to.match(/three base64url segments/);
+    for (const scheme of ["bearer", "BEARER", "bEaReR", "Bearer\t"]) expect(readToken(`${scheme} ${token}`).text).to.equal(token);
+    expect(complaint(`Bearer${token}`)).to.match(/the header is refused|not canonical/);
+    expect(complaint(`Basic ${token}`)).to.match(/three base64url segments/);
   });
 
   it("asks whether what is no JWT is a refresh token, or another that only its issuer can read", () => {
     expect(complaint("CPMxlaJ_0q2H4tj7pIMpKQ.AAAAASxZ_jJJ1gSbGtJ6")).to.match(/^this is no JWT.* a refresh token, or an opaque one\?$/);
     expect(complaint(`${token}.${signature}`)).to.match(/^this is no JWT/);
     expect(complaint(`${token}!`)).to.match(/^this is no JWT/);
+  });
+
+  it("tells an encrypted token from what is none, with a hint of its own", () => {
+    const encrypted = ["eyJhbGciOiJkaXIifQ", "", "iv", "ciphertext", "tag"].join(".");
+    for (const input of [encrypted, `Bearer ${encrypted}`, `${token}.${signature}.${signature}`]) {
+      expect(complaint(input)).to.match(/^this is an encrypted token \(JWE, five segments\)/);
+      const { error } = faultOf(refusalOf(input), false);
+      expect((error.data as { hint?: string }).hint).to.match(/signed access tokens \(JWS\)/);
+      expect(faultOf(refusalOf(input), true).error.data).to.not.have.property("hint");
+    }
+    expect((faultOf(refusalOf("x.y"), false).error.data as { hint?: string }).hint).to.match(/get a new token/);
+    expect(complaint(`${token}.${signature}.${signature}.${signature}`)).to.match(/^this is no JWT/);
   });
 
   it("refuses anything but a string", () => {
@@ -56,7 +79,7 @@ describe("the format of a token", () => {
       "one segment": header,
       "two segments": `${header}.${payload}`,
       "four segments": `${token}.${signature}`,
-      "five segments, as a JWE": `${token}.${signature}.${signature}`,
+      "six segments": `${token}.${signature}.${signature}.${signature}`,
       "empty header": `.${payload}.${signature}`,
       "empty payload": `${header}..${signature}`,
       "empty signature": `${header}.${payload}.`,
