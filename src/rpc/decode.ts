@@ -1,6 +1,7 @@
 /** From the text of a frame to a JSON value, with what `JSON.parse` lets through refused first. */
 import type { ErrorObject } from "../protocol/error-codes.js";
 import { standardError } from "../protocol/error-codes.js";
+import { markInexactIds } from "./exact-ids.js";
 import { excessOf, type JsonBounds } from "./json-bounds.js";
 import { isJsonText } from "./json-text.js";
 
@@ -30,6 +31,7 @@ export function decode(text: string, bytes: number, bounds: JsonBounds, isSuspec
   if (isSuspect && !isJsonText(text)) return notJson;
   try {
     const value: unknown = JSON.parse(text);
+    markInexactIds(value, text);
     return { value: mayPollute(text) ? withoutPollution(value) : value };
   } catch {
     return notJson;

@@ -18,6 +18,7 @@ import { Deadlines, type Timers } from "./deadlines.js";
 import { encodeError, encodeJsonResult, encodeResult, withinLimit } from "./encode.js";
 import { Engine } from "./engine.js";
 import { InvalidRequest, readEnvelope } from "./envelope.js";
+import { idInFlight } from "./pending-calls.js";
 import type { CallEntry, FeedEntry, MethodEntry, Registry } from "./registry.js";
 import { type Since, splitSince } from "./since.js";
 import { validate, validateParams } from "./validate.js";
@@ -153,8 +154,12 @@ export class Dispatcher {
     const builtin = this.#builtins.get(request.method);
     const observation = this.#observer?.begin(builtin === undefined ? null : request.method, request);
     const refusal = builtin?.public === true ? null : caller.session.refusal();
-    if (refusal === null && builtin !== undefined) return this.#respondByBuiltin(builtin, request, caller, observation);
-    const error = refusal ?? standardError("methodNotFound", { hint: "rpc.discover lists the methods that you may call" });
+    const isFree = !isTaken(request, caller);
+    if (refusal === null && builtin !== undefined && isFree) return this.#respondByBuiltin(builtin, request, caller, observation);
+    const error =
+      refusal ??
+      (isFree ? undefined : idInFlight()) ??
+      standardError("methodNotFound", { hint: "rpc.discover lists the methods that you may call" });
     observation?.end(error.code);
     return errorReply(request.id, error);
   }
@@ -187,10 +192,7 @@ export class Dispatcher {
       this.#onLimit("inFlight");
       return errorOf("overloaded", { hint: `at most ${this.#limits.inFlight} requests in flight` });
     }
-    if (request.id !== undefined && caller.pending.has(request.id)) {
-      return standardError("invalidRequest", { hint: "a request with this id is still in flight" });
-    }
-    return null;
+    return isTaken(request, caller) ? idInFlight() : null;
   }
 
   /** What the engine resolves with is the call's response. The one of a synchronous handler is known when it returns. */
@@ -287,6 +289,10 @@ export class Dispatcher {
     call.caller.log.error({ event: "call.fail", errorId, method: call.entry.name, err: describe(thrown) }, "handler failed");
     return standardError("internal", { errorId });
   }
+}
+
+function isTaken({ id }: Request, { pending }: Caller): boolean {
+  return id !== undefined && pending.has(id);
 }
 
 /** What the handler is given. Throws {@link Halt} for params that don't fit. */

@@ -18,12 +18,13 @@ const longestMethod = 128;
 const longestId = 256;
 const exampleRequest = '{"jsonrpc":"2.0","id":1,"method":"ping"}';
 
-/** The value itself, once it is known to be a request; members that the specification does not name are left alone. */
+/** The value itself, once it is known to be a request, without `params` that are null; members that the specification does not name are left alone. */
 export function readEnvelope(value: unknown): Request | InvalidRequest {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return new InvalidRequest(null, `a request is an object: ${exampleRequest}`);
   }
   const { jsonrpc, method, params, id } = value as Record<string, unknown>;
+  if (Number.isNaN(id)) return new InvalidRequest(null, '"id" is a number that a double does not hold exactly: send it as a string');
   if (id !== undefined && !isId(id)) {
     return new InvalidRequest(null, `"id" must be a string of at most ${longestId} characters, a finite number or null`);
   }
@@ -33,10 +34,16 @@ export function readEnvelope(value: unknown): Request | InvalidRequest {
   if (method.length === 0 || method.length > longestMethod) {
     return new InvalidRequest(readable, `"method" must have 1 to ${longestMethod} characters`);
   }
+  if (params === null) return withoutParams(value as unknown as Request);
   if (params !== undefined && !isParams(params)) {
     return new InvalidRequest(readable, '"params" must be an object or an array, or be left out');
   }
   return value as unknown as Request;
+}
+
+/** Many clients write `"params": null` for none. */
+function withoutParams({ params: _, ...request }: Request): Request {
+  return request;
 }
 
 function isId(id: unknown): id is Id {

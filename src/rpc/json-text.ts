@@ -44,7 +44,27 @@ export function isJsonText(text: string): boolean {
   }
 }
 
-function afterSpace(text: string, from: number): number {
+/** After the value that begins here, in valid JSON. */
+export function afterValue(text: string, from: number): number {
+  let level = 0;
+  let at = from;
+  do {
+    const code = text.charCodeAt(at);
+    if (code === openBrace || code === openBracket) level++;
+    else if (code === openBrace + 2 || code === openBracket + 2) level--;
+    at = code === quote ? afterString(text, at) : isStructure(code) ? at + 1 : afterScalar(text, at);
+    at = level > 0 ? afterSpace(text, at) : at;
+  } while (level > 0);
+  return at;
+}
+
+function isStructure(code: number): boolean {
+  return (
+    code === openBrace || code === openBracket || code === openBrace + 2 || code === openBracket + 2 || code === comma || code === colon
+  );
+}
+
+export function afterSpace(text: string, from: number): number {
   let at = from;
   while (isSpace(text.charCodeAt(at))) at++;
   return at;
@@ -85,7 +105,7 @@ function afterNumber(text: string, from: number): number {
   return number.test(text) ? number.lastIndex : broken;
 }
 
-function afterString(text: string, from: number): number {
+export function afterString(text: string, from: number): number {
   if (text.charCodeAt(from) !== quote) return broken;
   for (let at = from + 1; at < text.length; at++) {
     const code = text.charCodeAt(at);

@@ -1,4 +1,4 @@
-import type { ErrorObject } from "../protocol/error-codes.js";
+import { type ErrorObject, standardError } from "../protocol/error-codes.js";
 import type { Id } from "../protocol/messages.js";
 
 /** What can be in flight. */
@@ -36,6 +36,20 @@ export class PendingCalls {
     if (call.id !== undefined) this.#byId.set(call.id, call);
   }
 
+  /** Takes the id of a request that is no call, such as an auth method's, until its answer. False: the id is taken. */
+  reserve(id: Id): boolean {
+    if (id === null) return true;
+    if (this.has(id)) return false;
+    this.#byId ??= new Map();
+    this.#byId.set(id, { id, abort: () => {} });
+    return true;
+  }
+
+  release(id: Id): void {
+    if (id !== null) this.#byId?.delete(id);
+    if (this.#byId?.size === 0) this.#byId = undefined; // most connections make no call after `authenticate`
+  }
+
   /** The request has its response: its id is free again. */
   answered(call: PendingCall): void {
     if (call.id !== undefined && this.#byId?.get(call.id) === call) this.#byId.delete(call.id);
@@ -54,4 +68,9 @@ export class PendingCalls {
   abortAll(error: ErrorObject): void {
     for (const call of this.#all ?? []) call.abort(error);
   }
+}
+
+/** The answer to a request whose id is taken: nobody could tell which of the two requests another answer is for. */
+export function idInFlight(): ErrorObject {
+  return standardError("invalidRequest", { hint: "a request with this id is still in flight" });
 }

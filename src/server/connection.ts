@@ -21,7 +21,7 @@ import type { Call, Caller, Reply, Started, SubscribeCall } from "../rpc/call.js
 import type { ConnectionHandle } from "../rpc/define.js";
 import { encodeError, encodeNotification, encodeResult } from "../rpc/encode.js";
 import { childOf, type Logger } from "../rpc/logger.js";
-import { PendingCalls } from "../rpc/pending-calls.js";
+import { idInFlight, PendingCalls } from "../rpc/pending-calls.js";
 import { AuthLane, type AuthOutcome, authRequestOf } from "./auth-lane.js";
 import { BackPressure } from "./back-pressure.js";
 import { type CloseDetails, type Closing, closingParams } from "./closing.js";
@@ -331,6 +331,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   }
 
   answered(request: Request, outcome: AuthOutcome): void {
+    if (request.id !== undefined) this.pending.release(request.id);
     this.#guarded(() => {
       if ("result" in outcome && this.#session.state === "active") {
         const limits = limitsOfConnection(this.#services.limits);
@@ -522,12 +523,18 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
 
   #process(value: unknown): void {
     const auth = authRequestOf(value);
-    if (auth !== undefined) return this.#lane.submit(auth);
+    if (auth !== undefined) return this.#submit(auth);
     const { limits, dispatcher } = this.#services;
     const outcome = dispatcher.respond(value, this, this.#session.isOpen ? openBatchLength : limits.batch);
     if (outcome instanceof Promise) outcome.then(this.#owe, this.#replyLost);
     else if (outcome instanceof Batch) this.#run(outcome);
     else this.#reply(outcome);
+  }
+
+  /** Its id is taken until it is answered. */
+  #submit(auth: Request): void {
+    if (auth.id === undefined || this.pending.reserve(auth.id)) this.#lane.submit(auth);
+    else this.#answer(auth, { error: idInFlight() });
   }
 
   /** Begins members of a batch. False: some are left, for later. */

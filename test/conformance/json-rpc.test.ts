@@ -123,7 +123,7 @@ describe("JSON-RPC 2.0, what is no request", () => {
     ['{"method":"ping"}', invalid()],
     ['{"jsonrpc":"2.0","id":1}', invalid(1)],
     ...["1", "null", "true", "{}", "[]", '["ping"]'].map((method) => [`{"jsonrpc":"2.0","id":1,"method":${method}}`, invalid(1)] as const),
-    ...['"x"', "1", "0", "null", "true", "false", '""'].map(
+    ...['"x"', "1", "0", "true", "false", '""'].map(
       (params) => [`{"jsonrpc":"2.0","id":7,"method":"ping","params":${params}}`, invalid(7)] as const,
     ),
     ['{"jsonrpc":"2.0","method":"ping","params":"x"}', invalid()],
@@ -241,6 +241,48 @@ describe("JSON-RPC 2.0, requests and their ids", () => {
       }
       expect((await exchange(client, { jsonrpc: "2.0", id, method: 1 }))[0]?.id).to.equal(id);
     }
+  });
+
+  it("an id that would come back as another number is refused at once, in words, and runs nothing; so two of them are never taken for one", async () => {
+    await using server = await startSpec();
+    const client = await server.login();
+    for (const id of ["9007199254740993", "18446744073709551615", "-9223372036854775807", "0.12345678901234567890", "1e400"]) {
+      for (const text of [
+        `{"jsonrpc":"2.0","id":${id},"method":"echo"}`,
+        `{"jsonrpc":"2.0","method":"authenticate","id":${id},"params":["x"]}`,
+      ]) {
+        const [answer] = await exchange(client, text);
+        expect(answer, text).to.include({ id: null }).and.have.nested.property("error.code", -32600);
+        if (id !== "1e400") expect(answer?.error?.data?.hint).to.match(/send it as a string/);
+      }
+      const [batch] = await exchange(client, `[{"jsonrpc":"2.0","id":1,"method":"echo"},{"jsonrpc":"2.0","id":${id},"method":"echo"}]`);
+      expect((batch as unknown as Frame[]).map(({ id: answered, error }) => [answered, error?.code])).to.deep.equal([
+        [1, undefined],
+        [null, -32600],
+      ]);
+    }
+    for (const id of ["9007199254740991", "9007199254740992", "1.5", "1e21", "1.0"]) {
+      const [answer] = await exchange(client, `{"jsonrpc":"2.0","id":${id},"method":"echo"}`);
+      expect(answer, id)
+        .to.include({ id: Number(id) })
+        .and.have.property("result");
+    }
+  });
+
+  it("params that are null are none, for every kind of method", async () => {
+    await using server = await startSpec();
+    const client = await server.login();
+    const withNull = async (method: string) => (await exchange(client, `{"jsonrpc":"2.0","id":1,"method":"${method}","params":null}`))[0];
+    const without = async (method: string) => (await exchange(client, `{"jsonrpc":"2.0","id":1,"method":"${method}"}`))[0];
+    for (const method of ["echo", "laterEcho", "ping", "subtract", "no.such.method"]) {
+      const { error, ...rest } = (await withNull(method)) ?? {};
+      const { error: expected, ...others } = (await without(method)) ?? {};
+      expect([rest, error?.code], method).to.deep.equal([others, expected?.code]);
+    }
+    expect((await withNull("ping"))?.result).to.equal("pong");
+    expect((await withNull("unsubscribe"))?.error?.code).to.equal(-32602);
+    expect((await withNull("authenticate"))?.error?.code).to.equal(-32602);
+    expect((await withNull("logout"))?.result).to.deep.equal({ ok: true });
   });
 
   it("answers an id or a parameter with a lone surrogate as it came", async () => {

@@ -1,8 +1,10 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { createRpc } from "../../src/index.js";
+import { ConnectionRig } from "../helpers/connection-rig.js";
 import { expectClose, expectError } from "../helpers/expected.js";
 import { ask, exchange, type Frame, leftovers, notification, request, resultOf } from "../helpers/frames.js";
+import { ManualClock } from "../helpers/manual-clock.js";
 import { protocolApp } from "../helpers/protocol-app.js";
 import type { RawClient } from "../helpers/raw-client.js";
 import { startTimed } from "../helpers/timed-server.js";
@@ -86,6 +88,58 @@ describe("Protocol §4.4, in flight", () => {
       [null, "answered"],
     ]);
     expect((await exchange(client, request("a", "echo", [1])))[0]).to.deep.include({ id: "a", result: [1] });
+  });
+
+  it("an id that is in flight is taken for ping, whoami and the like, too, and for auth methods; another one is free", async () => {
+    await using server = await startCalls();
+    const client = await server.login();
+    await exchange(client, request("a", "wait"));
+    for (const method of ["ping", "whoami", "rpc.discover", "unsubscribe", "no.such.method", "refresh", "authenticate", "logout"]) {
+      const [refused] = await exchange(client, request("a", method, method === "logout" ? undefined : { token: server.token() }));
+      expect(refused, method).to.include({ id: "a" }).and.have.nested.property("error.code", -32600);
+      expect(refused?.error?.data?.hint).to.match(/still in flight/);
+    }
+    expect(await exchange(client, notification("ping")), "without an id").to.deep.equal([]);
+    const [whoami] = await exchange(client, request("b", "whoami"));
+    expect(whoami?.result, "nobody was logged out").to.include({ state: "active" });
+    server.answers[0]?.();
+    expect(await leftovers(client)).to.deep.include({ jsonrpc: "2.0", id: "a", result: "answered" });
+    expect((await exchange(client, request("a", "ping")))[0]).to.include({ id: "a", result: "pong" });
+  });
+
+  it("the id of an auth method is taken until its answer, and by then no call and no other auth method may have it", async () => {
+    const rig = new ConnectionRig(new ManualClock());
+    const now = Math.floor(rig.clock.now() / 1000);
+    const token = { subject: "ada", issuedAt: now, mayWrite: false, kind: "genuine" } as const;
+    for (const [name, lifetime] of [
+      ["first", 100],
+      ["second", 200],
+    ] as const)
+      rig.issue({ ...token, name, expiresAt: now + lifetime });
+    rig.send({ id: 1, method: "authenticate", params: ["first"] });
+    rig.finishVerification();
+    await rig.settle();
+    rig.received();
+    rig.send({ id: 1, method: "refresh", params: ["second"] });
+    for (const method of ["read", "ping", "refresh"]) rig.send({ id: 1, method, params: { number: 1 } });
+    rig.send({ id: 2, method: "read", params: { number: 2 } });
+    rig.send({ method: "$/cancelRequest", params: { id: 1 } });
+    await rig.settle();
+    expect(rig.runs).to.deep.equal([[2, "ada"]]);
+    const codes = () => rig.received().map(({ id, error }) => [id, error?.code]);
+    expect(codes()).to.have.deep.members([
+      [1, -32600],
+      [1, -32600],
+      [1, -32600],
+      [2, undefined],
+    ]);
+    rig.finishVerification();
+    await rig.settle();
+    expect(codes()).to.deep.equal([[1, undefined]]);
+    rig.send({ id: 1, method: "read", params: { number: 3 } });
+    await rig.settle();
+    expect(codes()).to.deep.equal([[1, undefined]]);
+    rig.dispose();
   });
 
   it("a deadline is hit by a request that is late, and not by one that was answered", async () => {
