@@ -9,7 +9,7 @@ export interface BackoffRange {
  * `random` is in [0, 1). Milliseconds.
  */
 export function backoff(attempt: number, { min, max }: BackoffRange, random: number): number {
-  const ceiling = Math.min(max, min * 2 ** Math.min(attempt, 30)); // 2^30: beyond it only rounding is at stake
+  const ceiling = Math.min(max, min * 2 ** attempt);
   return between(min, Math.max(min, ceiling), random);
 }
 

@@ -109,8 +109,7 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
       if (name === "subscription.ended") subscriptions.ended(params);
       if (!ownEvents.has(name)) listeners.emit(name, params); // a server can't speak for the client
     },
-    state: (change) => listeners.emit("state", change),
-    clockSkew: (skew) => listeners.emit("clockSkew", { skew }),
+    emit: listeners.emit,
   });
   const caller: Caller = createCaller(settings, connection);
   const subscriptions: Subscriptions = createSubscriptions(settings, connection, (name, params) => listeners.emit("gap", { name, params }));

@@ -8,6 +8,8 @@ export interface Closing {
   readonly reconnect: Reconnect | undefined;
   /** Seconds: come back at a random moment between the two. */
   readonly after: readonly [number, number] | undefined;
+  /** Seconds until the close. */
+  readonly closeIn: number;
 }
 
 const longestAdvice = 600; // 10 min: no server sends its clients away for good
@@ -19,7 +21,7 @@ export function secondsOf(value: unknown): number | undefined {
 
 /** Reads the params of `connection.closing`; `undefined` when they make no sense. */
 export function closingFrom(params: unknown): Closing | undefined {
-  const { code, reason, reconnect, reconnectAfter } = Object(params) as Partial<ConnectionNotifications["connection.closing"]>;
+  const { code, reason, reconnect, reconnectAfter, closeIn } = Object(params) as Partial<ConnectionNotifications["connection.closing"]>;
   if (typeof code !== "number") return undefined;
   const [min, max] = (Array.isArray(reconnectAfter) ? reconnectAfter : []).map(secondsOf);
   return {
@@ -27,5 +29,6 @@ export function closingFrom(params: unknown): Closing | undefined {
     reason: typeof reason === "string" ? reason : "",
     reconnect: reconnect === "yes" || reconnect === "new_token" || reconnect === "no" ? reconnect : undefined,
     after: min !== undefined && max !== undefined ? [min, max] : undefined,
+    closeIn: secondsOf(closeIn) ?? 0,
   };
 }

@@ -7,7 +7,7 @@ import { DisconnectedError } from "./errors.js";
 import type { ClientSettings } from "./options.js";
 import { watchPage } from "./page-watch.js";
 import type { Session } from "./session.js";
-import { createSessionRenewal, type SessionRenewal } from "./session-renewal.js";
+import { createSessionRenewal, type Hasten, type RenewalPort, type SessionRenewal } from "./session-renewal.js";
 import { openSocket, type Socket } from "./socket.js";
 import { dismiss, join, release, type Waiters } from "./waiters.js";
 
@@ -19,8 +19,9 @@ export interface ConnectionEvents {
   notification(name: string, params: unknown): void;
   /** The server dropped pushes while the session was expired. */
   gap(): void;
-  state(change: StateChange): void;
-  clockSkew(skew: number): void;
+  /** Tells the application's listeners. */
+  emit(name: "state", change: StateChange): void;
+  emit(name: "clockSkew", event: { readonly skew: number }): void;
 }
 
 export interface Connection {
@@ -58,14 +59,12 @@ export interface Connection {
  * In `open` the session decides between `authenticating`, `ready` and `refreshing`. Whoever waits compares the state object with that of before.
  */
 type State =
-  | { readonly is: "idle" | "closed"; readonly socket?: undefined; readonly error?: DisconnectedError }
+  | { readonly is: "idle" | "closed"; readonly socket?: undefined; readonly closing?: undefined; readonly error?: DisconnectedError }
   /** Without a socket: the session gets a token, or the application the URL. */
-  | { readonly is: "connecting"; readonly socket?: Socket }
-  | { readonly is: "open"; readonly socket: Socket; readonly since: number; readonly closing?: Closing | undefined }
+  | { readonly is: "connecting"; readonly socket?: Socket; readonly closing?: undefined }
+  | { readonly is: "open"; readonly socket: Socket; readonly closing?: Closing | undefined }
   /** `hasten`: what lets it try at once: `wake`, when nobody has said when to; `online`, when `token()` has failed, for want of a network maybe. */
-  | { readonly is: "waiting"; readonly socket?: undefined; readonly hasten: Hasten };
-
-type Hasten = "wake" | "online" | false | undefined;
+  | { readonly is: "waiting"; readonly socket?: undefined; readonly closing?: undefined; readonly hasten: Hasten | undefined };
 
 interface Detail {
   readonly code?: number;
@@ -76,7 +75,7 @@ interface Detail {
 
 const openLimit = 10_000; // 10 s to open a socket
 const pingLimit = 5_000; // 5 s for the answer to a ping
-const silence = 10_000; // 10 s without a frame: whether the peer is still there is worth a ping
+const silence = 5_000; // 5 s without a frame, while an answer is awaited: whether the peer is still there is worth a ping
 const stableAfter = 30_000; // 30 s in ready: the next loss is a new one
 const tooManyWait = 30_000; // 30 s after a close with 4429 that doesn't say how long
 const closeLimit = 2_000; // 2 s for the closing handshake: nobody waits longer for a dead peer
@@ -90,18 +89,19 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
   let gone: Promise<void> | undefined; // the last socket's end
   let attempt = 0;
   let spread = 0; // seconds over which the server has asked its clients to come back
+  let openedAt = 0;
   let heardAt = 0; // when something came from the server
   let isPinging = false; // and nothing has come since
-  let unwatch: (() => void) | undefined;
+  let unwatch = () => {};
   const readyWaiters: Waiters = [];
-  let cancelTimer = () => {}; // of the state: for the socket to open, or until the next try
+  let cancelTimer = () => {}; // of the state: for the socket to open or to be closed, or until the next try
 
   const stateNow = (): ClientState => (state.is === "open" ? renewal.state() : state.is);
 
   const report = ({ code, reason, retryIn, cause }: Detail = {}) => {
     const from = told;
     told = stateNow();
-    if (told !== from) events.state({ from, to: told, code, reason, attempt, retryIn, cause });
+    if (told !== from) events.emit("state", { from, to: told, code, reason, attempt, retryIn, cause });
     if (told !== "ready") return;
     spread = 0;
     release(readyWaiters);
@@ -163,7 +163,8 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
   };
 
   const connect = () => {
-    unwatch ??= watchPage(wake, stopped);
+    unwatch();
+    unwatch = watchPage(wake, stopped);
     transition({ is: "connecting" });
     renewal.begin();
   };
@@ -177,14 +178,15 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
       url = await Promise.resolve().then(settings.url); // the application's code never runs in the middle of a step
       if (state !== before) return;
     } catch (error) {
-      if (state === before) wait(0, lostCode, "url_unavailable", error, "online");
+      if (state === before) wait("url_unavailable", error, 0, "online");
       return;
     }
     try {
       const socket = openSocket(settings.WebSocket, url, {
         opened() {
           cancelTimer();
-          transition({ is: "open", socket, since: clock.monotonic() });
+          openedAt = clock.monotonic();
+          transition({ is: "open", socket });
           then();
         },
         received: receive,
@@ -196,7 +198,7 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
     }
   };
 
-  const wait = (least: number, code: number, reason: string, cause: unknown, hasten?: Hasten, advice?: Closing["after"]) => {
+  const wait: RenewalPort["wait"] = (reason, cause, least, hasten, code = lostCode, advice = undefined) => {
     attempt++;
     const [soonest, latest] = advice ?? [0, spread]; // who finds nobody there spreads again: else all come when the server is back
     spread = latest - soonest;
@@ -209,24 +211,22 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
 
   /** The socket is closed, or as good as. */
   const lost = (closeCode: number, closeReason: string, cause?: unknown) => {
-    const { since = clock.monotonic(), closing = undefined } = state.is === "open" ? state : {};
+    const { closing } = state;
     const { code, reason, after } = closing ?? { code: closeCode, reason: closeReason || "connection_lost", after: undefined };
     const rule: Reconnect = closing?.reconnect ?? reconnectAfterClose(code);
-    if (renewal.state() !== "authenticating" && clock.monotonic() - since >= stableAfter) attempt = 0;
+    if ((told === "ready" || told === "refreshing") && clock.monotonic() - openedAt >= stableAfter) attempt = 0;
     if (rule === "no") return end(reason, cause, code);
     if (rule === "new_token")
       renewal.invalidate(reason === "token_revoked" ? "refused" : "expired", new DisconnectedError("no", reason, code));
-    const isTooMany = code === 4429;
-    wait(isTooMany && !after ? tooManyWait : 0, code, reason, cause, !isTooMany && !after && "wake", after);
+    const isAdvised = after || code === 4429;
+    wait(reason, cause, isAdvised && !after ? tooManyWait : 0, isAdvised ? undefined : "wake", code, after);
   };
 
   const end = (reason: string, cause?: unknown, code = 1000) => {
     const error = new DisconnectedError("no", reason, code, cause);
-    transition({ is: "closed", error }, { code, reason, cause });
-    unwatch?.();
-    unwatch = undefined;
+    leave({ is: "closed", error }, code, reason, cause);
+    unwatch();
     renewal.signOut();
-    renewal.lost(error);
     dismiss(readyWaiters, error);
     events.ended(reason, code, cause);
   };
@@ -235,12 +235,13 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
     open,
     request: requests.send,
     ping,
-    wait: (least, reason, cause, isTokenless) => wait(least, lostCode, reason, cause, isTokenless && "online"),
+    wait,
     end,
     report,
   });
 
   const receive = (text: string) => {
+    if (text.length > settings.maxFrameBytes) return lost(lostCode, "frame_too_large");
     heardAt = clock.monotonic();
     isPinging = false;
     let frame: unknown;
@@ -254,8 +255,7 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
   };
 
   const take = (value: unknown) => {
-    if (typeof value !== "object" || value === null) return;
-    const message = value as Readonly<Record<string, unknown>>;
+    const message: Readonly<Record<string, unknown>> = Object(value);
     const { method, id, params } = message;
     if (typeof method === "string") {
       if (id === undefined) notice(method, params);
@@ -264,13 +264,18 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
   };
 
   const notice = (name: string, params: unknown) => {
-    if (name === "connection.closing" && state.is === "open") transition({ ...state, closing: closingFrom(params) });
+    if (name === "connection.closing" && state.is === "open") {
+      const closing = closingFrom(params);
+      transition({ ...state, closing });
+      if (closing) later(closing.closeIn * 1_000 + closeLimit, () => lost(lostCode, "")); // it has not come
+    }
     renewal.notice(name);
     events.notification(name, params);
   };
 
   const ensureConnecting = () => {
     if (state.is === "closed") throw state.error;
+    if (renewal.isAsking() && told !== "ready") throw new TypeError("token() waits for its own client");
     if (state.is === "idle") connect();
   };
 
@@ -283,11 +288,11 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
     state: stateNow,
     session: renewal.session,
     subject: renewal.subject,
-    isReady: () => state.is === "open" && !state.closing && renewal.state() === "ready",
+    isReady: () => told === "ready" && !state.closing,
     send,
     request: requests.send,
     ensureConnecting,
-    mayRepeat: (action, refusal) => (action === "retry" ? state.is === "open" && !!state.closing : renewal.mayRepeat(action, refusal)),
+    mayRepeat: (action, refusal) => (action === "retry" ? !!state.closing : renewal.mayRepeat(action, refusal)),
     probe() {
       if (clock.monotonic() - heardAt >= silence) ping();
     },

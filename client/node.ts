@@ -4,12 +4,19 @@ import type { Socket } from "node:net";
 import { WebSocket } from "ws";
 import type { Client, ClientOptions, SocketLike, Untyped } from "./index.js";
 import { createClient as createClientOver } from "./index.js";
+import { defaultMaxFrameBytes } from "./options.js";
 
 export * from "./index.js";
 
 /** Makes a client of one server. It connects by itself, renews its session in time, and comes back after a loss. */
 export function createClient<App = Untyped>(options: ClientOptions): Client<App> {
-  return createClientOver<App>({ WebSocket: NodeSocket, ...options });
+  const { maxFrameBytes = defaultMaxFrameBytes } = options;
+  class LimitedSocket extends NodeSocket {
+    constructor(url: string, protocols: string) {
+      super(url, protocols, maxFrameBytes);
+    }
+  }
+  return createClientOver<App>({ ...options, WebSocket: options.WebSocket ?? LimitedSocket });
 }
 
 /** The `cause` of a loss with the reason `upgrade_refused`: the server answered the handshake (RFC 6455 §4.1) with another HTTP status than 101. */
@@ -28,7 +35,6 @@ export class UpgradeRefused extends Error {
 
 const settings = {
   perMessageDeflate: false,
-  maxPayload: 8_388_608, // 8 MiB: what a server holds back for one connection at most
   handshakeTimeout: 10_000, // 10 s
   closeTimeout: 2_000, // 2 s
 };
@@ -45,8 +51,8 @@ class NodeSocket implements SocketLike {
   #isCorked = false;
   #cause: unknown;
 
-  constructor(url: string, protocols: string) {
-    this.#ws = new WebSocket(url, protocols, settings);
+  constructor(url: string, protocols: string, maxPayload: number) {
+    this.#ws = new WebSocket(url, protocols, { ...settings, maxPayload });
     this.#ws.on("upgrade", (response) => {
       this.#raw = response.socket;
     });
@@ -91,8 +97,14 @@ class NodeSocket implements SocketLike {
 
   #closed(code: number, reason: string): void {
     const cause = this.#cause;
-    this.onclose?.({ code, reason: cause instanceof UpgradeRefused ? "upgrade_refused" : reason, cause });
+    if (cause instanceof UpgradeRefused) this.onclose?.({ code, reason: "upgrade_refused", cause });
+    else this.onclose?.({ code, reason: isTooLarge(cause) ? "frame_too_large" : reason, cause });
   }
+}
+
+/** Whether a frame was larger than `maxPayload`. */
+function isTooLarge(cause: unknown): boolean {
+  return (cause as NodeJS.ErrnoException | undefined)?.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
 }
 
 /** The `error_description` of a JSON body. Another server's answer, or one that breaks off, has none. */

@@ -5,8 +5,8 @@ import type { TokenCallback } from "./token-source.js";
 
 /** Times are in milliseconds. */
 export interface ClientOptions {
-  /** Where the server listens, `ws:` or `wss:`; a function is asked before every connection. Never put a token into it. */
-  readonly url: string | URL | (() => string | URL);
+  /** Where the server listens, `ws:` or `wss:`; a function is asked before every connection, and again when it throws. Never put a token into it. */
+  readonly url: string | URL | (() => string | URL | Promise<string | URL>);
   /** Gives an access token. Without it the client never authenticates and is `ready` as soon as the socket is open: for public methods. */
   readonly token?: TokenCallback | null | undefined;
   /** For each call of `token()`; `Infinity`: no limit, for one that opens a login window. Default 10 s. */
@@ -22,6 +22,8 @@ export interface ClientOptions {
   readonly backoff?: Partial<BackoffRange> | undefined;
   /** Wire names of the methods that may run twice: their calls are repeated when the connection was lost under them. Default none. */
   readonly idempotent?: readonly string[] | undefined;
+  /** Largest frame that is taken from the server, in bytes; browsers count characters. A larger one ends the connection. Default 8 MiB. */
+  readonly maxFrameBytes?: number | undefined;
   /** `"now"`: in the next microtask. `"lazy"`: at the first call or `ready()`. Default `"now"`. */
   readonly connect?: "now" | "lazy" | undefined;
   /** Pages of one origin renew a session that they share once, and hand the token on among them; in browsers. Default `true`. */
@@ -37,7 +39,8 @@ export interface ClientOptions {
 }
 
 export interface ClientSettings {
-  readonly url: () => string;
+  readonly url: () => Promise<string>;
+  readonly maxFrameBytes: number;
   readonly token: TokenCallback | undefined;
   readonly tokenTimeout: number;
   readonly timeout: number;
@@ -51,6 +54,8 @@ export interface ClientSettings {
   readonly random: () => number;
 }
 
+export const defaultMaxFrameBytes = 8_388_608; // 8 MiB: what a server holds back for one connection at most
+
 /** Fills in the defaults. Throws a `TypeError` where the platform has no WebSocket and none was given. */
 export function settingsFrom(options: ClientOptions): ClientSettings {
   const { url, backoff, idempotent } = options;
@@ -58,6 +63,7 @@ export function settingsFrom(options: ClientOptions): ClientSettings {
     tokenTimeout: 10_000, // 10 s
     timeout: 30_000, // 30 s
     queue: 256,
+    maxFrameBytes: defaultMaxFrameBytes,
     share: true,
     onError: throwOutside,
     WebSocket: globalThis.WebSocket,
@@ -65,9 +71,9 @@ export function settingsFrom(options: ClientOptions): ClientSettings {
     random: Math.random,
   };
   for (const [name, value] of Object.entries(options)) settings[name] = value ?? settings[name];
-  if (!settings.WebSocket) throw new TypeError("No WebSocket here: pass the option WebSocket");
+  if (!settings.WebSocket) throw new TypeError("No WebSocket: pass one as an option");
   return Object.assign(settings, {
-    url: () => String(typeof url === "function" ? url() : url),
+    url: async () => String(await (typeof url === "function" ? url() : url)),
     backoff: { min: backoff?.min ?? 500, max: backoff?.max ?? 20_000 },
     idempotent: new Set(idempotent),
   }) as unknown as ClientSettings;

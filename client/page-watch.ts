@@ -17,8 +17,7 @@ export function watchPage(woke: (isOnline?: boolean) => void, stopped: (reason: 
     [globalThis, "pageshow", look], // also out of the back/forward cache
     [globalThis, "online", () => woke(true)],
   ];
-  for (const [target, name, handler] of watched) target.addEventListener(name, handler);
-  return () => {
-    for (const [target, name, handler] of watched) target.removeEventListener(name, handler);
-  };
+  const controller = new AbortController();
+  for (const [target, name, handler] of watched) target.addEventListener(name, handler, { signal: controller.signal });
+  return () => controller.abort();
 }

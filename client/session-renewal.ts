@@ -16,18 +16,24 @@ export interface RenewalPort {
   open(then: () => void): void;
   request(method: string, params: unknown, limit: number, handlers: AnswerHandlers): string;
   ping(): void;
-  /** No session can be had for now: tries again after a back-off, and after `least` milliseconds. `isTokenless`: `token()` has failed. */
-  wait(least: number, reason: string, cause: unknown, isTokenless?: boolean): void;
+  /**
+   * No session can be had for now: tries again after a back-off, and after `least` milliseconds. `code` and `advice`, where the socket was closed:
+   * with what, and within how many seconds the server wants to see its clients.
+   */
+  wait(reason: string, cause: unknown, least: number, hasten?: Hasten, code?: number, advice?: readonly [number, number]): void;
   /** There will be no session: closes for good. */
   end(reason: string, cause?: unknown): void;
   /** The state has changed. */
   report(): void;
 }
 
+/** What lets a client try at once: `wake`, when nobody has said when to; `online`, when `token()` has failed, for want of a network maybe. */
+export type Hasten = "wake" | "online";
+
 export interface RenewalEvents {
   ready(): void;
   gap(): void;
-  clockSkew(skew: number): void;
+  emit(name: "clockSkew", event: { readonly skew: number }): void;
 }
 
 export interface SessionRenewal {
@@ -49,6 +55,8 @@ export interface SessionRenewal {
   notice(name: string): void;
   mayRepeat(action: unknown, refusal: unknown): boolean;
   refresh(): Promise<void>;
+  /** Whether the caller is the synchronous part of `token()`. */
+  isAsking(): boolean;
   /** Forgets who was there: whoever comes next may be somebody else. */
   signOut(): void;
 }
@@ -65,19 +73,22 @@ export interface SessionRenewal {
  * back-off. A client without `token()` is always `ready`.
  */
 type State =
-  | { readonly is: "authenticating"; readonly session: null }
-  | { readonly is: "ready"; readonly session: Session | null }
-  | { readonly is: "refreshing"; readonly session: Session };
+  | { readonly is: "authenticating" | "ready"; readonly session: null }
+  | { readonly is: "ready" | "refreshing"; readonly session: Session };
 
 const answerLimit = 10_000; // 10 s for the answer to an auth method
 const notableSkew = 30_000; // 30 s
 
 /** Keeps one session: authenticates each new connection, and renews the session in time. */
-export function createSessionRenewal(settings: ClientSettings, events: RenewalEvents, port: RenewalPort): SessionRenewal {
+export function createSessionRenewal(
+  settings: ClientSettings,
+  events: RenewalEvents,
+  { open, request, ping, wait, end, report }: RenewalPort,
+): SessionRenewal {
   const { clock } = settings;
   const share = settings.share ? createTokenShare(clock, () => renew("refresh")) : undefined;
   const tokens = settings.token && createTokenSource(settings.token, settings, share);
-  const initial: State = tokens ? { is: "authenticating", session: null } : { is: "ready", session: null };
+  const initial: State = { is: tokens ? "authenticating" : "ready", session: null };
   let state: State = initial;
   let renewal: object | undefined; // while a token is asked for or presented: whoever waits compares it with that of before
   let subject: string | null = null;
@@ -94,7 +105,7 @@ export function createSessionRenewal(settings: ClientSettings, events: RenewalEv
 
   const transition = (next: State) => {
     state = next;
-    port.report();
+    report();
   };
 
   const sessionClock = createSessionClock(
@@ -102,9 +113,9 @@ export function createSessionRenewal(settings: ClientSettings, events: RenewalEv
     () => renew("refresh"),
     (isDue) => {
       if (isDue && state.session) {
-        refreshWaiters.push([port.ping, port.ping]);
+        refreshWaiters.push([ping, ping]);
         renew("refresh");
-      } else port.ping();
+      } else ping();
     },
   );
 
@@ -122,27 +133,27 @@ export function createSessionRenewal(settings: ClientSettings, events: RenewalEv
       ?.get(reason, (token) => token !== dead)
       .then(
         unlessOver((token) => {
-          if (token === null) return port.end("signed_out");
-          if (token === dead) return reason === "connect" ? start("refused") : retry(deathCause, "token_refused", 0, true);
+          if (token === null) return end("signed_out");
+          if (token === dead) return reason === "connect" ? start("refused") : retry(deathCause, "token_refused", 0, "online");
           isUnjudged = true;
-          port.open(() => present(token, reason));
+          open(() => present(token, reason));
         }),
         unlessOver((error) => {
-          if (error instanceof AuthStop) port.end("signed_out", error);
-          else retry(error, "token_unavailable", 0, true);
+          if (error instanceof AuthStop) end("signed_out", error);
+          else retry(error, "token_unavailable", 0, "online");
         }),
       );
   };
 
   /** This token is of no use any more; `cause` is what is told when `token()` gives it again. */
-  const markDead = (token: string | undefined, cause: unknown = new Error("token() gave an expired token")) => {
-    if (token === undefined) return;
+  const markDead = (token: string | undefined, cause: unknown = new Error("token_expired")) => {
+    if (!token) return;
     dead = token;
     deathCause = cause;
   };
 
   const present = (token: string, reason: TokenReason) => {
-    port.request(state.session ? "refresh" : "authenticate", { token }, answerLimit, {
+    request(state.session ? "refresh" : "authenticate", { token }, answerLimit, {
       result: (result) => accept(token, reason, result),
       error: (error) => refuse(token, reason, error),
     });
@@ -150,7 +161,7 @@ export function createSessionRenewal(settings: ClientSettings, events: RenewalEv
 
   const accept = (token: string, reason: TokenReason, result: unknown) => {
     const grant = grantFrom(result, clock.now());
-    if (!grant) return retry(new Error("The answer is no session"), "invalid_answer");
+    if (!grant) return retry(new Error("invalid_answer"), "invalid_answer");
     const { session, skew } = grant;
     renewal = undefined;
     inForce = token;
@@ -160,15 +171,15 @@ export function createSessionRenewal(settings: ClientSettings, events: RenewalEv
     tries = 0;
     ({ subject } = session);
     sessionClock.start(grant.refreshIn);
-    if (Math.abs(skew) > notableSkew) events.clockSkew(skew);
+    if (Math.abs(skew) > notableSkew) events.emit("clockSkew", { skew });
     if (grant.gap) events.gap();
-    become(session);
+    become({ is: "ready", session });
     if (reason !== "connect") release(refreshWaiters);
-    else if (refreshWaiters.length > 0) renew("refresh"); // that may have been a cached token
+    else if (refreshWaiters.length) renew("refresh"); // that may have been a cached token
   };
 
-  const become = (session: Session | null) => {
-    transition({ is: "ready", session });
+  const become = (next: State) => {
+    transition(next);
     events.ready();
   };
 
@@ -176,26 +187,25 @@ export function createSessionRenewal(settings: ClientSettings, events: RenewalEv
     const failure = errorFrom(error);
     const { action, reason: why = failure.type, retryAfter } = Object(failure.data) as Partial<ErrorData>;
     isUnjudged = false;
-    if (action === "stop") return port.end(why, failure);
+    if (action === "stop") return end(why, failure);
     if (action === "authenticate" && state.session) {
       transition(initial); // the server has lost the session
       return present(token, reason);
     }
-    const isDead = action === "newToken" || action === "refresh";
-    if (isDead) {
+    if (isForToken(action)) {
       markDead(token, failure);
       nextReason = "refused";
+      if (reason !== "refused") return start(nextReason);
     }
-    if (isDead && reason !== "refused") start("refused");
-    else retry(failure, why, retryAfter);
+    retry(failure, why, retryAfter);
   };
 
   /** A temporary failure to get a session: a live one is untouched. */
-  const retry = (error: unknown, reason: string, advice?: unknown, isTokenless?: boolean) => {
+  const retry = (error: unknown, reason: string, advice?: unknown, hasten?: Hasten) => {
     const least = (secondsOf(advice) ?? 0) * 1_000;
     renewal = undefined;
     dismiss(refreshWaiters, error);
-    if (!state.session) return port.wait(least, reason, error, isTokenless);
+    if (!state.session) return wait(reason, error, least, hasten);
     const delay = Math.max(backoff(++tries, settings.backoff, settings.random()), least);
     cancelRetry = clock.after(delay, () => renew(state.is === "refreshing" ? "expired" : "refresh"));
   };
@@ -216,16 +226,16 @@ export function createSessionRenewal(settings: ClientSettings, events: RenewalEv
 
     begin() {
       if (!tokens) {
-        return port.open(() => {
+        return open(() => {
           sessionClock.start(Number.POSITIVE_INFINITY);
-          become(null);
+          become(initial);
         });
       }
       const token = inForce;
-      if (token !== undefined && clock.monotonic() >= deadAt) {
+      if (token && clock.monotonic() >= deadAt) {
         markDead(token);
         if (!isUnjudged) nextReason = "expired";
-      } else if (token !== undefined && mayReuseToken && nextReason === "connect") return port.open(() => present(token, "connect"));
+      } else if (token && mayReuseToken && nextReason === "connect") return open(() => present(token, "connect"));
       start(nextReason);
     },
 
@@ -257,17 +267,19 @@ export function createSessionRenewal(settings: ClientSettings, events: RenewalEv
     },
 
     mayRepeat(action, refusal) {
-      if (!state.session || (action !== "authenticate" && action !== "refresh" && action !== "newToken")) return false;
+      if (!state.session || !(isForToken(action) || action === "authenticate")) return false;
       if (action !== "authenticate") markDead(inForce, refusal);
       expire();
       return true;
     },
 
     refresh() {
-      if (!tokens) throw new TypeError("refresh() needs the option token");
+      if (!tokens) throw new TypeError("refresh() needs a token()");
       renew("refresh");
       return join(refreshWaiters);
     },
+
+    isAsking: () => tokens?.isAsking() ?? false,
 
     signOut() {
       subject = null;
@@ -275,4 +287,9 @@ export function createSessionRenewal(settings: ClientSettings, events: RenewalEv
       tokens?.cancel();
     },
   };
+}
+
+/** Whether what the server advises takes another token. */
+function isForToken(action: unknown): boolean {
+  return action === "newToken" || action === "refresh";
 }

@@ -14,7 +14,7 @@ export interface Grant {
   readonly session: Session;
   readonly expiresIn: number;
   readonly refreshIn: number;
-  /** The server's clock less ours. */
+  /** The server's clock less ours; `NaN`, where it isn't told. */
   readonly skew: number;
   /** Pushes were lost while the session was expired. */
   readonly gap: boolean;
@@ -25,15 +25,23 @@ const leastWaitUnchanged = 5_000; // 5 s: `token()` gave the same token again, t
 
 /** Reads the result of `authenticate` or `refresh`; `undefined` when it is none. */
 export function grantFrom(result: unknown, now: number): Grant | undefined {
-  const { subject, scopes, connectionId, expiresAt, expiresIn, refreshIn, serverTime, changed, gap } = Object(result) as Partial<
-    AuthenticateResult & RefreshResult
-  >;
+  const {
+    subject,
+    scopes = [],
+    connectionId = "",
+    expiresAt = 0,
+    expiresIn,
+    refreshIn,
+    serverTime = Number.NaN, // no skew is known
+    changed,
+    gap,
+  } = Object(result) as Partial<AuthenticateResult & RefreshResult>;
   if (typeof subject !== "string" || typeof expiresIn !== "number" || typeof refreshIn !== "number") return undefined;
   return {
-    session: { subject, scopes: scopes ?? [], connectionId: connectionId ?? "", expiresAt: expiresAt ?? 0 },
+    session: { subject, scopes, connectionId, expiresAt },
     expiresIn: expiresIn * 1_000,
     refreshIn: Math.max(refreshIn * 1_000, changed === false ? leastWaitUnchanged : leastWait),
     gap: gap === true,
-    skew: typeof serverTime === "number" ? serverTime * 1_000 - now : 0,
+    skew: serverTime * 1_000 - now,
   };
 }

@@ -1,4 +1,5 @@
 import type { ClientClock } from "./client-clock.js";
+import { pause } from "./pause.js";
 import type { TokenReason } from "./token-source.js";
 
 export interface TokenShare {
@@ -49,7 +50,7 @@ export function createTokenShare(clock: ClientClock, offered: () => void): Token
         try {
           channel = new Channel(`${lockName} ${next}`);
           channel.onmessage = ({ data }) => {
-            if (typeof data !== "string" || data === current || sessionOf(data) !== session) return;
+            if (data === current || sessionOf(data) !== session) return;
             offer = data;
             stopWaiting();
             offered();
@@ -63,10 +64,24 @@ export function createTokenShare(clock: ClientClock, offered: () => void): Token
   return {
     async take(reason, signal, isUseful, ask) {
       const isRenewal = reason !== "connect"; // a new connection may be for another user
+      letGo();
+      const isDone = new Promise<void>((resolve) => {
+        letGo = resolve;
+      });
+      const isGranted = new Promise<void>((resolve) => {
+        stopWaiting = resolve;
+        if (isRenewal && offer !== undefined) return resolve();
+        const hold = () => {
+          resolve();
+          return isDone; // at once, if it is granted when nobody waits for it any more
+        };
+        locks.request(lockName, hold).catch(hold); // where the user blocks storage, there are no locks
+      });
+      await pause(clock, patience, signal, isGranted);
+      const token = offer;
+      offer = undefined;
       let isShared = false;
-      const turn = async () => {
-        const token = offer;
-        offer = undefined;
+      try {
         if (isRenewal && token !== undefined && isUseful(token)) return token;
         const given = await ask();
         if (isRenewal && given && !signal.aborted) {
@@ -75,38 +90,23 @@ export function createTokenShare(clock: ClientClock, offered: () => void): Token
           isShared = channel !== undefined;
         }
         return given;
-      };
-      if (isRenewal && offer !== undefined) return turn();
-      const waiting = new AbortController();
-      stopWaiting = () => waiting.abort();
-      signal.addEventListener("abort", stopWaiting);
-      const cancel = clock.after(patience, stopWaiting);
-      return new Promise((resolve) => {
-        const begin = async () => {
-          cancel();
-          stopWaiting = () => {};
-          const outcome = turn();
-          resolve(outcome);
-          await outcome.catch(() => {});
-          if (!isShared) return;
-          await new Promise<void>((done) => {
-            const cancelHandover = clock.after(handover, done);
-            letGo = () => {
-              cancelHandover();
-              done();
-            };
-          });
-        };
-        letGo();
-        locks.request(lockName, { signal: waiting.signal }, begin).catch(begin); // waited long enough, or no longer needed
-      });
+      } finally {
+        const free = letGo;
+        const cancel = isShared && clock.after(handover, free);
+        if (cancel) {
+          letGo = () => {
+            cancel();
+            free();
+          };
+        } else free();
+      }
     },
     use,
     close,
   };
 }
 
-/** Whose a JWT (RFC 7519 §3) is, by its own words: all claims but those that differ from token to token. `undefined`: it isn't shared. */
+/** Whose a JWT (RFC 7519 §3) is, by its own words: all claims but those that differ from token to token. `undefined`: it isn't shared, or no JWT. */
 function sessionOf(token: string): string | undefined {
   try {
     const { exp, iat, nbf, jti, auth_time, ...claims } = JSON.parse(atob(token.split(".")[1]?.replace(/-/g, "+").replace(/_/g, "/") ?? ""));

@@ -1,6 +1,6 @@
-import { backoff } from "./backoff.js";
 import { JotwireError } from "./errors.js";
 import type { ClientSettings } from "./options.js";
+import { pause } from "./pause.js";
 import type { TokenShare } from "./token-share.js";
 
 export type TokenReason =
@@ -40,7 +40,7 @@ export interface TokenSource {
   /** Nobody wants the outcome of a request under way any more. */
   cancel(): void;
   /** Whether the caller is the synchronous part of `token()`. */
-  isInside(): boolean;
+  isAsking(): boolean;
 }
 
 interface Flight {
@@ -53,40 +53,26 @@ export function createTokenSource(callback: TokenCallback, settings: ClientSetti
   let previous: string | null = null;
   let attempt = 0;
   let askedAt = -Number.POSITIVE_INFINITY;
-  let hurry = 0; // calls in a row that came soon after the one before: all but the first of them have to wait
-  let isInside = false;
+  let isHurried = false; // the last call came soon after the one before: the next one has to wait
+  let isAsking = false;
   let running: Promise<string | null> | undefined; // the last call of `token()`
   let flight: Flight | undefined;
 
-  /** Waits for `delay` milliseconds; less, when `until` is settled or `signal` aborted before. */
-  const pause = (delay: number, signal: AbortSignal, until?: Promise<unknown>) =>
-    new Promise<void>((resolve) => {
-      const done = () => {
-        cancel();
-        resolve();
-      };
-      const cancel = clock.after(delay, done);
-      signal.addEventListener("abort", done);
-      until?.then(done, done);
-      if (signal.aborted) done();
-    });
-
   const ask = async (reason: TokenReason, controller: AbortController) => {
     const { signal } = controller;
-    await (running && pause(tokenTimeout, signal, running)); // it was given up, which it may not have noticed
-    const idle = clock.monotonic() - askedAt;
-    const delay = hurry && backoff(hurry - 1, settings.backoff, 1) - idle;
-    hurry = delay > 0 || idle < settings.backoff.min ? hurry + 1 : 0;
-    if (delay > 0) await pause(delay, signal);
+    await (running && pause(clock, tokenTimeout, signal, running)); // it was given up, which it may not have noticed
+    const early = askedAt + settings.backoff.min - clock.monotonic();
+    if (early > 0 && isHurried) await pause(clock, early, signal);
     signal.throwIfAborted();
+    isHurried = early > 0;
     askedAt = clock.monotonic();
     const cancel = clock.after(tokenTimeout, () => {
-      controller.abort(new JotwireError("timeout", "token() took longer than tokenTimeout"));
+      controller.abort(new JotwireError("timeout", "token() exceeded tokenTimeout"));
     });
     signal.addEventListener("abort", cancel);
-    isInside = true;
+    isAsking = true;
     running = (async () => callback({ reason, force: reason !== "connect", attempt: ++attempt, previous, signal }))().finally(cancel);
-    isInside = false;
+    isAsking = false;
     return running;
   };
 
@@ -128,10 +114,10 @@ export function createTokenSource(callback: TokenCallback, settings: ClientSetti
       return token;
     },
     cancel() {
-      flight?.controller.abort(new JotwireError("aborted", "No longer needed"));
+      flight?.controller.abort(new JotwireError("aborted", "aborted"));
       flight = undefined;
       share?.close();
     },
-    isInside: () => isInside,
+    isAsking: () => isAsking,
   };
 }

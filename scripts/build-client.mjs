@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** Members that only the client's own modules see, so that they may have any name. None of an option, a result, an event, the wire, or the platform. */
 const inner = `
-  answer awaiting begin body cancel cancelTimer check controller deadline emit end ended ensureConnecting event flush forget handlers hasten invalidate is isIdempotent isInside
+  answer awaiting begin body cancel cancelTimer check controller deadline emit end ended ensureConnecting event flush forget handlers hasten invalidate is isIdempotent isAsking
   isReady isRepeat isResumed keepToken lose lost mayHaveRun mayRepeat notice notification open opened outcome ping probe put received release
   remove report reset signOut since start stop take tries use wait`
   .trim()
@@ -32,24 +32,21 @@ const { outputFiles } = await build({
   mangleProps: new RegExp(`^(${inner.join("|")})$`),
   mangleCache: Object.fromEntries(inner.map((name, index) => [name, `$m${index}$`])),
 });
+const options = { module: true, ecma: 2020, compress: { passes: 3 } };
 let count = 0;
-const { code } = await minify(outputFiles[0].text, {
-  module: true,
-  ecma: 2020,
-  compress: { passes: 3 },
-  mangle: { nth_identifier: { get: () => `$v${++count}$` } },
-});
-await writeFile(`${root}dist/client/jotwire.min.js`, await renamed(code));
+const { code } = await minify(outputFiles[0].text, { ...options, mangle: { nth_identifier: { get: () => `$v${++count}$` } } });
+const { code: named } = await minify(outputFiles[0].text, options);
+await writeFile(`${root}dist/client/jotwire.min.js`, await renamed(code, named));
 
 /** The text that was made of `text`, from the last time if it was the same. */
-async function renamed(text) {
+async function renamed(text, named) {
   const maker = await readFile(new URL("rename-for-gzip.mjs", import.meta.url));
-  const key = createHash("sha256").update(text).update(maker).digest("hex");
+  const key = createHash("sha256").update(text).update(named).update(maker).digest("hex");
   const path = `${root}node_modules/.cache/jotwire/${key}.js`;
   try {
     return await readFile(path, "utf8");
   } catch {
-    const made = renameForGzip(text);
+    const made = renameForGzip(text, named);
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, made);
     return made;

@@ -7,31 +7,42 @@ import { deflateRawSync } from "node:zlib";
 import { parse } from "acorn";
 
 const letters = [..."etnorsicaudlfpmhgbvywkjxqzSTOMEAIRCDLNPBFGHJKQUVWXYZ_$"];
-const spare = [..."ETNORSICAUDL"].flatMap((first) => letters.map((second) => first + second)); // when all letters are taken
-const sweeps = 12;
+const sweeps = 8;
 const candidates = 4; // for a name, in each sweep
 const neighbourhoods = ["3 3", "4 2", "2 4", "6 0", "0 6", "3 1", "1 3"].map((both) => both.split(" ").map(Number)); // characters before, behind
 
-/** `text`: a module with the variables `$v1$`, `$v2$` …, each of which has a name of its own, and the inner members `$m1$`, `$m2$` … */
-export function renameForGzip(text) {
+/**
+ * `text`: a module with the variables `$v1$`, `$v2$` …, each of which has a name of its own, and the inner members `$m1$`, `$m2$` … `named`: the
+ * same with a minifier's names for the variables, to begin with.
+ */
+export function renameForGzip(text, named) {
   const parts = text.split(/(\$[vm]\d+\$)/); // every second one is a name
   const names = namesIn(parts);
   findScopes(parse(text, { ecmaVersion: "latest", sourceType: "module" }), names);
-  const all = [...names.values()].sort((one, other) => other.at.length - one.at.length);
+  const all = [...names.values()];
   for (const name of all) name.rivals = all.filter((other) => other !== name && areRivals(name, other));
-  for (const name of all) {
-    const taken = new Set(name.rivals.map(({ letter }) => letter));
-    rename(
-      parts,
-      name,
-      [...letters, ...spare].find((letter) => !taken.has(letter)),
-    );
+  let offset = 0;
+  const begun = new Map();
+  for (const [index, part] of parts.entries()) {
+    const isVariable = index % 2 === 1 && part.startsWith("$v");
+    const length = isVariable ? /^[\w$]+/.exec(named.slice(offset))[0].length : part.length;
+    if (isVariable) begun.set(part, named.slice(offset, offset + length));
+    offset += length;
+  }
+  const spareLetters = [...letters];
+  for (const [text, name] of [...names].sort(([, one], [, other]) => other.at.length - one.at.length)) {
+    rename(parts, name, begun.get(text) ?? spareLetters.shift());
   }
   let size = sizeOf(parts);
+  const tried = new Map(); // by name: what was tried last, so that it is tried again only when something around it has changed
   for (let sweep = 0; sweep < sweeps; sweep++) {
     const votes = votesIn(parts, all);
     for (const name of all) {
-      for (const letter of votes(name).slice(0, candidates)) {
+      const best = votes(name).slice(0, candidates);
+      const question = `${name.letter} ${best}`;
+      if (tried.get(name) === question) continue;
+      tried.set(name, question);
+      for (const letter of best) {
         const undo = swap(parts, name, letter);
         const next = undo ? sizeOf(parts) : Number.POSITIVE_INFINITY;
         if (next <= size) size = next;

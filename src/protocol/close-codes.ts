@@ -29,11 +29,14 @@ export const closeTable = {
 
 export type CloseReason = keyof typeof closeTable;
 
-/** A lost connection, 1005 and 1006 (RFC 6455 §7.4.1), is come back from. These are not: the next attempt would end in the same way. */
-const final = /* @__PURE__ */ new Set([1000, 1002, 1003, 1007, 1008, 1010, 4400, 4403, 4409]);
+/**
+ * The codes after which the next attempt would end in the same way: 1000, 1002, 1003, 1007, 1008, 1010, 4400, 4403, 4409, 4500–4999. A lost
+ * connection, 1005 and 1006 (RFC 6455 §7.4.1), is come back from.
+ */
+const final = /^(10(0[02378]|10)|44(00|03|09)|4[5-9]..)$/;
 
 /** Whether to come back after a close with `code`: what the table says, without bringing it to browsers. Unknown codes: 4000–4499 yes, 4500–4999 no. */
 export function reconnectAfterClose(code: number): Reconnect {
   if (code === 4401) return "new_token";
-  return final.has(code) || (code >= 4500 && code <= 4999) ? "no" : "yes";
+  return final.test(String(code)) ? "no" : "yes";
 }

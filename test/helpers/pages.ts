@@ -2,7 +2,6 @@
 
 interface Waiting {
   readonly run: () => void;
-  readonly signal: AbortSignal | undefined;
 }
 
 /** Web Locks, as far as the client uses them: exclusive, one after the other. */
@@ -10,11 +9,9 @@ class Locks {
   readonly #queues = new Map<string, Waiting[]>();
   readonly #held = new Set<string>();
 
-  request<Result>(name: string, { signal }: { signal?: AbortSignal }, work: () => Promise<Result>): Promise<Result> {
+  request<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
     return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
       const waiting: Waiting = {
-        signal,
         run: () => {
           this.#held.add(name);
           work()
@@ -28,12 +25,6 @@ class Locks {
       const queue = this.#queues.get(name) ?? [];
       this.#queues.set(name, queue);
       queue.push(waiting);
-      signal?.addEventListener("abort", () => {
-        const index = queue.indexOf(waiting);
-        if (index < 0) return; // it is held already
-        queue.splice(index, 1);
-        reject(signal.reason);
-      });
       queueMicrotask(() => this.#next(name)); // never in the turn of the request
     });
   }

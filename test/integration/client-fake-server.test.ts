@@ -198,6 +198,25 @@ describe("The client in Node", () => {
     expect(losses.at(-1)?.cause).to.include({ code: "ECONNREFUSED" });
   });
 
+  it("takes its own socket where the option WebSocket is there, but undefined", async () => {
+    await using server = await startServer(usual);
+    await using client = createClient({ url: server.url, ...quick, WebSocket: undefined });
+    expect(await client.call("echo", { n: 1 })).to.deep.equal({ n: 1 });
+  });
+
+  it("takes no frame that is larger than maxFrameBytes, and comes back", async () => {
+    let size = 2_000;
+    await using server = await startServer((request) => (request.method === "big" ? { result: "x".repeat(size) } : usual(request)));
+    await using client = createClient({ url: server.url, ...quick, maxFrameBytes: 1_000 });
+    const lost = new Promise<StateChange>((resolve) => void client.on("state", (change) => change.to === "waiting" && resolve(change)));
+    expect(await safe(client.call("big"))).to.have.nested.property("error.sent", "maybe");
+    expect(await lost)
+      .to.include({ reason: "frame_too_large" })
+      .and.to.have.nested.property("cause.code", "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH");
+    size = 500;
+    expect(await client.call("big")).to.have.length(500);
+  });
+
   it("cuts a refusal that never ends", async () => {
     const http = createServer((_, response) => {
       response.writeHead(403);

@@ -102,9 +102,9 @@ describe("A call", () => {
     const { client, signIn, states, pass } = scriptedClient({ timeout: 10_000 });
     const socket = await signIn();
     const unanswered = outcomeOf(client.call("a"));
-    await pass(5_000);
+    await pass(6_000);
     socket.tell("news", {});
-    await pass(5_000);
+    await pass(4_000);
     expect(unanswered.error).to.include({ type: "timeout" });
     expect(socket.count("ping")).to.equal(0);
     void outcomeOf(client.call("b"));

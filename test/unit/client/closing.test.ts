@@ -4,8 +4,8 @@ import { closingFrom, secondsOf } from "../../../client/closing.js";
 
 describe("closingFrom", () => {
   it("reads what a server says of the close that is to come", () => {
-    const params = { code: 1012, reason: "server_restart", reconnect: "yes", reconnectAfter: [0, 10] };
-    expect(closingFrom(params)).to.deep.equal({ code: 1012, reason: "server_restart", reconnect: "yes", after: [0, 10] });
+    const params = { code: 1012, reason: "server_restart", reconnect: "yes", reconnectAfter: [0, 10], closeIn: 5 };
+    expect(closingFrom(params)).to.deep.equal({ code: 1012, reason: "server_restart", reconnect: "yes", after: [0, 10], closeIn: 5 });
   });
 
   it("makes nothing of what makes no sense, and never throws", () => {
@@ -16,6 +16,7 @@ describe("closingFrom", () => {
         reason: "",
         reconnect: undefined,
         after: undefined,
+        closeIn: 0,
       });
     }
   });

@@ -175,6 +175,53 @@ describe("After a close", () => {
   });
 });
 
+describe("A close that a server announces, and that doesn't come", () => {
+  for (const [what, closeIn, patience] of [
+    ["at once", undefined, 2_000],
+    ["within 10 s", 10, 12_000],
+  ] as const) {
+    it(`${what}, is made by the client itself`, async () => {
+      const { client, signIn, states, pass } = scriptedClient();
+      const socket = await signIn();
+      const running = outcomeOf(client.call("running"));
+      socket.tell("connection.closing", { code: 1012, reason: "server_restart", reconnect: "yes", reconnectAfter: [1, 1], closeIn });
+      await pass(patience - 1);
+      expect(client.state).to.equal("ready");
+      await pass(1);
+      expect(states.at(-1)).to.include({ to: "waiting", code: 1012, reason: "server_restart", retryIn: 1_000 });
+      expect(socket.closedWith).to.equal(1000);
+      expect(running.error).to.include({ type: "disconnected", sent: "maybe" });
+      await pass(1_000);
+      await signIn();
+      expect(client.state).to.equal("ready");
+      await client.close();
+    });
+  }
+});
+
+describe("A frame that is larger than the client takes", () => {
+  it("ends the connection, and the client comes back with back-off", async () => {
+    const { client, signIn, states, socket, pass } = scriptedClient({ maxFrameBytes: 100 });
+    const first = await signIn({ subject: "a" });
+    expect(states.at(-1)).to.include({ to: "waiting", reason: "frame_too_large" });
+    expect(first.closedWith).to.equal(1000);
+    await pass(1_000);
+    expect(await socket()).to.not.equal(first);
+    await client.close();
+  });
+
+  it("has 8 MiB when nothing else is said", async () => {
+    const { client, signIn, states } = scriptedClient();
+    const socket = await signIn();
+    socket.receive(JSON.stringify("x".repeat(8_388_606)));
+    expect(client.state).to.equal("ready");
+    socket.receive(JSON.stringify("x".repeat(8_388_607)));
+    await settled();
+    expect(states.at(-1)).to.include({ to: "waiting", reason: "frame_too_large" });
+    await client.close();
+  });
+});
+
 describe("A server that drains", () => {
   it("is sent no more calls; what it refuses, and what is new, waits for the next connection", async () => {
     const { client, signIn, pass } = scriptedClient();

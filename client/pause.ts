@@ -1,0 +1,15 @@
+import type { ClientClock } from "./client-clock.js";
+
+/** Waits for `delay` milliseconds; less, when `until` is settled or `signal` aborted before. */
+export function pause(clock: ClientClock, delay: number, signal: AbortSignal, until?: Promise<unknown>): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      cancel();
+      resolve();
+    };
+    const cancel = clock.after(delay, done);
+    signal.addEventListener("abort", done);
+    until?.then(done, done);
+    if (signal.aborted) done();
+  });
+}
