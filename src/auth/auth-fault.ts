@@ -65,6 +65,8 @@ function faultOfRefusal({ reason, detail, retryAfter = 1, hint = newTokenHint }:
       return { error: errorOf(reason, { hint: "log in again" }), detail };
     case "subject_mismatch":
       return { error: errorOf(reason, { claim: "sub", hint: "log out first, or open another connection, to change the user" }), detail };
+    case "rate_limited":
+      return { error: errorOf(reason, { retryAfter, hint: "too many of this user in a minute; the token is not used up" }), detail };
     case "auth_unavailable":
       return {
         error: errorOf(reason, { retryAfter: Math.max(Math.ceil(retryAfter), 1), hint: "the token was not judged; try again" }),

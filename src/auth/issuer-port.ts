@@ -9,6 +9,8 @@ export interface IssuerCounts {
   readonly refusedLogins: number;
   /** Logins that were refused unseen, since too many from the same address had failed. */
   readonly limitedLogins: number;
+  /** Logins, refreshes and revocations that were refused, since there were too many of the same subject. */
+  readonly limitedTokens: number;
   readonly refreshes: number;
   readonly refusedRefreshes: number;
   /** Refresh tokens that came a second time: their sessions were ended. */
@@ -27,10 +29,10 @@ export interface IssuerPort {
   readonly counts?: IssuerCounts;
   /**
    * Rotates a refresh token; with `subject`, only if it is that subject's. Throws {@link Refusal}: `token_revoked` (unknown, reused,
-   * ended), `subject_mismatch` (somebody else's; it is not consumed) or `auth_unavailable`. `address`: the caller's.
+   * ended), `subject_mismatch` (somebody else's; it is not consumed), `rate_limited` or `auth_unavailable`. `address`: the caller's.
    */
   renew(refreshToken: string, subject?: string, address?: string): Promise<RenewedTokens>;
-  /** Revokes the family of a refresh token (RFC 7009). Unknown tokens are no error. Throws {@link Refusal} `auth_unavailable`. */
+  /** Revokes the family of a refresh token (RFC 7009). Unknown tokens are no error. Throws {@link Refusal} `rate_limited` or `auth_unavailable`. */
   revokeRefreshToken(refreshToken: string): Promise<void>;
   /** Ends a session: its refresh tokens give nothing any more. An unknown one is no error. Rejects when the store can't be reached. */
   endSession?(sessionId: string): Promise<void>;

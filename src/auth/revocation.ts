@@ -6,6 +6,8 @@ export interface Revocation {
   /** The `sid` claim. */
   readonly sessionId?: string;
   readonly subject?: string;
+  /** With `jti`: the `sid` of that token. Once that session is revoked for as long, the token's own revocation is not kept. */
+  readonly tokenOf?: string;
   /** With `subject`: tokens with `iat <= issuedBefore` (seconds). */
   readonly issuedBefore?: number;
   /** Live sessions are told, and go on until then: milliseconds since 1970. Absent: they end at once. */
@@ -28,6 +30,8 @@ export interface RevocationRecords {
   add(revocation: Revocation): Promise<void>;
   /** Those still to be remembered at `now`. */
   list(now: number): Promise<readonly Revocation[]>;
+  /** Forgets what need not be remembered at `now`. Absent: that is done without asking. */
+  sweep?(now: number): Promise<void>;
   /** Tells of each revocation added by any process, from now on; a repeated one is not told again. Returns the function that stops it. */
   subscribe(listener: RevocationListener): () => void;
   /** The time by the store's own clock, in seconds; undefined: not known now. By it nothing is forgotten too early. Absent: it has no clock. */

@@ -16,6 +16,15 @@ export interface AccessGrant {
   readonly authenticatedAt?: number;
 }
 
+/** A token of ours, by its claims. */
+export interface SignedToken {
+  readonly jti: string;
+  readonly sub: string;
+  /** Seconds. */
+  readonly exp: number;
+  readonly sid?: string;
+}
+
 /** Claims that the issuer sets itself, or that would give a token another meaning: users can't have claims of these names. */
 export const reservedClaims: ReadonlySet<string> = new Set([
   ...["iss", "aud", "sub", "exp", "iat", "nbf", "jti", "client_id", "sid", "scope", "auth_time"],
@@ -55,14 +64,15 @@ export class AccessTokens {
     return new SignJWT(claims).setProtectedHeader({ alg: signingAlgorithm, typ: tokenType, kid }).sign(key);
   }
 
-  /** `jti` and `exp` of a token that we signed, whether it has expired or not. Undefined: not ours. */
-  async identify(token: string): Promise<{ readonly jti: string; readonly exp: number } | undefined> {
+  /** A token that we signed, whether it has expired or not. Undefined: not ours. */
+  async identify(token: string): Promise<SignedToken | undefined> {
     const kid = keyIdOf(token);
     const jwk = kid === undefined ? undefined : await this.#keys.publicKey(kid);
     if (jwk === undefined) return undefined;
     const key = await importJWK(jwk, signingAlgorithm);
-    const claims = await verifiedClaims(token, key);
-    return typeof claims?.jti === "string" && typeof claims.exp === "number" ? { jti: claims.jti, exp: claims.exp } : undefined;
+    const { jti, sub, exp, sid } = (await verifiedClaims(token, key)) ?? {};
+    if (typeof jti !== "string" || typeof sub !== "string" || typeof exp !== "number") return undefined;
+    return { jti, sub, exp, ...(typeof sid === "string" ? { sid } : {}) };
   }
 }
 

@@ -19,6 +19,7 @@ import { LoginError } from "./login-error.js";
 import { Revoker } from "./revoker.js";
 import { type GrantOutcome, Sessions, type TokenSet } from "./sessions.js";
 import { SigningKeys, signingAlgorithm } from "./signing-keys.js";
+import { TooManyTokensError } from "./subject-budget.js";
 import { UserDirectory } from "./user-directory.js";
 
 /** An authentication server: credentials in, tokens out. */
@@ -28,7 +29,7 @@ export interface Issuer extends IssuerPort {
   readonly clients: ClientDirectory;
   /** A `request` listener of `node:http`, for an issuer on a port of its own. Other paths than the issuer's: 404. */
   readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
-  /** Throws {@link LoginError} `invalid_credentials`, `busy` or `too_many_failures`, and {@link Refusal} `auth_unavailable`. Failures are counted by `address`, if there is one. */
+  /** Throws {@link LoginError} `invalid_credentials`, `busy` or `too_many_failures`, and {@link Refusal} `rate_limited` or `auth_unavailable`. Failures are counted by `address`, if there is one. */
   login(username: string, password: string, options?: { readonly address?: string }): Promise<TokenSet>;
   /** Closes the store too. */
   close(): Promise<void>;
@@ -82,7 +83,7 @@ class EmbeddedIssuer implements Issuer {
     this.store = given.store;
     this.users = new UserDirectory(store.users, hasher, revoker, clock);
     this.clients = new ClientDirectory(store.clients, revoker, clock);
-    this.#endpoints = new HttpEndpoints({ settings, sessions: this.#sessions, clients: this.clients, accessTokens, keys, revoker });
+    this.#endpoints = new HttpEndpoints({ settings, sessions: this.#sessions, clients: this.clients, accessTokens, keys });
     this.handler = (request, response) =>
       fireAndForget(
         () => this.#handleAlone(request, response),
@@ -171,6 +172,7 @@ class EmbeddedIssuer implements Issuer {
     } catch (error) {
       if (error instanceof BusyError) throw new LoginError("busy", error.message, error.retryAfter);
       if (error instanceof TooManyFailuresError) throw new LoginError("too_many_failures", error.message, error.retryAfter);
+      if (error instanceof TooManyTokensError) throw new Refusal("rate_limited", error.message, error.retryAfter);
       this.#settings.logger.error({ event: "issuer.unavailable", err: error }, "the issuer could not answer");
       throw new Refusal("auth_unavailable", "the store of the authentication server could not be reached");
     }

@@ -2,35 +2,47 @@ import type { Clock } from "../auth/clock.js";
 import type { Store } from "../store/store.js";
 import type { IssuerLogger } from "./issuer-options.js";
 
-const interval = 3_600_000; // 1 h
+const minuteMs = 60_000;
+const hourMs = 3_600_000;
 const attemptMemory = 86_400; // 24 h, in s: failures older than that are forgotten
 
-/** Forgets what has ended: at most once an hour, beside a request, so that an idle issuer has no timer. */
+interface Chore {
+  readonly intervalMs: number;
+  /** Monotonic. */
+  dueAt: number;
+  /** `now` in seconds. */
+  readonly do: (now: number) => Promise<unknown> | undefined;
+}
+
+/** Forgets what has ended: beside a request, so that an idle issuer has no timer. */
 export class Housekeeping {
-  readonly #store: Store;
   readonly #clock: Clock;
   readonly #logger: IssuerLogger;
-  #dueAt: number;
+  readonly #chores: readonly Chore[];
 
   constructor(store: Store, clock: Clock, logger: IssuerLogger) {
-    this.#store = store;
+    const begunAt = clock.monotonic();
     this.#clock = clock;
     this.#logger = logger;
-    this.#dueAt = clock.monotonic() + interval;
+    this.#chores = [
+      { intervalMs: minuteMs, dueAt: begunAt + minuteMs, do: (now) => store.families.sweep(now) },
+      { intervalMs: minuteMs, dueAt: begunAt + minuteMs, do: (now) => store.revocations.sweep?.(now) },
+      { intervalMs: hourMs, dueAt: begunAt + hourMs, do: (now) => store.attempts.sweep(now - attemptMemory) }, // of those there is a bound
+    ];
   }
 
   tidyIfDue(): void {
-    if (this.#clock.monotonic() < this.#dueAt) return;
-    this.#dueAt = this.#clock.monotonic() + interval;
-    this.#tidy().catch((error: unknown) =>
+    const at = this.#clock.monotonic();
+    const due = this.#chores.filter(({ dueAt }) => at >= dueAt);
+    if (due.length === 0) return;
+    for (const chore of due) chore.dueAt = at + chore.intervalMs;
+    this.#do(due).catch((error: unknown) =>
       this.#logger.warn({ event: "issuer.untidy", err: error }, "ended sessions could not be removed"),
     );
   }
 
-  async #tidy(): Promise<void> {
+  async #do(chores: readonly Chore[]): Promise<void> {
     const now = this.#clock.now() / 1_000;
-    await this.#store.families.sweep(now);
-    await this.#store.attempts.sweep(now - attemptMemory);
-    await this.#store.revocations.list(now); // reading forgets those that are over
+    for (const chore of chores) await chore.do(now);
   }
 }

@@ -11,10 +11,10 @@ import { type Parameters, readParameters, required } from "./http-body.js";
 import type { IssuerSettings } from "./issuer-options.js";
 import { metadataOf, type Route, routesOf } from "./metadata.js";
 import { invalidRequest, OAuthError } from "./oauth-error.js";
-import type { Revoker } from "./revoker.js";
 import { isWithin, scopesOf } from "./scope-rules.js";
 import type { GrantOutcome, Sessions, TokenSet } from "./sessions.js";
 import type { SigningKeys } from "./signing-keys.js";
+import { TooManyTokensError } from "./subject-budget.js";
 
 /** What the endpoints work with. */
 export interface EndpointParts {
@@ -23,7 +23,6 @@ export interface EndpointParts {
   readonly clients: ClientDirectory;
   readonly accessTokens: AccessTokens;
   readonly keys: SigningKeys;
-  readonly revoker: Revoker;
 }
 
 interface Answer {
@@ -95,7 +94,7 @@ export class HttpEndpoints {
   async #token(request: IncomingMessage, parameters: Parameters, address: string): Promise<Answer> {
     const grantType = required(parameters, "grant_type");
     if (grantType === "refresh_token") return this.#refresh(request, parameters, address);
-    if (grantType === "client_credentials") return this.#clientCredentials(request, parameters);
+    if (grantType === "client_credentials") return this.#clientCredentials(request, parameters, address);
     throw new OAuthError(400, "unsupported_grant_type", "Use refresh_token or client_credentials; users log in at /login.");
   }
 
@@ -111,17 +110,19 @@ export class HttpEndpoints {
     return grantAnswer(outcome, "The refresh token is not valid any more: log in again.");
   }
 
-  async #clientCredentials(request: IncomingMessage, parameters: Parameters): Promise<Answer> {
-    const { accessTokens, clients, settings } = this.#parts;
+  async #clientCredentials(request: IncomingMessage, parameters: Parameters, address: string): Promise<Answer> {
+    const { accessTokens, clients, sessions, settings } = this.#parts;
     const client = await authenticateClient(request, parameters, clients);
     if (client === undefined) throw invalidClient("Show client id and secret, in an Authorization header (Basic) or in the body.");
     const asked = parameters.get("scope");
     const scopes = asked === undefined ? client.scopes : scopesOf(asked);
     if (!isWithin(scopes, client.scopes)) throw scopeRefused();
+    const subject = subjectOfClient(client.clientId);
+    await sessions.spend("client", subject, address);
     const now = Math.floor(settings.clock.now() / 1_000);
     const expiresIn = Math.floor(settings.accessTokenTtl / 1_000);
     const token = await accessTokens.sign({
-      subject: subjectOfClient(client.clientId),
+      subject,
       clientId: client.clientId,
       ...{ scopes, claims: {}, issuedAt: now, expiresAt: now + expiresIn },
     });
@@ -131,12 +132,10 @@ export class HttpEndpoints {
 
   /** RFC 7009: 200 for whatever isn't, or isn't any more, a token. */
   async #revoke(parameters: Parameters, address: string): Promise<Answer> {
-    const { sessions, accessTokens, revoker, settings } = this.#parts;
+    const { sessions, settings } = this.#parts;
     const token = required(parameters, "token");
-    const accessToken = await accessTokens.identify(token);
-    if (accessToken !== undefined) await revoker.token(accessToken.jti, accessToken.exp, "revoked by its holder");
-    const revoked = accessToken !== undefined || (await sessions.revoke(token));
-    if (revoked) settings.logger.info({ event: "revoke", address }, "a token was revoked by its holder");
+    const subject = (await sessions.revokeAccess(token, address)) ?? (await sessions.revoke(token, address));
+    if (subject !== undefined) settings.logger.info({ event: "revoke", subject, address }, "a token was revoked by its holder");
     return { status: 200, headers: { "Cache-Control": "no-store", "Content-Type": "application/json" }, body: "{}" };
   }
 
@@ -144,6 +143,7 @@ export class HttpEndpoints {
     if (error instanceof OAuthError) return errorAnswer(error);
     if (error instanceof BusyError) return tooMany("Too many logins at once", error.retryAfter);
     if (error instanceof TooManyFailuresError) return tooMany("Too many failed logins from your address", error.retryAfter);
+    if (error instanceof TooManyTokensError) return tooMany("Too many tokens of one user", error.retryAfter);
     this.#parts.settings.logger.error({ event: "issuer.unavailable", err: error }, "the issuer could not answer");
     return errorAnswer(new OAuthError(503, "temporarily_unavailable", "The store can not be reached: try again.", { "Retry-After": "1" }));
   }

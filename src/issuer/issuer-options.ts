@@ -34,6 +34,12 @@ export interface IssuerOptions {
   readonly keyPublishAhead?: number;
   /** Failed logins of one address (IPv6: one /64) in a minute, whatever the accounts, before its logins are refused. Default: 20; 0 = no limit. */
   readonly failedLoginsPerAddress?: number;
+  /**
+   * Logins, refreshes, revocations and client tokens, each, of one subject in a minute, over all nodes; then 429. Default: 300; 0 = no limit.
+   */
+  readonly tokensPerSubject?: number;
+  /** Logins that one subject may have; one more ends the one that was not used for the longest time. Default: 1_000; 0 = no limit. */
+  readonly sessionsPerSubject?: number;
   /** argon2id: memory in KiB and passes. Default: 19_456 and 2; weaker ones are refused. */
   readonly passwordHashing?: Partial<Argon2Parameters>;
   /** Hashes passwords instead of argon2id. For tests; a real one must be slow. */
@@ -60,6 +66,8 @@ export interface IssuerSettings {
   readonly keyRotationInterval: number;
   readonly keyPublishAhead: number;
   readonly failedLoginsPerAddress: number;
+  readonly tokensPerSubject: number;
+  readonly sessionsPerSubject: number;
   readonly hasher: PasswordHasher;
   /** How many passwords may be hashed at once. */
   readonly hashingSlots: number;
@@ -71,7 +79,7 @@ export interface IssuerSettings {
 const issuerOptions = {
   ...{ issuer: true, audience: true, store: true, accessTokenTtl: true, refreshIdleTtl: true, refreshTtl: true, reuseWindow: true },
   ...{ keyRotationInterval: true, keyPublishAhead: true, failedLoginsPerAddress: true, passwordHashing: true, passwordHasher: true },
-  ...{ pepper: true, origins: true, clock: true, logger: true },
+  ...{ tokensPerSubject: true, sessionsPerSubject: true, pepper: true, origins: true, clock: true, logger: true },
 } satisfies Record<keyof IssuerOptions, true>;
 
 const second = 1_000;
@@ -111,6 +119,8 @@ export function settingsOf(options: IssuerOptions): IssuerSettings {
     keyRotationInterval: duration("keyRotationInterval", options.keyRotationInterval ?? 30 * day, hour, 400 * day),
     keyPublishAhead: duration("keyPublishAhead", options.keyPublishAhead ?? 10 * minute, 10 * minute, day),
     failedLoginsPerAddress: count("failedLoginsPerAddress", options.failedLoginsPerAddress ?? 20),
+    tokensPerSubject: count("tokensPerSubject", options.tokensPerSubject ?? 300),
+    sessionsPerSubject: count("sessionsPerSubject", options.sessionsPerSubject ?? 1_000),
     hasher: options.passwordHasher ? strictHasher(options.passwordHasher, clock) : argon2Hasher(parameters, pepperBytes(options.pepper)),
     hashingSlots: Math.max(1, Math.min(hashingSlots, Math.floor(hashingMemory / parameters.memoryKiB))),
     origins: new Set(options.origins ?? []),

@@ -1,5 +1,6 @@
 import type { Clock } from "../auth/clock.js";
 import type { Revocation, RevocationRecords } from "../auth/revocation.js";
+import type { SignedToken } from "./access-token.js";
 import { longestAccessToken } from "./issuer-options.js";
 
 const clockTolerance = 60; // s, for servers whose clocks differ
@@ -33,9 +34,14 @@ export class Revoker {
     return Math.max(0, ...own.map(({ issuedBefore = 0 }) => issuedBefore));
   }
 
-  /** One token; `expiresAt` in seconds. Nothing when it has expired anyway. */
-  async token(jti: string, expiresAt: number, reason: string): Promise<void> {
-    if (expiresAt + clockTolerance > this.#now()) await this.#add({ jti, reason, until: expiresAt + clockTolerance });
+  /** One token, by itself. Nothing when its session is revoked, too. */
+  token({ jti, exp, sid }: SignedToken, reason: string): Promise<void> {
+    return this.#add({ jti, reason, until: exp + clockTolerance, ...(sid === undefined ? {} : { tokenOf: sid }) });
+  }
+
+  /** May a server still take this token? `exp` in seconds. */
+  isLive({ exp }: SignedToken): boolean {
+    return exp + clockTolerance > this.#now();
   }
 
   #add(revocation: Revocation, records = this.#records): Promise<void> {

@@ -3,7 +3,7 @@ import type { IssuerCounts } from "../auth/issuer-port.js";
 import type { RenewedTokens } from "../auth/provider-options.js";
 import { prefixOf } from "../runtime/ip-address.js";
 import { sameDigest } from "../store/same-digest.js";
-import type { FamilyRecord, RotationOutcome, SecretRecords, StoreRecords, UserRecord } from "../store/store.js";
+import type { FamilyRecord, RateCounters, RotationOutcome, SecretRecords, StoreRecords, UserRecord } from "../store/store.js";
 import type { AccessTokens } from "./access-token.js";
 import { firstPartyClient } from "./client-directory.js";
 import { issuedAtUnder } from "./credential-version.js";
@@ -15,6 +15,7 @@ import { passwordProblem } from "./password-rules.js";
 import { hashOf, type PresentedToken, RefreshTokens } from "./refresh-token.js";
 import type { Revoker } from "./revoker.js";
 import { intersection, isWithin } from "./scope-rules.js";
+import { type Spending, SubjectBudget, TooManyTokensError } from "./subject-budget.js";
 import { UnansweredUses } from "./unanswered-uses.js";
 
 const trustFor = 60_000; // 60 s
@@ -51,8 +52,8 @@ interface AccessPart {
 }
 
 /**
- * Logins, and the families of refresh tokens that come of them. Whatever it rejects with is the store's failure, `BusyError` or
- * `TooManyFailuresError`.
+ * Logins, and the families of refresh tokens that come of them. Whatever it rejects with is the store's failure, `BusyError`,
+ * `TooManyFailuresError` or `TooManyTokensError`.
  */
 export class Sessions {
   readonly #settings: IssuerSettings;
@@ -61,7 +62,10 @@ export class Sessions {
   readonly #revoker: Revoker;
   readonly #unanswered = new UnansweredUses();
   readonly #failedLogins: FailedLogins;
-  readonly counts = { logins: 0, refusedLogins: 0, limitedLogins: 0, refreshes: 0, refusedRefreshes: 0, reuses: 0 } satisfies IssuerCounts;
+  readonly #budget: SubjectBudget;
+  readonly counts = {
+    ...{ logins: 0, refusedLogins: 0, limitedLogins: 0, limitedTokens: 0, refreshes: 0, refusedRefreshes: 0, reuses: 0 },
+  } satisfies IssuerCounts;
   #master: Promise<Buffer> | undefined;
   #masterReadAt = 0;
 
@@ -71,6 +75,7 @@ export class Sessions {
     this.#accessTokens = accessTokens;
     this.#revoker = revoker;
     this.#failedLogins = new FailedLogins(settings.store.rates, settings.failedLoginsPerAddress, settings.clock);
+    this.#budget = new SubjectBudget(settings.store.rates, settings.tokensPerSubject, settings.clock);
   }
 
   async login(username: string, password: string, address: string): Promise<GrantOutcome> {
@@ -96,6 +101,7 @@ export class Sessions {
     if (passwordProblem(password) !== undefined) return refused("password too short or too long");
     const user = await this.#userWithPassword(store, username, password, address);
     if (user === undefined) return refused("wrong name or password, disabled, or closed for a while");
+    await this.spend("login", user.username, address, store.rates);
     const { family, refreshToken } = await this.#newFamily(store, user);
     const access = await this.#accessPart(store, family);
     if (access === undefined) return this.#endFamily(store, family, address);
@@ -108,6 +114,18 @@ export class Sessions {
     this.#settings.logger.info({ event: "login.limit", address }, "a login was refused unseen: too many of its address have failed");
   }
 
+  /** Takes one of what the subject has left. Rejects with `TooManyTokensError` when that is nothing. */
+  async spend(what: Spending, subject: string, address: string | undefined, rates?: RateCounters): Promise<void> {
+    try {
+      await this.#budget.spend(what, subject, rates);
+    } catch (error) {
+      if (!(error instanceof TooManyTokensError)) throw error;
+      this.counts.limitedTokens++;
+      this.#settings.logger.info({ event: "token.limit", what, subject, address }, "refused: over tokensPerSubject");
+      throw error;
+    }
+  }
+
   async #judgeRefresh(store: StoreRecords, refreshToken: string, request: RefreshRequest): Promise<GrantOutcome> {
     const presented = (await this.#refreshTokens(store.secrets)).parse(refreshToken);
     if (presented === undefined) return refused("no refresh token of ours");
@@ -117,7 +135,7 @@ export class Sessions {
       this.#unanswered.delete(presented.hash);
       return outcome;
     } catch (error) {
-      this.#unanswered.add(presented.hash, startedAt);
+      if (!(error instanceof TooManyTokensError)) this.#unanswered.add(presented.hash, startedAt); // that one is not consumed
       throw error;
     }
   }
@@ -128,9 +146,16 @@ export class Sessions {
     { clientId = firstPartyClient, scopes, subject, address }: RefreshRequest,
   ): Promise<GrantOutcome> {
     const { logger } = this.#settings;
-    if (scopes !== undefined && (await this.#goesBeyond(store, presented, scopes))) return { outcome: "scope_refused" };
-    if (subject !== undefined && (await this.#isOfAnother(store, presented, subject))) return { outcome: "subject_refused" };
-    const { successor, result } = await this.#rotate(store, presented, clientId);
+    const found = await store.families.get(presented.familyId, this.#now());
+    if (found !== undefined) {
+      if (scopes !== undefined && !isWithin(scopes, found.scopes)) return { outcome: "scope_refused" }; // RFC 6749 §6: before anything is consumed
+      const isGood = [found.currentHash, found.previousHash].some((known) => sameDigest(known, presented.hash));
+      if (isGood && subject !== undefined && found.subject !== subject) return { outcome: "subject_refused" };
+      // only for who has a token that is good: nobody spends another's budget with an old one
+      if (isGood && !found.revoked) await this.spend("refresh", found.subject, address, store.rates);
+    }
+    const by = await this.#originOf(store.secrets, address);
+    const { successor, result } = await this.#rotate(store, presented, clientId, by);
     const about = { sessionId: presented.familyId, outcome: result.outcome, address };
     if (result.outcome === "unknown") {
       logger.info({ event: "refresh.fail", ...about }, "a refresh token was refused");
@@ -141,20 +166,34 @@ export class Sessions {
       await this.#revoker.session(result.family.id, "session ended", store.revocations);
       return refused("revoked before");
     }
+    if (result.outcome === "repeated" && by !== undefined && result.family.rotatedBy !== by) {
+      const fields = { event: "refresh.repeated", subject: result.family.subject, sessionId: presented.familyId, address };
+      logger.warn(fields, "a refresh token was used again from another address than at first, and got the same successor");
+    }
     const access = await this.#accessPart(store, result.family, scopes);
     if (access === undefined) return this.#endFamily(store, result.family, address);
     logger.info({ event: "refresh.ok", subject: result.family.subject, ...about }, "refreshed");
     return { outcome: "granted", tokens: { ...access, refreshToken: successor } };
   }
 
-  /** Ends the family of a refresh token of any generation. False: unknown, or ended before. */
-  async revoke(refreshToken: string): Promise<boolean> {
+  /** Ends the family of a refresh token of any generation. Returns whose it was; undefined: unknown, or ended before. */
+  async revoke(refreshToken: string, address?: string): Promise<string | undefined> {
     const store = this.#operation();
     const presented = (await this.#refreshTokens(store.secrets)).parse(refreshToken);
-    const family = presented && (await store.families.get(presented.familyId));
-    if (family === undefined) return false;
+    const family = presented && (await store.families.get(presented.familyId, this.#now()));
+    if (family === undefined) return undefined;
+    if (!family.revoked) await this.spend("revoke", family.subject, address, store.rates);
     await this.#revoker.session(family.id, "logged out", store.revocations); // first: if we die in between, a second call does both again
-    return store.families.revoke(family.id);
+    return (await store.families.revoke(family.id)) ? family.subject : undefined;
+  }
+
+  /** Revokes an access token. Returns whose it is; undefined: not ours. */
+  async revokeAccess(accessToken: string, address?: string): Promise<string | undefined> {
+    const token = await this.#accessTokens.identify(accessToken);
+    if (token === undefined || !this.#revoker.isLive(token)) return token?.sub;
+    await this.spend("revoke", token.sub, address);
+    await this.#revoker.token(token, "revoked by its holder");
+    return token.sub;
   }
 
   /** Runs the hash exactly once, whoever asks: time tells nothing about users and locks. */
@@ -210,11 +249,16 @@ export class Sessions {
       idleUntil: now + refreshIdleTtl / 1_000,
       revoked: false,
     };
-    await store.families.add(family);
+    await store.families.add(family, this.#settings.sessionsPerSubject || Number.MAX_SAFE_INTEGER);
     return { family, refreshToken };
   }
 
-  async #rotate(store: StoreRecords, presented: PresentedToken, clientId: string): Promise<{ successor: string; result: RotationOutcome }> {
+  async #rotate(
+    store: StoreRecords,
+    presented: PresentedToken,
+    clientId: string,
+    by: string | undefined,
+  ): Promise<{ successor: string; result: RotationOutcome }> {
     const { reuseWindow, refreshIdleTtl } = this.#settings;
     const { familyId, hash: presentedHash } = presented;
     const generation = presented.generation + 1;
@@ -224,23 +268,9 @@ export class Sessions {
       ...{ familyId, clientId, presentedHash, generation, nextHash: hashOf(successor), now },
       reuseWindow: reuseWindow > 0 ? reuseWindow / 1_000 + this.#unanswered.waitOf(presentedHash, now) : 0,
       idleTtl: refreshIdleTtl / 1_000,
+      ...(by === undefined ? {} : { by }),
     });
     return { successor, result };
-  }
-
-  /** RFC 6749 §6: asked before anything is consumed. */
-  async #goesBeyond(store: StoreRecords, { familyId }: PresentedToken, scopes: readonly string[]): Promise<boolean> {
-    const family = await store.families.get(familyId);
-    return family !== undefined && !isWithin(scopes, family.scopes);
-  }
-
-  async #isOfAnother(store: StoreRecords, { familyId, hash }: PresentedToken, subject: string): Promise<boolean> {
-    const family = await store.families.get(familyId);
-    return (
-      family !== undefined &&
-      family.subject !== subject &&
-      [family.currentHash, family.previousHash].some((known) => sameDigest(known, hash))
-    );
   }
 
   /**
@@ -289,6 +319,16 @@ export class Sessions {
     return createHmac("sha256", master)
       .update(`attempt\0${prefixOf(address)}\0${username}`)
       .digest("base64url");
+  }
+
+  /** Tells two addresses apart, and says nothing else of them. Undefined: it is not known. */
+  async #originOf(secrets: SecretRecords, address = ""): Promise<string | undefined> {
+    if (address === "") return undefined;
+    const master = await this.#masterKey(secrets);
+    return createHmac("sha256", master)
+      .update(`address\0${prefixOf(address)}`)
+      .digest("base64url")
+      .slice(0, 22);
   }
 
   async #refreshTokens(secrets: SecretRecords): Promise<RefreshTokens> {

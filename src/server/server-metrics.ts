@@ -62,7 +62,11 @@ function callMetrics({ telemetry, issuers }: MetricSources): readonly MetricFami
     counter("jotwire_limit_hits_total", "What was refused, cut or closed because of a limit, by the limit's option", () => {
       const hits = new Map(telemetry.limits);
       const own = limitNames.map((limit) => ({ labels: { limit }, value: hits.get(limit) ?? 0 }));
-      return [...own, { labels: { limit: "failedLoginsPerAddress" }, value: issued(issuers, ({ limitedLogins }) => limitedLogins) }];
+      return [
+        ...own,
+        { labels: { limit: "failedLoginsPerAddress" }, value: issued(issuers, ({ limitedLogins }) => limitedLogins) },
+        { labels: { limit: "tokensPerSubject" }, value: issued(issuers, ({ limitedTokens }) => limitedTokens) },
+      ];
     }),
   ];
 }

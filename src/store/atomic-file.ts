@@ -1,4 +1,4 @@
-import { link, open, readdir, rename, unlink } from "node:fs/promises";
+import { link, open, readdir, rename, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isAlive } from "./process-alive.js";
 
@@ -7,25 +7,46 @@ const inFlight = new Set<string>();
 const temporaryName = /^\..+\.(\d+)-\d+\.tmp$/;
 let written = 0;
 
+/** A whole file, or its parts in order. */
+type Content = string | Iterable<string>;
+
 /** Puts a whole new file (mode 0600) in place of the old one, if any: after a crash either is there, never a part. Durable when it resolves. */
-export async function replaceFile(folder: string, name: string, text: string): Promise<void> {
-  await throughTemporary(folder, name, text, (temporary) => rename(temporary, join(folder, name)));
+export async function replaceFile(folder: string, name: string, content: Content): Promise<void> {
+  await throughTemporary(folder, name, async (temporary) => {
+    await writeDurably(temporary, content);
+    await rename(temporary, join(folder, name));
+    await syncFolder(folder);
+  });
 }
 
 /** As {@link replaceFile}, but only if there is no such file. False when there is. */
-export async function createFile(folder: string, name: string, text: string): Promise<boolean> {
-  return throughTemporary(folder, name, text, async (temporary) => {
-    const created = await unless("EEXIST", () => link(temporary, join(folder, name)));
-    await unlink(temporary);
+export async function createFile(folder: string, name: string, content: Content): Promise<boolean> {
+  return throughTemporary(folder, name, async (temporary) => {
+    await writeDurably(temporary, content);
+    const created = await linkTo(temporary, join(folder, name));
+    await syncFolder(folder);
     return created;
+  });
+}
+
+/** As {@link createFile}, for what nobody needs after a power cut, such as a lock: it waits for no disk. */
+export async function createPassingFile(folder: string, name: string, text: string): Promise<boolean> {
+  return throughTemporary(folder, name, async (temporary) => {
+    await writeFile(temporary, text, { flag: "wx", mode: 0o600 });
+    return linkTo(temporary, join(folder, name));
   });
 }
 
 /** False when there was no such file. Durable when it resolves. */
 export async function removeFile(folder: string, name: string): Promise<boolean> {
-  const removed = await unless("ENOENT", () => unlink(join(folder, name)));
+  const removed = await removePassingFile(folder, name);
   if (removed) await syncFolder(folder);
   return removed;
+}
+
+/** As {@link removeFile}, without waiting for the disk. */
+export function removePassingFile(folder: string, name: string): Promise<boolean> {
+  return unless("ENOENT", () => unlink(join(folder, name)));
 }
 
 /** Removes the temporary files that dead processes left in a folder. */
@@ -37,15 +58,20 @@ export async function removeLeftOvers(folder: string): Promise<void> {
   }
 }
 
-async function throughTemporary<T>(folder: string, name: string, text: string, place: (temporary: string) => Promise<T>): Promise<T> {
+/** Gives a file its name, unless another one has it. False when one has. */
+async function linkTo(temporary: string, path: string): Promise<boolean> {
+  const created = await unless("EEXIST", () => link(temporary, path));
+  await unlink(temporary);
+  return created;
+}
+
+/** `place`: writes the file of that name, and moves it to its place. */
+async function throughTemporary<T>(folder: string, name: string, place: (temporary: string) => Promise<T>): Promise<T> {
   written += 1;
   const temporary = join(folder, `.${name}.${process.pid}-${written}.tmp`);
   inFlight.add(temporary);
   try {
-    await writeDurably(temporary, text);
-    const result = await place(temporary);
-    await syncFolder(folder);
-    return result;
+    return await place(temporary);
   } catch (error) {
     await unless("ENOENT", () => unlink(temporary));
     throw error;
@@ -54,10 +80,10 @@ async function throughTemporary<T>(folder: string, name: string, text: string, p
   }
 }
 
-async function writeDurably(path: string, text: string): Promise<void> {
+async function writeDurably(path: string, content: Content): Promise<void> {
   const file = await open(path, "wx", 0o600);
   try {
-    await file.writeFile(text);
+    await writeFile(file, content);
     await file.sync();
   } finally {
     await file.close();

@@ -1,25 +1,22 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { type Clock, systemClock } from "../auth/clock.js";
 import type { RevocationRecords } from "../auth/revocation.js";
 import { removeLeftOvers } from "./atomic-file.js";
 import { AttemptBuckets } from "./attempt-buckets.js";
+import { FamilyLog } from "./family-log.js";
 import { KeyMutex } from "./key-mutex.js";
 import { releaseLock, takeLock, withLock } from "./lock-file.js";
 import { MemoryRates } from "./memory-rates.js";
 import { RecordFolder } from "./record-folder.js";
-import { clientShape, familyShape, userShape } from "./record-shape.js";
-import { RevocationFolder } from "./revocation-folder.js";
-import { decideRotation, hasEnded } from "./rotation.js";
+import { clientShape, userShape } from "./record-shape.js";
+import { RevocationLog } from "./revocation-log.js";
 import type {
   AttemptCounters,
   ClientRecord,
   ClientRecords,
-  FamilyRecord,
   FamilyRecords,
   RateCounters,
-  Rotation,
-  RotationOutcome,
   SecretRecords,
   Store,
   UserRecord,
@@ -32,13 +29,22 @@ export interface FileStoreOptions {
 }
 
 /**
- * Keeps everything in one folder (mode 0700), a file (0600) for each record. Users, clients and revocations may be
- * changed by other processes on the same folder while a server runs. Families, counters and secrets belong to one
- * server process: the first write takes a lock, and rejects with the code `FOLDER_IN_USE` when another process has it.
- * The folder is made when the store is first used; nothing is touched before.
+ * Keeps everything in one folder (mode 0700): a file (0600) for each user, client and secret, and journals of refresh families and of
+ * revocations, which are in memory too. Users, clients and revocations may be changed by other processes on the same folder while a server
+ * runs. Families, counters and secrets belong to one server process: the first write takes a lock, and rejects with the code
+ * `FOLDER_IN_USE` when another process has it. The folder is made when the store is first used; nothing is touched before. One that others
+ * may enter is refused.
  */
 export function fileStore(folder: string, options: FileStoreOptions = {}): Store {
   return new FileStore(resolve(folder), options.clock ?? systemClock);
+}
+
+/** What is wrong with who may enter a state folder, and what to do; undefined: nothing, or there is no such folder. */
+export async function modeComplaint(folder: string): Promise<string | undefined> {
+  if (process.platform === "win32") return undefined; // modes say nothing there
+  const found = await stat(folder).catch(() => undefined);
+  if (found === undefined || (found.mode & 0o077) === 0) return undefined;
+  return `other users of this machine may enter the state folder ${folder} (mode ${(found.mode & 0o777).toString(8)}): chmod 700 ${folder}`;
 }
 
 /** Another process serves from the folder. Its `code` tells it from what the system refuses. */
@@ -62,7 +68,8 @@ class FileStore implements Store {
   readonly rates: RateCounters = new MemoryRates();
   readonly secrets: SecretRecords;
   readonly revocations: RevocationRecords;
-  readonly #revocations: RevocationFolder;
+  readonly #families: FamilyLog;
+  readonly #revocations: RevocationLog;
   readonly #folder: string;
   readonly #lock: string;
   readonly #folders: readonly string[];
@@ -78,10 +85,11 @@ class FileStore implements Store {
     this.#lock = of("server.lock");
     this.#folders = [folder, ...["users", "clients", "families", "attempts", "secrets", "revocations"].map(of)];
     this.#secretFiles = new RecordFolder<SecretFile>(of("secrets"), { name: "string", value: "string" });
-    this.#revocations = new RevocationFolder(of("revocations"), clock, open);
+    this.#families = new FamilyLog(of("families"), open, lock);
+    this.#revocations = new RevocationLog(of("revocations"), clock, open);
     this.users = new FileUsers(of("users"), open);
     this.clients = new FileClients(of("clients"), open);
-    this.families = new FileFamilies(of("families"), open, lock);
+    this.families = this.#families;
     this.attempts = new AttemptBuckets(of("attempts"), lock);
     this.secrets = new FileSecrets(this.#secretFiles, open, lock);
     this.revocations = this.#revocations;
@@ -89,6 +97,7 @@ class FileStore implements Store {
 
   async close(): Promise<void> {
     this.#revocations.close();
+    await this.#families.close();
     if (this.#locking === undefined) return;
     this.#locking = undefined;
     await releaseLock(this.#lock);
@@ -108,6 +117,8 @@ class FileStore implements Store {
       await mkdir(folder, { recursive: true, mode: 0o700 });
       await removeLeftOvers(folder);
     }
+    const complaint = await modeComplaint(this.#folder);
+    if (complaint !== undefined) throw new Error(complaint);
     await this.#secretFiles.refuseReadable();
   }
 
@@ -195,68 +206,6 @@ class FileClients implements ClientRecords {
   async list(): Promise<readonly ClientRecord[]> {
     await this.#open();
     return (await this.#folder.list()).sort((a, b) => (a.clientId < b.clientId ? -1 : 1));
-  }
-}
-
-class FileFamilies implements FamilyRecords {
-  readonly #folder: RecordFolder<FamilyRecord>;
-  readonly #mutex = new KeyMutex();
-  readonly #open: () => Promise<void>;
-  readonly #lock: () => Promise<void>;
-
-  constructor(path: string, open: () => Promise<void>, lock: () => Promise<void>) {
-    this.#open = open;
-    this.#lock = lock;
-    this.#folder = new RecordFolder<FamilyRecord>(path, familyShape);
-  }
-
-  async add(family: FamilyRecord): Promise<void> {
-    await this.#lock();
-    await this.#folder.write(family.id, family);
-  }
-
-  async get(id: string): Promise<FamilyRecord | undefined> {
-    await this.#open();
-    return this.#folder.read(id);
-  }
-
-  async rotate(rotation: Rotation): Promise<RotationOutcome> {
-    await this.#lock();
-    return this.#mutex.run(rotation.familyId, async () => {
-      const { result, write } = decideRotation(await this.#folder.read(rotation.familyId), rotation);
-      if (write !== undefined) await this.#folder.write(write.id, write);
-      return result;
-    });
-  }
-
-  async revoke(id: string): Promise<boolean> {
-    await this.#lock();
-    return this.#mutex.run(id, async () => {
-      const family = await this.#folder.read(id);
-      if (family === undefined || family.revoked) return false;
-      await this.#folder.write(id, { ...family, revoked: true });
-      return true;
-    });
-  }
-
-  async revokeSubject(subject: string): Promise<number> {
-    await this.#lock();
-    const meant = (await this.#folder.list()).filter((family) => family.subject === subject);
-    const revoked = await Promise.all(meant.map(({ id }) => this.revoke(id)));
-    return revoked.filter(Boolean).length;
-  }
-
-  async sweep(now: number): Promise<number> {
-    await this.#lock();
-    let forgotten = 0;
-    for (const { id } of (await this.#folder.list()).filter((family) => hasEnded(family, now))) {
-      const removed = await this.#mutex.run(id, async () => {
-        const family = await this.#folder.read(id);
-        return family !== undefined && hasEnded(family, now) && this.#folder.remove(id);
-      });
-      if (removed) forgotten += 1;
-    }
-    return forgotten;
   }
 }
 

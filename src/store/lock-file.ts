@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { link, readFile, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createFile, removeFile } from "./atomic-file.js";
+import { createPassingFile, removePassingFile } from "./atomic-file.js";
 import { KeyMutex } from "./key-mutex.js";
 import { isAlive } from "./process-alive.js";
 
@@ -16,7 +16,7 @@ const inThisProcess = new KeyMutex();
 /** Takes a lock file that names this process's id. One left by a dead process, or by an earlier one with our id, is taken over. */
 export async function takeLock(path: string): Promise<LockHolder> {
   for (;;) {
-    if (await createFile(dirname(path), basename(path), `${process.pid}\n`)) return { holder: "us" };
+    if (await createPassingFile(dirname(path), basename(path), `${process.pid}\n`)) return { holder: "us" };
     const pid = await readHolder(path);
     if (pid === process.pid) return { holder: "us" };
     if (pid !== undefined && isAlive(pid)) return { holder: "other", pid };
@@ -26,7 +26,7 @@ export async function takeLock(path: string): Promise<LockHolder> {
 
 /** Gives the lock back, if it is ours. */
 export async function releaseLock(path: string): Promise<void> {
-  if ((await readHolder(path)) === process.pid) await removeFile(dirname(path), basename(path));
+  if ((await readHolder(path)) === process.pid) await removePassingFile(dirname(path), basename(path));
 }
 
 /** Runs a short job that no other process or caller runs at the same time under this lock. */

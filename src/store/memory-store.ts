@@ -1,5 +1,6 @@
 import type { Revocation, RevocationRecords } from "../auth/revocation.js";
 import { RevocationList } from "../auth/revocation-list.js";
+import { FamilyTable } from "./family-table.js";
 import { MemoryRates } from "./memory-rates.js";
 import { decideRotation, hasEnded } from "./rotation.js";
 import type {
@@ -83,41 +84,52 @@ class MemoryClients implements ClientRecords {
 
 /** No method awaits between reading and writing: that makes each atomic. */
 class MemoryFamilies implements FamilyRecords {
-  readonly #records = new Map<string, FamilyRecord>();
+  readonly #table = new FamilyTable();
 
-  async add(family: FamilyRecord): Promise<void> {
-    this.#records.set(family.id, family);
+  async add(family: FamilyRecord, most = Number.POSITIVE_INFINITY): Promise<void> {
+    this.#table.put(family);
+    for (const id of this.#table.excessOf(family.subject, most)) this.#table.remove(id);
   }
 
-  async get(id: string): Promise<FamilyRecord | undefined> {
-    return this.#records.get(id);
+  async get(id: string, now = Number.NEGATIVE_INFINITY): Promise<FamilyRecord | undefined> {
+    return this.#find(id, now);
   }
 
   async rotate(rotation: Rotation): Promise<RotationOutcome> {
-    const { result, write } = decideRotation(this.#records.get(rotation.familyId), rotation);
-    if (write !== undefined) this.#records.set(write.id, write);
+    const { result, write } = decideRotation(this.#find(rotation.familyId, rotation.now), rotation);
+    if (write !== undefined) this.#table.put(write);
     return result;
   }
 
   async revoke(id: string): Promise<boolean> {
-    const family = this.#records.get(id);
+    const family = this.#table.get(id);
     if (family === undefined || family.revoked) return false;
-    this.#records.set(id, { ...family, revoked: true });
+    this.#table.put({ ...family, revoked: true });
     return true;
   }
 
   async revokeSubject(subject: string): Promise<number> {
-    const meant = [...this.#records.values()].filter((family) => family.subject === subject && !family.revoked);
-    for (const family of meant) this.#records.set(family.id, { ...family, revoked: true });
+    const meant = this.#table.ofSubject(subject).filter(({ revoked }) => !revoked);
+    for (const family of meant) this.#table.put({ ...family, revoked: true });
     return meant.length;
   }
 
   async sweep(now: number): Promise<number> {
-    const ended = [...this.#records.values()].filter((family) => hasEnded(family, now));
-    for (const { id } of ended) this.#records.delete(id);
+    const ended = this.#table.ended(now);
+    for (const id of ended) this.#table.remove(id);
     return ended.length;
   }
+
+  /** Forgets one that has ended. */
+  #find(id: string, now: number): FamilyRecord | undefined {
+    const family = this.#table.get(id);
+    if (family === undefined || !hasEnded(family, now)) return family;
+    this.#table.remove(id);
+    return undefined;
+  }
 }
+
+const maxAttempts = 262_144; // some 50 MB, whatever names an attacker tries; above it the oldest is forgotten
 
 class MemoryAttempts implements AttemptCounters {
   readonly #counters = new Map<string, { readonly failures: number; readonly lastAt: number }>();
@@ -128,6 +140,11 @@ class MemoryAttempts implements AttemptCounters {
 
   async fail(key: string, now: number): Promise<number> {
     const failures = (this.#counters.get(key)?.failures ?? 0) + 1;
+    this.#counters.delete(key);
+    for (const oldest of this.#counters.keys()) {
+      if (this.#counters.size < maxAttempts) break;
+      this.#counters.delete(oldest);
+    }
     this.#counters.set(key, { failures, lastAt: now });
     return failures;
   }
@@ -170,6 +187,10 @@ class MemoryRevocations implements RevocationRecords {
   async list(now: number): Promise<readonly Revocation[]> {
     this.#revocations.sweep(now);
     return this.#revocations.values();
+  }
+
+  async sweep(now: number): Promise<void> {
+    this.#revocations.sweep(now);
   }
 
   subscribe(listener: (revocation: Revocation) => void): () => void {

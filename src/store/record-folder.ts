@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { createFile, removeFile, replaceFile } from "./atomic-file.js";
 import { fits, type Shape } from "./record-shape.js";
 
+const readAtOnce = 32;
+
 /** Records of one kind, each in a file of its own, named by a hash of its key: a key may hold anything. */
 export class RecordFolder<R> {
   readonly path: string;
@@ -34,9 +36,10 @@ export class RecordFolder<R> {
 
   async list(): Promise<R[]> {
     const records: R[] = [];
-    for (const name of await this.#fileNames()) {
-      const record = await this.#readFile(name);
-      if (record !== undefined) records.push(record); // else: removed meanwhile
+    const names = await this.#fileNames();
+    for (let from = 0; from < names.length; from += readAtOnce) {
+      const read = await Promise.all(names.slice(from, from + readAtOnce).map((name) => this.#readFile(name)));
+      records.push(...read.filter((record) => record !== undefined)); // else: removed meanwhile
     }
     return records;
   }

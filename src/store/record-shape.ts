@@ -1,6 +1,6 @@
 import type { ClientRecord, FamilyRecord, UserRecord } from "./store.js";
 
-type Kind = "string" | "number" | "boolean" | "array" | "object";
+type Kind = "string" | "number" | "boolean" | "array" | "object" | "string?";
 
 /** What each member of a record must be. */
 export type Shape<R> = { readonly [member in keyof Required<R>]: Kind };
@@ -31,13 +31,17 @@ export const familyShape: Shape<FamilyRecord> = {
   endsAt: "number",
   idleUntil: "number",
   revoked: "boolean",
+  rotatedBy: "string?",
 };
 
 /** Is what was read a record, and not damaged? */
 export function fits<R>(value: unknown, shape: Shape<R>): value is R {
   if (typeof value !== "object" || value === null) return false;
   const members = new Map<string, unknown>(Object.entries(value));
-  return Object.entries<Kind>(shape).every(([member, kind]) => kindOf(members.get(member)) === kind);
+  return Object.entries<Kind>(shape).every(([member, kind]) => {
+    const value = members.get(member);
+    return kind === "string?" ? value === undefined || typeof value === "string" : kindOf(value) === kind;
+  });
 }
 
 function kindOf(value: unknown): string {

@@ -16,7 +16,7 @@ const unknown: RotationDecision = { result: { outcome: "unknown" } };
  */
 export function decideRotation(family: FamilyRecord | undefined, rotation: Rotation): RotationDecision {
   if (family === undefined || family.clientId !== rotation.clientId) return unknown;
-  if (hasEnded(family, rotation.now)) return unknown;
+  if (hasEnded(family, rotation.now)) return unknown; // the store forgets it
   if (family.revoked) return { result: { outcome: "revoked", family } };
   if (sameDigest(rotation.presentedHash, family.currentHash)) return consume(family, rotation);
   if (isLostReply(family, rotation)) return { result: { outcome: "repeated", family } };
@@ -29,14 +29,18 @@ export function hasEnded(family: FamilyRecord, now: number): boolean {
   return now >= family.endsAt || now >= family.idleUntil;
 }
 
-function consume(family: FamilyRecord, { presentedHash, generation, nextHash, now, idleTtl }: Rotation): RotationDecision {
-  const rotated = {
+function consume(
+  { rotatedBy: _, ...family }: FamilyRecord,
+  { presentedHash, generation, nextHash, now, idleTtl, by }: Rotation,
+): RotationDecision {
+  const rotated: FamilyRecord = {
     ...family,
     generation,
     currentHash: nextHash,
     previousHash: presentedHash,
     rotatedAt: now,
     idleUntil: Math.min(now + idleTtl, family.endsAt),
+    ...(by === undefined ? {} : { rotatedBy: by }),
   };
   return { result: { outcome: "rotated", family: rotated }, write: rotated };
 }

@@ -77,6 +77,7 @@ export class StoreWatch {
     return {
       ...this.#timed("revocations", records),
       subscribe: (listener) => records.subscribe(listener),
+      ...(records.sweep === undefined ? {} : { sweep: (now) => records.sweep?.(now) ?? Promise.resolve() }),
       ...(records.now === undefined ? {} : { now: () => records.now?.() }),
       ...(records.whenCurrent === undefined ? {} : { whenCurrent: () => records.whenCurrent?.() ?? Promise.resolve() }),
     };

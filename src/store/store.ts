@@ -90,6 +90,8 @@ export interface FamilyRecord {
   /** When it dies unless it is used. */
   readonly idleUntil: number;
   readonly revoked: boolean;
+  /** From where it was rotated last; says nothing but whether two are the same. Absent: not rotated, or not known. */
+  readonly rotatedBy?: string;
 }
 
 export interface Rotation {
@@ -105,6 +107,8 @@ export interface Rotation {
   readonly reuseWindow: number;
   /** Seconds of idle life from now. */
   readonly idleTtl: number;
+  /** From where; kept as the family's `rotatedBy` if it is rotated. */
+  readonly by?: string;
 }
 
 /**
@@ -116,9 +120,11 @@ export type RotationOutcome =
   | { readonly outcome: "unknown" };
 
 export interface FamilyRecords {
-  add(family: FamilyRecord): Promise<void>;
-  get(id: string): Promise<FamilyRecord | undefined>;
-  /** Consume and issue in one step. Of any number of simultaneous uses of one token, exactly one is `rotated`. */
+  /** With `most`: where the subject has more families then, those that were not used for the longest time are forgotten, the revoked first. */
+  add(family: FamilyRecord, most?: number): Promise<void>;
+  /** With `now`: one that has ended by then is forgotten, and not there. */
+  get(id: string, now?: number): Promise<FamilyRecord | undefined>;
+  /** Consume and issue in one step. Of any number of simultaneous uses of one token, exactly one is `rotated`. One that has ended is forgotten. */
   rotate(rotation: Rotation): Promise<RotationOutcome>;
   /** False when there was no such family, or it was revoked already. */
   revoke(id: string): Promise<boolean>;

@@ -14,7 +14,8 @@ const program = fileURLToPath(import.meta.url);
 
 /** An issuer with a cheap hash on a folder of files, here or in the child. */
 export function issuerOn(folder: string) {
-  return createIssuer({ issuer: issuerUrl, audience: "kill", store: fileStore(folder), passwordHasher: new CheapHasher() });
+  const reuseWindow = 60_000; // a busy machine may take longer than 10 s from a kill to the next refresh
+  return createIssuer({ issuer: issuerUrl, audience: "kill", store: fileStore(folder), passwordHasher: new CheapHasher(), reuseWindow });
 }
 
 export class IssuerProcess {

@@ -6,38 +6,83 @@ import { hashed, type RedisKeys } from "./redis-keys.js";
 import { redisScript } from "./redis-script.js";
 import { StoreUnavailable } from "./store-unavailable.js";
 
-/** KEYS: family, index, the subject's families. ARGV: its member in both, when it ends, and what is in it. */
+/**
+ * KEYS: family, index, the subject's families. ARGV: its member in both, when it ends, the prefix of the keys of families, how many the
+ * subject may have, and what is in it. Of too many those that are revoked go first, then those that end first.
+ */
 const add = redisScript(`
 redis.call('DEL', KEYS[1])
 redis.call('SADD', KEYS[3], ARGV[2])
-for i = 4, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+for i = 6, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 redis.call('ZADD', KEYS[2], ARGV[3], ARGV[2])
+local excess = redis.call('SCARD', KEYS[3]) - tonumber(ARGV[5])
+if excess <= 0 then return 1 end
+local known = {}
+for _, member in ipairs(redis.call('SMEMBERS', KEYS[3])) do
+  local family = redis.call('HMGET', ARGV[4] .. member, 'revoked', 'idleUntil', 'rotatedAt')
+  local order = family[1] == 'false' and tonumber(family[2]) or 0
+  if member ~= ARGV[2] then table.insert(known, {member, order, tonumber(family[3] or 0)}) end
+end
+table.sort(known, function(a, b) return a[2] < b[2] or (a[2] == b[2] and a[3] < b[3]) end)
+for i = 1, math.min(excess, #known) do
+  local member = known[i][1]
+  redis.call('DEL', ARGV[4] .. member)
+  redis.call('SREM', KEYS[3], member)
+  redis.call('ZREM', KEYS[2], member)
+end
 return 1
 `);
 
+/** Leaves nothing of a family. KEYS: family, index; ARGV[2]: its member there, and in the subject's set. */
+const forget = `
+local function forget(subject, prefix)
+  redis.call('DEL', KEYS[1])
+  redis.call('ZREM', KEYS[2], ARGV[2])
+  redis.call('SREM', prefix .. redis.sha1hex(subject), ARGV[2])
+end
+`;
+
+/** KEYS: family, index; ARGV: its member there, now, the prefix of the keys of subjects. One that has ended is forgotten. */
+const read = redisScript(
+  `${forget}
+local ends = redis.call('HMGET', KEYS[1], 'endsAt', 'idleUntil', 'subject')
+if not ends[1] then return {} end
+if tonumber(ARGV[3]) - ahead < math.min(tonumber(ends[1]), tonumber(ends[2])) then return redis.call('HGETALL', KEYS[1]) end
+forget(ends[3], ARGV[4])
+return {}
+`,
+  "allow-oom",
+);
+
 /**
  * The rules of `decideRotation`, which a test holds it to. All numbers are written as they came: Lua would round them. KEYS: family,
- * index; ARGV: its member there, client, presented hash, generation, next hash, now, reuse window, idle until.
+ * index; ARGV: its member there, client, presented hash, generation, next hash, now, reuse window, idle until, by whom ('': not known), the
+ * prefix of the keys of subjects. A family that has ended is forgotten.
  */
-const rotate = redisScript(`
-local fields = {'clientId', 'currentHash', 'previousHash', 'rotatedAt', 'endsAt', 'idleUntil', 'revoked'}
+const rotate = redisScript(`${forget}
+local fields = {'clientId', 'currentHash', 'previousHash', 'rotatedAt', 'endsAt', 'idleUntil', 'revoked', 'subject'}
 local values = redis.call('HMGET', KEYS[1], unpack(fields))
 local family = {}
 for i, name in ipairs(fields) do family[name] = values[i] end
-if not family.clientId or family.clientId ~= ARGV[3] then return {'unknown'} end
+if not family.clientId then return {'unknown'} end
 local presented, at, rotatedAt = ARGV[4], tonumber(ARGV[7]), ARGV[7]
 local window, idleUntil = tonumber(ARGV[8]), ARGV[9]
 if ahead ~= 0 then
   at = at - ahead
   rotatedAt, idleUntil = whole(at), whole(tonumber(idleUntil) - ahead)
 end
-if at >= tonumber(family.endsAt) or at >= tonumber(family.idleUntil) then return {'unknown'} end
+if at >= tonumber(family.endsAt) or at >= tonumber(family.idleUntil) then
+  forget(family.subject, ARGV[11])
+  return {'unknown'}
+end
+if family.clientId ~= ARGV[3] then return {'unknown'} end
 local function answer(outcome) return {outcome, redis.call('HGETALL', KEYS[1])} end
 if family.revoked == 'true' then return answer('revoked') end
 if presented == family.currentHash then
   if tonumber(idleUntil) > tonumber(family.endsAt) then idleUntil = family.endsAt end
   redis.call('HSET', KEYS[1], 'generation', ARGV[5], 'currentHash', ARGV[6], 'previousHash', presented,
     'rotatedAt', rotatedAt, 'idleUntil', idleUntil)
+  if ARGV[10] == '' then redis.call('HDEL', KEYS[1], 'rotatedBy') else redis.call('HSET', KEYS[1], 'rotatedBy', ARGV[10]) end
   redis.call('ZADD', KEYS[2], idleUntil, ARGV[2])
   return answer('rotated')
 end
@@ -99,19 +144,24 @@ export class RedisFamilies implements FamilyRecords {
     this.#keys = keys;
   }
 
-  async add(family: FamilyRecord): Promise<void> {
+  async add(family: FamilyRecord, most = Number.MAX_SAFE_INTEGER): Promise<void> {
     const endsAt = Math.min(family.endsAt, family.idleUntil);
     const keys = [...this.#keysOf(family.id), this.#keys.familiesOf(family.subject)];
-    await this.#redis.run(add, keys, [hashed(family.id), endsAt, ...fieldsOf(family)]);
+    await this.#redis.run(add, keys, [hashed(family.id), endsAt, this.#keys.familyPrefix, most, ...fieldsOf(family)]);
   }
 
-  async get(id: string): Promise<FamilyRecord | undefined> {
-    const fields = (await this.#redis.command("HGETALL", this.#keys.family(id))) as string[];
-    return fields.length === 0 ? undefined : familyOf(fields);
+  async get(id: string, now?: number): Promise<FamilyRecord | undefined> {
+    const fields =
+      now === undefined
+        ? await this.#redis.command("HGETALL", this.#keys.family(id))
+        : await this.#redis.run(read, this.#keysOf(id), [hashed(id), now, this.#keys.subjectPrefix]);
+    return (fields as string[]).length === 0 ? undefined : familyOf(fields as string[]);
   }
 
-  async rotate({ familyId, clientId, presentedHash, generation, nextHash, now, reuseWindow, idleTtl }: Rotation): Promise<RotationOutcome> {
-    const args = [hashed(familyId), clientId, presentedHash, generation, nextHash, now, reuseWindow, now + idleTtl];
+  async rotate(rotation: Rotation): Promise<RotationOutcome> {
+    const { familyId, clientId, presentedHash, generation, nextHash, now, reuseWindow, idleTtl, by = "" } = rotation;
+    const times = [now, reuseWindow, now + idleTtl];
+    const args = [hashed(familyId), clientId, presentedHash, generation, nextHash, ...times, by, this.#keys.subjectPrefix];
     const [outcome, fields] = (await this.#redis.run(rotate, this.#keysOf(familyId), args)) as [RotationOutcome["outcome"], string[]];
     return outcome === "unknown" ? { outcome } : { outcome, family: familyOf(fields) };
   }
@@ -162,5 +212,5 @@ function familyOf(fields: readonly string[]): FamilyRecord {
 }
 
 function isText(name: string): boolean {
-  return new Map<string, string>(Object.entries(familyShape)).get(name) === "string";
+  return /^string/.test(new Map<string, string>(Object.entries(familyShape)).get(name) ?? "");
 }

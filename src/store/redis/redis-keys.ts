@@ -55,6 +55,11 @@ export class RedisKeys {
     return `${this.#prefix}:subject:`;
   }
 
+  /** Set: fields of the revocations of one session's tokens, for an hour. */
+  tokensOf(session: string): string {
+    return `${this.#prefix}:revoked:of:${session}`;
+  }
+
   /** Number, for a minute. */
   rate(key: string): string {
     return `${this.#prefix}:rate:${hashed(key)}`;

@@ -8,7 +8,11 @@ import { redisScript } from "./redis-script.js";
 import type { StoreLogger } from "./store-logger.js";
 import { StoreUnavailable } from "./store-unavailable.js";
 
-/** Writes what is revoked of one target, if it is still what was read, and tells all nodes. ARGV: field, read, written, until, length of the stream. */
+/**
+ * Writes what is revoked of one target, if it is still what was read, and tells all nodes. KEYS: the last one is the set of the fields of a
+ * session's tokens, if the target is a token of a session or a session, which ARGV tells last. ARGV before that: field, read, written,
+ * until, length of the stream. The tokens of a session that is revoked need no revocation of their own.
+ */
 const replace = redisScript(`
 if not redis.call('HGET', KEYS[1], 'id') then return redis.error_reply('RENEWED Redis has lost its memory') end
 if (redis.call('HGET', KEYS[2], ARGV[2]) or '') ~= ARGV[3] then return 0 end
@@ -16,6 +20,19 @@ redis.call('HSET', KEYS[2], ARGV[2], ARGV[4])
 if ARGV[5] == '' then redis.call('ZREM', KEYS[3], ARGV[2]) else redis.call('ZADD', KEYS[3], ARGV[5], ARGV[2]) end
 local sequence = redis.call('HINCRBY', KEYS[1], 'revoked', 1)
 redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[6], '*', 's', whole(sequence), 'r', ARGV[4])
+if ARGV[7] == 'token' then
+  redis.call('SADD', KEYS[5], ARGV[2])
+  redis.call('EXPIRE', KEYS[5], 3600)
+elseif ARGV[7] == 'session' then
+  for _, token in ipairs(redis.call('SMEMBERS', KEYS[5])) do
+    local ends = redis.call('ZSCORE', KEYS[3], token)
+    if ARGV[5] == '' or (ends and tonumber(ends) <= tonumber(ARGV[5])) then
+      redis.call('HDEL', KEYS[2], token)
+      redis.call('ZREM', KEYS[3], token)
+      redis.call('SREM', KEYS[5], token)
+    end
+  end
+end
 return 1
 `);
 
@@ -92,7 +109,7 @@ export class RedisRevocations implements RevocationRecords {
   }
 
   async #list(redis: RedisRunner, now: number): Promise<readonly Revocation[]> {
-    await this.sweep(redis, now);
+    await this.tidy(redis, now);
     const standing: Revocation[] = [];
     await this.#each(redis, (revocation) => standing.push(revocation)); // what has ended is swept; our clock may be wrong
     for (const revocation of standing) this.#learn(revocation);
@@ -144,7 +161,8 @@ export class RedisRevocations implements RevocationRecords {
     for (const [target, revocation] of unsaved) if (this.#unsaved.get(target) === revocation) this.#unsaved.delete(target);
   }
 
-  async sweep(redis: RedisRunner, ownNow: number): Promise<void> {
+  /** Forgets what need not be remembered; some minutes later at most, without being asked. */
+  async tidy(redis: RedisRunner, ownNow: number): Promise<void> {
     const now = this.#earlier(ownNow);
     this.#known.sweep(now);
     const { revoked, revokedUntil } = this.#keys;
@@ -167,13 +185,16 @@ export class RedisRevocations implements RevocationRecords {
   async #write(redis: RedisRunner, revocation: Revocation): Promise<void> {
     const { deployment, revoked, revokedUntil, revocations } = this.#keys;
     const field = hashed(targetOf(revocation));
+    const { issuer, sessionId = revocation.tokenOf } = revocation;
+    const session = sessionId === undefined ? field : hashed(targetOf({ ...(issuer === undefined ? {} : { issuer }), sessionId }));
     for (let tries = 0; tries < mostTries; tries++) {
-      const before = ((await redis.command("HGET", revoked, field)) as string | null) ?? "";
-      const known = revocationOf(before);
-      if (known !== undefined && covers(known, revocation)) return;
+      const read = (await redis.command("HMGET", revoked, field, session)) as (string | null)[];
+      const [known, sessions] = read.map((text) => revocationOf(text ?? ""));
+      if ([known, sessions].some((one) => one !== undefined && covers(one, revocation))) return;
       const whole = known === undefined ? revocation : wider(known, revocation);
-      const keys = [deployment, revoked, revokedUntil, revocations];
-      const args = [field, before, JSON.stringify(whole), whole.until ?? "", streamLength];
+      const keys = [deployment, revoked, revokedUntil, revocations, this.#keys.tokensOf(session)];
+      const kind = sessionId === undefined || whole.enforceAt !== undefined ? "" : session === field ? "session" : "token";
+      const args = [field, read[0] ?? "", JSON.stringify(whole), whole.until ?? "", streamLength, kind];
       if ((await redis.run(replace, keys, args)) === 1) return;
     }
     throw new StoreUnavailable(`${mostTries} others revoked the same first`);
@@ -203,7 +224,7 @@ function hasEnded({ until }: Revocation, now: number): boolean {
   return until !== undefined && until <= now;
 }
 
-const texts = ["issuer", "jti", "sessionId", "subject", "reason"] as const;
+const texts = ["issuer", "jti", "sessionId", "subject", "tokenOf", "reason"] as const;
 const numbers = ["issuedBefore", "enforceAt", "until"] as const;
 
 /** Undefined when the text is none. */

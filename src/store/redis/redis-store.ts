@@ -77,7 +77,7 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
     busEntry: (fields) => bus.heard(fields),
     busGap: () => bus.gap(),
     current: (redis) => revocations.saveUnsaved(redis, now()), // a call may have been given up while the feed went on
-    tidy: (redis) => revocations.sweep(redis, now()),
+    tidy: (redis) => revocations.tidy(redis, now()),
   });
   const insurance = RedisRates.insurance();
   const recordsOver = (redis: RedisRunner) => ({

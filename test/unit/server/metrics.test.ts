@@ -166,8 +166,9 @@ describe("/metrics", () => {
     for (const limit of ["inFlight", "batch", "requestTimeout", "failedAuthCalls"])
       expect(found.get(`jotwire_limit_hits_total{limit="${limit}"}`), limit).to.equal(1);
     const shown = [...found.keys()].filter((key) => key.startsWith("jotwire_limit_hits_total"));
-    expect(shown).to.have.length(Object.keys(defaultLimits).length + 1);
+    expect(shown).to.have.length(Object.keys(defaultLimits).length + 2);
     expect(found.get('jotwire_limit_hits_total{limit="failedLoginsPerAddress"}')).to.equal(0);
+    expect(found.get('jotwire_limit_hits_total{limit="tokensPerSubject"}')).to.equal(0);
     expect(found.get('jotwire_limit_hits_total{limit="sendBufferHardBytes"}')).to.equal(0);
   });
 

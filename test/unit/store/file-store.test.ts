@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rename, rmdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import type { Revocation } from "../../../src/auth/revocation.js";
 import { fileStore } from "../../../src/store/file-store.js";
+import { eventually } from "../../helpers/eventually.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 import { rejectionOf } from "../../helpers/rejection.js";
 import { withFolder } from "../../helpers/temporary-folder.js";
@@ -12,6 +13,20 @@ import { withFolder } from "../../helpers/temporary-folder.js";
 const ada = {
   ...{ username: "ada", passwordHash: "hash", scopes: [], claims: {} },
   ...{ disabled: false, credentialVersion: "1", createdAt: 1 },
+};
+
+const family = {
+  ...{
+    id: "f",
+    subject: "ada",
+    clientId: "web",
+    scopes: ["a"],
+    credentialVersion: "1",
+    generation: 1,
+    currentHash: "h0",
+    previousHash: "",
+  },
+  ...{ createdAt: 0, rotatedAt: 0, endsAt: 1_000, idleUntil: 100, revoked: false },
 };
 
 describe("the file store", () => {
@@ -56,6 +71,133 @@ describe("the file store", () => {
       expect(message).to.include(`chmod 600 ${file}`).and.to.not.include("value");
       await chmod(file, 0o600);
       expect(await fileStore(folder).secrets.get("key")).to.equal("value");
+    });
+  });
+
+  it("refuses a folder that others may enter, whoever made it, and says what to type", async () => {
+    await withFolder(async (parent) => {
+      const folder = join(parent, "state");
+      await mkdir(folder);
+      for (const mode of [0o755, 0o710, 0o701]) {
+        await chmod(folder, mode);
+        const { message } = await rejectionOf(fileStore(folder).users.get("ada"));
+        expect(message)
+          .to.include(`(mode ${mode.toString(8)})`)
+          .and.to.include(`chmod 700 ${folder}`);
+      }
+      await chmod(folder, 0o700);
+      expect(await fileStore(folder).users.add(ada)).to.equal(true);
+    });
+  });
+
+  it("takes over families and revocations that were a file each once", async () => {
+    await withFolder(async (folder) => {
+      const standing = { subject: "ada", issuedBefore: 7, reason: "gone" };
+      await mkdir(join(folder, "families"));
+      await mkdir(join(folder, "revocations"));
+      await writeFile(join(folder, "families", `${"0".repeat(64)}.json`), JSON.stringify(family));
+      await writeFile(join(folder, "families", `${"1".repeat(64)}.json`), JSON.stringify({ ...family, id: "g" }));
+      await writeFile(join(folder, "revocations", `${"a".repeat(32)}-${"b".repeat(32)}.json`), JSON.stringify(standing));
+      const store = fileStore(folder);
+      expect(await store.families.revoke("f")).to.equal(true);
+      expect(await store.families.get("g")).to.deep.equal({ ...family, id: "g" });
+      expect(await store.revocations.list(0)).to.deep.equal([standing]);
+      await store.close();
+      expect(await readdir(join(folder, "families"))).to.deep.equal(["families.jsonl"]);
+      expect(await readdir(join(folder, "revocations"))).to.deep.equal(["revocations.jsonl"]);
+      const next = fileStore(folder);
+      expect(await next.families.get("f")).to.deep.equal({ ...family, revoked: true });
+      expect(await next.revocations.list(0)).to.deep.equal([standing]);
+      await next.close();
+    });
+  });
+
+  it("shows families to a process that does not serve, as the one that does has changed them", async () => {
+    await withFolder(async (folder) => {
+      const [server, onlooker] = [fileStore(folder), fileStore(folder)];
+      expect(await onlooker.families.get("f")).to.equal(undefined);
+      await server.families.add(family);
+      expect(await onlooker.families.get("f")).to.deep.equal(family);
+      await server.families.revoke("f");
+      expect(await onlooker.families.get("f")).to.deep.equal({ ...family, revoked: true });
+      await server.families.sweep(1_000);
+      expect(await onlooker.families.get("f")).to.equal(undefined);
+      await server.close();
+    });
+  });
+
+  it("keeps its journals short, however often a token is rotated or a subject revoked, and all processes follow", async () => {
+    await withFolder(async (folder) => {
+      const [server, commandLine] = [fileStore(folder), fileStore(folder)];
+      await server.families.add(family);
+      const uses = Array.from({ length: 5_000 }, (_, n) => ({
+        ...{ familyId: "f", clientId: "web", presentedHash: `h${n}`, generation: n + 2, nextHash: `h${n + 1}` },
+        ...{ now: 1, reuseWindow: 0, idleTtl: 10 },
+      }));
+      const outcomes = await Promise.all(uses.map((use) => server.families.rotate(use)));
+      expect(new Set(outcomes.map(({ outcome }) => outcome))).to.deep.equal(new Set(["rotated"]));
+      await server.families.sweep(2);
+      const lines = async (name: string) => (await readFile(join(folder, name), "utf8")).split("\n").length;
+      expect(await lines("families/families.jsonl")).to.be.below(1_100);
+      expect((await commandLine.families.get("f"))?.currentHash).to.equal("h5000");
+      expect(await commandLine.revocations.list(0)).to.deep.equal([]);
+      for (let n = 0; n < 30; n++) {
+        const some = Array.from({ length: 100 }, (_, k) => ({ subject: `s${k}`, issuedBefore: n }));
+        await Promise.all(some.map((revocation) => server.revocations.add(revocation)));
+      }
+      expect(await lines("revocations/revocations.jsonl")).to.be.below(1_310);
+      const listed = await commandLine.revocations.list(0);
+      expect(listed).to.have.length(100);
+      expect(new Set(listed.map(({ issuedBefore }) => issuedBefore))).to.deep.equal(new Set([29]));
+      await server.close();
+    });
+  });
+
+  it("loses no revocation, and tells each process of each of the others', when several revoke at once", async () => {
+    await withFolder(async (folder) => {
+      const clock = new ManualClock();
+      const stores = Array.from({ length: 3 }, () => fileStore(folder, { clock }));
+      const told = stores.map((store) => {
+        const names: string[] = [];
+        store.revocations.subscribe(({ jti = "" }) => names.push(jti));
+        return names;
+      });
+      await Promise.all(stores.map((store) => store.revocations.list(0)));
+      const all = stores.flatMap((_, s) => Array.from({ length: 20 }, (_, n) => `${s}-${n}`));
+      await Promise.all(all.map((jti, n) => stores[n % 3]?.revocations.add({ jti })));
+      await eventually(() => {
+        clock.advance(500);
+        for (const names of told) expect(names).to.have.members(all);
+      });
+      expect((await fileStore(folder).revocations.list(0)).map(({ jti }) => jti)).to.have.members(all);
+      await Promise.all(stores.map((store) => store.close()));
+    });
+  });
+
+  it("undoes what it could not make durable, and says so to whoever asked", async () => {
+    await withFolder(async (folder) => {
+      const store = fileStore(folder);
+      await store.families.add(family);
+      const path = join(folder, "families", "families.jsonl");
+      await rename(path, `${path}.aside`);
+      await mkdir(path); // nothing can be written there
+      const use = {
+        familyId: "f",
+        clientId: "web",
+        presentedHash: "h0",
+        generation: 2,
+        nextHash: "h1",
+        now: 1,
+        reuseWindow: 0,
+        idleTtl: 10,
+      };
+      const refused = await Promise.all([rejectionOf(store.families.rotate(use)), rejectionOf(store.families.add({ ...family, id: "g" }))]);
+      expect(refused).to.have.length(2);
+      expect([await store.families.get("f"), await store.families.get("g")]).to.deep.equal([family, undefined]);
+      await rmdir(path);
+      await rename(`${path}.aside`, path);
+      expect((await store.families.rotate(use)).outcome).to.equal("rotated");
+      await store.close();
     });
   });
 

@@ -215,6 +215,46 @@ for (const { name, prepare, open } of adapters) {
       expect((await store.families.get("idle longer"))?.id).to.equal("idle longer");
     });
 
+    it("forgets a family that has ended when it is read, or used, and no other", async () => {
+      for (const id of ["read", "used", "by a stranger", "unused"]) await store.families.add({ ...family, id });
+      expect(await store.families.get("read", 299)).to.deep.equal({ ...family, id: "read" });
+      expect(await store.families.get("read", 300)).to.equal(undefined);
+      expect(await store.families.rotate({ ...use, familyId: "used", now: 300 })).to.deep.equal({ outcome: "unknown" });
+      expect(await store.families.rotate({ ...use, familyId: "by a stranger", clientId: "x", now: 300 })).to.deep.equal({
+        outcome: "unknown",
+      });
+      for (const id of ["read", "used", "by a stranger"]) expect(await store.families.get(id), id).to.equal(undefined);
+      expect((await store.families.get("unused"))?.id).to.equal("unused");
+      expect(await store.families.sweep(300)).to.equal(1);
+    });
+
+    it("keeps so many families of a subject: the revoked go first, then those that were not used for the longest time", async () => {
+      const ids = ["revoked", "first", "second", "third"];
+      for (const id of ids) await store.families.add({ ...family, id, subject: "ada" }, 4);
+      await store.families.add({ ...family, id: "another's", subject: "grace" }, 1);
+      await store.families.revoke("revoked");
+      await store.families.rotate({ ...use, familyId: "first" });
+      const left = async () =>
+        (await Promise.all([...ids, "another's"].map((id) => store.families.get(id)))).flatMap((one) => one?.id ?? []);
+      await store.families.add({ ...family, id: "fourth", idleUntil: 301 }, 4);
+      expect(await left()).to.deep.equal(["first", "second", "third", "another's"]);
+      await store.families.add({ ...family, id: "fifth", idleUntil: 302 }, 3);
+      expect(await left()).to.deep.equal(["first", "another's"]);
+      for (const id of ["fourth", "fifth"]) expect((await store.families.get(id))?.id).to.equal(id);
+    });
+
+    it("remembers from where a family was rotated last, if that is known", async () => {
+      await store.families.add(family);
+      const first = await store.families.rotate({ ...use, by: "here" });
+      expect(first).to.have.property("family").that.includes({ rotatedBy: "here" });
+      expect(await store.families.rotate({ ...use, by: "there" })).to.deep.equal({ ...first, outcome: "repeated" });
+      const next = { ...use, presentedHash: "hash-2", generation: 3, nextHash: "hash-3", now: 120 };
+      expect(await store.families.rotate(next))
+        .to.have.property("family")
+        .that.does.not.have.property("rotatedBy");
+      expect(await store.families.get("family")).to.not.have.property("rotatedBy");
+    });
+
     it("counts failures by key until they are cleared", async () => {
       expect(await store.attempts.get("k")).to.deep.equal({ failures: 0, lastAt: 0 });
       expect(
@@ -271,6 +311,18 @@ for (const { name, prepare, open } of adapters) {
       await store.revocations.add({ jti: "ever" });
       expect((await store.revocations.list(10)).map(({ jti }) => jti)).to.have.members(["long", "ever"]);
       expect((await store.revocations.list(1_000)).map(({ jti }) => jti)).to.deep.equal(["ever"]);
+    });
+
+    it("keeps no revocation of a token whose session is revoked for as long, whichever came first", async () => {
+      const issuer = "https://id.test";
+      const token = (jti: string, tokenOf: string, until = 900) => ({ issuer, jti, tokenOf, until });
+      for (const one of [token("a", "s"), token("b", "s"), token("c", "s", 1_100), token("d", "t")]) await store.revocations.add(one);
+      await store.revocations.add({ issuer, sessionId: "s", until: 1_000 });
+      await store.revocations.add(token("e", "s"));
+      await store.revocations.add(token("f", "s", 1_100));
+      await store.revocations.add({ issuer: "https://other.test", jti: "g", tokenOf: "s", until: 900 });
+      const listed = await store.revocations.list(0);
+      expect(listed.map(({ jti, sessionId }) => jti ?? sessionId)).to.have.members(["c", "d", "f", "g", "s"]);
     });
 
     it("tells each listener of each new revocation once, until it stops", async () => {
