@@ -1,6 +1,7 @@
 /** `jotwire check`: what is unsafe about the settings of `serve`, or will not work in production, before it is started. */
 import type { Command } from "commander";
 import { createIssuer, memoryStore } from "../issuer/index.js";
+import { modeComplaint } from "../store/file-store.js";
 import { loadApp } from "./app-module.js";
 import { certificateAdvice } from "./certificate-checks.js";
 import { CliError, exitCodes } from "./cli-error.js";
@@ -72,7 +73,7 @@ async function checksOf(module: string | undefined, options: CheckOptions): Prom
     {
       name: "store",
       run: async () => {
-        if (redis === undefined) return storeless(embedded, workers);
+        if (redis === undefined) return [...(embedded ? await folderAdvice(options.state) : []), ...(await storeless(embedded, workers))];
         return adviceOnRedis({ ...options, redis }, embeddedIdentity(options, options.port));
       },
     },
@@ -112,6 +113,12 @@ async function tokens(module: string | undefined, options: CheckOptions): Promis
   const isPlain = identity === undefined && options.issuer?.startsWith("http://") === true;
   const plain = "the issuer's keys come by http, so anybody on the way can forge tokens: use its https URL";
   return [...(unready === undefined ? [] : [unready]), ...(isPlain ? [plain] : [])].map((advice) => ({ level: "unsafe", advice }));
+}
+
+/** A server would refuse to keep its keys there. */
+async function folderAdvice(state: string): Promise<Found> {
+  const complaint = await modeComplaint(new StateFolder(state).path);
+  return complaint === undefined ? [] : [{ level: "unsafe", advice: complaint }];
 }
 
 async function storeless(isEmbedded: boolean, workers: number): Promise<Found> {

@@ -23,7 +23,7 @@ export function addClientCommand(program: Command): void {
       .addOption(configOption());
 
   action("add [id]", "make a client; shows its secret this once").addOption(scopeOption()).addOption(jsonOption("print JSON")).action(add);
-  action("remove <id>", "remove a client; its tokens live on until they expire").action(remove);
+  action("remove <id>", "remove a client, and revoke the tokens that it has").action(remove);
   action("list", "show all clients").addOption(jsonOption("print JSON")).action(list);
   client.addHelpText(
     "after",
@@ -48,7 +48,7 @@ async function add(
 
 async function remove(id: string, place: ClientOptions): Promise<void> {
   await withIssuer(place, ({ clients }) => clients.remove(id));
-  printNote(`client ${id} removed`);
+  printNote(`client ${id} removed, and its tokens revoked`);
 }
 
 async function list({ json = false, ...place }: ClientOptions): Promise<void> {

@@ -121,7 +121,8 @@ export class Journal {
     };
     const isFirst = this.#header === "";
     if (!isFirst) await replaceFile(this.#folder, this.#name, parts());
-    else if (!(await createFile(this.#folder, this.#name, parts()))) throw new Error(`${this.#path} was made by another process: try again`);
+    else if (!(await createFile(this.#folder, this.#name, parts())))
+      throw new Error(`${this.#path} was made by another process: try again`);
     this.#forget(header);
     this.#end = headerBytes + bytes;
     this.#lines = lines;

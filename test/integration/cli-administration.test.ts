@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
 import { type DevServer, type Finished, runCli, shownPassword, startDev } from "../helpers/command-line.js";
+import { eventually } from "../helpers/eventually.js";
 import { RawClient } from "../helpers/raw-client.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 
@@ -120,8 +121,15 @@ describe("jotwire client", function () {
 
       expect((await token(`${clientSecret}x`)).code).to.equal(5);
       expect((await runCli(["client", "list", "--state", folder])).stdout).to.match(/^billing +\S+ +numbers:read$/m);
-      expect((await runCli(["client", "remove", "billing", "--state", folder])).code).to.equal(0);
+      const removed = await runCli(["client", "remove", "billing", "--state", folder]);
+      expect(removed).to.include({ code: 0, stderr: "client billing removed, and its tokens revoked\n" });
       expect((await token(clientSecret)).code).to.equal(5);
+      await eventually(async () => {
+        const refused = await runCli(["call", server.url, "numbers.double", '{"n":4}'], { env: { JOTWIRE_TOKEN: access_token } });
+        expect(refused.stderr).to.match(/revoked/i);
+      });
+      const help = (await runCli(["client", "--help"])).stdout.replaceAll(/\s+/g, " ");
+      expect(help).to.include("remove a client, and revoke the tokens that it has");
       expect((await runCli(["client", "remove", "billing", "--state", folder])).code).to.equal(2);
     }));
 });

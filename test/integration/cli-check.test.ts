@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { chmod, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -62,6 +62,27 @@ describe("jotwire check", function () {
       expect(about(findings, "exposure").map(({ level }) => level)).to.deep.equal(["ok"]);
       const checks = ["settings", "exposure", "tls", "origins", "tokens", "limits", "store", "drain"];
       expect([...new Set(findings.map((finding) => finding.check))]).to.deep.equal(checks);
+    });
+  });
+
+  it("says that the state folder is open to others, which no command works on, and what to type", async () => {
+    await withFolder(async (folder) => {
+      await chmod(folder, 0o755);
+      const settings = ["--embedded", "--issuer", "https://api.example.com", "--trust-proxy", "loopback", "--origin", "none"];
+      const { code, findings } = await check(smallApp, ...settings, "--state", folder);
+      expect(code).to.equal(3);
+      const advice = `other users of this machine may enter the state folder ${folder} (mode 755): chmod 700 ${folder}`;
+      expect(about(findings, "store")[0]).to.deep.equal({ level: "unsafe", check: "store", advice });
+      for (const command of [
+        ["serve", smallApp, "--port", "0", ...settings],
+        ["user", "list"],
+        ["client", "list"],
+      ]) {
+        const refused = await runCli([...command, "--state", folder]);
+        expect([refused.code, refused.stderr.includes(`chmod 700 ${folder}`)], command.join(" ")).to.deep.equal([3, true]);
+      }
+      const foreign = await check(smallApp, "--issuer", "http://127.0.0.1:1", "--audience", "test", "--state", folder);
+      expect(JSON.stringify(foreign.findings), "it keeps nothing there").to.not.include("chmod");
     });
   });
 
