@@ -51,6 +51,20 @@ interface AccessPart {
   readonly scopes: readonly string[];
 }
 
+/** One use of a refresh token. */
+interface Use {
+  readonly presented: PresentedToken;
+  readonly clientId: string;
+  /** The address, as the store may know it. */
+  readonly by: string | undefined;
+  readonly address: string | undefined;
+}
+
+interface Rotated {
+  readonly successor: string;
+  readonly result: RotationOutcome;
+}
+
 /**
  * Logins, and the families of refresh tokens that come of them. Whatever it rejects with is the store's failure, `BusyError`,
  * `TooManyFailuresError` or `TooManyTokensError`.
@@ -151,11 +165,9 @@ export class Sessions {
       if (scopes !== undefined && !isWithin(scopes, found.scopes)) return { outcome: "scope_refused" }; // RFC 6749 §6: before anything is consumed
       const isGood = [found.currentHash, found.previousHash].some((known) => sameDigest(known, presented.hash));
       if (isGood && subject !== undefined && found.subject !== subject) return { outcome: "subject_refused" };
-      // only for who has a token that is good: nobody spends another's budget with an old one
-      if (isGood && !found.revoked) await this.spend("refresh", found.subject, address, store.rates);
     }
     const by = await this.#originOf(store.secrets, address);
-    const { successor, result } = await this.#rotate(store, presented, clientId, by);
+    const { successor, result } = await this.#rotateWithin(store, found, { presented, clientId, by, address });
     const about = { sessionId: presented.familyId, outcome: result.outcome, address };
     if (result.outcome === "unknown") {
       logger.info({ event: "refresh.fail", ...about }, "a refresh token was refused");
@@ -253,12 +265,21 @@ export class Sessions {
     return { family, refreshToken };
   }
 
-  async #rotate(
-    store: StoreRecords,
-    presented: PresentedToken,
-    clientId: string,
-    by: string | undefined,
-  ): Promise<{ successor: string; result: RotationOutcome }> {
+  /** Counts what rotates a token, and before it does. Nobody spends another's budget with a token that is old or revoked. */
+  async #rotateWithin(store: StoreRecords, found: FamilyRecord | undefined, use: Use): Promise<Rotated> {
+    if (found === undefined || found.revoked || !sameDigest(found.currentHash, use.presented.hash)) return this.#rotate(store, use);
+    await this.spend("refresh", found.subject, use.address, store.rates);
+    let hasRotated = false;
+    try {
+      const rotated = await this.#rotate(store, use);
+      hasRotated = rotated.result.outcome === "rotated";
+      return rotated;
+    } finally {
+      if (!hasRotated) this.#budget.giveBack("refresh", found.subject);
+    }
+  }
+
+  async #rotate(store: StoreRecords, { presented, clientId, by }: Use): Promise<Rotated> {
     const { reuseWindow, refreshIdleTtl } = this.#settings;
     const { familyId, hash: presentedHash } = presented;
     const generation = presented.generation + 1;

@@ -34,4 +34,9 @@ export class SubjectBudget {
     const { count, endsIn } = await rates.add(`${what}\0${subject}`, this.#clock.now() / 1_000);
     if (count > this.#most) throw new TooManyTokensError(Math.max(Math.ceil(endsIn), 1));
   }
+
+  /** Nothing came of it. Nobody waits for that: at worst it counts for a minute. */
+  giveBack(what: Spending, subject: string): void {
+    if (this.#most > 0) this.#rates.giveBack(`${what}\0${subject}`, this.#clock.now() / 1_000).catch(() => {});
+  }
 }

@@ -74,6 +74,8 @@ const floods: Readonly<Record<string, Flood>> = {
   },
   "refresh.ok": { times: 50, lines: ofAddress, cause: ({ refresh }) => refresh() },
   "refresh.reuse_detected": { times: 50, lines: ofAddress, cause: ({ reuse }) => reuse() },
+  "refresh.repeated": { times: 50, lines: ofAddress, cause: ({ repeat }) => repeat() },
+  "token.limit": { times: 50, lines: ofAddress, cause: ({ limitedRefresh }) => limitedRefresh() },
   "client.ok": { times: 50, lines: ofAddress, cause: ({ post, robot }) => post("/token", { grant_type: "client_credentials", ...robot }) },
   revoke: { times: 50, lines: ofAddress, cause: ({ revoke }) => revoke() },
   "origin.refuse": { times: 300, lines: ofAddress * debug, cause: ({ post }) => post("/login", {}, { Origin: "https://evil.example" }) },
@@ -117,7 +119,7 @@ const ofNoPeer = [
     "redis.listener_failed",
     "issuer.untidy",
   ],
-  ...["node.message", "node.unheard", "http.fail", "connection.fail", "reply.lost", "push.fail", "timer.fail"],
+  ...["node.message", "node.unheard", "http.fail", "connection.fail", "reply.lost", "push.fail", "timer.fail", "tracing.fail"],
 ];
 
 async function openStage() {
@@ -131,8 +133,13 @@ async function openStage() {
   store.users.get = (name) => (name === "away" ? away() : get.call(store.users, name));
   store.users.update = (name, change, ifHash) => (ifHash === undefined ? update.call(store.users, name, change) : away());
   const common = { issuer: "https://id.test", audience: "test", clock, passwordHasher: hasher };
-  const issuer = await createIssuer({ ...common, store, logger, failedLoginsPerAddress: 0, reuseWindow: 0 });
-  const limited = await createIssuer({ ...common, store: memoryStore(), failedLoginsPerAddress: 1, logger });
+  const issuer = await createIssuer({ ...common, store, logger, failedLoginsPerAddress: 0, tokensPerSubject: 0, reuseWindow: 0 });
+  const limited = await createIssuer({ ...common, store: memoryStore(), failedLoginsPerAddress: 1, tokensPerSubject: 0, logger });
+  await limited.users.add("ada", password);
+  const thrifty = await createIssuer({ ...common, store: memoryStore(), tokensPerSubject: 1, logger });
+  await thrifty.users.add("ada", password);
+  let { refreshToken } = await thrifty.login("ada", password);
+  ({ refreshToken } = await thrifty.renew(refreshToken, "ada", "192.0.2.1"));
   await rejectionOf(limited.login("ada", "wrong password", { address: "192.0.2.1" }));
   await issuer.users.add("ada", password, { scopes: ["read"] });
   const { passwordHash = "" } = (await store.users.get("ada")) ?? {};
@@ -177,6 +184,14 @@ async function openStage() {
       const { refreshToken: used } = await login();
       await issuer.renew(used, "ada", "192.0.2.1");
       await rejectionOf(issuer.renew(used, "ada", "192.0.2.1"));
+    },
+    repeat: async () => {
+      const { refreshToken: used } = await limited.login("ada", password, { address: "192.0.2.2" });
+      await limited.renew(used, "ada", "192.0.2.2");
+      await limited.renew(used, "ada", "192.0.2.1");
+    },
+    limitedRefresh: async () => {
+      ({ refreshToken } = await thrifty.renew(refreshToken, "ada", "192.0.2.1").catch(() => ({ refreshToken })));
     },
     revoke: async () => post("/revoke", { token: (await login()).token }),
     revokedUser: async (n: number) => {
