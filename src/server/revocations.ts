@@ -2,7 +2,7 @@ import type { Clock } from "../auth/clock.js";
 import type { IssuerPort } from "../auth/issuer-port.js";
 import type { Revocation, RevocationListener, RevocationRecords } from "../auth/revocation.js";
 import { RevocationList } from "../auth/revocation-list.js";
-import { mustBeSynchronous, stopperOf, withTimeout } from "../runtime/application-code.js";
+import { fireAndForget, mustBeSynchronous, stopperOf, withTimeout } from "../runtime/application-code.js";
 import type { RevocationSelector, RevokeOptions } from "./server-options.js";
 
 export interface RevocationPorts {
@@ -93,7 +93,13 @@ export class Revocations {
     const { clock, stores } = this.#ports;
     const steady = this.#startedAt + clock.monotonic() / 1000;
     const ofStores = stores.map(({ revocations }) => (revocations.now === undefined ? steady : timeOf(revocations)));
-    this.list.sweep(Math.min(clock.now() / 1000, steady, ...ofStores));
+    const now = Math.min(clock.now() / 1000, steady, ...ofStores);
+    this.list.sweep(now);
+    for (const { revocations } of stores)
+      fireAndForget(
+        () => revocations.sweep?.(now),
+        () => {}, // the next minute it is asked again
+      );
   }
 
   close(): void {

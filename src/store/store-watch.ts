@@ -15,7 +15,7 @@ const operations = {
   attempts: ["get", "fail", "clear", "sweep"],
   rates: ["add", "giveBack", "get"],
   secrets: ["get", "replace"],
-  revocations: ["add", "list"],
+  revocations: ["add", "list", "sweep"],
   bus: ["publish", "read", "send"],
 } as const;
 
@@ -77,7 +77,6 @@ export class StoreWatch {
     return {
       ...this.#timed("revocations", records),
       subscribe: (listener) => records.subscribe(listener),
-      ...(records.sweep === undefined ? {} : { sweep: (now) => records.sweep?.(now) ?? Promise.resolve() }),
       ...(records.now === undefined ? {} : { now: () => records.now?.() }),
       ...(records.whenCurrent === undefined ? {} : { whenCurrent: () => records.whenCurrent?.() ?? Promise.resolve() }),
     };
@@ -87,12 +86,13 @@ export class StoreWatch {
     return { ...this.#timed("bus", bus), subscribe: (listener) => bus.subscribe(listener) };
   }
 
-  #timed<Name extends Part, Records extends { readonly [Method in (typeof operations)[Name][number]]: (...args: never) => unknown }>(
+  #timed<Name extends Part, Records extends { readonly [Method in (typeof operations)[Name][number]]?: (...args: never) => unknown }>(
     part: Name,
     records: Records,
   ): Pick<Records, (typeof operations)[Name][number]> {
     const methods: readonly (typeof operations)[Name][number][] = operations[part];
-    const timed = methods.map((method) => {
+    const present = methods.filter((method) => records[method] !== undefined);
+    const timed = present.map((method) => {
       const operation = `${part}.${method}`;
       const run = (args: readonly unknown[]) => Reflect.apply(records[method] as (...args: never) => unknown, records, args);
       return [method, (...args: readonly unknown[]) => this.#time(operation, () => run(args))];

@@ -420,6 +420,16 @@ describeRows("The revocations of a server's store", {
     const started = await startOn({ ...store, revocations }).then(() => "started", told);
     expect(started).to.match(isLookedAt(oddity) ? /^TypeError: .* must return the function/ : /odd failure|can't be described/);
   },
+  async sweep(oddity) {
+    const store = memoryStore();
+    const { callback, called } = observe(oddity, (now: never) => store.revocations.sweep?.(now));
+    await using server = await startOn({ ...store, revocations: replacing(store.revocations, "sweep", callback) });
+    await store.revocations.add({ jti: "over", until: server.clock.now() / 1_000 + 1 });
+    server.clock.advance(60_000);
+    await called;
+    await server.login();
+    if (oddity.outcome === "right") expect(await store.revocations.list(0)).to.deep.equal([]);
+  },
   async now(oddity) {
     const store = memoryStore();
     const revocations = replacing(
