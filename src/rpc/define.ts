@@ -38,7 +38,10 @@ export interface HandlerContext<Params, AuthType, Errors, Notifications extends 
   readonly params: Params;
   /** The caller, also after the caller has logged out. Null only in a public method, when nobody is authenticated. */
   readonly auth: AuthType;
-  /** Aborts at the deadline, on `$/cancelRequest`, and when the connection closes. */
+  /**
+   * Aborts at the deadline, on `$/cancelRequest`, and when the user logs out or the connection closes. Node ends the process when a
+   * listener of a signal throws: catch what may fail there.
+   */
   readonly signal: AbortSignal;
   readonly connection: ConnectionHandle<Notifications>;
   /** The declared errors: `throw error.NAME(data)`. */

@@ -9,6 +9,7 @@ import type { TopicServices } from "../push/topics.js";
 import { type Auth, forbiddance, isGranted, tellRuleFailed } from "../rpc/access.js";
 import { type Call, Halt, haltOf, type Started, type SubscribeCall } from "../rpc/call.js";
 import { type GeneratorFeed, type TopicFeed, topicNameOf } from "../rpc/feed.js";
+import { withTimeout } from "../runtime/application-code.js";
 import { describe } from "../runtime/thrown.js";
 import { generatorSource } from "./generator-source.js";
 import type { Limits } from "./limits.js";
@@ -16,13 +17,14 @@ import type { Kept, PushLane } from "./push-lane.js";
 import type { Telemetry } from "./telemetry.js";
 
 export interface SubscribeServices {
-  readonly clock: Pick<Clock, "monotonic">;
+  readonly clock: Clock;
   readonly topics: TopicServices;
   readonly limits: Pick<Limits, "subscriptions" | "subscribeCallsPerSecond" | "responseBytes">;
   readonly telemetry: Pick<Telemetry, "limitHit">;
 }
 
 const longestName = 255;
+const readTimeoutMs = 10_000; // a history that never comes would keep its place among those that are read
 
 /** Throws, or rejects with, {@link Halt}, and whatever the application's functions throw. */
 export function subscribe(asked: SubscribeCall, lane: PushLane, services: SubscribeServices): Started | Promise<Started> {
@@ -78,7 +80,10 @@ function joinTopic(
   }
   lane.mustHaveRoom(limits.subscriptions, () => telemetry.limitHit("subscriptions"));
   const subscription = new TopicSubscription(topic, feed.rule, topics, lane);
-  const open = () => subscription.open(topics, since);
+  const open = () => {
+    const state = subscription.open(topics, since);
+    return state instanceof Promise ? withTimeout(state, readTimeoutMs, services.clock, "read of the bus") : state;
+  };
   const opened = opening(subscription, () => (since === undefined ? open() : lane.readHistory(open)), call);
   const kept = { subscription, isAllowed, opened, calls: 1 };
   lane.keep(kept);
