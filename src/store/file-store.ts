@@ -1,4 +1,4 @@
-import { mkdir, stat } from "node:fs/promises";
+import { chmod, mkdir, readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { type Clock, systemClock } from "../auth/clock.js";
 import type { RevocationRecords } from "../auth/revocation.js";
@@ -32,18 +32,18 @@ export interface FileStoreOptions {
  * Keeps everything in one folder (mode 0700): a file (0600) for each user, client and secret, and journals of refresh families and of
  * revocations, which are in memory too. Users, clients and revocations may be changed by other processes on the same folder while a server
  * runs. Families, counters and secrets belong to one server process: the first write takes a lock, and rejects with the code
- * `FOLDER_IN_USE` when another process has it. The folder is made when the store is first used; nothing is touched before. One that others
- * may enter is refused.
+ * `FOLDER_IN_USE` when another process has it. The folder is made, or if it is empty made private, when the store is first used; nothing is
+ * touched before. One with something in it that others may enter is refused.
  */
 export function fileStore(folder: string, options: FileStoreOptions = {}): Store {
   return new FileStore(resolve(folder), options.clock ?? systemClock);
 }
 
-/** What is wrong with who may enter a state folder, and what to do; undefined: nothing, or there is no such folder. */
+/** What is wrong with who may enter a state folder, and what to do; undefined: nothing, or there is nothing in it yet, or no such folder. */
 export async function modeComplaint(folder: string): Promise<string | undefined> {
   if (process.platform === "win32") return undefined; // modes say nothing there
   const found = await stat(folder).catch(() => undefined);
-  if (found === undefined || (found.mode & 0o077) === 0) return undefined;
+  if (found === undefined || (found.mode & 0o077) === 0 || (await readdir(folder)).length === 0) return undefined;
   return `other users of this machine may enter the state folder ${folder} (mode ${(found.mode & 0o777).toString(8)}): chmod 700 ${folder}`;
 }
 
@@ -113,12 +113,13 @@ class FileStore implements Store {
   }
 
   async #prepareFolders(): Promise<void> {
+    const complaint = await modeComplaint(this.#folder);
+    if (complaint !== undefined) throw new Error(complaint);
     for (const folder of this.#folders) {
       await mkdir(folder, { recursive: true, mode: 0o700 });
       await removeLeftOvers(folder);
     }
-    const complaint = await modeComplaint(this.#folder);
-    if (complaint !== undefined) throw new Error(complaint);
+    await chmod(this.#folder, 0o700); // it was there, and empty
     await this.#secretFiles.refuseReadable();
   }
 

@@ -67,6 +67,7 @@ describe("jotwire check", function () {
 
   it("says that the state folder is open to others, which no command works on, and what to type", async () => {
     await withFolder(async (folder) => {
+      await writeFile(join(folder, "something"), "");
       await chmod(folder, 0o755);
       const settings = ["--embedded", "--issuer", "https://api.example.com", "--trust-proxy", "loopback", "--origin", "none"];
       const { code, findings } = await check(smallApp, ...settings, "--state", folder);

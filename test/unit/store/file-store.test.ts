@@ -74,10 +74,13 @@ describe("the file store", () => {
     });
   });
 
-  it("refuses a folder that others may enter, whoever made it, and says what to type", async () => {
+  it("refuses a folder that others may enter when there is something in it, whoever made it, and says what to type", async () => {
     await withFolder(async (parent) => {
       const folder = join(parent, "state");
-      await mkdir(folder);
+      await mkdir(folder, { mode: 0o755 });
+      const first = fileStore(folder);
+      expect(await first.users.add(ada), "an empty one is made private").to.equal(true);
+      expect((await stat(folder)).mode & 0o777).to.equal(0o700);
       for (const mode of [0o755, 0o710, 0o701]) {
         await chmod(folder, mode);
         const { message } = await rejectionOf(fileStore(folder).users.get("ada"));
@@ -86,7 +89,7 @@ describe("the file store", () => {
           .and.to.include(`chmod 700 ${folder}`);
       }
       await chmod(folder, 0o700);
-      expect(await fileStore(folder).users.add(ada)).to.equal(true);
+      expect(await fileStore(folder).users.get("ada")).to.deep.equal(ada);
     });
   });
 
