@@ -39,6 +39,10 @@ export function fileStore(folder: string, options: FileStoreOptions = {}): Store
   return new FileStore(resolve(folder), options.clock ?? systemClock);
 }
 
+async function isOpenToOthers(folder: string): Promise<boolean> {
+  return process.platform !== "win32" && ((await stat(folder)).mode & 0o077) !== 0; // modes say nothing there
+}
+
 /** What is wrong with who may enter a state folder, and what to do; undefined: nothing, or there is nothing in it yet, or no such folder. */
 export async function modeComplaint(folder: string): Promise<string | undefined> {
   if (process.platform === "win32") return undefined; // modes say nothing there
@@ -119,7 +123,7 @@ class FileStore implements Store {
       await mkdir(folder, { recursive: true, mode: 0o700 });
       await removeLeftOvers(folder);
     }
-    await chmod(this.#folder, 0o700); // it was there, and empty
+    if (await isOpenToOthers(this.#folder)) await chmod(this.#folder, 0o700); // it was there, and empty
     await this.#secretFiles.refuseReadable();
   }
 

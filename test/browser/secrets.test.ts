@@ -63,7 +63,7 @@ describe("The SDK's secrets in Chromium", function () {
     expect(renewals).to.be.at.least(2);
     await tab.do("setHabit", "same");
     site.clock.advance(lifetime + 60_000);
-    await tab.state("closed");
+    await tab.until("tries after the refusal", ({ states }) => states.includes("waiting: token_refused"));
 
     const secrets = await tab.do("secrets");
     expect(secrets).to.have.length(2 * (renewals + 1));
