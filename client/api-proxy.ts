@@ -3,22 +3,18 @@ import type { SubscribeOptions } from "./subscription.js";
 
 export type Invoke = (name: string, params?: unknown, options?: CallOptions & SubscribeOptions) => Promise<unknown>;
 
-/** Names that the language itself asks for: as methods they would turn `await api` or `JSON.stringify(api)` into calls. */
-const notMethods: ReadonlySet<PropertyKey> = new Set(["then", "toJSON"]);
+/** Names that the language itself asks for: as methods, `await api`, `JSON.stringify(api)`, `${api}`, `api == 1` and `api.bind` would be calls. */
+const own = /^(then|toJSON|toString|valueOf|bind)$/;
 
 /** `api.orders.create(params, options)` → `invoke("orders.create", params, options)`. Each node is made once. */
 export function createApi(invoke: Invoke, path = ""): unknown {
-  const members = new Map<string, unknown>();
+  const members: Record<string, unknown> = Object.create(null);
   const method = (params?: unknown, options?: CallOptions & SubscribeOptions) => invoke(path, params, options);
   return new Proxy(method, {
     get(_, name) {
-      if (typeof name === "symbol" || notMethods.has(name)) return undefined;
-      let member = members.get(name);
-      if (member === undefined) {
-        member = createApi(invoke, path === "" ? name : `${path}.${name}`);
-        members.set(name, member);
-      }
-      return member;
+      if (typeof name === "symbol" || own.test(name)) return Reflect.get(method, name); // what any function has, which is no iterator
+      members[name] ??= createApi(invoke, path ? `${path}.${name}` : name);
+      return members[name];
     },
   });
 }

@@ -1,211 +1,278 @@
+import { defaultBatchLength, defaultRequestsInFlight } from "../src/protocol/connection-limits.js";
 import type { ErrorData } from "../src/protocol/error-codes.js";
 import type { Id } from "../src/protocol/messages.js";
+import { delayOf } from "./backoff.js";
 import type { CallOptions } from "./client-api.js";
-import { DisconnectedError, errorFrom, JotwireError } from "./errors.js";
-import { cancelFrame, frameOf } from "./frame.js";
+import type { Answered } from "./control-requests.js";
+import { type ClientFault, DisconnectedError, type Disconnection, errorFrom, JotwireError, type RpcError } from "./errors.js";
+import { cancelFrame, excessOf, frameOf } from "./frame.js";
 import type { ClientSettings } from "./options.js";
 import { type Call, createPendingCalls } from "./pending-calls.js";
+import type { ClientLimits } from "./session.js";
 
 /** What calls need of the connection. */
 export interface CallPort {
-  /** Whether calls may be sent; where not, they wait for `flush`. */
+  /** Whether calls may be sent; where not, they wait for `pump`. */
   isReady(): boolean;
   /** `false`: the socket isn't open, and nothing was sent. */
   send(frame: string): boolean;
-  subject(): string | null;
+  owner(): string | null;
+  allowed(): ClientLimits;
   /** Somebody waits for a connection. Throws a `DisconnectedError` when there won't be one. */
   ensureConnecting(): void;
-  /** A call was refused before it ran, with this advice. `true`: the connection sees to it, and `flush` will be called. */
+  /** A call was refused before it ran, with this advice. `true`: the connection sees to it, and `pump` will be called. */
   mayRepeat(action: unknown, refusal: unknown): boolean;
-  /** An answer has not come in time. */
+  /** A call has waited for its answer for a while. */
   probe(): void;
 }
 
 export interface Caller {
   /** `made` is handed the call before it is sent. */
   call(name: string, params?: unknown, options?: CallOptions, made?: (call: Call) => void): Promise<unknown>;
-  /** Calls what `build` calls through the function that it is given, in one frame. */
+  /** A call of this connection, before those that wait: not repeated when it is lost, nor when it was refused for the time being. */
+  request(name: string, params: unknown, answered: Answered): Call | undefined;
+  /** Calls what `build` calls through the function that it is given, in as few frames as the limits allow; nothing, when it throws. */
   batch<Result>(build: (call: Caller["call"]) => Result): Result;
   /** Forgets a call that isn't settled. */
   forget(call: Call): void;
-  /** `false`: there is no connection, and nothing was sent. */
+  /** `false`: there is no connection, or it is larger than a frame may be, and nothing was sent. */
   notify(name: string, params?: unknown): boolean;
   /** Takes a response. One that no call waits for is ignored. */
   answer(message: Readonly<Record<string, unknown>>): void;
-  /** The connection is ready: sends what waits, and rejects what waits for another subject. */
-  flush(): void;
-  /** The connection is gone: what was sent is rejected, or waits again where it may run twice. */
-  lost(reason: string, code: number, cause: unknown): void;
-  /** There won't be another connection: rejects everything. */
-  close(reason: string, code: number, cause: unknown): void;
+  /** Sends what waits, as far as there is room, and rejects what waits for another subject. */
+  pump(): void;
+  /**
+   * The connection is gone: what was sent is rejected, or waits again where it may run twice. `isOver`: there won't be another one, and
+   * everything is rejected. Gives the error for what wasn't sent.
+   */
+  lost(isOver: boolean, ...why: Disconnection): DisconnectedError;
 }
 
-const noOptions: CallOptions = {};
+const ignored = () => {};
 
+/**
+ * ```
+ *            room, and ready             answer
+ *   queued ──────────────────► sent ──────────────► settled
+ *      ▲                         │
+ *      └─────────────────────────┘ refused before it ran; the connection was lost, and it may run twice
+ * ```
+ */
 export function createCaller(settings: ClientSettings, port: CallPort): Caller {
   const { clock } = settings;
   let trouble: DisconnectedError | undefined; // why there has been no connection since the last one, if it is known
+  let lastId = 0;
+  let building = 0; // batches: nothing is sent meanwhile
+  let refusals = 0; // for the time being, without an answer in between
+  let resumeAt = 0; // after such a one nothing is sent until then, by the monotonic clock
 
-  const abandon = (call: Call, error: JotwireError) => {
-    if (call.state === "sent") port.send(cancelFrame(call.id));
-    settle(call).reject(error);
-  };
-
-  const pending = createPendingCalls(clock, (call) => {
-    port.probe();
-    abandon(call, new JotwireError("timeout", "No answer within the call's timeout", trouble && { cause: trouble }));
-  });
+  const { queue, unanswered, all, move, wake, stop } = createPendingCalls(
+    clock,
+    (call) => fail(call, "timeout", call.refusal ?? trouble),
+    () => {
+      if (unanswered.size > 0) port.probe();
+      pump();
+    },
+  );
 
   const settle = (call: Call): Call => {
-    pending.remove(call);
-    call.state = "settled";
-    call.release?.();
-    return call;
+    call.release();
+    return move(call, "settled");
   };
 
-  const sendable = (call: Call): string => {
-    call.state = "sent"; // before it is: an answer may come at once
-    call.subject ??= port.subject();
-    return `{"jsonrpc":"2.0","id":${call.id}${call.body}`;
+  const fail = (call: Call, type: ClientFault, cause?: unknown, message?: string) => {
+    const error = new JotwireError(type, message, cause, sentOf(call));
+    if (call.phase === "sent") port.send(cancelFrame(call.id)); // where its answer comes all the same, there is room again
+    settle(call).onFailure(error);
   };
 
-  /** Sends one call, or those of one batch. */
-  const transmit = (calls: readonly [Call, ...Call[]]): boolean => {
-    if (port.send(calls[0].batch ? `[${calls.map(sendable)}]` : sendable(calls[0]))) return true;
-    for (const call of calls) call.state = "queued";
+  const textOf = (call: Call): string => {
+    call.id = ++lastId;
+    return `{"jsonrpc":"2.0","id":${lastId},${call.body}`;
+  };
+
+  /** Sends a call; of a batch, as many in one frame as may be. `false`: nothing can be sent now. */
+  const transmit = (first: Call, most = Number.POSITIVE_INFINITY): boolean => {
+    const { batch } = first;
+    const { batchLength = defaultBatchLength, requestsInFlight = defaultRequestsInFlight / 2 } = port.allowed();
+    const room = (requestsInFlight || Number.POSITIVE_INFINITY) - unanswered.size;
+    if (room < 1 || !port.isReady()) return false;
+    trouble = undefined;
+    first.owner ??= port.owner();
+    if (first.owner !== port.owner()) {
+      fail(first, "subject_changed");
+      return true;
+    }
+    const frame = batch
+      ? [...queue]
+          .filter((call) => call.batch === batch && (call.owner ?? first.owner) === first.owner)
+          .slice(0, Math.min(room, batchLength || room, most))
+      : [first];
+    const texts = `${frame.map(textOf)}`;
+    const text = batch ? `[${texts}]` : texts;
+    const excess = excessOf(text, port.allowed().frameBytes);
+    if (excess) {
+      if (frame.length > 1) return transmit(first, frame.length >> 1);
+      fail(first, "too_large", undefined, excess);
+      return true;
+    }
+    for (const call of frame) {
+      move(call, "sent"); // before it is: an answer may come at once
+      call.owner = first.owner;
+      call.frame = batch && frame;
+    }
+    if (port.send(text)) return true;
+    for (const call of [...frame, ...queue]) move(call, "queued");
     return false;
   };
 
-  const submit = (calls: readonly [Call, ...Call[]]) => {
-    if (port.isReady() && transmit(calls)) return;
-    const queued = pending.all().filter((call) => call.state === "queued");
-    for (const call of queued.slice(settings.queue)) {
-      settle(call).reject(new JotwireError("queue_full", `${settings.queue} calls wait for a connection (option queue)`));
+  const pump = () => {
+    if (resumeAt > clock.monotonic()) return wake(resumeAt);
+    resumeAt = 0;
+    for (const call of queue) if (building || !transmit(call)) return;
+  };
+
+  const submit = (calls: readonly Call[]) => {
+    pump();
+    for (const call of calls) {
+      if (call.phase === "queued" && queue.size > settings.queue) fail(call, "queue_full", undefined, `option queue: ${settings.queue}`);
     }
   };
 
-  const requeue = (call: Call) => {
-    pending.remove(call);
-    call.state = "queued";
-    pending.add(call);
-  };
-
-  const start = (name: string, params: unknown, options: CallOptions, batch: Call[] | undefined, made?: (call: Call) => void) =>
-    new Promise<unknown>((resolve, reject) => {
-      const { signal, timeout = settings.timeout } = options;
-      if (signal?.aborted) throw abortError(signal);
-      port.ensureConnecting();
+  const start = (
+    name: string,
+    params?: unknown,
+    { signal, timeout = settings.timeout, idempotent = settings.idempotent.has(name) }: CallOptions = {},
+    made?: (call: Call) => void,
+    batch?: Call[],
+  ) =>
+    new Promise<unknown>((onResult, onFailure) => {
+      const abort = () => fail(call, "aborted", signal?.reason);
       const call: Call = {
         id: 0,
-        body: bodyOf(name, params),
-        deadline: timeout > 0 ? clock.monotonic() + timeout : Number.POSITIVE_INFINITY,
-        state: "queued",
-        subject: port.subject(),
-        isIdempotent: options.idempotent ?? settings.idempotent.has(name),
-        isRepeat: false,
+        body: JSON.stringify({ method: name, params }).slice(1),
+        deadline: clock.monotonic() + (timeout || Number.POSITIVE_INFINITY),
+        phase: "queued",
+        owner: port.owner(),
+        isIdempotent: idempotent,
         batch,
-        resolve,
-        reject,
+        onResult,
+        onFailure,
+        release: () => signal?.removeEventListener("abort", abort),
       };
-      if (signal) {
-        const abort = () => abandon(call, abortError(signal));
-        signal.addEventListener("abort", abort);
-        call.release = () => signal.removeEventListener("abort", abort);
-      }
-      pending.add(call);
+      move(call, "queued");
       made?.(call);
-      if (batch) batch.push(call);
-      else submit([call]);
+      try {
+        signal?.addEventListener("abort", abort);
+        if (signal?.aborted) abort();
+        else port.ensureConnecting(); // it may be the end of the client, which all calls are told of
+      } catch (error) {
+        settle(call).onFailure(error);
+        if (!all().length) stop();
+      }
+      if (batch) batch.unshift(call);
+      else if (!call.isAdopted) submit([call]);
     });
 
   /** An error without an id answers a frame that was refused whole: of what waits for an answer, the longest batch (a frame has a limit). */
   const refuseBatch = (error: JotwireError) => {
-    const sent = pending.all().filter((call) => call.state === "sent" && call.batch);
-    const members = (batch: object | undefined) => sent.filter((call) => call.batch === batch);
-    const longest = sent.map((call) => members(call.batch)).reduce((most, some) => (some.length > most.length ? some : most), []);
-    for (const call of longest) settle(call).reject(error);
+    let longest: readonly Call[] = [];
+    for (const { frame = [] } of unanswered.values()) if (frame.length > longest.length) longest = frame;
+    for (const call of longest) if (call.phase === "sent") settle(call).onFailure(error);
+  };
+
+  /** Before it ran: it is sent again when the session is renewed, once; or after a while, as often as its time allows. */
+  const refuse = (call: Call, failure: RpcError): unknown => {
+    const { temporary, executed, action, retryAfter } = Object(failure.data) as Partial<ErrorData>;
+    if (executed === false) {
+      const isForNow = action === "retry" && temporary !== false && !call.isAdopted;
+      if (isForNow) {
+        call.refusal = failure;
+        resumeAt ||= clock.monotonic() + delayOf(++refusals, settings, retryAfter); // of many at once, the first
+      } else call.isRepeat = !call.isRepeat && port.mayRepeat(action, failure);
+      if (isForNow || call.isRepeat) return move(call, "queued");
+    }
+    if (call.mayHaveRun) Object.assign(failure, { sent: "maybe" });
+    settle(call).onFailure(failure);
   };
 
   return {
-    call: (name, params, options = noOptions, made) => start(name, params, options, undefined, made),
+    call: start,
+
+    request(name, params, answered) {
+      let call: Call | undefined;
+      start(name, params, {}, (made) => {
+        call = adopt(made, answered);
+        transmit(call); // before those that have waited longer
+      }).catch(answered);
+      return call;
+    },
 
     forget: settle,
 
     batch(build) {
       const calls: Call[] = [];
-      let isOpen = true;
+      let batch: Call[] | undefined = calls;
+      building++;
       try {
-        return build((name, params, options = noOptions, made) => start(name, params, options, isOpen ? calls : undefined, made));
+        return build((name, params, options, made) => {
+          const promise = start(name, params, options, made, batch);
+          promise.catch(ignored); // nobody may have it, where `build` throws
+          return promise;
+        });
+      } catch (error) {
+        for (const call of calls) fail(call, "aborted", error);
+        throw error;
       } finally {
-        isOpen = false;
-        const [first, ...rest] = calls.filter(({ state }) => state === "queued"); // none that was aborted meanwhile
-        if (first) submit([first, ...rest]);
+        batch = undefined;
+        building--;
+        submit(calls);
       }
     },
 
-    notify: (name, params) => port.isReady() && port.send(frameOf(name, params)),
+    notify(name, params) {
+      const text = frameOf(name, params);
+      return port.isReady() && !excessOf(text, port.allowed().frameBytes) && port.send(text);
+    },
 
-    answer(message) {
-      const { id, result, error } = message;
+    answer({ id, result, error }) {
       if (id === null && error) return refuseBatch(errorFrom(error));
-      const call = pending.awaiting(id as Id);
-      if (call === undefined) return;
-      if (!error) {
-        if (result !== undefined) settle(call).resolve(result);
-        return;
-      }
-      const failure = errorFrom(error);
-      const { executed, action } = Object(failure.data) as Partial<ErrorData>;
-      if (executed === false && !call.isRepeat && port.mayRepeat(action, failure)) {
-        call.isRepeat = true;
-        requeue(call);
-      } else settle(call).reject(failure);
-    },
-
-    flush() {
-      if (!port.isReady()) return;
-      trouble = undefined;
-      const subject = port.subject();
-      const frames = new Map<object, [Call, ...Call[]]>(); // by batch; a call of its own is its own frame
-      for (const call of pending.all()) {
-        if (call.state === "sent") continue;
-        if (call.subject !== null && call.subject !== subject) {
-          settle(call).reject(new JotwireError("subject_changed", "The call waited for another user"));
-          continue;
-        }
-        const frame = frames.get(call.batch ?? call);
-        if (frame) frame.push(call);
-        else frames.set(call.batch ?? call, [call]);
-      }
-      for (const frame of frames.values()) transmit(frame);
-    },
-
-    lost(reason, code, cause) {
-      trouble = new DisconnectedError("no", reason, code, cause);
-      for (const call of pending.all()) {
-        if (call.state === "queued") continue;
-        if (call.isIdempotent) {
-          call.mayHaveRun = true;
-          requeue(call);
-        } else settle(call).reject(new DisconnectedError("maybe", reason, code, cause));
+      const call = unanswered.get(id as Id);
+      if (!call) return;
+      if (error) refuse(call, errorFrom(error));
+      else if (result !== undefined) {
+        refusals = 0;
+        settle(call).onResult(result);
       }
     },
 
-    close(reason, code, cause) {
-      for (const call of pending.all()) {
-        const sent = call.state === "sent" || call.mayHaveRun ? "maybe" : "no";
-        settle(call).reject(new DisconnectedError(sent, reason, code, cause));
+    pump,
+
+    lost(isOver, ...why) {
+      trouble = new DisconnectedError("no", ...why);
+      resumeAt = refusals = 0;
+      for (const call of all()) {
+        call.mayHaveRun ||= call.phase === "sent";
+        if (!isOver && !call.isAdopted && (call.phase === "queued" || call.isIdempotent)) move(call, "queued");
+        else settle(call).onFailure(new DisconnectedError(sentOf(call), ...why));
       }
-      pending.stop();
+      if (isOver) stop();
+      return trouble;
     },
   };
 }
 
-/** What follows the id in a call's frame. Throws what `JSON.stringify` throws. */
-function bodyOf(name: string, params: unknown): string {
-  return `,"method":${JSON.stringify(name)}${params === undefined ? "" : `,"params":${JSON.stringify(params)}`}}`;
+/** From now on the call's answer is for `answered`; it is neither aborted nor late any more. */
+export function adopt(call: Call, answered: Answered): Call {
+  call.release();
+  return Object.assign(call, {
+    deadline: Number.POSITIVE_INFINITY,
+    isAdopted: true,
+    onResult: (result: unknown) => answered(undefined, result),
+    onFailure: answered,
+  });
 }
 
-function abortError({ reason }: AbortSignal): JotwireError {
-  return new JotwireError("aborted", "The call was aborted", { cause: reason });
+function sentOf(call: Call): "no" | "maybe" {
+  return call.phase === "sent" || call.mayHaveRun ? "maybe" : "no";
 }

@@ -15,7 +15,7 @@ export const machineClock: ClientClock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(delay, callback) {
-    const timer = setTimeout(callback, Math.min(Math.max(delay, 0), longestTimer));
+    const timer = setTimeout(callback, Math.min(delay, longestTimer));
     return () => clearTimeout(timer);
   },
 };

@@ -3,7 +3,6 @@ import { createApi } from "./api-proxy.js";
 import { type Caller, createCaller } from "./caller.js";
 import type {
   CallArguments,
-  CallOptions,
   ClientApi,
   MethodName,
   MethodNamed,
@@ -30,6 +29,8 @@ export interface ClientEvents {
   /** Events of a subscription were lost; not told for one with the option `gaps`, where `gap` stands among the events. */
   readonly gap: { readonly name: string; readonly params: unknown };
 }
+
+const ownEvents = /^(state|clockSkew|gap)$/;
 
 type AnyName = string & Record<never, never>; // keeps the known names in an editor's suggestions
 
@@ -62,11 +63,12 @@ export interface Client<App = Untyped> extends AsyncDisposable {
     params: SubscriptionParams<App, Name>,
     options: SubscribeOptions,
   ): Subscription<WithGaps<SubscriptionEvent<App, Name>, true>>;
-  /** Sends a notification. `false`: there is no connection, and nothing was sent; it doesn't wait for one. */
+  /** Sends a notification. `false`: nothing was sent, since there is no connection (it doesn't wait for one), or the server takes no frame so large. */
   notify(name: string, params?: unknown): boolean;
   /**
-   * Sends the calls that `build` makes through its `api` in one frame, and gives their results in the order of the array that it returns.
-   * Rejects with the first error; wrap a call in `safe` to have its own outcome in its place.
+   * Sends the calls that `build` makes through its `api` in one frame, or in several where that is more than the server takes at once, and
+   * gives their results in the order of the array that it returns. Rejects with the first error; wrap a call in `safe` to have its own outcome
+   * in its place. Where `build` throws, nothing is sent.
    */
   batch<const Calls extends readonly unknown[]>(
     build: (api: ClientApi<App>) => Calls,
@@ -79,7 +81,10 @@ export interface Client<App = Untyped> extends AsyncDisposable {
   refresh(): Promise<void>;
   /** Connects anew at once, also after the client was closed. Resolves as `ready` does. */
   reconnect(): Promise<void>;
-  /** Closes with 1000; calls that aren't settled reject with a `DisconnectedError`. Resolves when the socket is closed, or after 2 s. */
+  /**
+   * Closes with 1000; calls that aren't settled reject with a `DisconnectedError`, subscriptions end. Resolves when the socket is closed, or
+   * after 2 s.
+   */
   close(): Promise<void>;
 }
 
@@ -87,32 +92,31 @@ export interface Client<App = Untyped> extends AsyncDisposable {
 export function createClient<App = Untyped>(options: ClientOptions): Client<App> {
   const settings = settingsFrom(options);
   const listeners = createListeners(settings.onError);
-  const ownEvents: ReadonlySet<string> = new Set<keyof ClientEvents>(["state", "clockSkew", "gap"]);
 
   const connection = createConnection(settings, {
     ready() {
       subscriptions.ready();
-      caller.flush();
+      caller.pump();
     },
-    lost(reason, code, cause) {
-      caller.lost(reason, code, cause);
-      subscriptions.lost();
-    },
-    ended(reason, code, cause) {
-      caller.close(reason, code, cause);
-      subscriptions.close(reason, code, cause);
-    },
+    lost: (isOver, ...why) => subscriptions.lost(isOver, caller.lost(isOver, ...why)),
     gap: () => subscriptions.gap(),
+    received: () => caller.pump(),
     answer: (message) => caller.answer(message),
     notification(name, params) {
       if (name === "subscription.event") subscriptions.event(params);
       if (name === "subscription.ended") subscriptions.ended(params);
-      if (!ownEvents.has(name)) listeners.emit(name, params); // a server can't speak for the client
+      if (!ownEvents.test(name)) listeners.emit(name, params); // a server can't speak for the client
     },
     emit: listeners.emit,
   });
   const caller: Caller = createCaller(settings, connection);
-  const subscriptions: Subscriptions = createSubscriptions(settings, connection, (name, params) => listeners.emit("gap", { name, params }));
+  const subscriptions: Subscriptions = createSubscriptions(settings, connection, caller, (name, params) =>
+    listeners.emit("gap", { name, params }),
+  );
+  const close = () => {
+    subscriptions.lost(true); // whoever closes the client knows why its loops end
+    return connection.close();
+  };
   const apiOver = (call: Caller["call"]) => createApi(createInvoke(call, caller.forget, subscriptions.open));
 
   if (options.connect !== "lazy") {
@@ -127,18 +131,18 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
       return connection.state();
     },
     get session() {
-      return connection.session();
+      return connection.signedIn();
     },
-    call: (name: string, params?: unknown, options?: CallOptions) => caller.call(name, params, options),
-    subscribe: (name: string, params?: unknown, options?: SubscribeOptions) => subscriptions.open(name, params, options),
+    call: caller.call,
+    subscribe: subscriptions.open,
     notify: caller.notify,
     batch: async (build: (api: unknown) => readonly unknown[]) => Promise.all(caller.batch((call) => build(apiOver(call)))),
     on: listeners.on,
     ready: connection.ready,
     refresh: connection.refresh,
     reconnect: connection.reconnect,
-    close: connection.close,
-    [Symbol.asyncDispose]: connection.close,
+    close,
+    [Symbol.asyncDispose]: close,
   };
   return client as unknown as Client<App>;
 }

@@ -27,7 +27,7 @@ export function closingFrom(params: unknown): Closing | undefined {
   return {
     code,
     reason: typeof reason === "string" ? reason : "",
-    reconnect: reconnect === "yes" || reconnect === "new_token" || reconnect === "no" ? reconnect : undefined,
+    reconnect: /^(yes|new_token|no)$/.test(String(reconnect)) ? reconnect : undefined,
     after: min !== undefined && max !== undefined ? [min, max] : undefined,
     closeIn: secondsOf(closeIn) ?? 0,
   };

@@ -2,23 +2,25 @@ import { type Reconnect, reconnectAfterClose } from "../src/protocol/close-codes
 import { backoff, between } from "./backoff.js";
 import type { ClientState, StateChange } from "./client-state.js";
 import { type Closing, closingFrom } from "./closing.js";
-import { type AnswerHandlers, createControlRequests } from "./control-requests.js";
-import { DisconnectedError } from "./errors.js";
+import { createControlRequests } from "./control-requests.js";
+import { DisconnectedError, type Disconnection } from "./errors.js";
 import type { ClientSettings } from "./options.js";
 import { watchPage } from "./page-watch.js";
-import type { Session } from "./session.js";
+import type { ClientLimits, Session } from "./session.js";
 import { createSessionRenewal, type Hasten, type RenewalPort, type SessionRenewal } from "./session-renewal.js";
 import { openSocket, type Socket } from "./socket.js";
 import { dismiss, join, release, type Waiters } from "./waiters.js";
 
 export interface ConnectionEvents {
   ready(): void;
-  lost(reason: string, code: number, cause: unknown): void;
-  ended(reason: string, code: number, cause: unknown): void;
+  /** The connection is gone. `isOver`: there won't be another one. */
+  lost(isOver: boolean, ...why: Disconnection): void;
   answer(message: Readonly<Record<string, unknown>>): void;
   notification(name: string, params: unknown): void;
   /** The server dropped pushes while the session was expired. */
   gap(): void;
+  /** A frame was taken as a whole. */
+  received(): void;
   /** Tells the application's listeners. */
   emit(name: "state", change: StateChange): void;
   emit(name: "clockSkew", event: { readonly skew: number }): void;
@@ -26,14 +28,13 @@ export interface ConnectionEvents {
 
 export interface Connection {
   state(): ClientState;
-  session(): Session | null;
+  signedIn(): Session | null;
   /** The subject that signed in last; `null` before anybody did, and after the end. */
-  subject(): string | null;
+  owner(): string | null;
+  allowed(): ClientLimits;
   isReady(): boolean;
   /** `false`: the socket isn't open, and nothing was sent. */
   send(frame: string): boolean;
-  /** Sends a request whose answer is lost with the connection. Returns its id. */
-  request(method: string, params: unknown, limit: number, handlers: AnswerHandlers): string;
   /** Connects, if nothing has yet. Throws a `DisconnectedError` if the client is closed. */
   ensureConnecting(): void;
   /** Whether a call that was refused before it ran may be sent again; then the connection becomes ready once more. */
@@ -133,7 +134,7 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
   const leave = (next: State, code: number, reason: string, cause?: unknown, retryIn?: number) => {
     transition(next, { code, reason, cause, retryIn });
     renewal.lost(new DisconnectedError("maybe", reason, code, cause));
-    events.lost(reason, code, cause);
+    events.lost(next.is === "closed", reason, code, cause);
   };
 
   const later = (delay: number, callback: () => void) => {
@@ -228,7 +229,6 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
     unwatch();
     renewal.signOut();
     dismiss(readyWaiters, error);
-    events.ended(reason, code, cause);
   };
 
   const renewal: SessionRenewal = createSessionRenewal(settings, events, {
@@ -252,6 +252,7 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
     }
     if (Array.isArray(frame)) frame.forEach(take);
     else take(frame);
+    events.received();
   };
 
   const take = (value: unknown) => {
@@ -286,13 +287,13 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
 
   return {
     state: stateNow,
-    session: renewal.session,
-    subject: renewal.subject,
+    signedIn: renewal.signedIn,
+    owner: renewal.owner,
+    allowed: renewal.allowed,
     isReady: () => told === "ready" && !state.closing,
     send,
-    request: requests.send,
     ensureConnecting,
-    mayRepeat: (action, refusal) => (action === "retry" ? !!state.closing : renewal.mayRepeat(action, refusal)),
+    mayRepeat: renewal.mayRepeat,
     probe() {
       if (clock.monotonic() - heardAt >= silence) ping();
     },

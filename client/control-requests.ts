@@ -1,15 +1,12 @@
 import type { ClientClock } from "./client-clock.js";
 import { frameOf } from "./frame.js";
 
-export interface AnswerHandlers {
-  result(result: unknown): void;
-  error(error: unknown): void;
-}
+/** Takes the answer: an `error`, or else a `result`. */
+export type Answered = (error: unknown, result?: unknown) => void;
 
-/** The client's own requests (`authenticate`, `ping`, those of subscriptions). Their ids are strings, the application's are numbers. */
+/** The client's own requests (`authenticate`, `refresh`, `ping`). Their ids are strings, the application's are numbers. */
 export interface ControlRequests {
-  /** Gives the request's id. */
-  send(method: string, params: unknown, limit: number, handlers?: AnswerHandlers): string;
+  send(method: string, params: unknown, limit: number, answered?: Answered): void;
   answer(message: Readonly<Record<string, unknown>>): void;
   /** Forgets all of them. */
   clear(): void;
@@ -17,22 +14,20 @@ export interface ControlRequests {
 
 /** `unanswered` is called when an answer takes longer than its `limit`, in milliseconds: the connection is as good as lost. */
 export function createControlRequests(clock: ClientClock, send: (frame: string) => void, unanswered: () => void): ControlRequests {
-  const waiting = new Map<unknown, { readonly handlers: AnswerHandlers | undefined; readonly cancel: () => void }>();
+  const waiting = new Map<unknown, { readonly answered: Answered | undefined; readonly cancel: () => void }>();
   let count = 0;
   return {
-    send(method, params, limit, handlers) {
+    send(method, params, limit, answered) {
       const id = `${method}-${++count}`;
-      waiting.set(id, { handlers, cancel: clock.after(limit, unanswered) });
+      waiting.set(id, { answered, cancel: clock.after(limit, unanswered) });
       send(frameOf(method, params, id));
-      return id;
     },
     answer({ id, result, error }) {
       const request = waiting.get(id);
       if (request === undefined) return;
       waiting.delete(id);
       request.cancel();
-      if (error) request.handlers?.error(error);
-      else request.handlers?.result(result);
+      request.answered?.(error, result);
     },
     clear() {
       for (const { cancel } of waiting.values()) cancel();

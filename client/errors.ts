@@ -3,14 +3,19 @@ import type { EndReason } from "../src/protocol/messages.js";
 
 /** What the client itself may find wrong with a call or a subscription. */
 export type ClientFault =
-  /** No answer within the call's `timeout`; `cause`, where there was no connection: the `DisconnectedError` of the last attempt. */
+  /**
+   * No answer within the call's `timeout`; `cause`, where there was no connection: the `DisconnectedError` of the last attempt; where the
+   * server refused it for the time being: the `RpcError` of the last refusal.
+   */
   | "timeout"
   /** The call's `signal` was aborted; `cause` is the signal's reason. */
   | "aborted"
-  /** More calls are waiting for a connection than `queue` allows. */
+  /** More calls are waiting to be sent than `queue` allows. */
   | "queue_full"
   /** The call was waiting to be sent, or the subscription was made, for another user than the one that is signed in now. */
   | "subject_changed"
+  /** The call, or the subscription's, is larger than a frame that the server takes. */
+  | "too_large"
   /** Events were asked for of a method that is no subscription. */
   | "no_subscription";
 
@@ -20,11 +25,14 @@ export type StandardFault = "parse_error" | "invalid_request" | "method_not_foun
 /** Any failure of a call: tell them apart by `type`, or by class. */
 export class JotwireError<Type extends string = string> extends Error {
   override readonly name: string = "JotwireError";
-  readonly type: Type;
+  declare readonly type: Type;
+  /** `"no"`: the call has certainly not run, and may be made again. `"maybe"`: it had been handed to the socket, so that it may have run. */
+  declare readonly sent: "no" | "maybe";
 
-  constructor(type: Type, message: string, options?: { readonly cause?: unknown }) {
-    super(message, options);
+  constructor(type: Type, message: string = type, cause?: unknown, sent: "no" | "maybe" = "maybe") {
+    super(message, cause === undefined ? cause : { cause });
     this.type = type;
+    this.sent = sent;
   }
 }
 
@@ -34,30 +42,30 @@ export class JotwireError<Type extends string = string> extends Error {
  */
 export class RpcError<Type extends string = string, Data = unknown> extends JotwireError<Type> {
   override readonly name = "RpcError";
-  readonly code: number;
-  readonly data: Data;
+  declare readonly code: number;
+  declare readonly data: Data;
 
   constructor(type: Type, code: number, message: string, data: Data) {
-    super(type, message);
+    super(type, message, undefined, Object(data).executed === false ? "no" : "maybe");
     this.code = code;
     this.data = data;
   }
 }
 
+/** Why there is no connection: a reason, the close code, and what is known beyond them. */
+export type Disconnection = [reason: string, closeCode?: number, cause?: unknown];
+
 /**
- * There is no connection to answer the call. `sent` is `"maybe"` when it had been handed to the socket, so that it may have run.
- * `cause`, where one is known: the `RpcError` with which the server refused the token, what `token()` threw, or, in Node, what the socket met.
+ * There is no connection to answer the call. `cause`, where one is known: the `RpcError` with which the server refused the token, what `token()` threw, or, in Node, what the socket met.
  */
 export class DisconnectedError extends JotwireError<"disconnected"> {
   override readonly name = "DisconnectedError";
-  readonly sent: "no" | "maybe";
   /** The close code (RFC 6455 §7.4), where the socket was closed. */
-  readonly closeCode: number | undefined;
-  readonly reason: string;
+  declare readonly closeCode: number | undefined;
+  declare readonly reason: string;
 
-  constructor(sent: "no" | "maybe", reason: string, closeCode?: number, cause?: unknown) {
-    super("disconnected", `Disconnected: ${reason}`, cause === undefined ? undefined : { cause });
-    this.sent = sent;
+  constructor(sent: "no" | "maybe", ...[reason, closeCode, cause]: Disconnection) {
+    super("disconnected", reason, cause, sent);
     this.reason = reason;
     this.closeCode = closeCode;
   }
@@ -69,11 +77,11 @@ export class DisconnectedError extends JotwireError<"disconnected"> {
  */
 export class SubscriptionEnded extends JotwireError<"subscription_ended"> {
   override readonly name = "SubscriptionEnded";
-  readonly reason: EndReason;
-  readonly code: number | undefined;
+  declare readonly reason: EndReason;
+  declare readonly code: number | undefined;
 
   constructor(reason: EndReason, code: number | undefined) {
-    super("subscription_ended", `The subscription ended: ${reason}`);
+    super("subscription_ended", reason);
     this.reason = reason;
     this.code = code;
   }
@@ -96,13 +104,7 @@ export type CallError<Errors = unknown> =
   | DisconnectedError
   | JotwireError<ClientFault>;
 
-const standardFaults: Readonly<Record<number, StandardFault>> = {
-  [-32700]: "parse_error",
-  [-32600]: "invalid_request",
-  [-32601]: "method_not_found",
-  [-32602]: "invalid_params",
-  [-32603]: "internal_error",
-};
+const standardFaults: readonly StandardFault[] = ["internal_error", "invalid_params", "method_not_found", "invalid_request"]; // from -32603 on
 
 /** Reads an `error` member (JSON-RPC 2.0 §5.1), whatever a server may have put there. */
 export function errorFrom(value: unknown): RpcError {
@@ -113,9 +115,9 @@ export function errorFrom(value: unknown): RpcError {
 }
 
 function typeOf(code: number, message: string, data: unknown): string {
-  const standard = standardFaults[code];
+  const standard = code === -32700 ? "parse_error" : standardFaults[code + 32603];
   if (standard !== undefined) return standard;
   const reason = Object(data).reason;
   if (code >= -32768 && code <= -32000 && typeof reason === "string") return reason;
-  return /^([A-Za-z_$][\w$]*)(?:: |$)/.exec(message)?.[1] ?? "application_error";
+  return /^([a-z_$][\w$]*)(: |$)/i.exec(message)?.[1] ?? "application_error";
 }

@@ -10,61 +10,71 @@ export interface EventQueue {
   next(): Promise<IteratorResult<unknown, undefined>>;
 }
 
-interface Reader {
-  resolve(result: IteratorResult<unknown, undefined>): void;
-  reject(error: unknown): void;
-}
+/** What an iterator gives at its end. */
+export const done: IteratorResult<never, undefined> = { done: true, value: undefined };
+
+type Reader = [resolve: (result: IteratorResult<unknown, undefined>) => void, reject: (error: unknown) => void];
 
 /**
  * Events on their way to a consumer: at most `limit` of them wait, then the oldest go. Where some were lost, the consumer reads `gap`
  * (`isMarked`), or `told` is called as it comes to that place.
  */
 export function createEventQueue(limit: number, isMarked: boolean, told: () => void): EventQueue {
-  const items: unknown[] = [];
+  const items = new Map<number, unknown>(); // by number, so that neither end costs more when many wait
   const readers: Reader[] = [];
-  let ending: { readonly error: Error | undefined } | undefined;
+  let first = 0;
+  let end = 0;
+  let ending: (Error | undefined)[] | undefined; // with the error that is to be told, once
+
+  const shift = () => {
+    const value = items.get(first);
+    items.delete(first++);
+    return value;
+  };
+
+  const push = (item: unknown) => {
+    items.set(end++, item);
+    settle();
+  };
 
   /** Gives those who wait what there is. `told` may do anything, so that each step looks anew. */
   const settle = () => {
-    while (readers.length > 0) {
-      if (items.length > 0) {
-        const value = items.shift();
-        if (value === gap && !isMarked) told();
-        else readers.shift()?.resolve({ done: false, value });
-      } else if (ending) {
-        const { error } = ending;
-        ending = { error: undefined }; // an error is told once
-        const reader = readers.shift();
-        if (error) reader?.reject(error);
-        else reader?.resolve({ done: true, value: undefined });
-      } else return;
+    while (readers.length > 0 && (items.size > 0 || ending)) {
+      const isEmpty = items.size === 0;
+      const value = shift();
+      if (!isEmpty && value === gap && !isMarked) {
+        told();
+        continue;
+      }
+      const [resolve, reject] = readers.shift() as Reader;
+      const error = isEmpty && ending?.pop();
+      if (error) reject(error);
+      else resolve(isEmpty ? done : { done: false, value });
     }
   };
 
   return {
     put(event) {
       if (ending) return;
-      items.push(event);
-      settle();
-      const oldest = items[0] === gap ? 1 : 0;
-      if (items.length - oldest <= limit) return;
-      items.splice(0, oldest + 1);
-      if (items[0] !== gap) items.unshift(gap);
+      push(event);
+      const oldest = items.get(first) === gap ? 1 : 0;
+      if (items.size - oldest <= limit) return;
+      if (oldest) shift();
+      shift();
+      if (items.get(first) !== gap) items.set(--first, gap);
     },
     lose() {
-      if (ending || items.at(-1) === gap) return;
-      items.push(gap);
-      settle();
+      if (!ending && items.get(end - 1) !== gap) push(gap);
     },
     end(error, isNow) {
       if (ending && !isNow) return;
-      ending = { error };
-      if (isNow) items.length = 0;
+      ending = [error];
+      if (isNow) items.clear();
       settle();
     },
     next: () =>
-      new Promise((resolve, reject) => {
-        readers.push({ resolve, reject });
+      new Promise((...reader) => {
+        readers.push(reader);
         settle();
       }),
   };

@@ -1,6 +1,5 @@
 import type { Invoke } from "./api-proxy.js";
-import type { Caller } from "./caller.js";
-import type { AnswerHandlers } from "./control-requests.js";
+import { adopt, type Caller } from "./caller.js";
 import type { Call } from "./pending-calls.js";
 import type { Subscription } from "./subscription.js";
 import type { Subscriptions } from "./subscriptions.js";
@@ -13,33 +12,31 @@ export function createInvoke(start: Caller["call"], forget: Caller["forget"], op
   return (name, params, options) => {
     let call: Call | undefined;
     let answer: unknown;
-    let settle: Call["resolve"] | undefined;
+    let settle: Call["onResult"] | undefined;
     let subscription: Subscription<unknown> | undefined;
 
     const claim = (): Subscription<unknown> => {
       if (subscription) return subscription;
       promise.catch(() => {}); // the subscription tells what is wrong
-      subscription = open(name, params, options, (handlers) => {
-        if (call?.state === "sent") return adopt(call, handlers);
-        if (call?.state === "queued")
+      subscription = open(name, params, options, (answered) => {
+        if (call?.phase === "sent") return adopt(call, answered);
+        if (call?.phase === "queued")
           forget(call); // subscriptions go before calls
-        else if (answer) handlers.result(answer);
+        else if (answer) answered(undefined, answer);
         return undefined;
       });
       settle?.(subscription);
       return subscription;
     };
 
-    const members = {
-      [Symbol.asyncIterator]: { get: () => claim()[Symbol.asyncIterator] },
-      [Symbol.asyncDispose]: { get: () => claim()[Symbol.asyncDispose] },
-    };
+    const members: PropertyDescriptorMap = {};
+    for (const name of [Symbol.asyncIterator, Symbol.asyncDispose] as const) members[name] = { get: () => claim()[name] };
 
     const promise = start(name, params, options, (made) => {
       call = made;
-      settle = made.resolve;
-      made.resolve = (result) => {
-        if (typeof Object(result).subscription === "string") {
+      settle = made.onResult;
+      made.onResult = (result) => {
+        if (Object(result).subscription) {
           answer = result;
           Object.defineProperties(result, members); // also for who awaited it, or had it from an async function
         }
@@ -48,17 +45,4 @@ export function createInvoke(start: Caller["call"], forget: Caller["forget"], op
     });
     return Object.defineProperties(promise, members);
   };
-}
-
-/** The call's answer is for `handlers`; it is neither aborted, late nor repeated any more. */
-function adopt(call: Call, { result, error }: AnswerHandlers): number {
-  call.release?.();
-  const changes: Partial<Call> = {
-    deadline: Number.POSITIVE_INFINITY,
-    isIdempotent: false,
-    isRepeat: true,
-    resolve: result,
-    reject: error,
-  };
-  return Object.assign(call, changes, { release: undefined }).id;
 }

@@ -23,12 +23,11 @@ export function createListeners(onError: (error: unknown) => void): Listeners {
     },
     emit(name, event) {
       const handlers = byName.get(name);
-      if (!handlers?.size) return;
+      if (!handlers) return;
       queueMicrotask(() => {
         for (const handler of [...handlers]) {
-          if (!handlers.has(handler)) continue; // one before it has stopped it
           try {
-            handler(event);
+            if (handlers.has(handler)) handler(event); // one before it may have stopped it
           } catch (error) {
             queueMicrotask(() => onError(error)); // which may throw as well
           }

@@ -13,7 +13,7 @@ export interface ClientOptions {
   readonly tokenTimeout?: number | undefined;
   /** For each call, waiting for a connection included; 0: no limit. Default 30 s. */
   readonly timeout?: number | undefined;
-  /** How many calls may wait for a connection; the next ones reject with `queue_full`. Default 256. */
+  /** How many calls may wait to be sent; the next ones reject with `queue_full`. Default 1024. */
   readonly queue?: number | undefined;
   /**
    * Between two attempts to connect, or to get a token: full jitter, doubling from `min` to `max`. Also between calls of `token()` that succeed,
@@ -62,10 +62,10 @@ export function settingsFrom(options: ClientOptions): ClientSettings {
   const settings: Record<string, unknown> = {
     tokenTimeout: 10_000, // 10 s
     timeout: 30_000, // 30 s
-    queue: 256,
+    queue: 1_024,
     maxFrameBytes: defaultMaxFrameBytes,
     share: true,
-    onError: throwOutside,
+    onError: throwIt, // nobody catches it there
     WebSocket: globalThis.WebSocket,
     clock: machineClock,
     random: Math.random,
@@ -79,9 +79,6 @@ export function settingsFrom(options: ClientOptions): ClientSettings {
   }) as unknown as ClientSettings;
 }
 
-/** Throws an error where nobody catches it, so that the platform reports it. */
-export function throwOutside(error: unknown): void {
-  queueMicrotask(() => {
-    throw error;
-  });
+function throwIt(error: unknown): never {
+  throw error;
 }

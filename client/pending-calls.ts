@@ -3,80 +3,104 @@ import type { ClientClock } from "./client-clock.js";
 
 /** A call that isn't settled. */
 export interface Call {
+  /** A new one each time that it is unanswered. */
   id: number;
   /** What stands behind the id in its frame. Kept until the call is settled, since it may have to be sent again. */
   readonly body: string;
   /** By the monotonic clock. */
   deadline: number;
-  /** `queued`: waiting for a connection; `sent`: waiting for its answer. */
-  state: "queued" | "sent" | "settled";
+  /** `queued`: waiting to be sent; `sent`: waiting for its answer. */
+  phase: "queued" | "sent" | "settled";
   /** Whose call it is; `null` while nobody has signed in yet. */
-  subject: string | null;
-  isIdempotent: boolean;
-  /** Refused once because of the session, before it ran: it isn't repeated again. */
-  isRepeat: boolean;
+  owner: string | null;
+  /** It may run twice. */
+  readonly isIdempotent: boolean;
+  /** Refused once because of the session, before it ran: it isn't repeated again for that. */
+  isRepeat?: boolean;
+  /** A subscription takes its answer: it is of this connection only. */
+  isAdopted?: boolean;
   /** The connection was lost under it, and it waits to be sent again. */
   mayHaveRun?: boolean;
-  /** The calls of one batch share one object, and go out in one frame. */
+  /** With what it was refused for the time being. */
+  refusal?: unknown;
+  /** The calls of one batch share one object, and go out together. */
   readonly batch: object | undefined;
+  /** All that were sent in its frame, where that was a batch. */
+  frame?: readonly Call[] | undefined;
   /** Stops listening to the call's `signal`. */
-  release?: (() => void) | undefined;
-  resolve(result: unknown): void;
-  reject(error: unknown): void;
+  release(): void;
+  onResult(result: unknown): void;
+  onFailure(error: unknown): void;
 }
 
 export interface PendingCalls {
-  /** Gives the call an id that no call had before. */
-  add(call: Call): void;
-  /** The call is settled; `false` when it was settled before. */
-  remove(call: Call): boolean;
-  /** The call that waits for an answer with this id. */
-  awaiting(id: Id): Call | undefined;
-  /** In the order of their ids. Calls may be added and removed meanwhile. */
+  /** In the order in which they are to be unanswered. */
+  readonly queue: ReadonlySet<Call>;
+  /** By the id under which each was sent last. */
+  readonly unanswered: ReadonlyMap<Id, Call>;
+  /** Those that were unanswered, and those that wait. Calls may be moved meanwhile. */
   all(): Call[];
+  /** The only writer of a call's phase. A call that is queued is the last of the queue. */
+  move(call: Call, phase: Call["phase"]): Call;
+  /** Looks at the time then, by the monotonic clock, or before. */
+  wake(time: number): void;
   stop(): void;
 }
 
-/** All calls that aren't settled, and one timer for all of their deadlines. `expire` must remove its call. */
-export function createPendingCalls(clock: ClientClock, expire: (call: Call) => void): PendingCalls {
-  const calls = new Map<Id, Call>();
-  let lastId = 0;
-  let nextSweep = Number.POSITIVE_INFINITY;
-  let cancelSweep = () => {};
+const probeAfter = 5_000; // 5 s that a call waits for its answer
 
-  const sweepAt = (deadline: number) => {
-    if (deadline >= nextSweep) return;
-    cancelSweep();
-    nextSweep = deadline;
-    cancelSweep = clock.after(deadline - clock.monotonic(), sweep);
+/**
+ * All calls that aren't settled, and one timer for all of them: `expire` must settle the call whose deadline has passed; `woke` is called
+ * each time that the timer was due, at least every 5 s while some wait for an answer.
+ */
+export function createPendingCalls(clock: ClientClock, expire: (call: Call) => void, woke: () => void): PendingCalls {
+  const queue = new Set<Call>();
+  const unanswered = new Map<Id, Call>();
+  let nextLook = Number.POSITIVE_INFINITY;
+  let cancelLook = () => {};
+
+  const all = () => [...unanswered.values(), ...queue];
+
+  const stop = () => {
+    cancelLook();
+    nextLook = Number.POSITIVE_INFINITY;
   };
 
-  const sweep = () => {
-    const now = clock.monotonic();
-    nextSweep = Number.POSITIVE_INFINITY;
-    let next = nextSweep;
-    for (const call of calls.values()) {
-      if (call.deadline <= now) expire(call);
-      else next = Math.min(next, call.deadline);
+  const wake = (time: number) => {
+    if (time >= nextLook) return;
+    stop();
+    nextLook = time;
+    cancelLook = clock.after(time - clock.monotonic(), look);
+  };
+
+  const watch = ({ phase, deadline }: Call) => {
+    wake(phase === "sent" ? Math.min(deadline, clock.monotonic() + probeAfter) : deadline);
+  };
+
+  const look = () => {
+    stop();
+    for (const call of all()) {
+      if (call.deadline <= clock.monotonic()) expire(call);
+      else watch(call);
     }
-    sweepAt(next);
+    woke();
   };
 
   return {
-    add(call) {
-      call.id = ++lastId;
-      calls.set(call.id, call);
-      sweepAt(call.deadline);
-    },
-    remove: (call) => calls.delete(call.id),
-    awaiting(id) {
-      const call = calls.get(id);
-      return call?.state === "sent" ? call : undefined;
-    },
-    all: () => [...calls.values()],
-    stop() {
-      cancelSweep();
-      nextSweep = Number.POSITIVE_INFINITY;
+    queue,
+    unanswered,
+    all,
+    wake,
+    stop,
+    move(call, phase) {
+      queue.delete(call);
+      unanswered.delete(call.id);
+      call.phase = phase;
+      if (phase === "settled") return call;
+      if (phase === "sent") unanswered.set(call.id, call);
+      else queue.add(call);
+      watch(call);
+      return call;
     },
   };
 }

@@ -1,10 +1,11 @@
+import { openBatchLength } from "../src/protocol/connection-limits.js";
 import type { ErrorData } from "../src/protocol/error-codes.js";
-import { backoff } from "./backoff.js";
+import { delayOf } from "./backoff.js";
 import { secondsOf } from "./closing.js";
-import type { AnswerHandlers } from "./control-requests.js";
+import type { Answered } from "./control-requests.js";
 import { AuthStop, errorFrom } from "./errors.js";
 import type { ClientSettings } from "./options.js";
-import { grantFrom, type Session } from "./session.js";
+import { type ClientLimits, grantFrom, type Session } from "./session.js";
 import { createSessionClock } from "./session-clock.js";
 import { createTokenShare } from "./token-share.js";
 import { createTokenSource, type TokenReason } from "./token-source.js";
@@ -14,7 +15,7 @@ import { dismiss, join, release, type Waiters } from "./waiters.js";
 export interface RenewalPort {
   /** Calls `then` when the socket is open, which it opens if there is none. */
   open(then: () => void): void;
-  request(method: string, params: unknown, limit: number, handlers: AnswerHandlers): string;
+  request(method: string, params: unknown, limit: number, answered: Answered): void;
   ping(): void;
   /**
    * No session can be had for now: tries again after a back-off, and after `least` milliseconds. `code` and `advice`, where the socket was closed:
@@ -38,8 +39,9 @@ export interface RenewalEvents {
 
 export interface SessionRenewal {
   state(): State["is"];
-  session(): Session | null;
-  subject(): string | null;
+  signedIn(): Session | null;
+  owner(): string | null;
+  allowed(): ClientLimits;
   /** A connection begins: gets a token for it. */
   begin(): void;
   /** The socket is gone, and the session with it. */
@@ -73,8 +75,8 @@ export interface SessionRenewal {
  * back-off. A client without `token()` is always `ready`.
  */
 type State =
-  | { readonly is: "authenticating" | "ready"; readonly session: null }
-  | { readonly is: "ready" | "refreshing"; readonly session: Session };
+  | { readonly is: "authenticating" | "ready"; readonly signedIn: null }
+  | { readonly is: "ready" | "refreshing"; readonly signedIn: Session };
 
 const answerLimit = 10_000; // 10 s for the answer to an auth method
 const notableSkew = 30_000; // 30 s
@@ -88,10 +90,11 @@ export function createSessionRenewal(
   const { clock } = settings;
   const share = settings.share ? createTokenShare(clock, () => renew("refresh")) : undefined;
   const tokens = settings.token && createTokenSource(settings.token, settings, share);
-  const initial: State = { is: tokens ? "authenticating" : "ready", session: null };
+  const initial: State = { is: tokens ? "authenticating" : "ready", signedIn: null };
   let state: State = initial;
   let renewal: object | undefined; // while a token is asked for or presented: whoever waits compares it with that of before
   let subject: string | null = null;
+  let limits: ClientLimits = tokens ? {} : { batchLength: openBatchLength };
   let inForce: string | undefined; // the token
   let deadAt = 0; // when it expires at the latest, by the monotonic clock
   let nextReason: TokenReason = "connect";
@@ -112,7 +115,7 @@ export function createSessionRenewal(
     clock,
     () => renew("refresh"),
     (isDue) => {
-      if (isDue && state.session) {
+      if (isDue && state.signedIn) {
         refreshWaiters.push([ping, ping]);
         renew("refresh");
       } else ping();
@@ -153,27 +156,27 @@ export function createSessionRenewal(
   };
 
   const present = (token: string, reason: TokenReason) => {
-    request(state.session ? "refresh" : "authenticate", { token }, answerLimit, {
-      result: (result) => accept(token, reason, result),
-      error: (error) => refuse(token, reason, error),
-    });
+    request(state.signedIn ? "refresh" : "authenticate", { token }, answerLimit, (error, result) =>
+      error ? refuse(token, reason, error) : accept(token, reason, result),
+    );
   };
 
   const accept = (token: string, reason: TokenReason, result: unknown) => {
     const grant = grantFrom(result, clock.now());
     if (!grant) return retry(new Error("invalid_answer"), "invalid_answer");
-    const { session, skew } = grant;
+    const { signedIn, skew } = grant;
+    ({ limits } = grant);
     renewal = undefined;
     inForce = token;
     isUnjudged = mayReuseToken = false;
     deadAt = clock.monotonic() + grant.expiresIn;
     nextReason = "connect";
     tries = 0;
-    ({ subject } = session);
+    ({ subject } = signedIn);
     sessionClock.start(grant.refreshIn);
     if (Math.abs(skew) > notableSkew) events.emit("clockSkew", { skew });
     if (grant.gap) events.gap();
-    become({ is: "ready", session });
+    become({ is: "ready", signedIn });
     if (reason !== "connect") release(refreshWaiters);
     else if (refreshWaiters.length) renew("refresh"); // that may have been a cached token
   };
@@ -188,7 +191,7 @@ export function createSessionRenewal(
     const { action, reason: why = failure.type, retryAfter } = Object(failure.data) as Partial<ErrorData>;
     isUnjudged = false;
     if (action === "stop") return end(why, failure);
-    if (action === "authenticate" && state.session) {
+    if (action === "authenticate" && state.signedIn) {
       transition(initial); // the server has lost the session
       return present(token, reason);
     }
@@ -205,24 +208,25 @@ export function createSessionRenewal(
     const least = (secondsOf(advice) ?? 0) * 1_000;
     renewal = undefined;
     dismiss(refreshWaiters, error);
-    if (!state.session) return wait(reason, error, least, hasten);
-    const delay = Math.max(backoff(++tries, settings.backoff, settings.random()), least);
+    if (!state.signedIn) return wait(reason, error, least, hasten);
+    const delay = delayOf(++tries, settings, advice);
     cancelRetry = clock.after(delay, () => renew(state.is === "refreshing" ? "expired" : "refresh"));
   };
 
   const renew = (reason: TokenReason) => {
-    if (state.session && !renewal) start(nextReason === "connect" ? reason : nextReason);
+    if (state.signedIn && !renewal) start(nextReason === "connect" ? reason : nextReason);
   };
 
   const expire = () => {
-    if (state.is === "ready" && state.session) transition({ is: "refreshing", session: state.session });
+    if (state.is === "ready" && state.signedIn) transition({ is: "refreshing", signedIn: state.signedIn });
     renew("expired");
   };
 
   return {
     state: () => state.is,
-    session: () => state.session,
-    subject: () => subject,
+    signedIn: () => state.signedIn,
+    owner: () => subject,
+    allowed: () => limits,
 
     begin() {
       if (!tokens) {
@@ -240,7 +244,7 @@ export function createSessionRenewal(
     },
 
     keepToken() {
-      mayReuseToken ||= state.session !== null;
+      mayReuseToken ||= state.signedIn !== null;
     },
 
     reset() {
@@ -267,7 +271,7 @@ export function createSessionRenewal(
     },
 
     mayRepeat(action, refusal) {
-      if (!state.session || !(isForToken(action) || action === "authenticate")) return false;
+      if (!state.signedIn || !(isForToken(action) || action === "authenticate")) return false;
       if (action !== "authenticate") markDead(inForce, refusal);
       expire();
       return true;

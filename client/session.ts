@@ -1,3 +1,4 @@
+import type { ConnectionLimits } from "../src/protocol/connection-limits.js";
 import type { AuthenticateResult, RefreshResult } from "../src/protocol/messages.js";
 
 /** Who speaks on the connection. */
@@ -9,15 +10,19 @@ export interface Session {
   readonly expiresAt: number;
 }
 
+/** What the server has told of them; 0: no limit. */
+export type ClientLimits = Partial<ConnectionLimits>;
+
 /** What an auth method's result says, in milliseconds. */
 export interface Grant {
-  readonly session: Session;
+  readonly signedIn: Session;
   readonly expiresIn: number;
   readonly refreshIn: number;
   /** The server's clock less ours; `NaN`, where it isn't told. */
   readonly skew: number;
   /** Pushes were lost while the session was expired. */
   readonly gap: boolean;
+  readonly limits: ClientLimits;
 }
 
 const leastWait = 500; // 0.5 s: however short-lived a token is
@@ -35,13 +40,15 @@ export function grantFrom(result: unknown, now: number): Grant | undefined {
     serverTime = Number.NaN, // no skew is known
     changed,
     gap,
+    limits,
   } = Object(result) as Partial<AuthenticateResult & RefreshResult>;
   if (typeof subject !== "string" || typeof expiresIn !== "number" || typeof refreshIn !== "number") return undefined;
   return {
-    session: { subject, scopes, connectionId, expiresAt },
+    signedIn: { subject, scopes, connectionId, expiresAt },
     expiresIn: expiresIn * 1_000,
     refreshIn: Math.max(refreshIn * 1_000, changed === false ? leastWaitUnchanged : leastWait),
     gap: gap === true,
+    limits: Object(limits),
     skew: serverTime * 1_000 - now,
   };
 }

@@ -11,8 +11,9 @@ export interface SubscribeOptions<Gaps extends boolean = boolean> {
 
 /**
  * The events of a subscription: each once and in order, or a gap told. It lives over reconnects by itself. `break`, `return()`, the signal
- * and `await using` end it. Iterating throws a `SubscriptionEnded` when the server ends it for another reason than that it is complete, the
- * `CallError` with which it was refused, and a `DisconnectedError` when the client is closed.
+ * and `await using` end it; so does the client's `close()`, after the events that wait. Iterating throws a `SubscriptionEnded` when the server
+ * ends it for another reason than that it is complete, the `CallError` with which it was refused, a `subject_changed` error when another user
+ * has signed in, and a `DisconnectedError` when the client is closed for another reason than its own `close()`.
  */
 export interface Subscription<Event> extends AsyncIterable<Event, undefined>, AsyncDisposable {
   [Symbol.asyncIterator](): SubscriptionIterator<Event>;
@@ -21,6 +22,8 @@ export interface Subscription<Event> extends AsyncIterable<Event, undefined>, As
 /** All iterators of one subscription share its events. */
 export interface SubscriptionIterator<Event> extends AsyncIterableIterator<Event, undefined>, AsyncDisposable {
   return(): Promise<IteratorResult<Event, undefined>>;
+  /** Ends the subscription as `return()` does, and rejects with `error`. */
+  throw(error?: unknown): Promise<IteratorResult<Event, undefined>>;
   [Symbol.asyncIterator](): SubscriptionIterator<Event>;
 }
 

@@ -11,9 +11,9 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** Members that only the client's own modules see, so that they may have any name. None of an option, a result, an event, the wire, or the platform. */
 const inner = `
-  answer awaiting begin body cancel cancelTimer check controller deadline emit end ended ensureConnecting event flush forget handlers hasten invalidate is isIdempotent isAsking
-  isReady isRepeat isResumed keepToken lose lost mayHaveRun mayRepeat notice notification open opened outcome ping probe put received release
-  remove report reset signOut since start stop take tries use wait`
+  allowed answer answered begin body cancel cancelTimer check controller deadline emit end ended ensureConnecting event flush forget hasten inbox invalidate is isAdopted isIdempotent isAsking
+  isReady isRepeat isResumed keepToken lose lost mayHaveRun mayRepeat move notice notification onFailure onResult owner open opened outcome phase ping probe pump put received refusal
+  release remove report reset signedIn signOut since start stop take tries unanswered use wait`
   .trim()
   .split(/\s+/);
 
@@ -32,7 +32,7 @@ const { outputFiles } = await build({
   mangleProps: new RegExp(`^(${inner.join("|")})$`),
   mangleCache: Object.fromEntries(inner.map((name, index) => [name, `$m${index}$`])),
 });
-const options = { module: true, ecma: 2020, compress: { passes: 3 } };
+const options = { module: true, ecma: 2020, compress: { passes: 3, hoist_funs: true, unsafe: true, unsafe_arrows: true } };
 let count = 0;
 const { code } = await minify(outputFiles[0].text, { ...options, mangle: { nth_identifier: { get: () => `$v${++count}$` } } });
 const { code: named } = await minify(outputFiles[0].text, options);

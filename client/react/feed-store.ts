@@ -1,5 +1,4 @@
-import { type Client, DisconnectedError, gap } from "../index.js";
-import { throwOutside } from "../options.js";
+import { type Client, DisconnectedError, gap, JotwireError, type StateChange, SubscriptionEnded } from "../index.js";
 
 /** What a component sees of a subscription. */
 export interface FeedView {
@@ -17,11 +16,12 @@ export interface FeedListeners {
   readonly onGap?: (() => void) | undefined;
 }
 
-const beginning: FeedView = { status: "live", event: undefined, gaps: 0, error: undefined };
+/** The view of a component that is just there, and while it is drawn on a server. */
+export const beginning: FeedView = { status: "live", event: undefined, gaps: 0, error: undefined };
 
 /**
- * One subscription of the client for as long as somebody listens, another one when the client was closed and connects again. It begins and
- * ends a microtask late, so that a component which React takes out and puts back at once (StrictMode) costs one subscription.
+ * One subscription of the client for as long as somebody listens; another one when another user has signed in, when the client was closed and
+ * connects again, and after a logout: each begins with an empty view. It begins and ends a microtask late, so that a component which React takes out and puts back at once (StrictMode) costs one subscription.
  */
 export class FeedStore {
   readonly #client: Client;
@@ -69,28 +69,32 @@ export class FeedStore {
   }
 
   async #run(signal: AbortSignal, isAgain: boolean): Promise<void> {
-    const events = this.#client.subscribe(this.#name, this.#params, { signal, gaps: true });
-    const { gaps } = this.#view;
-    this.#show(beginning);
     try {
+      const events = this.#client.subscribe(this.#name, this.#params, { signal, gaps: true });
+      const { gaps } = this.#view;
+      this.#show(beginning);
       if (isAgain) this.#lost(gaps); // before the calls that read anew, which go out after it
       for await (const event of events) {
         if (event === gap) this.#lost();
         else this.#got(event);
       }
+      const { state } = this.#client;
+      if (state !== "ready" && state !== "refreshing") throw new DisconnectedError("no", "bye", 1000); // by the application's own close()
       this.#show({ ...this.#view, status: "completed" });
     } catch (error) {
       if (signal.aborted) return;
+      if (error instanceof JotwireError && error.type === "subject_changed") return this.#run(signal, true);
       this.#show({ ...this.#view, status: "failed", error });
-      if (error instanceof DisconnectedError) this.#awaitReturn(signal);
+      if (error instanceof DisconnectedError) this.#awaitReturn(signal, ({ from }) => from === "closed", this.#client.state !== "closed");
+      else if (error instanceof SubscriptionEnded && error.reason === "logout") this.#awaitReturn(signal, ({ to }) => to === "ready");
     }
   }
 
-  /** The client is closed. Whoever opens it again wants its events again; for another user, maybe, so that none of the old ones is shown. */
-  #awaitReturn(signal: AbortSignal): void {
-    if (this.#client.state !== "closed") return this.#start(signal, true);
-    const stop = this.#client.on("state", ({ from }) => {
-      if (from !== "closed") return;
+  /** Subscribes anew once the state changes so. For another user, maybe: nothing of the old one is shown. */
+  #awaitReturn(signal: AbortSignal, isSo: (change: StateChange) => boolean, isSoNow = false): void {
+    if (isSoNow) return this.#start(signal, true);
+    const stop = this.#client.on("state", (change) => {
+      if (!isSo(change)) return;
       stop();
       signal.removeEventListener("abort", stop);
       this.#start(signal, true);
@@ -100,12 +104,22 @@ export class FeedStore {
 
   #got(event: unknown): void {
     this.#show({ ...this.#view, event });
-    (this.#told.onEvent as ((event: unknown) => void) | undefined)?.(event);
+    this.#call(() => this.#told.onEvent?.(event as never));
   }
 
   #lost(before = this.#view.gaps): void {
     this.#show({ ...this.#view, gaps: before + 1 });
-    this.#told.onGap?.();
+    this.#call(() => this.#told.onGap?.());
+  }
+
+  /** What a component's function throws is for the platform to report, and ends nothing. Who has just gone is told nothing. */
+  #call(told: () => void): void {
+    if (this.#listeners.size === 0) return;
+    try {
+      told();
+    } catch (error) {
+      throwOutside(error);
+    }
   }
 
   #show(view: FeedView): void {
@@ -113,4 +127,11 @@ export class FeedStore {
     this.#view = view;
     for (const changed of [...this.#listeners]) changed();
   }
+}
+
+/** Throws an error where nobody catches it, so that the platform reports it. */
+function throwOutside(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
 }

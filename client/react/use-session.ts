@@ -8,6 +8,10 @@ export interface SessionView {
   readonly session: Session | null;
 }
 
+/** On a server, and while a page that came from one is hydrated: the same there and here, whatever the client has done meanwhile. */
+const beginning: SessionView = { state: "idle", session: null };
+const atFirst = () => beginning;
+
 /** State and session of the client, as of its last change of state. */
 export function useSession(): SessionView {
   const client = useRpc();
@@ -17,7 +21,7 @@ export function useSession(): SessionView {
     if (!isCurrent(seen.current, client)) seen.current = { state: client.state, session: client.session };
     return seen.current as SessionView;
   };
-  return useSyncExternalStore(subscribe, snapshot, snapshot);
+  return useSyncExternalStore(subscribe, snapshot, atFirst);
 }
 
 function isCurrent(view: SessionView | undefined, client: Client): boolean {

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useSyncExternalStore } from "react";
 import type { SubscriptionEvent, SubscriptionName, SubscriptionParams } from "../client-api.js";
 import type { Client, Untyped } from "../index.js";
-import { FeedStore, type FeedView } from "./feed-store.js";
+import { beginning, FeedStore, type FeedView } from "./feed-store.js";
 import { useRpc } from "./rpc-context.js";
 
 export interface UseSubscriptionOptions<Event> {
@@ -14,6 +14,8 @@ export interface UseSubscriptionOptions<Event> {
 export interface SubscriptionView<Event> extends Omit<FeedView, "event"> {
   readonly event: Event | undefined;
 }
+
+const atFirst = () => beginning;
 
 type AnyName = string & Record<never, never>;
 
@@ -30,5 +32,5 @@ export function useSubscription<App = Untyped, Name extends SubscriptionName<App
   const key = JSON.stringify(params);
   const store = useMemo(() => new FeedStore(client, name, key === undefined ? undefined : JSON.parse(key)), [client, name, key]);
   useEffect(() => store.tell(options));
-  return useSyncExternalStore(store.subscribe, store.view, store.view) as SubscriptionView<SubscriptionEvent<App, Name>>;
+  return useSyncExternalStore(store.subscribe, store.view, atFirst) as SubscriptionView<SubscriptionEvent<App, Name>>;
 }

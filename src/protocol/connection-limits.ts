@@ -11,11 +11,14 @@ export interface ConnectionLimits {
   readonly responseBytes: number;
 }
 
+export const defaultBatchLength = 50;
+export const defaultRequestsInFlight = 64;
+
 /** Where nothing else is configured. Both ends go by this table, so that the defaults of a client fit those of a server. */
 export const defaultConnectionLimits: ConnectionLimits = {
   frameBytes: 65_536, // 64 KiB
-  batchLength: 50,
-  requestsInFlight: 64,
+  batchLength: defaultBatchLength,
+  requestsInFlight: defaultRequestsInFlight,
   subscriptions: 128,
   responseBytes: 1_048_576, // 1 MiB
 };

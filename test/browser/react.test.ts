@@ -19,8 +19,8 @@ describe("The hooks for React in Chromium, in StrictMode", function () {
   });
 
   /** A page of the site with the hooks in it, once its subscription is there. */
-  async function shown(site: BrowserSite) {
-    const tab = await site.visit({ path: "react" });
+  async function shown(site: BrowserSite, path: "react" | "react?hydrated" = "react") {
+    const tab = await site.visit({ path });
     const see = (id: string, text: string) => tab.page.locator(`#${id}`, { hasText: text }).waitFor({ timeout: 10_000 });
     await see("session", "ready ada");
     await until(() => tab.received.some((frame) => frame.includes('"epoch"')));
@@ -53,6 +53,14 @@ describe("The hooks for React in Chromium, in StrictMode", function () {
     await tab.page.click("#leave");
     await until(() => tab.sentOf("unsubscribe") === 2);
     expect(tab.sentOf("numbers.watch")).to.equal(2);
+  });
+
+  it("take over a page that a server has drawn, whatever the client has done meanwhile, with nothing drawn anew for it", async () => {
+    await using site = await BrowserSite.open();
+    const { tab, see, publish } = await shown(site, "react?hydrated");
+    await publish("red", 1);
+    await see("numbers", "live 0 1 1");
+    expect(tab.console.filter((line) => !line.includes("React DevTools"))).to.deep.equal([]);
   });
 
   it("show a lost connection, and what was missed when it is back", async () => {

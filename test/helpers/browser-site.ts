@@ -24,8 +24,8 @@ export interface Visit {
   readonly beside?: BrowserTab;
   /** Runs before the page's own. */
   readonly script?: string;
-  /** `react`: the page of the hooks. Default: that of the SDK's user. */
-  readonly path?: "" | "react";
+  /** `react`: the page of the hooks; `react?hydrated`: as it came from a server. Default: that of the SDK's user. */
+  readonly path?: "" | "react" | "react?hydrated";
 }
 
 const pageWith = (script: string) => `<!doctype html><html lang="en"><title>The SDK's user</title><body><script src="/${script}"></script>`;

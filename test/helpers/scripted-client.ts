@@ -18,6 +18,8 @@ export class ScriptedSocket implements SocketLike {
   readonly texts: string[] = [];
   readonly url: string;
   closedWith: number | undefined;
+  /** As a server does. Default: the test does, or nobody. */
+  answersPings = false;
 
   constructor(url: string) {
     this.url = url;
@@ -26,6 +28,9 @@ export class ScriptedSocket implements SocketLike {
   send(text: string): void {
     if (this.readyState !== 1) throw new Error("Sent on a socket that isn't open");
     this.texts.push(text);
+    if (!this.answersPings) return;
+    const frame: Frame = JSON.parse(text);
+    if (frame.method === "ping") this.answer(frame, "pong"); // at once, since a test may let minutes pass in one go
   }
 
   close(code?: number): void {
@@ -95,8 +100,15 @@ export const granted = (clock: ManualClock, changes: Readonly<Record<string, unk
   ...changes,
 });
 
-/** A client on a manual clock, with sockets that the test answers. Tokens are `token-1`, `token-2` … unless `token` is given. */
-export function scriptedClient<App = RouterContract<unknown>>(options: Partial<ClientOptions> = {}, create = createClient) {
+/**
+ * A client on a manual clock, with sockets that the test answers. Tokens are `token-1`, `token-2` … unless `token` is given. `made` is handed
+ * each socket when it is made.
+ */
+export function scriptedClient<App = RouterContract<unknown>>(
+  options: Partial<ClientOptions> = {},
+  create = createClient,
+  made: (socket: ScriptedSocket) => void = () => {},
+) {
   const clock = new ManualClock();
   const sockets: ScriptedSocket[] = [];
   const asked: TokenRequest[] = [];
@@ -106,6 +118,7 @@ export function scriptedClient<App = RouterContract<unknown>>(options: Partial<C
     constructor(url: string) {
       super(url);
       sockets.push(this);
+      made(this);
     }
   }
 

@@ -9,9 +9,11 @@ export const event = (socket: ScriptedSocket, subscription: string, data: unknow
 export const ended = (socket: ScriptedSocket, subscription: string, reason: string, more: object = {}) =>
   socket.tell("subscription.ended", { subscription, reason, ...more });
 
-/** A client that is signed in, and two functions of its api. */
+/** A client that is signed in with a server that answers pings, and two functions of its api. */
 export async function connected(options: Partial<ClientOptions> = {}) {
-  const script = scriptedClient(options);
+  const script = scriptedClient(options, undefined, (socket) => {
+    socket.answersPings = true;
+  });
   const socket = await script.signIn();
   const lost: unknown[] = [];
   script.client.on("gap", (loss) => lost.push(loss));

@@ -1,3 +1,4 @@
+import { errorOf } from "../../src/protocol/error-codes.js";
 import type { Frame, ScriptedSocket } from "./scripted-client.js";
 
 interface Subscribed {
@@ -16,6 +17,7 @@ interface Event {
  */
 export class TopicReference {
   readonly #size: number;
+  readonly #room: number;
   readonly #published = new Map<string, Event[]>();
   #epoch = 0;
   #base = new Map<string, number>(); // events before the epoch began
@@ -24,9 +26,14 @@ export class TopicReference {
   #owed = new Set<string>(); // by the connection
   #socket: ScriptedSocket | undefined;
   #answered = 0;
+  #refusals = 0; // to come
+  /** Requests over the limit of those in flight. */
+  excess = 0;
 
-  constructor(size: number) {
+  /** `room`: requests in flight. */
+  constructor(size: number, room = Number.POSITIVE_INFINITY) {
     this.#size = size;
+    this.#room = room;
   }
 
   /** How many subscriptions the connection has. */
@@ -84,11 +91,18 @@ export class TopicReference {
     this.#socket?.tell("subscription.ended", { subscription: topic, reason: "slow" });
   }
 
-  /** Answers what has come, in order. */
+  /** Has no room for the next subscription. */
+  refuse(): void {
+    this.#refusals++;
+  }
+
+  /** Answers what has come, and what comes for that, in order. */
   serve(): void {
     const socket = this.#socket;
     if (socket?.readyState !== 1) return;
-    for (const frame of socket.frames.slice(this.#answered)) {
+    for (let frame = socket.frames[this.#answered]; frame !== undefined; frame = socket.frames[this.#answered]) {
+      const inFlight = socket.frames.slice(this.#answered).filter(({ method }) => method === "watch");
+      if (inFlight.length > this.#room) this.excess++;
       this.#answered++;
       if (frame.method === "unsubscribe") {
         this.#forget(String(frame.params?.subscription));
@@ -99,6 +113,10 @@ export class TopicReference {
 
   #subscribe(socket: ScriptedSocket, frame: Frame): void {
     const { topic, $since } = frame.params as { topic: string; $since?: { epoch: string; offset: number } };
+    if (this.#refusals > 0) {
+      this.#refusals--;
+      return socket.refuse(frame, errorOf("overloaded", { retryAfter: 1 }));
+    }
     if (!this.#isSubscribed(topic)) {
       this.#subscribed.push({ id: topic, topic });
       this.#hasGap.delete(topic);

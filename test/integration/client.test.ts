@@ -73,14 +73,6 @@ describe("The client and the server", () => {
     expect(types).to.deep.equal(["invalid_params", "method_not_found", "forbidden", "internal_error"]);
   });
 
-  it("agree that a batch may be too long as a whole", async () => {
-    await using pair = await startPair();
-    const tooLong = safe(pair.client.batch((api) => Array.from({ length: 51 }, () => api.time.now())));
-    expect(await tooLong).to.have.nested.property("error.type", "invalid_request");
-    const fits = await pair.client.batch((api) => Array.from({ length: 50 }, () => api.time.now()));
-    expect(fits).to.have.length(50);
-  });
-
   it("need no token for public methods", async () => {
     await using pair = await startPair({ token: null });
     expect(await pair.client.api.time.now()).to.equal("1970-01-01T00:00:00.000Z");

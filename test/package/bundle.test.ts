@@ -55,8 +55,7 @@ describe("The client's bundle for browsers", function () {
     await client.close();
     await ended;
     await settled();
-    expect(marked.events).to.deep.equal([gap, "three"]);
-    expect(marked.error).to.include({ type: "disconnected", reason: "bye" });
+    expect(marked).to.deep.equal({ events: [gap, "three"], isDone: true });
     expect(clock.pending).to.equal(0);
   });
 

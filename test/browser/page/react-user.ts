@@ -1,7 +1,8 @@
 /** A page in React that shows a session and a subscription, in StrictMode: what is there once must cost once. */
 import { createElement, StrictMode, useState } from "react";
-import { createRoot } from "react-dom/client";
-import { createClient, type Untyped } from "../../../client/index.js";
+import { createRoot, hydrateRoot } from "react-dom/client";
+import { renderToString } from "react-dom/server";
+import { type Client, createClient, type Untyped } from "../../../client/index.js";
 import { RpcProvider, useRpc, useSession, useSubscription } from "../../../client/react/index.js";
 
 async function token(): Promise<string> {
@@ -37,4 +38,14 @@ function View() {
 }
 
 const root = document.body.appendChild(document.createElement("div"));
-createRoot(root).render(createElement(StrictMode, null, createElement(RpcProvider<Untyped>, { client }, createElement(View))));
+const tree = (client: Client) => createElement(StrictMode, null, createElement(RpcProvider<Untyped>, { client }, createElement(View)));
+
+/** The page comes from a server, whose client never connects; here it is drawn when the client has long been there. */
+async function hydrate(): Promise<void> {
+  root.innerHTML = renderToString(tree(createClient({ url: "ws://nowhere.test", connect: "lazy" })));
+  await client.ready();
+  hydrateRoot(root, tree(client), { onRecoverableError: reportError }); // what isn't as the server drew it
+}
+
+if (location.search === "?hydrated") hydrate().catch(reportError);
+else createRoot(root).render(tree(client));

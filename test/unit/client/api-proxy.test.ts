@@ -28,6 +28,23 @@ describe("createApi", () => {
     expect(calls).to.deep.equal([]);
   });
 
+  it("is text where text is wanted, compares, and is bound, at any depth, and calls nothing by it", async () => {
+    const { api, calls } = recorded();
+    for (const node of [api, api.orders, api.orders?.create] as unknown[]) {
+      expect(`${node}`).to.be.a("string");
+      expect(String(node) + (node as string)).to.be.a("string");
+      expect((node as { valueOf(): unknown }).valueOf()).to.equal(node);
+      expect((node as { toString(): unknown }).toString()).to.be.a("string");
+      // biome-ignore lint/suspicious/noDoubleEquals: what is tested
+      expect(node == 1).to.equal(false);
+    }
+    const create = api.orders?.create?.bind(null) as unknown as (params: unknown) => Promise<unknown>;
+    await new Promise((resolve) => void setImmediate(resolve));
+    expect(calls).to.deep.equal([]);
+    await create({ sku: "A1" });
+    expect(calls).to.deep.equal([["orders.create", { sku: "A1" }, undefined]]);
+  });
+
   it("makes each method once", () => {
     const { api } = recorded();
     expect(api.orders?.create).to.equal(api.orders?.create);

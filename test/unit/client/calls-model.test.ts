@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
 import { describe, it } from "mocha";
-import { AuthStop, type CallOptions, DisconnectedError } from "../../../client/index.js";
+import { AuthStop, type CallOptions, JotwireError } from "../../../client/index.js";
 import { errorOf } from "../../../src/protocol/error-codes.js";
 import { Pages } from "../../helpers/pages.js";
 import { type Frame, granted, outcomeOf, type ScriptedSocket, scriptedClient, settled } from "../../helpers/scripted-client.js";
@@ -15,10 +15,14 @@ const refusals = [
   "auth_unavailable",
   "forbidden",
 ] as const;
+/** What the server takes of one connection. */
+const limits = { frameBytes: 600, batchLength: 2, requestsInFlight: 4, subscriptions: 1, responseBytes: 1_000 };
+const forTheTimeBeing = ["overloaded", "rate_limited", "auth_unavailable"];
 const closings = [
   { code: 1012, reason: "server_restart", reconnect: "yes", reconnectAfter: [1, 5] },
   { code: 4401, reason: "token_expired", reconnect: "new_token" },
   { code: 4429, reason: "too_many_requests", reconnect: "yes" },
+  { code: 1009, reason: "too_big", reconnect: "yes", reconnectAfter: [0, 1] },
   { code: 4403, reason: "kicked", reconnect: "no" },
   { code: "garbage" },
 ] as const;
@@ -34,7 +38,14 @@ const garbage = [
 ];
 
 type Step =
-  | { readonly do: "call"; readonly times: number; readonly idempotent: boolean; readonly timeout: number; readonly inBatch: boolean }
+  | {
+      readonly do: "call";
+      readonly times: number;
+      readonly idempotent: boolean;
+      readonly timeout: number;
+      readonly inBatch: boolean;
+      readonly length: number;
+    }
   | { readonly do: "abort" | "run" | "answer twice"; readonly which: number }
   | { readonly do: "refuse"; readonly which: number; readonly why: (typeof refusals)[number] }
   | { readonly do: "fail"; readonly which: number; readonly why: "internal" | "timeout" }
@@ -56,8 +67,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 8,
     arbitrary: fc.record({
-      ...{ do: of("call"), times: fc.integer({ min: 1, max: 3 }), idempotent: fc.boolean() },
-      ...{ timeout: fc.constantFrom(0, 2_000, 600_000), inBatch: fc.boolean() },
+      ...{ do: of("call"), times: fc.integer({ min: 1, max: 6 }), idempotent: fc.boolean() },
+      ...{ timeout: fc.constantFrom(0, 2_000, 600_000), inBatch: fc.boolean(), length: fc.constantFrom(0, 0, 0, 300, 700) },
     }),
   },
   { weight: 6, arbitrary: fc.record({ do: of("run", "answer twice"), which }) },
@@ -94,19 +105,22 @@ interface Sending {
   readonly socket: ScriptedSocket;
   /** `unknown`: it may have run. */
   fate: "unknown" | "refused" | "answered";
+  isCancelled?: boolean;
 }
 
 /** A call, and all that became of it. */
 class Ledger {
   readonly isIdempotent: boolean;
+  readonly isTooLarge: boolean;
   readonly controller = new AbortController();
-  /** Who was signed in when it was made, or sent first. */
+  /** Who was signed in when it was made, or sent first; of nobody while that is for the next user to come. */
   user: string | undefined;
   readonly sendings: Sending[] = [];
   outcome: ReturnType<typeof outcomeOf> = { count: 0 };
 
-  constructor(isIdempotent: boolean, user: string | undefined) {
+  constructor(isIdempotent: boolean, isTooLarge: boolean, user: string | undefined) {
     this.isIdempotent = isIdempotent;
+    this.isTooLarge = isTooLarge;
     this.user = user;
   }
 
@@ -116,7 +130,7 @@ class Ledger {
 }
 
 class Run {
-  readonly #script = scriptedClient({ token: (request) => this.#token(request.signal) });
+  readonly #script = scriptedClient({ token: (request) => this.#token(request.signal) }, undefined, (socket) => this.#made(socket));
   readonly #calls: Ledger[] = [];
   readonly #seen = new Map<ScriptedSocket, number>();
   readonly #users = new Map<ScriptedSocket, string>();
@@ -124,6 +138,7 @@ class Run {
   readonly #late: ((token: string) => void)[] = [];
   readonly faults: string[] = [];
   readonly #pages: Pages;
+  #user: string | undefined; // who signed in last, as long as it is for nobody else to do
   #is: Token = "fresh";
   #tokens = 0;
 
@@ -144,16 +159,40 @@ class Run {
     return this.#script.sockets.at(-1);
   }
 
+  #made(socket: ScriptedSocket): void {
+    socket.answersPings = true;
+    const send = socket.send.bind(socket);
+    socket.send = (text) => {
+      send(text);
+      this.look();
+    };
+  }
+
   /** Notes what was sent, and whether it was right to. */
   look(): void {
     for (const socket of this.#script.sockets) {
-      const frames = socket.frames;
-      for (const frame of frames.slice(this.#seen.get(socket) ?? 0)) {
-        const call = this.#calls[Number(/^call-(\d+)$/.exec(frame.method)?.[1])];
-        if (call) this.#sent(call, { frame, socket, fate: "unknown" });
+      const { texts } = socket;
+      for (const text of texts.slice(this.#seen.get(socket) ?? 0)) {
+        if (text.length > limits.frameBytes) this.faults.push(`a frame has ${text.length} bytes`);
+        const frame: Frame | Frame[] = JSON.parse(text);
+        if (Array.isArray(frame) && frame.length > limits.batchLength) this.faults.push(`a batch has ${frame.length} calls`);
+        for (const one of [frame].flat()) this.#saw(one, socket);
+        const open = this.#sendings(socket).filter(({ fate, isCancelled }) => fate === "unknown" && !isCancelled);
+        if (open.length > limits.requestsInFlight) this.faults.push(`${open.length} calls are in flight`);
       }
-      this.#seen.set(socket, frames.length);
+      this.#seen.set(socket, texts.length);
     }
+  }
+
+  #sendings(socket: ScriptedSocket | undefined): Sending[] {
+    return this.#calls.flatMap(({ sendings }) => sendings).filter((sending) => sending.socket === socket);
+  }
+
+  #saw(frame: Frame, socket: ScriptedSocket): void {
+    const call = this.#calls[Number(/^call-(\d+)$/.exec(frame.method)?.[1])];
+    if (call) this.#sent(call, { frame, socket, fate: "unknown" });
+    if (frame.method !== "$/cancelRequest") return;
+    for (const sending of this.#sendings(socket)) if (sending.frame.id === frame.params?.id) sending.isCancelled = true;
   }
 
   #sent(call: Ledger, sending: Sending): void {
@@ -173,16 +212,17 @@ class Run {
   #make(step: Extract<Step, { do: "call" }>): void {
     const { client } = this.#script;
     const make = (call: (name: string, options: CallOptions) => Promise<unknown>) => {
-      const ledger = new Ledger(step.idempotent, client.session?.subject);
+      const ledger = new Ledger(step.idempotent, step.length > limits.frameBytes, this.#user);
       const { isIdempotent: idempotent, controller } = ledger;
       const name = `call-${this.#calls.push(ledger) - 1}`;
       ledger.outcome = outcomeOf(call(name, { idempotent, signal: controller.signal, timeout: step.timeout }));
     };
     const times = Array(step.times).fill(0);
-    if (!step.inBatch) for (const _ of times) make((name, options) => client.call(name, {}, options));
+    const params = { text: "x".repeat(step.length) };
+    if (!step.inBatch) for (const _ of times) make((name, options) => client.call(name, params, options));
     else {
       const made = client.batch((api) =>
-        times.map(() => make((name, options) => api[name]?.({}, options) ?? Promise.reject(new Error(name)))),
+        times.map(() => make((name, options) => api[name]?.(params, options) ?? Promise.reject(new Error(name)))),
       );
       made.catch(() => {});
     }
@@ -190,9 +230,7 @@ class Run {
 
   /** What was sent on the open socket and has no answer. */
   #open(index: number): Sending | undefined {
-    const open = this.#calls
-      .flatMap(({ sendings }) => sendings)
-      .filter(({ socket, fate }) => socket === this.#socket && fate === "unknown");
+    const open = this.#sendings(this.#socket).filter(({ fate }) => fate === "unknown");
     return this.#isOpen ? open[index % Math.max(open.length, 1)] : undefined;
   }
 
@@ -236,10 +274,13 @@ class Run {
     else if (step.do === "open" && socket?.readyState === 0) socket.open();
     else if (step.do === "expire" && this.#isOpen) socket?.tell("auth.expired", { closeIn: 30 });
     else if (step.do === "renew" && this.#isOpen) socket?.tell("auth.refreshRequired", { within: 30 });
-    else if (step.do === "refresh" || step.do === "reconnect" || step.do === "close") this.#waits.push(outcomeOf(client[step.do]()));
-    else if (step.do === "online") this.#pages.window.dispatchEvent(new Event("online"));
+    else if (step.do === "refresh" || step.do === "reconnect" || step.do === "close") {
+      if (step.do !== "refresh") this.#user = undefined; // whoever comes next
+      this.#waits.push(outcomeOf(client[step.do]()));
+    } else if (step.do === "online") this.#pages.window.dispatchEvent(new Event("online"));
     else if (step.do === "turn") await settled();
     this.look();
+    if (client.state === "closed") this.#user = undefined;
     expect(clock.pending).to.be.below(20);
   }
 
@@ -267,7 +308,8 @@ class Run {
     if (!auth || !socket) return;
     const who = auth.method === "refresh" ? (this.#users.get(socket) ?? user) : user;
     this.#users.set(socket, who);
-    this.#answerAuth(auth, () => socket.answer(auth, granted(this.#script.clock, { subject: who, changed: true, gap: false })));
+    this.#user = who;
+    this.#answerAuth(auth, () => socket.answer(auth, granted(this.#script.clock, { subject: who, changed: true, gap: false, limits })));
   }
 
   #reply(step: Extract<Step, { which: number }>): void {
@@ -295,6 +337,16 @@ class Run {
     await settled();
   }
 
+  #judge(call: Ledger, error: unknown, index: number): void {
+    if (!(error instanceof JotwireError)) return void this.faults.push(`call-${index} is rejected with ${error}`);
+    const { type, sent } = error;
+    if (sent !== "no" && sent !== "maybe") this.faults.push(`call-${index} doesn't say whether it was sent`);
+    if (sent === "no" && call.mayHaveRun) this.faults.push(`call-${index} says that it was not sent, but was`);
+    if (forTheTimeBeing.includes(type)) this.faults.push(`call-${index} is rejected with ${type}, and could be repeated`);
+    if (type === "too_large" && !call.isTooLarge) this.faults.push(`call-${index} is called too large`);
+    if (type === "subject_changed" && call.user === undefined) this.faults.push(`call-${index} was of nobody else`);
+  }
+
   /** `isWell`: the client is closed when all is well, and not in the middle of it all. */
   async end(isWell: boolean): Promise<void> {
     const { client, clock } = this.#script;
@@ -310,13 +362,10 @@ class Run {
       if (outcome.count !== 1) this.faults.push(`call-${index} was settled ${outcome.count} times`);
       if ("value" in outcome && outcome.value !== `call-${index}`) this.faults.push(`call-${index} got ${outcome.value}`);
       if ("value" in outcome && sendings.at(-1)?.fate !== "answered") this.faults.push(`call-${index} has a result that nobody gave`);
-      const { error } = outcome;
-      if (error instanceof DisconnectedError && error.sent === "no" && call.mayHaveRun) {
-        this.faults.push(`call-${index} says that it was not sent, but was`);
-      }
+      if ("error" in outcome) this.#judge(call, outcome.error, index);
     }
     for (const { count } of this.#waits) expect(count, "refresh, reconnect and close settle").to.equal(1);
-    expect(this.faults).to.deep.equal([]);
+    expect(this.faults.join("; ")).to.equal("");
     expect(clock.pending, "timers").to.equal(0);
   }
 }

@@ -2,7 +2,9 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { DisconnectedError, safe } from "../../../client/index.js";
 import { errorOf } from "../../../src/protocol/error-codes.js";
-import { outcomeOf, scriptedClient, settled } from "../../helpers/scripted-client.js";
+import { type Frame, outcomeOf, type ScriptedSocket, scriptedClient, settled } from "../../helpers/scripted-client.js";
+
+const limits = { frameBytes: 1_000, batchLength: 5, requestsInFlight: 8, subscriptions: 4, responseBytes: 1_000_000 };
 
 describe("A call", () => {
   it("leaves in the turn in which it is made, with params or without, under an id of its own", async () => {
@@ -98,31 +100,40 @@ describe("A call", () => {
     await client.close();
   });
 
-  it("that times out on a connection where nothing comes any more finds out whether there still is one", async () => {
-    const { client, signIn, states, pass } = scriptedClient({ timeout: 10_000 });
+  it("that waits on a connection where nothing comes any more finds out whether there still is one, long before its time is over", async () => {
+    const { client, signIn, states, pass } = scriptedClient();
     const socket = await signIn();
     const unanswered = outcomeOf(client.call("a"));
-    await pass(6_000);
-    socket.tell("news", {});
     await pass(4_000);
-    expect(unanswered.error).to.include({ type: "timeout" });
+    socket.tell("news", {});
+    await pass(5_000);
     expect(socket.count("ping")).to.equal(0);
-    void outcomeOf(client.call("b"));
-    await pass(10_000);
+    await pass(2_000);
     expect(socket.count("ping")).to.equal(1);
     socket.answer(socket.last("ping"), "pong");
-    void outcomeOf(client.call("c"));
-    await pass(10_000);
-    expect(socket.count("ping")).to.equal(2);
-    expect(client.state).to.equal("ready");
-    await pass(5_000);
-    expect(states.at(-1)).to.include({ to: "waiting", reason: "no_answer" });
+    await pass(8_000);
+    expect(socket.count("ping")).to.equal(1);
+    expect(unanswered.count).to.equal(0);
+    await pass(7_000);
+    expect(states.find(({ to }) => to === "waiting")).to.include({ reason: "no_answer" });
+    await client.close();
+  });
+
+  it("asks nothing of a silent connection when none waits", async () => {
+    const { client, signIn, pass } = scriptedClient();
+    const socket = await signIn();
+    const call = client.call("a");
+    socket.answer(socket.last("a"), 1);
+    await call;
+    await pass(60_000);
+    expect(socket.count("ping")).to.equal(0);
     await client.close();
   });
 
   it("times out by its own limit or the client's, tells the server, and ignores the late answer", async () => {
     const { client, signIn, pass } = scriptedClient({ timeout: 5_000 });
     const socket = await signIn();
+    socket.answersPings = true;
     const usual = outcomeOf(client.call("usual"));
     const short = outcomeOf(client.call("short", {}, { timeout: 1_000 }));
     const endless = outcomeOf(client.call("endless", {}, { timeout: 0 }));
@@ -136,7 +147,7 @@ describe("A call", () => {
     expect(usual.count).to.equal(0);
     await pass(1);
     expect(usual.error).to.include({ type: "timeout" });
-    await pass(400_000);
+    await pass(100_000);
     expect(endless.count).to.equal(0);
     expect(short.count).to.equal(1);
     await client.close();
@@ -246,8 +257,8 @@ describe("A call that the session is no good for", () => {
     const failures = [
       errorOf("timeout"),
       errorOf("forbidden"),
-      errorOf("overloaded"),
-      errorOf("rate_limited"),
+      errorOf("overloaded", { executed: undefined }),
+      errorOf("overloaded", { temporary: false }),
       { code: 5, message: "X", data: null },
       // its handler had begun when the session ended: only `executed: false` says that nothing has run
       ...(["token_expired", "unauthenticated", "token_revoked"] as const).map((reason) => errorOf(reason, { executed: undefined })),
@@ -271,6 +282,320 @@ describe("A call that the session is no good for", () => {
     socket.refuse(socket.last("a"), errorOf("unauthenticated"));
     await settled();
     expect(call.error).to.include({ type: "unauthenticated" });
+    await client.close();
+  });
+});
+
+describe("A call that is refused for the time being, before it ran", () => {
+  it("is repeated after a back-off that grows, or after the server's advice, unseen by its caller", async () => {
+    const { client, signIn, pass } = scriptedClient();
+    const socket = await signIn();
+    const call = outcomeOf(client.call("a", { n: 1 }));
+    for (const [times, error, least, most] of [
+      [1, errorOf("overloaded"), 499, 1_000],
+      [2, errorOf("overloaded"), 499, 2_000],
+      [3, errorOf("rate_limited", { retryAfter: 7 }), 6_999, 1],
+    ] as const) {
+      expect(socket.count("a")).to.equal(times);
+      socket.refuse(socket.last("a"), error);
+      await pass(least);
+      expect(socket.count("a")).to.equal(times);
+      await pass(most);
+    }
+    expect(socket.count("a")).to.equal(4);
+    expect(socket.last("a").params).to.deep.equal({ n: 1 });
+    expect(new Set(socket.frames.filter(({ method }) => method === "a").map(({ id }) => id)).size).to.equal(4);
+    expect(call.count).to.equal(0);
+    socket.answer(socket.last("a"), "done");
+    await settled();
+    expect(call).to.deep.equal({ count: 1, value: "done" });
+    await client.close();
+  });
+
+  it("is repeated until its time is over, says then what it was refused for, and that it has not run", async () => {
+    const { client, signIn, pass } = scriptedClient({ timeout: 5_000, backoff: { min: 100, max: 100 } });
+    const socket = await signIn();
+    const call = outcomeOf(client.call("a"));
+    for (let passed = 0; passed < 4_900; passed += 100) {
+      socket.refuse(socket.last("a"), errorOf("overloaded", { hint: "busy" }));
+      await pass(100);
+    }
+    expect(call.count).to.equal(0);
+    socket.refuse(socket.last("a"), errorOf("overloaded", { hint: "busy" }));
+    await pass(50);
+    const sent = socket.count("a");
+    await pass(60);
+    expect(call.error).to.include({ type: "timeout", sent: "no" }).and.to.have.nested.property("cause.data.hint", "busy");
+    await pass(5_000);
+    expect(socket.count("a")).to.equal(sent);
+    await client.close();
+  });
+
+  it("holds up what was made meanwhile, so that a server that has too much gets no more", async () => {
+    const { client, signIn, pass } = scriptedClient();
+    const socket = await signIn();
+    const first = outcomeOf(client.call("first"));
+    socket.refuse(socket.last("first"), errorOf("rate_limited", { retryAfter: 2 }));
+    const second = outcomeOf(client.call("second"));
+    await pass(1_999);
+    expect(socket.count("second")).to.equal(0);
+    await pass(1);
+    for (const name of ["first", "second"]) socket.answer(socket.last(name), name);
+    await settled();
+    expect([first.value, second.value]).to.deep.equal(["first", "second"]);
+    await client.close();
+  });
+
+  it("is taken by the next connection at once, and by the one after that, when the server is leaving", async () => {
+    const { client, signIn, sockets, pass } = scriptedClient({ backoff: { min: 1, max: 1 } });
+    const call = outcomeOf(client.call("a"));
+    for (let drains = 1; drains <= 3; drains++) {
+      const socket = await signIn();
+      expect(socket.count("a")).to.equal(1);
+      socket.tell("connection.closing", { code: 1012, reason: "server_restart", reconnectAfter: [0, 0], closeIn: 1 });
+      socket.refuse(socket.last("a"), errorOf("overloaded", { retryAfter: 60 }));
+      await settled();
+      socket.drop(1012);
+      await pass(10);
+    }
+    expect(sockets).to.have.length(4);
+    const socket = await signIn();
+    socket.answer(socket.last("a"), "done");
+    await settled();
+    expect(call).to.deep.equal({ count: 1, value: "done" });
+    await client.close();
+  });
+
+  it("leaves no timer when the client is closed", async () => {
+    const { client, signIn, clock } = scriptedClient();
+    const socket = await signIn();
+    const call = outcomeOf(client.call("a"));
+    socket.refuse(socket.last("a"), errorOf("overloaded"));
+    await client.close();
+    await settled();
+    expect(call.error).to.include({ type: "disconnected", sent: "no" });
+    expect(clock.pending).to.equal(0);
+  });
+});
+
+const servedOn = new WeakMap<ScriptedSocket, Set<Frame["id"]>>();
+
+/** Answers all that is there, and what comes for it, as a server with that much room does; what there is no room for is a fault. */
+const serve = async (socket: ScriptedSocket, room: number) => {
+  const served = servedOn.get(socket) ?? new Set();
+  servedOn.set(socket, served);
+  for (let open = open_(); open.length > 0; open = open_()) {
+    expect(open.length).to.be.at.most(room);
+    for (const frame of open) {
+      served.add(frame.id);
+      socket.answer(frame, frame.method);
+    }
+    await settled();
+  }
+  return served.size;
+
+  function open_(): Frame[] {
+    return socket.frames.filter(({ id, method }) => method !== "authenticate" && id !== undefined && !served.has(id));
+  }
+};
+
+describe("More calls than the server takes at once", () => {
+  const names = (count: number) => Array.from({ length: count }, (_, index) => `call-${index}`);
+
+  for (const [why, told, room] of [
+    ["by what it tells", { limits }, 8],
+    ["by half of the default, when it tells nothing", {}, 32],
+  ] as const) {
+    it(`wait for their turn, ${why}: those that were made without a connection, and those that are made at once`, async () => {
+      const { client, signIn } = scriptedClient();
+      const early = names(150).map((name) => outcomeOf(client.call(name)));
+      const socket = await signIn(told);
+      expect(socket.texts).to.have.length(1 + room);
+      expect(await serve(socket, room)).to.equal(150);
+      expect(early.map(({ value }) => value)).to.deep.equal(names(150));
+      const late = names(150).map((name) => outcomeOf(client.call(name)));
+      expect(await serve(socket, room)).to.equal(300);
+      expect(late.map(({ value }) => value)).to.deep.equal(names(150));
+      await client.close();
+    });
+  }
+
+  it("have no limit when the server has none", async () => {
+    const { client, signIn } = scriptedClient();
+    const socket = await signIn({ limits: { ...limits, requestsInFlight: 0, frameBytes: 0, batchLength: 0 } });
+    const calls = names(200).map((name) => outcomeOf(client.call(name)));
+    expect(socket.texts).to.have.length(201);
+    void outcomeOf(client.batch((api) => names(100).map((name) => api[name]?.({ text: "x".repeat(100_000) }))));
+    expect(socket.texts).to.have.length(202);
+    await client.close();
+    expect(calls[199]?.error).to.include({ type: "disconnected" });
+  });
+
+  it("share the room with subscriptions, which go first", async () => {
+    const { client, signIn } = scriptedClient();
+    const subscriptions = names(12).map((topic) => client.subscribe("watch", { topic })[Symbol.asyncIterator]());
+    const call = outcomeOf(client.call("a"));
+    const socket = await signIn({ limits });
+    expect(socket.count("watch")).to.equal(8);
+    expect(socket.count("a")).to.equal(0);
+    const answer = () => {
+      for (const frame of socket.frames.filter(({ method }) => method === "watch")) {
+        socket.answer(frame, { subscription: String(frame.params?.topic) });
+      }
+    };
+    answer();
+    expect(socket.count("watch")).to.equal(12);
+    expect(socket.count("a")).to.equal(1);
+    answer();
+    expect(socket.count("watch")).to.equal(12);
+    socket.tell("subscription.event", { subscription: "call-11", data: 1 });
+    expect(await subscriptions[11]?.next()).to.deep.equal({ done: false, value: 1 });
+    socket.answer(socket.last("a"), 1);
+    await settled();
+    expect(call.value).to.equal(1);
+    await client.close();
+  });
+
+  it("make room when one of them is given up", async () => {
+    const { client, signIn } = scriptedClient();
+    const socket = await signIn({ limits: { ...limits, requestsInFlight: 1 } });
+    const controller = new AbortController();
+    void outcomeOf(client.call("a", {}, { signal: controller.signal }));
+    const waiting = outcomeOf(client.call("b"));
+    expect(socket.count("b")).to.equal(0);
+    controller.abort();
+    socket.refuse(socket.last("a"), errorOf("cancelled"));
+    socket.answer(socket.last("b"), 2);
+    await settled();
+    expect(waiting.value).to.equal(2);
+    await client.close();
+  });
+
+  it("are rejected when more wait than the option queue says, the last ones, and none that may have run", async () => {
+    const { client, signIn, pass } = scriptedClient({ queue: 3 });
+    const first = await signIn({ limits: { ...limits, requestsInFlight: 4 } });
+    const sent = names(4).map((name) => outcomeOf(client.call(name, {}, { idempotent: true })));
+    const waiting = names(4).map((name) => outcomeOf(client.call(`late.${name}`)));
+    await settled();
+    expect(waiting.map(({ error }) => error)[3]).to.include({ type: "queue_full", sent: "no" });
+    expect(waiting.slice(0, 3).map(({ count }) => count)).to.deep.equal([0, 0, 0]);
+    first.drop();
+    await settled();
+    expect(sent.map(({ count }) => count)).to.deep.equal([0, 0, 0, 0]);
+    await pass(1_000);
+    await serve(await signIn({ limits: { ...limits, requestsInFlight: 4 } }), 4);
+    expect(sent.map(({ value }) => value)).to.deep.equal(names(4));
+    expect(waiting[2]?.value).to.equal("late.call-2");
+    await client.close();
+  });
+});
+
+describe("A call that is larger than the server takes", () => {
+  const large = { text: "é".repeat(500) }; // two bytes each
+
+  it("alone is rejected, before it is sent", async () => {
+    const { client, signIn, sockets } = scriptedClient();
+    const early = outcomeOf(client.call("early", large));
+    const fits = outcomeOf(client.call("fits", { text: "é".repeat(460) }));
+    const socket = await signIn({ limits });
+    const late = outcomeOf(client.call("late", large));
+    await serve(socket, 8);
+    for (const { error } of [early, late]) {
+      expect(error).to.include({ type: "too_large", sent: "no" });
+      expect((error as Error).message).to.match(/1\d\d\d .*1000 bytes/);
+    }
+    expect(fits.value).to.equal("fits");
+    expect(client.notify("note", large)).to.equal(false);
+    expect(client.notify("note", {})).to.equal(true);
+    const subscribed = outcomeOf(client.subscribe("watch", large)[Symbol.asyncIterator]().next());
+    await settled();
+    expect(subscribed.error).to.include({ type: "too_large" });
+    expect(socket.frames.map(({ method }) => method)).to.deep.equal(["authenticate", "fits", "note"]);
+    expect(client.state).to.equal("ready");
+    expect(sockets).to.have.length(1);
+    await client.close();
+  });
+
+  it("leaves the others of its batch alone, which go out in as many frames as it takes", async () => {
+    const { client, signIn } = scriptedClient();
+    const socket = await signIn({ limits });
+    const batch = outcomeOf(
+      client.batch((api) => [
+        ...["a", "b", "c"].map((name) => api[name]?.({ text: "x".repeat(400) })),
+        safe(api.large?.(large) ?? Promise.resolve()),
+        api.d?.(),
+      ]),
+    );
+    await serve(socket, 8);
+    const frames = socket.texts.slice(1).map((text) => (JSON.parse(text) as Frame[]).map(({ method }) => method));
+    expect(frames).to.deep.equal([["a", "b"], ["c"], ["d"]]);
+    for (const text of socket.texts) expect(Buffer.byteLength(text)).to.be.at.most(1_000);
+    expect(batch.value?.slice(0, 3)).to.deep.equal(["a", "b", "c"]);
+    expect(batch.value?.[3]).to.have.nested.property("error.type", "too_large");
+    await client.close();
+  });
+
+  it("closes the connection where the limit was not told, and the client comes back without it", async () => {
+    const { client, signIn, pass } = scriptedClient();
+    const first = await signIn();
+    const [call, small] = [outcomeOf(client.call("a", large)), outcomeOf(client.call("b", {}, { idempotent: true }))];
+    const events = client.subscribe("watch")[Symbol.asyncIterator]();
+    first.answer(first.last("watch"), { subscription: "s1" });
+    first.tell("connection.closing", { code: 1009, reason: "too_big", reconnect: "yes", reconnectAfter: [0, 1] });
+    first.drop(1009, "too_big");
+    await settled();
+    expect(call.error).to.include({ type: "disconnected", sent: "maybe", closeCode: 1009, reason: "too_big" });
+    expect(client.state).to.equal("waiting");
+    await pass(2_000);
+    const second = await signIn();
+    expect(second.count("a")).to.equal(0);
+    second.answer(second.last("b"), 2);
+    second.answer(second.last("watch"), { subscription: "s1" });
+    second.tell("subscription.event", { subscription: "s1", data: 1 });
+    expect((await events.next()).value).to.equal(1);
+    expect(small.value).to.equal(2);
+    await client.close();
+  });
+});
+
+describe("Every rejection of a call", () => {
+  it("says whether it may have run", async () => {
+    const { client, signIn, pass } = scriptedClient({ queue: 1, timeout: 1_000 });
+    const socket = await signIn({ limits: { ...limits, requestsInFlight: 5 } });
+    const [aborted, unsent] = [new AbortController(), new AbortController()];
+    const make = (name: string, options = {}) => outcomeOf(client.call(name, {}, options));
+    const ran = [make("fails"), make("times out"), make("aborted", { signal: aborted.signal })];
+    const refused = make("refused");
+    const rest = make("lost", { timeout: 0 });
+    const waits = make("waits", { signal: unsent.signal });
+    const full = make("full");
+    const never = make("never", { signal: AbortSignal.abort() });
+    unsent.abort();
+    aborted.abort();
+    socket.refuse(socket.last("fails"), { code: -32603, message: "Internal error" });
+    socket.refuse(socket.last("refused"), errorOf("forbidden"));
+    await pass(1_000);
+    socket.drop();
+    await settled();
+    const sent = ({ error }: { error?: unknown }) => (error as { sent?: string } | undefined)?.sent;
+    expect([...ran, rest].map(sent)).to.deep.equal(Array(4).fill("maybe"));
+    expect([refused, waits, full, never].map(sent)).to.deep.equal(Array(4).fill("no"));
+    await client.close();
+    const closed = make("closed");
+    await settled();
+    expect(sent(closed)).to.equal("no");
+  });
+
+  it("never says that it has not run of one that was repeated", async () => {
+    const { client, signIn, pass } = scriptedClient();
+    const first = await signIn();
+    const call = outcomeOf(client.call("a", {}, { idempotent: true }));
+    first.drop();
+    await pass(1_000);
+    const second = await signIn();
+    second.refuse(second.last("a"), errorOf("forbidden"));
+    await settled();
+    expect(call.error).to.include({ type: "forbidden", sent: "maybe" });
     await client.close();
   });
 });
@@ -333,6 +658,28 @@ describe("A call that waits for a connection", () => {
     second.answer(second.last("own"), 1);
     await settled();
     expect(own.value).to.equal(1);
+    await client.close();
+  });
+});
+
+describe("A call that is made after reconnect()", () => {
+  it("is of whoever signs in then, and one made before it of whoever had", async () => {
+    const { client, signIn } = scriptedClient();
+    await signIn({ subject: "ada" });
+    const first = await signIn({ subject: "ada" });
+    first.readyState = 2;
+    const before = outcomeOf(client.call("before"));
+    void client.reconnect();
+    const after = outcomeOf(client.call("after"));
+    const events = client.subscribe("watch")[Symbol.asyncIterator]();
+    const second = await signIn({ subject: "bob" });
+    expect(before.error).to.include({ type: "subject_changed", sent: "no" });
+    second.answer(second.last("after"), "bob's");
+    second.answer(second.last("watch"), { subscription: "s1" });
+    second.tell("subscription.event", { subscription: "s1", data: "bob's" });
+    await settled();
+    expect(after.value).to.equal("bob's");
+    expect((await events.next()).value).to.equal("bob's");
     await client.close();
   });
 });
@@ -456,6 +803,92 @@ describe("A batch", () => {
     socket.receive(repeated.map(({ id, method }: { id: number; method: string }) => ({ jsonrpc: "2.0", id, result: method })));
     await settled();
     expect(batch.value).to.deep.equal(["a", "b", "c"]);
+    await client.close();
+  });
+
+  it("goes out in as many frames as the server's limit of a batch takes, and each as soon as there is room", async () => {
+    const { client, signIn } = scriptedClient();
+    const batch = outcomeOf(client.batch((api) => Array.from({ length: 12 }, (_, n) => api[`call${n}`]?.())));
+    const socket = await signIn({ limits });
+    expect(socket.texts.slice(1).map((text) => JSON.parse(text).length)).to.deep.equal([5, 3]); // 8 in flight
+    const first: Frame[] = JSON.parse(socket.texts[1] ?? "");
+    servedOn.set(socket, new Set(first.map(({ id }) => id)));
+    socket.receive(first.map(({ id, method }) => ({ jsonrpc: "2.0", id, result: method })));
+    expect(JSON.parse(socket.texts.at(-1) ?? "")).to.have.length(4); // one frame for one frame
+    await serve(socket, 8);
+    expect(batch.value).to.deep.equal(Array.from({ length: 12 }, (_, n) => `call${n}`));
+    await client.close();
+  });
+
+  it("of a client without a session has no more members than such a one may send", async () => {
+    const { client, socket: nextSocket } = scriptedClient({ token: null });
+    const batch = outcomeOf(client.batch((api) => [api.a?.(), api.b?.(), api.c?.()]));
+    const socket = await nextSocket();
+    socket.open();
+    await serve(socket, 32);
+    expect(socket.texts.map((text) => JSON.parse(text).length)).to.deep.equal([2, 1]);
+    expect(batch.value).to.deep.equal(["a", "b", "c"]);
+    await client.close();
+  });
+
+  it("is not sent when its builder throws, nor is anything of it later", async () => {
+    const { client, signIn, pass } = scriptedClient();
+    const socket = await signIn();
+    const made: ReturnType<typeof outcomeOf>[] = [];
+    const unheard: unknown[] = [];
+    const note = (reason: unknown) => unheard.push(reason);
+    process.on("unhandledRejection", note);
+    const broken = new Error("broken builder");
+    const batch = outcomeOf(
+      client.batch((api) => {
+        void api.a?.();
+        made.push(outcomeOf(api.b?.() ?? Promise.resolve()));
+        throw broken;
+      }),
+    );
+    await settled();
+    await pass(100);
+    process.off("unhandledRejection", note);
+    expect(batch.error).to.equal(broken);
+    expect(made[0]?.error).to.include({ type: "aborted", sent: "no", cause: broken });
+    expect(unheard).to.deep.equal([]);
+    expect(socket.texts).to.have.length(1);
+    const next = client.call("c");
+    expect(socket.count("c")).to.equal(1);
+    socket.answer(socket.last("c"), 3);
+    expect(await next).to.equal(3);
+    await client.close();
+  });
+
+  it("is not sent, and nothing of it waits, when its builder closes the client", async () => {
+    const { client, signIn, clock } = scriptedClient();
+    const socket = await signIn();
+    const batch = outcomeOf(
+      client.batch((api) => {
+        const before = api.a?.();
+        void client.close();
+        return [before, api.b?.()];
+      }),
+    );
+    await settled();
+    expect(batch.error).to.include({ type: "disconnected", sent: "no" });
+    expect(socket.count("a") + socket.count("b")).to.equal(0);
+    await settled();
+    expect(clock.pending).to.equal(0);
+  });
+
+  it("stays one frame when its builder makes a call beside it", async () => {
+    const { client, signIn } = scriptedClient();
+    const socket = await signIn();
+    void outcomeOf(
+      client.batch((api) => {
+        const first = api.a?.();
+        void outcomeOf(client.call("beside"));
+        return [first, api.b?.()];
+      }),
+    );
+    const frames = socket.texts.slice(1).map((text) => [JSON.parse(text)].flat().map(({ method }: Frame) => method));
+    expect(frames).to.deep.equal([["a", "b"], ["beside"]]);
     await client.close();
   });
 

@@ -113,6 +113,25 @@ describe("The queue of a subscription", () => {
     expect(await drain()).to.deep.equal([gap, 4, gap]);
   });
 
+  it("costs no more by the event when it is full and large", async () => {
+    const full = (size: number) => {
+      const { queue: events } = queue(size);
+      for (let event = 0; event <= size; event++) events.put(event);
+      return events;
+    };
+    const rounds = 5_000;
+    const time = (events: ReturnType<typeof full>) => {
+      const start = performance.now();
+      for (let event = 0; event < rounds; event++) events.put(event);
+      return performance.now() - start;
+    };
+    const [small, large] = [full(100), full(200_000)];
+    time(small); // once, so that both run compiled
+    const ratio = () => time(large) / time(small);
+    const ratios = [ratio(), ratio(), ratio()].sort((a, b) => a - b);
+    expect(ratios[0]).to.be.below(50); // by the size it would be 2000 times as much
+  });
+
   it("ends after what waits, and stays ended", async () => {
     const { queue: events } = queue();
     events.put(1);

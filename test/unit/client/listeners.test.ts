@@ -29,6 +29,45 @@ describe("createListeners", () => {
     expect(heard).to.deep.equal([1]);
   });
 
+  it("calls from a copy: a handler that listens anew for the same event hears only of the next one", async () => {
+    const listeners = createListeners(() => {});
+    const heard: unknown[] = [];
+    const listen = () => {
+      const stop = listeners.on("a", (event) => {
+        heard.push(event);
+        stop();
+        listen();
+      });
+    };
+    listen();
+    listeners.emit("a", 1);
+    await settled();
+    expect(heard).to.deep.equal([1]);
+    listeners.emit("a", 2);
+    await settled();
+    expect(heard).to.deep.equal([1, 2]);
+  });
+
+  it("doesn't call a handler that one before it has stopped", async () => {
+    const listeners = createListeners(() => {});
+    const heard: unknown[] = [];
+    listeners.on("a", () => stop());
+    const stop = listeners.on("a", (event) => heard.push(event));
+    listeners.emit("a", 1);
+    await settled();
+    expect(heard).to.deep.equal([]);
+  });
+
+  it("calls nobody in the step that emits: a handler may do anything there", async () => {
+    const listeners = createListeners(() => {});
+    const heard: unknown[] = [];
+    listeners.on("a", (event) => heard.push(event));
+    listeners.emit("a", 1);
+    expect(heard).to.deep.equal([]);
+    await settled();
+    expect(heard).to.deep.equal([1]);
+  });
+
   it("tells what a handler threw, and goes on with the next", async () => {
     const thrown: unknown[] = [];
     const listeners = createListeners((error) => thrown.push(error));

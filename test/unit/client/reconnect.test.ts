@@ -183,6 +183,7 @@ describe("A close that a server announces, and that doesn't come", () => {
     it(`${what}, is made by the client itself`, async () => {
       const { client, signIn, states, pass } = scriptedClient();
       const socket = await signIn();
+      socket.answersPings = true;
       const running = outcomeOf(client.call("running"));
       socket.tell("connection.closing", { code: 1012, reason: "server_restart", reconnect: "yes", reconnectAfter: [1, 1], closeIn });
       await pass(patience - 1);

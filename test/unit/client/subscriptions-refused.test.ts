@@ -157,8 +157,8 @@ describe("A subscription that is refused", () => {
 
   it("leaves no timer when it ends while it waits to ask again", async () => {
     const { client, socket, clock } = await connected();
-    const before = clock.pending;
     const subscription = client.subscribe("orders.watch");
+    const before = clock.pending; // with the one of all calls
     socket.refuse(socket.last("orders.watch"), errorOf("overloaded"));
     expect(clock.pending).to.equal(before + 1);
     await subscription[Symbol.asyncDispose]();

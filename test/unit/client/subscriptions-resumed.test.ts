@@ -216,16 +216,54 @@ describe("A subscription whose connection is lost", () => {
     await script.client.close();
   });
 
-  it("throws when the client is closed, after what waits, and so does one that is made then", async () => {
+  it("throws when the client is closed by the server, after what waits", async () => {
     const { client, socket, watch } = await connected();
-    const subscription = client.subscribe("orders.watch");
+    const [subscription, asked] = [client.subscribe("orders.watch"), consume(watch())];
     socket.answer(socket.last("orders.watch"), { subscription: "s1" });
-    event(socket, "s1", 1);
-    await client.close();
-    const [got, late, named] = [consume(subscription), consume(watch()), consume(client.subscribe("orders.watch"))];
+    const got = consume(client.subscribe("orders.prices"));
+    socket.drop(4403, "kicked");
+    const late = consume(subscription);
     await settled();
-    expect(got.events).to.deep.equal([1]);
-    for (const { error } of [got, late, named]) expect(error).to.include({ type: "disconnected", reason: "bye", sent: "no" });
+    for (const { error } of [got, late, asked]) expect(error).to.include({ type: "disconnected", reason: "kicked", sent: "no" });
+    await client.close();
+  });
+
+  for (const how of ["close()", "await using", "close() while it waits for a connection", "close() and reconnect() at once"] as const) {
+    it(`ends like any other loop by the application's own ${how}, after what waits, with nothing thrown anywhere`, async () => {
+      const unheard: unknown[] = [];
+      const note = (reason: unknown) => unheard.push(reason);
+      process.on("unhandledRejection", note);
+      const { client, socket, watch } = await connected();
+      const [late, reads, asked] = [client.subscribe("orders.watch"), client.subscribe("orders.prices"), watch()];
+      const [watched] = socket.frames.filter(({ method }) => method === "orders.watch");
+      if (watched) socket.answer(watched, { subscription: "s1" });
+      socket.answer(socket.last("orders.prices"), { subscription: "s2" });
+      const got = consume(reads);
+      const gotAsked = consume(asked);
+      event(socket, "s1", 1);
+      event(socket, "s2", 2);
+      await settled();
+      if (how === "close() while it waits for a connection") socket.drop();
+      if (how === "await using") await client[Symbol.asyncDispose]();
+      else void client.close();
+      if (how === "close() and reconnect() at once") void client.reconnect().catch(() => {});
+      const gotLate = consume(late);
+      await settled();
+      process.off("unhandledRejection", note);
+      expect(got).to.deep.equal({ events: [2], isDone: true });
+      expect(gotLate).to.deep.equal({ events: [1], isDone: true });
+      expect(gotAsked).to.deep.equal({ events: [], isDone: true });
+      expect(unheard).to.deep.equal([]);
+      await client.close();
+    });
+  }
+
+  it("throws when it is made of a closed client", async () => {
+    const { client, watch } = await connected();
+    await client.close();
+    const made = [consume(watch()), consume(client.subscribe("orders.watch"))];
+    await settled();
+    for (const { error } of made) expect(error).to.include({ type: "disconnected", reason: "bye", sent: "no" });
   });
 });
 

@@ -3,7 +3,7 @@ import { describe, it } from "mocha";
 import { gap, type Subscription } from "../../../client/index.js";
 import { errorOf } from "../../../src/protocol/error-codes.js";
 import { consume } from "../../helpers/consumer.js";
-import { scriptedClient, settled } from "../../helpers/scripted-client.js";
+import { outcomeOf, scriptedClient, settled } from "../../helpers/scripted-client.js";
 import { connected, ended, event, reconnected } from "../../helpers/subscribed-client.js";
 
 describe("A subscription", () => {
@@ -68,6 +68,23 @@ describe("A subscription", () => {
       await client.close();
     });
   }
+
+  it("is unsubscribed by throw(), which rejects with what it is given, as a generator's does", async () => {
+    const { client, socket, watch } = await connected();
+    const relayed = async function* () {
+      yield* watch({ id: "o1" });
+    };
+    const relay = relayed();
+    const first = relay.next();
+    socket.answer(socket.last("orders.watch"), { subscription: "s1" });
+    event(socket, "s1", 1);
+    expect((await first).value).to.equal(1);
+    const thrown = outcomeOf(relay.throw(new Error("enough")));
+    await settled();
+    expect(thrown.error).to.have.property("message", "enough");
+    expect(socket.count("unsubscribe")).to.equal(1);
+    await client.close();
+  });
 
   it("is unsubscribed by break, and what still comes is dropped", async () => {
     const { client, socket, watch } = await connected();
