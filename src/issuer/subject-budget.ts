@@ -1,4 +1,5 @@
 import type { Clock } from "../auth/clock.js";
+import { fireAndForget } from "../runtime/application-code.js";
 import type { RateCounters } from "../store/store.js";
 
 /** One subject has asked for too many tokens, or revoked too many: come again in `retryAfter` seconds. */
@@ -37,6 +38,10 @@ export class SubjectBudget {
 
   /** Nothing came of it. Nobody waits for that: at worst it counts for a minute. */
   giveBack(what: Spending, subject: string): void {
-    if (this.#most > 0) this.#rates.giveBack(`${what}\0${subject}`, this.#clock.now() / 1_000).catch(() => {});
+    if (this.#most === 0) return;
+    fireAndForget(
+      () => this.#rates.giveBack(`${what}\0${subject}`, this.#clock.now() / 1_000),
+      () => {},
+    );
   }
 }
