@@ -1,0 +1,117 @@
+import { expect } from "chai";
+import { type Module, parseModule, readModules } from "./helpers/source-tree.js";
+
+/** A floor (folder or file), and which floors, or single files of them, it may import besides its own. */
+const floors: Readonly<Record<string, readonly string[]>> = {
+  "src/protocol": [],
+  "src/runtime": [],
+  "src/rpc": ["src/protocol", "src/runtime"],
+  "src/auth": ["src/protocol", "src/runtime"],
+  "src/push": ["src/protocol", "src/runtime"],
+  "src/store": ["src/protocol", "src/runtime", "src/auth", "src/push"],
+  "src/issuer": ["src/protocol", "src/runtime", "src/auth", "src/store"],
+  "src/server": ["src/protocol", "src/runtime", "src/rpc", "src/auth", "src/push", "src/store"],
+  "src/index.ts": ["src/protocol", "src/runtime", "src/rpc", "src/auth", "src/push", "src/store", "src/server"],
+  "src/cli": ["src/index.ts", "client/node.ts", "src/protocol", "src/runtime", "src/auth", "src/store", "src/issuer", "src/server"],
+  client: ["src/protocol"],
+  "client/node.ts": ["client", "src/protocol"],
+  "client/react": ["client", "src/protocol"],
+  "client/console": ["client/index.ts", "client/console/model", "client/console/view"],
+  "client/console/model": ["client/index.ts", "src/protocol"],
+  "client/console/view": ["client/index.ts", "src/protocol", "client/console/model"],
+};
+
+/** Who may import a package. Node's own modules are the platform, which a browser lacks. */
+const packages: Readonly<Record<string, readonly string[]>> = {
+  ws: ["src/server", "client/node.ts"],
+  "json-rpc-2.0": ["src/rpc/engine.ts"],
+  jose: ["src/auth", "src/issuer"],
+  uuid: ["src/server"],
+  commander: ["src/cli"],
+  "@node-rs/argon2": ["src/issuer/password-hasher.ts"],
+  "@redis/client": ["src/store/redis/redis-connection.ts"],
+  "rate-limiter-flexible": ["src/store/redis/redis-rates.ts"],
+  "@opentelemetry/api": ["src/server/tracing.ts"],
+  react: ["client/react"],
+  preact: ["client/console/main.ts", "client/console/view"],
+  htm: ["client/console/main.ts", "client/console/view"],
+  "node:crypto": ["src/auth"],
+  "node:http": ["src/auth/issuer-port.ts"],
+  "node:net": ["src/runtime/ip-address.ts", "src/runtime/private-address.ts"],
+  "node:timers": ["src/auth/hang-up.ts"],
+  "node:*": ["src/store", "src/issuer", "src/server", "src/cli", "client/node.ts", "src/auth/keys/fetch-document.ts"],
+};
+
+const isIn = (path: string, place: string) => path === place || path.startsWith(`${place}/`);
+const floorOf = (path: string) =>
+  Object.keys(floors)
+    .filter((floor) => isIn(path, floor))
+    .reduce((longest, floor) => (floor.length > longest.length ? floor : longest), "");
+const isPath = (imported: string) => imported.endsWith(".ts");
+
+function forbiddenImports(modules: readonly Module[]): readonly string[] {
+  return modules.flatMap(({ path, imports }) => {
+    const allowed = floors[floorOf(path)];
+    if (allowed === undefined) return [`${path} is on no floor: add its folder to the table`];
+    const places = [floorOf(path), ...allowed];
+    return imports
+      .filter((target) => isPath(target) && !places.includes(floorOf(target)) && !places.includes(target))
+      .map((target) => `${path} must not import ${target}`);
+  });
+}
+
+function forbiddenPackages(modules: readonly Module[]): readonly string[] {
+  return modules.flatMap(({ path, imports }) =>
+    imports
+      .filter((name) => !isPath(name))
+      .filter((name) => {
+        const [scope = "", rest = ""] = name.split("/");
+        const importers = [
+          packages[scope.startsWith("@") ? `${scope}/${rest}` : scope],
+          name.startsWith("node:") ? packages["node:*"] : [],
+        ];
+        return !importers.some((places) => places?.some((place) => isIn(path, place)));
+      })
+      .map((name) => `${path} must not import ${name}`),
+  );
+}
+
+const plant = (path: string, text: string) => [parseModule(path, text)];
+
+describe("The architecture", () => {
+  const modules = readModules("src", "client");
+
+  it("has arrows that point down only, at any depth", () => {
+    expect(forbiddenImports(modules)).to.deep.equal([]);
+    const message = ["src/rpc/a/b/c.ts must not import src/auth/session/session.ts"];
+    for (const code of [
+      'import { Session } from "../../../auth/session/session.js";',
+      'import type { Session } from "../../../auth/session/session.js";',
+      'export * from "../../../auth/session/session.js";',
+      'export { Session } from "../../../auth/session/session.js";',
+      'export const load = () => import("../../../auth/session/session.js");',
+      'export type Session = import("../../../auth/session/session.js").Session;',
+    ])
+      expect(forbiddenImports(plant("src/rpc/a/b/c.ts", code)), code).to.deep.equal(message);
+    expect(forbiddenImports(plant("src/rpc/a/b/c.ts", 'import "../../call.js"; import "../../../protocol/messages.js";'))).to.deep.equal(
+      [],
+    );
+    expect(forbiddenImports(plant("src/attic/a.ts", ""))).to.deep.equal(["src/attic/a.ts is on no floor: add its folder to the table"]);
+    expect(forbiddenImports(plant("client/console/view/a.ts", 'import "../../client.js"; import "../../index.js";'))).to.deep.equal([
+      "client/console/view/a.ts must not import client/client.ts",
+    ]);
+    expect(forbiddenImports(plant("client/console/model/a.ts", 'import "../view/app.js";'))).to.have.lengthOf(1);
+    expect(forbiddenImports(plant("client/a.ts", 'import "./react/index.js"; import "./node.js";'))).to.have.lengthOf(2);
+  });
+
+  it("imports a package only where the table says so", () => {
+    expect(forbiddenPackages(modules)).to.deep.equal([]);
+    const code =
+      'import "jose"; import "node:crypto"; import "node:fs/promises"; import "left-pad"; import type { Redis } from "@redis/client/x";';
+    const message = (name: string) => `src/auth/keys/a.ts must not import ${name}`;
+    expect(forbiddenPackages(plant("src/auth/keys/a.ts", code))).to.deep.equal(
+      ["node:fs/promises", "left-pad", "@redis/client/x"].map(message),
+    );
+    expect(forbiddenPackages(plant("client/console/model/a.ts", 'import { h } from "preact/hooks";'))).to.have.lengthOf(1);
+  });
+});
