@@ -1,5 +1,5 @@
 /** The server's door. */
-export type { Clock } from "./auth/clock.js";
+
 export type { IssuerPort } from "./auth/issuer-port.js";
 export type { Claims, Jwk, JwkSet, ProviderOptions, RenewedTokens } from "./auth/provider-options.js";
 export { type CloseReason, closeTable } from "./protocol/close-codes.js";
@@ -19,7 +19,8 @@ export {
   type RpcOptions,
 } from "./rpc/define.js";
 export { Subscription, type SubscriptionOptions, Topic, type TopicOptions, type WhenSlow } from "./rpc/define-subscription.js";
-export type { Logger } from "./rpc/logger.js";
+export type { Clock } from "./runtime/clock.js";
+export type { Logger } from "./runtime/logger.js";
 export type { KickResult, KickSelector, SessionList, SessionsOptions } from "./server/administration.js";
 export type { HookOptions } from "./server/hooks.js";
 export { jsonLogger, type LogLevel } from "./server/json-logger.js";

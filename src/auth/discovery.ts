@@ -1,4 +1,4 @@
-import type { Clock } from "./clock.js";
+import type { Clock } from "../runtime/clock.js";
 import { isLoopback, type KeyFetching, keySetLoader, objectionToUrl } from "./fetch-document.js";
 import { parseStrictObject, type StrictObject } from "./strict-json.js";
 

@@ -1,7 +1,7 @@
-import { refuseUnknownOptions } from "../protocol/known-options.js";
 import { withTimeout } from "../runtime/application-code.js";
+import type { Clock } from "../runtime/clock.js";
+import { refuseUnknownOptions } from "../runtime/known-options.js";
 import { publicKeyAlgorithms, secretAlgorithms } from "./algorithms.js";
-import type { Clock } from "./clock.js";
 import { discoveredKeySetLoader } from "./discovery.js";
 import { type FetchDocument, keySetLoader, objectionToUrl } from "./fetch-document.js";
 import { judgeKey, readKeySet } from "./key-policy.js";

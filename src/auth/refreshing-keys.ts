@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
+import type { Clock } from "../runtime/clock.js";
 import { describe } from "../runtime/thrown.js";
-import type { Clock } from "./clock.js";
 import { KeyFetchBudget, type KeyFetchRate } from "./key-fetch-budget.js";
 import { readKeySet } from "./key-policy.js";
 import { type KeySource, type Presented, publicKeyOf, selectKey, type VerificationKey } from "./key-source.js";

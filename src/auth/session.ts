@@ -13,8 +13,8 @@
  */
 import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
 import { type AuthenticateResult, exampleOf, type RefreshResult, type SessionStateName, type WhoamiResult } from "../protocol/messages.js";
+import type { Clock } from "../runtime/clock.js";
 import { AuthFault } from "./auth-fault.js";
-import type { Clock } from "./clock.js";
 import { Expiry } from "./expiry.js";
 import type { VerifiedToken } from "./provider-options.js";
 import { Refusal } from "./refusal.js";

@@ -1,11 +1,11 @@
 /** What `check` finds about the keys by which tokens are verified. */
 import { publicKeyAlgorithms } from "../auth/algorithms.js";
-import { systemClock } from "../auth/clock.js";
 import { discoveredKeySetLoader } from "../auth/discovery.js";
 import { keySetLoader } from "../auth/fetch-document.js";
 import { judgeKey, readKeySet } from "../auth/key-policy.js";
 import { isObject, type StrictObject } from "../auth/strict-json.js";
 import type { ProviderOptions } from "../index.js";
+import { systemClock } from "../runtime/clock.js";
 import { createFetchDocument } from "../server/fetch-document.js";
 import type { Found } from "./finding.js";
 

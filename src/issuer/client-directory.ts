@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Clock } from "../auth/clock.js";
+import type { Clock } from "../runtime/clock.js";
 import { sameDigest } from "../store/same-digest.js";
 import type { ClientRecord, ClientRecords } from "../store/store.js";
 import { hashOf } from "./refresh-token.js";

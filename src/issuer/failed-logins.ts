@@ -1,5 +1,5 @@
-import type { Clock } from "../auth/clock.js";
 import { fireAndForget } from "../runtime/application-code.js";
+import type { Clock } from "../runtime/clock.js";
 import { prefixOf } from "../runtime/ip-address.js";
 import type { RateCount, RateCounters } from "../store/store.js";
 

@@ -1,4 +1,4 @@
-import type { Clock } from "../auth/clock.js";
+import type { Clock } from "../runtime/clock.js";
 import type { Store } from "../store/store.js";
 import type { IssuerLogger } from "./issuer-options.js";
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
-import type { Clock } from "../auth/clock.js";
 import { parseStrictObject, type StrictObject } from "../auth/strict-json.js";
+import type { Clock } from "../runtime/clock.js";
 import { invalidRequest, OAuthError } from "./oauth-error.js";
 
 /** The parameters of a request, each at most once. */

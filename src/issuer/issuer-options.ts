@@ -1,6 +1,6 @@
-import { type Clock, systemClock } from "../auth/clock.js";
-import { refuseUnknownOptions } from "../protocol/known-options.js";
 import { checkLogger, unfailingMethods } from "../runtime/application-code.js";
+import { type Clock, systemClock } from "../runtime/clock.js";
+import { refuseUnknownOptions } from "../runtime/known-options.js";
 import type { Store } from "../store/store.js";
 import { type Argon2Parameters, argon2Hasher, checkedParameters, type PasswordHasher, strictHasher } from "./password-hasher.js";
 

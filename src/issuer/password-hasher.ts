@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from "node:crypto";
 import { hash, parseOptions, verify } from "@node-rs/argon2";
-import type { Clock } from "../auth/clock.js";
 import { hasMethods, mustBeSynchronous, withTimeout } from "../runtime/application-code.js";
+import type { Clock } from "../runtime/clock.js";
 
 /** Turns passwords into hashes that say how they were made (PHC strings). */
 export interface PasswordHasher {

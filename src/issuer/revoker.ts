@@ -1,5 +1,5 @@
-import type { Clock } from "../auth/clock.js";
 import type { Revocation, RevocationRecords } from "../auth/revocation.js";
+import type { Clock } from "../runtime/clock.js";
 import type { SignedToken } from "./access-token.js";
 import { longestAccessToken } from "./issuer-options.js";
 

@@ -1,5 +1,5 @@
-import type { Clock } from "../auth/clock.js";
 import { fireAndForget } from "../runtime/application-code.js";
+import type { Clock } from "../runtime/clock.js";
 import type { RateCounters } from "../store/store.js";
 
 /** One subject has asked for too many tokens, or revoked too many: come again in `retryAfter` seconds. */

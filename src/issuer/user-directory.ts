@@ -1,4 +1,4 @@
-import type { Clock } from "../auth/clock.js";
+import type { Clock } from "../runtime/clock.js";
 import type { UserRecord, UserRecords } from "../store/store.js";
 import { reservedClaims } from "./access-token.js";
 import { lastSecondUnder, newCredentialVersion } from "./credential-version.js";

@@ -1,10 +1,10 @@
 /** One request on its way through a handler. */
 import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
 import type { Id, Position, Request, Response, SubscribeResult } from "../protocol/messages.js";
+import { childOf, type Logger } from "../runtime/logger.js";
 import type { Auth } from "./access.js";
 import type { CallObservation } from "./call-observer.js";
 import type { ConnectionHandle } from "./define.js";
-import { childOf, type Logger } from "./logger.js";
 import type { PendingCalls } from "./pending-calls.js";
 import type { FeedEntry, MethodEntry } from "./registry.js";
 

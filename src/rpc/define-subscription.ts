@@ -1,7 +1,7 @@
 /** How an application says what can be subscribed to: what `createRpc().subscription` and `.topic` take and make. */
 import type { Jsonified, kind, SubscriptionContract } from "../protocol/contract.js";
-import { refuseUnknownOptions } from "../protocol/known-options.js";
 import type { SchemaInput, SchemaOutput, StandardSchema } from "../protocol/standard-schema.js";
+import { refuseUnknownOptions } from "../runtime/known-options.js";
 import type { Auth, ScopeRule } from "./access.js";
 import type { ErrorDeclarations } from "./declared-error.js";
 import type { HandlerContext, NotificationSchemas } from "./define.js";

@@ -1,7 +1,7 @@
+import { childOf, type Logger } from "../runtime/logger.js";
 import type { Auth } from "./access.js";
 import { type Call, Halt } from "./call.js";
 import type { ConnectionHandle } from "./define.js";
-import { childOf, type Logger } from "./logger.js";
 import type { MethodEntry } from "./registry.js";
 
 /** The context that a subscription's generator is given, for as long as it runs. */

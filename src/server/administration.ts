@@ -1,5 +1,5 @@
 /** Who is connected, on all nodes, and how to end that. */
-import type { Logger } from "../rpc/logger.js";
+import type { Logger } from "../runtime/logger.js";
 import type { NodeQueries } from "./node-queries.js";
 import type { Roster } from "./roster.js";
 import { describeSession, isSessionInfo, matches, type SessionFilter, type SessionInfo } from "./session-info.js";

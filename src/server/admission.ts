@@ -1,5 +1,5 @@
 /** Whether the server as a whole can take one more connection, whoever it is that asks. */
-import type { Clock } from "../auth/clock.js";
+import type { Clock } from "../runtime/clock.js";
 import { prefixOf } from "../runtime/ip-address.js";
 import type { Limits } from "./limits.js";
 import type { OverloadLimit } from "./overload.js";

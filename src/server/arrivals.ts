@@ -1,4 +1,4 @@
-import type { Clock } from "../auth/clock.js";
+import type { Clock } from "../runtime/clock.js";
 
 /** What is looked at. */
 export interface Arriving {

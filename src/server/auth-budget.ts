@@ -1,4 +1,4 @@
-import type { Clock } from "../auth/clock.js";
+import type { Clock } from "../runtime/clock.js";
 import { prefixOf } from "../runtime/ip-address.js";
 
 const second = 1_000;

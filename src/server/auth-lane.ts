@@ -1,6 +1,5 @@
 /** The auth methods of one connection: verified and applied one at a time, in the order received. */
 import { AuthFault, type Fault, faultOf, invalidAuthParams, isOnlyExpired } from "../auth/auth-fault.js";
-import type { Clock } from "../auth/clock.js";
 import { whenHangUpIsHeard } from "../auth/hang-up.js";
 import type { RenewedTokens, VerifiedToken } from "../auth/provider-options.js";
 import { Refusal } from "../auth/refusal.js";
@@ -8,8 +7,9 @@ import type { Session } from "../auth/session.js";
 import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
 import { type AuthMethod, isAuthMethod, type Params, type RefreshResult, type Request } from "../protocol/messages.js";
 import { InvalidRequest, readEnvelope } from "../rpc/envelope.js";
-import type { Logger } from "../rpc/logger.js";
+import type { Clock } from "../runtime/clock.js";
 import { prefixOf } from "../runtime/ip-address.js";
+import type { Logger } from "../runtime/logger.js";
 import type { Telemetry } from "./telemetry.js";
 
 /** What carries tokens to those who judge them. All but `mayRenew` reject with `Refusal` or `AuthFault`. */

@@ -1,5 +1,5 @@
-import type { Clock } from "../auth/clock.js";
 import type { Outbox } from "../push/outbox.js";
+import type { Clock } from "../runtime/clock.js";
 import type { FrameWriter } from "./frame-writer.js";
 import type { Limits } from "./limits.js";
 import type { PeerSocket } from "./peer-socket.js";

@@ -1,6 +1,6 @@
-import type { Clock } from "../auth/clock.js";
 import type { Id, Request } from "../protocol/messages.js";
 import type { CallObservation, CallObserver } from "../rpc/call-observer.js";
+import type { Clock } from "../runtime/clock.js";
 import type { CallMeter } from "./call-meter.js";
 import { channels } from "./channels.js";
 import type { CallTracer } from "./tracing.js";

@@ -1,10 +1,10 @@
-import type { Clock } from "../auth/clock.js";
 import type { RevocationList } from "../auth/revocation-list.js";
 import type { StandardSchema } from "../protocol/standard-schema.js";
 import type { FlushQueue } from "../push/outbox.js";
 import type { TopicServices } from "../push/topics.js";
 import type { Dispatcher } from "../rpc/dispatcher.js";
-import type { Logger } from "../rpc/logger.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Logger } from "../runtime/logger.js";
 import type { AuthServices } from "./auth-lane.js";
 import type { Limits } from "./limits.js";
 

@@ -3,7 +3,7 @@ import http, { type IncomingMessage } from "node:http";
 import https from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import { type FetchDocument, isLoopback, objectionToUrl } from "../auth/fetch-document.js";
-import { isLoopbackAddress, isPrivateAddress } from "./private-address.js";
+import { isLoopbackAddress, isPrivateAddress } from "../runtime/private-address.js";
 
 export interface FetchLimits {
   /** From the start to the last byte, milliseconds. Default: 5_000. */

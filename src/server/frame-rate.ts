@@ -1,4 +1,4 @@
-import type { Clock } from "../auth/clock.js";
+import type { Clock } from "../runtime/clock.js";
 
 const window = 1_000; // 1 s
 const patience = 10; // windows in a row

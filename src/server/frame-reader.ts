@@ -1,10 +1,11 @@
 /** Judges what comes on one socket, before anything of it is acted on: form, size, rate, and whether it is JSON. */
-import type { Clock } from "../auth/clock.js";
+
 import type { CloseReason } from "../protocol/close-codes.js";
 import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
 import { decode } from "../rpc/decode.js";
 import { encodeError } from "../rpc/encode.js";
 import type { JsonBounds } from "../rpc/json-bounds.js";
+import type { Clock } from "../runtime/clock.js";
 import { FrameRate } from "./frame-rate.js";
 import type { Limits } from "./limits.js";
 import type { Telemetry } from "./telemetry.js";

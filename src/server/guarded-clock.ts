@@ -1,5 +1,5 @@
-import type { Clock } from "../auth/clock.js";
-import type { Logger } from "../rpc/logger.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Logger } from "../runtime/logger.js";
 
 /** A clock whose timers catch what they call throws: nothing of it ends the process. */
 export function guardedClock(clock: Clock, log: Logger): Clock {

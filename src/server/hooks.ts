@@ -1,7 +1,7 @@
 import type { Auth } from "../rpc/access.js";
 import type { ConnectionHandle } from "../rpc/define.js";
-import type { Logger } from "../rpc/logger.js";
 import { fireAndForget } from "../runtime/application-code.js";
+import type { Logger } from "../runtime/logger.js";
 
 /**
  * What an application may want to hear of. Each hook may be asynchronous: nothing waits for it, or reads what it returns. A hook that

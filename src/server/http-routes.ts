@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { IssuerPort } from "../auth/issuer-port.js";
 import type { Auth } from "../rpc/access.js";
-import type { Logger } from "../rpc/logger.js";
+import type { Logger } from "../runtime/logger.js";
 import type { BearerVerdict } from "./bearer.js";
 import { type ConsolePage, consolePath } from "./console-page.js";
 import type { OriginList } from "./origin-list.js";

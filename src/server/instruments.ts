@@ -1,10 +1,10 @@
-import type { Clock } from "../auth/clock.js";
 import type { IssuerPort } from "../auth/issuer-port.js";
 import type { RevocationRecords } from "../auth/revocation.js";
 import type { StoreObserver } from "../auth/store-observer.js";
 import type { Bus } from "../push/bus.js";
-import type { Logger } from "../rpc/logger.js";
 import { stopperOf } from "../runtime/application-code.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Logger } from "../runtime/logger.js";
 import { StoreWatch } from "../store/store-watch.js";
 import { CallWatch } from "./call-watch.js";
 import { Metrics, type MetricsOptions } from "./metrics.js";

@@ -1,5 +1,5 @@
-import type { Logger } from "../rpc/logger.js";
 import { fireAndForget } from "../runtime/application-code.js";
+import type { Logger } from "../runtime/logger.js";
 import { describe } from "../runtime/thrown.js";
 
 const levels = ["debug", "info", "warn", "error"] as const;

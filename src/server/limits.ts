@@ -1,5 +1,5 @@
 import { type ConnectionLimits, defaultConnectionLimits } from "../protocol/connection-limits.js";
-import { refuseUnknownOptions } from "../protocol/known-options.js";
+import { refuseUnknownOptions } from "../runtime/known-options.js";
 
 /** Every limit, with its default: milliseconds, bytes or counts. 0 = no limit, except where it says otherwise. */
 export interface Limits {

@@ -1,7 +1,7 @@
 /** What the nodes of a deployment say to each other. A message is one line of JSON: `{"v":1,"from":"<node>","type":"…","body":…}`. */
 import type { Bus } from "../push/bus.js";
-import type { Logger } from "../rpc/logger.js";
 import { stopperOf } from "../runtime/application-code.js";
+import type { Logger } from "../runtime/logger.js";
 
 const version = 1;
 

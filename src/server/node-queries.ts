@@ -1,5 +1,5 @@
-import type { Clock } from "../auth/clock.js";
-import type { Logger } from "../rpc/logger.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Logger } from "../runtime/logger.js";
 import type { NodeMessages } from "./node-messages.js";
 
 const patience = 1_000; // 1 s for the other nodes to answer

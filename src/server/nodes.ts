@@ -1,7 +1,7 @@
 import { v4 as randomId } from "uuid";
-import type { Clock } from "../auth/clock.js";
 import type { Bus } from "../push/bus.js";
-import type { Logger } from "../rpc/logger.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Logger } from "../runtime/logger.js";
 import type { RateCounters } from "../store/store.js";
 import { NodeMessages } from "./node-messages.js";
 import { NodeQueries } from "./node-queries.js";

@@ -2,8 +2,8 @@
  * Whether this process has more to do than it can. Once a second it looks at the event loop's delay and at the heap; what is over its
  * limit in several looks in a row stops new connections, and a heap that is nearly full costs those who are missed least theirs.
  */
-import type { Clock } from "../auth/clock.js";
-import type { Logger } from "../rpc/logger.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Logger } from "../runtime/logger.js";
 import type { Limits } from "./limits.js";
 import type { Delays, LoadGauge } from "./load-gauge.js";
 

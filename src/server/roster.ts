@@ -1,5 +1,5 @@
-import type { Clock } from "../auth/clock.js";
 import type { VerifiedToken } from "../auth/provider-options.js";
+import type { Clock } from "../runtime/clock.js";
 import type { AddressBook } from "./address-book.js";
 import type { Connection } from "./connection.js";
 import type { ConnectionObserver } from "./connection-observer.js";

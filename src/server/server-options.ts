@@ -1,9 +1,9 @@
-import type { Clock } from "../auth/clock.js";
 import type { IssuerPort } from "../auth/issuer-port.js";
 import type { ProviderOptions } from "../auth/provider-options.js";
-import { refuseUnknownOptions } from "../protocol/known-options.js";
-import { type Logger, logLevels } from "../rpc/logger.js";
 import { checkLogger } from "../runtime/application-code.js";
+import type { Clock } from "../runtime/clock.js";
+import { refuseUnknownOptions } from "../runtime/known-options.js";
+import { type Logger, logLevels } from "../runtime/logger.js";
 import type { Store } from "../store/store.js";
 import type { HookOptions } from "./hooks.js";
 import type { Limits } from "./limits.js";

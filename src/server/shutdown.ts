@@ -2,8 +2,9 @@
  * How a server stops. Connections leave one after the other, spread over a window: each is told, takes no new calls from then on,
  * finishes what is in flight, and is closed. The others are served until it is their turn. At the end nothing is left open.
  */
-import type { Clock } from "../auth/clock.js";
+
 import type { CloseReason } from "../protocol/close-codes.js";
+import type { Clock } from "../runtime/clock.js";
 import type { CloseDetails } from "./closing.js";
 
 /** What a shutdown does with a connection. */

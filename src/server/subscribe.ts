@@ -1,5 +1,5 @@
 /** Starts subscriptions: joins what the application declared with what carries its events. */
-import type { Clock } from "../auth/clock.js";
+
 import { errorOf, standardError } from "../protocol/error-codes.js";
 import type { SubscribeResult } from "../protocol/messages.js";
 import { GeneratorSubscription } from "../push/generator-subscription.js";
@@ -10,6 +10,7 @@ import { type Auth, forbiddance, isGranted, tellRuleFailed } from "../rpc/access
 import { type Call, Halt, haltOf, type Started, type SubscribeCall } from "../rpc/call.js";
 import { type GeneratorFeed, type TopicFeed, topicNameOf } from "../rpc/feed.js";
 import { withTimeout } from "../runtime/application-code.js";
+import type { Clock } from "../runtime/clock.js";
 import { describe } from "../runtime/thrown.js";
 import { generatorSource } from "./generator-source.js";
 import type { Limits } from "./limits.js";

@@ -1,6 +1,5 @@
 /** Whose tokens count: joins the verifier, the application's claims schema and the embedded issuers. */
 import { faultOf } from "../auth/auth-fault.js";
-import type { Clock } from "../auth/clock.js";
 import type { FetchDocument } from "../auth/fetch-document.js";
 import type { IssuerPort } from "../auth/issuer-port.js";
 import type { Claims, RenewedTokens, VerifiedToken } from "../auth/provider-options.js";
@@ -10,6 +9,7 @@ import { createVerifier, type Verifier } from "../auth/verifier.js";
 import type { StandardSchema } from "../protocol/standard-schema.js";
 import { validate } from "../rpc/validate.js";
 import { isThenable, withTimeout } from "../runtime/application-code.js";
+import type { Clock } from "../runtime/clock.js";
 import type { AuthServices } from "./auth-lane.js";
 import type { AuthOption } from "./server-options.js";
 

@@ -3,8 +3,8 @@ import type * as OpenTelemetry from "@opentelemetry/api";
 import { errorTable, standardErrors } from "../protocol/error-codes.js";
 import type { Params } from "../protocol/messages.js";
 import type { CallObservation } from "../rpc/call-observer.js";
-import type { Logger } from "../rpc/logger.js";
 import { fireAndForget } from "../runtime/application-code.js";
+import type { Logger } from "../runtime/logger.js";
 import { otherLabel } from "./tally.js";
 
 /** What the server is to blame for; anything else is an answer like another. */

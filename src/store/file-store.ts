@@ -1,7 +1,7 @@
 import { chmod, mkdir, readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { type Clock, systemClock } from "../auth/clock.js";
 import type { RevocationRecords } from "../auth/revocation.js";
+import { type Clock, systemClock } from "../runtime/clock.js";
 import { removeLeftOvers } from "./atomic-file.js";
 import { AttemptBuckets } from "./attempt-buckets.js";
 import { FamilyLog } from "./family-log.js";

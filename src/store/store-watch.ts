@@ -1,8 +1,8 @@
-import type { Clock } from "../auth/clock.js";
 import type { RevocationRecords } from "../auth/revocation.js";
 import type { StoreObserver } from "../auth/store-observer.js";
 import type { Bus } from "../push/bus.js";
 import { fireAndForget, isThenable, withTimeout } from "../runtime/application-code.js";
+import type { Clock } from "../runtime/clock.js";
 import type { Store, StoreRecords } from "./store.js";
 
 const directory = ["add", "get", "remove", "list"] as const;

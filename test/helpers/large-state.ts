@@ -9,7 +9,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createRpc, createServer } from "../../src/index.js";
 import { createIssuer, fileStore } from "../../src/issuer/index.js";
-import { silentLogger } from "../../src/rpc/logger.js";
+import { silentLogger } from "../../src/runtime/logger.js";
 import { CheapHasher } from "./cheap-hasher.js";
 import { ManualClock } from "./manual-clock.js";
 

@@ -3,7 +3,7 @@
  * server: it reads the clocks, keeps a list of revocations, and says what must have been answered, pushed and closed by now.
  */
 import { expect } from "chai";
-import type { Clock } from "../../src/auth/clock.js";
+import type { Clock } from "../../src/runtime/clock.js";
 
 /** What a token says, and what its verification comes to. Times in seconds. */
 export interface ModelToken {

@@ -1,9 +1,9 @@
 import { expect } from "chai";
-import type { Clock } from "../../src/auth/clock.js";
 import type { FetchDocument } from "../../src/auth/fetch-document.js";
 import type { VerifierOptions } from "../../src/auth/provider.js";
 import { Refusal } from "../../src/auth/refusal.js";
 import { createVerifier, type Verifier } from "../../src/auth/verifier.js";
+import type { Clock } from "../../src/runtime/clock.js";
 import { ManualClock } from "./manual-clock.js";
 import type { TestKeys } from "./tokens.js";
 

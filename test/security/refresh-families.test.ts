@@ -4,7 +4,7 @@ import { expect } from "chai";
 import type { Revocation } from "../../src/auth/revocation.js";
 import { createRpc, createServer } from "../../src/index.js";
 import { createIssuer, fileStore, type Issuer, type IssuerOptions, memoryStore, type Store } from "../../src/issuer/index.js";
-import { silentLogger } from "../../src/rpc/logger.js";
+import { silentLogger } from "../../src/runtime/logger.js";
 import { CheapHasher } from "../helpers/cheap-hasher.js";
 import type { ManualClock } from "../helpers/manual-clock.js";
 import { rejectionOf } from "../helpers/rejection.js";

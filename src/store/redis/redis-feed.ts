@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from "../../auth/clock.js";
+import { type Clock, systemClock } from "../../runtime/clock.js";
 import { type RedisAddress, RedisConnection, type RedisRunner } from "./redis-connection.js";
 import type { Joined, RedisDeployment } from "./redis-deployment.js";
 import type { RedisKeys } from "./redis-keys.js";

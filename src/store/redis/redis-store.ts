@@ -1,7 +1,7 @@
-import { type Clock, systemClock } from "../../auth/clock.js";
-import { refuseUnknownOptions } from "../../protocol/known-options.js";
 import type { Bus } from "../../push/bus.js";
 import { checkLogger, unfailingMethods } from "../../runtime/application-code.js";
+import { type Clock, systemClock } from "../../runtime/clock.js";
+import { refuseUnknownOptions } from "../../runtime/known-options.js";
 import type { Store } from "../store.js";
 import { RedisAttempts } from "./redis-attempts.js";
 import { RedisBus } from "./redis-bus.js";

@@ -1,8 +1,8 @@
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect } from "chai";
+import { isPrivateAddress } from "../../../src/runtime/private-address.js";
 import { createFetchDocument, type FetchLimits } from "../../../src/server/fetch-document.js";
-import { isPrivateAddress } from "../../../src/server/private-address.js";
 
 interface Site extends AsyncDisposable {
   readonly port: number;

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { silentLogger } from "../../../src/rpc/logger.js";
+import { silentLogger } from "../../../src/runtime/logger.js";
 import { NodeMessages } from "../../../src/server/node-messages.js";
 import { NodeQueries } from "../../../src/server/node-queries.js";
 import { ManualClock } from "../../helpers/manual-clock.js";

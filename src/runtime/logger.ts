@@ -1,4 +1,4 @@
-import { hasMethods, ignoreOutcome, unfailingMethods } from "../runtime/application-code.js";
+import { hasMethods, ignoreOutcome, unfailingMethods } from "./application-code.js";
 
 /** Where log lines go: pino's shape, so that a pino instance fits as it is. One line an event; never a token, a password or params. */
 export interface Logger {
