@@ -38,7 +38,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   "node:crypto": ["src/auth"],
   "node:http": ["src/auth/issuer-port.ts"],
   "node:net": ["src/runtime/ip-address.ts", "src/runtime/private-address.ts"],
-  "node:timers": ["src/auth/hang-up.ts"],
+  "node:timers": ["src/auth/session/hang-up.ts"],
   "node:*": ["src/store", "src/issuer", "src/server", "src/cli", "client/node.ts", "src/auth/keys/fetch-document.ts"],
 };
 

@@ -1,10 +1,10 @@
 import { hash } from "node:crypto";
 import { ignoreOutcome } from "../runtime/application-code.js";
-import type { TokenRules } from "./provider.js";
+import type { TokenRules } from "./keys/provider.js";
 import type { VerifiedToken } from "./provider-options.js";
 import { Refusal } from "./refusal.js";
-import type { StrictObject } from "./strict-json.js";
-import type { UnverifiedToken } from "./token-format.js";
+import type { StrictObject } from "./token/strict-json.js";
+import type { UnverifiedToken } from "./token/token-format.js";
 import { normalizeType } from "./token-type.js";
 
 const maxAudiences = 16;

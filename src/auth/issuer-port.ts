@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ProviderOptions, RenewedTokens } from "./provider-options.js";
-import type { RevocationListener, RevocationRecords } from "./revocation.js";
+import type { RevocationListener, RevocationRecords } from "./revocation/revocation.js";
 import type { StoreObserver } from "./store-observer.js";
 
 /** What an issuer has done so far, for metrics. */

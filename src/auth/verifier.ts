@@ -1,10 +1,10 @@
 import { checkClaims } from "./claims.js";
-import type { VerificationKey } from "./key-source.js";
-import { createProvider, type Provider, type VerifierOptions, type VerifierPorts } from "./provider.js";
+import type { VerificationKey } from "./keys/key-source.js";
+import { createProvider, type Provider, type VerifierOptions, type VerifierPorts } from "./keys/provider.js";
 import type { VerifiedToken } from "./provider-options.js";
 import { Refusal } from "./refusal.js";
-import { isSignedBy } from "./signature.js";
-import { readToken, type UnverifiedToken } from "./token-format.js";
+import { isSignedBy } from "./token/signature.js";
+import { readToken, type UnverifiedToken } from "./token/token-format.js";
 
 /** Verifies JWTs of the configured issuers. */
 export interface Verifier {

@@ -1,12 +1,13 @@
 /** What `check` finds about the keys by which tokens are verified. */
-import { publicKeyAlgorithms } from "../auth/algorithms.js";
-import { discoveredKeySetLoader } from "../auth/discovery.js";
-import { keySetLoader } from "../auth/fetch-document.js";
-import { judgeKey, readKeySet } from "../auth/key-policy.js";
-import { isObject, type StrictObject } from "../auth/strict-json.js";
+
+import { discoveredKeySetLoader } from "../auth/keys/discovery.js";
+import { createFetchDocument } from "../auth/keys/fetch-document.js";
+import { keySetLoader } from "../auth/keys/key-fetching.js";
+import { judgeKey, readKeySet } from "../auth/keys/key-policy.js";
+import { publicKeyAlgorithms } from "../auth/token/algorithms.js";
+import { isObject, type StrictObject } from "../auth/token/strict-json.js";
 import type { ProviderOptions } from "../index.js";
 import { systemClock } from "../runtime/clock.js";
-import { createFetchDocument } from "../server/fetch-document.js";
 import type { Found } from "./finding.js";
 
 /** Which algorithms the issuer's keys are good for: one each, and each key good for one, is how it should be. Rejects when there are no keys. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { parseStrictObject, type StrictObject } from "../auth/strict-json.js";
+import { parseStrictObject, type StrictObject } from "../auth/token/strict-json.js";
 import type { Clock } from "../runtime/clock.js";
 import { invalidRequest, OAuthError } from "./oauth-error.js";
 

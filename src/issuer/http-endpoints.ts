@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { whenHangUpIsHeard } from "../auth/hang-up.js";
 import type { IssuerRequestContext } from "../auth/issuer-port.js";
+import { whenHangUpIsHeard } from "../auth/session/hang-up.js";
 import type { AccessTokens } from "./access-token.js";
 import { authenticateClient, invalidClient } from "./client-authentication.js";
 import { type ClientDirectory, subjectOfClient } from "./client-directory.js";

@@ -1,7 +1,7 @@
 export type { IssuerPort, IssuerRequestContext } from "../auth/issuer-port.js";
 export type { RenewedTokens } from "../auth/provider-options.js";
 export { Refusal, type RefusalReason } from "../auth/refusal.js";
-export type { Revocation } from "../auth/revocation.js";
+export type { Revocation } from "../auth/revocation/revocation.js";
 export { type FileStoreOptions, fileStore } from "../store/file-store.js";
 export { memoryStore } from "../store/memory-store.js";
 export type { Store } from "../store/store.js";

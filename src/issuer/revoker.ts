@@ -1,4 +1,4 @@
-import type { Revocation, RevocationRecords } from "../auth/revocation.js";
+import type { Revocation, RevocationRecords } from "../auth/revocation/revocation.js";
 import type { Clock } from "../runtime/clock.js";
 import type { SignedToken } from "./access-token.js";
 import { longestAccessToken } from "./issuer-options.js";

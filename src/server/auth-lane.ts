@@ -1,9 +1,9 @@
 /** The auth methods of one connection: verified and applied one at a time, in the order received. */
 import { AuthFault, type Fault, faultOf, invalidAuthParams, isOnlyExpired } from "../auth/auth-fault.js";
-import { whenHangUpIsHeard } from "../auth/hang-up.js";
 import type { RenewedTokens, VerifiedToken } from "../auth/provider-options.js";
 import { Refusal } from "../auth/refusal.js";
-import type { Session } from "../auth/session.js";
+import { whenHangUpIsHeard } from "../auth/session/hang-up.js";
+import type { Session } from "../auth/session/session.js";
 import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
 import { type AuthMethod, isAuthMethod, type Params, type RefreshResult, type Request } from "../protocol/messages.js";
 import { InvalidRequest, readEnvelope } from "../rpc/envelope.js";

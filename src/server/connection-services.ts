@@ -1,4 +1,4 @@
-import type { RevocationList } from "../auth/revocation-list.js";
+import type { RevocationList } from "../auth/revocation/revocation-list.js";
 import type { StandardSchema } from "../protocol/standard-schema.js";
 import type { FlushQueue } from "../push/outbox.js";
 import type { TopicServices } from "../push/topics.js";

@@ -8,7 +8,7 @@
  */
 import type { Duplex } from "node:stream";
 import type { VerifiedToken } from "../auth/provider-options.js";
-import { Session, type SessionEnd, type SessionObserver } from "../auth/session.js";
+import { Session, type SessionEnd, type SessionObserver } from "../auth/session/session.js";
 import { type CloseReason, closeTable } from "../protocol/close-codes.js";
 import { openBatchLength } from "../protocol/connection-limits.js";
 import { type ErrorObject, errorOf } from "../protocol/error-codes.js";

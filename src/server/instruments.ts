@@ -1,5 +1,5 @@
 import type { IssuerPort } from "../auth/issuer-port.js";
-import type { RevocationRecords } from "../auth/revocation.js";
+import type { RevocationRecords } from "../auth/revocation/revocation.js";
 import type { StoreObserver } from "../auth/store-observer.js";
 import type { Bus } from "../push/bus.js";
 import { stopperOf } from "../runtime/application-code.js";

@@ -1,6 +1,6 @@
 import type { IssuerPort } from "../auth/issuer-port.js";
-import type { Revocation, RevocationListener, RevocationRecords } from "../auth/revocation.js";
-import { RevocationList } from "../auth/revocation-list.js";
+import type { Revocation, RevocationListener, RevocationRecords } from "../auth/revocation/revocation.js";
+import { RevocationList } from "../auth/revocation/revocation-list.js";
 import { fireAndForget, mustBeSynchronous, stopperOf, withTimeout } from "../runtime/application-code.js";
 import type { Clock } from "../runtime/clock.js";
 import type { RevocationSelector, RevokeOptions } from "./server-options.js";

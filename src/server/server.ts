@@ -3,6 +3,7 @@ import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node
 import type { Duplex } from "node:stream";
 import { v4 as randomId } from "uuid";
 import type { WebSocket, WebSocketServer } from "ws";
+import { createFetchDocument } from "../auth/keys/fetch-document.js";
 import type { VerifiedToken } from "../auth/provider-options.js";
 import type { Bus } from "../push/bus.js";
 import { LocalBus } from "../push/local-bus.js";
@@ -29,7 +30,6 @@ import { Connection } from "./connection.js";
 import { newConnectionId } from "./connection-id.js";
 import type { ConnectionServices } from "./connection-services.js";
 import { ConsolePage } from "./console-page.js";
-import { createFetchDocument } from "./fetch-document.js";
 import { guardedClock } from "./guarded-clock.js";
 import { Heartbeat } from "./heartbeat.js";
 import { Hooks } from "./hooks.js";

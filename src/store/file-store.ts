@@ -1,6 +1,6 @@
 import { chmod, mkdir, readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import type { RevocationRecords } from "../auth/revocation.js";
+import type { RevocationRecords } from "../auth/revocation/revocation.js";
 import { type Clock, systemClock } from "../runtime/clock.js";
 import { removeLeftOvers } from "./atomic-file.js";
 import { AttemptBuckets } from "./attempt-buckets.js";

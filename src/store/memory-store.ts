@@ -1,5 +1,5 @@
-import type { Revocation, RevocationRecords } from "../auth/revocation.js";
-import { RevocationList } from "../auth/revocation-list.js";
+import type { Revocation, RevocationRecords } from "../auth/revocation/revocation.js";
+import { RevocationList } from "../auth/revocation/revocation-list.js";
 import { FamilyTable } from "./family-table.js";
 import { MemoryRates } from "./memory-rates.js";
 import { decideRotation, hasEnded } from "./rotation.js";

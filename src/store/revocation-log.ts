@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Revocation, RevocationListener, RevocationRecords } from "../auth/revocation.js";
-import { RevocationList } from "../auth/revocation-list.js";
+import type { Revocation, RevocationListener, RevocationRecords } from "../auth/revocation/revocation.js";
+import { RevocationList } from "../auth/revocation/revocation-list.js";
 import type { Clock } from "../runtime/clock.js";
 import { removePassingFile } from "./atomic-file.js";
 import { Journal } from "./journal.js";

@@ -1,4 +1,4 @@
-import type { RevocationRecords } from "../auth/revocation.js";
+import type { RevocationRecords } from "../auth/revocation/revocation.js";
 import type { StoreObserver } from "../auth/store-observer.js";
 import type { Bus } from "../push/bus.js";
 import { fireAndForget, isThenable, withTimeout } from "../runtime/application-code.js";

@@ -1,4 +1,4 @@
-import type { RevocationRecords } from "../auth/revocation.js";
+import type { RevocationRecords } from "../auth/revocation/revocation.js";
 import type { Bus } from "../push/bus.js";
 
 /**

@@ -3,7 +3,7 @@ import { openSync, writeSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { queryObjects } from "node:v8";
 import { z } from "zod";
-import { Session } from "../../src/auth/session.js";
+import { Session } from "../../src/auth/session/session.js";
 import { createRpc, createServer } from "../../src/index.js";
 import { createIssuer, fileStore, memoryStore, type Store } from "../../src/issuer/index.js";
 import { TopicSubscription } from "../../src/push/topic-subscription.js";

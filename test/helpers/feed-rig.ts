@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import { setImmediate as endOfTurn } from "node:timers/promises";
 import type { WebSocket } from "ws";
 import type { VerifiedToken } from "../../src/auth/provider-options.js";
-import { RevocationList } from "../../src/auth/revocation-list.js";
+import { RevocationList } from "../../src/auth/revocation/revocation-list.js";
 import { createRpc, defaultLimits, type WhenSlow } from "../../src/index.js";
 import type { TopicState } from "../../src/push/bus.js";
 import { LocalBus } from "../../src/push/local-bus.js";

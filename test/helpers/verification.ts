@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import type { FetchDocument } from "../../src/auth/fetch-document.js";
-import type { VerifierOptions } from "../../src/auth/provider.js";
+import type { FetchDocument } from "../../src/auth/keys/key-fetching.js";
+import type { VerifierOptions } from "../../src/auth/keys/provider.js";
 import { Refusal } from "../../src/auth/refusal.js";
 import { createVerifier, type Verifier } from "../../src/auth/verifier.js";
 import type { Clock } from "../../src/runtime/clock.js";

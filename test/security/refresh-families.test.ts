@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
-import type { Revocation } from "../../src/auth/revocation.js";
+import type { Revocation } from "../../src/auth/revocation/revocation.js";
 import { createRpc, createServer } from "../../src/index.js";
 import { createIssuer, fileStore, type Issuer, type IssuerOptions, memoryStore, type Store } from "../../src/issuer/index.js";
 import { silentLogger } from "../../src/runtime/logger.js";

@@ -1,8 +1,8 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect } from "chai";
+import { createFetchDocument } from "../../src/auth/keys/fetch-document.js";
 import { createVerifier, type Verifier } from "../../src/auth/verifier.js";
-import { createFetchDocument } from "../../src/server/fetch-document.js";
 import { ManualClock } from "../helpers/manual-clock.js";
 import { base64url, createTestKeys, publicBytes, signHmac, signText, signToken, type TestKeys, validClaims } from "../helpers/tokens.js";
 import { reasonOf, refusalOf, startOfTime, verifierOf } from "../helpers/verification.js";

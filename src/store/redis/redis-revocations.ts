@@ -1,5 +1,5 @@
-import type { Revocation, RevocationListener, RevocationRecords } from "../../auth/revocation.js";
-import { covers, RevocationList, targetOf, wider } from "../../auth/revocation-list.js";
+import type { Revocation, RevocationListener, RevocationRecords } from "../../auth/revocation/revocation.js";
+import { covers, RevocationList, targetOf, wider } from "../../auth/revocation/revocation-list.js";
 import { parsed } from "./json-hash.js";
 import type { RedisRunner } from "./redis-connection.js";
 import type { RedisFeed } from "./redis-feed.js";

@@ -1,7 +1,7 @@
 import { createSecretKey, generateKeyPairSync } from "node:crypto";
 import { expect } from "chai";
-import { publicKeyAlgorithms } from "../../../src/auth/algorithms.js";
-import { judgeKey, readKeySet } from "../../../src/auth/key-policy.js";
+import { judgeKey, readKeySet } from "../../../src/auth/keys/key-policy.js";
+import { publicKeyAlgorithms } from "../../../src/auth/token/algorithms.js";
 import { createTestKeys } from "../../helpers/tokens.js";
 
 type Members = Readonly<Record<string, unknown>>;

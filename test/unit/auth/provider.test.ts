@@ -1,6 +1,6 @@
 import { generateKeyPairSync, webcrypto } from "node:crypto";
 import { expect } from "chai";
-import { createProvider, type VerifierOptions } from "../../../src/auth/provider.js";
+import { createProvider, type VerifierOptions } from "../../../src/auth/keys/provider.js";
 import { createVerifier } from "../../../src/auth/verifier.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 import { createTestKeys, signToken } from "../../helpers/tokens.js";

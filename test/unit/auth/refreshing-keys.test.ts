@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import type { FetchDocument } from "../../../src/auth/fetch-document.js";
+import type { FetchDocument } from "../../../src/auth/keys/key-fetching.js";
 import { createVerifier, type Verifier } from "../../../src/auth/verifier.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 import { createTestKeys, signToken, type TestKeys } from "../../helpers/tokens.js";

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import type { VerifiedToken } from "../../../src/auth/provider-options.js";
-import { RevocationList } from "../../../src/auth/revocation-list.js";
+import { RevocationList } from "../../../src/auth/revocation/revocation-list.js";
 
 const token: VerifiedToken = {
   issuer: "https://a.test",

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { parseStrictObject } from "../../../src/auth/strict-json.js";
+import { parseStrictObject } from "../../../src/auth/token/strict-json.js";
 
 function complaint(source: string | Uint8Array): string {
   try {

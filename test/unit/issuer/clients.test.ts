@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import type { Revocation } from "../../../src/auth/revocation.js";
+import type { Revocation } from "../../../src/auth/revocation/revocation.js";
 import { rejectionOf } from "../../helpers/rejection.js";
 import { openIssuer } from "../../helpers/test-issuer.js";
 

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import type { Revocation } from "../../../src/auth/revocation.js";
+import type { Revocation } from "../../../src/auth/revocation/revocation.js";
 import { createIssuer, memoryStore } from "../../../src/issuer/index.js";
 import { CheapHasher } from "../../helpers/cheap-hasher.js";
 import { rejectionOf } from "../../helpers/rejection.js";

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { Refusal, type RefusalReason } from "../../../src/auth/refusal.js";
-import { RevocationList } from "../../../src/auth/revocation-list.js";
+import { RevocationList } from "../../../src/auth/revocation/revocation-list.js";
 import { judgeBearer } from "../../../src/server/bearer.js";
 import { recordingLogger } from "../../helpers/test-server.js";
 

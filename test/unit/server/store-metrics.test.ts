@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import type { RevocationListener } from "../../../src/auth/revocation.js";
+import type { RevocationListener } from "../../../src/auth/revocation/revocation.js";
 import { createIssuer, memoryStore, type Store } from "../../../src/issuer/index.js";
 import { EventLoopDelay } from "../../../src/server/event-loop-delay.js";
 import { defaultLimits } from "../../../src/server/limits.js";

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { chmod, mkdir, readdir, readFile, rename, rmdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
-import type { Revocation } from "../../../src/auth/revocation.js";
+import type { Revocation } from "../../../src/auth/revocation/revocation.js";
 import { fileStore } from "../../../src/store/file-store.js";
 import { eventually } from "../../helpers/eventually.js";
 import { ManualClock } from "../../helpers/manual-clock.js";

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import type { Revocation } from "../../../src/auth/revocation.js";
+import type { Revocation } from "../../../src/auth/revocation/revocation.js";
 import { fileStore } from "../../../src/store/file-store.js";
 import { memoryStore } from "../../../src/store/memory-store.js";
 import { redisStore } from "../../../src/store/redis/index.js";

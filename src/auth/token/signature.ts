@@ -1,5 +1,5 @@
 import { type CryptoKey, compactVerify, errors, importJWK } from "jose";
-import type { Jwk } from "./provider-options.js";
+import type { Jwk } from "../provider-options.js";
 
 /** The one place that calls jose for verification. What jose lets pass is judged before (token-format) and after (claims). */
 

@@ -1,4 +1,4 @@
-import type { Claims } from "./provider-options.js";
+import type { Claims } from "../provider-options.js";
 
 /** The scopes in `scope` (RFC 8693 §4.2), `scp` and `permissions`, as the usual issuers write them. What is not a string grants nothing. */
 export function defaultScopes(claims: Claims): readonly string[] {

@@ -1,6 +1,6 @@
-import type { Clock } from "../runtime/clock.js";
-import { isLoopback, type KeyFetching, keySetLoader, objectionToUrl } from "./fetch-document.js";
-import { parseStrictObject, type StrictObject } from "./strict-json.js";
+import type { Clock } from "../../runtime/clock.js";
+import { parseStrictObject, type StrictObject } from "../token/strict-json.js";
+import { isLoopback, type KeyFetching, keySetLoader, objectionToUrl } from "./key-fetching.js";
 
 const maxAge = 600_000; // 10 min: as the key set, so that an unknown kid fetches the set alone
 

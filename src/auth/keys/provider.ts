@@ -1,17 +1,17 @@
-import { withTimeout } from "../runtime/application-code.js";
-import type { Clock } from "../runtime/clock.js";
-import { refuseUnknownOptions } from "../runtime/known-options.js";
-import { publicKeyAlgorithms, secretAlgorithms } from "./algorithms.js";
+import { withTimeout } from "../../runtime/application-code.js";
+import type { Clock } from "../../runtime/clock.js";
+import { refuseUnknownOptions } from "../../runtime/known-options.js";
+import type { JwkSet, ProviderOptions } from "../provider-options.js";
+import { publicKeyAlgorithms, secretAlgorithms } from "../token/algorithms.js";
+import { defaultScopes } from "../token/scopes.js";
+import { isObject } from "../token/strict-json.js";
+import { normalizeType } from "../token-type.js";
 import { discoveredKeySetLoader } from "./discovery.js";
-import { type FetchDocument, keySetLoader, objectionToUrl } from "./fetch-document.js";
+import { type FetchDocument, keySetLoader, objectionToUrl } from "./key-fetching.js";
 import { judgeKey, readKeySet } from "./key-policy.js";
 import { type KeySource, publicKeyOf, secretKeyOf, staticKeys } from "./key-source.js";
-import type { JwkSet, ProviderOptions } from "./provider-options.js";
 import { isImportable, readPublicKey } from "./public-key.js";
 import { embeddedTimes, RefreshingKeys, remoteTimes } from "./refreshing-keys.js";
-import { defaultScopes } from "./scopes.js";
-import { isObject } from "./strict-json.js";
-import { normalizeType } from "./token-type.js";
 
 /** One issuer's options; `keys`, of an embedded issuer, reads its current key set and brings stricter defaults. */
 export type VerifierOptions = ProviderOptions & { readonly keys?: () => Promise<unknown> };

@@ -1,4 +1,4 @@
-import { decodeBase64urlInteger } from "./base64url.js";
+import { decodeBase64urlInteger } from "../token/base64url.js";
 
 const minExponent = 65_537n;
 const maxExponent = 2n ** 64n - 1n; // a larger one only makes verification slow

@@ -1,8 +1,8 @@
-import { decodeBase64url } from "./base64url.js";
-import type { Jwk } from "./provider-options.js";
+import type { Jwk } from "../provider-options.js";
+import { decodeBase64url } from "../token/base64url.js";
+import { isObject, type StrictObject } from "../token/strict-json.js";
+import { isKeyId } from "../token/token-format.js";
 import { weaknessOfRsaKey } from "./rsa-policy.js";
-import { isObject, type StrictObject } from "./strict-json.js";
-import { isKeyId } from "./token-format.js";
 
 /** Which keys may verify, and by which algorithm (RFC 7517, RFC 7518 §6, draft-ietf-oauth-rfc8725bis §3.1). */
 

@@ -1,4 +1,4 @@
-import type { Clock } from "../runtime/clock.js";
+import type { Clock } from "../../runtime/clock.js";
 
 /** When something ends: by the wall clock, and by the monotonic clock as it stood when this was made. The stricter one counts. */
 export class Expiry {

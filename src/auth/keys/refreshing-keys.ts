@@ -1,10 +1,10 @@
 import { hash } from "node:crypto";
-import type { Clock } from "../runtime/clock.js";
-import { describe } from "../runtime/thrown.js";
+import type { Clock } from "../../runtime/clock.js";
+import { describe } from "../../runtime/thrown.js";
+import { Refusal } from "../refusal.js";
 import { KeyFetchBudget, type KeyFetchRate } from "./key-fetch-budget.js";
 import { readKeySet } from "./key-policy.js";
 import { type KeySource, type Presented, publicKeyOf, selectKey, type VerificationKey } from "./key-source.js";
-import { Refusal } from "./refusal.js";
 
 /** Times of a key set that is fetched, milliseconds. */
 export interface RefreshTimes {

@@ -2,8 +2,8 @@ import { lookup as systemLookup } from "node:dns";
 import http, { type IncomingMessage } from "node:http";
 import https from "node:https";
 import { isIP, type LookupFunction } from "node:net";
-import { type FetchDocument, isLoopback, objectionToUrl } from "../auth/fetch-document.js";
-import { isLoopbackAddress, isPrivateAddress } from "../runtime/private-address.js";
+import { isLoopbackAddress, isPrivateAddress } from "../../runtime/private-address.js";
+import { type FetchDocument, isLoopback, objectionToUrl } from "./key-fetching.js";
 
 export interface FetchLimits {
   /** From the start to the last byte, milliseconds. Default: 5_000. */

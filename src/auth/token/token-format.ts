@@ -1,5 +1,5 @@
+import { Refusal } from "../refusal.js";
 import { decodeBase64url, isCanonicalBase64url } from "./base64url.js";
-import { Refusal } from "./refusal.js";
 import { parseStrictObject, type StrictObject } from "./strict-json.js";
 
 /** A token that is well-formed; nothing of it is verified. */

@@ -1,5 +1,5 @@
+import { type CryptoKey, importPublicKey, importSecret } from "../token/signature.js";
 import type { Judgement } from "./key-policy.js";
-import { type CryptoKey, importPublicKey, importSecret } from "./signature.js";
 
 /** A key that may verify by some algorithms. */
 export interface VerificationKey {

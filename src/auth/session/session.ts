@@ -11,14 +11,20 @@
  *
  * `#transition` is the only writer of the state. The session knows no socket: what must be sent or closed, it tells its observer.
  */
-import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
-import { type AuthenticateResult, exampleOf, type RefreshResult, type SessionStateName, type WhoamiResult } from "../protocol/messages.js";
-import type { Clock } from "../runtime/clock.js";
-import { AuthFault } from "./auth-fault.js";
+import { type ErrorObject, errorOf } from "../../protocol/error-codes.js";
+import {
+  type AuthenticateResult,
+  exampleOf,
+  type RefreshResult,
+  type SessionStateName,
+  type WhoamiResult,
+} from "../../protocol/messages.js";
+import type { Clock } from "../../runtime/clock.js";
+import { AuthFault } from "../auth-fault.js";
+import type { VerifiedToken } from "../provider-options.js";
+import { Refusal } from "../refusal.js";
+import type { RevocationList } from "../revocation/revocation-list.js";
 import { Expiry } from "./expiry.js";
-import type { VerifiedToken } from "./provider-options.js";
-import { Refusal } from "./refusal.js";
-import type { RevocationList } from "./revocation-list.js";
 
 type State =
   | { readonly name: "open"; readonly closeAt: number; readonly remindAt: number }

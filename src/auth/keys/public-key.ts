@@ -1,6 +1,6 @@
 import { createPublicKey, KeyObject, type webcrypto } from "node:crypto";
-import type { Jwk } from "./provider-options.js";
-import { isObject } from "./strict-json.js";
+import type { Jwk } from "../provider-options.js";
+import { isObject } from "../token/strict-json.js";
 
 /**
  * Reads the option `publicKey` (JWK, PEM, `KeyObject` or `CryptoKey`) as a JWK.

@@ -1,4 +1,4 @@
-import type { Clock } from "../runtime/clock.js";
+import type { Clock } from "../../runtime/clock.js";
 
 export interface KeyFetchRate {
   /** Milliseconds between two fetches that the same peer causes. */

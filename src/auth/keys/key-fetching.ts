@@ -1,4 +1,4 @@
-import { parseStrictObject } from "./strict-json.js";
+import { parseStrictObject } from "../token/strict-json.js";
 
 /**
  * Gets a JSON document by HTTP. Resolves to its text, or to undefined when the server says that there is none (404).

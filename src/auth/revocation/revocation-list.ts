@@ -1,4 +1,4 @@
-import type { VerifiedToken } from "./provider-options.js";
+import type { VerifiedToken } from "../provider-options.js";
 import type { Revocation } from "./revocation.js";
 
 type Kind = "sub" | "jti" | "sid";
