@@ -6,8 +6,7 @@ export { type CloseReason, closeTable } from "./protocol/close-codes.js";
 export { type ErrorData, type ErrorObject, type ErrorReason, errorTable, standardErrors } from "./protocol/error-codes.js";
 export type { StandardSchema } from "./protocol/standard-schema.js";
 export type { Bus, BusListener, HistoryOptions, TopicEvent, TopicState } from "./push/bus.js";
-export type { Auth, ScopeRule } from "./rpc/access.js";
-export type { ErrorDeclaration, ErrorDeclarations } from "./rpc/declared-error.js";
+export type { Auth, ScopeRule } from "./rpc/define/access.js";
 export {
   type ConnectionHandle,
   createRpc,
@@ -17,7 +16,8 @@ export {
   Router,
   type Rpc,
   type RpcOptions,
-} from "./rpc/define.js";
+} from "./rpc/define/create-rpc.js";
+export type { ErrorDeclaration, ErrorDeclarations } from "./rpc/define/declared-error.js";
 export { Subscription, type SubscriptionOptions, Topic, type TopicOptions, type WhenSlow } from "./rpc/define-subscription.js";
 export type { Clock } from "./runtime/clock.js";
 export type { Logger } from "./runtime/logger.js";

@@ -2,9 +2,9 @@
 import type { Jsonified, kind, SubscriptionContract } from "../protocol/contract.js";
 import type { SchemaInput, SchemaOutput, StandardSchema } from "../protocol/standard-schema.js";
 import { refuseUnknownOptions } from "../runtime/known-options.js";
-import type { Auth, ScopeRule } from "./access.js";
-import type { ErrorDeclarations } from "./declared-error.js";
-import type { HandlerContext, NotificationSchemas } from "./define.js";
+import type { Auth, ScopeRule } from "./define/access.js";
+import type { HandlerContext, NotificationSchemas } from "./define/create-rpc.js";
+import type { ErrorDeclarations } from "./define/declared-error.js";
 
 /** What happens when more events wait for a slow reader than `buffer` allows. */
 export type WhenSlow = "drop-oldest" | "drop-newest" | "close";

@@ -1,8 +1,8 @@
 import { childOf, type Logger } from "../runtime/logger.js";
-import type { Auth } from "./access.js";
-import { type Call, Halt } from "./call.js";
-import type { ConnectionHandle } from "./define.js";
-import type { MethodEntry } from "./registry.js";
+import type { Auth } from "./define/access.js";
+import type { ConnectionHandle } from "./define/create-rpc.js";
+import type { MethodEntry } from "./define/registry.js";
+import { type Call, Halt } from "./dispatch/call.js";
 
 /** The context that a subscription's generator is given, for as long as it runs. */
 export class FeedContext {

@@ -1,6 +1,6 @@
 import { standardError } from "../protocol/error-codes.js";
 import { type Params, type Position, sinceMember } from "../protocol/messages.js";
-import { Halt } from "./call.js";
+import { Halt } from "./dispatch/call.js";
 
 /** The params of a subscription's call, and the position that came with them. */
 export interface Since {

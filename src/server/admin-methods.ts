@@ -1,6 +1,6 @@
 /** `rpc.sessions.*`: what an administrator may call, when the option `admin` names the scope. Times are in seconds here, as everywhere on the wire. */
-import type { Auth } from "../rpc/access.js";
-import { callEntry, type MethodEntry } from "../rpc/registry.js";
+import type { Auth } from "../rpc/define/access.js";
+import { callEntry, type MethodEntry } from "../rpc/define/registry.js";
 import type { Logger } from "../runtime/logger.js";
 import { type Administration, type KickSelector, kickComplaint, mostSessions, type SessionsOptions } from "./administration.js";
 import { type MemberRule, objectSchema } from "./object-schema.js";

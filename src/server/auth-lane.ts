@@ -6,7 +6,7 @@ import { whenHangUpIsHeard } from "../auth/session/hang-up.js";
 import type { Session } from "../auth/session/session.js";
 import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
 import { type AuthMethod, isAuthMethod, type Params, type RefreshResult, type Request } from "../protocol/messages.js";
-import { InvalidRequest, readEnvelope } from "../rpc/envelope.js";
+import { InvalidRequest, readEnvelope } from "../rpc/dispatch/envelope.js";
 import type { Clock } from "../runtime/clock.js";
 import { prefixOf } from "../runtime/ip-address.js";
 import type { Logger } from "../runtime/logger.js";

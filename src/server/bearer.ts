@@ -1,7 +1,7 @@
 import { faultOf, isOnlyExpired } from "../auth/auth-fault.js";
 import { Refusal } from "../auth/refusal.js";
 import type { ErrorData } from "../protocol/error-codes.js";
-import type { Auth } from "../rpc/access.js";
+import type { Auth } from "../rpc/define/access.js";
 import { prefixOf } from "../runtime/ip-address.js";
 import type { Logger } from "../runtime/logger.js";
 import type { AddressBook } from "./address-book.js";

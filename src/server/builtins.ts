@@ -1,7 +1,7 @@
 import { errorOf, standardError } from "../protocol/error-codes.js";
 import type { Request } from "../protocol/messages.js";
-import { type Caller, Halt } from "../rpc/call.js";
-import type { Builtin } from "../rpc/dispatcher.js";
+import { type Caller, Halt } from "../rpc/dispatch/call.js";
+import type { Builtin } from "../rpc/dispatch/dispatcher.js";
 
 /** The methods that the server itself answers: they extend nothing, and never count as in flight. */
 export const builtins: readonly (readonly [string, Builtin])[] = [

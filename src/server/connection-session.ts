@@ -1,6 +1,6 @@
 import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
-import type { Auth } from "../rpc/access.js";
-import type { CallerSession } from "../rpc/call.js";
+import type { Auth } from "../rpc/define/access.js";
+import type { CallerSession } from "../rpc/dispatch/call.js";
 
 /** What a session asks of its connection, as long as it is the connection's own. */
 interface SessionHost {

@@ -1,6 +1,6 @@
 import type { StandardSchema } from "../protocol/standard-schema.js";
-import { encodeNotification } from "../rpc/encode.js";
-import { validate } from "../rpc/validate.js";
+import { validate } from "../rpc/define/validate.js";
+import { encodeNotification } from "../rpc/json/encode.js";
 import { mustBeSynchronous } from "../runtime/application-code.js";
 
 /** The text of a declared notification. Throws `TypeError` when the name is not declared, or the params don't fit its schema. */

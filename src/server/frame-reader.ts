@@ -2,9 +2,9 @@
 
 import type { CloseReason } from "../protocol/close-codes.js";
 import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
-import { decode } from "../rpc/decode.js";
-import { encodeError } from "../rpc/encode.js";
-import type { JsonBounds } from "../rpc/json-bounds.js";
+import { decode } from "../rpc/json/decode.js";
+import { encodeError } from "../rpc/json/encode.js";
+import type { JsonBounds } from "../rpc/json/json-bounds.js";
 import type { Clock } from "../runtime/clock.js";
 import { FrameRate } from "./frame-rate.js";
 import type { Limits } from "./limits.js";

@@ -1,8 +1,8 @@
 import { errorOf, standardError } from "../protocol/error-codes.js";
 import type { EventSource } from "../push/generator-subscription.js";
-import { haltOf, type SubscribeCall } from "../rpc/call.js";
-import { encodeEvent, isTooLarge } from "../rpc/encode-event.js";
-import type { GeneratorFeed } from "../rpc/feed.js";
+import type { GeneratorFeed } from "../rpc/define/subscription-entry.js";
+import { haltOf, type SubscribeCall } from "../rpc/dispatch/call.js";
+import { encodeEvent, isTooLarge } from "../rpc/dispatch/encode-event.js";
 import { FeedContext } from "../rpc/feed-context.js";
 import { mustBeSynchronous } from "../runtime/application-code.js";
 import { describe } from "../runtime/thrown.js";

@@ -1,5 +1,5 @@
-import type { Auth } from "../rpc/access.js";
-import type { ConnectionHandle } from "../rpc/define.js";
+import type { Auth } from "../rpc/define/access.js";
+import type { ConnectionHandle } from "../rpc/define/create-rpc.js";
 import { fireAndForget } from "../runtime/application-code.js";
 import type { Logger } from "../runtime/logger.js";
 

@@ -1,7 +1,7 @@
 /** What the server answers over plain HTTP, beside the endpoints of an embedded issuer. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { IssuerPort } from "../auth/issuer-port.js";
-import type { Auth } from "../rpc/access.js";
+import type { Auth } from "../rpc/define/access.js";
 import type { Logger } from "../runtime/logger.js";
 import type { BearerVerdict } from "./bearer.js";
 import { type ConsolePage, consolePath } from "./console-page.js";

@@ -6,8 +6,8 @@ import type { Push } from "../push/push.js";
 import type { PushCounts, SlowReaderCounts } from "../push/push-counts.js";
 import { Pushes } from "../push/pushes.js";
 import type { SubscriberPort, Subscription } from "../push/subscription.js";
-import type { Auth } from "../rpc/access.js";
-import { Halt } from "../rpc/call.js";
+import type { Auth } from "../rpc/define/access.js";
+import { Halt } from "../rpc/dispatch/call.js";
 import { SecondCount } from "./second-count.js";
 
 const maxReads = 4; // of histories at the same time

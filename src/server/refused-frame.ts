@@ -1,6 +1,6 @@
 import type { ErrorObject } from "../protocol/error-codes.js";
-import { encodeError } from "../rpc/encode.js";
-import { readEnvelope } from "../rpc/envelope.js";
+import { readEnvelope } from "../rpc/dispatch/envelope.js";
+import { encodeError } from "../rpc/json/encode.js";
 
 /**
  * The answer to a frame that is refused as a whole: the error for each of its requests. A batch that is longer than one may be is answered

@@ -7,7 +7,7 @@ import { Refusal } from "../auth/refusal.js";
 import { isObject } from "../auth/token/strict-json.js";
 import { createVerifier, type Verifier } from "../auth/verifier.js";
 import type { StandardSchema } from "../protocol/standard-schema.js";
-import { validate } from "../rpc/validate.js";
+import { validate } from "../rpc/define/validate.js";
 import { isThenable, withTimeout } from "../runtime/application-code.js";
 import type { Clock } from "../runtime/clock.js";
 import type { AuthServices } from "./auth-lane.js";

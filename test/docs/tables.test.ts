@@ -76,7 +76,7 @@ describe("the documents", () => {
       ["### Issuer", "src/issuer/issuer-options.ts", "IssuerOptions"],
       ["### redisStore", "src/store/redis/redis-store.ts", "RedisStoreOptions"],
       ["### redisStore", "src/store/redis/redis-connection.ts", "RedisAddress"],
-      ["### Methods", "src/rpc/define.ts", "MethodOptions"],
+      ["### Methods", "src/rpc/define/create-rpc.ts", "MethodOptions"],
       ["### Subscriptions", "src/rpc/define-subscription.ts", "SubscriptionOptions"],
       ["### Subscriptions", "src/rpc/define-subscription.ts", "TopicOptions"],
       ["### Client", "client/options.ts", "ClientOptions"],

@@ -4,7 +4,7 @@
  */
 import { expect } from "chai";
 import { createRpc, type HookOptions, jsonLogger, type Logger, type StandardSchema, type TopicOptions } from "../../src/index.js";
-import type { MethodDefinition } from "../../src/rpc/define.js";
+import type { MethodDefinition } from "../../src/rpc/define/create-rpc.js";
 import type { SubscriptionDefinition } from "../../src/rpc/define-subscription.js";
 import { expectError } from "../helpers/expected.js";
 import { ask, type Frame, leftovers, request, resultOf } from "../helpers/frames.js";

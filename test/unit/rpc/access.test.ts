@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { type Auth, accessRule, forbiddance } from "../../../src/rpc/access.js";
+import { type Auth, accessRule, forbiddance } from "../../../src/rpc/define/access.js";
 
 function authWith(...scopes: string[]): Auth {
   return {

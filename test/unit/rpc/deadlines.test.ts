@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { Deadlines } from "../../../src/rpc/deadlines.js";
+import { Deadlines } from "../../../src/rpc/dispatch/deadlines.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 
 describe("deadlines", () => {

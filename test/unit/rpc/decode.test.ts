@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import { decode } from "../../../src/rpc/decode.js";
+import { decode } from "../../../src/rpc/json/decode.js";
 
 const endless = { depth: 0, nodes: 0, keys: 0, stringBytes: 0 };
 const decoded = (text: string): unknown => {

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { decode } from "../../../src/rpc/decode.js";
+import { decode } from "../../../src/rpc/json/decode.js";
 
 const bounds = { depth: 0, nodes: 0, keys: 0, stringBytes: 0 };
 

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { excessOf, type JsonBounds } from "../../../src/rpc/json-bounds.js";
+import { excessOf, type JsonBounds } from "../../../src/rpc/json/json-bounds.js";
 
 const endless: JsonBounds = { depth: 0, nodes: 0, keys: 0, stringBytes: 0 };
 const judge = (text: string, bounds: Partial<JsonBounds>) => excessOf(text, Buffer.byteLength(text), { ...endless, ...bounds });

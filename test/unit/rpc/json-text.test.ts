@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { isJsonText } from "../../../src/rpc/json-text.js";
+import { isJsonText } from "../../../src/rpc/json/json-text.js";
 
 function isParsed(text: string): boolean {
   try {

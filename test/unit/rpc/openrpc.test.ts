@@ -2,9 +2,9 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { createRpc } from "../../../src/index.js";
 import type { StandardSchema } from "../../../src/protocol/standard-schema.js";
-import type { Auth } from "../../../src/rpc/access.js";
-import { OpenRpc } from "../../../src/rpc/openrpc.js";
-import { createRegistry } from "../../../src/rpc/registry.js";
+import type { Auth } from "../../../src/rpc/define/access.js";
+import { OpenRpc } from "../../../src/rpc/define/openrpc.js";
+import { createRegistry } from "../../../src/rpc/define/registry.js";
 
 const scopes = Array.from({ length: 8 }, (_, n) => `scope-${n}`);
 const authOf = (...granted: readonly string[]) => ({ scopes: granted }) as unknown as Auth;

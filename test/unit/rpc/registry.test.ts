@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { createRpc } from "../../../src/index.js";
-import { createRegistry } from "../../../src/rpc/registry.js";
+import { createRegistry } from "../../../src/rpc/define/registry.js";
 
 const rpc = createRpc({ scopes: ["known"] });
 const method = () => rpc.method({ handler: () => 1 });

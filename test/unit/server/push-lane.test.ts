@@ -3,7 +3,7 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { FlushQueue, Outbox } from "../../../src/push/outbox.js";
 import type { Subscription } from "../../../src/push/subscription.js";
-import { Halt } from "../../../src/rpc/call.js";
+import { Halt } from "../../../src/rpc/dispatch/call.js";
 import { PushLane } from "../../../src/server/push-lane.js";
 import { Telemetry } from "../../../src/server/telemetry.js";
 import { FeedRig } from "../../helpers/feed-rig.js";

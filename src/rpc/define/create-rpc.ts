@@ -1,11 +1,11 @@
 /** How an application says what it serves: `createRpc`, and what it makes. */
-import type { Jsonified, kind, MethodContract, Route, RouterContract } from "../protocol/contract.js";
-import type { SchemaInput, SchemaOutput, StandardSchema } from "../protocol/standard-schema.js";
-import { refuseUnknownOptions } from "../runtime/known-options.js";
-import type { Logger } from "../runtime/logger.js";
+import type { Jsonified, kind, MethodContract, Route, RouterContract } from "../../protocol/contract.js";
+import type { SchemaInput, SchemaOutput, StandardSchema } from "../../protocol/standard-schema.js";
+import { refuseUnknownOptions } from "../../runtime/known-options.js";
+import type { Logger } from "../../runtime/logger.js";
+import { type FeedMakers, Subscription, type SubscriptionDefinition, Topic, type TopicDefinition } from "../define-subscription.js";
 import type { Auth, ScopeRule } from "./access.js";
 import type { ErrorDeclarations, ErrorFactories } from "./declared-error.js";
-import { type FeedMakers, Subscription, type SubscriptionDefinition, Topic, type TopicDefinition } from "./define-subscription.js";
 
 /** Notification name → schema of its params. */
 export type NotificationSchemas = Readonly<Record<string, StandardSchema>>;

@@ -1,6 +1,6 @@
-import type { ErrorObject } from "../protocol/error-codes.js";
-import { isApplicationCode } from "../protocol/error-codes.js";
-import type { SchemaInput, StandardSchema } from "../protocol/standard-schema.js";
+import type { ErrorObject } from "../../protocol/error-codes.js";
+import { isApplicationCode } from "../../protocol/error-codes.js";
+import type { SchemaInput, StandardSchema } from "../../protocol/standard-schema.js";
 
 /** One error that a method may answer with. */
 export interface ErrorDeclaration {

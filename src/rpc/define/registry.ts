@@ -1,10 +1,10 @@
-import { reservedNames } from "../protocol/reserved-names.js";
-import type { StandardSchema } from "../protocol/standard-schema.js";
+import { reservedNames } from "../../protocol/reserved-names.js";
+import type { StandardSchema } from "../../protocol/standard-schema.js";
+import { Subscription, type SubscriptionDefinition, Topic, type TopicDefinition } from "../define-subscription.js";
 import { type AccessRule, type Auth, accessRule } from "./access.js";
+import { Method, type MethodDefinition, type Router, type RouteTree } from "./create-rpc.js";
 import { DeclaredErrors, type ErrorDeclarations } from "./declared-error.js";
-import { Method, type MethodDefinition, type Router, type RouteTree } from "./define.js";
-import { Subscription, type SubscriptionDefinition, Topic, type TopicDefinition } from "./define-subscription.js";
-import { type Feed, feedOf } from "./feed.js";
+import { type Feed, feedOf } from "./subscription-entry.js";
 
 interface Entry {
   readonly name: string;

@@ -1,6 +1,6 @@
 /** From responses to the text of a frame. */
-import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
-import type { Id, Params } from "../protocol/messages.js";
+import { type ErrorObject, errorOf } from "../../protocol/error-codes.js";
+import type { Id, Params } from "../../protocol/messages.js";
 
 /** Throws what `JSON.stringify` throws: a cycle, a BigInt, a `toJSON` that fails. `undefined` becomes `null`. */
 export function encodeResult(id: Id, result: unknown): string {

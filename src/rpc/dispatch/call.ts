@@ -1,12 +1,12 @@
 /** One request on its way through a handler. */
-import { type ErrorObject, errorOf } from "../protocol/error-codes.js";
-import type { Id, Position, Request, Response, SubscribeResult } from "../protocol/messages.js";
-import { childOf, type Logger } from "../runtime/logger.js";
-import type { Auth } from "./access.js";
-import type { CallObservation } from "./call-observer.js";
-import type { ConnectionHandle } from "./define.js";
+import { type ErrorObject, errorOf } from "../../protocol/error-codes.js";
+import type { Id, Position, Request, Response, SubscribeResult } from "../../protocol/messages.js";
+import { childOf, type Logger } from "../../runtime/logger.js";
+import type { CallObservation } from "../call-observer.js";
+import type { Auth } from "../define/access.js";
+import type { ConnectionHandle } from "../define/create-rpc.js";
+import type { FeedEntry, MethodEntry } from "../define/registry.js";
 import type { PendingCalls } from "./pending-calls.js";
-import type { FeedEntry, MethodEntry } from "./registry.js";
 
 /** A subscription whose response is still to be sent. */
 export interface Started {

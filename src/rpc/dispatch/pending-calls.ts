@@ -1,5 +1,5 @@
-import { type ErrorObject, standardError } from "../protocol/error-codes.js";
-import type { Id } from "../protocol/messages.js";
+import { type ErrorObject, standardError } from "../../protocol/error-codes.js";
+import type { Id } from "../../protocol/messages.js";
 
 /** What can be in flight. */
 export interface PendingCall {

@@ -1,6 +1,6 @@
-import { errorOf } from "../protocol/error-codes.js";
+import { errorOf } from "../../protocol/error-codes.js";
+import { encodeError, encodeTooLarge, fits } from "../json/encode.js";
 import { Call, type Caller, type Opening, type Reply, type Started } from "./call.js";
-import { encodeError, encodeTooLarge, fits } from "./encode.js";
 import { readEnvelope } from "./envelope.js";
 
 /** Begins one member; a promise is of a call whose handler is asynchronous. `index`: its place in the batch. */

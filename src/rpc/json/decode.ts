@@ -1,6 +1,6 @@
 /** From the text of a frame to a JSON value, with what `JSON.parse` lets through refused first. */
-import type { ErrorObject } from "../protocol/error-codes.js";
-import { standardError } from "../protocol/error-codes.js";
+import type { ErrorObject } from "../../protocol/error-codes.js";
+import { standardError } from "../../protocol/error-codes.js";
 import { markInexactIds } from "./exact-ids.js";
 import { excessOf, type JsonBounds } from "./json-bounds.js";
 import { isJsonText } from "./json-text.js";

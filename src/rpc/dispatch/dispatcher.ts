@@ -6,22 +6,22 @@
  *
  * Everything before the engine answers at once and runs no code of the application.
  */
-import { type ErrorObject, errorOf, errorTable, standardError, standardErrors } from "../protocol/error-codes.js";
-import { type Id, isAuthMethod, type Request, type Response } from "../protocol/messages.js";
-import { isThenable, toPromise } from "../runtime/application-code.js";
-import { describe } from "../runtime/thrown.js";
-import { type Auth, forbiddance, tellRuleFailed } from "./access.js";
+import { type ErrorObject, errorOf, errorTable, standardError, standardErrors } from "../../protocol/error-codes.js";
+import { type Id, isAuthMethod, type Request, type Response } from "../../protocol/messages.js";
+import { isThenable, toPromise } from "../../runtime/application-code.js";
+import { describe } from "../../runtime/thrown.js";
+import type { CallObservation, CallObserver } from "../call-observer.js";
+import { type Auth, forbiddance, tellRuleFailed } from "../define/access.js";
+import type { CallEntry, FeedEntry, MethodEntry, Registry } from "../define/registry.js";
+import { validate, validateParams } from "../define/validate.js";
+import { encodeError, encodeJsonResult, encodeResult, withinLimit } from "../json/encode.js";
+import { type Since, splitSince } from "../since.js";
 import { Batch } from "./batch.js";
 import { Call, CallContext, type Caller, Halt, haltOf, type Reply, type Started } from "./call.js";
-import type { CallObservation, CallObserver } from "./call-observer.js";
 import { Deadlines, type Timers } from "./deadlines.js";
-import { encodeError, encodeJsonResult, encodeResult, withinLimit } from "./encode.js";
 import { Engine } from "./engine.js";
 import { InvalidRequest, readEnvelope } from "./envelope.js";
 import { idInFlight } from "./pending-calls.js";
-import type { CallEntry, FeedEntry, MethodEntry, Registry } from "./registry.js";
-import { type Since, splitSince } from "./since.js";
-import { validate, validateParams } from "./validate.js";
 
 /**
  * What became of a frame: its reply; a call whose handler is asynchronous, with its response once it has one, to be encoded when there

@@ -1,6 +1,6 @@
-import type { StandardSchema } from "../protocol/standard-schema.js";
-import { fits } from "./encode.js";
-import { type Validated, validate } from "./validate.js";
+import type { StandardSchema } from "../../protocol/standard-schema.js";
+import { type Validated, validate } from "../define/validate.js";
+import { fits } from "../json/encode.js";
 
 /** An event that is larger than a frame may be. */
 class EventTooLarge extends RangeError {

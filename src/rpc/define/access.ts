@@ -1,9 +1,9 @@
 /** Who may call a method. */
-import type { ErrorObject } from "../protocol/error-codes.js";
-import { errorOf } from "../protocol/error-codes.js";
-import { mustBeSynchronous } from "../runtime/application-code.js";
-import type { Logger } from "../runtime/logger.js";
-import { describe } from "../runtime/thrown.js";
+import type { ErrorObject } from "../../protocol/error-codes.js";
+import { errorOf } from "../../protocol/error-codes.js";
+import { mustBeSynchronous } from "../../runtime/application-code.js";
+import type { Logger } from "../../runtime/logger.js";
+import { describe } from "../../runtime/thrown.js";
 
 /** Who is calling. Frozen; one object for as long as a token is in force. */
 export interface Auth<ClaimsType = Readonly<Record<string, unknown>>> {

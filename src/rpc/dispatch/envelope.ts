@@ -1,7 +1,7 @@
 /** The strict check of one JSON-RPC 2.0 request object (§4), before anything else looks at it. */
-import type { ErrorObject } from "../protocol/error-codes.js";
-import { standardError } from "../protocol/error-codes.js";
-import type { Id, Params, Request } from "../protocol/messages.js";
+import type { ErrorObject } from "../../protocol/error-codes.js";
+import { standardError } from "../../protocol/error-codes.js";
+import type { Id, Params, Request } from "../../protocol/messages.js";
 
 /** Something that is no request: the `Invalid Request` error to answer with, under the request's own id where that is readable. */
 export class InvalidRequest {

@@ -1,5 +1,5 @@
-import type { SchemaIssue, SchemaResult, StandardSchema } from "../protocol/standard-schema.js";
-import { isThenable, toPromise } from "../runtime/application-code.js";
+import type { SchemaIssue, SchemaResult, StandardSchema } from "../../protocol/standard-schema.js";
+import { isThenable, toPromise } from "../../runtime/application-code.js";
 
 /** One thing that is wrong with a value, as it goes to the caller. */
 export interface Issue {

@@ -1,9 +1,9 @@
 /** The OpenRPC document that `rpc.discover` answers with. */
-import type { StandardSchema } from "../protocol/standard-schema.js";
-import { mustBeSynchronous } from "../runtime/application-code.js";
+import type { StandardSchema } from "../../protocol/standard-schema.js";
+import { mustBeSynchronous } from "../../runtime/application-code.js";
 import { type Auth, forbiddance } from "./access.js";
-import type { Feed } from "./feed.js";
 import type { MethodEntry, Registry } from "./registry.js";
+import type { Feed } from "./subscription-entry.js";
 
 export interface OpenRpcInfo {
   /** Default: `jotwire application`. */

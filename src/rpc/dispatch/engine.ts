@@ -1,5 +1,5 @@
 import { JSONRPCServer } from "json-rpc-2.0";
-import type { Request, Response } from "../protocol/messages.js";
+import type { Request, Response } from "../../protocol/messages.js";
 
 type Run<Context> = (request: Request, context: Context) => PromiseLike<Response | null>;
 
