@@ -5,7 +5,7 @@ export type { Claims, Jwk, JwkSet, ProviderOptions, RenewedTokens } from "./auth
 export { type CloseReason, closeTable } from "./protocol/close-codes.js";
 export { type ErrorData, type ErrorObject, type ErrorReason, errorTable, standardErrors } from "./protocol/error-codes.js";
 export type { StandardSchema } from "./protocol/standard-schema.js";
-export type { Bus, BusListener, HistoryOptions, TopicEvent, TopicState } from "./push/bus.js";
+export type { Bus, BusListener, HistoryOptions, TopicEvent, TopicState } from "./pubsub/bus.js";
 export type { Auth, ScopeRule } from "./rpc/define/access.js";
 export {
   type ConnectionHandle,

@@ -1,4 +1,4 @@
-import type { Outbox } from "../push/outbox.js";
+import type { Outbox } from "../pubsub/outbox.js";
 import type { Clock } from "../runtime/clock.js";
 import type { FrameWriter } from "./frame-writer.js";
 import type { Limits } from "./limits.js";

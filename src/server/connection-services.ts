@@ -1,7 +1,7 @@
 import type { RevocationList } from "../auth/revocation/revocation-list.js";
 import type { StandardSchema } from "../protocol/standard-schema.js";
-import type { FlushQueue } from "../push/outbox.js";
-import type { TopicServices } from "../push/topics.js";
+import type { FlushQueue } from "../pubsub/outbox.js";
+import type { TopicServices } from "../pubsub/topics.js";
 import type { Dispatcher } from "../rpc/dispatch/dispatcher.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";

@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import type { Item } from "../push/outbox.js";
+import type { Item } from "../pubsub/outbox.js";
 import type { PeerSocket } from "./peer-socket.js";
 import { textFrames } from "./text-frames.js";
 

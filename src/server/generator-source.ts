@@ -1,5 +1,5 @@
 import { errorOf, standardError } from "../protocol/error-codes.js";
-import type { EventSource } from "../push/generator-subscription.js";
+import type { EventSource } from "../pubsub/generator-subscription.js";
 import type { GeneratorFeed } from "../rpc/define/subscription-entry.js";
 import { haltOf, type SubscribeCall } from "../rpc/dispatch/call.js";
 import { encodeEvent, isTooLarge } from "../rpc/dispatch/encode-event.js";

@@ -1,7 +1,7 @@
 import type { IssuerPort } from "../auth/issuer-port.js";
 import type { RevocationRecords } from "../auth/revocation/revocation.js";
 import type { StoreObserver } from "../auth/store-observer.js";
-import type { Bus } from "../push/bus.js";
+import type { Bus } from "../pubsub/bus.js";
 import { stopperOf } from "../runtime/application-code.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";

@@ -1,5 +1,5 @@
 /** What the nodes of a deployment say to each other. A message is one line of JSON: `{"v":1,"from":"<node>","type":"…","body":…}`. */
-import type { Bus } from "../push/bus.js";
+import type { Bus } from "../pubsub/bus.js";
 import { stopperOf } from "../runtime/application-code.js";
 import type { Logger } from "../runtime/logger.js";
 

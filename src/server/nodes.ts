@@ -1,5 +1,5 @@
 import { v4 as randomId } from "uuid";
-import type { Bus } from "../push/bus.js";
+import type { Bus } from "../pubsub/bus.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
 import type { RateCounters } from "../store/store.js";

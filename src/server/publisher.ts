@@ -1,8 +1,8 @@
 /** What the application sends to others than the caller: events of topics, and declared notifications. */
 import type { StandardSchema } from "../protocol/standard-schema.js";
-import type { Bus, TopicEvent } from "../push/bus.js";
-import { Push } from "../push/push.js";
-import { type Topics, topicKey } from "../push/topics.js";
+import type { Bus, TopicEvent } from "../pubsub/bus.js";
+import { Push } from "../pubsub/push.js";
+import { type Topics, topicKey } from "../pubsub/topics.js";
 import type { FeedEntry, Registry } from "../rpc/define/registry.js";
 import { type TopicFeed, topicNameOf } from "../rpc/define/subscription-entry.js";
 import { validateParams } from "../rpc/define/validate.js";

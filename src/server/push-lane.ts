@@ -1,11 +1,11 @@
 /** What is sent unasked on one connection: declared notifications, and the events of its subscriptions. */
 import { errorOf } from "../protocol/error-codes.js";
 import type { SubscribeResult } from "../protocol/messages.js";
-import type { Outbox } from "../push/outbox.js";
-import type { Push } from "../push/push.js";
-import type { PushCounts, SlowReaderCounts } from "../push/push-counts.js";
-import { Pushes } from "../push/pushes.js";
-import type { SubscriberPort, Subscription } from "../push/subscription.js";
+import type { Outbox } from "../pubsub/outbox.js";
+import type { Push } from "../pubsub/push.js";
+import type { PushCounts, SlowReaderCounts } from "../pubsub/push-counts.js";
+import { Pushes } from "../pubsub/push-gate.js";
+import type { SubscriberPort, Subscription } from "../pubsub/subscription.js";
 import type { Auth } from "../rpc/define/access.js";
 import { Halt } from "../rpc/dispatch/call.js";
 import { SecondCount } from "./second-count.js";

@@ -2,10 +2,10 @@
 
 import { errorOf, standardError } from "../protocol/error-codes.js";
 import type { SubscribeResult } from "../protocol/messages.js";
-import { GeneratorSubscription } from "../push/generator-subscription.js";
-import type { Subscription } from "../push/subscription.js";
-import { TopicSubscription } from "../push/topic-subscription.js";
-import type { TopicServices } from "../push/topics.js";
+import { GeneratorSubscription } from "../pubsub/generator-subscription.js";
+import type { Subscription } from "../pubsub/subscription.js";
+import { TopicSubscription } from "../pubsub/topic-subscription.js";
+import type { TopicServices } from "../pubsub/topics.js";
 import { type Auth, forbiddance, isGranted, tellRuleFailed } from "../rpc/define/access.js";
 import { type GeneratorFeed, type TopicFeed, topicNameOf } from "../rpc/define/subscription-entry.js";
 import { type Call, Halt, haltOf, type Started, type SubscribeCall } from "../rpc/dispatch/call.js";

@@ -2,7 +2,7 @@
 import { type CloseReason, closeTable } from "../protocol/close-codes.js";
 import { errorTable } from "../protocol/error-codes.js";
 import type { AuthMethod } from "../protocol/messages.js";
-import type { PushCounts, SlowReaderCounts } from "../push/push-counts.js";
+import type { PushCounts, SlowReaderCounts } from "../pubsub/push-counts.js";
 import { CallMeter } from "./call-meter.js";
 import { channels } from "./channels.js";
 import { durationBounds, Histogram } from "./histogram.js";

@@ -1,5 +1,5 @@
 /** WebSocket text frames of a server (RFC 6455 §5.2: final, unmasked), several in one buffer: one write instead of two per message. */
-import type { Item } from "../push/outbox.js";
+import type { Item } from "../pubsub/outbox.js";
 
 const finalText = 0x81;
 const twoByteLength = 126;

@@ -1,6 +1,6 @@
 import type { RevocationRecords } from "../auth/revocation/revocation.js";
 import type { StoreObserver } from "../auth/store-observer.js";
-import type { Bus } from "../push/bus.js";
+import type { Bus } from "../pubsub/bus.js";
 import { fireAndForget, isThenable, withTimeout } from "../runtime/application-code.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Store, StoreRecords } from "./store.js";

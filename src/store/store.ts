@@ -1,5 +1,5 @@
 import type { RevocationRecords } from "../auth/revocation/revocation.js";
-import type { Bus } from "../push/bus.js";
+import type { Bus } from "../pubsub/bus.js";
 
 /**
  * What must outlive a process or reach other nodes. Every method is one atomic operation: whoever calls never

@@ -6,7 +6,7 @@ import { z } from "zod";
 import { Session } from "../../src/auth/session/session.js";
 import { createRpc, createServer } from "../../src/index.js";
 import { createIssuer, fileStore, memoryStore, type Store } from "../../src/issuer/index.js";
-import { TopicSubscription } from "../../src/push/topic-subscription.js";
+import { TopicSubscription } from "../../src/pubsub/topic-subscription.js";
 import { Connection } from "../../src/server/connection.js";
 import { redisStore } from "../../src/store/redis/index.js";
 import { CheapHasher } from "../helpers/cheap-hasher.js";

@@ -1,4 +1,4 @@
-import type { Bus, BusListener } from "../../src/push/bus.js";
+import type { Bus, BusListener } from "../../src/pubsub/bus.js";
 
 /** Carries messages between servers of one process, later in the same turn; topics are not its matter. */
 export class TestBus implements Bus {

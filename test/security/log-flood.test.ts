@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { createRpc } from "../../src/index.js";
 import { createIssuer, memoryStore } from "../../src/issuer/index.js";
-import type { Bus } from "../../src/push/bus.js";
+import type { Bus } from "../../src/pubsub/bus.js";
 import { CheapHasher } from "../helpers/cheap-hasher.js";
 import { eventually } from "../helpers/eventually.js";
 import { logEvents } from "../helpers/log-events.js";

@@ -10,7 +10,7 @@ import { ServerProcess } from "../helpers/server-process.js";
 import { sampleApp } from "../helpers/test-server.js";
 
 const perBatch = 50;
-const localBus = fileURLToPath(new URL("../../src/push/local-bus.ts", import.meta.url));
+const localBus = fileURLToPath(new URL("../../src/pubsub/local-bus.ts", import.meta.url));
 
 /** Subscribes to so many topics that nobody ever published to, and leaves each again. Returns how many were answered with a subscription. */
 async function makeUp(client: RawClient, names: number): Promise<number> {

@@ -15,7 +15,7 @@ import {
   type ServerOptions,
 } from "../../src/index.js";
 import { createIssuer, type Issuer, memoryStore, type PasswordHasher, type Store } from "../../src/issuer/index.js";
-import { LocalBus } from "../../src/push/local-bus.js";
+import { LocalBus } from "../../src/pubsub/local-bus.js";
 import { redisStore } from "../../src/store/redis/index.js";
 import { storeOperations } from "../../src/store/store-watch.js";
 import { CheapHasher } from "../helpers/cheap-hasher.js";

@@ -1,5 +1,5 @@
 import type { Position } from "../../protocol/messages.js";
-import type { Bus, BusListener, HistoryOptions, TopicState } from "../../push/bus.js";
+import type { Bus, BusListener, HistoryOptions, TopicState } from "../../pubsub/bus.js";
 import type { RedisRunner } from "./redis-connection.js";
 import type { RedisFeed } from "./redis-feed.js";
 import type { RedisKeys } from "./redis-keys.js";

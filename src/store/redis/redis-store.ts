@@ -1,4 +1,4 @@
-import type { Bus } from "../../push/bus.js";
+import type { Bus } from "../../pubsub/bus.js";
 import { checkLogger, unfailingMethods } from "../../runtime/application-code.js";
 import { type Clock, systemClock } from "../../runtime/clock.js";
 import { refuseUnknownOptions } from "../../runtime/known-options.js";

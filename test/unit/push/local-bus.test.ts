@@ -1,7 +1,7 @@
 import { expect } from "chai";
-import type { TopicEvent } from "../../../src/push/bus.js";
-import { LocalBus } from "../../../src/push/local-bus.js";
-import { Topics } from "../../../src/push/topics.js";
+import type { TopicEvent } from "../../../src/pubsub/bus.js";
+import { LocalBus } from "../../../src/pubsub/local-bus.js";
+import { Topics } from "../../../src/pubsub/topics.js";
 
 const history = { size: 3, ttl: 1_000 };
 

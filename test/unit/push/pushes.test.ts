@@ -1,7 +1,7 @@
 import { expect } from "chai";
-import { FlushQueue, Outbox } from "../../../src/push/outbox.js";
-import { Push } from "../../../src/push/push.js";
-import { Pushes } from "../../../src/push/pushes.js";
+import { FlushQueue, Outbox } from "../../../src/pubsub/outbox.js";
+import { Push } from "../../../src/pubsub/push.js";
+import { Pushes } from "../../../src/pubsub/push-gate.js";
 
 const event = (subscription: string, text = `event of ${subscription}`) => new Push(text, subscription);
 const end = (subscription: string) => new Push(`end of ${subscription}`, subscription, true);

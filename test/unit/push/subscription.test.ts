@@ -2,14 +2,14 @@ import { setImmediate as endOfTurn } from "node:timers/promises";
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import type { Position } from "../../../src/protocol/messages.js";
-import type { TopicState } from "../../../src/push/bus.js";
-import { GeneratorSubscription } from "../../../src/push/generator-subscription.js";
-import { LocalBus } from "../../../src/push/local-bus.js";
-import type { Push } from "../../../src/push/push.js";
-import type { SlowRule, SubscriberPort } from "../../../src/push/subscription.js";
-import { EventPush } from "../../../src/push/subscription-frames.js";
-import { TopicSubscription } from "../../../src/push/topic-subscription.js";
-import { Topics } from "../../../src/push/topics.js";
+import type { TopicState } from "../../../src/pubsub/bus.js";
+import { GeneratorSubscription } from "../../../src/pubsub/generator-subscription.js";
+import { LocalBus } from "../../../src/pubsub/local-bus.js";
+import type { Push } from "../../../src/pubsub/push.js";
+import type { SlowRule, SubscriberPort } from "../../../src/pubsub/subscription.js";
+import { EventPush } from "../../../src/pubsub/subscription-frames.js";
+import { TopicSubscription } from "../../../src/pubsub/topic-subscription.js";
+import { Topics } from "../../../src/pubsub/topics.js";
 
 const rule: SlowRule = { whenSlow: "drop-oldest", buffer: 3 };
 

@@ -1,8 +1,8 @@
 import { setImmediate as endOfTurn } from "node:timers/promises";
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import { FlushQueue, Outbox } from "../../../src/push/outbox.js";
-import type { Subscription } from "../../../src/push/subscription.js";
+import { FlushQueue, Outbox } from "../../../src/pubsub/outbox.js";
+import type { Subscription } from "../../../src/pubsub/subscription.js";
 import { Halt } from "../../../src/rpc/dispatch/call.js";
 import { PushLane } from "../../../src/server/push-lane.js";
 import { Telemetry } from "../../../src/server/telemetry.js";

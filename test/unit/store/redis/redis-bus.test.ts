@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import type { TopicEvent } from "../../../../src/push/bus.js";
+import type { TopicEvent } from "../../../../src/pubsub/bus.js";
 import { type RedisStore, redisStore } from "../../../../src/store/redis/index.js";
 import { RedisKeys } from "../../../../src/store/redis/redis-keys.js";
 import { eventually } from "../../../helpers/eventually.js";
