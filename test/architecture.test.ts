@@ -31,7 +31,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   "@node-rs/argon2": ["src/issuer/password-hasher.ts"],
   "@redis/client": ["src/store/redis/redis-connection.ts"],
   "rate-limiter-flexible": ["src/store/redis/redis-rates.ts"],
-  "@opentelemetry/api": ["src/server/tracing.ts"],
+  "@opentelemetry/api": ["src/server/telemetry/tracing.ts"],
   react: ["client/react"],
   preact: ["client/console/main.ts", "client/console/view"],
   htm: ["client/console/main.ts", "client/console/view"],

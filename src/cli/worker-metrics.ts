@@ -1,8 +1,8 @@
 /** One page of metrics for all workers: the primary asks each for its figures over its channel, and puts its number beside them. */
 import cluster, { type Worker } from "node:cluster";
 import type { MetricsRegistry, RegisteredMetric } from "../index.js";
-import { gauge, type MetricFamily, type Sample } from "../server/metric-family.js";
-import { prometheusText } from "../server/prometheus-text.js";
+import { gauge, type MetricFamily, type Sample } from "../server/metrics/metric-family.js";
+import { prometheusText } from "../server/metrics/prometheus-text.js";
 
 const patience = 2_000; // 2 s for a worker to answer; Prometheus waits 10
 

@@ -3,7 +3,7 @@ import cluster, { type Worker } from "node:cluster";
 import { availableParallelism, constants } from "node:os";
 import { InvalidArgumentError, Option } from "commander";
 import type { Logger } from "../index.js";
-import { openMetricsPort } from "../server/metrics-port.js";
+import { openMetricsPort } from "../server/metrics/metrics-endpoint.js";
 import { exitCodes, failingAs } from "./cli-error.js";
 import { GatheredMetrics } from "./worker-metrics.js";
 

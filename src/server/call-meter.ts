@@ -1,6 +1,6 @@
 import { errorTable, standardErrors } from "../protocol/error-codes.js";
-import { durationBounds, Histogram } from "./histogram.js";
-import { otherLabel } from "./tally.js";
+import { otherLabel } from "./telemetry/counter-map.js";
+import { durationBounds, Histogram } from "./telemetry/histogram.js";
 
 const ownCodes: ReadonlySet<number> = new Set([...Object.values(errorTable), ...Object.values(standardErrors)].map(({ code }) => code));
 const mostOutcomes = 64; // of one method: declared errors are few

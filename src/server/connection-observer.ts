@@ -1,5 +1,5 @@
 import type { VerifiedToken } from "../auth/provider-options.js";
-import type { Connection } from "./connection.js";
+import type { Connection } from "./connection/connection.js";
 
 /** Who keeps the list of connections. */
 export interface ConnectionObserver {

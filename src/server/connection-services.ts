@@ -5,7 +5,7 @@ import type { TopicServices } from "../pubsub/topics.js";
 import type { Dispatcher } from "../rpc/dispatch/dispatcher.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Logger } from "../runtime/logger.js";
-import type { AuthServices } from "./auth-lane.js";
+import type { AuthServices } from "./connection/auth-queue.js";
 import type { Limits } from "./limits.js";
 
 /** What all connections of a server share. */

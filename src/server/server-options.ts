@@ -5,9 +5,9 @@ import type { Clock } from "../runtime/clock.js";
 import { refuseUnknownOptions } from "../runtime/known-options.js";
 import { type Logger, logLevels } from "../runtime/logger.js";
 import type { Store } from "../store/store.js";
-import type { HookOptions } from "./hooks.js";
+import type { HookOptions } from "./lifecycle/hooks.js";
 import type { Limits } from "./limits.js";
-import type { MetricsOptions } from "./metrics.js";
+import type { MetricsOptions } from "./metrics/metrics.js";
 
 export type AuthOption = ProviderOptions | IssuerPort;
 

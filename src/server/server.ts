@@ -17,38 +17,40 @@ import { type Builtin, Dispatcher } from "../rpc/dispatch/dispatcher.js";
 import { type Clock, systemClock } from "../runtime/clock.js";
 import { type Logger, unfailing } from "../runtime/logger.js";
 import { RateLimitedLog } from "../runtime/rate-limited-log.js";
-import { AddressBook } from "./address-book.js";
-import { adminMethods } from "./admin-methods.js";
-import { Administration, type KickResult, type KickSelector, type SessionList, type SessionsOptions } from "./administration.js";
-import { Admission } from "./admission.js";
-import { Arrivals } from "./arrivals.js";
-import { AuthBudget } from "./auth-budget.js";
-import { judgeBearer } from "./bearer.js";
-import { builtins } from "./builtins.js";
-import { clientAddress, type TrustedProxies, trustedProxies } from "./client-address.js";
-import { Connection } from "./connection.js";
-import { newConnectionId } from "./connection-id.js";
+import { Admission } from "./admission/accept-limits.js";
+import { AddressBook } from "./admission/address-counts.js";
+import { AuthBudget } from "./admission/auth-rate.js";
+import { clientAddress, type TrustedProxies, trustedProxies } from "./admission/client-address.js";
+import { type LoadGauge, MachineGauge } from "./admission/load-gauge.js";
+import { OriginList } from "./admission/origin-list.js";
+import { Overload } from "./admission/overload.js";
+import { pathOf, refuseUpgrade, UpgradeGuard, type UpgradeRefusal } from "./admission/upgrade-checks.js";
+import { createWebSocketServer, guardStream } from "./admission/web-socket-server.js";
+import { adminMethods } from "./cluster/admin-methods.js";
+import { busOf, joinNodes, type Nodes, sharedRatesOf } from "./cluster/cluster.js";
+import { type NotifyTarget, Publisher } from "./cluster/publisher.js";
+import { Revocations } from "./cluster/revocations.js";
+import { Administration, type KickResult, type KickSelector, type SessionList, type SessionsOptions } from "./cluster/session-admin.js";
+import { builtins } from "./connection/builtins.js";
+import { Connection } from "./connection/connection.js";
+import { newConnectionId } from "./connection/connection-id.js";
+import { Arrivals } from "./connection/frames/slow-message-watch.js";
 import type { ConnectionServices } from "./connection-services.js";
-import { ConsolePage } from "./console-page.js";
 import { guardedClock } from "./guarded-clock.js";
-import { Heartbeat } from "./heartbeat.js";
-import { Hooks } from "./hooks.js";
-import { closeListener, createListener, openListener } from "./http-listener.js";
-import { HttpRoutes, notFound } from "./http-routes.js";
-import { HttpSockets } from "./http-sockets.js";
-import { Instruments } from "./instruments.js";
-import { jsonLogger } from "./json-logger.js";
+import { judgeBearer } from "./http/bearer.js";
+import { ConsolePage } from "./http/console-page.js";
+import { closeListener, createListener, openListener } from "./http/http-listener.js";
+import { HttpRoutes, notFound } from "./http/http-routes.js";
+import { HttpSockets } from "./http/http-sockets.js";
+import { Readiness } from "./http/readiness.js";
+import { Roster } from "./lifecycle/connection-registry.js";
+import { Heartbeat } from "./lifecycle/heartbeat.js";
+import { Hooks } from "./lifecycle/hooks.js";
+import { Shutdown, within } from "./lifecycle/shutdown.js";
 import { type Limits, resolveLimits } from "./limits.js";
 import { checkListening, urlOf } from "./listening.js";
-import { type LoadGauge, MachineGauge } from "./load-gauge.js";
-import { busOf, joinNodes, type Nodes, sharedRatesOf } from "./nodes.js";
+import { Instruments } from "./metrics/instruments.js";
 import { openFilesLimit } from "./open-files.js";
-import { OriginList } from "./origin-list.js";
-import { Overload } from "./overload.js";
-import { type NotifyTarget, Publisher } from "./publisher.js";
-import { Readiness } from "./readiness.js";
-import { Revocations } from "./revocations.js";
-import { Roster } from "./roster.js";
 import {
   type AuthOption,
   checkServerOptions,
@@ -57,10 +59,8 @@ import {
   type RevokeOptions,
   type ServerOptions,
 } from "./server-options.js";
-import { Shutdown, within } from "./shutdown.js";
+import { jsonLogger } from "./telemetry/json-logger.js";
 import { longestLifetime, TokenAuthority } from "./token-authority.js";
-import { pathOf, refuseUpgrade, UpgradeGuard, type UpgradeRefusal } from "./upgrade-guard.js";
-import { createWebSocketServer, guardStream } from "./web-socket-server.js";
 
 const httpTimeout = 2_000; // 2 s for HTTP requests that are being answered when a drain ends
 const sweepInterval = 60_000; // 1 min

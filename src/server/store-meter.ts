@@ -1,6 +1,6 @@
 import { storeOperations } from "../store/store-watch.js";
-import { Histogram, storeBounds } from "./histogram.js";
-import { otherLabel } from "./tally.js";
+import { otherLabel } from "./telemetry/counter-map.js";
+import { Histogram, storeBounds } from "./telemetry/histogram.js";
 
 interface Measured {
   readonly histogram: Histogram;

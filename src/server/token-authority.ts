@@ -10,7 +10,7 @@ import type { StandardSchema } from "../protocol/standard-schema.js";
 import { validate } from "../rpc/define/validate.js";
 import { isThenable, withTimeout } from "../runtime/application-code.js";
 import type { Clock } from "../runtime/clock.js";
-import type { AuthServices } from "./auth-lane.js";
+import type { AuthServices } from "./connection/auth-queue.js";
 import type { AuthOption } from "./server-options.js";
 
 export interface AuthorityPorts {

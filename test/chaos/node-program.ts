@@ -7,7 +7,7 @@ import { Session } from "../../src/auth/session/session.js";
 import { createRpc, createServer } from "../../src/index.js";
 import { createIssuer, fileStore, memoryStore, type Store } from "../../src/issuer/index.js";
 import { TopicSubscription } from "../../src/pubsub/topic-subscription.js";
-import { Connection } from "../../src/server/connection.js";
+import { Connection } from "../../src/server/connection/connection.js";
 import { redisStore } from "../../src/store/redis/index.js";
 import { CheapHasher } from "../helpers/cheap-hasher.js";
 import { type NodeAnswer, type NodeFigures, type NodeQuestion, type NodeSettings, password, users } from "./node-settings.js";

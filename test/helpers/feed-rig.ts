@@ -11,10 +11,10 @@ import { Topics, topicKey } from "../../src/pubsub/topics.js";
 import { createRegistry } from "../../src/rpc/define/registry.js";
 import { Dispatcher } from "../../src/rpc/dispatch/dispatcher.js";
 import { silentLogger } from "../../src/runtime/logger.js";
-import { builtins } from "../../src/server/builtins.js";
-import { Connection } from "../../src/server/connection.js";
+import { builtins } from "../../src/server/connection/builtins.js";
+import { Connection } from "../../src/server/connection/connection.js";
 import type { ConnectionServices } from "../../src/server/connection-services.js";
-import { Telemetry } from "../../src/server/telemetry.js";
+import { Telemetry } from "../../src/server/telemetry/telemetry.js";
 import type { ManualClock } from "./manual-clock.js";
 import { PretendedSocket } from "./pretended-socket.js";
 

@@ -1,4 +1,4 @@
-import type { Delays, LoadGauge } from "../../src/server/load-gauge.js";
+import type { Delays, LoadGauge } from "../../src/server/admission/load-gauge.js";
 
 /** Says what it is told to. */
 export class ScriptedGauge implements LoadGauge {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { createRpc, type Listening, type Logger, type Router, type ServerOptions } from "../../src/index.js";
-import type { LoadGauge } from "../../src/server/load-gauge.js";
+import type { LoadGauge } from "../../src/server/admission/load-gauge.js";
 import { Server } from "../../src/server/server.js";
 import { RawClient } from "./raw-client.js";
 import { createTestKeys, signToken, type TestKeys } from "./tokens.js";

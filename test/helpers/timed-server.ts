@@ -1,5 +1,5 @@
 import type { Router, ServerOptions } from "../../src/index.js";
-import type { LoadGauge } from "../../src/server/load-gauge.js";
+import type { LoadGauge } from "../../src/server/admission/load-gauge.js";
 import { ManualClock } from "./manual-clock.js";
 import { startServer, type TestServer } from "./test-server.js";
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { expect } from "chai";
-import { AddressBook } from "../../../src/server/address-book.js";
-import { clientAddress, trustedProxies } from "../../../src/server/client-address.js";
+import { AddressBook } from "../../../src/server/admission/address-counts.js";
+import { clientAddress, trustedProxies } from "../../../src/server/admission/client-address.js";
 import { MemoryRates } from "../../../src/store/memory-rates.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
-import { Admission } from "../../../src/server/admission.js";
+import { Admission } from "../../../src/server/admission/accept-limits.js";
+import type { OverloadLimit } from "../../../src/server/admission/overload.js";
 import { openFilesLimit } from "../../../src/server/open-files.js";
-import type { OverloadLimit } from "../../../src/server/overload.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 import { needs } from "../../helpers/requirement.js";
 

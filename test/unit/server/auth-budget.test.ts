@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { AuthBudget } from "../../../src/server/auth-budget.js";
+import { AuthBudget } from "../../../src/server/admission/auth-rate.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 
 /** How many of so many judgements an address is given now. */

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { Heartbeat, type Pulse } from "../../../src/server/heartbeat.js";
+import { Heartbeat, type Pulse } from "../../../src/server/lifecycle/heartbeat.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 
 class Peer implements Pulse {

@@ -1,7 +1,7 @@
 import { createServer, type Server as HttpServer } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { expect } from "chai";
-import { type HttpSocketLimits, type HttpSocketPorts, HttpSockets } from "../../../src/server/http-sockets.js";
+import { type HttpSocketLimits, type HttpSocketPorts, HttpSockets } from "../../../src/server/http/http-sockets.js";
 import { eventually } from "../../helpers/eventually.js";
 
 const upgrade = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";

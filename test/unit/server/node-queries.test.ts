@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { silentLogger } from "../../../src/runtime/logger.js";
-import { NodeMessages } from "../../../src/server/node-messages.js";
-import { NodeQueries } from "../../../src/server/node-queries.js";
+import { NodeMessages } from "../../../src/server/cluster/node-messages.js";
+import { NodeQueries } from "../../../src/server/cluster/node-queries.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 import { TestBus } from "../../helpers/test-bus.js";
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { expect } from "chai";
-import { OriginList } from "../../../src/server/origin-list.js";
+import { OriginList } from "../../../src/server/admission/origin-list.js";
 
 function request(origin: string | undefined, host = "api.example.com", times = 1): IncomingMessage {
   const headers = origin === undefined ? { host } : { host, origin };

@@ -1,8 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { expect } from "chai";
 import { defaultLimits } from "../../../src/index.js";
-import { type Delays, MachineGauge } from "../../../src/server/load-gauge.js";
-import { Overload } from "../../../src/server/overload.js";
+import { type Delays, MachineGauge } from "../../../src/server/admission/load-gauge.js";
+import { Overload } from "../../../src/server/admission/overload.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 import { ScriptedGauge } from "../../helpers/scripted-gauge.js";
 import { recordingLogger } from "../../helpers/test-server.js";

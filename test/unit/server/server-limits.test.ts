@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import type { LoadGauge } from "../../../src/server/load-gauge.js";
+import type { LoadGauge } from "../../../src/server/admission/load-gauge.js";
 import type { RawClient } from "../../helpers/raw-client.js";
 import { ScriptedGauge } from "../../helpers/scripted-gauge.js";
 import { sampleApp } from "../../helpers/test-server.js";

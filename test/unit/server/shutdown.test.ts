@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { type Leaver, Shutdown } from "../../../src/server/shutdown.js";
+import { type Leaver, Shutdown } from "../../../src/server/lifecycle/shutdown.js";
 import { expectClose, expectError } from "../../helpers/expected.js";
 import { ask, exchange, request, told } from "../../helpers/frames.js";
 import { ManualClock } from "../../helpers/manual-clock.js";

@@ -1,10 +1,10 @@
 import { expect } from "chai";
 import type { RevocationListener } from "../../../src/auth/revocation/revocation.js";
 import { createIssuer, memoryStore, type Store } from "../../../src/issuer/index.js";
-import { EventLoopDelay } from "../../../src/server/event-loop-delay.js";
 import { defaultLimits } from "../../../src/server/limits.js";
-import { prometheusText } from "../../../src/server/prometheus-text.js";
-import { serverMetrics } from "../../../src/server/server-metrics.js";
+import { EventLoopDelay } from "../../../src/server/metrics/event-loop-delay.js";
+import { prometheusText } from "../../../src/server/metrics/prometheus-text.js";
+import { serverMetrics } from "../../../src/server/metrics/server-metrics.js";
 import { StoreMeter } from "../../../src/server/store-meter.js";
 import { StoreWatch, storeOperations } from "../../../src/store/store-watch.js";
 import { CheapHasher } from "../../helpers/cheap-hasher.js";

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from "node:http";
 import { expect } from "chai";
-import { AddressBook } from "../../../src/server/address-book.js";
+import { AddressBook } from "../../../src/server/admission/address-counts.js";
+import { OriginList } from "../../../src/server/admission/origin-list.js";
+import { hasTooManyHeaders, UpgradeGuard } from "../../../src/server/admission/upgrade-checks.js";
 import { resolveLimits } from "../../../src/server/limits.js";
-import { OriginList } from "../../../src/server/origin-list.js";
-import { hasTooManyHeaders, UpgradeGuard } from "../../../src/server/upgrade-guard.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 
 const address = "192.0.2.1";

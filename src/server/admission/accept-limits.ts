@@ -1,0 +1,64 @@
+/** Whether the server as a whole can take one more connection, whoever it is that asks. */
+import type { Clock } from "../../runtime/clock.js";
+import { prefixOf } from "../../runtime/ip-address.js";
+import type { Limits } from "../limits.js";
+import { SecondCount } from "../second-count.js";
+import type { OverloadLimit } from "./overload.js";
+import type { UpgradeRefusal } from "./upgrade-checks.js";
+
+const shareOfAddress = 0.25; // of what is accepted in a second: else one that comes and goes keeps everybody else out
+const shareOfFiles = 0.8; // the rest is for stores, keys, HTTP requests and what the application opens
+
+export interface AdmissionPorts {
+  readonly clock: Clock;
+  /** How many connections there are. */
+  readonly connections: () => number;
+  /** How many files the process may open; undefined: no limit is known. */
+  readonly openFiles: number | undefined;
+  /** The limit by which the process has more to do than it can; undefined: none. */
+  readonly overload: () => OverloadLimit | undefined;
+}
+
+export class Admission {
+  readonly #ports: AdmissionPorts;
+  readonly #mostPerSecond: number;
+  readonly #mostOfAddress: number;
+  readonly #most: number;
+  readonly #accepted = new SecondCount();
+  /** Of this second; emptied by the first of the next one. */
+  readonly #byAddress = new Map<string, number>();
+
+  constructor(limits: Pick<Limits, "acceptsPerSecond" | "connections" | "openPerAddress">, ports: AdmissionPorts) {
+    const { acceptsPerSecond, connections, openPerAddress } = limits;
+    this.#ports = ports;
+    this.#mostPerSecond = acceptsPerSecond > 0 ? acceptsPerSecond : Number.POSITIVE_INFINITY;
+    this.#mostOfAddress = openPerAddress > 0 ? Math.max(this.#mostPerSecond * shareOfAddress, openPerAddress) : Number.POSITIVE_INFINITY; // addresses say nothing
+    this.#most = connections > 0 ? connections : Math.floor((ports.openFiles ?? Number.POSITIVE_INFINITY) * shareOfFiles);
+  }
+
+  /** Null: there is room. Costs no more than a look, so that a flood is refused for next to nothing. */
+  refusal(address: string): UpgradeRefusal | null {
+    const { clock, connections, overload } = this.#ports;
+    const limit = overload();
+    if (limit !== undefined) return { status: 503, message: "the server has more to do than it can", retryAfter: 5, limit };
+    if (connections() >= this.#most) {
+      return { status: 503, message: "the server has as many connections as it can take", retryAfter: 5, limit: "connections" };
+    }
+    const accepted = this.#accepted.at(clock.monotonic());
+    if (accepted >= this.#mostPerSecond)
+      return { status: 503, message: "too many connections in this second", retryAfter: 1, limit: "acceptsPerSecond" };
+    if (accepted >= this.#mostOfAddress && (this.#byAddress.get(prefixOf(address)) ?? 0) >= this.#mostOfAddress)
+      return { status: 429, message: "too many connections of your address in this second", retryAfter: 1, limit: "acceptsPerSecond" };
+    return null;
+  }
+
+  /** One was accepted; what is refused for another reason takes nobody's place. */
+  accepted(address: string): void {
+    const now = this.#ports.clock.monotonic();
+    if (this.#accepted.at(now) === 0) this.#byAddress.clear();
+    this.#accepted.add(now);
+    if (this.#mostOfAddress === Number.POSITIVE_INFINITY) return;
+    const prefix = prefixOf(address);
+    this.#byAddress.set(prefix, (this.#byAddress.get(prefix) ?? 0) + 1);
+  }
+}

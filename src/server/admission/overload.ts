@@ -1,0 +1,123 @@
+/**
+ * Whether this process has more to do than it can. Once a second it looks at the event loop's delay and at the heap; what is over its
+ * limit in several looks in a row stops new connections, and a heap that is nearly full costs those who are missed least theirs.
+ */
+import type { Clock } from "../../runtime/clock.js";
+import type { Logger } from "../../runtime/logger.js";
+import type { Limits } from "../limits.js";
+import type { Delays, LoadGauge } from "./load-gauge.js";
+
+export const overloadLimits = ["loopDelay", "heapPercent"] as const satisfies readonly (keyof Limits)[];
+
+export type OverloadLimit = (typeof overloadLimits)[number];
+
+export interface OverloadPorts {
+  readonly clock: Clock;
+  readonly gauge: LoadGauge;
+  readonly log: Logger;
+  /** Closes connections that are missed least; how many. */
+  readonly shed: () => number;
+}
+
+const lookInterval = 1_000; // 1 s
+const patience = 5; // looks in a row
+const remembered = 10; // looks over which delays are added up
+const tolerated = 0.01; // of the delays: their 99th percentile is over the limit when more of them are
+const critical = 95; // percent of the heap from which connections are shed
+
+export class Overload {
+  readonly #limits: Pick<Limits, OverloadLimit>;
+  readonly #ports: OverloadPorts;
+  readonly #loop = new Strain();
+  readonly #heap = new Strain();
+  readonly #delays: Delays[] = [];
+  #cancelTimer: (() => void) | undefined;
+
+  constructor(limits: Pick<Limits, OverloadLimit>, ports: OverloadPorts) {
+    this.#limits = limits;
+    this.#ports = ports;
+  }
+
+  start(): void {
+    if (this.#cancelTimer !== undefined || (this.#limits.loopDelay === 0 && this.#limits.heapPercent === 0)) return;
+    this.#ports.gauge.start();
+    this.#lookLater();
+  }
+
+  stop(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    this.#ports.gauge.stop();
+  }
+
+  /** The limit that is exceeded; undefined: none is. */
+  get limit(): OverloadLimit | undefined {
+    return this.#heap.isOn ? "heapPercent" : this.#loop.isOn ? "loopDelay" : undefined;
+  }
+
+  /** For people; null: there is none. */
+  get reason(): string | null {
+    const { limit } = this;
+    return limit === undefined ? null : `overloaded: ${descriptions[limit]}`;
+  }
+
+  /** Is this limit exceeded? */
+  isOver(limit: OverloadLimit): boolean {
+    return limit === "loopDelay" ? this.#loop.isOn : this.#heap.isOn;
+  }
+
+  #lookLater(): void {
+    this.#cancelTimer = this.#ports.clock.after(lookInterval, () => {
+      this.#lookLater();
+      this.#lookAtLoop(this.#limits.loopDelay);
+      this.#lookAtHeap(this.#limits.heapPercent);
+    });
+  }
+
+  #lookAtLoop(most: number): void {
+    const delays = most === 0 ? undefined : this.#ports.gauge.delays(most);
+    if (delays === undefined) return;
+    if (this.#delays.push(delays) > remembered) this.#delays.shift();
+    const sum = (pick: (delays: Delays) => number) => this.#delays.reduce((total, delays) => total + pick(delays), 0);
+    const measured = sum((delays) => delays.measured);
+    const over = sum((delays) => delays.over);
+    const isOver = this.#delays.length === remembered && over > measured * tolerated;
+    this.#tell("loopDelay", this.#loop.look(isOver), { measured, over });
+  }
+
+  #lookAtHeap(most: number): void {
+    if (most === 0) return;
+    const percent = this.#ports.gauge.heapPercent();
+    this.#tell("heapPercent", this.#heap.look(percent > most), { percent: Math.round(percent) });
+    if (!this.#heap.isOn || percent <= critical) return;
+    const connections = this.#ports.shed();
+    if (connections > 0)
+      this.#ports.log.warn({ event: "overload.shed", connections, percent: Math.round(percent) }, "connections are closed to save memory");
+  }
+
+  #tell(limit: OverloadLimit, change: "begins" | "ends" | undefined, figures: object): void {
+    if (change === undefined) return;
+    const { log } = this.#ports;
+    if (change === "begins")
+      log.warn({ event: "overload.begin", limit, ...figures }, `new connections are refused: ${descriptions[limit]}`);
+    else log.info({ event: "overload.end", limit, ...figures }, "the overload is over");
+  }
+}
+
+const descriptions: Readonly<Record<OverloadLimit, string>> = {
+  loopDelay: "the event loop is late (limits.loopDelay)",
+  heapPercent: "the heap is nearly full (limits.heapPercent)",
+};
+
+/** Begins after several bad looks in a row, and ends with the first good one. */
+class Strain {
+  isOn = false;
+  #inARow = 0;
+
+  look(isOver: boolean): "begins" | "ends" | undefined {
+    const wasOn = this.isOn;
+    this.#inARow = isOver ? this.#inARow + 1 : 0;
+    this.isOn = isOver && (wasOn || this.#inARow >= patience);
+    return wasOn === this.isOn ? undefined : this.isOn ? "begins" : "ends";
+  }
+}

@@ -1,0 +1,122 @@
+/** Who may open a socket: everything that is decided before the WebSocket handshake (RFC 6455 §4.2). */
+import { type IncomingMessage, STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
+import { subprotocol } from "../../protocol/messages.js";
+import type { Limits } from "../limits.js";
+import type { AddressBook } from "./address-counts.js";
+import type { OriginList } from "./origin-list.js";
+
+/** Why an upgrade is refused: an HTTP answer. */
+export interface UpgradeRefusal {
+  readonly status: number;
+  /** Says what to do. */
+  readonly message: string;
+  /** Seconds. */
+  readonly retryAfter?: number;
+  /** The limit that is to blame. */
+  readonly limit?: keyof Limits;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+const mostHeaders = 64;
+const tokenParameters = ["token", "access_token", "jwt"];
+
+export class UpgradeGuard {
+  readonly #origins: OriginList;
+  readonly #addresses: AddressBook;
+  readonly #limits: Limits;
+
+  constructor(origins: OriginList, addresses: AddressBook, limits: Limits) {
+    this.#origins = origins;
+    this.#addresses = addresses;
+    this.#limits = limits;
+  }
+
+  /** The limit that leaves no room for one more connection in OPEN from this address; undefined: there is room. */
+  exhausted(address: string): "openPerAddress" | "open" | undefined {
+    const { openPerAddress, open } = this.#limits;
+    if (openPerAddress > 0 && this.#addresses.openOf(address) >= openPerAddress) return "openPerAddress";
+    return open > 0 && this.#addresses.open >= open ? "open" : undefined;
+  }
+
+  /** Has this address had too many tokens refused in the last minute? */
+  isBarred(address: string): boolean {
+    const { authFailuresPerAddress } = this.#limits;
+    return authFailuresPerAddress > 0 && this.#addresses.failuresOf(address) >= authFailuresPerAddress;
+  }
+
+  /** Null: the handshake may begin. */
+  refusal(request: IncomingMessage, address: string): UpgradeRefusal | null {
+    return this.#badRequest(request) ?? this.#tooMany(address);
+  }
+
+  #badRequest(request: IncomingMessage): UpgradeRefusal | null {
+    if (hasTooManyHeaders(request)) return { status: 431, message: `send at most ${mostHeaders} header lines` };
+    const query = queryOf(request);
+    const parameter = query === undefined ? undefined : tokenParameters.find((name) => query.has(name));
+    if (parameter !== undefined) {
+      return {
+        status: 400,
+        message: `take "${parameter}" out of the URL, since URLs end up in logs; send the token as the first message: {"jsonrpc":"2.0","id":1,"method":"authenticate","params":{"token":"…"}}`,
+      };
+    }
+    if (!this.#origins.allows(request)) {
+      return { status: 403, message: "pages of this origin may not connect; the server's option `origins` lists those that may" };
+    }
+    const offered = request.headers["sec-websocket-protocol"];
+    if (offered !== undefined && !offered.split(",").some((name) => name.trim() === subprotocol)) {
+      return { status: 400, message: `the subprotocol here is ${subprotocol}; offer that one or none` };
+    }
+    return null;
+  }
+
+  #tooMany(address: string): UpgradeRefusal | null {
+    if (this.isBarred(address)) {
+      return {
+        status: 429,
+        message: "too many refused tokens from your address; wait a minute",
+        retryAfter: 60,
+        limit: "authFailuresPerAddress",
+      };
+    }
+    const limit = this.exhausted(address);
+    if (limit === undefined) return null;
+    return limit === "openPerAddress"
+      ? { status: 429, message: "too many connections from your address have not authenticated", retryAfter: 5, limit }
+      : { status: 503, message: "too many connections have not authenticated", retryAfter: 5, limit };
+  }
+}
+
+/** Node drops header lines beyond its own limit unseen, the proxy's last ones first: so many that some may be missing are refused. */
+export function hasTooManyHeaders({ rawHeaders }: IncomingMessage): boolean {
+  return rawHeaders.length > mostHeaders * 2; // names and values
+}
+
+/** The path of a request's target, without the query. */
+export function pathOf(request: IncomingMessage): string {
+  const url = request.url ?? "";
+  const end = url.indexOf("?");
+  return end === -1 ? url : url.slice(0, end);
+}
+
+function queryOf(request: IncomingMessage): URLSearchParams | undefined {
+  const url = request.url ?? "";
+  const start = url.indexOf("?");
+  return start === -1 ? undefined : new URLSearchParams(url.slice(start + 1));
+}
+
+/** Answers an upgrade that will not happen, and ends its socket. */
+export function refuseUpgrade(stream: Duplex, { status, message, retryAfter, headers = {} }: UpgradeRefusal): void {
+  const body = `${JSON.stringify({ error: (STATUS_CODES[status] ?? "error").toLowerCase().replaceAll(" ", "_"), error_description: message })}\n`;
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Error"}`,
+    "Connection: close",
+    "Content-Type: application/json; charset=utf-8",
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    "X-Content-Type-Options: nosniff",
+    ...(retryAfter === undefined ? [] : [`Retry-After: ${retryAfter}`]),
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+  ];
+  stream.once("finish", () => stream.destroy());
+  stream.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+}

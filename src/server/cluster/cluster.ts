@@ -1,0 +1,40 @@
+import { v4 as randomId } from "uuid";
+import type { Bus } from "../../pubsub/bus.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Logger } from "../../runtime/logger.js";
+import type { RateCounters } from "../../store/store.js";
+import { NodeMessages } from "./node-messages.js";
+import { NodeQueries } from "./node-queries.js";
+
+/** This node among those that share its store. */
+export interface Nodes {
+  /** This node's name: another one after each start. */
+  readonly node: string;
+  /** Absent: the store joins nobody. */
+  readonly messages?: NodeMessages;
+  readonly queries?: NodeQueries;
+  close(): void;
+}
+
+/** The first bus that one of the stores has. */
+export function busOf(stores: readonly (object | undefined)[]): Bus | undefined {
+  return stores.map((store) => (store as { readonly bus?: Bus } | undefined)?.bus).find((bus) => bus !== undefined);
+}
+
+/** The counters of the store that has that bus: they count for all nodes. Undefined: none of the stores joins nodes. */
+export function sharedRatesOf(stores: readonly (object | undefined)[]): RateCounters | undefined {
+  const candidates = stores as readonly ({ readonly bus?: Bus; readonly rates?: RateCounters } | undefined)[];
+  return candidates.find((store) => store?.bus !== undefined)?.rates;
+}
+
+export function joinNodes(bus: Bus | undefined, clock: Clock, log: Logger): Nodes {
+  const node = randomId();
+  if (bus === undefined) return { node, close: () => {} };
+  const messages = new NodeMessages(node, bus, log);
+  const queries = new NodeQueries(messages, clock, log);
+  const close = () => {
+    queries.close();
+    messages.close();
+  };
+  return { node, messages, queries, close };
+}

@@ -1,0 +1,97 @@
+/** What the application sends to others than the caller: events of topics, and declared notifications. */
+import type { StandardSchema } from "../../protocol/standard-schema.js";
+import type { Bus, TopicEvent } from "../../pubsub/bus.js";
+import { Push } from "../../pubsub/push.js";
+import { type Topics, topicKey } from "../../pubsub/topics.js";
+import type { FeedEntry, Registry } from "../../rpc/define/registry.js";
+import { type TopicFeed, topicNameOf } from "../../rpc/define/subscription-entry.js";
+import { validateParams } from "../../rpc/define/validate.js";
+import { encodeEvent } from "../../rpc/dispatch/encode-event.js";
+import { stopperOf } from "../../runtime/application-code.js";
+import { encodeDeclared } from "../connection/declared-notification.js";
+import type { NodeMessages } from "./node-messages.js";
+
+/** Who is notified: a connection, all connections of a subject (of any issuer, unless one is named), or everybody who is authenticated. */
+export type NotifyTarget = { readonly connection: string } | { readonly subject: string; readonly issuer?: string } | "all";
+
+interface Recipient {
+  push(push: Push): void;
+}
+
+export interface PublisherPorts {
+  readonly registry: Registry;
+  readonly notifications: ReadonlyMap<string, StandardSchema>;
+  readonly bus: Bus;
+  readonly topics: Topics;
+  /** Absent: there is no other node. */
+  readonly messages: NodeMessages | undefined;
+  /** The connections of this node that are meant. */
+  readonly recipients: (target: NotifyTarget) => Iterable<Recipient>;
+  /** Largest event, bytes; 0 = no limit. */
+  readonly mostBytes: number;
+}
+
+type TopicEntry = FeedEntry & { readonly feed: TopicFeed };
+
+export class Publisher {
+  readonly #ports: PublisherPorts;
+  readonly #topics: ReadonlyMap<object, TopicEntry>;
+  readonly #stop: () => void;
+
+  constructor(ports: PublisherPorts) {
+    this.#ports = ports;
+    this.#topics = new Map([...ports.registry.values()].filter(isTopic).map((entry) => [entry.route, entry]));
+    const { bus, topics, messages } = ports;
+    const listener = { event: (event: TopicEvent) => topics.event(event), gap: () => topics.gap(), message: () => {} };
+    this.#stop = stopperOf(bus.subscribe(listener), "the store's bus.subscribe");
+    messages?.on("notify", (body) => {
+      const { target, text } = Object(body) as { target?: unknown; text?: unknown };
+      this.#deliver(target, text);
+    });
+  }
+
+  /** Without an `await` on its way as long as schemas and bus need none: events that are published in one turn keep their order. */
+  async publish(route: object, params: unknown, event: unknown): Promise<void> {
+    const entry = this.#topics.get(route);
+    if (entry === undefined) throw new TypeError("publish: give a topic (rpc.topic) of this server's app, such as app.routes.prices");
+    const checked = entry.params === undefined ? { value: params } : validateParams(entry.params, params);
+    const result = checked instanceof Promise ? await checked : checked;
+    if ("issues" in result) throw new TypeError(`publish: the params of ${entry.name} don't fit: ${JSON.stringify(result.issues)}`);
+    const name = topicNameOf(entry.name, entry.feed, result.value);
+    const encoded = encodeEvent(entry.feed.event, event, this.#ports.mostBytes);
+    const data = typeof encoded === "string" ? encoded : await encoded;
+    const { history } = entry.feed;
+    const published = this.#ports.bus.publish(topicKey({ route: entry.name, name, history }), data, history);
+    if (published !== undefined) await published;
+  }
+
+  async notify(target: NotifyTarget, name: string, params: unknown): Promise<void> {
+    if (!isTarget(target)) throw new TypeError('notify: the target is {connection}, {subject} or "all"');
+    const { messages, notifications } = this.#ports;
+    const text = encodeDeclared(notifications, name, params);
+    if (messages === undefined) this.#deliver(target, text);
+    else await messages.send("notify", { target, text });
+  }
+
+  /** Hears nothing any more. */
+  close(): void {
+    this.#stop();
+  }
+
+  #deliver(target: unknown, text: unknown): void {
+    if (!isTarget(target) || typeof text !== "string") throw new TypeError("a notification without target or text");
+    const push = new Push(text);
+    for (const recipient of this.#ports.recipients(target)) recipient.push(push);
+  }
+}
+
+function isTopic(entry: { readonly feed: FeedEntry["feed"] | undefined }): entry is TopicEntry {
+  return entry.feed?.is === "topic";
+}
+
+function isTarget(target: unknown): target is NotifyTarget {
+  if (target === "all") return true;
+  const { connection, subject, issuer } = Object(target) as { connection?: unknown; subject?: unknown; issuer?: unknown };
+  if (typeof connection === "string") return subject === undefined;
+  return typeof subject === "string" && (issuer === undefined || typeof issuer === "string");
+}

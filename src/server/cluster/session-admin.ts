@@ -1,0 +1,134 @@
+/** Who is connected, on all nodes, and how to end that. */
+import type { Logger } from "../../runtime/logger.js";
+import type { Roster } from "../lifecycle/connection-registry.js";
+import type { NodeQueries } from "./node-queries.js";
+import { describeSession, isSessionInfo, matches, type SessionFilter, type SessionInfo } from "./session-info.js";
+
+export interface SessionsOptions extends SessionFilter {
+  /** Most sessions in the answer, at most 1_000. Default: 1_000. */
+  readonly limit?: number;
+}
+
+export interface SessionList {
+  /** The newest first. */
+  readonly sessions: readonly SessionInfo[];
+  /** How many there are, whatever the limit. */
+  readonly total: number;
+  /** How many nodes have answered. */
+  readonly nodes: number;
+  /** False: a node did not answer within a second, and its sessions are missing. */
+  readonly complete: boolean;
+}
+
+/** One connection, or all of a subject. */
+export type KickSelector = { readonly connection: string } | { readonly subject: string; readonly issuer?: string };
+
+export interface KickResult {
+  /** How many connections were closed. */
+  readonly kicked: number;
+  /** False: a node did not answer within a second, and may not have heard. */
+  readonly complete: boolean;
+}
+
+export const mostSessions = 1_000;
+
+export class Administration {
+  readonly #roster: Roster;
+  readonly #node: string;
+  readonly #log: Logger;
+  readonly #nodes: NodeQueries | undefined;
+
+  /** `nodes`: the others too, where there are any. */
+  constructor(roster: Roster, node: string, log: Logger, nodes?: NodeQueries) {
+    this.#roster = roster;
+    this.#node = node;
+    this.#log = log;
+    this.#nodes = nodes;
+    nodes?.about("sessions", (params) => this.#listHere(optionsOf(params)));
+    nodes?.about("kick", (params) => this.#kickHere(filterOf(params)));
+  }
+
+  /** Throws `TypeError` for a limit that is none. */
+  async sessions(options: SessionsOptions = {}): Promise<SessionList> {
+    const { limit = mostSessions } = options;
+    if (!Number.isInteger(limit) || limit < 1 || limit > mostSessions)
+      throw new TypeError(`sessions: limit must be a whole number from 1 to ${mostSessions}`);
+    const { answers, complete } = await this.#ask("sessions", { ...options, limit }, () => this.#listHere({ ...options, limit }));
+    const lists = answers.map(listOf);
+    const sessions = lists.flatMap((list) => list.sessions).sort(newestFirst);
+    return {
+      sessions: sessions.slice(0, limit),
+      total: lists.reduce((sum, { total }) => sum + total, 0),
+      nodes: lists.length,
+      complete,
+    };
+  }
+
+  /** Throws `TypeError` for a selector that names nobody. */
+  async kick(selector: KickSelector): Promise<KickResult> {
+    const filter = filterOf(selector);
+    const complaint = kickComplaint(filter);
+    if (complaint !== undefined) throw new TypeError(`kick: ${complaint}`);
+    const { answers, complete } = await this.#ask("kick", filter, () => this.#kickHere(filter));
+    const kicked = answers.reduce<number>((sum, answer) => sum + numberOf(answer), 0);
+    return { kicked, complete };
+  }
+
+  async #ask(subject: string, params: object, here: () => unknown): Promise<{ answers: readonly unknown[]; complete: boolean }> {
+    if (this.#nodes === undefined) return { answers: [here()], complete: true };
+    const { answers, complete } = await this.#nodes.ask(subject, params);
+    return { answers: [...answers.values()], complete };
+  }
+
+  #listHere({ limit = mostSessions, ...filter }: SessionsOptions): { sessions: SessionInfo[]; total: number } {
+    const members = this.#roster
+      .members()
+      .filter((member) => matches(member, filter))
+      .reverse(); // the newest came last
+    return { sessions: members.slice(0, limit).map((member) => describeSession(member, this.#node)), total: members.length };
+  }
+
+  #kickHere(filter: SessionFilter): number {
+    if (kickComplaint(filter) !== undefined) return 0;
+    const kicked = this.#roster.members().filter((member) => matches(member, filter));
+    for (const { connection } of kicked) connection.close("kicked");
+    if (kicked.length > 0) this.#log.info({ event: "kick", ...filter, connections: kicked.length }, "connections were kicked");
+    return kicked.length;
+  }
+}
+
+/** What is wrong with a selector; a filter that names nobody would match everybody. */
+export function kickComplaint({ connection, subject, issuer }: SessionFilter): string | undefined {
+  if ((connection === undefined) === (subject === undefined) || (connection ?? subject) === "")
+    return "give either connection or subject, as a string that is not empty";
+  return connection !== undefined && issuer !== undefined ? "issuer goes with subject" : undefined;
+}
+
+function newestFirst(a: SessionInfo, b: SessionInfo): number {
+  return b.since - a.since;
+}
+
+// What comes from another node is checked, since it may be of another version.
+
+function filterOf(params: unknown): SessionFilter {
+  const { connection, subject, issuer } = Object(params) as Record<keyof SessionFilter, unknown>;
+  return {
+    ...(typeof connection === "string" ? { connection } : {}),
+    ...(typeof subject === "string" ? { subject } : {}),
+    ...(typeof issuer === "string" ? { issuer } : {}),
+  };
+}
+
+function optionsOf(params: unknown): SessionsOptions {
+  const { limit } = Object(params) as { limit?: unknown };
+  return { ...filterOf(params), limit: Math.min(Math.max(numberOf(limit), 1), mostSessions) };
+}
+
+function listOf(answer: unknown): { readonly sessions: readonly SessionInfo[]; readonly total: number } {
+  const { sessions, total } = Object(answer) as { sessions?: unknown; total?: unknown };
+  return { sessions: Array.isArray(sessions) ? sessions.filter(isSessionInfo) : [], total: numberOf(total) };
+}
+
+function numberOf(value: unknown): number {
+  return typeof value === "number" && Number.isFinite(value) ? value : 0;
+}

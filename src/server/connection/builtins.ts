@@ -1,0 +1,27 @@
+import { errorOf, standardError } from "../../protocol/error-codes.js";
+import type { Request } from "../../protocol/messages.js";
+import { type Caller, Halt } from "../../rpc/dispatch/call.js";
+import type { Builtin } from "../../rpc/dispatch/dispatcher.js";
+
+/** The methods that the server itself answers: they extend nothing, and never count as in flight. */
+export const builtins: readonly (readonly [string, Builtin])[] = [
+  ["ping", { public: true, run: ({ params }) => params ?? "pong" }],
+  ["whoami", { public: true, run: (_request, caller) => caller.whoami() }],
+  ["$/cancelRequest", { public: true, run: cancelRequest }],
+  ["unsubscribe", { public: false, run: unsubscribe }],
+];
+
+/** `{"id": …}`: aborts that request's handler. Silent for an id that is not in flight. */
+function cancelRequest({ params }: Request, caller: Caller): null {
+  const id = Array.isArray(params) ? params[0] : (params as { readonly id?: unknown } | undefined)?.id;
+  if (id === null || typeof id === "string" || typeof id === "number") caller.pending.cancel(id, errorOf("cancelled"));
+  return null;
+}
+
+/** `{"subscription": …}` */
+function unsubscribe({ params }: Request, caller: Caller): { readonly ok: boolean } {
+  const id = Array.isArray(params) ? params[0] : (params as { readonly subscription?: unknown } | undefined)?.subscription;
+  if (typeof id === "string") return { ok: caller.unsubscribe(id) };
+  const message = 'send the id that the subscription\'s call was answered with: {"subscription":"…"}';
+  throw new Halt(standardError("invalidParams", { issues: [{ path: ["subscription"], message }] }));
+}

@@ -1,0 +1,637 @@
+/**
+ * The server's side of one socket. The way of a frame:
+ *
+ *   socket → #onMessage: held while there is no room → #receive (size, rate, decode) → waits behind a blocking auth call?
+ *          → auth lane, or dispatcher → reply → outbox → one write at the end of the turn
+ *
+ * Closing is the last thing of a turn: replies of the turn, then `connection.closing`, then the close frame.
+ */
+import type { Duplex } from "node:stream";
+import type { VerifiedToken } from "../../auth/provider-options.js";
+import { Session, type SessionEnd, type SessionObserver } from "../../auth/session/session.js";
+import { type CloseReason, closeTable } from "../../protocol/close-codes.js";
+import { openBatchLength } from "../../protocol/connection-limits.js";
+import { type ErrorObject, errorOf } from "../../protocol/error-codes.js";
+import { type AuthMethod, type ConnectionNotifications, exampleOf, type Request, type SessionStateName } from "../../protocol/messages.js";
+import { type Item, Outbox, type Sink } from "../../pubsub/outbox.js";
+import { Push } from "../../pubsub/push.js";
+import type { Auth } from "../../rpc/define/access.js";
+import type { ConnectionHandle } from "../../rpc/define/create-rpc.js";
+import { Batch } from "../../rpc/dispatch/batch.js";
+import type { Call, Caller, Reply, Started, SubscribeCall } from "../../rpc/dispatch/call.js";
+import { idInFlight, PendingCalls } from "../../rpc/dispatch/pending-calls.js";
+import { encodeError, encodeNotification, encodeResult } from "../../rpc/json/encode.js";
+import { childOf, type Logger } from "../../runtime/logger.js";
+import type { ConnectionObserver } from "../connection-observer.js";
+import type { ConnectionServices } from "../connection-services.js";
+import { limitsOfConnection } from "../limits.js";
+import { AuthLane, type AuthOutcome, authRequestOf } from "./auth-queue.js";
+import { type CloseDetails, type Closing, closingParams } from "./closing.js";
+import { createHandle } from "./connection-handle.js";
+import { ConnectionSession } from "./connection-session.js";
+import { PushLane, type PushLaneHost } from "./connection-subscriptions.js";
+import { encodeDeclared } from "./declared-notification.js";
+import { BackPressure } from "./frames/back-pressure.js";
+import { WaitingFrames } from "./frames/blocked-frames.js";
+import { type Excess, FrameReader } from "./frames/frame-reader.js";
+import { FrameWriter } from "./frames/frame-writer.js";
+import type { PeerSocket } from "./frames/peer-socket.js";
+import { encodeRefusal } from "./frames/refused-frame.js";
+import { subscribe } from "./subscribe.js";
+
+const controlHeader = 6; // bytes of a ping's or pong's header, with its mask (RFC 6455 §5.2)
+const messageCame = -1;
+const maxControlsPerSecond = 100; // pings and pongs; a client needs one in some seconds
+/** What is read of a peer that was told to go, before its socket is cut: it has up to 3 s to answer, at the speed of the line. */
+const maxBytesAfterClose = 131_072; // 128 KiB
+const maxBytesAfterOrderlyClose = 4_194_304; // 4 MiB: calls that were on their way
+const causedByPeer: ReadonlySet<CloseReason> = new Set([
+  ...(["unsupported_data", "too_big", "protocol_error", "too_many_attempts", "too_many_requests"] as const),
+]);
+
+export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
+  readonly id: string;
+  readonly remoteAddress: string;
+  readonly pending = new PendingCalls();
+  readonly log: Logger;
+  /** Has anything come since the last ping? */
+  isAlive = true;
+  /** It was told that it will be closed. */
+  isLeaving = false;
+  readonly #socket: PeerSocket;
+  readonly #writer: FrameWriter;
+  readonly #services: ConnectionServices;
+  readonly #observer: ConnectionObserver;
+  readonly #session: Session;
+  readonly #lane: AuthLane;
+  readonly #outbox: Outbox;
+  readonly #pressure: BackPressure;
+  readonly #pushes: PushLane;
+  readonly #waiting = new WaitingFrames();
+  readonly #reader: FrameReader;
+  /** Made with the first call of each session: most connections are idle. */
+  #callSession: ConnectionSession | undefined;
+  #callHandle: ConnectionHandle | undefined;
+  #lastingHandle: ConnectionHandle | undefined;
+  #identity: VerifiedToken | null = null;
+  /** A batch that has members left to begin. */
+  #batch: Batch | undefined;
+  /** What has its answer, in order, and waits for room to send it. Not encoded: nobody knows how large it is. */
+  #owed: (Call | Batch)[] | undefined;
+  #isProceeding = false;
+  /** Bytes that are known to be no part of a message: what had come before it began, and the control frames since. */
+  #beside = 0;
+  /** At how many looks in a row there was part of a message; or that a message has come since the last one. */
+  #arriving = messageCame;
+  #closing: Closing | undefined;
+  #receivedAtClose = 0;
+  /** Pings and pongs in the second of that number. */
+  #controls = 0;
+  #controlSecond = 0;
+  #isDetached = false;
+  /** Subscriptions were told to wait for room. */
+  #isStalled = false;
+  /** The last ping was left out, since the peer had to read first. */
+  #wasFull = false;
+
+  constructor(
+    id: string,
+    remoteAddress: string,
+    socket: PeerSocket,
+    stream: Duplex,
+    services: ConnectionServices,
+    observer: ConnectionObserver,
+  ) {
+    this.id = id;
+    this.remoteAddress = remoteAddress;
+    this.#socket = socket;
+    this.#writer = new FrameWriter(socket, stream, services.compression);
+    this.#services = services;
+    this.#observer = observer;
+    this.log = childOf(services.log, { connection: id });
+    const { clock, revocations, limits } = services;
+    this.#outbox = new Outbox(this, services.flushQueue);
+    this.#pressure = new BackPressure(limits, clock, socket, this.#writer, this.#outbox);
+    this.#pushes = new PushLane(this, this.#outbox, services.telemetry);
+    this.#reader = new FrameReader(limits, clock, services.telemetry, () => this.#guarded(() => this.#endExcess()));
+    this.#session = new Session(limits, { clock, revocations, connectionId: id, random: Math.random }, this);
+    this.#lane = new AuthLane(this.#session, services, this, this.log);
+    socket.on("message", (data: Buffer, isBinary: boolean) => this.#onMessage(data, isBinary));
+    const onControl = (data: Buffer) => this.#onControl(data.length);
+    socket.on("ping", onControl);
+    socket.on("pong", onControl);
+    socket.on("oversized", () => this.#guarded(() => this.#onOversized()));
+    socket.on("error", (error) => this.log.debug({ event: "socket.error", err: { message: error.message } }, "socket error"));
+    socket.on("close", (code) => this.#onClose(code));
+  }
+
+  // What the dispatcher asks.
+
+  get auth(): Auth | null {
+    return this.#session.live();
+  }
+
+  get session(): ConnectionSession {
+    this.#callSession ??= new ConnectionSession(this, this.#identity);
+    return this.#callSession;
+  }
+
+  /** For calls: good until the next logout, so that a call of one user never pushes to the next. */
+  get handle(): ConnectionHandle {
+    this.#callHandle ??= createHandle(this, (handle) => this.#callHandle === handle);
+    return this.#callHandle;
+  }
+
+  /** For hooks: good as long as the connection. */
+  get lastingHandle(): ConnectionHandle {
+    this.#lastingHandle ??= createHandle(this, () => true);
+    return this.#lastingHandle;
+  }
+
+  get applicationLog(): Logger {
+    return childOf(this.#services.applicationLog, { connection: this.id });
+  }
+
+  refusal(): ErrorObject | null {
+    return this.#session.refusal();
+  }
+
+  whoami(): ReturnType<Session["whoami"]> {
+    return this.#session.whoami();
+  }
+
+  countElement(): ErrorObject | null {
+    const excess = this.#reader.count(this.#session.isOpen);
+    if (excess?.isAbuse) this.close("too_many_requests", { hint: "slow down" });
+    return excess?.error ?? null;
+  }
+
+  mayGoOn(): boolean {
+    if (this.#pressure.isFull || this.#pressure.isUsedUp) return false;
+    this.#pressure.spend(1, 0);
+    return true;
+  }
+
+  spend(bytes: number): void {
+    this.#pressure.spend(0, bytes);
+  }
+
+  subscribe(call: SubscribeCall): Started | Promise<Started> {
+    return subscribe(call, this.#pushes, this.#services);
+  }
+
+  unsubscribe(subscription: string): boolean {
+    return this.#pushes.unsubscribe(subscription);
+  }
+
+  // What the lane of pushes asks.
+
+  get state(): SessionStateName {
+    return this.#closing !== undefined || this.#isDetached ? "closed" : this.#session.state;
+  }
+
+  isHigh(): boolean {
+    if (!this.#pressure.isFull) return false;
+    if (!this.#isStalled) this.#outbox.wake(); // there may be nothing to write, and yet somebody waits for room
+    this.#isStalled = true;
+    return true;
+  }
+
+  // What the server asks.
+
+  /** It is over, though the peer may not have answered the close yet. */
+  get isClosing(): boolean {
+    return this.#closing !== undefined || this.#isDetached;
+  }
+
+  get load() {
+    return {
+      calls: this.#reader.counted,
+      inFlight: this.pending.size,
+      bufferedBytes: this.#writer.waiting + this.#outbox.length,
+      subscriptions: this.#pushes.size,
+    };
+  }
+
+  /** Sends a declared notification if the session is live; holds it while the session is expired. Throws `TypeError` when it is not as declared. */
+  notify(name: string, params: unknown): void {
+    this.push(new Push(encodeDeclared(this.#services.notifications, name, params)));
+  }
+
+  /** Sends a push, or holds or drops it: decided by the session at this moment. */
+  push(push: Push): void {
+    this.#pushes.send(push);
+  }
+
+  /** Looks at clocks and revocations, also when no frame comes. */
+  check(): void {
+    this.#guarded(() => this.#session.check());
+  }
+
+  /** Sends a ping. False when the last one was not answered and nothing else has come, or when the peer has read nothing since. */
+  ping(): boolean {
+    if (!this.isAlive) return false;
+    if (this.#pressure.isHolding && this.#pressure.isFull) return this.#isFirstTimeFull(); // an answer could not be heard
+    this.isAlive = false;
+    if (this.#writer.isOpen) this.#writer.ping();
+    return true;
+  }
+
+  #isFirstTimeFull(): boolean {
+    const wasFull = this.#wasFull;
+    this.#wasFull = true;
+    return !wasFull;
+  }
+
+  /** Closes when a message has been arriving at more than so many looks in a row. What the server itself does not read is not late. */
+  lookAtArrival(most: number): void {
+    const { received } = this.#writer;
+    if (received === undefined || this.isClosing) return;
+    if (this.#arriving === messageCame || this.#pressure.isHolding || received <= this.#beside) {
+      this.#arriving = 0;
+      this.#beside = received;
+    } else this.#arriving++;
+    if (this.#arriving > most) this.close("frame_timeout", { hint: "a message must arrive as a whole within limits.frameTimeout" });
+  }
+
+  /** Cuts the socket of a peer that is gone. */
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
+  /** Says that the connection will be closed, ahead of it: it takes no new calls from now on. */
+  announceClose(reason: CloseReason, closeIn: number, after: readonly [number, number]): void {
+    if (this.isClosing) return;
+    this.isLeaving = true;
+    this.#tell("connection.closing", { ...closingParams({ reason, reconnectAfter: after }), closeIn });
+  }
+
+  /** Closes at the end of this turn: what was said in it is still sent, then why. */
+  close(reason: CloseReason, details: CloseDetails = {}): void {
+    if (this.isClosing) return;
+    this.#services.telemetry.closing(reason, details.limit);
+    this.#closing = { reason, ...details };
+    this.#receivedAtClose = this.#writer.received ?? 0;
+    this.#session.close();
+    this.#pushes.close();
+    this.#outbox.wake();
+  }
+
+  // What the session decides.
+
+  required(within: number): void {
+    this.#tell("auth.required", { within, hint: exampleOf("authenticate") });
+  }
+
+  expiring(expiresIn: number): void {
+    this.#tell("auth.expiring", { expiresIn, hint: this.refreshExample() });
+  }
+
+  expired(closeIn: number): void {
+    this.#pushes.hold();
+    this.#tell("auth.expired", { closeIn, hint: this.refreshExample() });
+  }
+
+  refreshRequired(within: number, reason: string): void {
+    this.#tell("auth.refreshRequired", { within, reason });
+  }
+
+  ended(reason: SessionEnd): void {
+    this.log.debug({ event: "session.end", reason, subject: this.#identity?.subject }, "session ended");
+    this.close(reason);
+  }
+
+  identified(token: VerifiedToken | null): void {
+    const before = this.#identity;
+    this.#identity = token;
+    if (token !== null && before !== null) this.#callSession?.renew(token);
+    else this.#changeSession();
+    if (token === null) this.#forgetUser();
+    else if (before !== null) this.#pushes.review(token);
+    if (token !== null) this.#pressure.endOfExcess(); // its rate is another one now
+    this.#observer.identified(this, token, before);
+  }
+
+  refreshExample(): string {
+    const mayRenew = this.#identity !== null && this.#services.mayRenew(this.#identity.issuer);
+    return exampleOf("refresh", mayRenew ? "refreshToken" : "token");
+  }
+
+  // What the auth lane asks and tells.
+
+  get isThere(): boolean {
+    return this.#writer.isOpen;
+  }
+
+  authenticateFailed(inARow: number, wasGood: boolean): void {
+    if (!wasGood) this.#observer.authenticateFailed(this);
+    const { failedAuthCalls } = this.#services.limits;
+    if (failedAuthCalls > 0 && inARow >= failedAuthCalls)
+      this.close("too_many_attempts", { hint: `${inARow} failed authenticate calls in a row` });
+  }
+
+  answered(request: Request, outcome: AuthOutcome): void {
+    if (request.id !== undefined) this.pending.release(request.id);
+    this.#guarded(() => {
+      if ("result" in outcome && this.#session.state === "active") {
+        const limits = limitsOfConnection(this.#services.limits);
+        this.#pushes.release((gap) =>
+          this.#answer(request, { result: Object.assign(outcome.result as object, { limits }, gap && { gap }) }),
+        );
+      } else {
+        this.#answer(request, outcome);
+      }
+      this.#proceed();
+    });
+  }
+
+  /** The outer catch: nothing that a peer sends ends the process, or reaches another connection. */
+  failed(error: unknown): void {
+    this.log.error({ event: "connection.fail", err: error }, "a connection failed");
+    if (this.#closing !== undefined) return this.terminate(); // it fails even to close
+    this.close("internal");
+  }
+
+  // What the outbox writes, once a turn.
+
+  review(): void {
+    this.#session.check();
+  }
+
+  write(items: readonly Item[]): void {
+    if (this.#isDetached || !this.#writer.isOpen) return;
+    try {
+      this.#writeOut(items);
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  /** At once, and not at the end of the turn: by then there may be as much again. */
+  overflowed(): void {
+    if (!this.isClosing && !this.#pressure.isOverflowing) return;
+    this.#outbox.clear();
+    this.close("overloaded", { hint: "the peer does not read what it is sent", limit: "sendBufferHardBytes" });
+  }
+
+  #writeOut(items: readonly Item[]): void {
+    if (items.length > 0) this.#writer.write(items);
+    this.#pressure.written();
+    if (this.#pressure.isOverflowing) this.overflowed();
+    if (this.#closing !== undefined) this.#finishClosing(this.#closing);
+    else if (this.#pressure.isHolding || this.#isStalled) this.#proceed();
+  }
+
+  /** Goes on with what had to wait, in order: answers, then the rest of a batch and the frames behind it, then subscriptions. */
+  #proceed(): void {
+    if (this.#isProceeding) return;
+    if (this.#pressure.isFull) return this.#writer.whenDrained(() => this.#guarded(() => this.#drained()));
+    this.#isProceeding = true;
+    try {
+      while (this.#owed !== undefined && !this.#pressure.isFull) this.#payNext(this.#owed);
+      while (this.#closing === undefined && this.#isFree() && this.#takeNext());
+    } finally {
+      this.#isProceeding = false;
+    }
+    if (!this.#isStalled || this.#pressure.isFull) return;
+    this.#isStalled = false;
+    this.#pushes.resume();
+  }
+
+  #drained(): void {
+    this.isAlive = true; // the peer has read
+    this.#wasFull = false;
+    this.#proceed();
+  }
+
+  #payNext(owed: (Call | Batch)[]): void {
+    const next = owed.shift();
+    if (owed.length === 0) this.#owed = undefined;
+    if (next === undefined) return;
+    this.pending.unsent--;
+    this.#pay(next);
+  }
+
+  /** Is there room for another frame, and a share of this turn left? If not, frames that come are held until there is. */
+  #isFree(): boolean {
+    if (!this.#pressure.isFull && !this.#pressure.isUsedUp) return true;
+    this.#hold();
+    return false;
+  }
+
+  #hold(): void {
+    this.#pressure.hold();
+    this.#outbox.wake(); // it goes on in the next turn, or when there is room
+  }
+
+  /** Takes up one of the things that wait. False: nothing may be taken up now. */
+  #takeNext(): boolean {
+    if (this.#batch !== undefined) return this.#run(this.#batch);
+    if (this.#waiting.size > 0 && !this.#lane.blocks) {
+      this.#pressure.spend(1, 0);
+      this.#process(this.#waiting.shift());
+      return true;
+    }
+    if (this.#pressure.isOverRate) return false;
+    const frame = this.#pressure.take();
+    if (frame === undefined) this.#pressure.release();
+    else this.#receive(frame.data, frame.isBinary);
+    return frame !== undefined;
+  }
+
+  /** Only counted: several may come at once, before anything is known of those behind. What is more than they are, is part of a message. */
+  #onControl(length: number): void {
+    this.isAlive = true;
+    this.#beside += controlHeader + length;
+    if (this.isClosing) return this.#cutIfFlooding();
+    const second = Math.floor(this.#services.clock.monotonic() / 1_000);
+    if (second !== this.#controlSecond) this.#controls = 0;
+    this.#controlSecond = second;
+    if (++this.#controls <= maxControlsPerSecond) return;
+    this.close("too_many_requests", { hint: `send at most ${maxControlsPerSecond} pings and pongs in a second` });
+    this.#hold(); // libuv would hand over 2 MiB more of them in this turn
+  }
+
+  /** It was told to go, and goes on sending. */
+  #cutIfFlooding(): void {
+    const most = this.#closing === undefined || causedByPeer.has(this.#closing.reason) ? maxBytesAfterClose : maxBytesAfterOrderlyClose;
+    if ((this.#writer.received ?? 0) - this.#receivedAtClose > most) this.terminate();
+  }
+
+  #onMessage(data: Buffer, isBinary: boolean): void {
+    this.isAlive = true;
+    this.#arriving = messageCame;
+    if (this.isClosing) return this.#cutIfFlooding();
+    if (this.#pressure.isHolding || this.#pressure.isFull) return this.#keep(data, isBinary);
+    try {
+      this.#receive(data, isBinary);
+    } catch (error) {
+      this.failed(error);
+    }
+    if (this.#pressure.isUsedUp) this.#hold();
+  }
+
+  #keep(data: Buffer, isBinary: boolean): void {
+    const fits = this.#pressure.keep(data, isBinary);
+    if (fits) this.#hold();
+    else this.close("too_many_requests", { hint: "read the answers before you send so much" });
+  }
+
+  #guarded(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  #receive(data: Buffer, isBinary: boolean): void {
+    const { isOpen } = this.#session;
+    this.#pressure.spend(1, data.length);
+    this.#session.heard();
+    const reading = this.#reader.read(data, isBinary, isOpen);
+    if (reading === "later") return this.#pressure.postpone(data, isBinary);
+    if ("value" in reading && reading.excess !== undefined) return this.#refuseExcess(reading.value, reading.excess);
+    if ("value" in reading) return this.#accept(reading.value, data.length);
+    if (reading.answer !== undefined) this.#send(reading.answer);
+    if (reading.close !== undefined) this.close(reading.close[0], { hint: reading.close[1] });
+  }
+
+  #refuseExcess(value: unknown, { error, isAbuse }: Excess): void {
+    this.#refuse(value, error);
+    if (isAbuse) this.close("too_many_requests", { hint: "slow down" });
+  }
+
+  #endExcess(): void {
+    this.#pressure.endOfExcess();
+    if (!this.isClosing) this.#proceed();
+  }
+
+  /** Frames behind a blocking auth call wait, in order, and are judged by its outcome. */
+  #accept(value: unknown, bytes: number): void {
+    if (!this.#lane.blocks) return this.#process(value);
+    if (this.#waiting.add(value, bytes)) return;
+    this.#refuse(value, errorOf("rate_limited", { retryAfter: 1, hint: "wait for the answer of authenticate before you send so much" }));
+  }
+
+  #refuse(value: unknown, error: ErrorObject): void {
+    const auth = authRequestOf(value);
+    if (auth !== undefined) return this.#answer(auth, { error });
+    const refusal = encodeRefusal(value, error, this.#services.limits.batch);
+    if (refusal !== null) this.#send(refusal);
+  }
+
+  #process(value: unknown): void {
+    const auth = authRequestOf(value);
+    if (auth !== undefined) return this.#submit(auth);
+    const { limits, dispatcher } = this.#services;
+    const outcome = dispatcher.respond(value, this, this.#session.isOpen ? openBatchLength : limits.batch);
+    if (outcome instanceof Promise) outcome.then(this.#owe, this.#replyLost);
+    else if (outcome instanceof Batch) this.#run(outcome);
+    else this.#reply(outcome);
+  }
+
+  /** Its id is taken until it is answered. */
+  #submit(auth: Request): void {
+    if (auth.id === undefined || this.pending.reserve(auth.id)) this.#lane.submit(auth);
+    else this.#answer(auth, { error: idInFlight() });
+  }
+
+  /** Begins members of a batch. False: some are left, for later. */
+  #run(batch: Batch): boolean {
+    const isUnderWay = batch.proceed();
+    this.#batch = isUnderWay ? undefined : batch;
+    if (isUnderWay) batch.whenSettled(() => this.#guarded(() => this.#owe(batch)));
+    else this.#hold();
+    return isUnderWay;
+  }
+
+  /** Answers now, or when there is room. A function of the connection's own, so that a call costs no closure. */
+  readonly #owe = (owed: Call | Batch): void => {
+    if (this.#isDetached || (this.#owed === undefined && !this.#pressure.isFull)) return this.#pay(owed);
+    this.#owed ??= [];
+    this.#owed.push(owed);
+    this.pending.unsent++;
+    this.#hold();
+  };
+
+  #pay(owed: Call | Batch): void {
+    this.#reply(owed instanceof Batch ? owed.encode() : this.#services.dispatcher.encode(owed));
+  }
+
+  #reply(reply: Reply): void {
+    if (reply === null) return;
+    const text = typeof reply === "string" ? reply : reply.text;
+    this.#pressure.spend(0, text.length);
+    this.#send(text);
+    if (typeof reply !== "string") for (const started of reply.started) started.begin();
+  }
+  readonly #replyLost = (error: unknown): void => this.log.error({ event: "reply.lost", err: error }, "a reply was lost");
+
+  #answer(request: Request, outcome: AuthOutcome): void {
+    const { id } = request;
+    if (id !== undefined) return this.#send("error" in outcome ? encodeError(id, outcome.error) : encodeResult(id, outcome.result));
+    const method = request.method as AuthMethod;
+    this.#tell("auth.notice", "error" in outcome ? { method, ok: false, error: outcome.error } : { method, ok: true });
+  }
+
+  #tell<Name extends keyof ConnectionNotifications>(name: Name, params: ConnectionNotifications[Name]): void {
+    this.#send(encodeNotification(name, params as unknown as Readonly<Record<string, unknown>>));
+  }
+
+  #send(text: string): void {
+    if (!this.#isDetached) this.#outbox.add(text);
+  }
+
+  #finishClosing(closing: Closing): void {
+    const { code } = closeTable[closing.reason];
+    this.#socket.send(encodeNotification("connection.closing", closingParams(closing)));
+    this.#socket.close(code, closing.reason);
+    this.log.debug({ event: "connection.close", code, reason: closing.reason }, "closing");
+    this.#detach();
+  }
+
+  #changeSession(): void {
+    this.#callSession?.end();
+    this.#callSession = undefined;
+  }
+
+  /** Nothing that was meant for one user reaches the next: not a push, not an answer. */
+  #forgetUser(): void {
+    this.#pushes.logout();
+    this.#callHandle = undefined;
+    this.pending.abortAll(errorOf("cancelled", { hint: "the user has logged out" }));
+    while (this.#owed !== undefined) this.#payNext(this.#owed);
+  }
+
+  /** Not at the end of the turn: by then ws has sent its close frame. */
+  #onOversized(): void {
+    const { frameBytes } = this.#services.limits;
+    this.close("too_big", {
+      hint: `the frame has more than ${frameBytes * 2} bytes, the limit is ${frameBytes}: limits.frameBytes`,
+      limit: "frameBytes",
+    });
+    this.#outbox.flush();
+  }
+
+  #onClose(code: number): void {
+    this.#detach();
+    this.#observer.closed(this, code, this.#identity);
+  }
+
+  /** Lets go of everything that the connection holds; also when the peer has not answered the close yet. */
+  #detach(): void {
+    if (this.#isDetached) return;
+    this.#isDetached = true;
+    this.#session.close();
+    this.#lane.close();
+    this.#pushes.close();
+    this.#outbox.clear();
+    this.#waiting.clear();
+    this.#pressure.close();
+    this.#reader.close();
+    this.#batch = undefined;
+    this.#owed = undefined;
+    this.pending.abortAll(errorOf("cancelled"));
+  }
+}

@@ -1,0 +1,162 @@
+/** Starts subscriptions: joins what the application declared with what carries its events. */
+
+import { errorOf, standardError } from "../../protocol/error-codes.js";
+import type { SubscribeResult } from "../../protocol/messages.js";
+import { GeneratorSubscription } from "../../pubsub/generator-subscription.js";
+import type { Subscription } from "../../pubsub/subscription.js";
+import { TopicSubscription } from "../../pubsub/topic-subscription.js";
+import type { TopicServices } from "../../pubsub/topics.js";
+import { type Auth, forbiddance, isGranted, tellRuleFailed } from "../../rpc/define/access.js";
+import { type GeneratorFeed, type TopicFeed, topicNameOf } from "../../rpc/define/subscription-entry.js";
+import { type Call, Halt, haltOf, type Started, type SubscribeCall } from "../../rpc/dispatch/call.js";
+import { withTimeout } from "../../runtime/application-code.js";
+import type { Clock } from "../../runtime/clock.js";
+import { describe } from "../../runtime/thrown.js";
+import { generatorSource } from "../generator-source.js";
+import type { Limits } from "../limits.js";
+import type { Telemetry } from "../telemetry/telemetry.js";
+import type { Kept, PushLane } from "./connection-subscriptions.js";
+
+export interface SubscribeServices {
+  readonly clock: Clock;
+  readonly topics: TopicServices;
+  readonly limits: Pick<Limits, "subscriptions" | "subscribeCallsPerSecond" | "responseBytes">;
+  readonly telemetry: Pick<Telemetry, "limitHit">;
+}
+
+const longestName = 255;
+const readTimeoutMs = 10_000; // a history that never comes would keep its place among those that are read
+
+/** Throws, or rejects with, {@link Halt}, and whatever the application's functions throw. */
+export function subscribe(asked: SubscribeCall, lane: PushLane, services: SubscribeServices): Started | Promise<Started> {
+  const { entry, params, call } = asked;
+  const { feed } = entry;
+  const { authorize } = feed;
+  const failed = (error: unknown) => tellRuleFailed(call.caller.log, entry.name, error);
+  const isAllowed = (auth: Auth) =>
+    forbiddance(entry.access, auth) === null && (authorize === undefined || isGranted(() => authorize(auth, params), failed));
+  if (call.session.isOver) throw new Halt(errorOf("cancelled"));
+  lane.countCall(services.clock.monotonic(), services.limits.subscribeCallsPerSecond, () =>
+    services.telemetry.limitHit("subscribeCallsPerSecond"),
+  );
+  const auth = call.session.identity; // it may have been refreshed while the params were checked
+  if (auth === null || !isAllowed(auth))
+    throw new Halt(errorOf("forbidden", { required: [], missing: [], hint: "the subscription's own rule refuses these claims" }));
+  return feed.is === "topic" ? joinTopic(asked, feed, isAllowed, lane, services) : runGenerator(asked, feed, isAllowed, lane, services);
+}
+
+function runGenerator(
+  asked: SubscribeCall,
+  feed: GeneratorFeed,
+  isAllowed: Kept["isAllowed"],
+  lane: PushLane,
+  { limits, telemetry }: SubscribeServices,
+): Started {
+  lane.mustHaveRoom(limits.subscriptions, () => telemetry.limitHit("subscriptions"));
+  const subscription = new GeneratorSubscription(lane.newId(), generatorSource(asked, feed, limits.responseBytes), feed.rule, lane);
+  const opened = { subscription: subscription.id };
+  const kept = { subscription, isAllowed, opened, calls: 1 };
+  lane.keep(kept);
+  return started(kept, opened, shareOf(kept));
+}
+
+function joinTopic(
+  asked: SubscribeCall,
+  feed: TopicFeed,
+  isAllowed: Kept["isAllowed"],
+  lane: PushLane,
+  services: SubscribeServices,
+): Started | Promise<Started> {
+  const { topics, limits, telemetry } = services;
+  const { entry, params, since, call } = asked;
+  const topic = { route: entry.name, name: topicName(entry.name, feed, params), history: feed.history };
+  const known = lane.get(topic.name);
+  if (known !== undefined) {
+    if (!(known.subscription instanceof TopicSubscription && known.subscription.isOf(topic))) throw nameTaken(topic.name);
+    if (since === undefined || feed.history === undefined) return again(known, known.subscription, call);
+    if (!known.subscription.isPlaced) return afterwards(known.opened, call, () => joinTopic(asked, feed, isAllowed, lane, services));
+    if (known.subscription.covers(since)) return again(known, known.subscription, call, { recovered: true });
+    known.subscription.stop();
+    lane.forget(topic.name); // its successor, of the same id, replays what was not sent yet
+  }
+  lane.mustHaveRoom(limits.subscriptions, () => telemetry.limitHit("subscriptions"));
+  const subscription = new TopicSubscription(topic, feed.rule, topics, lane);
+  const open = () => {
+    const state = subscription.open(topics, since);
+    return state instanceof Promise ? withTimeout(state, readTimeoutMs, services.clock, "read of the bus") : state;
+  };
+  const opened = opening(subscription, () => (since === undefined ? open() : lane.readHistory(open)), call);
+  const kept = { subscription, isAllowed, opened, calls: 1 };
+  lane.keep(kept);
+  return share(kept, call, opened);
+}
+
+/** A topic that can't be read has no subscription. */
+function opening(subscription: Subscription, open: () => Kept["opened"], { caller, entry }: Call): Kept["opened"] {
+  const failed = (error: unknown): never => {
+    subscription.stop();
+    if (haltOf(error) !== undefined) throw error;
+    caller.log.warn({ event: "topic.fail", method: entry.name, err: describe(error) }, "a topic can't be read");
+    throw unreachable();
+  };
+  try {
+    const opened = open();
+    return opened instanceof Promise ? opened.catch(failed) : opened;
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+/** The same topic is being read: then it is known what there is to read once more. */
+async function afterwards(opened: Kept["opened"], call: Call, join: () => Started | Promise<Started>): Promise<Started> {
+  await Promise.resolve(opened).catch(() => {}); // told to its own call
+  if (call.isAborted || call.session.isOver) throw new Halt(errorOf("cancelled"));
+  return join();
+}
+
+function unreachable(): Halt {
+  return new Halt(errorOf("overloaded", { retryAfter: 1, hint: "the topic can't be reached at the moment; try again" }));
+}
+
+function started(kept: Kept, result: SubscribeResult, abandon: () => void): Started {
+  return { result, begin: () => kept.subscription.begin(), abandon };
+}
+
+/** The share of one call in a subscription. It is given up when the call is answered before the topic is read, which may never end. */
+function share(kept: Kept, call: Call, opened: Kept["opened"]): Started | Promise<Started> {
+  const giveUp = shareOf(kept);
+  if (!(opened instanceof Promise)) return started(kept, opened, giveUp);
+  call.onAbort = giveUp;
+  return opened.then((read) => started(kept, read, giveUp));
+}
+
+/** Returns the function that gives up one share, once. With the last one the subscription ends. */
+function shareOf(kept: Kept): () => void {
+  let isGivenUp = false;
+  return () => {
+    if (!isGivenUp) kept.calls--;
+    if (!isGivenUp && kept.calls === 0) kept.subscription.stop();
+    isGivenUp = true;
+  };
+}
+
+/** One connection hears a topic once, however often it subscribes. */
+function again(kept: Kept, subscription: TopicSubscription, call: Call, more: object = {}): Started | Promise<Started> {
+  const place = () => {
+    if (subscription.state === "ended") throw unreachable(); // it was unsubscribed meanwhile
+    return { ...subscription.place(), ...more };
+  };
+  kept.calls++;
+  return share(kept, call, kept.opened instanceof Promise ? kept.opened.then(place) : place());
+}
+
+function topicName(route: string, feed: TopicFeed, params: unknown): string {
+  const name = topicNameOf(route, feed, params);
+  if (name.length <= longestName) return name;
+  const message = `these params name a topic of more than ${longestName} characters`;
+  throw new Halt(standardError("invalidParams", { issues: [{ path: [], message }] }));
+}
+
+function nameTaken(name: string): Halt {
+  return new Halt(standardError("invalidRequest", { hint: `another subscription of this connection has the id ${JSON.stringify(name)}` }));
+}

@@ -1,0 +1,150 @@
+/** What the server answers over plain HTTP, beside the endpoints of an embedded issuer. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IssuerPort } from "../../auth/issuer-port.js";
+import type { Auth } from "../../rpc/define/access.js";
+import type { Logger } from "../../runtime/logger.js";
+import type { OriginList } from "../admission/origin-list.js";
+import { hasTooManyHeaders, pathOf } from "../admission/upgrade-checks.js";
+import type { BearerVerdict } from "./bearer.js";
+import { type ConsolePage, consolePath } from "./console-page.js";
+
+export interface HttpPorts {
+  readonly issuers: readonly IssuerPort[];
+  readonly origins: OriginList;
+  readonly log: Logger;
+  readonly addressOf: (request: IncomingMessage) => string;
+  /** Path of the WebSocket. */
+  readonly path: string;
+  /** Why the server is not ready for traffic; null: it is. */
+  readonly unreadiness: () => Promise<string | null>;
+  /** The OpenRPC document for a caller, as JSON. */
+  readonly document: (auth: Auth | null) => string;
+  readonly discover: "authenticated" | "public" | false;
+  /** The identity behind an `Authorization: Bearer` header. */
+  readonly authenticate: (token: string, address: string) => Promise<BearerVerdict>;
+  /** Has this address had too many tokens refused? */
+  readonly isBarred: (address: string) => boolean;
+  /** Takes one of the judgements that this address has in this second. False: it has none left. */
+  readonly mayJudge: (address: string) => boolean;
+  /** Undefined: it is not served. */
+  readonly console: ConsolePage | undefined;
+}
+
+type Route = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void;
+
+export class HttpRoutes {
+  readonly #ports: HttpPorts;
+  readonly #routes: ReadonlyMap<string, Route>;
+
+  constructor(ports: HttpPorts) {
+    const { console: page } = ports;
+    this.#ports = ports;
+    this.#routes = new Map<string, Route>([
+      ["/livez", (_request, response) => sendJson(response, 200, { status: "ok" })],
+      ["/readyz", (_request, response) => this.#readiness(response)],
+      ["/openrpc.json", (request, response) => this.#openRpc(request, response)],
+      [ports.path, (_request, response) => upgradeRequired(response)],
+      ...(page === undefined
+        ? []
+        : [[consolePath, (request, response) => page.serve(request, response)] as const satisfies [string, Route]]),
+    ]);
+  }
+
+  /** Answers if the path is one of the server's; false: not mine, nothing was written. Never rejects. */
+  async handle(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
+    try {
+      if (hasTooManyHeaders(request)) return tooManyHeaders(response);
+      return (await this.#askIssuers(request, response)) || (await this.#askRoutes(request, response));
+    } catch (error) {
+      this.#ports.log.error({ event: "http.fail", err: error, path: pathOf(request) }, "an HTTP request failed");
+      if (!response.headersSent)
+        sendJson(response, 500, { error: "server_error", error_description: "the request failed; the server's log says why" });
+      else response.destroy();
+      return true;
+    }
+  }
+
+  async #askIssuers(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
+    const { issuers, origins, addressOf } = this.#ports;
+    const context = {
+      address: addressOf(request),
+      mayReadFrom: (origin: string) => origins.allowsOrigin(origin, request.headers.host),
+    };
+    for (const issuer of issuers) if (await issuer.handle(request, response, context)) return true;
+    return false;
+  }
+
+  async #askRoutes(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
+    const route = this.#routes.get(pathOf(request));
+    if (route === undefined) return false;
+    if (request.method === "GET" || request.method === "HEAD") await route(request, response);
+    else sendJson(response, 405, { error: "method_not_allowed", error_description: "use GET" }, { Allow: "GET, HEAD" });
+    return true;
+  }
+
+  async #readiness(response: ServerResponse): Promise<void> {
+    const reason = await this.#ports.unreadiness();
+    if (reason === null) sendJson(response, 200, { status: "ready" });
+    else sendJson(response, 503, { status: "not_ready", reason });
+  }
+
+  async #openRpc(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { discover, document, authenticate, addressOf, isBarred, mayJudge } = this.#ports;
+    if (discover === false) return notFound(response);
+    const token = /^Bearer (.+)$/i.exec(request.headers.authorization ?? "")?.[1];
+    const address = addressOf(request);
+    if (token !== undefined && isBarred(address)) return tooMany(response, "refused tokens from your address; wait a minute", 60);
+    if (token !== undefined && !mayJudge(address)) return tooMany(response, "tokens of your address in this second", 1);
+    const { auth, retryAfter } = token === undefined ? noToken : await authenticate(token, address);
+    if (retryAfter !== undefined) return unjudged(response, retryAfter);
+    if (auth === null && (discover !== "public" || token !== undefined)) {
+      const error_description = "send an access token: Authorization: Bearer <JWT>";
+      return sendJson(response, 401, { error: "invalid_token", error_description }, { "WWW-Authenticate": "Bearer" });
+    }
+    sendText(response, 200, document(auth));
+  }
+}
+
+const noToken: BearerVerdict = { auth: null };
+
+/** `retryAfter`: seconds. */
+function unjudged(response: ServerResponse, retryAfter: number): void {
+  const error_description = "the token can't be judged at the moment; try again";
+  sendJson(response, 503, { error: "temporarily_unavailable", error_description }, { "Retry-After": String(retryAfter) });
+}
+
+function tooManyHeaders(response: ServerResponse): true {
+  sendJson(response, 431, { error: "request_header_fields_too_large", error_description: "send fewer header lines" });
+  return true;
+}
+
+/** `retryAfter`: seconds. */
+function tooMany(response: ServerResponse, what: string, retryAfter: number): void {
+  const error_description = `too many ${what}`;
+  sendJson(response, 429, { error: "too_many_requests", error_description }, { "Retry-After": String(retryAfter) });
+}
+
+export function notFound(response: ServerResponse): void {
+  sendJson(response, 404, { error: "not_found", error_description: "nothing is served at this path" });
+}
+
+function upgradeRequired(response: ServerResponse): void {
+  const error_description = "this is a WebSocket: connect with wscat -c ws://… or the SDK";
+  sendJson(response, 426, { error: "upgrade_required", error_description }, { Upgrade: "websocket", Connection: "Upgrade" });
+}
+
+function sendJson(response: ServerResponse, status: number, body: object, headers: Readonly<Record<string, string>> = {}): void {
+  sendText(response, status, JSON.stringify(body), headers);
+}
+
+function sendText(response: ServerResponse, status: number, json: string, headers: Readonly<Record<string, string>> = {}): void {
+  const text = `${json}\n`;
+  response.writeHead(status, {
+    "Content-Type": "application/json; charset=utf-8",
+    "Content-Length": Buffer.byteLength(text),
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    ...headers,
+  });
+  response.end(response.req.method === "HEAD" ? undefined : text);
+}

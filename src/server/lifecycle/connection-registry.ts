@@ -1,0 +1,169 @@
+import type { VerifiedToken } from "../../auth/provider-options.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { AddressBook } from "../admission/address-counts.js";
+import type { Connection } from "../connection/connection.js";
+import type { ConnectionObserver } from "../connection-observer.js";
+import type { Limits } from "../limits.js";
+import type { Telemetry } from "../telemetry/telemetry.js";
+import type { Heartbeat } from "./heartbeat.js";
+import type { Hooks } from "./hooks.js";
+
+/** A connection, since when it is there (milliseconds since 1970), and whose it is, live or expired. */
+export interface Member {
+  readonly connection: Connection;
+  readonly since: number;
+  token: VerifiedToken | null;
+}
+
+const shareToShed = 0.1;
+
+/** All connections of a server, and who is on them. */
+export class Roster implements ConnectionObserver {
+  readonly #all = new Map<string, Member>();
+  readonly #open = new Set<Connection>();
+  /** One connection as it is, for memory's sake; several in a set, the oldest first. */
+  readonly #bySubject = new Map<string, Connection | Set<Connection>>();
+  readonly #addresses: AddressBook;
+  readonly #heartbeat: Heartbeat;
+  readonly #hooks: Hooks;
+  readonly #telemetry: Telemetry;
+  readonly #clock: Clock;
+  readonly #perSubject: number;
+  readonly #exhausted: (address: string) => keyof Limits | undefined;
+  #onEmpty: (() => void) | undefined;
+
+  constructor(
+    addresses: AddressBook,
+    heartbeat: Heartbeat,
+    hooks: Hooks,
+    telemetry: Telemetry,
+    clock: Clock,
+    connectionsPerSubject: number,
+    exhausted: (address: string) => keyof Limits | undefined,
+  ) {
+    this.#addresses = addresses;
+    this.#heartbeat = heartbeat;
+    this.#hooks = hooks;
+    this.#telemetry = telemetry;
+    this.#clock = clock;
+    this.#perSubject = connectionsPerSubject;
+    this.#exhausted = exhausted;
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  [Symbol.iterator](): Iterator<Connection> {
+    return this.#connections()[Symbol.iterator](); // a copy: connections close while somebody goes through them
+  }
+
+  /** Those that are not closing, the oldest first. */
+  members(): readonly Readonly<Member>[] {
+    return [...this.#all.values()].filter(({ connection }) => !connection.isClosing);
+  }
+
+  get(id: string): Connection | undefined {
+    return this.#all.get(id)?.connection;
+  }
+
+  /** A copy, as above. */
+  ofSubject(issuer: string, subject: string): readonly Connection[] {
+    const found = this.#bySubject.get(subjectKey({ issuer, subject }));
+    return found === undefined ? [] : found instanceof Set ? [...found] : [found];
+  }
+
+  add(connection: Connection): void {
+    this.#telemetry.connectionOpened(connection);
+    this.#all.set(connection.id, { connection, since: this.#clock.now(), token: null });
+    this.#enterOpen(connection);
+    this.#heartbeat.add(connection);
+    this.#hooks.connected(connection);
+  }
+
+  identified(connection: Connection, token: VerifiedToken | null, before: VerifiedToken | null): void {
+    const member = this.#all.get(connection.id);
+    if (member !== undefined) member.token = token;
+    if (token === null) {
+      this.#forgetSubject(connection, before);
+      const limit = this.#exhausted(connection.remoteAddress);
+      if (limit !== undefined) connection.close("overloaded", { hint: "too many connections have not authenticated", limit });
+      this.#enterOpen(connection);
+      return;
+    }
+    if (before !== null) return;
+    this.#leaveOpen(connection);
+    this.#rememberSubject(connection, token);
+    this.#hooks.authenticated(connection);
+  }
+
+  authenticateFailed(connection: Connection): void {
+    this.#addresses.failed(connection.remoteAddress);
+  }
+
+  closed(connection: Connection, code: number, before: VerifiedToken | null): void {
+    this.#telemetry.connectionClosed(connection, code);
+    this.#all.delete(connection.id);
+    this.#leaveOpen(connection);
+    this.#forgetSubject(connection, before);
+    this.#heartbeat.delete(connection);
+    this.#hooks.closed(connection, code);
+    if (this.#all.size === 0) this.#onEmpty?.();
+  }
+
+  /**
+   * Closes a tenth of all connections: the newest of those that have not authenticated, then of those with nothing under way, neither a
+   * call nor a subscription. Returns how many.
+   */
+  shed(): number {
+    const isIdle = ({ load }: Connection) => load.inFlight === 0 && load.subscriptions === 0;
+    const idle = this.#connections().filter((connection) => !this.#open.has(connection) && isIdle(connection));
+    const missedLeast = [...[...this.#open].reverse(), ...idle.reverse()].filter(({ isClosing }) => !isClosing);
+    missedLeast.length = Math.min(missedLeast.length, Math.ceil(this.size * shareToShed));
+    for (const connection of missedLeast) connection.close("overloaded", { hint: "the server runs out of memory", limit: "heapPercent" });
+    return missedLeast.length;
+  }
+
+  /** Resolves when the last connection has closed. */
+  whenEmpty(): Promise<void> {
+    return this.#all.size === 0 ? Promise.resolve() : new Promise((resolve) => (this.#onEmpty = resolve));
+  }
+
+  #connections(): readonly Connection[] {
+    return Array.from(this.#all.values(), ({ connection }) => connection);
+  }
+
+  #enterOpen(connection: Connection): void {
+    this.#open.add(connection);
+    this.#addresses.opened(connection.remoteAddress);
+  }
+
+  #leaveOpen(connection: Connection): void {
+    if (this.#open.delete(connection)) this.#addresses.left(connection.remoteAddress);
+  }
+
+  #rememberSubject(connection: Connection, token: VerifiedToken): void {
+    const key = subjectKey(token);
+    const known = this.#bySubject.get(key);
+    if (known === undefined) return void this.#bySubject.set(key, connection);
+    const connections = known instanceof Set ? known : new Set([known]);
+    this.#bySubject.set(key, connections.add(connection));
+    const [oldest] = connections;
+    if (this.#perSubject === 0 || connections.size <= this.#perSubject || oldest === undefined) return;
+    connections.delete(oldest);
+    oldest.close("replaced");
+  }
+
+  #forgetSubject(connection: Connection, token: VerifiedToken | null): void {
+    if (token === null) return;
+    const key = subjectKey(token);
+    const known = this.#bySubject.get(key);
+    if (known instanceof Set) known.delete(connection);
+    if (known === connection || (known instanceof Set && known.size === 0)) this.#bySubject.delete(key);
+  }
+}
+
+/** A subject is somebody only together with its issuer (RFC 7519 §4.1.2). */
+function subjectKey({ issuer, subject }: Pick<VerifiedToken, "issuer" | "subject">): string {
+  return JSON.stringify([issuer, subject]);
+}

@@ -1,0 +1,89 @@
+import type { IssuerPort } from "../../auth/issuer-port.js";
+import type { RevocationRecords } from "../../auth/revocation/revocation.js";
+import type { StoreObserver } from "../../auth/store-observer.js";
+import type { Bus } from "../../pubsub/bus.js";
+import { stopperOf } from "../../runtime/application-code.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Logger } from "../../runtime/logger.js";
+import { StoreWatch } from "../../store/store-watch.js";
+import { CallWatch } from "../telemetry/call-telemetry.js";
+import { Telemetry } from "../telemetry/telemetry.js";
+import { type CallTracer, loadTracer } from "../telemetry/tracing.js";
+import { Metrics, type MetricsOptions } from "./metrics.js";
+import type { MetricSources } from "./server-metrics.js";
+
+export interface InstrumentOptions {
+  readonly metrics?: MetricsOptions;
+  readonly tracing?: boolean;
+}
+
+/** All by which a server can be watched. */
+export class Instruments {
+  readonly telemetry = new Telemetry();
+  readonly calls: CallWatch;
+  readonly #options: InstrumentOptions;
+  readonly #log: Logger;
+  /** Absent: nobody reads metrics, and the store is as it is. */
+  readonly #store: StoreWatch | undefined;
+  readonly #stop: (() => void)[] = [];
+  #metrics: Metrics | undefined;
+  #tracer: CallTracer | undefined;
+
+  constructor(options: InstrumentOptions, clock: Clock, log: Logger) {
+    this.#options = options;
+    this.#log = log;
+    const isMeasured = options.metrics !== undefined;
+    this.calls = new CallWatch(clock, isMeasured ? this.telemetry.calls : undefined, () => this.#tracer);
+    this.#store = isMeasured ? new StoreWatch(clock) : undefined;
+    this.#watch(this.#store?.observe.bind(this.#store));
+  }
+
+  /** The store's revocations as this server uses them, its operations measured. */
+  revocations(records: RevocationRecords): RevocationRecords {
+    return this.#store?.revocations(records) ?? records;
+  }
+
+  /** The same of a store's bus. */
+  bus(bus: Bus): Bus {
+    return this.#store?.bus(bus) ?? bus;
+  }
+
+  /** From now on there are metrics, if there are to be any. */
+  measure(sources: Omit<MetricSources, "eventLoop" | "telemetry"> & { readonly issuers: readonly IssuerPort[] }): void {
+    const { metrics } = this.#options;
+    if (metrics === undefined) return;
+    for (const issuer of sources.issuers) this.#watch(issuer.observeStore?.bind(issuer));
+    this.#metrics = new Metrics(metrics, { telemetry: this.telemetry, ...sources });
+  }
+
+  /** Loads what traces and opens the port of the metrics, which it returns. Rejects when that can't be had. */
+  async start(): Promise<number | undefined> {
+    if (this.#options.tracing === true) {
+      this.#tracer = await loadTracer(this.#log);
+      if (this.#tracer === undefined) this.#log.warn({ event: "tracing" }, "nothing is traced: npm install @opentelemetry/api");
+    }
+    return this.#metrics?.listen();
+  }
+
+  /** Throws `TypeError` when there are no metrics. */
+  text(): string {
+    if (this.#metrics === undefined) throw new TypeError("metricsText: the server was made without the option metrics");
+    return this.#metrics.text();
+  }
+
+  close(): void {
+    for (const stop of this.#stop) stop();
+    this.#metrics?.close();
+  }
+
+  /** Measures what somebody does at a store. */
+  #watch(observe: ((observer: StoreObserver) => () => void) | undefined): void {
+    if (observe === undefined) return;
+    this.#stop.push(
+      stopperOf(
+        observe((...told) => this.telemetry.store.observe(...told)),
+        "the issuer's observeStore",
+      ),
+    );
+  }
+}
