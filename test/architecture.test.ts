@@ -29,7 +29,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   uuid: ["src/server"],
   commander: ["src/cli"],
   "@node-rs/argon2": ["src/issuer/password-hasher.ts"],
-  "@redis/client": ["src/store/redis/redis-connection.ts"],
+  "@redis/client": ["src/store/redis/connection/redis-connection.ts"],
   "rate-limiter-flexible": ["src/store/redis/redis-rates.ts"],
   "@opentelemetry/api": ["src/server/telemetry/tracing.ts"],
   react: ["client/react"],

@@ -1,7 +1,7 @@
 /** `jotwire check`: what is unsafe about the settings of `serve`, or will not work in production, before it is started. */
 import type { Command } from "commander";
 import { createIssuer, memoryStore } from "../issuer/index.js";
-import { modeComplaint } from "../store/file-store.js";
+import { modeComplaint } from "../store/file/file-store.js";
 import { loadApp } from "./app-module.js";
 import { certificateAdvice } from "./certificate-checks.js";
 import { CliError, exitCodes } from "./cli-error.js";

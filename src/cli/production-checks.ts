@@ -104,7 +104,7 @@ export async function adviceOnRedis(place: RedisPlace & { readonly redis: string
   const { adviseRedis } = await failingAs(
     "configuration",
     "--redis needs packages: npm install @redis/client rate-limiter-flexible: ",
-    () => import("../store/redis/redis-advice.js"),
+    () => import("../store/redis/connection/redis-advice.js"),
   );
   const advice = await reachingRedis("--redis", () => adviseRedis({ url }));
   const isClear = url.startsWith("redis:") && !/@?(localhost|127\.0\.0\.1|\[::1\])(:|\/|$)/.test(url.slice("redis://".length));

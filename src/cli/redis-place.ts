@@ -53,7 +53,7 @@ export async function identityIn(store: Store): Promise<IssuerIdentity | undefin
 
 /** The same, only looked at: that nobody has used the Redis so far stays so. */
 export async function servedIssuerAt({ redis, redisPrefix }: RedisPlace & { readonly redis: string }): Promise<IssuerIdentity | undefined> {
-  const { secretAt } = await import("../store/redis/redis-advice.js");
+  const { secretAt } = await import("../store/redis/connection/redis-advice.js");
   const text = await secretAt({ url: redis }, redisPrefix, identityName);
   return text === undefined ? undefined : (JSON.parse(text) as IssuerIdentity);
 }

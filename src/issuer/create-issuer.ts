@@ -7,7 +7,7 @@ import type { StoreObserver } from "../auth/store-observer.js";
 import { fireAndForget, withTimeout } from "../runtime/application-code.js";
 import { RateLimitedLog } from "../runtime/rate-limited-log.js";
 import type { Store } from "../store/store.js";
-import { StoreWatch } from "../store/store-watch.js";
+import { StoreWatch } from "../store/timed-store.js";
 import { AccessTokens } from "./access-token.js";
 import { ClientDirectory } from "./client-directory.js";
 import { TooManyFailuresError } from "./failed-logins.js";

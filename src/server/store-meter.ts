@@ -1,4 +1,4 @@
-import { storeOperations } from "../store/store-watch.js";
+import { storeOperations } from "../store/timed-store.js";
 import { otherLabel } from "./telemetry/counter-map.js";
 import { Histogram, storeBounds } from "./telemetry/histogram.js";
 

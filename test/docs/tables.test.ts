@@ -75,7 +75,7 @@ describe("the documents", () => {
       ["### auth", "src/auth/provider-options.ts", "ProviderOptions"],
       ["### Issuer", "src/issuer/issuer-options.ts", "IssuerOptions"],
       ["### redisStore", "src/store/redis/redis-store.ts", "RedisStoreOptions"],
-      ["### redisStore", "src/store/redis/redis-connection.ts", "RedisAddress"],
+      ["### redisStore", "src/store/redis/connection/redis-connection.ts", "RedisAddress"],
       ["### Methods", "src/rpc/define/create-rpc.ts", "MethodOptions"],
       ["### Subscriptions", "src/rpc/define-subscription.ts", "SubscriptionOptions"],
       ["### Subscriptions", "src/rpc/define-subscription.ts", "TopicOptions"],

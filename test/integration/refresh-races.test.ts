@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import { fileStore } from "../../src/store/file-store.js";
-import { memoryStore } from "../../src/store/memory-store.js";
+import { fileStore } from "../../src/store/file/file-store.js";
+import { memoryStore } from "../../src/store/memory/memory-store.js";
 import { redisStore } from "../../src/store/redis/index.js";
 import type { FamilyRecord, Store } from "../../src/store/store.js";
 import { hasRedis, RedisServer } from "../helpers/redis-server.js";

@@ -17,7 +17,7 @@ import {
 import { createIssuer, type Issuer, memoryStore, type PasswordHasher, type Store } from "../../src/issuer/index.js";
 import { LocalBus } from "../../src/pubsub/local-bus.js";
 import { redisStore } from "../../src/store/redis/index.js";
-import { storeOperations } from "../../src/store/store-watch.js";
+import { storeOperations } from "../../src/store/timed-store.js";
 import { CheapHasher } from "../helpers/cheap-hasher.js";
 import { expectError } from "../helpers/expected.js";
 import { ask, leftovers, resultOf } from "../helpers/frames.js";

@@ -5,7 +5,7 @@ import type { Bus } from "../../pubsub/bus.js";
 import { stopperOf } from "../../runtime/application-code.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Logger } from "../../runtime/logger.js";
-import { StoreWatch } from "../../store/store-watch.js";
+import { StoreWatch } from "../../store/timed-store.js";
 import { CallWatch } from "../telemetry/call-telemetry.js";
 import { Telemetry } from "../telemetry/telemetry.js";
 import { type CallTracer, loadTracer } from "../telemetry/tracing.js";

@@ -1,3 +1,3 @@
+export type { StoreLogger } from "./connection/store-logger.js";
+export { StoreUnavailable } from "./connection/store-unavailable.js";
 export { type RedisStore, type RedisStoreOptions, redisStore } from "./redis-store.js";
-export type { StoreLogger } from "./store-logger.js";
-export { StoreUnavailable } from "./store-unavailable.js";

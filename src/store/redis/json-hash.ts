@@ -1,8 +1,8 @@
 import { fits, type Shape } from "../record-shape.js";
-import type { RedisRunner } from "./redis-connection.js";
+import type { RedisRunner } from "./connection/redis-connection.js";
+import { redisScript } from "./connection/redis-script.js";
+import { StoreUnavailable } from "./connection/store-unavailable.js";
 import { hashed } from "./redis-keys.js";
-import { redisScript } from "./redis-script.js";
-import { StoreUnavailable } from "./store-unavailable.js";
 
 /** Writes a field only while it is what was read; '' stands for a field that is not there. */
 export const replaceField = redisScript(`

@@ -1,7 +1,7 @@
 import type { AttemptCounters } from "../store.js";
-import type { RedisRunner } from "./redis-connection.js";
+import type { RedisRunner } from "./connection/redis-connection.js";
+import { redisScript } from "./connection/redis-script.js";
 import { hashed, type RedisKeys } from "./redis-keys.js";
-import { redisScript } from "./redis-script.js";
 
 const mostCounters = 262_144; // some 50 MiB, whatever names an attacker tries; above it the oldest is forgotten
 

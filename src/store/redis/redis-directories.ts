@@ -1,7 +1,7 @@
 import { clientShape, userShape } from "../record-shape.js";
 import type { ClientRecord, ClientRecords, UserRecord, UserRecords } from "../store.js";
+import type { RedisRunner } from "./connection/redis-connection.js";
 import { JsonHash } from "./json-hash.js";
-import type { RedisRunner } from "./redis-connection.js";
 import type { RedisKeys } from "./redis-keys.js";
 
 export class RedisUsers implements UserRecords {

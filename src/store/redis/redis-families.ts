@@ -1,10 +1,10 @@
 import { familyShape, fits } from "../record-shape.js";
 import type { FamilyRecord, FamilyRecords, Rotation, RotationOutcome } from "../store.js";
+import type { RedisRunner } from "./connection/redis-connection.js";
+import { redisScript } from "./connection/redis-script.js";
+import { StoreUnavailable } from "./connection/store-unavailable.js";
 import { parsed } from "./json-hash.js";
-import type { RedisRunner } from "./redis-connection.js";
 import { hashed, type RedisKeys } from "./redis-keys.js";
-import { redisScript } from "./redis-script.js";
-import { StoreUnavailable } from "./store-unavailable.js";
 
 /**
  * KEYS: family, index, the subject's families. ARGV: its member in both, when it ends, the prefix of the keys of families, how many the

@@ -1,9 +1,9 @@
 /** The only importer of rate-limiter-flexible. */
 import { RateLimiterMemory, RateLimiterRedis, type RateLimiterRes } from "rate-limiter-flexible";
 import { type RateCount, type RateCounters, rateWindow } from "../store.js";
-import type { RedisRunner } from "./redis-connection.js";
+import type { RedisRunner } from "./connection/redis-connection.js";
+import { redisScript } from "./connection/redis-script.js";
 import type { RedisKeys } from "./redis-keys.js";
-import { redisScript } from "./redis-script.js";
 
 /** ARGV: what is added (-1: given back, unless its minute is over), and how many seconds a counter lives from its first. */
 const change = redisScript(`

@@ -1,12 +1,12 @@
 import type { Revocation, RevocationListener, RevocationRecords } from "../../auth/revocation/revocation.js";
 import { covers, RevocationList, targetOf, wider } from "../../auth/revocation/revocation-list.js";
+import type { RedisRunner } from "./connection/redis-connection.js";
+import { redisScript } from "./connection/redis-script.js";
+import type { StoreLogger } from "./connection/store-logger.js";
+import { StoreUnavailable } from "./connection/store-unavailable.js";
+import type { RedisFeed } from "./events/redis-feed.js";
 import { parsed } from "./json-hash.js";
-import type { RedisRunner } from "./redis-connection.js";
-import type { RedisFeed } from "./redis-feed.js";
 import { hashed, type RedisKeys } from "./redis-keys.js";
-import { redisScript } from "./redis-script.js";
-import type { StoreLogger } from "./store-logger.js";
-import { StoreUnavailable } from "./store-unavailable.js";
 
 /**
  * Writes what is revoked of one target, if it is still what was read, and tells all nodes. KEYS: the last one is the set of the fields of a

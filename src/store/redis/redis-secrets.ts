@@ -1,6 +1,6 @@
 import type { SecretRecords } from "../store.js";
+import type { RedisRunner } from "./connection/redis-connection.js";
 import { replaceField } from "./json-hash.js";
-import type { RedisRunner } from "./redis-connection.js";
 import type { RedisKeys } from "./redis-keys.js";
 
 /**

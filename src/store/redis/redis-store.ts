@@ -3,21 +3,21 @@ import { checkLogger, unfailingMethods } from "../../runtime/application-code.js
 import { type Clock, systemClock } from "../../runtime/clock.js";
 import { refuseUnknownOptions } from "../../runtime/known-options.js";
 import type { Store } from "../store.js";
+import type { RedisAddress, RedisRunner } from "./connection/redis-connection.js";
+import { RedisDeployment } from "./connection/redis-deployment.js";
+import { RedisLink } from "./connection/redis-link.js";
+import { RedisOperation } from "./connection/redis-operation.js";
+import { checkRedisUrl } from "./connection/redis-url.js";
+import { type StoreLogger, silentStoreLogger } from "./connection/store-logger.js";
+import { RedisBus } from "./events/redis-bus.js";
+import { RedisFeed } from "./events/redis-feed.js";
 import { RedisAttempts } from "./redis-attempts.js";
-import { RedisBus } from "./redis-bus.js";
-import type { RedisAddress, RedisRunner } from "./redis-connection.js";
-import { RedisDeployment } from "./redis-deployment.js";
 import { RedisClients, RedisUsers } from "./redis-directories.js";
 import { RedisFamilies } from "./redis-families.js";
-import { RedisFeed } from "./redis-feed.js";
 import { RedisKeys } from "./redis-keys.js";
-import { RedisLink } from "./redis-link.js";
-import { RedisOperation } from "./redis-operation.js";
 import { RedisRates } from "./redis-rates.js";
 import { RedisRevocations } from "./redis-revocations.js";
 import { RedisSecrets } from "./redis-secrets.js";
-import { checkRedisUrl } from "./redis-url.js";
-import { type StoreLogger, silentStoreLogger } from "./store-logger.js";
 
 /** What `redisStore` takes. Times in milliseconds. */
 export interface RedisStoreOptions extends RedisAddress {

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { expect } from "chai";
 import { AddressBook } from "../../../src/server/admission/address-counts.js";
 import { clientAddress, trustedProxies } from "../../../src/server/admission/client-address.js";
-import { MemoryRates } from "../../../src/store/memory-rates.js";
+import { MemoryRates } from "../../../src/store/memory/memory-rates.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 
 function requestFrom(remoteAddress: string, forwarded?: string): IncomingMessage {

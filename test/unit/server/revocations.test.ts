@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import type { RevocationRecords } from "../../../src/auth/revocation/revocation.js";
 import { Revocations } from "../../../src/server/cluster/revocations.js";
-import { memoryStore } from "../../../src/store/memory-store.js";
+import { memoryStore } from "../../../src/store/memory/memory-store.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 
 const minute = 60_000;

@@ -6,7 +6,7 @@ import { EventLoopDelay } from "../../../src/server/metrics/event-loop-delay.js"
 import { prometheusText } from "../../../src/server/metrics/prometheus-text.js";
 import { serverMetrics } from "../../../src/server/metrics/server-metrics.js";
 import { StoreMeter } from "../../../src/server/store-meter.js";
-import { StoreWatch, storeOperations } from "../../../src/store/store-watch.js";
+import { StoreWatch, storeOperations } from "../../../src/store/timed-store.js";
 import { CheapHasher } from "../../helpers/cheap-hasher.js";
 import { FeedRig } from "../../helpers/feed-rig.js";
 import { ManualClock } from "../../helpers/manual-clock.js";

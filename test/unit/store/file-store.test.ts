@@ -4,7 +4,7 @@ import { chmod, mkdir, readdir, readFile, rename, rmdir, stat, writeFile } from 
 import { join } from "node:path";
 import { expect } from "chai";
 import type { Revocation } from "../../../src/auth/revocation/revocation.js";
-import { fileStore } from "../../../src/store/file-store.js";
+import { fileStore } from "../../../src/store/file/file-store.js";
 import { eventually } from "../../helpers/eventually.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 import { rejectionOf } from "../../helpers/rejection.js";

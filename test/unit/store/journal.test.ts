@@ -1,7 +1,7 @@
 import { appendFile, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
-import { Journal } from "../../../src/store/journal.js";
+import { Journal } from "../../../src/store/file/journal.js";
 import { rejectionOf } from "../../helpers/rejection.js";
 import { withFolder } from "../../helpers/temporary-folder.js";
 

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { MemoryRates } from "../../../src/store/memory-rates.js";
+import { MemoryRates } from "../../../src/store/memory/memory-rates.js";
 
 describe("rates in memory", () => {
   it("begin anew a minute after the first, not after the last", async () => {

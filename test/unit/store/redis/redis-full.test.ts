@@ -1,7 +1,7 @@
 import { expect } from "chai";
+import { allScripts } from "../../../../src/store/redis/connection/redis-script.js";
 import { type RedisStore, redisStore } from "../../../../src/store/redis/index.js";
 import { RedisKeys } from "../../../../src/store/redis/redis-keys.js";
-import { allScripts } from "../../../../src/store/redis/redis-script.js";
 import type { FamilyRecord } from "../../../../src/store/store.js";
 import { eventually } from "../../../helpers/eventually.js";
 import { hasRedis, RedisServer } from "../../../helpers/redis-server.js";

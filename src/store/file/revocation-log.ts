@@ -1,8 +1,8 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Revocation, RevocationListener, RevocationRecords } from "../auth/revocation/revocation.js";
-import { RevocationList } from "../auth/revocation/revocation-list.js";
-import type { Clock } from "../runtime/clock.js";
+import type { Revocation, RevocationListener, RevocationRecords } from "../../auth/revocation/revocation.js";
+import { RevocationList } from "../../auth/revocation/revocation-list.js";
+import type { Clock } from "../../runtime/clock.js";
 import { removePassingFile } from "./atomic-file.js";
 import { Journal } from "./journal.js";
 import { withLock } from "./lock-file.js";

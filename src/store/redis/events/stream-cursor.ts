@@ -1,4 +1,4 @@
-import type { StreamPosition } from "./redis-deployment.js";
+import type { StreamPosition } from "../connection/redis-deployment.js";
 
 /** An entry of a stream, in its place. */
 export interface StreamEntry {

@@ -1,16 +1,9 @@
 import { chmod, mkdir, readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import type { RevocationRecords } from "../auth/revocation/revocation.js";
-import { type Clock, systemClock } from "../runtime/clock.js";
-import { removeLeftOvers } from "./atomic-file.js";
-import { AttemptBuckets } from "./attempt-buckets.js";
-import { FamilyLog } from "./family-log.js";
-import { KeyMutex } from "./key-mutex.js";
-import { releaseLock, takeLock, withLock } from "./lock-file.js";
-import { MemoryRates } from "./memory-rates.js";
-import { RecordFolder } from "./record-folder.js";
-import { clientShape, userShape } from "./record-shape.js";
-import { RevocationLog } from "./revocation-log.js";
+import type { RevocationRecords } from "../../auth/revocation/revocation.js";
+import { type Clock, systemClock } from "../../runtime/clock.js";
+import { MemoryRates } from "../memory/memory-rates.js";
+import { clientShape, userShape } from "../record-shape.js";
 import type {
   AttemptCounters,
   ClientRecord,
@@ -21,7 +14,14 @@ import type {
   Store,
   UserRecord,
   UserRecords,
-} from "./store.js";
+} from "../store.js";
+import { removeLeftOvers } from "./atomic-file.js";
+import { AttemptBuckets } from "./attempt-buckets.js";
+import { FamilyLog } from "./family-log.js";
+import { KeyMutex } from "./key-mutex.js";
+import { releaseLock, takeLock, withLock } from "./lock-file.js";
+import { RecordFolder } from "./record-folder.js";
+import { RevocationLog } from "./revocation-log.js";
 
 export interface FileStoreOptions {
   /** Times the look for other processes' revocations. Default: the machine's. */

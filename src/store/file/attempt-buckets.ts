@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
+import type { AttemptCounters } from "../store.js";
 import { KeyMutex } from "./key-mutex.js";
 import { RecordFolder } from "./record-folder.js";
-import type { AttemptCounters } from "./store.js";
 
 /** Counters by key: failures, and when the last one was (seconds). */
 interface Bucket {

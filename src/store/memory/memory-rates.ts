@@ -1,4 +1,4 @@
-import { type RateCount, type RateCounters, rateWindow } from "./store.js";
+import { type RateCount, type RateCounters, rateWindow } from "../store.js";
 
 interface Counter {
   count: number;

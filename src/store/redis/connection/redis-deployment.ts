@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
+import type { RedisKeys } from "../redis-keys.js";
 import type { RedisConnection, RedisRunner } from "./redis-connection.js";
-import type { RedisKeys } from "./redis-keys.js";
 import { redisScript } from "./redis-script.js";
 import type { StoreLogger } from "./store-logger.js";
 

@@ -1,10 +1,10 @@
-import type { Position } from "../../protocol/messages.js";
-import type { Bus, BusListener, HistoryOptions, TopicState } from "../../pubsub/bus.js";
-import type { RedisRunner } from "./redis-connection.js";
+import type { Position } from "../../../protocol/messages.js";
+import type { Bus, BusListener, HistoryOptions, TopicState } from "../../../pubsub/bus.js";
+import type { RedisRunner } from "../connection/redis-connection.js";
+import { redisScript } from "../connection/redis-script.js";
+import type { StoreLogger } from "../connection/store-logger.js";
+import type { RedisKeys } from "../redis-keys.js";
 import type { RedisFeed } from "./redis-feed.js";
-import type { RedisKeys } from "./redis-keys.js";
-import { redisScript } from "./redis-script.js";
-import type { StoreLogger } from "./store-logger.js";
 
 const topicMemory = 86_400_000; // 24 h without an event or a reader, after which a topic is forgotten
 /** Half of it: the history that begins in one generation is forgotten in the second after it at the earliest. */

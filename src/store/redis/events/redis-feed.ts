@@ -1,9 +1,9 @@
-import { type Clock, systemClock } from "../../runtime/clock.js";
-import { type RedisAddress, RedisConnection, type RedisRunner } from "./redis-connection.js";
-import type { Joined, RedisDeployment } from "./redis-deployment.js";
-import type { RedisKeys } from "./redis-keys.js";
-import type { StoreLogger } from "./store-logger.js";
-import { asUnavailable, StoreUnavailable, within } from "./store-unavailable.js";
+import { type Clock, systemClock } from "../../../runtime/clock.js";
+import { type RedisAddress, RedisConnection, type RedisRunner } from "../connection/redis-connection.js";
+import type { Joined, RedisDeployment } from "../connection/redis-deployment.js";
+import type { StoreLogger } from "../connection/store-logger.js";
+import { asUnavailable, StoreUnavailable, within } from "../connection/store-unavailable.js";
+import type { RedisKeys } from "../redis-keys.js";
 import { type RawEntry, StreamCursor } from "./stream-cursor.js";
 
 /** Who hears what the streams carry. */

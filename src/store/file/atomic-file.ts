@@ -1,6 +1,6 @@
 import { link, open, readdir, rename, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { isAlive } from "./process-alive.js";
+import { isAlive } from "../process-alive.js";
 
 /** Temporary files that this process is writing now: a second store on the same folder must not clean them away. */
 const inFlight = new Set<string>();

@@ -1,11 +1,11 @@
 import { readdir } from "node:fs/promises";
+import { FamilyTable } from "../family-table.js";
+import { familyShape, fits } from "../record-shape.js";
+import { decideRotation, hasEnded } from "../rotation.js";
+import type { FamilyRecord, FamilyRecords, Rotation, RotationOutcome } from "../store.js";
 import { removePassingFile } from "./atomic-file.js";
-import { FamilyTable } from "./family-table.js";
 import { Journal } from "./journal.js";
 import { RecordFolder } from "./record-folder.js";
-import { familyShape, fits } from "./record-shape.js";
-import { decideRotation, hasEnded } from "./rotation.js";
-import type { FamilyRecord, FamilyRecords, Rotation, RotationOutcome } from "./store.js";
 
 /** A line of the journal. */
 type Line = { readonly put: FamilyRecord } | { readonly forget: string };

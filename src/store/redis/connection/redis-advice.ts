@@ -1,5 +1,5 @@
+import { RedisKeys } from "../redis-keys.js";
 import { type RedisAddress, RedisConnection } from "./redis-connection.js";
-import { RedisKeys } from "./redis-keys.js";
 import { checkRedisUrl } from "./redis-url.js";
 
 /**

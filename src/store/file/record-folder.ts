@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { fits, type Shape } from "../record-shape.js";
 import { createFile, removeFile, replaceFile } from "./atomic-file.js";
-import { fits, type Shape } from "./record-shape.js";
 
 const readAtOnce = 32;
 

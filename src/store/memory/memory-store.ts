@@ -1,8 +1,7 @@
-import type { Revocation, RevocationRecords } from "../auth/revocation/revocation.js";
-import { RevocationList } from "../auth/revocation/revocation-list.js";
-import { FamilyTable } from "./family-table.js";
-import { MemoryRates } from "./memory-rates.js";
-import { decideRotation, hasEnded } from "./rotation.js";
+import type { Revocation, RevocationRecords } from "../../auth/revocation/revocation.js";
+import { RevocationList } from "../../auth/revocation/revocation-list.js";
+import { FamilyTable } from "../family-table.js";
+import { decideRotation, hasEnded } from "../rotation.js";
 import type {
   AttemptCounters,
   ClientRecord,
@@ -15,7 +14,8 @@ import type {
   Store,
   UserRecord,
   UserRecords,
-} from "./store.js";
+} from "../store.js";
+import { MemoryRates } from "./memory-rates.js";
 
 /** A store that forgets everything with its process: for tests, and for a first look. */
 export function memoryStore(): Store {
