@@ -8,19 +8,19 @@ import { fireAndForget, withTimeout } from "../runtime/application-code.js";
 import { RateLimitedLog } from "../runtime/rate-limited-log.js";
 import type { Store } from "../store/store.js";
 import { StoreWatch } from "../store/timed-store.js";
-import { AccessTokens } from "./access-token.js";
-import { ClientDirectory } from "./client-directory.js";
-import { TooManyFailuresError } from "./failed-logins.js";
-import { BusyError, HashingQueue } from "./hashing-queue.js";
-import { Housekeeping } from "./housekeeping.js";
-import { HttpEndpoints } from "./http-endpoints.js";
+import { ClientDirectory } from "./accounts/client-directory.js";
+import { TooManyFailuresError } from "./accounts/failed-logins.js";
+import { BusyError, HashingQueue } from "./accounts/hashing-queue.js";
+import { LoginError } from "./accounts/login-error.js";
+import { TooManyTokensError } from "./accounts/subject-budget.js";
+import { UserDirectory } from "./accounts/user-directory.js";
+import { HttpEndpoints } from "./http/http-endpoints.js";
 import { type IssuerOptions, type IssuerSettings, longestAccessToken, settingsOf } from "./issuer-options.js";
-import { LoginError } from "./login-error.js";
 import { Revoker } from "./revoker.js";
-import { type GrantOutcome, Sessions, type TokenSet } from "./sessions.js";
-import { SigningKeys, signingAlgorithm } from "./signing-keys.js";
-import { TooManyTokensError } from "./subject-budget.js";
-import { UserDirectory } from "./user-directory.js";
+import { AccessTokens } from "./tokens/access-token.js";
+import { type GrantOutcome, Sessions, type TokenSet } from "./tokens/grants.js";
+import { Housekeeping } from "./tokens/housekeeping.js";
+import { SigningKeys, signingAlgorithm } from "./tokens/signing-keys.js";
 
 /** An authentication server: credentials in, tokens out. */
 export interface Issuer extends IssuerPort {

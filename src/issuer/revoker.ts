@@ -1,7 +1,7 @@
 import type { Revocation, RevocationRecords } from "../auth/revocation/revocation.js";
 import type { Clock } from "../runtime/clock.js";
-import type { SignedToken } from "./access-token.js";
 import { longestAccessToken } from "./issuer-options.js";
+import type { SignedToken } from "./tokens/access-token.js";
 
 const clockTolerance = 60; // s, for servers whose clocks differ
 

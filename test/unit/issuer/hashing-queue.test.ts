@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { type Applicant, HashingQueue } from "../../../src/issuer/hashing-queue.js";
+import { type Applicant, HashingQueue } from "../../../src/issuer/accounts/hashing-queue.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 import { rejectionOf } from "../../helpers/rejection.js";
 

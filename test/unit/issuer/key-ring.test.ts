@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { type KeyRing, planRing, signerOf } from "../../../src/issuer/key-ring.js";
+import { type KeyRing, planRing, signerOf } from "../../../src/issuer/tokens/key-ring.js";
 
 const times = { rotationInterval: 10_000, publishAhead: 600, retirement: 960 };
 const ring = (...from: number[]): KeyRing => from.map((activeFrom) => ({ jwk: { kty: "EC", kid: `k${activeFrom}` }, activeFrom }));

@@ -1,6 +1,6 @@
 import { expect } from "chai";
+import { delayAfter } from "../../../src/issuer/accounts/lockout.js";
 import { memoryStore } from "../../../src/issuer/index.js";
-import { delayAfter } from "../../../src/issuer/lockout.js";
 import { rejectionOf } from "../../helpers/rejection.js";
 import { claimsOf, headerOf, openIssuer, password } from "../../helpers/test-issuer.js";
 

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { UnansweredUses } from "../../../src/issuer/unanswered-uses.js";
+import { UnansweredUses } from "../../../src/issuer/tokens/unanswered-refreshes.js";
 
 describe("uses of refresh tokens that were not answered", () => {
   it("are known by their first time until they are answered", () => {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
-import type { ClientRecord } from "../store/store.js";
-import type { ClientDirectory } from "./client-directory.js";
+import type { ClientRecord } from "../../store/store.js";
+import type { ClientDirectory } from "../accounts/client-directory.js";
 import type { Parameters } from "./http-body.js";
 import { invalidRequest, OAuthError } from "./oauth-error.js";
 

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
-import type { Clock } from "../runtime/clock.js";
-import { sameDigest } from "../store/same-digest.js";
-import type { ClientRecord, ClientRecords } from "../store/store.js";
-import { hashOf } from "./refresh-token.js";
-import type { Revoker } from "./revoker.js";
+import type { Clock } from "../../runtime/clock.js";
+import { sameDigest } from "../../store/same-digest.js";
+import type { ClientRecord, ClientRecords } from "../../store/store.js";
+import type { Revoker } from "../revoker.js";
+import { hashOf } from "../tokens/refresh-token.js";
 import { checkedScopes } from "./scope-rules.js";
 
 /** A client, without its secret. */

@@ -1,4 +1,4 @@
-import type { Jwk } from "../auth/provider-options.js";
+import type { Jwk } from "../../auth/provider-options.js";
 
 /** A signing key and its times, milliseconds since 1970. */
 export interface RingKey {

@@ -1,8 +1,8 @@
 import { type CryptoKey, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK } from "jose";
-import type { Jwk, JwkSet } from "../auth/provider-options.js";
-import type { Clock } from "../runtime/clock.js";
-import type { SecretRecords } from "../store/store.js";
-import type { IssuerLogger } from "./issuer-options.js";
+import type { Jwk, JwkSet } from "../../auth/provider-options.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { SecretRecords } from "../../store/store.js";
+import type { IssuerLogger } from "../issuer-options.js";
 import { type KeyRing, planRing, type RingKey, type RingTimes, signerOf } from "./key-ring.js";
 
 export const signingAlgorithm = "ES256";

@@ -1,4 +1,4 @@
-import type { AttemptCounters } from "../store/store.js";
+import type { AttemptCounters } from "../../store/store.js";
 
 const freeFailures = 5;
 const firstDelay = 1; // s, doubled by each failure

@@ -1,6 +1,6 @@
-import type { Clock } from "../runtime/clock.js";
-import type { Store } from "../store/store.js";
-import type { IssuerLogger } from "./issuer-options.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Store } from "../../store/store.js";
+import type { IssuerLogger } from "../issuer-options.js";
 
 const minuteMs = 60_000;
 const hourMs = 3_600_000;

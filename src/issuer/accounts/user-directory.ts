@@ -1,10 +1,10 @@
-import type { Clock } from "../runtime/clock.js";
-import type { UserRecord, UserRecords } from "../store/store.js";
-import { reservedClaims } from "./access-token.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { UserRecord, UserRecords } from "../../store/store.js";
+import type { PasswordHasher } from "../password-hasher.js";
+import { passwordProblem } from "../password-rules.js";
+import type { Revoker } from "../revoker.js";
+import { reservedClaims } from "../tokens/access-token.js";
 import { lastSecondUnder, newCredentialVersion } from "./credential-version.js";
-import type { PasswordHasher } from "./password-hasher.js";
-import { passwordProblem } from "./password-rules.js";
-import type { Revoker } from "./revoker.js";
 import { checkedScopes } from "./scope-rules.js";
 
 /** A user, without what only the issuer may see. */

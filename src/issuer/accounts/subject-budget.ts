@@ -1,6 +1,6 @@
-import { fireAndForget } from "../runtime/application-code.js";
-import type { Clock } from "../runtime/clock.js";
-import type { RateCounters } from "../store/store.js";
+import { fireAndForget } from "../../runtime/application-code.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { RateCounters } from "../../store/store.js";
 
 /** One subject has asked for too many tokens, or revoked too many: come again in `retryAfter` seconds. */
 export class TooManyTokensError extends Error {

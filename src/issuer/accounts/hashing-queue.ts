@@ -1,4 +1,4 @@
-import type { Clock } from "../runtime/clock.js";
+import type { Clock } from "../../runtime/clock.js";
 
 /** Too many passwords are being checked: come again in `retryAfter` seconds. */
 export class BusyError extends Error {

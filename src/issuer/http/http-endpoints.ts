@@ -1,20 +1,20 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { IssuerRequestContext } from "../auth/issuer-port.js";
-import { whenHangUpIsHeard } from "../auth/session/hang-up.js";
-import type { AccessTokens } from "./access-token.js";
+import type { IssuerRequestContext } from "../../auth/issuer-port.js";
+import { whenHangUpIsHeard } from "../../auth/session/hang-up.js";
+import { type ClientDirectory, subjectOfClient } from "../accounts/client-directory.js";
+import { TooManyFailuresError } from "../accounts/failed-logins.js";
+import { BusyError } from "../accounts/hashing-queue.js";
+import { isWithin, scopesOf } from "../accounts/scope-rules.js";
+import { TooManyTokensError } from "../accounts/subject-budget.js";
+import type { IssuerSettings } from "../issuer-options.js";
+import type { AccessTokens } from "../tokens/access-token.js";
+import type { GrantOutcome, Sessions, TokenSet } from "../tokens/grants.js";
+import type { SigningKeys } from "../tokens/signing-keys.js";
 import { authenticateClient, invalidClient } from "./client-authentication.js";
-import { type ClientDirectory, subjectOfClient } from "./client-directory.js";
-import { TooManyFailuresError } from "./failed-logins.js";
-import { BusyError } from "./hashing-queue.js";
 import { type Parameters, readParameters, required } from "./http-body.js";
-import type { IssuerSettings } from "./issuer-options.js";
 import { metadataOf, type Route, routesOf } from "./metadata.js";
 import { invalidRequest, OAuthError } from "./oauth-error.js";
-import { isWithin, scopesOf } from "./scope-rules.js";
-import type { GrantOutcome, Sessions, TokenSet } from "./sessions.js";
-import type { SigningKeys } from "./signing-keys.js";
-import { TooManyTokensError } from "./subject-budget.js";
 
 /** What the endpoints work with. */
 export interface EndpointParts {

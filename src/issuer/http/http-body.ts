@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
-import { parseStrictObject, type StrictObject } from "../auth/token/strict-json.js";
-import type { Clock } from "../runtime/clock.js";
+import { parseStrictObject, type StrictObject } from "../../auth/token/strict-json.js";
+import type { Clock } from "../../runtime/clock.js";
 import { invalidRequest, OAuthError } from "./oauth-error.js";
 
 /** The parameters of a request, each at most once. */

@@ -1,7 +1,7 @@
-import { fireAndForget } from "../runtime/application-code.js";
-import type { Clock } from "../runtime/clock.js";
-import { prefixOf } from "../runtime/ip-address.js";
-import type { RateCount, RateCounters } from "../store/store.js";
+import { fireAndForget } from "../../runtime/application-code.js";
+import type { Clock } from "../../runtime/clock.js";
+import { prefixOf } from "../../runtime/ip-address.js";
+import type { RateCount, RateCounters } from "../../store/store.js";
 
 /** Too many logins of one address have failed, whatever the accounts: come again in `retryAfter` seconds. */
 export class TooManyFailuresError extends Error {

@@ -1,22 +1,22 @@
 import { createHmac, randomBytes } from "node:crypto";
-import type { IssuerCounts } from "../auth/issuer-port.js";
-import type { RenewedTokens } from "../auth/provider-options.js";
-import { prefixOf } from "../runtime/ip-address.js";
-import { sameDigest } from "../store/same-digest.js";
-import type { FamilyRecord, RateCounters, RotationOutcome, SecretRecords, StoreRecords, UserRecord } from "../store/store.js";
+import type { IssuerCounts } from "../../auth/issuer-port.js";
+import type { RenewedTokens } from "../../auth/provider-options.js";
+import { prefixOf } from "../../runtime/ip-address.js";
+import { sameDigest } from "../../store/same-digest.js";
+import type { FamilyRecord, RateCounters, RotationOutcome, SecretRecords, StoreRecords, UserRecord } from "../../store/store.js";
+import { firstPartyClient } from "../accounts/client-directory.js";
+import { issuedAtUnder } from "../accounts/credential-version.js";
+import { FailedLogins, TooManyFailuresError } from "../accounts/failed-logins.js";
+import type { Applicant, HashingQueue } from "../accounts/hashing-queue.js";
+import { admitAttempt } from "../accounts/lockout.js";
+import { intersection, isWithin } from "../accounts/scope-rules.js";
+import { type Spending, SubjectBudget, TooManyTokensError } from "../accounts/subject-budget.js";
+import type { IssuerSettings } from "../issuer-options.js";
+import { passwordProblem } from "../password-rules.js";
+import type { Revoker } from "../revoker.js";
 import type { AccessTokens } from "./access-token.js";
-import { firstPartyClient } from "./client-directory.js";
-import { issuedAtUnder } from "./credential-version.js";
-import { FailedLogins, TooManyFailuresError } from "./failed-logins.js";
-import type { Applicant, HashingQueue } from "./hashing-queue.js";
-import type { IssuerSettings } from "./issuer-options.js";
-import { admitAttempt } from "./lockout.js";
-import { passwordProblem } from "./password-rules.js";
 import { hashOf, type PresentedToken, RefreshTokens } from "./refresh-token.js";
-import type { Revoker } from "./revoker.js";
-import { intersection, isWithin } from "./scope-rules.js";
-import { type Spending, SubjectBudget, TooManyTokensError } from "./subject-budget.js";
-import { UnansweredUses } from "./unanswered-uses.js";
+import { UnansweredUses } from "./unanswered-refreshes.js";
 
 const trustFor = 60_000; // 60 s
 

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { compactVerify, decodeProtectedHeader, errors, importJWK, SignJWT } from "jose";
-import type { SecretRecords } from "../store/store.js";
+import type { SecretRecords } from "../../store/store.js";
 import { type SigningKeys, signingAlgorithm } from "./signing-keys.js";
 
 /** What an access token says, besides `iss`, `aud` and `jti` (RFC 9068 §2.2). Times in seconds. */
