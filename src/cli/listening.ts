@@ -1,8 +1,8 @@
 import { createServer as createHttpServer } from "node:http";
 import { createServer as createNetServer } from "node:net";
 import type { Listening, Server } from "../index.js";
+import type { PublicFiles } from "./app/public-files.js";
 import { CliError, codeOf, messageOf } from "./cli-error.js";
-import type { PublicFiles } from "./public-files.js";
 
 /** The port itself; for 0 one that is free now, since an issuer's URL has the port in it before the server listens. */
 export function knownPort(port: number, host: string): Promise<number> {

@@ -1,16 +1,16 @@
 import { createRequire } from "node:module";
 import { Command, CommanderError } from "commander";
-import { addCallCommand } from "./call-command.js";
-import { addCheckCommand } from "./check-command.js";
 import { CliError, codeOf, exitCodes, messageOf } from "./cli-error.js";
-import { addClientCommand } from "./client-command.js";
-import { addDevCommand } from "./dev-command.js";
+import { addCallCommand } from "./commands/call-command.js";
+import { addCheckCommand } from "./commands/check-command.js";
+import { addClientCommand } from "./commands/client-command.js";
+import { addDevCommand } from "./commands/dev-command.js";
+import { addServeCommand } from "./commands/serve-command.js";
+import { addSessionsCommand } from "./commands/sessions-command.js";
+import { addTokenCommand } from "./commands/token-command.js";
+import { addUserCommand } from "./commands/user-command.js";
 import { printError } from "./output.js";
-import { addServeCommand } from "./serve-command.js";
-import { addSessionsCommand } from "./sessions-command.js";
-import { applySettings } from "./settings.js";
-import { addTokenCommand } from "./token-command.js";
-import { addUserCommand } from "./user-command.js";
+import { applySettings } from "./settings/settings.js";
 
 const epilogue = `
 Settings: a flag wins over the environment (JOTWIRE_PORT for --port, JOTWIRE_TLS_CERT for --tls-cert, lists with commas),

@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import { GatheredMetrics } from "../../src/cli/worker-metrics.js";
+import { GatheredMetrics } from "../../src/cli/workers/worker-metrics.js";
 import { createIssuer, memoryStore } from "../../src/issuer/index.js";
 import { errorTable } from "../../src/protocol/error-codes.js";
 import { CheapHasher } from "../helpers/cheap-hasher.js";

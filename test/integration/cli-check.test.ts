@@ -3,7 +3,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
-import { claimStore, redisStoreOf } from "../../src/cli/redis-place.js";
+import { claimStore, redisStoreOf } from "../../src/cli/settings/redis-place.js";
 import { runCli, smallApp } from "../helpers/command-line.js";
 import { hasRedis, RedisServer } from "../helpers/redis-server.js";
 import { needs, runs } from "../helpers/requirement.js";

@@ -4,7 +4,7 @@
  */
 import { expect } from "chai";
 import type { ProviderOptions } from "../../src/auth/provider-options.js";
-import { type RunningApp, startApp } from "../../src/cli/app-module.js";
+import { type RunningApp, startApp } from "../../src/cli/app/app-module.js";
 import {
   type Bus,
   createRpc,

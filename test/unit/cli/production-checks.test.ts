@@ -1,10 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
-import { certificateAdvice } from "../../../src/cli/certificate-checks.js";
-import type { Found } from "../../../src/cli/finding.js";
-import { algorithmAdvice } from "../../../src/cli/key-checks.js";
-import { audienceAdvice, originAdvice } from "../../../src/cli/production-checks.js";
+import { certificateAdvice } from "../../../src/cli/checks/certificate-checks.js";
+import type { Found } from "../../../src/cli/checks/finding.js";
+import { algorithmAdvice } from "../../../src/cli/checks/key-checks.js";
+import { audienceAdvice, originAdvice } from "../../../src/cli/checks/production-checks.js";
 import { rejectionOf } from "../../helpers/rejection.js";
 import { needs, runs } from "../../helpers/requirement.js";
 import { makeCertificate } from "../../helpers/reverse-proxy.js";
