@@ -7,7 +7,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 
 const { outputFiles } = await build({
   absWorkingDir: root,
-  entryPoints: ["client/console/main.ts", "client/console/style/console.css"],
+  entryPoints: ["console/main.ts", "console/style/console.css"],
   outdir: "dist/client",
   bundle: true,
   minify: true,
@@ -20,7 +20,7 @@ const { outputFiles } = await build({
   logLevel: "warning",
 });
 const textOf = (extension) => outputFiles.find(({ path }) => path.endsWith(extension)).text.trim();
-const page = await readFile(`${root}client/console/page.html`, "utf8");
+const page = await readFile(`${root}console/page.html`, "utf8");
 const whole = page
   .replace("<style></style>", () => `<style>${textOf(".css")}</style>`)
   .replace('<script type="module"></script>', () => `<script type="module">${textOf(".js")}</script>`);

@@ -1,7 +1,7 @@
 import { expect } from "chai";
-import { Credentials } from "../../../client/console/model/credentials.js";
-import { type TokenEndpoint, TokenRefusal, type Tokens } from "../../../client/console/model/token-endpoint.js";
 import { AuthStop, type TokenRequest } from "../../../client/index.js";
+import { Credentials } from "../../../console/model/session/credentials.js";
+import { type TokenEndpoint, TokenRefusal, type Tokens } from "../../../console/model/session/token-endpoint.js";
 import { rejectionOf } from "../../helpers/rejection.js";
 
 const request = (force: boolean, previous: string | null): TokenRequest => ({

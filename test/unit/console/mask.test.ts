@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { maskedFrame, maskedValue } from "../../../client/console/model/mask.js";
+import { maskedFrame, maskedValue } from "../../../console/model/session/mask.js";
 
 const jwt = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl";
 

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { lockOf, methodsIn, sampleParams } from "../../../client/console/model/open-rpc.js";
+import { lockOf, methodsIn, sampleParams } from "../../../console/model/open-rpc.js";
 
 const document = (...methods: readonly object[]) => ({ openrpc: "1.3.2", methods });
 const named = (name: string, methods: ReturnType<typeof methodsIn>) => {

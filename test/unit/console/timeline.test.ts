@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { Timeline } from "../../../client/console/model/timeline.js";
+import { Timeline } from "../../../console/model/timeline/timeline.js";
 
 /** A timeline whose listeners are told when the test says so. */
 function timeline() {

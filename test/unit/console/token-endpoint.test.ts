@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { createTokenEndpoint, TokenRefusal } from "../../../client/console/model/token-endpoint.js";
+import { createTokenEndpoint, TokenRefusal } from "../../../console/model/session/token-endpoint.js";
 import { rejectionOf } from "../../helpers/rejection.js";
 
 type Answer = (signal: AbortSignal) => Promise<Response>;

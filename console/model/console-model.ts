@@ -1,0 +1,259 @@
+/** What the console does, without its looks: one login at a time, one client of the SDK, and everything that is seen of it. */
+import { type Client, type ClientState, createClient, type StateChange } from "../../client/index.js";
+import { membersOf } from "./message.js";
+import * as news from "./notices.js";
+import { type Method, methodsIn } from "./open-rpc.js";
+import { failureOf, type Outcome, outcomeIn, resultOf } from "./outcome.js";
+import type { Place } from "./place.js";
+import { Credentials } from "./session/credentials.js";
+import { type DecodedToken, decodedToken } from "./session/decoded-token.js";
+import { SessionWatch } from "./session/session-watch.js";
+import { TokenKeeper } from "./session/tab-token-storage.js";
+import { createTokenEndpoint, type TokenEndpoint, type Tokens } from "./session/token-endpoint.js";
+import { Store } from "./store.js";
+import { framePace } from "./timeline/frame-pace.js";
+import { createRecordingSockets } from "./timeline/recording-sockets.js";
+import { Subscriptions } from "./timeline/subscriptions.js";
+import { Timeline } from "./timeline/timeline.js";
+
+export interface DeskState {
+  /** `log-in`: nobody has yet; `work`: somebody has, even if the session is over. */
+  readonly view: "log-in" | "work";
+  readonly client: ClientState;
+  /** Refreshing is held back, so that the session expires. */
+  readonly isHeld: boolean;
+  readonly news: news.News | undefined;
+  /** Why there will be no session without another login. */
+  readonly ended: string | undefined;
+  readonly token: DecodedToken | undefined;
+  readonly methods: readonly Method[];
+}
+
+const blank: DeskState = {
+  view: "log-in",
+  client: "idle",
+  isHeld: false,
+  news: undefined,
+  ended: undefined,
+  token: undefined,
+  methods: [],
+};
+
+export class Desk {
+  readonly place: Place;
+  readonly state = new Store<DeskState>(blank);
+  readonly timeline = new Timeline(framePace);
+  readonly subscriptions = new Subscriptions(framePace);
+  readonly session = new SessionWatch();
+  readonly #endpoint: TokenEndpoint | undefined;
+  readonly #keeper = TokenKeeper.isThere ? new TokenKeeper() : undefined;
+  readonly #sockets = createRecordingSockets({
+    opening: (url) => this.timeline.note("socket opening", "plain", url),
+    opened: () => this.timeline.note("socket open", "good"),
+    frame: (direction, text) => this.#frame(direction, text),
+    closed: (code, reason, how) => this.#closed(code, reason, how),
+  });
+  #credentials: Credentials | undefined;
+  #client: Client | undefined;
+  #lostAt: number | undefined; // when the network was dropped
+
+  constructor(place: Place) {
+    this.place = place;
+    this.#endpoint =
+      place.issuer === null ? undefined : createTokenEndpoint(place.issuer, (path, status, took) => this.#told(path, status, took));
+  }
+
+  /** Can tokens be kept over a reload? */
+  get canKeep(): boolean {
+    return this.#keeper !== undefined;
+  }
+
+  /** Can the session be renewed without pasting another token? */
+  get isRenewable(): boolean {
+    return this.#credentials?.isRenewable === true;
+  }
+
+  /** Can this login be revoked from here? */
+  get isRevocable(): boolean {
+    return this.#endpoint !== undefined;
+  }
+
+  /** Goes on with what a reload of the page left. */
+  async resume(): Promise<void> {
+    const tokens = await this.#keeper?.resume();
+    if (tokens !== undefined && this.state.value.view === "log-in") this.#start(tokens);
+  }
+
+  /** Throws what the issuer said. */
+  async logIn(username: string, password: string, isKept: boolean): Promise<void> {
+    if (this.#endpoint === undefined) throw new Error("This server has no logins: paste a token");
+    await this.present(await this.#endpoint.logIn(username, password), isKept);
+  }
+
+  async present(tokens: Tokens, isKept: boolean): Promise<void> {
+    if (isKept) await this.#keeper?.start(tokens);
+    this.#start(tokens);
+  }
+
+  /** Throws what was thrown at the SDK; then nothing has changed. */
+  async refresh(pasted?: string): Promise<void> {
+    this.release();
+    const client = this.#client;
+    if (client === undefined) return;
+    if (pasted !== undefined) this.#credentials?.paste(pasted);
+    if (client.state === "waiting" || client.state === "closed") await client.reconnect();
+    else await client.refresh();
+  }
+
+  /** No new token from now on: the session expires, and everybody can see what that means. */
+  letExpire(): void {
+    if (this.#credentials === undefined) return;
+    this.#credentials.isHeld = true;
+    const left = Math.max(0, (this.session.view.value?.endsAt ?? 0) - performance.now());
+    this.timeline.note("refreshing is held back", "warn");
+    this.state.patch({ isHeld: true, news: news.held(left) });
+  }
+
+  release(): void {
+    if (this.#credentials?.isHeld !== true) return;
+    this.#credentials.isHeld = false;
+    this.timeline.note("refreshing goes on");
+    this.state.patch({ isHeld: false, news: news.released() });
+  }
+
+  drop(): void {
+    this.#lostAt = performance.now();
+    if (this.#sockets.drop()) this.state.patch({ news: news.dropped() });
+    else this.#lostAt = undefined;
+  }
+
+  /** Has the issuer end this login; the server then closes the socket. Throws when the issuer can't be reached. */
+  async revoke(): Promise<void> {
+    const tokens = this.#credentials?.tokens;
+    if (tokens === undefined) return;
+    this.state.patch({ news: news.revoking() });
+    await this.#endpoint?.revoke(tokens.refresh ?? tokens.access);
+  }
+
+  async logOut(): Promise<void> {
+    const client = this.#client;
+    const refreshToken = this.#credentials?.tokens.refresh;
+    this.#keeper?.forget();
+    this.#client = this.#credentials = undefined;
+    this.session.closed();
+    this.subscriptions.clear();
+    this.timeline.clear();
+    this.state.set(blank);
+    if (client === undefined) return;
+    await client.call("logout", refreshToken === undefined ? {} : { refreshToken }, { timeout: 2_000 }).catch(() => {}); // it is over either way
+    await client.close();
+  }
+
+  /** Calls a method; never rejects. While an expired session is held back, past the SDK, so that the server's own answer is seen. */
+  async call(method: string, params: unknown): Promise<Outcome> {
+    const started = performance.now();
+    const took = () => performance.now() - started;
+    try {
+      if (this.state.value.isHeld && this.session.view.value?.closesAt !== undefined) {
+        return outcomeIn(await this.#sockets.ask(method, params), took());
+      }
+      if (this.#client === undefined) throw new Error("Log in first");
+      return resultOf(await this.#client.call(method, params), took());
+    } catch (error) {
+      return failureOf(error, took());
+    }
+  }
+
+  /** Throws when there are too many. */
+  subscribe(name: string, params: unknown): void {
+    if (this.#client !== undefined) this.subscriptions.start(this.#client, name, params);
+  }
+
+  /** Calls a method; rejects with what the server said. */
+  readonly ask = async (method: string, params: object): Promise<unknown> => this.#client?.call(method, params);
+
+  #start(tokens: Tokens): void {
+    const isCurrent = () => this.#credentials === credentials;
+    const credentials = new Credentials(tokens, this.#endpoint, (changed) => {
+      if (!isCurrent()) return;
+      this.#keeper?.update(changed);
+      this.state.patch({ token: decodedToken(changed.access) });
+    });
+    this.#credentials = credentials;
+    const client: Client = createClient({
+      url: this.place.socket,
+      token: (request) => credentials.give(request, () => client.session !== null),
+      WebSocket: this.#sockets.constructor,
+      share: false, // a tab shows the life of its own session, and tells no other page its tokens
+    });
+    this.#client = client;
+    client.on("state", (change) => {
+      if (this.#client === client) this.#moved(change);
+    });
+    client.on("auth.expiring", (params) => {
+      if (credentials.isHeld) this.state.patch({ news: news.expiring(membersOf(params)) });
+    });
+    client.on("auth.expired", (params) => this.state.patch({ news: news.expired(membersOf(params)) }));
+    this.state.set({ ...blank, view: "work", token: decodedToken(tokens.access), methods: methodsIn(undefined, []) });
+  }
+
+  #moved({ from, to, code, reason, retryIn }: StateChange): void {
+    const detail = [code, reason, retryIn === undefined ? undefined : `next attempt in ${Math.round(retryIn)} ms`];
+    this.timeline.note(`SDK: ${to}`, to === "closed" ? "bad" : "plain", detail.filter((part) => part !== undefined).join(" · "));
+    this.state.patch({ client: to });
+    if (to === "closed") this.#end(reason ?? "closed");
+    if (to === "waiting" && reason === "token_revoked" && code !== 4401) return this.#end("token_revoked"); // a new token was refused, too
+    if (to === "waiting" && reason === "token_refused") return this.#end("token_refused"); // and there was no new one
+    if (to === "waiting" && reason === "token_revoked") this.state.patch({ news: news.revoked() });
+    if (to === "waiting" && reason === "token_expired") this.state.patch({ news: news.graceOver() });
+    if (to === "ready") this.state.patch({ ended: undefined });
+    if (to === "ready" && from !== "refreshing") this.#discover().catch(reportError);
+    if (to === "ready" && this.#lostAt !== undefined) {
+      this.state.patch({ news: news.back(performance.now() - this.#lostAt, 1) });
+      this.#lostAt = undefined;
+    }
+  }
+
+  #end(reason: string): void {
+    if (this.state.value.ended !== undefined) return;
+    this.#client?.close().catch(reportError);
+    this.#keeper?.forget();
+    if (this.#credentials) this.#credentials.isHeld = false;
+    const { news: last } = this.state.value;
+    const why = last?.title === news.revoked().title ? "token_revoked" : reason;
+    this.state.patch({ ended: news.ended(why), news: undefined, isHeld: false });
+  }
+
+  async #discover(): Promise<void> {
+    try {
+      const document = await this.#client?.call("rpc.discover", undefined, { idempotent: true });
+      this.state.patch({ methods: methodsIn(document, this.state.value.methods) });
+    } catch (error) {
+      this.timeline.note("the methods are not known", "warn", failureOf(error, 0).is === "error" ? String(error) : "");
+    }
+  }
+
+  #frame(direction: "out" | "in", text: string): void {
+    this.timeline.frame(direction, text);
+    if (direction === "out") return this.session.sent(text);
+    const before = this.session.view.value;
+    this.session.received(text);
+    const after = this.session.view.value;
+    if (before === null || after === null || before === after || after.closesAt !== undefined) return;
+    this.state.patch({ news: before.closesAt === undefined ? news.refreshed() : news.revived() });
+    if (before.scopes.join(" ") !== after.scopes.join(" ")) queueMicrotask(() => this.#discover().catch(reportError));
+  }
+
+  #closed(code: number, reason: string, { wasDropped, isLast }: { readonly wasDropped: boolean; readonly isLast: boolean }): void {
+    const title = wasDropped ? "network dropped" : `socket closed ${code}`;
+    this.timeline.note(title, code === 1000 ? "plain" : "bad", reason);
+    if (!isLast) return;
+    this.timeline.forgetAsked();
+    this.session.closed();
+  }
+
+  #told(path: string, status: number, took: number): void {
+    const answer = status === 0 ? "no answer" : String(status);
+    this.timeline.note(`POST ${path} → ${answer}`, status === 200 ? "plain" : "bad", `${Math.round(took)} ms, over HTTP`);
+  }
+}

@@ -1,0 +1,150 @@
+import { type Message, membersOf, messagesIn } from "../message.js";
+import { maskedFrame } from "../session/mask.js";
+import { Store } from "../store.js";
+import { type Pace, paced } from "./pace.js";
+
+export type Direction = "out" | "in" | "note";
+export type Topic = "call" | "auth" | "event" | "note";
+export type Tone = "plain" | "good" | "warn" | "bad";
+
+/** One line of the timeline: a frame, or a note about what happened around frames. */
+export interface Entry {
+  readonly number: number;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly direction: Direction;
+  readonly topic: Topic;
+  readonly title: string;
+  readonly tone: Tone;
+  /** What was sent, without secrets. */
+  readonly text: string;
+  /** Bytes on the wire; 0 for a note. */
+  readonly size: number;
+  /** Number of the request that a response answers. */
+  readonly answers?: number;
+  /** Milliseconds from the request to this response. */
+  readonly took?: number;
+}
+
+interface Asked {
+  readonly number: number;
+  readonly at: number;
+  readonly method: string;
+}
+
+const mostEntries = 1_000;
+const mostCharacters = 4_000_000; // of all entries together
+const longestText = 100_000; // of one entry
+const authNames = /^(authenticate|refresh|logout|whoami|auth\..+|connection\..+)$/;
+
+/** What went over the socket, the newest last; bounded in entries and in characters. */
+export class Timeline {
+  /** Grows with every change. */
+  readonly version = new Store(0);
+  #entries: Entry[] = [];
+  #characters = 0;
+  #count = 0;
+  readonly #asked = new Map<string, Asked>();
+  readonly #tell: () => void;
+
+  constructor(pace: Pace) {
+    this.#tell = paced(() => this.version.set(this.version.value + 1), pace);
+  }
+
+  get entries(): readonly Entry[] {
+    return this.#entries;
+  }
+
+  frame(direction: "out" | "in", text: string): void {
+    const messages = messagesIn(text);
+    const now = performance.now();
+    const number = this.#count + 1;
+    const answered =
+      direction === "in" ? messages.map((message) => this.#answeredBy(message)).find((asked) => asked !== undefined) : undefined;
+    const method = answered?.method ?? methodOf(messages);
+    if (direction === "out") this.#remember(messages, number, now);
+    this.#add({
+      direction,
+      topic: topicOf(method, messages),
+      title: messages.length > 1 ? `batch of ${messages.length}` : method,
+      tone: messages.some(({ error }) => error !== undefined) ? "bad" : toneOf(method),
+      text: maskedFrame(text),
+      size: new TextEncoder().encode(text).length,
+      ...(answered === undefined ? {} : { answers: answered.number, took: now - answered.at }),
+    });
+  }
+
+  note(title: string, tone: Tone = "plain", text = ""): void {
+    this.#add({ direction: "note", topic: "note", title, tone, text, size: 0 });
+  }
+
+  /** The socket is gone: what was asked on it won't be answered. */
+  forgetAsked(): void {
+    this.#asked.clear();
+  }
+
+  clear(): void {
+    this.#entries = [];
+    this.#characters = 0;
+    this.#tell();
+  }
+
+  /** JSON of all entries; secrets were left out when they were recorded. */
+  export(): string {
+    return JSON.stringify({ exported: new Date().toISOString(), entries: this.#entries.map(exported) }, null, 2);
+  }
+
+  #add(entry: Omit<Entry, "number" | "at">): void {
+    const text = entry.text.length > longestText ? `${entry.text.slice(0, longestText)}…` : entry.text;
+    this.#entries.push({ ...entry, text, number: ++this.#count, at: Date.now() });
+    this.#characters += text.length;
+    let dropped = 0;
+    while (this.#entries.length - dropped > mostEntries || this.#characters > mostCharacters) {
+      this.#characters -= this.#entries[dropped++]?.text.length ?? 0;
+    }
+    if (dropped > 0) this.#entries.splice(0, dropped);
+    this.#tell();
+  }
+
+  #remember(messages: readonly Message[], number: number, at: number): void {
+    for (const { id, method } of messages) {
+      if (id === undefined || this.#asked.size >= mostEntries) continue;
+      this.#asked.set(JSON.stringify(id), { number, at, method: String(method) });
+    }
+  }
+
+  #answeredBy({ id, method }: Message): Asked | undefined {
+    if (id === undefined || method !== undefined) return undefined;
+    const key = JSON.stringify(id);
+    const asked = this.#asked.get(key);
+    this.#asked.delete(key);
+    return asked;
+  }
+}
+
+function methodOf(messages: readonly Message[]): string {
+  const method = messages.find((message) => typeof message.method === "string")?.method;
+  return typeof method === "string" ? method : messages.length === 0 ? "not JSON" : "response";
+}
+
+function topicOf(method: string, messages: readonly Message[]): Topic {
+  if (authNames.test(method)) return "auth";
+  return messages.length > 0 && messages.every(({ id, method: own }) => id === undefined && own !== undefined) ? "event" : "call";
+}
+
+function toneOf(method: string): Tone {
+  if (method === "auth.expired" || method === "connection.closing") return "bad";
+  return method === "auth.expiring" || method === "auth.refreshRequired" || method === "auth.required" ? "warn" : "plain";
+}
+
+function exported({ text, at, ...entry }: Entry): object {
+  return { ...entry, at: new Date(at).toISOString(), frame: text === "" ? null : parsed(text) };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return membersOf(JSON.parse(text));
+  } catch {
+    return text;
+  }
+}

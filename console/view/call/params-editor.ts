@@ -1,0 +1,52 @@
+import { html } from "htm/preact";
+import type { ComponentChildren } from "preact";
+import { membersOf } from "../../model/message.js";
+import type { Method } from "../../model/open-rpc.js";
+import { textFor } from "../../model/params-text.js";
+import { textOf } from "./field-text.js";
+import { SchemaField } from "./schema-field.js";
+
+interface ParamsEditorProps {
+  readonly method: Method;
+  readonly text: string;
+  readonly onText: (text: string) => void;
+  /** Why the text is no params. */
+  readonly problem: string | undefined;
+  readonly value: unknown;
+  /** What stands below the JSON. */
+  readonly children: ComponentChildren;
+}
+
+/** The same params twice: a form from the schema, and the JSON. */
+export function ParamsEditor({ method, text, onText, problem, value, children }: ParamsEditorProps) {
+  const { parameters } = method;
+  const isFormless = parameters.length === 0;
+  const members = membersOf(value);
+  const change = (name: string, member: unknown) => {
+    const { [name]: _, ...rest } = members;
+    onText(textFor(member === undefined ? rest : { ...members, [name]: member }));
+  };
+  const rows = Math.min(16, Math.max(isFormless ? 3 : 5, text.split("\n").length + 1));
+  return html`
+    <div class="params ${isFormless ? "formless" : ""}">
+      ${
+        !isFormless &&
+        html`<fieldset disabled=${problem !== undefined || Array.isArray(value)}>
+          <legend>Form</legend>
+          ${parameters.map(
+            ({ name, isRequired, schema }) =>
+              html`<${SchemaField} key=${name} name=${name} isRequired=${isRequired} schema=${schema} value=${members[name]} onValue=${(member: unknown) => change(name, member)} />`,
+          )}
+        </fieldset>`
+      }
+      <div>
+      <label class="raw"><span>Params, JSON</span>
+        <textarea rows=${rows} spellcheck=${false} autocomplete="off" placeholder="none" aria-invalid=${problem !== undefined}
+          value=${text} onInput=${(event: InputEvent) => onText(textOf(event))}></textarea>
+        <small class="problem" role="alert">${problem}</small>
+      </label>
+      ${children}
+      </div>
+    </div>
+  `;
+}

@@ -1,0 +1,32 @@
+import { html } from "htm/preact";
+import type { Desk } from "../../model/console-model.js";
+import type { EventView, SubscriptionView } from "../../model/timeline/subscriptions.js";
+import { useStore } from "../hooks.js";
+import { timeOf } from "./timeline-row.js";
+
+/** The subscriptions of one method, with their events. */
+export function EventsView({ desk, name }: { readonly desk: Desk; readonly name: string }) {
+  const own = useStore(desk.subscriptions.list).filter((subscription) => subscription.name === name);
+  return html`${own.map((subscription) => html`<${Events} key=${subscription.number} desk=${desk} subscription=${subscription} />`)}`;
+}
+
+function Events({ desk, subscription }: { readonly desk: Desk; readonly subscription: SubscriptionView }) {
+  const { number, name, params, isLive, why, count, events } = subscription;
+  return html`
+    <section class="events" aria-label="Events of ${name}">
+      <div class="events-head">
+        <span class="pill ${isLive ? "good" : "plain"}"><i></i>${isLive ? "live" : why}</span>
+        <span>${count} ${count === 1 ? "event" : "events"}</span>
+        ${params !== undefined && html`<code class="muted">${JSON.stringify(params)}</code>`}
+        <span class="space"></span>
+        ${isLive && html`<button type="button" class="small" onClick=${() => desk.subscriptions.end(number)}>Unsubscribe</button>`}
+      </div>
+      <ol>
+        ${events.map(
+          ({ number: event, at, text }: EventView) => html`
+            <li key=${event}><time>${timeOf(at)}</time> ${text === null ? html`<b class="warn">a gap: some events were lost</b>` : html`<code>${text}</code>`}</li>`,
+        )}
+      </ol>
+    </section>
+  `;
+}
