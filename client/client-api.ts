@@ -1,5 +1,5 @@
 import type { kind, RouterContract } from "../src/protocol/contract.js";
-import type { SubscribeOptions, Subscription, WithGaps } from "./subscription.js";
+import type { SubscribeOptions, Subscription, WithGaps } from "./subscriptions/subscription.js";
 
 /** A call's promise. The declared errors ride along in its type only, for `safe`. */
 export type CallPromise<Result, Errors = unknown> = Promise<Result> & { readonly "~errors"?: Errors };

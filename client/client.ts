@@ -1,6 +1,7 @@
 import type { ConnectionNotifications } from "../src/protocol/messages.js";
-import { createApi } from "./api-proxy.js";
-import { type Caller, createCaller } from "./caller.js";
+import { createApi } from "./calls/api-proxy.js";
+import { type Caller, createCaller } from "./calls/caller.js";
+import { createInvoke } from "./calls/invocation.js";
 import type {
   CallArguments,
   ClientApi,
@@ -12,14 +13,13 @@ import type {
   SubscriptionParams,
   Untyped,
 } from "./client-api.js";
-import type { ClientState, StateChange } from "./client-state.js";
-import { createConnection } from "./connection.js";
-import { createInvoke } from "./invocation.js";
+import type { ClientState, StateChange } from "./connection/client-state.js";
+import { createConnection } from "./connection/connection.js";
 import { createListeners } from "./listeners.js";
 import { type ClientOptions, settingsFrom } from "./options.js";
-import type { Session } from "./session.js";
-import type { SubscribeOptions, Subscription, WithGaps } from "./subscription.js";
-import { createSubscriptions, type Subscriptions } from "./subscriptions.js";
+import type { Session } from "./session/session.js";
+import type { SubscribeOptions, Subscription, WithGaps } from "./subscriptions/subscription.js";
+import { createSubscriptions, type Subscriptions } from "./subscriptions/subscriptions.js";
 
 /** What the client itself tells. */
 export interface ClientEvents {

@@ -1,9 +1,8 @@
 /** The client for browsers, and for any platform that has a WebSocket of its own. */
-export type { BackoffRange } from "./backoff.js";
+
 export { type Client, type ClientEvents, createClient } from "./client.js";
 export type { CallOptions, CallPromise, ClientApi, MethodName, SubscriptionName, Untyped } from "./client-api.js";
-export type { ClientClock } from "./client-clock.js";
-export type { ClientState, StateChange } from "./client-state.js";
+export type { ClientState, StateChange } from "./connection/client-state.js";
 export {
   AuthStop,
   type CallError,
@@ -14,10 +13,12 @@ export {
   type StandardFault,
   SubscriptionEnded,
 } from "./errors.js";
-export { gap } from "./event-queue.js";
 export type { ClientOptions } from "./options.js";
 export { type SafeResult, safe } from "./safe.js";
-export type { Session } from "./session.js";
-export type { SocketConstructor, SocketLike } from "./socket.js";
-export type { SubscribeOptions, Subscription, SubscriptionIterator } from "./subscription.js";
-export type { TokenCallback, TokenReason, TokenRequest } from "./token-source.js";
+export type { Session } from "./session/session.js";
+export type { TokenCallback, TokenReason, TokenRequest } from "./session/token-source.js";
+export { gap } from "./subscriptions/event-queue.js";
+export type { SubscribeOptions, Subscription, SubscriptionIterator } from "./subscriptions/subscription.js";
+export type { BackoffRange } from "./transport/backoff.js";
+export type { ClientClock } from "./transport/clock.js";
+export type { SocketConstructor, SocketLike } from "./transport/socket.js";

@@ -1,7 +1,7 @@
-import type { BackoffRange } from "./backoff.js";
-import { type ClientClock, machineClock } from "./client-clock.js";
-import type { SocketConstructor } from "./socket.js";
-import type { TokenCallback } from "./token-source.js";
+import type { TokenCallback } from "./session/token-source.js";
+import type { BackoffRange } from "./transport/backoff.js";
+import { type ClientClock, machineClock } from "./transport/clock.js";
+import type { SocketConstructor } from "./transport/socket.js";
 
 /** Times are in milliseconds. */
 export interface ClientOptions {

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import { createApi } from "../../../client/api-proxy.js";
+import { createApi } from "../../../client/calls/api-proxy.js";
 import type { ClientApi, Untyped } from "../../../client/client-api.js";
 
 const recorded = () => {

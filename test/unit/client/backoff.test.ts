@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import { backoff, between } from "../../../client/backoff.js";
+import { backoff, between } from "../../../client/transport/backoff.js";
 
 const range = { min: 500, max: 20_000 };
 

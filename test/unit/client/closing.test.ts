@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import { closingFrom, secondsOf } from "../../../client/closing.js";
+import { closingFrom, secondsOf } from "../../../client/transport/closing.js";
 
 describe("closingFrom", () => {
   it("reads what a server says of the close that is to come", () => {

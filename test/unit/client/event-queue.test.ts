@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import { createEventQueue, gap } from "../../../client/event-queue.js";
+import { createEventQueue, gap } from "../../../client/subscriptions/event-queue.js";
 import { outcomeOf, settled } from "../../helpers/scripted-client.js";
 
 const queue = (limit = 4, isMarked = true) => {

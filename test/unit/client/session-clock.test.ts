@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import { createSessionClock } from "../../../client/session-clock.js";
+import { createSessionClock } from "../../../client/session/session-clock.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 
 function recorded() {

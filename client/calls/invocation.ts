@@ -1,8 +1,8 @@
+import type { Subscription } from "../subscriptions/subscription.js";
+import type { Subscriptions } from "../subscriptions/subscriptions.js";
 import type { Invoke } from "./api-proxy.js";
 import { adopt, type Caller } from "./caller.js";
 import type { Call } from "./pending-calls.js";
-import type { Subscription } from "./subscription.js";
-import type { Subscriptions } from "./subscriptions.js";
 
 /**
  * What the functions of `api` do. Only the server knows which names are subscriptions, so each call goes out as one; what it gives is a

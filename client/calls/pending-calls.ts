@@ -1,5 +1,5 @@
-import type { Id } from "../src/protocol/messages.js";
-import type { ClientClock } from "./client-clock.js";
+import type { Id } from "../../src/protocol/messages.js";
+import type { ClientClock } from "../transport/clock.js";
 
 /** A call that isn't settled. */
 export interface Call {

@@ -1,13 +1,13 @@
-import type { ErrorData } from "../src/protocol/error-codes.js";
-import { type EndReason, type SubscribeResult, type SubscriptionNotifications, sinceMember } from "../src/protocol/messages.js";
-import { delayOf } from "./backoff.js";
-import type { Caller } from "./caller.js";
-import type { Answered } from "./control-requests.js";
-import { DisconnectedError, JotwireError, SubscriptionEnded } from "./errors.js";
+import type { ErrorData } from "../../src/protocol/error-codes.js";
+import { type EndReason, type SubscribeResult, type SubscriptionNotifications, sinceMember } from "../../src/protocol/messages.js";
+import type { Caller } from "../calls/caller.js";
+import type { Call } from "../calls/pending-calls.js";
+import type { Answered } from "../connection/control-requests.js";
+import { DisconnectedError, JotwireError, SubscriptionEnded } from "../errors.js";
+import type { ClientSettings } from "../options.js";
+import { delayOf } from "../transport/backoff.js";
+import { cancelFrame } from "../transport/frame.js";
 import { createEventQueue, done, type EventQueue } from "./event-queue.js";
-import { cancelFrame } from "./frame.js";
-import type { ClientSettings } from "./options.js";
-import type { Call } from "./pending-calls.js";
 import type { SubscribeOptions, Subscription, SubscriptionIterator } from "./subscription.js";
 
 /** What subscriptions need of the connection. */

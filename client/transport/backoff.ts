@@ -1,5 +1,5 @@
+import type { ClientSettings } from "../options.js";
 import { secondsOf } from "./closing.js";
-import type { ClientSettings } from "./options.js";
 
 /** Milliseconds. */
 export interface BackoffRange {

@@ -1,4 +1,4 @@
-import type { ClientClock } from "./client-clock.js";
+import type { ClientClock } from "../transport/clock.js";
 
 const longestTick = 30_000; // 30 s: how late a computer's waking up may be noticed
 const slack = 10_000; // 10 s: a tick later than this means that the computer slept, or that the page was frozen

@@ -1,5 +1,5 @@
-import type { ClientClock } from "./client-clock.js";
-import { pause } from "./pause.js";
+import type { ClientClock } from "../transport/clock.js";
+import { pause } from "../transport/pause.js";
 import type { TokenReason } from "./token-source.js";
 
 export interface TokenShare {

@@ -1,5 +1,5 @@
-import type { Reconnect } from "../src/protocol/close-codes.js";
-import type { ConnectionNotifications } from "../src/protocol/messages.js";
+import type { Reconnect } from "../../src/protocol/close-codes.js";
+import type { ConnectionNotifications } from "../../src/protocol/messages.js";
 
 /** What the server has told about the close that is to come. */
 export interface Closing {

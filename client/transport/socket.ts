@@ -1,4 +1,4 @@
-import { subprotocol } from "../src/protocol/messages.js";
+import { subprotocol } from "../../src/protocol/messages.js";
 
 /** A handler of any event type: a platform's own events have more members than the client reads. */
 type Handler<Event> = { handle(event: Event): void }["handle"] | null;

@@ -1,15 +1,15 @@
-import { openBatchLength } from "../src/protocol/connection-limits.js";
-import type { ErrorData } from "../src/protocol/error-codes.js";
-import { delayOf } from "./backoff.js";
-import { secondsOf } from "./closing.js";
-import type { Answered } from "./control-requests.js";
-import { AuthStop, errorFrom } from "./errors.js";
-import type { ClientSettings } from "./options.js";
+import { openBatchLength } from "../../src/protocol/connection-limits.js";
+import type { ErrorData } from "../../src/protocol/error-codes.js";
+import type { Answered } from "../connection/control-requests.js";
+import { dismiss, join, release, type Waiters } from "../connection/waiters.js";
+import { AuthStop, errorFrom } from "../errors.js";
+import type { ClientSettings } from "../options.js";
+import { delayOf } from "../transport/backoff.js";
+import { secondsOf } from "../transport/closing.js";
 import { type ClientLimits, grantFrom, type Session } from "./session.js";
 import { createSessionClock } from "./session-clock.js";
 import { createTokenShare } from "./token-share.js";
 import { createTokenSource, type TokenReason } from "./token-source.js";
-import { dismiss, join, release, type Waiters } from "./waiters.js";
 
 /** What the session needs of the connection. */
 export interface RenewalPort {

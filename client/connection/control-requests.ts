@@ -1,5 +1,5 @@
-import type { ClientClock } from "./client-clock.js";
-import { frameOf } from "./frame.js";
+import type { ClientClock } from "../transport/clock.js";
+import { frameOf } from "../transport/frame.js";
 
 /** Takes the answer: an `error`, or else a `result`. */
 export type Answered = (error: unknown, result?: unknown) => void;

@@ -1,5 +1,5 @@
-import type { CallOptions } from "./client-api.js";
-import type { SubscribeOptions } from "./subscription.js";
+import type { CallOptions } from "../client-api.js";
+import type { SubscribeOptions } from "../subscriptions/subscription.js";
 
 export type Invoke = (name: string, params?: unknown, options?: CallOptions & SubscribeOptions) => Promise<unknown>;
 

@@ -1,14 +1,14 @@
-import { defaultBatchLength, defaultRequestsInFlight } from "../src/protocol/connection-limits.js";
-import type { ErrorData } from "../src/protocol/error-codes.js";
-import type { Id } from "../src/protocol/messages.js";
-import { delayOf } from "./backoff.js";
-import type { CallOptions } from "./client-api.js";
-import type { Answered } from "./control-requests.js";
-import { type ClientFault, DisconnectedError, type Disconnection, errorFrom, JotwireError, type RpcError } from "./errors.js";
-import { cancelFrame, excessOf, frameOf } from "./frame.js";
-import type { ClientSettings } from "./options.js";
+import { defaultBatchLength, defaultRequestsInFlight } from "../../src/protocol/connection-limits.js";
+import type { ErrorData } from "../../src/protocol/error-codes.js";
+import type { Id } from "../../src/protocol/messages.js";
+import type { CallOptions } from "../client-api.js";
+import type { Answered } from "../connection/control-requests.js";
+import { type ClientFault, DisconnectedError, type Disconnection, errorFrom, JotwireError, type RpcError } from "../errors.js";
+import type { ClientSettings } from "../options.js";
+import type { ClientLimits } from "../session/session.js";
+import { delayOf } from "../transport/backoff.js";
+import { cancelFrame, excessOf, frameOf } from "../transport/frame.js";
 import { type Call, createPendingCalls } from "./pending-calls.js";
-import type { ClientLimits } from "./session.js";
 
 /** What calls need of the connection. */
 export interface CallPort {

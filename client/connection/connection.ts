@@ -1,14 +1,14 @@
-import { type Reconnect, reconnectAfterClose } from "../src/protocol/close-codes.js";
-import { backoff, between } from "./backoff.js";
+import { type Reconnect, reconnectAfterClose } from "../../src/protocol/close-codes.js";
+import { DisconnectedError, type Disconnection } from "../errors.js";
+import type { ClientSettings } from "../options.js";
+import type { ClientLimits, Session } from "../session/session.js";
+import { createSessionRenewal, type Hasten, type RenewalPort, type SessionRenewal } from "../session/session-renewal.js";
+import { backoff, between } from "../transport/backoff.js";
+import { type Closing, closingFrom } from "../transport/closing.js";
+import { watchPage } from "../transport/page-watch.js";
+import { openSocket, type Socket } from "../transport/socket.js";
 import type { ClientState, StateChange } from "./client-state.js";
-import { type Closing, closingFrom } from "./closing.js";
 import { createControlRequests } from "./control-requests.js";
-import { DisconnectedError, type Disconnection } from "./errors.js";
-import type { ClientSettings } from "./options.js";
-import { watchPage } from "./page-watch.js";
-import type { ClientLimits, Session } from "./session.js";
-import { createSessionRenewal, type Hasten, type RenewalPort, type SessionRenewal } from "./session-renewal.js";
-import { openSocket, type Socket } from "./socket.js";
 import { dismiss, join, release, type Waiters } from "./waiters.js";
 
 export interface ConnectionEvents {

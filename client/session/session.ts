@@ -1,5 +1,5 @@
-import type { ConnectionLimits } from "../src/protocol/connection-limits.js";
-import type { AuthenticateResult, RefreshResult } from "../src/protocol/messages.js";
+import type { ConnectionLimits } from "../../src/protocol/connection-limits.js";
+import type { AuthenticateResult, RefreshResult } from "../../src/protocol/messages.js";
 
 /** Who speaks on the connection. */
 export interface Session {

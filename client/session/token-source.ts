@@ -1,6 +1,6 @@
-import { JotwireError } from "./errors.js";
-import type { ClientSettings } from "./options.js";
-import { pause } from "./pause.js";
+import { JotwireError } from "../errors.js";
+import type { ClientSettings } from "../options.js";
+import { pause } from "../transport/pause.js";
 import type { TokenShare } from "./token-share.js";
 
 export type TokenReason =

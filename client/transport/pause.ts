@@ -1,4 +1,4 @@
-import type { ClientClock } from "./client-clock.js";
+import type { ClientClock } from "./clock.js";
 
 /** Waits for `delay` milliseconds; less, when `until` is settled or `signal` aborted before. */
 export function pause(clock: ClientClock, delay: number, signal: AbortSignal, until?: Promise<unknown>): Promise<void> {
