@@ -2,8 +2,8 @@ import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import type { Page } from "playwright-core";
-import { needsChromium } from "../helpers/browser.js";
-import { button, ConsoleVisit, call, logIn, method } from "../helpers/console-visit.js";
+import { needsChromium } from "../helpers/browser/browser.js";
+import { button, ConsoleVisit, call, logIn, method } from "../helpers/browser/console-visit.js";
 
 const folder = fileURLToPath(new URL("../../docs/screenshots/", import.meta.url));
 const mostBytes = 150_000;

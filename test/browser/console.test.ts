@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { expect } from "chai";
-import { chromiumWithoutStorage, needsChromium } from "../helpers/browser.js";
-import { button, ConsoleVisit, call, lines, logIn, method } from "../helpers/console-visit.js";
-import { password } from "../helpers/test-issuer.js";
+import { chromiumWithoutStorage, needsChromium } from "../helpers/browser/browser.js";
+import { button, ConsoleVisit, call, lines, logIn, method } from "../helpers/browser/console-visit.js";
+import { password } from "../helpers/tokens/test-issuer.js";
 
 const jwt = /eyJ[\w-]+\.[\w-]+/;
 

@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import { BrowserSite } from "../helpers/browser-site.js";
-import { type EngineBrowser, type EngineTab, engines } from "../helpers/engines.js";
+import { BrowserSite } from "../helpers/browser/browser-site.js";
+import { type EngineBrowser, type EngineTab, engines } from "../helpers/browser/engines.js";
 import { eventually } from "../helpers/eventually.js";
 
 const lifetime = 300_000; // ms, of the embedded issuer's tokens

@@ -1,8 +1,8 @@
 import { expect } from "chai";
-import { needsChromium } from "../helpers/browser.js";
-import { BrowserSite } from "../helpers/browser-site.js";
+import { needsChromium } from "../helpers/browser/browser.js";
+import { BrowserSite } from "../helpers/browser/browser-site.js";
+import { PlainTab } from "../helpers/browser/plain-tab.js";
 import { eventually } from "../helpers/eventually.js";
-import { PlainTab } from "../helpers/plain-tab.js";
 
 const lifetime = 300_000; // ms, of the embedded issuer's tokens
 const grace = 30_000; // ms

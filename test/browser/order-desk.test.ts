@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import type { Page } from "playwright-core";
-import { needsChromium } from "../helpers/browser.js";
-import { projectFolder, runCli } from "../helpers/command-line.js";
-import { OrderDeskVisit } from "../helpers/order-desk-visit.js";
+import { needsChromium } from "../helpers/browser/browser.js";
+import { OrderDeskVisit } from "../helpers/browser/order-desk-visit.js";
+import { projectFolder, runCli } from "../helpers/cli/command-line.js";
 
 const bobsPassword = "bob's own password";
 

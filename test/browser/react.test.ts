@@ -3,8 +3,8 @@ import { expect } from "chai";
 import { createElement } from "react";
 import { renderToString } from "react-dom/server";
 import { useRpc } from "../../client/react/index.js";
-import { needsChromium } from "../helpers/browser.js";
-import { BrowserSite } from "../helpers/browser-site.js";
+import { needsChromium } from "../helpers/browser/browser.js";
+import { BrowserSite } from "../helpers/browser/browser-site.js";
 
 /** Looks again and again; the test's own limit ends it. */
 async function until(isSo: () => boolean): Promise<void> {

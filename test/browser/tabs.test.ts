@@ -1,7 +1,7 @@
 import { expect } from "chai";
-import { needsChromium } from "../helpers/browser.js";
-import { BrowserSite } from "../helpers/browser-site.js";
-import type { BrowserTab } from "../helpers/browser-tab.js";
+import { needsChromium } from "../helpers/browser/browser.js";
+import { BrowserSite } from "../helpers/browser/browser-site.js";
+import type { BrowserTab } from "../helpers/browser/browser-tab.js";
 
 const lifetime = 300_000; // ms, of the embedded issuer's tokens
 const sum = { ok: true, value: 5 };

@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import { needsChromium } from "../helpers/browser.js";
-import { BrowserSite } from "../helpers/browser-site.js";
+import { needsChromium } from "../helpers/browser/browser.js";
+import { BrowserSite } from "../helpers/browser/browser-site.js";
 
 const lifetime = 300_000; // ms, of the embedded issuer's tokens
 const sum = { ok: true, value: 5 };

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { RedisServer } from "../helpers/redis-server.js";
-import { TcpProxy } from "../helpers/tcp-proxy.js";
+import { TcpProxy } from "../helpers/network/tcp-proxy.js";
+import { RedisServer } from "../helpers/redis/redis-server.js";
 import { Crowd } from "./crowd.js";
 import type { ChaosSettings, Fault } from "./fault.js";
 import { Fleet } from "./fleet.js";

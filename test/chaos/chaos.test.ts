@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { hasRedis } from "../helpers/redis-server.js";
+import { hasRedis } from "../helpers/redis/redis-server.js";
 import { needs } from "../helpers/requirement.js";
 import { faults } from "./faults.js";
 import { inflict } from "./inflict.js";

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eventually } from "../helpers/eventually.js";
-import { freePort } from "../helpers/redis-server.js";
+import { freePort } from "../helpers/redis/redis-server.js";
 import { readLedgers } from "./execution-ledger.js";
 import { NodeProcess, type ProcessOptions } from "./node-process.js";
 import type { NodeSettings } from "./node-settings.js";

@@ -1,8 +1,8 @@
 /** Peers that mean harm, each in a process of its own, against a server with a small heap; and what a healthy user sees meanwhile. */
 import { setTimeout as pause } from "node:timers/promises";
-import { type Attack, HostilePeer } from "../helpers/attack.js";
-import type { RawClient } from "../helpers/raw-client.js";
-import { ServerProcess } from "../helpers/server-process.js";
+import { type Attack, HostilePeer } from "../helpers/server/attack.js";
+import type { RawClient } from "../helpers/server/raw-client.js";
+import { ServerProcess } from "../helpers/server/server-process.js";
 import { percentile } from "./tally.js";
 
 export interface Hostility {

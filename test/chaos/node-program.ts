@@ -9,7 +9,7 @@ import { createIssuer, fileStore, memoryStore, type Store } from "../../src/issu
 import { TopicSubscription } from "../../src/pubsub/topic-subscription.js";
 import { Connection } from "../../src/server/connection/connection.js";
 import { redisStore } from "../../src/store/redis/index.js";
-import { CheapHasher } from "../helpers/cheap-hasher.js";
+import { CheapHasher } from "../helpers/tokens/cheap-hasher.js";
 import { type NodeAnswer, type NodeFigures, type NodeQuestion, type NodeSettings, password, users } from "./node-settings.js";
 
 const settings = JSON.parse(process.env.JOTWIRE_NODE ?? "{}") as NodeSettings;

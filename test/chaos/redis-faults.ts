@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { eventually } from "../helpers/eventually.js";
-import { RawClient } from "../helpers/raw-client.js";
-import { RedisServer } from "../helpers/redis-server.js";
+import { RedisServer } from "../helpers/redis/redis-server.js";
+import { RawClient } from "../helpers/server/raw-client.js";
 import { Crowd } from "./crowd.js";
 import type { Fault } from "./fault.js";
 import { Fleet } from "./fleet.js";

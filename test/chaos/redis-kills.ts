@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { type RedisStore, redisStore, StoreUnavailable } from "../../src/store/redis/index.js";
 import { eventually } from "../helpers/eventually.js";
-import { RedisServer } from "../helpers/redis-server.js";
+import { RedisServer } from "../helpers/redis/redis-server.js";
 import type { Fault } from "./fault.js";
 import type { Tally } from "./tally.js";
 

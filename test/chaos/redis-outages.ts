@@ -2,9 +2,10 @@
  * What Redis can do to three nodes under load: `node --import tsx test/chaos/redis-outages.ts [cycles]`. Each line of the table says what was
  * done, how often, how long it took until every node served again (after Redis was back), and what must be 0. The exit code is 1 when it is not.
  */
-import { RedisLoad } from "../helpers/redis-load.js";
-import { RedisServer, type RedisSettings } from "../helpers/redis-server.js";
-import { TcpProxy } from "../helpers/tcp-proxy.js";
+
+import { TcpProxy } from "../helpers/network/tcp-proxy.js";
+import { RedisLoad } from "../helpers/redis/redis-load.js";
+import { RedisServer, type RedisSettings } from "../helpers/redis/redis-server.js";
 
 interface Outage {
   readonly name: string;

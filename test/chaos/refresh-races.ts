@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort, RedisServer } from "../helpers/redis-server.js";
+import { freePort, RedisServer } from "../helpers/redis/redis-server.js";
 import type { Fault } from "./fault.js";
 import { Fleet } from "./fleet.js";
 import { login, Refused, refresh } from "./login.js";

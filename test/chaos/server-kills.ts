@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { RedisServer } from "../helpers/redis-server.js";
+import { RedisServer } from "../helpers/redis/redis-server.js";
 import { Crowd } from "./crowd.js";
 import type { Fault } from "./fault.js";
 import { Fleet } from "./fleet.js";

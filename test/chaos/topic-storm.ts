@@ -2,8 +2,9 @@
  * The long form of the test of topics on several nodes: `node --import tsx test/chaos/topic-storm.ts [events] [subscribers] [churn]`.
  * Prints what came of it as JSON; the exit code is 1 when an event was lost, came twice or out of order without a gap that was told.
  */
-import { RedisServer } from "../helpers/redis-server.js";
-import { topicStorm } from "../helpers/topic-storm.js";
+
+import { topicStorm } from "../helpers/models/topic-storm.js";
+import { RedisServer } from "../helpers/redis/redis-server.js";
 
 const [events = 100_000, subscribers = 300, churn = 3_000] = process.argv.slice(2).map(Number);
 const redis = await RedisServer.start();

@@ -2,8 +2,8 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { z } from "zod";
 import { createRpc } from "../../src/index.js";
-import { ask, exchange, notification, request } from "../helpers/frames.js";
-import { startServer } from "../helpers/test-server.js";
+import { ask, exchange, notification, request } from "../helpers/server/frames.js";
+import { startServer } from "../helpers/server/test-server.js";
 
 const secret = "a secret of the implementation";
 

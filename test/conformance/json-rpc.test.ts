@@ -1,9 +1,9 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import { exchange, type Frame, notification, request } from "../helpers/frames.js";
-import type { RawClient } from "../helpers/raw-client.js";
-import { specApp } from "../helpers/spec-app.js";
-import { startServer } from "../helpers/test-server.js";
+import { exchange, type Frame, notification, request } from "../helpers/server/frames.js";
+import type { RawClient } from "../helpers/server/raw-client.js";
+import { specApp } from "../helpers/server/spec-app.js";
+import { startServer } from "../helpers/server/test-server.js";
 
 async function startSpec() {
   const { app, done } = specApp();

@@ -2,11 +2,11 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { z } from "zod";
 import { createServer, type ServerOptions, type StandardSchema } from "../../src/index.js";
-import { expectClose, expectError } from "../helpers/expected.js";
-import { ask, exchange, type Frame, leftovers, notification, resultOf } from "../helpers/frames.js";
-import { protocolApp } from "../helpers/protocol-app.js";
-import { startTimed } from "../helpers/timed-server.js";
-import { createTestKeys, signToken } from "../helpers/tokens.js";
+import { expectClose, expectError } from "../helpers/server/expected.js";
+import { ask, exchange, type Frame, leftovers, notification, resultOf } from "../helpers/server/frames.js";
+import { protocolApp } from "../helpers/server/protocol-app.js";
+import { startTimed } from "../helpers/server/timed-server.js";
+import { createTestKeys, signToken } from "../helpers/tokens/tokens.js";
 
 type Claims = Readonly<Record<string, unknown>>;
 

@@ -2,12 +2,12 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { z } from "zod";
 import { createRpc } from "../../src/index.js";
-import { expectError } from "../helpers/expected.js";
-import { ask, exchange, type Frame, leftovers, notification, request, resultOf } from "../helpers/frames.js";
-import { protocolApp } from "../helpers/protocol-app.js";
-import type { RawClient } from "../helpers/raw-client.js";
-import { startServer } from "../helpers/test-server.js";
-import { startTimed } from "../helpers/timed-server.js";
+import { expectError } from "../helpers/server/expected.js";
+import { ask, exchange, type Frame, leftovers, notification, request, resultOf } from "../helpers/server/frames.js";
+import { protocolApp } from "../helpers/server/protocol-app.js";
+import type { RawClient } from "../helpers/server/raw-client.js";
+import { startServer } from "../helpers/server/test-server.js";
+import { startTimed } from "../helpers/server/timed-server.js";
 
 async function startCalls(limits = {}) {
   const { app, ...seen } = protocolApp();

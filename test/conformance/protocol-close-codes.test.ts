@@ -1,11 +1,11 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { closeTable, type ServerOptions } from "../../src/index.js";
-import { expectClose, expectError } from "../helpers/expected.js";
-import { ask, exchange, type Frame, leftovers, request, resultOf, told } from "../helpers/frames.js";
-import { protocolApp } from "../helpers/protocol-app.js";
-import { startTimed } from "../helpers/timed-server.js";
-import { upgrade } from "../helpers/upgrade.js";
+import { expectClose, expectError } from "../helpers/server/expected.js";
+import { ask, exchange, type Frame, leftovers, request, resultOf, told } from "../helpers/server/frames.js";
+import { protocolApp } from "../helpers/server/protocol-app.js";
+import { startTimed } from "../helpers/server/timed-server.js";
+import { upgrade } from "../helpers/server/upgrade.js";
 
 async function startClosing(options: Partial<ServerOptions> = {}) {
   const { app, ...seen } = protocolApp();

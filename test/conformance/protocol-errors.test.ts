@@ -1,13 +1,13 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { createRpc, type ServerOptions } from "../../src/index.js";
-import { ClaimsGate } from "../helpers/claims-gate.js";
-import { expectError } from "../helpers/expected.js";
-import { ask, exchange, type Frame, notification, request, resultOf } from "../helpers/frames.js";
-import { protocolApp } from "../helpers/protocol-app.js";
-import { startServer } from "../helpers/test-server.js";
-import { startTimed } from "../helpers/timed-server.js";
-import { createTestKeys, signText, signToken } from "../helpers/tokens.js";
+import { ClaimsGate } from "../helpers/server/claims-gate.js";
+import { expectError } from "../helpers/server/expected.js";
+import { ask, exchange, type Frame, notification, request, resultOf } from "../helpers/server/frames.js";
+import { protocolApp } from "../helpers/server/protocol-app.js";
+import { startServer } from "../helpers/server/test-server.js";
+import { startTimed } from "../helpers/server/timed-server.js";
+import { createTestKeys, signText, signToken } from "../helpers/tokens/tokens.js";
 
 async function startErrors(options: Partial<ServerOptions> = {}) {
   const { app, ...seen } = protocolApp();

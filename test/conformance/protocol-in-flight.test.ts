@@ -1,13 +1,13 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { createRpc } from "../../src/index.js";
-import { ConnectionRig } from "../helpers/connection-rig.js";
-import { expectClose, expectError } from "../helpers/expected.js";
-import { ask, exchange, type Frame, leftovers, notification, request, resultOf } from "../helpers/frames.js";
 import { ManualClock } from "../helpers/manual-clock.js";
-import { protocolApp } from "../helpers/protocol-app.js";
-import type { RawClient } from "../helpers/raw-client.js";
-import { startTimed } from "../helpers/timed-server.js";
+import { ConnectionRig } from "../helpers/server/connection-harness.js";
+import { expectClose, expectError } from "../helpers/server/expected.js";
+import { ask, exchange, type Frame, leftovers, notification, request, resultOf } from "../helpers/server/frames.js";
+import { protocolApp } from "../helpers/server/protocol-app.js";
+import type { RawClient } from "../helpers/server/raw-client.js";
+import { startTimed } from "../helpers/server/timed-server.js";
 
 async function startCalls(limits = {}) {
   const { app, ...seen } = protocolApp();

@@ -2,11 +2,11 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import type { IssuerOptions, TokenSet } from "../../src/issuer/index.js";
 import { eventually } from "../helpers/eventually.js";
-import { expectClose, expectError } from "../helpers/expected.js";
-import { ask, leftovers, resultOf } from "../helpers/frames.js";
-import { protocolApp } from "../helpers/protocol-app.js";
-import { openIssuer, password } from "../helpers/test-issuer.js";
-import { startServer } from "../helpers/test-server.js";
+import { expectClose, expectError } from "../helpers/server/expected.js";
+import { ask, leftovers, resultOf } from "../helpers/server/frames.js";
+import { protocolApp } from "../helpers/server/protocol-app.js";
+import { startServer } from "../helpers/server/test-server.js";
+import { openIssuer, password } from "../helpers/tokens/test-issuer.js";
 
 /** A server with its embedded issuer, on one manual clock. */
 async function startWithIssuer(options: Partial<IssuerOptions> = {}) {

@@ -4,13 +4,13 @@ import type { AddressInfo } from "node:net";
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { defaultLimits } from "../../src/index.js";
-import { expectClose, expectError } from "../helpers/expected.js";
-import { ask, exchange, leftovers, notification, request, resultOf } from "../helpers/frames.js";
-import { protocolApp } from "../helpers/protocol-app.js";
-import { RawClient } from "../helpers/raw-client.js";
-import { startTimed } from "../helpers/timed-server.js";
-import { createTestKeys, signToken } from "../helpers/tokens.js";
-import { upgrade } from "../helpers/upgrade.js";
+import { expectClose, expectError } from "../helpers/server/expected.js";
+import { ask, exchange, leftovers, notification, request, resultOf } from "../helpers/server/frames.js";
+import { protocolApp } from "../helpers/server/protocol-app.js";
+import { RawClient } from "../helpers/server/raw-client.js";
+import { startTimed } from "../helpers/server/timed-server.js";
+import { upgrade } from "../helpers/server/upgrade.js";
+import { createTestKeys, signToken } from "../helpers/tokens/tokens.js";
 
 const start = (limits = {}) => startTimed(protocolApp().app, { limits });
 

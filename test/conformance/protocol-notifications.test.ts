@@ -1,9 +1,9 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import { expectClose } from "../helpers/expected.js";
-import { ask, leftovers, resultOf, told } from "../helpers/frames.js";
-import { protocolApp } from "../helpers/protocol-app.js";
-import { startTimed, type TimedServer } from "../helpers/timed-server.js";
+import { expectClose } from "../helpers/server/expected.js";
+import { ask, leftovers, resultOf, told } from "../helpers/server/frames.js";
+import { protocolApp } from "../helpers/server/protocol-app.js";
+import { startTimed, type TimedServer } from "../helpers/server/timed-server.js";
 
 const start = (limits = {}) => startTimed(protocolApp().app, { limits });
 

@@ -1,11 +1,11 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import type { RenewedTokens, ServerOptions } from "../../src/index.js";
-import { expectError } from "../helpers/expected.js";
-import { ask, resultOf } from "../helpers/frames.js";
-import { protocolApp } from "../helpers/protocol-app.js";
-import { startTimed } from "../helpers/timed-server.js";
-import { createTestKeys, signToken } from "../helpers/tokens.js";
+import { expectError } from "../helpers/server/expected.js";
+import { ask, resultOf } from "../helpers/server/frames.js";
+import { protocolApp } from "../helpers/server/protocol-app.js";
+import { startTimed } from "../helpers/server/timed-server.js";
+import { createTestKeys, signToken } from "../helpers/tokens/tokens.js";
 
 const start = (options: Partial<ServerOptions> = {}) => startTimed(protocolApp().app, options);
 

@@ -2,10 +2,10 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import type { RevocationSelector } from "../../src/index.js";
 import { memoryStore } from "../../src/issuer/index.js";
-import { expectClose, expectError } from "../helpers/expected.js";
-import { ask, leftovers, request, resultOf, told } from "../helpers/frames.js";
-import { protocolApp } from "../helpers/protocol-app.js";
-import { startTimed } from "../helpers/timed-server.js";
+import { expectClose, expectError } from "../helpers/server/expected.js";
+import { ask, leftovers, request, resultOf, told } from "../helpers/server/frames.js";
+import { protocolApp } from "../helpers/server/protocol-app.js";
+import { startTimed } from "../helpers/server/timed-server.js";
 
 type Claims = Readonly<Record<string, unknown>>;
 

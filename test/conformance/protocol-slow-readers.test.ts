@@ -1,11 +1,11 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import type { WhenSlow } from "../../src/index.js";
-import { feedApp } from "../helpers/feed-app.js";
-import { FeedRig, type RigPeer } from "../helpers/feed-rig.js";
 import { ManualClock } from "../helpers/manual-clock.js";
-import type { RawClient } from "../helpers/raw-client.js";
-import { startServer } from "../helpers/test-server.js";
+import { FeedRig, type RigPeer } from "../helpers/models/subscription-harness.js";
+import { feedApp } from "../helpers/server/generator-app.js";
+import type { RawClient } from "../helpers/server/raw-client.js";
+import { startServer } from "../helpers/server/test-server.js";
 
 /** A peer that has subscribed to `plain` and `kept`, on a rig whose subscriptions have room for four events. */
 async function subscribed(whenSlow: WhenSlow, ...methods: readonly string[]): Promise<{ rig: FeedRig; peer: RigPeer }> {

@@ -1,12 +1,12 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { type ConnectionHandle, createRpc } from "../../src/index.js";
-import { ClaimsGate } from "../helpers/claims-gate.js";
-import { expectClose, expectError } from "../helpers/expected.js";
-import { ask, exchange, type Frame, leftovers, notification, request, resultOf, told } from "../helpers/frames.js";
-import { protocolApp } from "../helpers/protocol-app.js";
-import { sampleApp, startServer } from "../helpers/test-server.js";
-import { startTimed } from "../helpers/timed-server.js";
+import { ClaimsGate } from "../helpers/server/claims-gate.js";
+import { expectClose, expectError } from "../helpers/server/expected.js";
+import { ask, exchange, type Frame, leftovers, notification, request, resultOf, told } from "../helpers/server/frames.js";
+import { protocolApp } from "../helpers/server/protocol-app.js";
+import { sampleApp, startServer } from "../helpers/server/test-server.js";
+import { startTimed } from "../helpers/server/timed-server.js";
 
 const needSession = ["echo", "no.such.method", "rpc.discover", "rpc.other", "unsubscribe", "checked", "__proto__", "constructor"];
 

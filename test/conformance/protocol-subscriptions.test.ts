@@ -1,11 +1,11 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import type { Limits } from "../../src/index.js";
-import { expectError } from "../helpers/expected.js";
-import { feedApp } from "../helpers/feed-app.js";
-import { ask, type Frame, leftovers, resultOf, told } from "../helpers/frames.js";
-import type { RawClient } from "../helpers/raw-client.js";
-import { startTimed } from "../helpers/timed-server.js";
+import { expectError } from "../helpers/server/expected.js";
+import { ask, type Frame, leftovers, resultOf, told } from "../helpers/server/frames.js";
+import { feedApp } from "../helpers/server/generator-app.js";
+import type { RawClient } from "../helpers/server/raw-client.js";
+import { startTimed } from "../helpers/server/timed-server.js";
 
 const started = async (limits: Partial<Limits> = {}) => {
   const feed = feedApp();

@@ -1,10 +1,10 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import { expectClose } from "../helpers/expected.js";
-import { ask, resultOf } from "../helpers/frames.js";
-import { RawClient } from "../helpers/raw-client.js";
-import { sampleApp, startServer } from "../helpers/test-server.js";
-import { upgrade } from "../helpers/upgrade.js";
+import { expectClose } from "../helpers/server/expected.js";
+import { ask, resultOf } from "../helpers/server/frames.js";
+import { RawClient } from "../helpers/server/raw-client.js";
+import { sampleApp, startServer } from "../helpers/server/test-server.js";
+import { upgrade } from "../helpers/server/upgrade.js";
 
 describe("Protocol §1, transport", () => {
   it("1.1 the WebSocket is at /rpc, and another path is answered with HTTP 404", async () => {

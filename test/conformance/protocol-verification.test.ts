@@ -1,13 +1,13 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import type { RenewedTokens } from "../../src/index.js";
-import { ClaimsGate } from "../helpers/claims-gate.js";
-import { expectClose, expectError } from "../helpers/expected.js";
-import { ask, exchange, type Frame, leftovers, notification, request, resultOf, told } from "../helpers/frames.js";
-import { protocolApp } from "../helpers/protocol-app.js";
-import type { RawClient } from "../helpers/raw-client.js";
-import { startTimed } from "../helpers/timed-server.js";
-import { createTestKeys, signToken } from "../helpers/tokens.js";
+import { ClaimsGate } from "../helpers/server/claims-gate.js";
+import { expectClose, expectError } from "../helpers/server/expected.js";
+import { ask, exchange, type Frame, leftovers, notification, request, resultOf, told } from "../helpers/server/frames.js";
+import { protocolApp } from "../helpers/server/protocol-app.js";
+import type { RawClient } from "../helpers/server/raw-client.js";
+import { startTimed } from "../helpers/server/timed-server.js";
+import { createTestKeys, signToken } from "../helpers/tokens/tokens.js";
 
 async function startGated(limits = {}) {
   const gate = new ClaimsGate();

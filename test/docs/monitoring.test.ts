@@ -7,11 +7,11 @@ import { expect } from "chai";
 import { GatheredMetrics } from "../../src/cli/workers/worker-metrics.js";
 import { createIssuer, memoryStore } from "../../src/issuer/index.js";
 import { errorTable } from "../../src/protocol/error-codes.js";
-import { CheapHasher } from "../helpers/cheap-hasher.js";
-import { RawClient } from "../helpers/raw-client.js";
 import { needs, runs } from "../helpers/requirement.js";
+import { RawClient } from "../helpers/server/raw-client.js";
+import { sampleApp, startServer } from "../helpers/server/test-server.js";
 import { withFolder } from "../helpers/temporary-folder.js";
-import { sampleApp, startServer } from "../helpers/test-server.js";
+import { CheapHasher } from "../helpers/tokens/cheap-hasher.js";
 
 const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 const read = (name: string) => readFileSync(path(name), "utf8");

@@ -5,9 +5,9 @@ import express from "express";
 import fastify from "fastify";
 import { WebSocket, WebSocketServer } from "ws";
 import { createRpc, createServer, type Server } from "../../src/index.js";
-import { RawClient } from "../helpers/raw-client.js";
-import { recordingLogger, sampleApp } from "../helpers/test-server.js";
-import { createTestKeys, signToken } from "../helpers/tokens.js";
+import { RawClient } from "../helpers/server/raw-client.js";
+import { recordingLogger, sampleApp } from "../helpers/server/test-server.js";
+import { createTestKeys, signToken } from "../helpers/tokens/tokens.js";
 
 const keys = createTestKeys();
 

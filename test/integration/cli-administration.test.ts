@@ -1,9 +1,9 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
-import { type DevServer, type Finished, runCli, shownPassword, startDev } from "../helpers/command-line.js";
+import { type DevServer, type Finished, runCli, shownPassword, startDev } from "../helpers/cli/command-line.js";
 import { eventually } from "../helpers/eventually.js";
-import { RawClient } from "../helpers/raw-client.js";
+import { RawClient } from "../helpers/server/raw-client.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 
 function tokenFor(server: DevServer, username: string, password: string): Promise<Finished> {

@@ -4,12 +4,12 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
 import { claimStore, redisStoreOf } from "../../src/cli/settings/redis-place.js";
-import { runCli, smallApp } from "../helpers/command-line.js";
-import { hasRedis, RedisServer } from "../helpers/redis-server.js";
+import { runCli, smallApp } from "../helpers/cli/command-line.js";
+import { makeCertificate } from "../helpers/network/reverse-proxy.js";
+import { hasRedis, RedisServer } from "../helpers/redis/redis-server.js";
 import { needs, runs } from "../helpers/requirement.js";
-import { makeCertificate } from "../helpers/reverse-proxy.js";
 import { withFolder } from "../helpers/temporary-folder.js";
-import { createTestKeys } from "../helpers/tokens.js";
+import { createTestKeys } from "../helpers/tokens/tokens.js";
 
 interface Finding {
   readonly level: string;

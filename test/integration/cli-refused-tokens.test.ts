@@ -1,7 +1,7 @@
 import { expect } from "chai";
-import { type Finished, runCli } from "../helpers/command-line.js";
-import { sampleApp, startServer, type TestServer } from "../helpers/test-server.js";
-import { createTestKeys, signHmac, signToken } from "../helpers/tokens.js";
+import { type Finished, runCli } from "../helpers/cli/command-line.js";
+import { sampleApp, startServer, type TestServer } from "../helpers/server/test-server.js";
+import { createTestKeys, signHmac, signToken } from "../helpers/tokens/tokens.js";
 
 const call = ({ url }: TestServer, token: string): Promise<Finished> =>
   runCli(["call", url, "numbers.add", '{"a":1}'], { env: { JOTWIRE_TOKEN: token } });

@@ -4,11 +4,11 @@ import { chmod, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promis
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
-import { projectFolder, RunningCli, runCli, shownPassword, smallApp, startDev } from "../helpers/command-line.js";
-import { RawClient } from "../helpers/raw-client.js";
+import { projectFolder, RunningCli, runCli, shownPassword, smallApp, startDev } from "../helpers/cli/command-line.js";
 import { needs, runs } from "../helpers/requirement.js";
+import { RawClient } from "../helpers/server/raw-client.js";
 import { withFolder } from "../helpers/temporary-folder.js";
-import { createTestKeys, signToken } from "../helpers/tokens.js";
+import { createTestKeys, signToken } from "../helpers/tokens/tokens.js";
 
 /** Some Node versions run TypeScript by themselves. */
 const canStripTypes = Boolean((process.features as { readonly typescript?: unknown }).typescript);

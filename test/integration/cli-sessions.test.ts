@@ -1,8 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
-import { runCli, shownPassword, startDev } from "../helpers/command-line.js";
-import { RawClient } from "../helpers/raw-client.js";
+import { runCli, shownPassword, startDev } from "../helpers/cli/command-line.js";
+import { RawClient } from "../helpers/server/raw-client.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 
 describe("jotwire sessions", function () {

@@ -1,9 +1,9 @@
 import { expect } from "chai";
-import { RunningCli, runCli, smallApp } from "../helpers/command-line.js";
-import { scrape } from "../helpers/metric-series.js";
-import { RawClient } from "../helpers/raw-client.js";
-import { hasRedis, RedisServer } from "../helpers/redis-server.js";
+import { RunningCli, runCli, smallApp } from "../helpers/cli/command-line.js";
+import { hasRedis, RedisServer } from "../helpers/redis/redis-server.js";
 import { needs } from "../helpers/requirement.js";
+import { scrape } from "../helpers/server/metric-series.js";
+import { RawClient } from "../helpers/server/raw-client.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 
 const password = "correct horse battery";

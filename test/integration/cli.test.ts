@@ -1,9 +1,9 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
-import { runCli, smallApp } from "../helpers/command-line.js";
+import { runCli, smallApp } from "../helpers/cli/command-line.js";
 import { withFolder } from "../helpers/temporary-folder.js";
-import { createTestKeys, signToken } from "../helpers/tokens.js";
+import { createTestKeys, signToken } from "../helpers/tokens/tokens.js";
 
 /** One line that begins with the command's name. */
 const oneLine = /^jotwire: [^\n]+\n$/;

@@ -6,7 +6,7 @@ import { createRpc } from "../../src/index.js";
 import { defaultConnectionLimits, openBatchLength } from "../../src/protocol/connection-limits.js";
 import { defaultLimits } from "../../src/server/limits.js";
 import { ManualClock } from "../helpers/manual-clock.js";
-import { startServer, type TestServer } from "../helpers/test-server.js";
+import { startServer, type TestServer } from "../helpers/server/test-server.js";
 
 const { frameBytes, batchLength, requestsInFlight, subscriptions, responseBytes } = defaultConnectionLimits;
 const range = (count: number) => Array.from({ length: count }, (_, index) => index);

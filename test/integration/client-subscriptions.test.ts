@@ -7,8 +7,8 @@ import { createRpc, type ServerOptions } from "../../src/index.js";
 import { consume } from "../helpers/consumer.js";
 import { eventually } from "../helpers/eventually.js";
 import { ManualClock } from "../helpers/manual-clock.js";
-import { startServer } from "../helpers/test-server.js";
-import { signToken } from "../helpers/tokens.js";
+import { startServer } from "../helpers/server/test-server.js";
+import { signToken } from "../helpers/tokens/tokens.js";
 
 /** Lets sockets do their work until `condition` holds. */
 const until = (condition: () => boolean) => eventually(() => expect(condition()).to.equal(true));

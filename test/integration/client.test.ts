@@ -1,9 +1,9 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { type ClientOptions, type ClientState, createClient, safe } from "../../client/node.js";
+import { settled } from "../helpers/client/scripted-client.js";
 import { ManualClock } from "../helpers/manual-clock.js";
-import { settled } from "../helpers/scripted-client.js";
-import { sampleApp, startServer } from "../helpers/test-server.js";
+import { sampleApp, startServer } from "../helpers/server/test-server.js";
 
 type App = ReturnType<typeof sampleApp>;
 

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { get as httpGet, type IncomingMessage } from "node:http";
 import { expect } from "chai";
-import { openIssuer } from "../helpers/test-issuer.js";
-import { sampleApp, startServer } from "../helpers/test-server.js";
+import { sampleApp, startServer } from "../helpers/server/test-server.js";
+import { openIssuer } from "../helpers/tokens/test-issuer.js";
 
 const urlOf = (url: string) => url.replace(/^ws/, "http").replace(/\/rpc$/, "/console");
 

@@ -3,11 +3,11 @@ import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/pr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
-import { projectFolder, RunningCli, smallApp } from "../helpers/command-line.js";
-import { buildImage, type ImageSettings } from "../helpers/dockerfile.js";
-import { RawClient } from "../helpers/raw-client.js";
-import { freePort, hasRedis, RedisServer } from "../helpers/redis-server.js";
+import { projectFolder, RunningCli, smallApp } from "../helpers/cli/command-line.js";
+import { buildImage, type ImageSettings } from "../helpers/cli/dockerfile.js";
+import { freePort, hasRedis, RedisServer } from "../helpers/redis/redis-server.js";
 import { needs, runs } from "../helpers/requirement.js";
+import { RawClient } from "../helpers/server/raw-client.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 
 const examples = join(projectFolder, "examples/deploy");

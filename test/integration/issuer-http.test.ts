@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:http";
 import { connect } from "node:net";
 import { expect } from "chai";
 import { createRemoteJWKSet, jwtVerify } from "jose";
-import { claimsOf, openIssuer, password, type TestIssuer } from "../helpers/test-issuer.js";
+import { claimsOf, openIssuer, password, type TestIssuer } from "../helpers/tokens/test-issuer.js";
 
 interface Reply {
   readonly status: number;

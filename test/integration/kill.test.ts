@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
-import { IssuerProcess, issuerOn } from "../helpers/issuer-process.js";
 import { withFolder } from "../helpers/temporary-folder.js";
+import { IssuerProcess, issuerOn } from "../helpers/tokens/issuer-process.js";
 
 const password = "correct horse battery";
 const kills = 50;

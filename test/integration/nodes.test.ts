@@ -1,12 +1,12 @@
 import { expect } from "chai";
 import { eventually } from "../helpers/eventually.js";
-import { series } from "../helpers/metric-series.js";
-import { RawClient } from "../helpers/raw-client.js";
-import { password, RedisNode, whoApp } from "../helpers/redis-node.js";
-import { hasRedis, RedisServer } from "../helpers/redis-server.js";
+import { TcpProxy } from "../helpers/network/tcp-proxy.js";
+import { password, RedisNode, whoApp } from "../helpers/redis/redis-node.js";
+import { hasRedis, RedisServer } from "../helpers/redis/redis-server.js";
 import { rejectionOf } from "../helpers/rejection.js";
 import { needs } from "../helpers/requirement.js";
-import { TcpProxy } from "../helpers/tcp-proxy.js";
+import { series } from "../helpers/server/metric-series.js";
+import { RawClient } from "../helpers/server/raw-client.js";
 
 const unavailable = -32007;
 const revoked = -32005;

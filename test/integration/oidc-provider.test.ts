@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import { IdentityProvider } from "../helpers/identity-provider.js";
-import { sampleApp, startServer } from "../helpers/test-server.js";
+import { sampleApp, startServer } from "../helpers/server/test-server.js";
+import { IdentityProvider } from "../helpers/tokens/identity-provider.js";
 
 const audience = "https://orders.test";
 

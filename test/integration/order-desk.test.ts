@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { type Client, createClient, RpcError } from "jotwire/client";
 import type { App } from "../../examples/order-desk/app.js";
-import { type DevServer, projectFolder, RunningCli, runCli, shownPassword, startDev } from "../helpers/command-line.js";
+import { type DevServer, projectFolder, RunningCli, runCli, shownPassword, startDev } from "../helpers/cli/command-line.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 
 const module = join(projectFolder, "examples/order-desk/app.ts");

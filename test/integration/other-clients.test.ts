@@ -3,7 +3,7 @@ import { expect } from "chai";
 import { JSONRPCClient } from "json-rpc-2.0";
 import { Client } from "rpc-websockets";
 import { WebSocket } from "ws";
-import { sampleApp, startServer } from "../helpers/test-server.js";
+import { sampleApp, startServer } from "../helpers/server/test-server.js";
 
 describe("A client of rpc-websockets", () => {
   it("authenticates by a plain call, then calls, hears a notification, and refreshes", async () => {

@@ -9,10 +9,10 @@ import { WebSocket } from "ws";
 import { createClient } from "../../client/node.js";
 import { defaultLimits } from "../../src/server/limits.js";
 import { eventually } from "../helpers/eventually.js";
-import { RawClient } from "../helpers/raw-client.js";
+import { exampleOf, makeCertificate, type ProxyName, ReverseProxy } from "../helpers/network/reverse-proxy.js";
 import { needs, runs } from "../helpers/requirement.js";
-import { exampleOf, makeCertificate, type ProxyName, ReverseProxy } from "../helpers/reverse-proxy.js";
-import { sampleApp, startServer, type TestServer } from "../helpers/test-server.js";
+import { RawClient } from "../helpers/server/raw-client.js";
+import { sampleApp, startServer, type TestServer } from "../helpers/server/test-server.js";
 
 const visitor = "127.0.0.9"; // where the client comes from, as far as loopback goes; the proxy comes to the server from 127.0.0.1
 const claimed = "203.0.113.7"; // where it says it comes from

@@ -2,7 +2,7 @@ import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
 import { expect } from "chai";
-import { runCli, startDev } from "../helpers/command-line.js";
+import { runCli, startDev } from "../helpers/cli/command-line.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 
 /** Asks for a path as it stands: `fetch` would tidy it up first. */

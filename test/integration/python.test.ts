@@ -1,10 +1,10 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import type { Message } from "../helpers/raw-client.js";
 import { needs, runs } from "../helpers/requirement.js";
-import { sampleApp, startServer, type TestServer } from "../helpers/test-server.js";
-import { createTestKeys } from "../helpers/tokens.js";
+import type { Message } from "../helpers/server/raw-client.js";
+import { sampleApp, startServer, type TestServer } from "../helpers/server/test-server.js";
+import { createTestKeys } from "../helpers/tokens/tokens.js";
 
 const python = "/usr/bin/python3"; // Debian's, which sees Debian's packages
 const program = fileURLToPath(new URL("../helpers/python/client.py", import.meta.url));

@@ -3,7 +3,7 @@ import { expect } from "chai";
 import * as v from "valibot";
 import { z } from "zod";
 import { createRpc } from "../../src/index.js";
-import { startServer } from "../helpers/test-server.js";
+import { startServer } from "../helpers/server/test-server.js";
 
 const rpc = createRpc();
 

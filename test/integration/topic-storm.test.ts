@@ -1,7 +1,7 @@
 import { expect } from "chai";
-import { hasRedis, RedisServer } from "../helpers/redis-server.js";
+import { topicStorm } from "../helpers/models/topic-storm.js";
+import { hasRedis, RedisServer } from "../helpers/redis/redis-server.js";
 import { needs } from "../helpers/requirement.js";
-import { topicStorm } from "../helpers/topic-storm.js";
 
 /** The short form; `test/chaos/topic-storm.ts` runs the long one. */
 describe("A topic on three nodes", function () {

@@ -4,8 +4,8 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { expect } from "chai";
-import type { Message } from "../helpers/raw-client.js";
-import { sampleApp, startServer } from "../helpers/test-server.js";
+import type { Message } from "../helpers/server/raw-client.js";
+import { sampleApp, startServer } from "../helpers/server/test-server.js";
 
 const wscat = join(dirname(createRequire(import.meta.url).resolve("wscat/package.json")), "bin", "wscat");
 

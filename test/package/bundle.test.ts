@@ -5,8 +5,8 @@ import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { expect } from "chai";
 import { build } from "esbuild"; // comes with tsx
+import { scriptedClient, settled } from "../helpers/client/scripted-client.js";
 import { consume } from "../helpers/consumer.js";
-import { scriptedClient, settled } from "../helpers/scripted-client.js";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../..", import.meta.url));

@@ -2,9 +2,9 @@ import { request as httpRequest } from "node:http";
 import { expect } from "chai";
 import { z } from "zod";
 import { type ConnectionHandle, createRpc, createServer, jsonLogger } from "../../src/index.js";
-import { RawClient } from "../helpers/raw-client.js";
-import { recordingLogger, sampleApp, startServer } from "../helpers/test-server.js";
-import { createTestKeys, signToken } from "../helpers/tokens.js";
+import { RawClient } from "../helpers/server/raw-client.js";
+import { recordingLogger, sampleApp, startServer } from "../helpers/server/test-server.js";
+import { createTestKeys, signToken } from "../helpers/tokens/tokens.js";
 
 const now = () => Math.floor(Date.now() / 1000);
 

@@ -1,9 +1,9 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import type { Limits } from "../../src/index.js";
-import { ConnectionRig } from "../helpers/connection-rig.js";
 import { ManualClock } from "../helpers/manual-clock.js";
-import type { Message } from "../helpers/raw-client.js";
+import { ConnectionRig } from "../helpers/server/connection-harness.js";
+import type { Message } from "../helpers/server/raw-client.js";
 
 const soft = 10_000;
 const size = 3_000;

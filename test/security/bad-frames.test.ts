@@ -1,7 +1,7 @@
 import { expect } from "chai";
-import { Dice, mutate } from "../helpers/mutator.js";
-import { RawClient } from "../helpers/raw-client.js";
-import { Bystander, type Memory, ServerProcess } from "../helpers/server-process.js";
+import { Dice, mutate } from "../helpers/models/mutator.js";
+import { RawClient } from "../helpers/server/raw-client.js";
+import { Bystander, type Memory, ServerProcess } from "../helpers/server/server-process.js";
 
 const framesEach = 50_000;
 const warmUp = 10_000;

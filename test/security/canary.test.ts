@@ -2,8 +2,8 @@ import { expect } from "chai";
 import { pino } from "pino";
 import { createRpc, createServer, type Logger } from "../../src/index.js";
 import { createIssuer, memoryStore } from "../../src/issuer/index.js";
-import { CheapHasher } from "../helpers/cheap-hasher.js";
-import { RawClient } from "../helpers/raw-client.js";
+import { RawClient } from "../helpers/server/raw-client.js";
+import { CheapHasher } from "../helpers/tokens/cheap-hasher.js";
 
 const canary = "CANARY";
 const password = `${canary}-password-of-ada`;

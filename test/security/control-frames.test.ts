@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { expect } from "chai";
-import { RawClient } from "../helpers/raw-client.js";
-import { sampleApp, startServer, type TestServer } from "../helpers/test-server.js";
+import { RawClient } from "../helpers/server/raw-client.js";
+import { sampleApp, startServer, type TestServer } from "../helpers/server/test-server.js";
 
 const [text, pong] = [1, 10];
 const megabyte = 1_000_000;

@@ -2,9 +2,9 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { expect } from "chai";
 import { eventually } from "../helpers/eventually.js";
-import { Dice, mutate } from "../helpers/mutator.js";
-import { Bystander, ServerProcess } from "../helpers/server-process.js";
-import { sampleApp, startServer } from "../helpers/test-server.js";
+import { Dice, mutate } from "../helpers/models/mutator.js";
+import { Bystander, ServerProcess } from "../helpers/server/server-process.js";
+import { sampleApp, startServer } from "../helpers/server/test-server.js";
 
 const valid = [
   "GET /rpc HTTP/1.1",

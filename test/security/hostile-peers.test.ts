@@ -1,9 +1,9 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import { type Attack, HostilePeer } from "../helpers/attack.js";
-import type { RawClient } from "../helpers/raw-client.js";
-import { ServerProcess } from "../helpers/server-process.js";
+import { type Attack, HostilePeer } from "../helpers/server/attack.js";
+import type { RawClient } from "../helpers/server/raw-client.js";
+import { ServerProcess } from "../helpers/server/server-process.js";
 
 const heap = 512; // MiB
 

@@ -3,10 +3,10 @@ import type { AddressInfo } from "node:net";
 import { expect } from "chai";
 import type { ProviderOptions } from "../../src/auth/provider-options.js";
 import { eventually } from "../helpers/eventually.js";
-import { RawClient } from "../helpers/raw-client.js";
-import { sampleApp } from "../helpers/test-server.js";
-import { startTimed, type TimedServer } from "../helpers/timed-server.js";
-import { createTestKeys, signToken, type TestKeys } from "../helpers/tokens.js";
+import { RawClient } from "../helpers/server/raw-client.js";
+import { sampleApp } from "../helpers/server/test-server.js";
+import { startTimed, type TimedServer } from "../helpers/server/timed-server.js";
+import { createTestKeys, signToken, type TestKeys } from "../helpers/tokens/tokens.js";
 
 const [old, next] = [createTestKeys("ES256", "old"), createTestKeys("ES256", "next")];
 

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { costsOf, fillState } from "../helpers/large-state.js";
+import { costsOf, fillState } from "../helpers/server/large-state.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 
 describe("A state folder with 60,000 refresh families and 60,000 revocations", () => {

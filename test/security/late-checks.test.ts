@@ -4,9 +4,9 @@ import { createRpc } from "../../src/index.js";
 import { memoryStore } from "../../src/issuer/index.js";
 import type { Bus } from "../../src/pubsub/bus.js";
 import { LocalBus } from "../../src/pubsub/local-bus.js";
-import { expectError } from "../helpers/expected.js";
-import { ask, exchange, type Frame, leftovers, notification, request, resultOf } from "../helpers/frames.js";
-import { startTimed } from "../helpers/timed-server.js";
+import { expectError } from "../helpers/server/expected.js";
+import { ask, exchange, type Frame, leftovers, notification, request, resultOf } from "../helpers/server/frames.js";
+import { startTimed } from "../helpers/server/timed-server.js";
 
 /** Holds up whoever waits, until it is opened. */
 class Gate {

@@ -2,14 +2,14 @@ import { expect } from "chai";
 import { createRpc } from "../../src/index.js";
 import { createIssuer, memoryStore } from "../../src/issuer/index.js";
 import type { Bus } from "../../src/pubsub/bus.js";
-import { CheapHasher } from "../helpers/cheap-hasher.js";
 import { eventually } from "../helpers/eventually.js";
 import { logEvents } from "../helpers/log-events.js";
 import { ManualClock } from "../helpers/manual-clock.js";
-import { RawClient } from "../helpers/raw-client.js";
 import { rejectionOf } from "../helpers/rejection.js";
-import { password } from "../helpers/test-issuer.js";
-import { recordingLogger, startServer } from "../helpers/test-server.js";
+import { RawClient } from "../helpers/server/raw-client.js";
+import { recordingLogger, startServer } from "../helpers/server/test-server.js";
+import { CheapHasher } from "../helpers/tokens/cheap-hasher.js";
+import { password } from "../helpers/tokens/test-issuer.js";
 
 const ofAddress = 20;
 const ofKind = 100;

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { createIssuer, LoginError, memoryStore } from "../../src/issuer/index.js";
-import { password } from "../helpers/test-issuer.js";
+import { password } from "../helpers/tokens/test-issuer.js";
 
 const others = Array.from({ length: 25 }, (_, n) => `user-${n}`);
 

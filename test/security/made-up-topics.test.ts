@@ -2,12 +2,12 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import type { RawClient } from "../helpers/raw-client.js";
-import { password, RedisNode } from "../helpers/redis-node.js";
-import { hasRedis, RedisServer } from "../helpers/redis-server.js";
+import { password, RedisNode } from "../helpers/redis/redis-node.js";
+import { hasRedis, RedisServer } from "../helpers/redis/redis-server.js";
 import { needs } from "../helpers/requirement.js";
-import { ServerProcess } from "../helpers/server-process.js";
-import { sampleApp } from "../helpers/test-server.js";
+import type { RawClient } from "../helpers/server/raw-client.js";
+import { ServerProcess } from "../helpers/server/server-process.js";
+import { sampleApp } from "../helpers/server/test-server.js";
 
 const perBatch = 50;
 const localBus = fileURLToPath(new URL("../../src/pubsub/local-bus.ts", import.meta.url));

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { base64url, createTestKeys, publicBytes, signature, signHmac, signToken } from "../helpers/tokens.js";
-import { startOfTime as iat, reasonOf, verifierOf } from "../helpers/verification.js";
+import { base64url, createTestKeys, publicBytes, signature, signHmac, signToken } from "../helpers/tokens/tokens.js";
+import { startOfTime as iat, reasonOf, verifierOf } from "../helpers/tokens/verification.js";
 
 const keys = createTestKeys("ES256", "k1");
 const rsa = createTestKeys("RS256", "k2");

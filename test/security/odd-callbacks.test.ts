@@ -6,13 +6,13 @@ import { expect } from "chai";
 import { createRpc, type HookOptions, jsonLogger, type Logger, type StandardSchema, type TopicOptions } from "../../src/index.js";
 import type { MethodDefinition } from "../../src/rpc/define/create-rpc.js";
 import type { SubscriptionDefinition } from "../../src/rpc/define-subscription.js";
-import { expectError } from "../helpers/expected.js";
-import { ask, type Frame, leftovers, request, resultOf } from "../helpers/frames.js";
 import { type CallbacksOf, describeRows, type Row, type RowsFor } from "../helpers/odd-rows.js";
 import { type Callback, type Oddity, type Outcome, observe, oddFailure } from "../helpers/oddities.js";
-import type { RawClient } from "../helpers/raw-client.js";
-import { type LogLine, recordingLogger } from "../helpers/test-server.js";
-import { startTimed, type TimedServer } from "../helpers/timed-server.js";
+import { expectError } from "../helpers/server/expected.js";
+import { ask, type Frame, leftovers, request, resultOf } from "../helpers/server/frames.js";
+import type { RawClient } from "../helpers/server/raw-client.js";
+import { type LogLine, recordingLogger } from "../helpers/server/test-server.js";
+import { startTimed, type TimedServer } from "../helpers/server/timed-server.js";
 
 const anything = schemaOf(validate);
 

@@ -18,17 +18,17 @@ import { createIssuer, type Issuer, memoryStore, type PasswordHasher, type Store
 import { LocalBus } from "../../src/pubsub/local-bus.js";
 import { redisStore } from "../../src/store/redis/index.js";
 import { storeOperations } from "../../src/store/timed-store.js";
-import { CheapHasher } from "../helpers/cheap-hasher.js";
-import { expectError } from "../helpers/expected.js";
-import { ask, leftovers, resultOf } from "../helpers/frames.js";
 import { ManualClock } from "../helpers/manual-clock.js";
 import { type CallbacksOf, describeRows, type Row, type RowsFor } from "../helpers/odd-rows.js";
 import { type Callback, type Oddity, type Outcome, observe, oddities } from "../helpers/oddities.js";
-import type { RawClient } from "../helpers/raw-client.js";
 import { rejectionOf } from "../helpers/rejection.js";
-import { recordingLogger } from "../helpers/test-server.js";
-import { startTimed, type TimedServer } from "../helpers/timed-server.js";
-import { createTestKeys, signToken } from "../helpers/tokens.js";
+import { expectError } from "../helpers/server/expected.js";
+import { ask, leftovers, resultOf } from "../helpers/server/frames.js";
+import type { RawClient } from "../helpers/server/raw-client.js";
+import { recordingLogger } from "../helpers/server/test-server.js";
+import { startTimed, type TimedServer } from "../helpers/server/timed-server.js";
+import { CheapHasher } from "../helpers/tokens/cheap-hasher.js";
+import { createTestKeys, signToken } from "../helpers/tokens/tokens.js";
 
 const password = "correct horse battery";
 const rpc = createRpc({ scopes: [] });

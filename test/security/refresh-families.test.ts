@@ -5,11 +5,11 @@ import type { Revocation } from "../../src/auth/revocation/revocation.js";
 import { createRpc, createServer } from "../../src/index.js";
 import { createIssuer, fileStore, type Issuer, type IssuerOptions, memoryStore, type Store } from "../../src/issuer/index.js";
 import { silentLogger } from "../../src/runtime/logger.js";
-import { CheapHasher } from "../helpers/cheap-hasher.js";
 import type { ManualClock } from "../helpers/manual-clock.js";
 import { rejectionOf } from "../helpers/rejection.js";
 import { withFolder } from "../helpers/temporary-folder.js";
-import { claimsOf, openIssuer, password, type TestIssuer } from "../helpers/test-issuer.js";
+import { CheapHasher } from "../helpers/tokens/cheap-hasher.js";
+import { claimsOf, openIssuer, password, type TestIssuer } from "../helpers/tokens/test-issuer.js";
 
 const day = 86_400_000;
 

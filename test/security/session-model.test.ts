@@ -1,9 +1,9 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { ConnectionRig } from "../helpers/connection-rig.js";
 import { ManualClock } from "../helpers/manual-clock.js";
-import type { Message } from "../helpers/raw-client.js";
-import { type ModelMethod, type ModelToken, SessionReference } from "../helpers/session-reference.js";
+import { type ModelMethod, type ModelToken, SessionReference } from "../helpers/models/session-reference.js";
+import { ConnectionRig } from "../helpers/server/connection-harness.js";
+import type { Message } from "../helpers/server/raw-client.js";
 
 const limits = { authDeadline: 30_000, grace: 30_000, requestTimeout: 20_000 };
 const runs = Number(process.env.SESSION_MODEL_RUNS ?? 1_000);

@@ -1,9 +1,9 @@
 import { expect } from "chai";
 import type { Limits } from "../../src/index.js";
-import { ConnectionRig } from "../helpers/connection-rig.js";
 import { ManualClock } from "../helpers/manual-clock.js";
-import type { Message } from "../helpers/raw-client.js";
-import type { ModelToken } from "../helpers/session-reference.js";
+import type { ModelToken } from "../helpers/models/session-reference.js";
+import { ConnectionRig } from "../helpers/server/connection-harness.js";
+import type { Message } from "../helpers/server/raw-client.js";
 
 /** A connection whose session has a token for 10 s, and what becomes of it within one turn of the event loop. */
 async function startSession(limits: Partial<Limits> = {}): Promise<ConnectionRig> {

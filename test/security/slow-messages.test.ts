@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { createServer, type Server as HttpServer } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { expect } from "chai";
-import { sampleApp } from "../helpers/test-server.js";
-import { startTimed } from "../helpers/timed-server.js";
+import { sampleApp } from "../helpers/server/test-server.js";
+import { startTimed } from "../helpers/server/timed-server.js";
 
 const ping = '{"jsonrpc":"2.0","id":1,"method":"ping"}';
 

@@ -2,9 +2,9 @@ import { expect } from "chai";
 import * as fc from "fast-check";
 import { describe, it } from "mocha";
 import type { WhenSlow } from "../../src/index.js";
-import { FeedReader, type Seen } from "../helpers/feed-reader.js";
-import { FeedRig } from "../helpers/feed-rig.js";
 import { ManualClock } from "../helpers/manual-clock.js";
+import { FeedRig } from "../helpers/models/subscription-harness.js";
+import { FeedReader, type Seen } from "../helpers/models/topic-reader.js";
 
 type Step =
   | { readonly do: "publish"; readonly topic: "kept" | "plain"; readonly times: number }

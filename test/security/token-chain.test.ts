@@ -4,11 +4,11 @@ import type { AddressInfo } from "node:net";
 import { expect } from "chai";
 import { fileStore, type IssuerOptions, memoryStore, type Store } from "../../src/issuer/index.js";
 import { redisStore } from "../../src/store/redis/index.js";
-import { hasRedis, RedisServer } from "../helpers/redis-server.js";
+import { hasRedis, RedisServer } from "../helpers/redis/redis-server.js";
 import { rejectionOf } from "../helpers/rejection.js";
 import { needs } from "../helpers/requirement.js";
 import { withFolder } from "../helpers/temporary-folder.js";
-import { claimsOf, openIssuer, password } from "../helpers/test-issuer.js";
+import { claimsOf, openIssuer, password } from "../helpers/tokens/test-issuer.js";
 
 type Body = Readonly<Record<string, string>>;
 

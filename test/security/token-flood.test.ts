@@ -1,7 +1,7 @@
 import { expect } from "chai";
-import { RawClient } from "../helpers/raw-client.js";
-import { sampleApp } from "../helpers/test-server.js";
-import { startTimed, type TimedServer } from "../helpers/timed-server.js";
+import { RawClient } from "../helpers/server/raw-client.js";
+import { sampleApp } from "../helpers/server/test-server.js";
+import { startTimed, type TimedServer } from "../helpers/server/timed-server.js";
 
 /** Counts the signatures that are checked, as long as it lives. */
 class SignatureCount implements Disposable {

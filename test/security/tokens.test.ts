@@ -4,8 +4,17 @@ import { expect } from "chai";
 import { createFetchDocument } from "../../src/auth/keys/fetch-document.js";
 import { createVerifier, type Verifier } from "../../src/auth/verifier.js";
 import { ManualClock } from "../helpers/manual-clock.js";
-import { base64url, createTestKeys, publicBytes, signHmac, signText, signToken, type TestKeys, validClaims } from "../helpers/tokens.js";
-import { reasonOf, refusalOf, startOfTime, verifierOf } from "../helpers/verification.js";
+import {
+  base64url,
+  createTestKeys,
+  publicBytes,
+  signHmac,
+  signText,
+  signToken,
+  type TestKeys,
+  validClaims,
+} from "../helpers/tokens/tokens.js";
+import { reasonOf, refusalOf, startOfTime, verifierOf } from "../helpers/tokens/verification.js";
 
 type Members = Readonly<Record<string, unknown>>;
 

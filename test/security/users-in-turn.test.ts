@@ -2,11 +2,11 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { expect } from "chai";
 import { z } from "zod";
 import { type ConnectionHandle, createRpc } from "../../src/index.js";
-import { ConnectionRig } from "../helpers/connection-rig.js";
-import { exchange, leftovers, notification, request, resultOf } from "../helpers/frames.js";
 import { ManualClock } from "../helpers/manual-clock.js";
-import type { RawClient } from "../helpers/raw-client.js";
-import { startTimed } from "../helpers/timed-server.js";
+import { ConnectionRig } from "../helpers/server/connection-harness.js";
+import { exchange, leftovers, notification, request, resultOf } from "../helpers/server/frames.js";
+import type { RawClient } from "../helpers/server/raw-client.js";
+import { startTimed } from "../helpers/server/timed-server.js";
 
 describe("Frames that come in one go, while the user of a connection changes,", () => {
   const start = async () => {

@@ -1,6 +1,6 @@
 /** The script of the tests' page: it uses the SDK, and takes notes. */
 import { type Client, createClient, DisconnectedError, gap, safe, type TokenRequest } from "../../../client/index.js";
-import type { Notes, Outcome, SdkUser, TokenHabit, UserOptions } from "../../helpers/sdk-user.js";
+import type { Notes, Outcome, SdkUser, TokenHabit, UserOptions } from "../../helpers/client/sdk-user.js";
 
 interface Tokens {
   readonly access_token: string;

@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import { createVerifier } from "../../../src/auth/verifier.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
-import { createTestKeys, signToken } from "../../helpers/tokens.js";
-import { refusalOf } from "../../helpers/verification.js";
+import { createTestKeys, signToken } from "../../helpers/tokens/tokens.js";
+import { refusalOf } from "../../helpers/tokens/verification.js";
 
 const keys = createTestKeys("ES256", "k1");
 const keySet = { keys: [keys.publicJwk] };

@@ -2,7 +2,7 @@ import { createSecretKey, generateKeyPairSync } from "node:crypto";
 import { expect } from "chai";
 import { judgeKey, readKeySet } from "../../../src/auth/keys/key-policy.js";
 import { publicKeyAlgorithms } from "../../../src/auth/token/algorithms.js";
-import { createTestKeys } from "../../helpers/tokens.js";
+import { createTestKeys } from "../../helpers/tokens/tokens.js";
 
 type Members = Readonly<Record<string, unknown>>;
 

@@ -3,8 +3,8 @@ import { expect } from "chai";
 import { createProvider, type VerifierOptions } from "../../../src/auth/keys/provider.js";
 import { createVerifier } from "../../../src/auth/verifier.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
-import { createTestKeys, signToken } from "../../helpers/tokens.js";
-import { noFetch, startOfTime, verifierOf } from "../../helpers/verification.js";
+import { createTestKeys, signToken } from "../../helpers/tokens/tokens.js";
+import { noFetch, startOfTime, verifierOf } from "../../helpers/tokens/verification.js";
 
 const ports = { clock: new ManualClock(), fetchDocument: noFetch };
 const keys = createTestKeys("ES256", "k1");

@@ -2,8 +2,8 @@ import { expect } from "chai";
 import type { FetchDocument } from "../../../src/auth/keys/key-fetching.js";
 import { createVerifier, type Verifier } from "../../../src/auth/verifier.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
-import { createTestKeys, signToken, type TestKeys } from "../../helpers/tokens.js";
-import { reasonOf, refusalOf } from "../../helpers/verification.js";
+import { createTestKeys, signToken, type TestKeys } from "../../helpers/tokens/tokens.js";
+import { reasonOf, refusalOf } from "../../helpers/tokens/verification.js";
 
 const first = createTestKeys("ES256", "k1");
 const second = createTestKeys("ES256", "k2");

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { faultOf } from "../../../src/auth/auth-fault.js";
 import { Refusal } from "../../../src/auth/refusal.js";
 import { readToken } from "../../../src/auth/token/token-format.js";
-import { base64url, createTestKeys, signToken } from "../../helpers/tokens.js";
+import { base64url, createTestKeys, signToken } from "../../helpers/tokens/tokens.js";
 
 const keys = createTestKeys("Ed25519", "k1");
 const token = signToken(keys);

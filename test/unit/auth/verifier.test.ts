@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import { createVerifier } from "../../../src/auth/verifier.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
-import { createTestKeys, signHmac, signText, signToken, type TestAlgorithm, validClaims } from "../../helpers/tokens.js";
-import { noFetch, reasonOf, refusalOf, startOfTime, verifierOf } from "../../helpers/verification.js";
+import { createTestKeys, signHmac, signText, signToken, type TestAlgorithm, validClaims } from "../../helpers/tokens/tokens.js";
+import { noFetch, reasonOf, refusalOf, startOfTime, verifierOf } from "../../helpers/tokens/verification.js";
 
 const keys = createTestKeys("ES256", "k1");
 const iat = startOfTime;

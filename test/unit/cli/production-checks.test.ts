@@ -5,11 +5,11 @@ import { certificateAdvice } from "../../../src/cli/checks/certificate-checks.js
 import type { Found } from "../../../src/cli/checks/finding.js";
 import { algorithmAdvice } from "../../../src/cli/checks/key-checks.js";
 import { audienceAdvice, originAdvice } from "../../../src/cli/checks/production-checks.js";
+import { makeCertificate } from "../../helpers/network/reverse-proxy.js";
 import { rejectionOf } from "../../helpers/rejection.js";
 import { needs, runs } from "../../helpers/requirement.js";
-import { makeCertificate } from "../../helpers/reverse-proxy.js";
 import { withFolder } from "../../helpers/temporary-folder.js";
-import { createTestKeys } from "../../helpers/tokens.js";
+import { createTestKeys } from "../../helpers/tokens/tokens.js";
 
 const day = 86_400_000;
 const levels = (found: Found) => found.map(({ level }) => level);

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import { outcomeOf, scriptedClient, settled } from "../../helpers/scripted-client.js";
+import { outcomeOf, scriptedClient, settled } from "../../helpers/client/scripted-client.js";
 
 class NoUrl {
   constructor() {

@@ -3,8 +3,8 @@ import * as fc from "fast-check";
 import { describe, it } from "mocha";
 import { AuthStop, type CallOptions, JotwireError } from "../../../client/index.js";
 import { errorOf } from "../../../src/protocol/error-codes.js";
-import { Pages } from "../../helpers/pages.js";
-import { type Frame, granted, outcomeOf, type ScriptedSocket, scriptedClient, settled } from "../../helpers/scripted-client.js";
+import { Pages } from "../../helpers/client/pages.js";
+import { type Frame, granted, outcomeOf, type ScriptedSocket, scriptedClient, settled } from "../../helpers/client/scripted-client.js";
 
 const refusals = [
   "token_expired",

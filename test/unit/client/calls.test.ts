@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { DisconnectedError, safe } from "../../../client/index.js";
 import { errorOf } from "../../../src/protocol/error-codes.js";
-import { type Frame, outcomeOf, type ScriptedSocket, scriptedClient, settled } from "../../helpers/scripted-client.js";
+import { type Frame, outcomeOf, type ScriptedSocket, scriptedClient, settled } from "../../helpers/client/scripted-client.js";
 
 const limits = { frameBytes: 1_000, batchLength: 5, requestsInFlight: 8, subscriptions: 4, responseBytes: 1_000_000 };
 

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { AuthStop, DisconnectedError, RpcError } from "../../../client/index.js";
 import { errorOf } from "../../../src/protocol/error-codes.js";
-import { outcomeOf, scriptedClient, settled } from "../../helpers/scripted-client.js";
+import { outcomeOf, scriptedClient, settled } from "../../helpers/client/scripted-client.js";
 
 describe("A client that connects", () => {
   it("asks for a token, opens the socket, authenticates, and then sends what waited", async () => {

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { createEventQueue, gap } from "../../../client/subscriptions/event-queue.js";
-import { outcomeOf, settled } from "../../helpers/scripted-client.js";
+import { outcomeOf, settled } from "../../helpers/client/scripted-client.js";
 
 const queue = (limit = 4, isMarked = true) => {
   const told: number[] = [];

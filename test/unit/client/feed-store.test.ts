@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { FeedStore } from "../../../client/react/feed-store.js";
-import { settled } from "../../helpers/scripted-client.js";
-import { connected, ended, event, reconnected } from "../../helpers/subscribed-client.js";
+import { settled } from "../../helpers/client/scripted-client.js";
+import { connected, ended, event, reconnected } from "../../helpers/client/subscribed-client.js";
 
 const shown = async () => {
   const script = await connected();

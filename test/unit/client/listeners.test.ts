@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { createListeners } from "../../../client/listeners.js";
-import { settled } from "../../helpers/scripted-client.js";
+import { settled } from "../../helpers/client/scripted-client.js";
 
 describe("createListeners", () => {
   it("tells every handler of a name, and none of another", async () => {

@@ -1,8 +1,8 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
+import { Pages } from "../../helpers/client/pages.js";
+import { granted, scriptedClient, settled } from "../../helpers/client/scripted-client.js";
 import { consume } from "../../helpers/consumer.js";
-import { Pages } from "../../helpers/pages.js";
-import { granted, scriptedClient, settled } from "../../helpers/scripted-client.js";
 
 const wakings: Readonly<Record<string, (pages: Pages) => void>> = {
   "is shown again": (pages) => pages.show(true),

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { closeTable } from "../../../src/protocol/close-codes.js";
 import { errorOf } from "../../../src/protocol/error-codes.js";
-import { outcomeOf, scriptedClient, settled } from "../../helpers/scripted-client.js";
+import { outcomeOf, scriptedClient, settled } from "../../helpers/client/scripted-client.js";
 
 describe("After a close", () => {
   for (const [reason, row] of Object.entries(closeTable)) {

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { errorOf } from "../../../src/protocol/error-codes.js";
-import { granted, outcomeOf, scriptedClient, settled } from "../../helpers/scripted-client.js";
+import { granted, outcomeOf, scriptedClient, settled } from "../../helpers/client/scripted-client.js";
 
 describe("A session", () => {
   it("is renewed when the server advised it, without leaving ready, and again after that", async () => {

@@ -2,8 +2,8 @@ import { expect } from "chai";
 import * as fc from "fast-check";
 import { describe, it } from "mocha";
 import { gap, JotwireError, type SubscriptionIterator } from "../../../client/index.js";
-import { granted, scriptedClient, settled } from "../../helpers/scripted-client.js";
-import { TopicReference } from "../../helpers/topic-reference.js";
+import { granted, scriptedClient, settled } from "../../helpers/client/scripted-client.js";
+import { TopicReference } from "../../helpers/models/topic-reference.js";
 
 const topics = ["a", "b"] as const;
 const buffer = 4;

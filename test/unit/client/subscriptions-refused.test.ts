@@ -2,9 +2,9 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { gap } from "../../../client/index.js";
 import { errorOf } from "../../../src/protocol/error-codes.js";
+import { granted, settled } from "../../helpers/client/scripted-client.js";
+import { connected, ended, event, reconnected } from "../../helpers/client/subscribed-client.js";
 import { consume } from "../../helpers/consumer.js";
-import { granted, settled } from "../../helpers/scripted-client.js";
-import { connected, ended, event, reconnected } from "../../helpers/subscribed-client.js";
 
 describe("A subscription that the server ends", () => {
   const watched = async () => {

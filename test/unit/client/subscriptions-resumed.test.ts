@@ -1,9 +1,9 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { gap } from "../../../client/index.js";
+import { outcomeOf, settled } from "../../helpers/client/scripted-client.js";
+import { connected, event, reconnected } from "../../helpers/client/subscribed-client.js";
 import { consume } from "../../helpers/consumer.js";
-import { outcomeOf, settled } from "../../helpers/scripted-client.js";
-import { connected, event, reconnected } from "../../helpers/subscribed-client.js";
 
 describe("A subscription whose connection is lost", () => {
   it("is made again with the next one, before the calls that wait, and tells what may be lost once", async () => {

@@ -2,9 +2,9 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { gap, type Subscription } from "../../../client/index.js";
 import { errorOf } from "../../../src/protocol/error-codes.js";
+import { outcomeOf, scriptedClient, settled } from "../../helpers/client/scripted-client.js";
+import { connected, ended, event, reconnected } from "../../helpers/client/subscribed-client.js";
 import { consume } from "../../helpers/consumer.js";
-import { outcomeOf, scriptedClient, settled } from "../../helpers/scripted-client.js";
-import { connected, ended, event, reconnected } from "../../helpers/subscribed-client.js";
 
 describe("A subscription", () => {
   it("is one call, whose events are iterated from the first, also when they come in the turn of its answer", async () => {

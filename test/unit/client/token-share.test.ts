@@ -2,8 +2,8 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import type { ClientOptions } from "../../../client/index.js";
 import { errorOf } from "../../../src/protocol/error-codes.js";
-import { Pages } from "../../helpers/pages.js";
-import { granted, scriptedClient, settled } from "../../helpers/scripted-client.js";
+import { Pages } from "../../helpers/client/pages.js";
+import { granted, scriptedClient, settled } from "../../helpers/client/scripted-client.js";
 
 let count = 0;
 

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { AuthStop, type TokenRequest } from "../../../client/index.js";
 import { errorOf } from "../../../src/protocol/error-codes.js";
-import { granted, outcomeOf, type ScriptedSocket, scriptedClient, settled } from "../../helpers/scripted-client.js";
+import { granted, outcomeOf, type ScriptedSocket, scriptedClient, settled } from "../../helpers/client/scripted-client.js";
 
 /** A `token()` that the test answers, and how many of its calls are open at a time. */
 function openCalls() {

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import type { Revocation } from "../../../src/auth/revocation/revocation.js";
 import { rejectionOf } from "../../helpers/rejection.js";
-import { openIssuer } from "../../helpers/test-issuer.js";
+import { openIssuer } from "../../helpers/tokens/test-issuer.js";
 
 describe("the client directory", () => {
   it("revokes the tokens of a client that is removed, and of no other", async () => {

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { LoginError, memoryStore } from "../../../src/issuer/index.js";
 import { rejectionOf } from "../../helpers/rejection.js";
-import { openIssuer, password } from "../../helpers/test-issuer.js";
+import { openIssuer, password } from "../../helpers/tokens/test-issuer.js";
 
 const reasonOf = async (login: Promise<unknown>) => ((await rejectionOf(login)) as LoginError).reason;
 

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { memoryStore } from "../../../src/issuer/index.js";
 import { rejectionOf } from "../../helpers/rejection.js";
-import { claimsOf, openIssuer, password } from "../../helpers/test-issuer.js";
+import { claimsOf, openIssuer, password } from "../../helpers/tokens/test-issuer.js";
 
 const hour = 3_600_000;
 const settled = () => new Promise((resolve) => setImmediate(resolve));

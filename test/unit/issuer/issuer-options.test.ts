@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import { expect } from "chai";
 import { createIssuer, type IssuerOptions, memoryStore } from "../../../src/issuer/index.js";
 import { rejectionOf } from "../../helpers/rejection.js";
-import { openIssuer, password } from "../../helpers/test-issuer.js";
+import { openIssuer, password } from "../../helpers/tokens/test-issuer.js";
 
 const good: IssuerOptions = { issuer: "https://id.example.com", audience: "orders", store: memoryStore() };
 

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { delayAfter } from "../../../src/issuer/accounts/lockout.js";
 import { memoryStore } from "../../../src/issuer/index.js";
 import { rejectionOf } from "../../helpers/rejection.js";
-import { claimsOf, headerOf, openIssuer, password } from "../../helpers/test-issuer.js";
+import { claimsOf, headerOf, openIssuer, password } from "../../helpers/tokens/test-issuer.js";
 
 describe("a login", () => {
   it("gives an at+jwt with all registered claims, the user's own, and a refresh token", async () => {

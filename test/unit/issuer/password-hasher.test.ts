@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { createIssuer, memoryStore } from "../../../src/issuer/index.js";
 import { argon2Hasher, checkedParameters } from "../../../src/issuer/password-hasher.js";
 import { rejectionOf } from "../../helpers/rejection.js";
-import { openIssuer, password } from "../../helpers/test-issuer.js";
+import { openIssuer, password } from "../../helpers/tokens/test-issuer.js";
 
 const parameters = checkedParameters({});
 

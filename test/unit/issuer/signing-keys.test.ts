@@ -2,9 +2,9 @@ import { expect } from "chai";
 import { calculateJwkThumbprint, createLocalJWKSet, jwtVerify } from "jose";
 import { createIssuer, memoryStore } from "../../../src/issuer/index.js";
 import type { Store } from "../../../src/store/store.js";
-import { CheapHasher } from "../../helpers/cheap-hasher.js";
 import { rejectionOf } from "../../helpers/rejection.js";
-import { headerOf, openIssuer, password } from "../../helpers/test-issuer.js";
+import { CheapHasher } from "../../helpers/tokens/cheap-hasher.js";
+import { headerOf, openIssuer, password } from "../../helpers/tokens/test-issuer.js";
 
 const day = 86_400_000;
 

@@ -1,9 +1,9 @@
 import { expect } from "chai";
 import type { Revocation } from "../../../src/auth/revocation/revocation.js";
 import { createIssuer, memoryStore } from "../../../src/issuer/index.js";
-import { CheapHasher } from "../../helpers/cheap-hasher.js";
 import { rejectionOf } from "../../helpers/rejection.js";
-import { claimsOf, openIssuer, password } from "../../helpers/test-issuer.js";
+import { CheapHasher } from "../../helpers/tokens/cheap-hasher.js";
+import { claimsOf, openIssuer, password } from "../../helpers/tokens/test-issuer.js";
 
 describe("the user directory", () => {
   it("says what is wrong with a new user", async () => {

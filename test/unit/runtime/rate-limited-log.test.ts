@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { RateLimitedLog } from "../../../src/runtime/rate-limited-log.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
-import { recordingLogger } from "../../helpers/test-server.js";
+import { recordingLogger } from "../../helpers/server/test-server.js";
 
 describe("the log whose lines are counted", () => {
   it("takes 20 lines of one kind from one address, then one in 10 s, which says how many were left out", () => {

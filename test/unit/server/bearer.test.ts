@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { Refusal, type RefusalReason } from "../../../src/auth/refusal.js";
 import { RevocationList } from "../../../src/auth/revocation/revocation-list.js";
 import { judgeBearer } from "../../../src/server/http/bearer.js";
-import { recordingLogger } from "../../helpers/test-server.js";
+import { recordingLogger } from "../../helpers/server/test-server.js";
 
 /** How often the address of a token has failed, after its verification failed with this; and when the token may be judged. */
 async function failuresAfter(thrown: Error): Promise<{ readonly failures: number; readonly retryAfter: number | undefined }> {

@@ -7,11 +7,11 @@ import { histogramSamples } from "../../../src/server/metrics/metric-family.js";
 import { prometheusText } from "../../../src/server/metrics/prometheus-text.js";
 import { Tally } from "../../../src/server/telemetry/counter-map.js";
 import { Histogram } from "../../../src/server/telemetry/histogram.js";
-import { CheapHasher } from "../../helpers/cheap-hasher.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
-import { scrape as scrapePort } from "../../helpers/metric-series.js";
 import { rejectionOf } from "../../helpers/rejection.js";
-import { sampleApp, startServer, type TestServer } from "../../helpers/test-server.js";
+import { scrape as scrapePort } from "../../helpers/server/metric-series.js";
+import { sampleApp, startServer, type TestServer } from "../../helpers/server/test-server.js";
+import { CheapHasher } from "../../helpers/tokens/cheap-hasher.js";
 
 const scrape = ({ listening }: TestServer) => scrapePort(listening.metricsPort);
 

@@ -3,7 +3,7 @@ import { silentLogger } from "../../../src/runtime/logger.js";
 import { NodeMessages } from "../../../src/server/cluster/node-messages.js";
 import { NodeQueries } from "../../../src/server/cluster/node-queries.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
-import { TestBus } from "../../helpers/test-bus.js";
+import { TestBus } from "../../helpers/server/test-bus.js";
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 

@@ -4,8 +4,8 @@ import { defaultLimits } from "../../../src/index.js";
 import { type Delays, MachineGauge } from "../../../src/server/admission/load-gauge.js";
 import { Overload } from "../../../src/server/admission/overload.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
-import { ScriptedGauge } from "../../helpers/scripted-gauge.js";
-import { recordingLogger } from "../../helpers/test-server.js";
+import { ScriptedGauge } from "../../helpers/server/scripted-gauge.js";
+import { recordingLogger } from "../../helpers/server/test-server.js";
 
 function rig(limits: { loopDelay?: number; heapPercent?: number } = {}) {
   const clock = new ManualClock();

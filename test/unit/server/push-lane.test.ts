@@ -6,8 +6,8 @@ import type { Subscription } from "../../../src/pubsub/subscription.js";
 import { Halt } from "../../../src/rpc/dispatch/call.js";
 import { PushLane } from "../../../src/server/connection/connection-subscriptions.js";
 import { Telemetry } from "../../../src/server/telemetry/telemetry.js";
-import { FeedRig } from "../../helpers/feed-rig.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
+import { FeedRig } from "../../helpers/models/subscription-harness.js";
 import { rejectionOf } from "../../helpers/rejection.js";
 
 const newLane = () =>

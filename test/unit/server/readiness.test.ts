@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { memoryStore, type Store } from "../../../src/issuer/index.js";
-import { sampleApp, startServer } from "../../helpers/test-server.js";
+import { sampleApp, startServer } from "../../helpers/server/test-server.js";
 
 /** A store whose revocations are current only while `state` says so. */
 function fickleStore(state: { answer: () => Promise<void> }): Store {

@@ -1,10 +1,10 @@
 import { expect } from "chai";
 import type { LoadGauge } from "../../../src/server/admission/load-gauge.js";
-import type { RawClient } from "../../helpers/raw-client.js";
-import { ScriptedGauge } from "../../helpers/scripted-gauge.js";
-import { sampleApp } from "../../helpers/test-server.js";
-import { startTimed, type TimedServer } from "../../helpers/timed-server.js";
-import { upgrade } from "../../helpers/upgrade.js";
+import type { RawClient } from "../../helpers/server/raw-client.js";
+import { ScriptedGauge } from "../../helpers/server/scripted-gauge.js";
+import { sampleApp } from "../../helpers/server/test-server.js";
+import { startTimed, type TimedServer } from "../../helpers/server/timed-server.js";
+import { upgrade } from "../../helpers/server/upgrade.js";
 
 /** The value of a series with this limit, by the server's metrics. */
 function seriesOf({ server }: TimedServer, name: string, limit: string): number {

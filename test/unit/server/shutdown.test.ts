@@ -1,10 +1,10 @@
 import { expect } from "chai";
 import { type Leaver, Shutdown } from "../../../src/server/lifecycle/shutdown.js";
-import { expectClose, expectError } from "../../helpers/expected.js";
-import { ask, exchange, request, told } from "../../helpers/frames.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
-import { protocolApp } from "../../helpers/protocol-app.js";
-import { startTimed } from "../../helpers/timed-server.js";
+import { expectClose, expectError } from "../../helpers/server/expected.js";
+import { ask, exchange, request, told } from "../../helpers/server/frames.js";
+import { protocolApp } from "../../helpers/server/protocol-app.js";
+import { startTimed } from "../../helpers/server/timed-server.js";
 
 class FakeConnection implements Leaver {
   readonly pending = { size: 0 };

@@ -7,13 +7,13 @@ import { prometheusText } from "../../../src/server/metrics/prometheus-text.js";
 import { serverMetrics } from "../../../src/server/metrics/server-metrics.js";
 import { StoreMeter } from "../../../src/server/store-meter.js";
 import { StoreWatch, storeOperations } from "../../../src/store/timed-store.js";
-import { CheapHasher } from "../../helpers/cheap-hasher.js";
-import { FeedRig } from "../../helpers/feed-rig.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
-import { scrape, series } from "../../helpers/metric-series.js";
+import { FeedRig } from "../../helpers/models/subscription-harness.js";
 import { rejectionOf } from "../../helpers/rejection.js";
-import { TestBus } from "../../helpers/test-bus.js";
-import { sampleApp, startServer } from "../../helpers/test-server.js";
+import { scrape, series } from "../../helpers/server/metric-series.js";
+import { TestBus } from "../../helpers/server/test-bus.js";
+import { sampleApp, startServer } from "../../helpers/server/test-server.js";
+import { CheapHasher } from "../../helpers/tokens/cheap-hasher.js";
 
 const password = "correct horse battery";
 const identity = { issuer: "https://id.test", audience: "test", passwordHasher: new CheapHasher() };

@@ -2,8 +2,8 @@ import { expect } from "chai";
 import type { ProviderOptions } from "../../../src/auth/provider-options.js";
 import { longestLifetime, TokenAuthority } from "../../../src/server/token-authority.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
-import { createTestKeys } from "../../helpers/tokens.js";
-import { noFetch } from "../../helpers/verification.js";
+import { createTestKeys } from "../../helpers/tokens/tokens.js";
+import { noFetch } from "../../helpers/tokens/verification.js";
 
 const minute = 60_000;
 const provider = (maxLifetime?: number): ProviderOptions => ({

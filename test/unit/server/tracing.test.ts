@@ -16,7 +16,7 @@ import {
 } from "@opentelemetry/api";
 import { expect } from "chai";
 import { createRpc } from "../../../src/index.js";
-import { sampleApp, startServer } from "../../helpers/test-server.js";
+import { sampleApp, startServer } from "../../helpers/server/test-server.js";
 
 interface RecordedSpan {
   readonly name: string;

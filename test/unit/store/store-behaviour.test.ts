@@ -7,7 +7,7 @@ import { fileStore } from "../../../src/store/file/file-store.js";
 import { memoryStore } from "../../../src/store/memory/memory-store.js";
 import { redisStore } from "../../../src/store/redis/index.js";
 import type { FamilyRecord, Rotation, Store, UserRecord } from "../../../src/store/store.js";
-import { hasRedis, RedisServer } from "../../helpers/redis-server.js";
+import { hasRedis, RedisServer } from "../../helpers/redis/redis-server.js";
 import { needs } from "../../helpers/requirement.js";
 
 const ada: UserRecord = {

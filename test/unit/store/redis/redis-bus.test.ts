@@ -3,9 +3,9 @@ import type { TopicEvent } from "../../../../src/pubsub/bus.js";
 import { type RedisStore, redisStore } from "../../../../src/store/redis/index.js";
 import { RedisKeys } from "../../../../src/store/redis/redis-keys.js";
 import { eventually } from "../../../helpers/eventually.js";
-import { hasRedis, RedisServer } from "../../../helpers/redis-server.js";
+import { TcpProxy } from "../../../helpers/network/tcp-proxy.js";
+import { hasRedis, RedisServer } from "../../../helpers/redis/redis-server.js";
 import { needs } from "../../../helpers/requirement.js";
-import { TcpProxy } from "../../../helpers/tcp-proxy.js";
 
 const history = { size: 10, ttl: 60_000 };
 

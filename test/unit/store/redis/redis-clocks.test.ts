@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { type RedisStore, redisStore } from "../../../../src/store/redis/index.js";
-import { hasRedis, RedisServer } from "../../../helpers/redis-server.js";
+import { hasRedis, RedisServer } from "../../../helpers/redis/redis-server.js";
 import { needs } from "../../../helpers/requirement.js";
 
 describe("A node whose clock is ahead", () => {

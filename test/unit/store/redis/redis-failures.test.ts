@@ -1,10 +1,10 @@
 import { expect } from "chai";
 import { type RedisStore, redisStore, StoreUnavailable } from "../../../../src/store/redis/index.js";
 import { eventually } from "../../../helpers/eventually.js";
-import { hasRedis, RedisServer } from "../../../helpers/redis-server.js";
+import { hasRedis, RedisServer } from "../../../helpers/redis/redis-server.js";
 import { rejectionOf } from "../../../helpers/rejection.js";
 import { needs } from "../../../helpers/requirement.js";
-import { recordingLogger } from "../../../helpers/test-server.js";
+import { recordingLogger } from "../../../helpers/server/test-server.js";
 
 const timeout = 300; // ms, so that the tests are short
 

@@ -3,7 +3,7 @@ import { assert, asyncProperty, boolean, constantFrom, integer, record } from "f
 import { type RedisStore, redisStore } from "../../../../src/store/redis/index.js";
 import { decideRotation, hasEnded } from "../../../../src/store/rotation.js";
 import type { FamilyRecord } from "../../../../src/store/store.js";
-import { hasRedis, RedisServer } from "../../../helpers/redis-server.js";
+import { hasRedis, RedisServer } from "../../../helpers/redis/redis-server.js";
 import { needs } from "../../../helpers/requirement.js";
 
 describe("The rotation of refresh tokens in Redis", () => {

@@ -4,7 +4,7 @@ import { type RedisStore, redisStore } from "../../../../src/store/redis/index.j
 import { RedisKeys } from "../../../../src/store/redis/redis-keys.js";
 import type { FamilyRecord } from "../../../../src/store/store.js";
 import { eventually } from "../../../helpers/eventually.js";
-import { hasRedis, RedisServer } from "../../../helpers/redis-server.js";
+import { hasRedis, RedisServer } from "../../../helpers/redis/redis-server.js";
 import { rejectionOf } from "../../../helpers/rejection.js";
 import { needs } from "../../../helpers/requirement.js";
 

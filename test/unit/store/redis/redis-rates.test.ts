@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { type RedisStore, redisStore } from "../../../../src/store/redis/index.js";
 import { eventually } from "../../../helpers/eventually.js";
-import { hasRedis, RedisServer } from "../../../helpers/redis-server.js";
+import { hasRedis, RedisServer } from "../../../helpers/redis/redis-server.js";
 import { needs } from "../../../helpers/requirement.js";
 
 const short = 300; // ms, so that the tests of a Redis that does not answer are

@@ -5,7 +5,7 @@ import { expect } from "chai";
 import { redisStore, StoreUnavailable } from "../../../../src/store/redis/index.js";
 import type { FamilyRecord } from "../../../../src/store/store.js";
 import { eventually } from "../../../helpers/eventually.js";
-import { freePort, hasRedis, RedisServer } from "../../../helpers/redis-server.js";
+import { freePort, hasRedis, RedisServer } from "../../../helpers/redis/redis-server.js";
 import { rejectionOf } from "../../../helpers/rejection.js";
 import { needs } from "../../../helpers/requirement.js";
 import { withFolder } from "../../../helpers/temporary-folder.js";

@@ -1,12 +1,12 @@
 import { expect } from "chai";
 import { createIssuer, type Issuer } from "../../../../src/issuer/index.js";
 import { type RedisStore, redisStore, StoreUnavailable } from "../../../../src/store/redis/index.js";
-import { CheapHasher } from "../../../helpers/cheap-hasher.js";
 import { eventually } from "../../../helpers/eventually.js";
-import { hasRedis, RedisServer } from "../../../helpers/redis-server.js";
+import { TcpProxy } from "../../../helpers/network/tcp-proxy.js";
+import { hasRedis, RedisServer } from "../../../helpers/redis/redis-server.js";
 import { rejectionOf } from "../../../helpers/rejection.js";
 import { needs } from "../../../helpers/requirement.js";
-import { TcpProxy } from "../../../helpers/tcp-proxy.js";
+import { CheapHasher } from "../../../helpers/tokens/cheap-hasher.js";
 
 const password = "correct horse battery";
 const slow = { delay: 150 }; // ms each way: one call takes 300 of the 750 that it may take, three of them more

@@ -1,0 +1,181 @@
+import type { Duplex } from "node:stream";
+import { setImmediate as endOfTurn } from "node:timers/promises";
+import type { WebSocket } from "ws";
+import type { VerifiedToken } from "../../../src/auth/provider-options.js";
+import { RevocationList } from "../../../src/auth/revocation/revocation-list.js";
+import { createRpc, defaultLimits, type WhenSlow } from "../../../src/index.js";
+import type { TopicState } from "../../../src/pubsub/bus.js";
+import { LocalBus } from "../../../src/pubsub/local-bus.js";
+import { FlushQueue } from "../../../src/pubsub/outbox.js";
+import { Topics, topicKey } from "../../../src/pubsub/topics.js";
+import { createRegistry } from "../../../src/rpc/define/registry.js";
+import { Dispatcher } from "../../../src/rpc/dispatch/dispatcher.js";
+import { silentLogger } from "../../../src/runtime/logger.js";
+import { builtins } from "../../../src/server/connection/builtins.js";
+import { Connection } from "../../../src/server/connection/connection.js";
+import type { ConnectionServices } from "../../../src/server/connection-services.js";
+import { Telemetry } from "../../../src/server/telemetry/telemetry.js";
+import type { ManualClock } from "../manual-clock.js";
+import { PretendedSocket } from "../server/fake-socket.js";
+
+const history = { size: 8, ttl: 0 };
+const high = defaultLimits.sendBufferBytes + 1;
+
+/** A connection of the rig, from its peer's side. */
+export class RigPeer {
+  readonly socket: PretendedSocket;
+  #read = 0;
+
+  constructor(socket: PretendedSocket) {
+    this.socket = socket;
+  }
+
+  get isClosed(): boolean {
+    return this.socket.readyState !== this.socket.OPEN;
+  }
+
+  send(message: object): void {
+    if (!this.isClosed) this.socket.emit("message", Buffer.from(JSON.stringify({ jsonrpc: "2.0", ...message })), false);
+  }
+
+  /** Reads no more: what is sent stays in the send buffer. */
+  stall(): void {
+    this.socket.bufferedAmount = high;
+  }
+
+  leave(): void {
+    if (this.isClosed) return;
+    this.socket.close(1000);
+    this.socket.emit("close", 1000);
+  }
+
+  received(): readonly Record<string, unknown>[] {
+    const fresh = this.socket.sent.slice(this.#read);
+    this.#read = this.socket.sent.length;
+    return fresh.map((text) => JSON.parse(text) as Record<string, unknown>);
+  }
+}
+
+/** Real connections, topics and a bus, on sockets that are none: a server that can be restarted in no time. Tokens are `exp` in seconds. */
+export class FeedRig {
+  readonly clock: ManualClock;
+  readonly #whenSlow: WhenSlow;
+  readonly #peers = new Set<RigPeer>();
+  /** The bus answers in a later turn. */
+  isFar = false;
+  /** How often a topic was read. */
+  reads = 0;
+  #topics = new Topics(rethrow);
+  #bus: LocalBus;
+  #services: ConnectionServices;
+  readonly #telemetry = new Telemetry();
+  #epochs = 0;
+
+  constructor(clock: ManualClock, whenSlow: WhenSlow) {
+    this.clock = clock;
+    this.#whenSlow = whenSlow;
+    this.#bus = this.#newBus();
+    this.#services = this.#newServices();
+  }
+
+  /** How many topics somebody listens to. */
+  get topics(): number {
+    return this.#topics.size;
+  }
+
+  /** What is counted. */
+  get telemetry(): Telemetry {
+    return this.#telemetry;
+  }
+
+  connect(): RigPeer {
+    const socket = new PretendedSocket();
+    const peer = new RigPeer(socket);
+    this.#peers.add(peer);
+    const observer = { identified() {}, authenticateFailed() {}, closed: () => void this.#peers.delete(peer) };
+    new Connection(`c${this.#epochs}`, "127.0.0.1", socket as unknown as WebSocket, {} as Duplex, this.#services, observer);
+    return peer;
+  }
+
+  publish(route: "kept" | "plain", n: number): void {
+    this.#bus.publish(topicKey({ route, name: route, history }), `{"n":${n}}`, route === "kept" ? history : undefined);
+  }
+
+  /** All connections are lost, and the history too. */
+  restart(): void {
+    for (const peer of [...this.#peers]) peer.leave();
+    this.#services.dispatcher.close();
+    this.#topics = new Topics(rethrow);
+    this.#bus = this.#newBus();
+    this.#services = this.#newServices();
+  }
+
+  /** Everything that can happen without time passing has happened. */
+  async settle(): Promise<void> {
+    for (let turn = 0; turn < 3; turn++) await endOfTurn();
+  }
+
+  dispose(): void {
+    for (const peer of [...this.#peers]) peer.leave();
+    this.#services.dispatcher.close();
+  }
+
+  #read(...asked: Parameters<LocalBus["read"]>): TopicState | Promise<TopicState> {
+    this.reads++;
+    const state = this.#bus.read(...asked);
+    return this.isFar ? endOfTurn().then(() => state) : state;
+  }
+
+  #newBus(): LocalBus {
+    const topics = this.#topics;
+    const bus = new LocalBus(`epoch ${++this.#epochs}`, () => this.clock.monotonic());
+    bus.subscribe({ event: (event) => topics.event(event), gap: () => topics.gap(), message() {} });
+    return bus;
+  }
+
+  #newServices(): ConnectionServices {
+    const rpc = createRpc();
+    const rule = { whenSlow: this.#whenSlow, buffer: 4 };
+    const app = rpc.router({
+      kept: rpc.topic({ name: () => "kept", history, ...rule }),
+      plain: rpc.topic({ name: () => "plain", ...rule }),
+      /** Yields 1, 2, 3 … as long as it is pulled. */
+      count: rpc.subscription({
+        async *handler({ signal }) {
+          for (let n = 1; !signal.aborted; n++) yield { n };
+        },
+      }),
+    });
+    const { clock } = this;
+    const limits = { ...defaultLimits, openFramesPerSecond: 0, grace: 60_000 };
+    return {
+      clock,
+      limits,
+      production: false,
+      verify: async (exp) => verified(Number(exp), clock.now() / 1000),
+      mayJudge: () => true,
+      mayRenew: () => false,
+      mayRevoke: () => false,
+      renew: () => Promise.reject(new Error("not offered")),
+      revokeRefreshToken: () => Promise.reject(new Error("not offered")),
+      dispatcher: new Dispatcher(createRegistry(app), new Map(builtins), limits, { timers: clock, newErrorId: () => "error" }),
+      flushQueue: new FlushQueue(),
+      revocations: new RevocationList(),
+      topics: { topics: this.#topics, bus: { read: (...asked) => this.#read(...asked) } },
+      notifications: new Map(),
+      log: silentLogger,
+      applicationLog: silentLogger,
+      telemetry: this.#telemetry,
+      compression: true, // so that frames pass through the pretended socket
+    };
+  }
+}
+
+function verified(expiresAt: number, issuedAt: number): VerifiedToken {
+  const identity = { issuer: "https://id.test", subject: "user-1", scopes: [], claims: {}, clientId: undefined };
+  return { ...identity, expiresAt, issuedAt, tokenId: undefined, sessionId: undefined, fingerprint: `${expiresAt} ${issuedAt}` };
+}
+
+function rethrow(error: unknown): never {
+  throw error;
+}

@@ -1,0 +1,39 @@
+/** A server in a process of its own: `JOTWIRE_CHILD` says whose tokens it takes, and its limits. Prints its URL; ends on SIGTERM. */
+import { z } from "zod";
+import { createRpc, createServer, type Limits } from "../../../src/index.js";
+import type { TestKeys } from "../tokens/tokens.js";
+import { sampleApp } from "./test-server.js";
+
+const { publicJwk, limits } = JSON.parse(process.env.JOTWIRE_CHILD ?? "{}") as {
+  readonly publicJwk: TestKeys["publicJwk"];
+  readonly limits: Partial<Limits>;
+};
+
+const rpc = createRpc({ scopes: ["numbers:add", "admin"], notifications: { "numbers.changed": z.object({ sum: z.number() }) } });
+const { fail: _fail, subtract: _subtract, ...routes } = sampleApp().routes; // whose handlers fail for some params, which is logged as an error
+const subtract = rpc.method({
+  params: z.tuple([z.number(), z.number()]),
+  handler: ({ params: [minuend, subtrahend] }) => minuend - subtrahend,
+});
+const memory = rpc.method({
+  handler() {
+    globalThis.gc?.();
+    return process.memoryUsage();
+  },
+});
+/** 20 KB, at once. */
+const big = rpc.method({ handler: () => "x".repeat(20_000) });
+/** A topic with a history of 1,000 events of 1 KB. */
+const kept = rpc.topic({ name: () => "kept", history: { size: 1_000, ttl: 0 } });
+/** So that `rpc.discover` has something to say: 20 KB. */
+const described = Object.fromEntries(
+  Array.from({ length: 60 }, (_, n) => [`m${n}`, rpc.method({ description: "What it does. ".repeat(20), handler: () => null })]),
+);
+
+const auth = { issuer: "https://id.test", audience: "test", publicKey: publicJwk };
+const app = rpc.router({ ...routes, subtract, memory, big, kept, described });
+const server = createServer(app, { auth, limits });
+for (let n = 0; n < 1_000; n++) await server.publish(app.routes.kept, {}, "x".repeat(1_000));
+const { url } = await server.listen(0);
+process.stdout.write(`${url}\n`);
+process.once("SIGTERM", () => void server.close());
