@@ -37,7 +37,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   htm: ["console/main.ts", "console/view"],
   "node:crypto": ["src/auth"],
   "node:http": ["src/auth/issuer-port.ts"],
-  "node:net": ["src/runtime/ip-address.ts", "src/runtime/private-address.ts"],
+  "node:net": ["src/runtime/ip-address.ts", "src/runtime/ip-address.ts"],
   "node:timers": ["src/auth/session/hang-up.ts"],
   "node:*": ["src/store", "src/issuer", "src/server", "src/cli", "client/node.ts", "src/auth/keys/fetch-document.ts"],
 };

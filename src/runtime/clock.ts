@@ -1,3 +1,5 @@
+import type { Logger } from "./logger.js";
+
 /** Time as the server sees it. Tests hand in their own; everything that waits or compares times goes through it. */
 export interface Clock {
   /** Wall clock, milliseconds since 1970. May be set back or forth while the process runs. */
@@ -20,3 +22,19 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** A clock whose timers catch what they call throws: nothing of it ends the process. */
+export function guardedClock(clock: Clock, log: Logger): Clock {
+  return {
+    now: () => clock.now(),
+    monotonic: () => clock.monotonic(),
+    after: (delay, callback) =>
+      clock.after(delay, () => {
+        try {
+          callback();
+        } catch (error) {
+          log.error({ event: "timer.fail", err: error }, "a timer's callback threw");
+        }
+      }),
+  };
+}

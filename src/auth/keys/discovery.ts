@@ -1,6 +1,7 @@
 import type { Clock } from "../../runtime/clock.js";
+import { isLoopback } from "../../runtime/ip-address.js";
 import { parseStrictObject, type StrictObject } from "../token/strict-json.js";
-import { isLoopback, type KeyFetching, keySetLoader, objectionToUrl } from "./key-fetching.js";
+import { type KeyFetching, keySetLoader, objectionToUrl } from "./key-fetching.js";
 
 const maxAge = 600_000; // 10 min: as the key set, so that an unknown kid fetches the set alone
 

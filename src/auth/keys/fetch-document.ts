@@ -2,8 +2,8 @@ import { lookup as systemLookup } from "node:dns";
 import http, { type IncomingMessage } from "node:http";
 import https from "node:https";
 import { isIP, type LookupFunction } from "node:net";
-import { isLoopbackAddress, isPrivateAddress } from "../../runtime/private-address.js";
-import { type FetchDocument, isLoopback, objectionToUrl } from "./key-fetching.js";
+import { isLoopback, isLoopbackAddress, isPrivateAddress } from "../../runtime/ip-address.js";
+import { type FetchDocument, objectionToUrl } from "./key-fetching.js";
 
 export interface FetchLimits {
   /** From the start to the last byte, milliseconds. Default: 5_000. */

@@ -1,3 +1,4 @@
+import { isLoopback } from "../../runtime/ip-address.js";
 import { parseStrictObject } from "../token/strict-json.js";
 
 /**
@@ -5,11 +6,6 @@ import { parseStrictObject } from "../token/strict-json.js";
  * Rejects with an Error that says what is wrong: an address that isn't allowed, a redirect, too slow, too large.
  */
 export type FetchDocument = (url: URL, options: { readonly allowPrivateHosts: boolean }) => Promise<string | undefined>;
-
-/** The host itself is this machine: a loopback address or `localhost`. */
-export function isLoopback({ hostname }: URL): boolean {
-  return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname); // URL writes 127.1 and 0x7f.1 out
-}
 
 /** Why a document must not be fetched from this URL, or undefined if it may. */
 export function objectionToUrl(url: URL): string | undefined {

@@ -2,7 +2,7 @@ import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect } from "chai";
 import { createFetchDocument, type FetchLimits } from "../../../src/auth/keys/fetch-document.js";
-import { isPrivateAddress } from "../../../src/runtime/private-address.js";
+import { isPrivateAddress } from "../../../src/runtime/ip-address.js";
 
 interface Site extends AsyncDisposable {
   readonly port: number;
