@@ -16,7 +16,7 @@ export {
 export type { ClientOptions } from "./options.js";
 export { type SafeResult, safe } from "./safe.js";
 export type { Session } from "./session/session.js";
-export type { TokenCallback, TokenReason, TokenRequest } from "./session/token-source.js";
+export type { TokenCallback, TokenReason, TokenRequest } from "./session/token-request.js";
 export { gap } from "./subscriptions/event-queue.js";
 export type { SubscribeOptions, Subscription, SubscriptionIterator } from "./subscriptions/subscription.js";
 export type { BackoffRange } from "./transport/backoff.js";

@@ -1,4 +1,4 @@
-import type { TokenCallback } from "./session/token-source.js";
+import type { TokenCallback } from "./session/token-request.js";
 import type { BackoffRange } from "./transport/backoff.js";
 import { type ClientClock, machineClock } from "./transport/clock.js";
 import type { SocketConstructor } from "./transport/socket.js";

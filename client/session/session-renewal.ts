@@ -8,8 +8,9 @@ import { delayOf } from "../transport/backoff.js";
 import { secondsOf } from "../transport/closing.js";
 import { type ClientLimits, grantFrom, type Session } from "./session.js";
 import { createSessionClock } from "./session-clock.js";
+import type { TokenReason } from "./token-request.js";
 import { createTokenShare } from "./token-share.js";
-import { createTokenSource, type TokenReason } from "./token-source.js";
+import { createTokenSource } from "./token-source.js";
 
 /** What the session needs of the connection. */
 export interface RenewalPort {

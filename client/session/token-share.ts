@@ -1,6 +1,6 @@
 import type { ClientClock } from "../transport/clock.js";
 import { pause } from "../transport/pause.js";
-import type { TokenReason } from "./token-source.js";
+import type { TokenReason } from "./token-request.js";
 
 export interface TokenShare {
   /** Runs `ask` while no other page does; or gives the token that another one has got, when `isUseful` and this one is to renew its own. */

@@ -1,4 +1,4 @@
-import type { TokenRequest } from "../../../client/session/token-source.js";
+import type { TokenRequest } from "../../../client/session/token-request.js";
 
 /**
  * What the page does when the SDK asks for a token. `renews`: it logs in at the issuer, later on it spends its refresh token. `held`:
