@@ -4,8 +4,7 @@ import type { TokenRules } from "./keys/provider.js";
 import type { VerifiedToken } from "./provider-options.js";
 import { Refusal } from "./refusal.js";
 import type { StrictObject } from "./token/strict-json.js";
-import type { UnverifiedToken } from "./token/token-format.js";
-import { normalizeType } from "./token-type.js";
+import { normalizeType, type UnverifiedToken } from "./token/token-format.js";
 
 const maxAudiences = 16;
 const maxSubject = 255; // characters

@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ProviderOptions, RenewedTokens } from "./provider-options.js";
 import type { RevocationListener, RevocationRecords } from "./revocation/revocation.js";
-import type { StoreObserver } from "./store-observer.js";
 
 /** What an issuer has done so far, for metrics. */
 export interface IssuerCounts {
@@ -52,3 +51,6 @@ export interface IssuerRequestContext {
   /** May pages of this origin read the answers (CORS)? */
   readonly mayReadFrom: (origin: string) => boolean;
 }
+
+/** Hears of each operation at a store when it has ended: its name, such as `users.get`, how long it took in seconds, and whether it failed. */
+export type StoreObserver = (operation: string, duration: number, hasFailed: boolean) => void;

@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { IssuerCounts, IssuerPort, IssuerRequestContext } from "../auth/issuer-port.js";
+import type { IssuerCounts, IssuerPort, IssuerRequestContext, StoreObserver } from "../auth/issuer-port.js";
 import type { RenewedTokens } from "../auth/provider-options.js";
 import { Refusal } from "../auth/refusal.js";
 import type { RevocationListener } from "../auth/revocation/revocation.js";
-import type { StoreObserver } from "../auth/store-observer.js";
 import { fireAndForget, withTimeout } from "../runtime/application-code.js";
 import { RateLimitedLog } from "../runtime/rate-limited-log.js";
 import type { Store } from "../store/store.js";

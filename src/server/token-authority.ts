@@ -1,9 +1,9 @@
 /** Whose tokens count: joins the verifier, the application's claims schema and the embedded issuers. */
-import { faultOf } from "../auth/auth-fault.js";
+
 import type { IssuerPort } from "../auth/issuer-port.js";
 import type { FetchDocument } from "../auth/keys/key-fetching.js";
 import type { Claims, RenewedTokens, VerifiedToken } from "../auth/provider-options.js";
-import { Refusal } from "../auth/refusal.js";
+import { faultOf, Refusal } from "../auth/refusal.js";
 import { isObject } from "../auth/token/strict-json.js";
 import { createVerifier, type Verifier } from "../auth/verifier.js";
 import type { StandardSchema } from "../protocol/standard-schema.js";

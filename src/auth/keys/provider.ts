@@ -5,7 +5,7 @@ import type { JwkSet, ProviderOptions } from "../provider-options.js";
 import { publicKeyAlgorithms, secretAlgorithms } from "../token/algorithms.js";
 import { defaultScopes } from "../token/scopes.js";
 import { isObject } from "../token/strict-json.js";
-import { normalizeType } from "../token-type.js";
+import { normalizeType } from "../token/token-format.js";
 import { discoveredKeySetLoader } from "./discovery.js";
 import { type FetchDocument, keySetLoader, objectionToUrl } from "./key-fetching.js";
 import { judgeKey, readKeySet } from "./key-policy.js";

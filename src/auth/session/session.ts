@@ -20,9 +20,8 @@ import {
   type WhoamiResult,
 } from "../../protocol/messages.js";
 import type { Clock } from "../../runtime/clock.js";
-import { AuthFault } from "../auth-fault.js";
 import type { VerifiedToken } from "../provider-options.js";
-import { Refusal } from "../refusal.js";
+import { AuthFault, Refusal } from "../refusal.js";
 import type { RevocationList } from "../revocation/revocation-list.js";
 import { Expiry } from "./expiry.js";
 

@@ -1,7 +1,7 @@
 /** The auth methods of one connection: verified and applied one at a time, in the order received. */
-import { AuthFault, type Fault, faultOf, invalidAuthParams, isOnlyExpired } from "../../auth/auth-fault.js";
+
 import type { RenewedTokens, VerifiedToken } from "../../auth/provider-options.js";
-import { Refusal } from "../../auth/refusal.js";
+import { AuthFault, type Fault, faultOf, invalidAuthParams, isOnlyExpired, Refusal } from "../../auth/refusal.js";
 import { whenHangUpIsHeard } from "../../auth/session/hang-up.js";
 import type { Session } from "../../auth/session/session.js";
 import { type ErrorObject, errorOf } from "../../protocol/error-codes.js";

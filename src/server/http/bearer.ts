@@ -1,5 +1,4 @@
-import { faultOf, isOnlyExpired } from "../../auth/auth-fault.js";
-import { Refusal } from "../../auth/refusal.js";
+import { faultOf, isOnlyExpired, Refusal } from "../../auth/refusal.js";
 import type { ErrorData } from "../../protocol/error-codes.js";
 import type { Auth } from "../../rpc/define/access.js";
 import { prefixOf } from "../../runtime/ip-address.js";

@@ -1,6 +1,5 @@
-import type { IssuerPort } from "../../auth/issuer-port.js";
+import type { IssuerPort, StoreObserver } from "../../auth/issuer-port.js";
 import type { RevocationRecords } from "../../auth/revocation/revocation.js";
-import type { StoreObserver } from "../../auth/store-observer.js";
 import type { Bus } from "../../pubsub/bus.js";
 import { stopperOf } from "../../runtime/application-code.js";
 import type { Clock } from "../../runtime/clock.js";

@@ -1,6 +1,5 @@
 import { expect } from "chai";
-import { faultOf } from "../../../src/auth/auth-fault.js";
-import { Refusal } from "../../../src/auth/refusal.js";
+import { faultOf, Refusal } from "../../../src/auth/refusal.js";
 import { readToken } from "../../../src/auth/token/token-format.js";
 import { base64url, createTestKeys, signToken } from "../../helpers/tokens/tokens.js";
 
