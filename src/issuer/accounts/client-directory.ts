@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "../../runtime/clock.js";
 import { sameDigest } from "../../store/same-digest.js";
 import type { ClientRecord, ClientRecords } from "../../store/store.js";
+import { hashOf } from "../digest.js";
 import type { Revoker } from "../revoker.js";
-import { hashOf } from "../tokens/refresh-token.js";
 import { checkedScopes } from "./scope-rules.js";
 
 /** A client, without its secret. */

@@ -1,9 +1,8 @@
 import type { Clock } from "../../runtime/clock.js";
 import type { UserRecord, UserRecords } from "../../store/store.js";
-import type { PasswordHasher } from "../password-hasher.js";
-import { passwordProblem } from "../password-rules.js";
+import { type PasswordHasher, passwordProblem } from "../password-hasher.js";
 import type { Revoker } from "../revoker.js";
-import { reservedClaims } from "../tokens/access-token.js";
+
 import { lastSecondUnder, newCredentialVersion } from "./credential-version.js";
 import { checkedScopes } from "./scope-rules.js";
 
@@ -137,3 +136,9 @@ function checkClaims(claims: Readonly<Record<string, unknown>>): void {
   }
   if (JSON.stringify(claims).length > longestClaims) throw new Error(`claims may have at most ${longestClaims} characters as JSON`);
 }
+
+/** Claims that the issuer sets itself, or that would give a token another meaning: users can't have claims of these names. */
+export const reservedClaims: ReadonlySet<string> = new Set([
+  ...["iss", "aud", "sub", "exp", "iat", "nbf", "jti", "client_id", "sid", "scope", "auth_time"],
+  ...["cnf", "act", "nonce", "at_hash", "c_hash", "events", "token_use", "scp", "permissions", "__proto__"],
+]);

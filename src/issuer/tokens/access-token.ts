@@ -25,12 +25,6 @@ export interface SignedToken {
   readonly sid?: string;
 }
 
-/** Claims that the issuer sets itself, or that would give a token another meaning: users can't have claims of these names. */
-export const reservedClaims: ReadonlySet<string> = new Set([
-  ...["iss", "aud", "sub", "exp", "iat", "nbf", "jti", "client_id", "sid", "scope", "auth_time"],
-  ...["cnf", "act", "nonce", "at_hash", "c_hash", "events", "token_use", "scp", "permissions", "__proto__"],
-]);
-
 const tokenType = "at+jwt"; // RFC 9068 §2.1
 
 /** Signs and recognises the access tokens of one issuer. */

@@ -11,11 +11,12 @@ import type { Applicant, HashingQueue } from "../accounts/hashing-queue.js";
 import { admitAttempt } from "../accounts/lockout.js";
 import { intersection, isWithin } from "../accounts/scope-rules.js";
 import { type Spending, SubjectBudget, TooManyTokensError } from "../accounts/subject-budget.js";
+import { hashOf } from "../digest.js";
 import type { IssuerSettings } from "../issuer-options.js";
-import { passwordProblem } from "../password-rules.js";
+import { passwordProblem } from "../password-hasher.js";
 import type { Revoker } from "../revoker.js";
 import type { AccessTokens } from "./access-token.js";
-import { hashOf, type PresentedToken, RefreshTokens } from "./refresh-token.js";
+import { type PresentedToken, RefreshTokens } from "./refresh-token.js";
 import { UnansweredUses } from "./unanswered-refreshes.js";
 
 const trustFor = 60_000; // 60 s

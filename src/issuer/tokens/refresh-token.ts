@@ -1,4 +1,5 @@
-import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { hashOf } from "../digest.js";
 
 /** A refresh token that is ours, taken apart. */
 export interface PresentedToken {
@@ -42,9 +43,4 @@ export class RefreshTokens {
   #seal(familyId: string, number: Uint8Array): Buffer {
     return createHmac("sha256", this.#key).update("refresh\0").update(familyId).update(number).digest();
   }
-}
-
-/** SHA-256, base64url: what a store may know of a token or a client secret. */
-export function hashOf(secret: string): string {
-  return createHash("sha256").update(secret).digest("base64url");
 }

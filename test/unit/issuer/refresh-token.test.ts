@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { expect } from "chai";
-import { hashOf, RefreshTokens } from "../../../src/issuer/tokens/refresh-token.js";
+import { hashOf } from "../../../src/issuer/digest.js";
+import { RefreshTokens } from "../../../src/issuer/tokens/refresh-token.js";
 
 const family = randomBytes(16).toString("base64url");
 
