@@ -1,7 +1,8 @@
-/** The messages of JSON-RPC 2.0, and those that jotwire defines on top of it. Times are in seconds. */
 import type { CloseReason, Reconnect } from "./close-codes.js";
 import type { ConnectionLimits } from "./connection-limits.js";
 import type { ErrorObject } from "./error-codes.js";
+
+/** The messages of JSON-RPC 2.0, and those that jotwire defines on top of it. Times are in seconds. */
 
 /** `null` is an id; a request without an `id` member is a notification (JSON-RPC 2.0 §4, §4.1). */
 export type Id = string | number | null;
@@ -137,3 +138,19 @@ export function isAuthMethod(name: string): name is AuthMethod {
 export function exampleOf(method: AuthMethod, member: "token" | "refreshToken" = "token"): string {
   return JSON.stringify({ jsonrpc: "2.0", id: 1, method, params: { [member]: member === "token" ? "<JWT>" : "<refresh token>" } });
 }
+
+/** Names that an application can't register, beside everything that starts with `rpc.` or `$/`. */
+export const reservedNames: ReadonlySet<string> = new Set([
+  ...authMethods,
+  "whoami",
+  "ping",
+  "unsubscribe",
+  "subscription.event",
+  "subscription.ended",
+  "auth.required",
+  "auth.expiring",
+  "auth.expired",
+  "auth.refreshRequired",
+  "auth.notice",
+  "connection.closing",
+]);

@@ -1,4 +1,4 @@
-import { reservedNames } from "../../protocol/reserved-names.js";
+import { reservedNames } from "../../protocol/messages.js";
 import type { StandardSchema } from "../../protocol/standard-schema.js";
 import { Subscription, type SubscriptionDefinition, Topic, type TopicDefinition } from "../define-subscription.js";
 import { type AccessRule, type Auth, accessRule } from "./access.js";
