@@ -2,7 +2,7 @@
 import { type CloseReason, closeTable } from "../../protocol/close-codes.js";
 import { errorTable } from "../../protocol/error-codes.js";
 import type { AuthMethod } from "../../protocol/messages.js";
-import type { PushCounts, SlowReaderCounts } from "../../pubsub/push-counts.js";
+import type { PushCounts, SlowReaderCounts } from "../../pubsub/push-gate.js";
 import { CallMeter } from "../call-meter.js";
 import type { Limits } from "../limits.js";
 import { StoreMeter } from "../store-meter.js";
