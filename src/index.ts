@@ -16,9 +16,13 @@ export {
   Router,
   type Rpc,
   type RpcOptions,
+  Subscription,
+  type SubscriptionOptions,
+  Topic,
+  type TopicOptions,
+  type WhenSlow,
 } from "./rpc/define/create-rpc.js";
 export type { ErrorDeclaration, ErrorDeclarations } from "./rpc/define/declared-error.js";
-export { Subscription, type SubscriptionOptions, Topic, type TopicOptions, type WhenSlow } from "./rpc/define-subscription.js";
 export type { Clock } from "./runtime/clock.js";
 export type { Logger } from "./runtime/logger.js";
 export type { NotifyTarget } from "./server/cluster/publisher.js";

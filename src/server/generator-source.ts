@@ -1,9 +1,8 @@
 import { errorOf, standardError } from "../protocol/error-codes.js";
 import type { EventSource } from "../pubsub/generator-subscription.js";
 import type { GeneratorFeed } from "../rpc/define/subscription-entry.js";
-import { haltOf, type SubscribeCall } from "../rpc/dispatch/call.js";
+import { FeedContext, haltOf, type SubscribeCall } from "../rpc/dispatch/call.js";
 import { encodeEvent, isTooLarge } from "../rpc/dispatch/encode-event.js";
-import { FeedContext } from "../rpc/feed-context.js";
 import { mustBeSynchronous } from "../runtime/application-code.js";
 import { describe } from "../runtime/thrown.js";
 

@@ -77,8 +77,8 @@ describe("the documents", () => {
       ["### redisStore", "src/store/redis/redis-store.ts", "RedisStoreOptions"],
       ["### redisStore", "src/store/redis/connection/redis-connection.ts", "RedisAddress"],
       ["### Methods", "src/rpc/define/create-rpc.ts", "MethodOptions"],
-      ["### Subscriptions", "src/rpc/define-subscription.ts", "SubscriptionOptions"],
-      ["### Subscriptions", "src/rpc/define-subscription.ts", "TopicOptions"],
+      ["### Subscriptions", "src/rpc/define/create-rpc.ts", "SubscriptionOptions"],
+      ["### Subscriptions", "src/rpc/define/create-rpc.ts", "TopicOptions"],
       ["### Client", "client/options.ts", "ClientOptions"],
     ] as const) {
       const shown = rows(section(readme, heading), /^[a-zA-Z]\w*$/).map(([name = ""]) => name);

@@ -4,8 +4,7 @@
  */
 import { expect } from "chai";
 import { createRpc, type HookOptions, jsonLogger, type Logger, type StandardSchema, type TopicOptions } from "../../src/index.js";
-import type { MethodDefinition } from "../../src/rpc/define/create-rpc.js";
-import type { SubscriptionDefinition } from "../../src/rpc/define-subscription.js";
+import type { MethodDefinition, SubscriptionDefinition } from "../../src/rpc/define/create-rpc.js";
 import { type CallbacksOf, describeRows, type Row, type RowsFor } from "../helpers/odd-rows.js";
 import { type Callback, type Oddity, type Outcome, observe, oddFailure } from "../helpers/oddities.js";
 import { expectError } from "../helpers/server/expected.js";

@@ -1,8 +1,16 @@
 import { reservedNames } from "../../protocol/messages.js";
 import type { StandardSchema } from "../../protocol/standard-schema.js";
-import { Subscription, type SubscriptionDefinition, Topic, type TopicDefinition } from "../define-subscription.js";
 import { type AccessRule, type Auth, accessRule } from "./access.js";
-import { Method, type MethodDefinition, type Router, type RouteTree } from "./create-rpc.js";
+import {
+  Method,
+  type MethodDefinition,
+  type Router,
+  type RouteTree,
+  Subscription,
+  type SubscriptionDefinition,
+  Topic,
+  type TopicDefinition,
+} from "./create-rpc.js";
 import { DeclaredErrors, type ErrorDeclarations } from "./declared-error.js";
 import { type Feed, feedOf } from "./subscription-entry.js";
 

@@ -1,8 +1,8 @@
 /** What a subscription or a topic needs at run time, checked at start-up. */
 import type { StandardSchema } from "../../protocol/standard-schema.js";
 import { mustBeSynchronous } from "../../runtime/application-code.js";
-import { Subscription, type SubscriptionDefinition, type Topic, type TopicDefinition, type WhenSlow } from "../define-subscription.js";
 import type { Auth } from "./access.js";
+import { Subscription, type SubscriptionDefinition, type Topic, type TopicDefinition, type WhenSlow } from "./create-rpc.js";
 
 export interface SlowRule {
   readonly whenSlow: WhenSlow;

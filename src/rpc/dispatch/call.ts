@@ -1,12 +1,12 @@
-/** One request on its way through a handler. */
 import { type ErrorObject, errorOf } from "../../protocol/error-codes.js";
 import type { Id, Position, Request, Response, SubscribeResult } from "../../protocol/messages.js";
 import { childOf, type Logger } from "../../runtime/logger.js";
-import type { CallObservation } from "../call-observer.js";
 import type { Auth } from "../define/access.js";
 import type { ConnectionHandle } from "../define/create-rpc.js";
 import type { FeedEntry, MethodEntry } from "../define/registry.js";
 import type { PendingCalls } from "./pending-calls.js";
+
+/** One request on its way through a handler. */
 
 /** A subscription whose response is still to be sent. */
 export interface Started {
@@ -211,4 +211,52 @@ export class CallContext {
 function withoutExecuted(error: ErrorObject): ErrorObject {
   const { executed: _, ...data } = error.data as Record<string, unknown>;
   return { ...error, data };
+}
+
+/** The context that a subscription's generator is given, for as long as it runs. */
+export class FeedContext {
+  readonly params: unknown;
+  readonly signal: AbortSignal;
+  readonly connection: ConnectionHandle;
+  readonly error: MethodEntry["errors"]["factories"];
+  readonly #call: Call;
+
+  constructor(call: Call, params: unknown, signal: AbortSignal) {
+    this.params = params;
+    this.signal = signal;
+    this.connection = call.handle;
+    this.error = call.entry.errors.factories;
+    this.#call = call;
+  }
+
+  /** As the last refresh left it, also when the session has expired or ended since. */
+  get auth(): Auth | null {
+    return this.#call.session.identity;
+  }
+
+  get log(): Logger {
+    return childOf(this.#call.caller.applicationLog, { method: this.#call.entry.name });
+  }
+
+  get assertLive(): () => void {
+    const { session } = this.#call;
+    return () => {
+      const refusal = session.refusal();
+      if (refusal !== null) throw new Halt(refusal);
+    };
+  }
+}
+
+/** What is known of one request from its beginning to its end. */
+export interface CallObservation {
+  /** Runs the application's part so that what it does is found to belong to this call. Absent: it is run as it is. */
+  readonly within?: (<T>(work: () => T) => T) | undefined;
+  /** The request is over. `code`: of the error it was answered with; 0: a result; null: a notification, which has no answer. */
+  end(code: number | null): void;
+}
+
+/** Told of requests, before anything is decided about them. */
+export interface CallObserver {
+  /** `method`: null when there is none of that name, which is then anybody's string. Undefined: nobody wants to know. */
+  begin(method: string | null, request: Request): CallObservation | undefined;
 }

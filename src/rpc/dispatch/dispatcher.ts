@@ -1,3 +1,18 @@
+import { type ErrorObject, errorOf, errorTable, standardError, standardErrors } from "../../protocol/error-codes.js";
+import { type Id, isAuthMethod, type Params, type Position, type Request, type Response, sinceMember } from "../../protocol/messages.js";
+import { isThenable, toPromise } from "../../runtime/application-code.js";
+import { describe } from "../../runtime/thrown.js";
+import { type Auth, forbiddance, tellRuleFailed } from "../define/access.js";
+import type { CallEntry, FeedEntry, MethodEntry, Registry } from "../define/registry.js";
+import { validate, validateParams } from "../define/validate.js";
+import { encodeError, encodeJsonResult, encodeResult, withinLimit } from "../json/encode.js";
+import { Batch } from "./batch.js";
+import { Call, CallContext, type Caller, type CallObservation, type CallObserver, Halt, haltOf, type Reply, type Started } from "./call.js";
+import { Deadlines, type Timers } from "./deadlines.js";
+import { Engine } from "./engine.js";
+import { InvalidRequest, readEnvelope } from "./envelope.js";
+import { idInFlight } from "./pending-calls.js";
+
 /**
  * From a checked request to the text of its response:
  *
@@ -6,22 +21,6 @@
  *
  * Everything before the engine answers at once and runs no code of the application.
  */
-import { type ErrorObject, errorOf, errorTable, standardError, standardErrors } from "../../protocol/error-codes.js";
-import { type Id, isAuthMethod, type Request, type Response } from "../../protocol/messages.js";
-import { isThenable, toPromise } from "../../runtime/application-code.js";
-import { describe } from "../../runtime/thrown.js";
-import type { CallObservation, CallObserver } from "../call-observer.js";
-import { type Auth, forbiddance, tellRuleFailed } from "../define/access.js";
-import type { CallEntry, FeedEntry, MethodEntry, Registry } from "../define/registry.js";
-import { validate, validateParams } from "../define/validate.js";
-import { encodeError, encodeJsonResult, encodeResult, withinLimit } from "../json/encode.js";
-import { type Since, splitSince } from "../since.js";
-import { Batch } from "./batch.js";
-import { Call, CallContext, type Caller, Halt, haltOf, type Reply, type Started } from "./call.js";
-import { Deadlines, type Timers } from "./deadlines.js";
-import { Engine } from "./engine.js";
-import { InvalidRequest, readEnvelope } from "./envelope.js";
-import { idInFlight } from "./pending-calls.js";
 
 /**
  * What became of a frame: its reply; a call whose handler is asynchronous, with its response once it has one, to be encoded when there
@@ -316,4 +315,23 @@ function end(observation: CallObservation | undefined, code: number | null, repl
 /** Null for a notification: it is not answered, whatever happens. */
 function errorReply(id: Id | undefined, error: ErrorObject): Reply {
   return id === undefined ? null : encodeError(id, error);
+}
+
+/** The params of a subscription's call, and the position that came with them. */
+interface Since {
+  readonly params?: Params;
+  readonly since?: Position;
+}
+
+/** Takes the reserved member `$since` out of the params. Throws {@link Halt} when it is no position. */
+function splitSince(params: Params | undefined): Since {
+  if (params === undefined) return {};
+  if (Array.isArray(params) || !Object.hasOwn(params, sinceMember)) return { params };
+  const { [sinceMember]: since, ...rest } = params as Readonly<Record<string, unknown>>;
+  if (since === null || since === undefined) return { params: rest };
+  const { epoch, offset } = Object(since) as Partial<Position>;
+  if (typeof epoch === "string" && Number.isSafeInteger(offset) && (offset as number) >= 0)
+    return { params: rest, since: { epoch, offset: offset as number } };
+  const message = '"$since" must be {"epoch": string, "offset": number}, as the server told them';
+  throw new Halt(standardError("invalidParams", { issues: [{ path: [sinceMember], message }] }));
 }

@@ -1,5 +1,5 @@
 import type { Id, Request } from "../../protocol/messages.js";
-import type { CallObservation, CallObserver } from "../../rpc/call-observer.js";
+import type { CallObservation, CallObserver } from "../../rpc/dispatch/call.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { CallMeter } from "../call-meter.js";
 import { channels } from "./diagnostics-channels.js";

@@ -2,7 +2,7 @@
 import type * as OpenTelemetry from "@opentelemetry/api";
 import { errorTable, standardErrors } from "../../protocol/error-codes.js";
 import type { Params } from "../../protocol/messages.js";
-import type { CallObservation } from "../../rpc/call-observer.js";
+import type { CallObservation } from "../../rpc/dispatch/call.js";
 import { fireAndForget } from "../../runtime/application-code.js";
 import type { Logger } from "../../runtime/logger.js";
 import { otherLabel } from "./counter-map.js";
