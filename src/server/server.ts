@@ -20,7 +20,7 @@ import { Admission } from "./admission/accept-limits.js";
 import { AddressBook } from "./admission/address-counts.js";
 import { AuthBudget } from "./admission/auth-rate.js";
 import { clientAddress, type TrustedProxies, trustedProxies } from "./admission/client-address.js";
-import { type LoadGauge, MachineGauge } from "./admission/load-gauge.js";
+import { type LoadGauge, MachineGauge, openFilesLimit } from "./admission/load-gauge.js";
 import { OriginList } from "./admission/origin-list.js";
 import { Overload } from "./admission/overload.js";
 import { pathOf, refuseUpgrade, UpgradeGuard, type UpgradeRefusal } from "./admission/upgrade-checks.js";
@@ -31,13 +31,12 @@ import { type NotifyTarget, Publisher } from "./cluster/publisher.js";
 import { Revocations } from "./cluster/revocations.js";
 import { Administration, type KickResult, type KickSelector, type SessionList, type SessionsOptions } from "./cluster/session-admin.js";
 import { builtins } from "./connection/builtins.js";
-import { Connection } from "./connection/connection.js";
+import { Connection, type ConnectionServices } from "./connection/connection.js";
 import { newConnectionId } from "./connection/connection-id.js";
 import { Arrivals } from "./connection/frames/slow-message-watch.js";
-import type { ConnectionServices } from "./connection-services.js";
 import { judgeBearer } from "./http/bearer.js";
 import { ConsolePage } from "./http/console-page.js";
-import { closeListener, createListener, openListener } from "./http/http-listener.js";
+import { checkListening, closeListener, createListener, openListener, urlOf } from "./http/http-listener.js";
 import { HttpRoutes, notFound } from "./http/http-routes.js";
 import { HttpSockets } from "./http/http-sockets.js";
 import { Readiness } from "./http/readiness.js";
@@ -46,9 +45,7 @@ import { Heartbeat } from "./lifecycle/heartbeat.js";
 import { Hooks } from "./lifecycle/hooks.js";
 import { Shutdown, within } from "./lifecycle/shutdown.js";
 import { type Limits, resolveLimits } from "./limits.js";
-import { checkListening, urlOf } from "./listening.js";
 import { Instruments } from "./metrics/instruments.js";
-import { openFilesLimit } from "./open-files.js";
 import {
   type AuthOption,
   checkServerOptions,

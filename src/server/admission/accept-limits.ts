@@ -1,10 +1,10 @@
-/** Whether the server as a whole can take one more connection, whoever it is that asks. */
 import type { Clock } from "../../runtime/clock.js";
 import { prefixOf } from "../../runtime/ip-address.js";
 import type { Limits } from "../limits.js";
-import { SecondCount } from "../second-count.js";
 import type { OverloadLimit } from "./overload.js";
 import type { UpgradeRefusal } from "./upgrade-checks.js";
+
+/** Whether the server as a whole can take one more connection, whoever it is that asks. */
 
 const shareOfAddress = 0.25; // of what is accepted in a second: else one that comes and goes keeps everybody else out
 const shareOfFiles = 0.8; // the rest is for stores, keys, HTTP requests and what the application opens
@@ -60,5 +60,26 @@ export class Admission {
     if (this.#mostOfAddress === Number.POSITIVE_INFINITY) return;
     const prefix = prefixOf(address);
     this.#byAddress.set(prefix, (this.#byAddress.get(prefix) ?? 0) + 1);
+  }
+}
+
+const second = 1_000;
+
+/** Counts what happens in one second; the next one begins with what comes after it. */
+export class SecondCount {
+  #since = Number.NEGATIVE_INFINITY;
+  #count = 0;
+
+  /** How many there were in the second of `now` (monotonic, ms). */
+  at(now: number): number {
+    return now - this.#since < second ? this.#count : 0;
+  }
+
+  add(now: number): void {
+    if (now - this.#since >= second) {
+      this.#since = now;
+      this.#count = 0;
+    }
+    this.#count++;
   }
 }

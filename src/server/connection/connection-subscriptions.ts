@@ -7,7 +7,7 @@ import { type PushCounts, Pushes, type SlowReaderCounts } from "../../pubsub/pus
 import type { SubscriberPort, Subscription } from "../../pubsub/subscription.js";
 import type { Auth } from "../../rpc/define/access.js";
 import { Halt } from "../../rpc/dispatch/call.js";
-import { SecondCount } from "../second-count.js";
+import { SecondCount } from "../admission/accept-limits.js";
 
 const maxReads = 4; // of histories at the same time
 const maxReplayed = 8_388_608; // 8 Mi characters of events that were read and not sent yet

@@ -1,31 +1,26 @@
-/**
- * The server's side of one socket. The way of a frame:
- *
- *   socket → #onMessage: held while there is no room → #receive (size, rate, decode) → waits behind a blocking auth call?
- *          → auth lane, or dispatcher → reply → outbox → one write at the end of the turn
- *
- * Closing is the last thing of a turn: replies of the turn, then `connection.closing`, then the close frame.
- */
 import type { Duplex } from "node:stream";
 import type { VerifiedToken } from "../../auth/provider-options.js";
+import type { RevocationList } from "../../auth/revocation/revocation-list.js";
 import { Session, type SessionEnd, type SessionObserver } from "../../auth/session/session.js";
 import { type CloseReason, closeTable } from "../../protocol/close-codes.js";
 import { openBatchLength } from "../../protocol/connection-limits.js";
 import { type ErrorObject, errorOf } from "../../protocol/error-codes.js";
 import { type AuthMethod, type ConnectionNotifications, exampleOf, type Request, type SessionStateName } from "../../protocol/messages.js";
-import { type Item, Outbox, type Sink } from "../../pubsub/outbox.js";
+import type { StandardSchema } from "../../protocol/standard-schema.js";
+import { type FlushQueue, type Item, Outbox, type Sink } from "../../pubsub/outbox.js";
 import { Push } from "../../pubsub/push.js";
+import type { TopicServices } from "../../pubsub/topics.js";
 import type { Auth } from "../../rpc/define/access.js";
 import type { ConnectionHandle } from "../../rpc/define/create-rpc.js";
 import { Batch } from "../../rpc/dispatch/batch.js";
 import type { Call, Caller, Reply, Started, SubscribeCall } from "../../rpc/dispatch/call.js";
+import type { Dispatcher } from "../../rpc/dispatch/dispatcher.js";
 import { idInFlight, PendingCalls } from "../../rpc/dispatch/pending-calls.js";
 import { encodeError, encodeNotification, encodeResult } from "../../rpc/json/encode.js";
+import type { Clock } from "../../runtime/clock.js";
 import { childOf, type Logger } from "../../runtime/logger.js";
-import type { ConnectionObserver } from "../connection-observer.js";
-import type { ConnectionServices } from "../connection-services.js";
-import { limitsOfConnection } from "../limits.js";
-import { AuthLane, type AuthOutcome, authRequestOf } from "./auth-queue.js";
+import { type Limits, limitsOfConnection } from "../limits.js";
+import { AuthLane, type AuthOutcome, type AuthServices, authRequestOf } from "./auth-queue.js";
 import { type CloseDetails, type Closing, closingParams } from "./closing.js";
 import { createHandle } from "./connection-handle.js";
 import { ConnectionSession } from "./connection-session.js";
@@ -38,6 +33,15 @@ import { FrameWriter } from "./frames/frame-writer.js";
 import type { PeerSocket } from "./frames/peer-socket.js";
 import { encodeRefusal } from "./frames/refused-frame.js";
 import { subscribe } from "./subscribe.js";
+
+/**
+ * The server's side of one socket. The way of a frame:
+ *
+ *   socket → #onMessage: held while there is no room → #receive (size, rate, decode) → waits behind a blocking auth call?
+ *          → auth lane, or dispatcher → reply → outbox → one write at the end of the turn
+ *
+ * Closing is the last thing of a turn: replies of the turn, then `connection.closing`, then the close frame.
+ */
 
 const controlHeader = 6; // bytes of a ping's or pong's header, with its mask (RFC 6455 §5.2)
 const messageCame = -1;
@@ -634,4 +638,29 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#owed = undefined;
     this.pending.abortAll(errorOf("cancelled"));
   }
+}
+
+/** Who keeps the list of connections. */
+export interface ConnectionObserver {
+  /** Called whenever the identity changes; null: back in OPEN. */
+  identified(connection: Connection, token: VerifiedToken | null, before: VerifiedToken | null): void;
+  /** With a token that never was good. */
+  authenticateFailed(connection: Connection): void;
+  closed(connection: Connection, code: number, identity: VerifiedToken | null): void;
+}
+
+/** What all connections of a server share. */
+export interface ConnectionServices extends AuthServices {
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly dispatcher: Dispatcher;
+  readonly flushQueue: FlushQueue;
+  readonly revocations: RevocationList;
+  readonly topics: TopicServices;
+  readonly notifications: ReadonlyMap<string, StandardSchema>;
+  readonly log: Logger;
+  /** For what the application's handlers log. */
+  readonly applicationLog: Logger;
+  /** Are frames compressed? */
+  readonly compression: boolean;
 }

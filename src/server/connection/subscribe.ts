@@ -1,21 +1,21 @@
-/** Starts subscriptions: joins what the application declared with what carries its events. */
-
 import { errorOf, standardError } from "../../protocol/error-codes.js";
 import type { SubscribeResult } from "../../protocol/messages.js";
-import { GeneratorSubscription } from "../../pubsub/generator-subscription.js";
+import { type EventSource, GeneratorSubscription } from "../../pubsub/generator-subscription.js";
 import type { Subscription } from "../../pubsub/subscription.js";
 import { TopicSubscription } from "../../pubsub/topic-subscription.js";
 import type { TopicServices } from "../../pubsub/topics.js";
 import { type Auth, forbiddance, isGranted, tellRuleFailed } from "../../rpc/define/access.js";
 import { type GeneratorFeed, type TopicFeed, topicNameOf } from "../../rpc/define/subscription-entry.js";
-import { type Call, Halt, haltOf, type Started, type SubscribeCall } from "../../rpc/dispatch/call.js";
-import { withTimeout } from "../../runtime/application-code.js";
+import { type Call, FeedContext, Halt, haltOf, type Started, type SubscribeCall } from "../../rpc/dispatch/call.js";
+import { encodeEvent, isTooLarge } from "../../rpc/dispatch/encode-event.js";
+import { mustBeSynchronous, withTimeout } from "../../runtime/application-code.js";
 import type { Clock } from "../../runtime/clock.js";
 import { describe } from "../../runtime/thrown.js";
-import { generatorSource } from "../generator-source.js";
 import type { Limits } from "../limits.js";
 import type { Telemetry } from "../telemetry/telemetry.js";
 import type { Kept, PushLane } from "./connection-subscriptions.js";
+
+/** Starts subscriptions: joins what the application declared with what carries its events. */
 
 export interface SubscribeServices {
   readonly clock: Clock;
@@ -159,4 +159,31 @@ function topicName(route: string, feed: TopicFeed, params: unknown): string {
 
 function nameTaken(name: string): Halt {
   return new Halt(standardError("invalidRequest", { hint: `another subscription of this connection has the id ${JSON.stringify(name)}` }));
+}
+
+/** The application's generator, as a source of events. `mostBytes` of one event, 0 = no limit. */
+function generatorSource({ call, entry, params }: SubscribeCall, feed: GeneratorFeed, mostBytes: number): EventSource {
+  const controller = new AbortController();
+  return {
+    start: () => iteratorOf(feed.handler(new FeedContext(call, params, controller.signal) as never)),
+    encode: (event) => encodeEvent(feed.event, event, mostBytes),
+    abort: () => controller.abort(new DOMException("the subscription has ended", "AbortError")),
+    failed(thrown) {
+      const told = haltOf(thrown) ?? entry.errors.find(thrown);
+      if (told !== undefined) return told.code;
+      call.caller.log.error({ event: "subscription.fail", method: entry.name, err: describe(thrown) }, "a subscription's generator failed");
+      return isTooLarge(thrown) ? errorOf("too_large").code : standardError("internal").code;
+    },
+  };
+}
+
+/** @throws TypeError when the handler has returned nothing that can be iterated over, or a promise */
+function iteratorOf(returned: AsyncIterable<unknown>): AsyncIterator<unknown> {
+  const iterable: Partial<AsyncIterable<unknown>> | undefined = mustBeSynchronous(
+    returned,
+    "handler, an async generator (async *handler),",
+  );
+  const iterator = mustBeSynchronous(iterable?.[Symbol.asyncIterator]?.(), "Symbol.asyncIterator of what handler returns");
+  if (typeof iterator?.next === "function") return iterator;
+  throw new TypeError("handler must return an async iterable: make it an async generator (async *handler)");
 }

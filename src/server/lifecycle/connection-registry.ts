@@ -1,8 +1,7 @@
 import type { VerifiedToken } from "../../auth/provider-options.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { AddressBook } from "../admission/address-counts.js";
-import type { Connection } from "../connection/connection.js";
-import type { ConnectionObserver } from "../connection-observer.js";
+import type { Connection, ConnectionObserver } from "../connection/connection.js";
 import type { Limits } from "../limits.js";
 import type { Telemetry } from "../telemetry/telemetry.js";
 import type { Heartbeat } from "./heartbeat.js";

@@ -1,8 +1,8 @@
 import type { Id, Request } from "../../protocol/messages.js";
 import type { CallObservation, CallObserver } from "../../rpc/dispatch/call.js";
 import type { Clock } from "../../runtime/clock.js";
-import type { CallMeter } from "../call-meter.js";
 import { channels } from "./diagnostics-channels.js";
+import type { CallMeter } from "./telemetry.js";
 import type { CallTracer } from "./tracing.js";
 
 /** Tells the meter, the tracer and the diagnostics channels of every call, as far as they are there. */

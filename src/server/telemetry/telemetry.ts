@@ -1,14 +1,14 @@
-/** What has happened so far, as plain numbers: counting costs an addition, and whoever reads them does the rest. */
 import { type CloseReason, closeTable } from "../../protocol/close-codes.js";
-import { errorTable } from "../../protocol/error-codes.js";
+import { errorTable, standardErrors } from "../../protocol/error-codes.js";
 import type { AuthMethod } from "../../protocol/messages.js";
 import type { PushCounts, SlowReaderCounts } from "../../pubsub/push-gate.js";
-import { CallMeter } from "../call-meter.js";
+import { storeOperations } from "../../store/timed-store.js";
 import type { Limits } from "../limits.js";
-import { StoreMeter } from "../store-meter.js";
 import { otherLabel, Tally } from "./counter-map.js";
 import { channels } from "./diagnostics-channels.js";
-import { durationBounds, Histogram } from "./histogram.js";
+import { durationBounds, Histogram, storeBounds } from "./histogram.js";
+
+/** What has happened so far, as plain numbers: counting costs an addition, and whoever reads them does the rest. */
 
 /** RFC 6455 §7.4.1, as far as they are seen, and our own. Any other code was chosen by a peer. */
 const knownCodes: ReadonlySet<number> = new Set([
@@ -88,4 +88,70 @@ export class Telemetry {
     this.limits.add(limit);
     if (channels.limit.hasSubscribers) channels.limit.publish({ limit });
   }
+}
+
+const ownCodes: ReadonlySet<number> = new Set([...Object.values(errorTable), ...Object.values(standardErrors)].map(({ code }) => code));
+const mostOutcomes = 64; // of one method: declared errors are few
+
+/** How long calls took, by method and outcome. The methods are those that exist, so there is an end to them. */
+export class CallMeter {
+  readonly #byMethod = new Map<string, Map<number | null, Histogram>>();
+
+  /** `method`: null for one that does not exist. `code`: as `CallObservation.end` is told. Seconds. */
+  observe(method: string | null, code: number | null, duration: number): void {
+    this.#histogram(method ?? otherLabel, code).observe(duration);
+  }
+
+  *[Symbol.iterator](): Iterator<{ readonly method: string; readonly status: string; readonly histogram: Histogram }> {
+    for (const [method, outcomes] of this.#byMethod)
+      for (const [code, histogram] of outcomes) yield { method, status: statusOf(code), histogram };
+  }
+
+  #histogram(method: string, code: number | null): Histogram {
+    const outcomes = this.#byMethod.get(method) ?? new Map<number | null, Histogram>();
+    if (outcomes.size === 0) this.#byMethod.set(method, outcomes);
+    const known = outcomes.get(code);
+    if (known !== undefined) return known;
+    const key = outcomes.size < mostOutcomes || code === null || ownCodes.has(code) ? code : Number.NaN;
+    const histogram = outcomes.get(key) ?? new Histogram(durationBounds);
+    outcomes.set(key, histogram);
+    return histogram;
+  }
+}
+
+function statusOf(code: number | null): string {
+  if (code === null) return "none"; // a notification
+  return code === 0 ? "OK" : Number.isNaN(code) ? otherLabel : String(code);
+}
+
+interface Measured {
+  readonly histogram: Histogram;
+  failures: number;
+}
+
+/** How long a store's operations took, and how many failed. Those that there are, are shown from the start: an alert finds their zeros. */
+export class StoreMeter {
+  readonly #byOperation = new Map<string, Measured>(storeOperations.map((operation) => [operation, fresh()]));
+
+  /** Seconds. Failed operations are timed too: a store that hangs shows as one that is slow. */
+  observe(operation: string, duration: number, hasFailed: boolean): void {
+    const measured = this.#byOperation.get(operation) ?? this.#other();
+    measured.histogram.observe(duration);
+    if (hasFailed) measured.failures++;
+  }
+
+  [Symbol.iterator](): Iterator<[string, Readonly<Measured>]> {
+    return this.#byOperation[Symbol.iterator]();
+  }
+
+  /** What an issuer of somebody else's tells, under names that are not ours. */
+  #other(): Measured {
+    const known = this.#byOperation.get(otherLabel) ?? fresh();
+    this.#byOperation.set(otherLabel, known);
+    return known;
+  }
+}
+
+function fresh(): Measured {
+  return { histogram: new Histogram(storeBounds), failures: 0 };
 }

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import { Admission } from "../../../src/server/admission/accept-limits.js";
+import { openFilesLimit } from "../../../src/server/admission/load-gauge.js";
 import type { OverloadLimit } from "../../../src/server/admission/overload.js";
-import { openFilesLimit } from "../../../src/server/open-files.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 import { needs } from "../../helpers/requirement.js";
 

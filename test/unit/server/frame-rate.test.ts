@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { FrameRate, type Verdict } from "../../../src/server/frame-rate.js";
+import { FrameRate, type Verdict } from "../../../src/server/connection/frames/frame-reader.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 
 /** What becomes of so many frames in one second, against a limit of 2. */

@@ -1,12 +1,12 @@
 import { expect } from "chai";
 import type { MetricsRegistry, RegisteredMetric } from "../../../src/index.js";
 import { createIssuer, memoryStore } from "../../../src/issuer/index.js";
-import { CallMeter } from "../../../src/server/call-meter.js";
 import { defaultLimits } from "../../../src/server/limits.js";
 import { histogramSamples } from "../../../src/server/metrics/metric-family.js";
 import { prometheusText } from "../../../src/server/metrics/prometheus-text.js";
 import { Tally } from "../../../src/server/telemetry/counter-map.js";
 import { Histogram } from "../../../src/server/telemetry/histogram.js";
+import { CallMeter } from "../../../src/server/telemetry/telemetry.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 import { rejectionOf } from "../../helpers/rejection.js";
 import { scrape as scrapePort } from "../../helpers/server/metric-series.js";

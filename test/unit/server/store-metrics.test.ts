@@ -5,7 +5,7 @@ import { defaultLimits } from "../../../src/server/limits.js";
 import { EventLoopDelay } from "../../../src/server/metrics/event-loop-delay.js";
 import { prometheusText } from "../../../src/server/metrics/prometheus-text.js";
 import { serverMetrics } from "../../../src/server/metrics/server-metrics.js";
-import { StoreMeter } from "../../../src/server/store-meter.js";
+import { StoreMeter } from "../../../src/server/telemetry/telemetry.js";
 import { StoreWatch, storeOperations } from "../../../src/store/timed-store.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 import { FeedRig } from "../../helpers/models/subscription-harness.js";

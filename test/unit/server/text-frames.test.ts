@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { WebSocket, WebSocketServer } from "ws";
-import { textFrames } from "../../../src/server/text-frames.js";
+import { textFrames } from "../../../src/server/connection/frames/frame-writer.js";
 
 describe("text frames", () => {
   it("have the shortest header that holds their length", () => {
