@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from "node:crypto";
 import type { IssuerCounts } from "../../auth/issuer-port.js";
 import type { RenewedTokens } from "../../auth/provider-options.js";
 import { prefixOf } from "../../runtime/ip-address.js";
-import { sameDigest } from "../../store/same-digest.js";
+import { sameDigest } from "../../store/rotation.js";
 import type { FamilyRecord, RateCounters, RotationOutcome, SecretRecords, StoreRecords, UserRecord } from "../../store/store.js";
 import { firstPartyClient } from "../accounts/client-directory.js";
 import { issuedAtUnder } from "../accounts/credential-version.js";

@@ -1,6 +1,5 @@
 import { link, open, readdir, rename, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { isAlive } from "../process-alive.js";
 
 /** Temporary files that this process is writing now: a second store on the same folder must not clean them away. */
 const inFlight = new Set<string>();
@@ -108,5 +107,16 @@ async function unless(code: string, act: () => Promise<void>): Promise<boolean> 
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === code) return false;
     throw error;
+  }
+}
+
+/** Does a process of this id run on this machine? */
+export function isAlive(pid: number): boolean {
+  if (pid <= 0) return false; // not a process: 0 would ask about our own group
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM"; // it is there, and somebody else's
   }
 }

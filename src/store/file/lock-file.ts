@@ -2,8 +2,7 @@ import { randomUUID } from "node:crypto";
 import { link, readFile, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { isAlive } from "../process-alive.js";
-import { createPassingFile, removePassingFile } from "./atomic-file.js";
+import { createPassingFile, isAlive, removePassingFile } from "./atomic-file.js";
 import { KeyMutex } from "./key-mutex.js";
 
 /** Who has the lock: this process, or the one with that id. */

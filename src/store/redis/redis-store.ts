@@ -3,11 +3,10 @@ import { checkLogger, unfailingMethods } from "../../runtime/application-code.js
 import { type Clock, systemClock } from "../../runtime/clock.js";
 import { refuseUnknownOptions } from "../../runtime/known-options.js";
 import type { Store } from "../store.js";
-import type { RedisAddress, RedisRunner } from "./connection/redis-connection.js";
+import { checkRedisUrl, type RedisAddress, type RedisRunner } from "./connection/redis-connection.js";
 import { RedisDeployment } from "./connection/redis-deployment.js";
 import { RedisLink } from "./connection/redis-link.js";
 import { RedisOperation } from "./connection/redis-operation.js";
-import { checkRedisUrl } from "./connection/redis-url.js";
 import { type StoreLogger, silentStoreLogger } from "./connection/store-logger.js";
 import { RedisBus } from "./events/redis-bus.js";
 import { RedisFeed } from "./events/redis-feed.js";

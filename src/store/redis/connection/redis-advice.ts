@@ -1,6 +1,5 @@
 import { RedisKeys } from "../redis-keys.js";
-import { type RedisAddress, RedisConnection } from "./redis-connection.js";
-import { checkRedisUrl } from "./redis-url.js";
+import { checkRedisUrl, type RedisAddress, RedisConnection } from "./redis-connection.js";
 
 /**
  * What a Redis may forget without having to, each with what to do; empty: nothing. Rejects with `StoreUnavailable` when it does not answer within
