@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import { expect } from "chai";
 import { type Module, parseModule, readModules } from "./helpers/source-tree.js";
 
@@ -76,6 +77,42 @@ function forbiddenPackages(modules: readonly Module[]): readonly string[] {
   );
 }
 
+/** Files with a function that is still over 80 lines: none may join them. */
+const longToday: readonly string[] = [
+  "src/server/server.ts",
+  "client/calls/caller.ts",
+  "client/connection/connection.ts",
+  "client/session/session-renewal.ts",
+  "client/session/token-share.ts",
+  "client/subscriptions/subscriptions.ts",
+  "console/model/timeline/recording-sockets.ts",
+];
+
+function importCycles(modules: readonly Module[]): readonly string[] {
+  const byPath = new Map(modules.map((module) => [module.path, module]));
+  const [cycles, done] = [new Set<string>(), new Set<string>()];
+  const visit = (path: string, way: readonly string[]): void => {
+    if (way.includes(path)) cycles.add([...way.slice(way.indexOf(path)), path].join(" → "));
+    if (way.includes(path) || done.has(path)) return;
+    for (const target of byPath.get(path)?.imports ?? []) visit(target, [...way, path]);
+    done.add(path);
+  };
+  for (const { path } of modules) visit(path, []);
+  return [...cycles];
+}
+
+function fullFolders(modules: readonly Module[], most = 15): readonly string[] {
+  const counts = new Map<string, number>();
+  for (const { path } of modules) counts.set(posix.dirname(path), (counts.get(posix.dirname(path)) ?? 0) + 1);
+  return [...counts].filter(([, count]) => count > most).map(([folder, count]) => `${folder} has ${count} files`);
+}
+
+function longFunctions(modules: readonly Module[], most = 80): readonly string[] {
+  return modules.flatMap(({ path, functions }) =>
+    functions.filter(({ lines }) => lines > most).map(({ line, lines }) => `${path}:${line} is a function of ${lines} lines`),
+  );
+}
+
 const plant = (path: string, text: string) => [parseModule(path, text)];
 
 describe("The architecture", () => {
@@ -113,5 +150,34 @@ describe("The architecture", () => {
       ["node:fs/promises", "left-pad", "@redis/client/x"].map(message),
     );
     expect(forbiddenPackages(plant("console/model/a.ts", 'import { h } from "preact/hooks";'))).to.have.lengthOf(1);
+  });
+
+  it("has no cycle of imports, of types neither", () => {
+    expect(importCycles(modules)).to.deep.equal([]);
+    const planted = [...plant("src/a.ts", 'import type { B } from "./b.js";'), ...plant("src/b.ts", 'export * from "./c.js";')];
+    expect(importCycles([...planted, ...plant("src/c.ts", 'import "./b.js";')])).to.deep.equal(["src/b.ts → src/c.ts → src/b.ts"]);
+    expect(importCycles([...planted, ...plant("src/c.ts", "")])).to.deep.equal([]);
+  });
+
+  it("has no folder with more than 15 files", () => {
+    expect(fullFolders(modules)).to.deep.equal([]);
+    const planted = Array.from({ length: 16 }, (_, index) => parseModule(`src/a/${index}.ts`, ""));
+    expect(fullFolders(planted)).to.deep.equal(["src/a has 16 files"]);
+    expect(fullFolders(planted.slice(1))).to.deep.equal([]);
+  });
+
+  it("has no function over 80 lines, but for tables and switches over closed unions", () => {
+    const tooLong = longFunctions(modules).map((message) => message.replace(/:.*/, ""));
+    expect(tooLong).to.have.members(longToday);
+    const lines = (text: string, count: number) => `${text}\n`.repeat(count);
+    const measure = (code: string) => longFunctions(plant("src/a.ts", code));
+    expect(measure(`function f() {\n${lines("f();", 79)}}`)).to.deep.equal(["src/a.ts:1 is a function of 81 lines"]);
+    expect(measure(`function f() {\n${lines("f();", 78)}}`)).to.deep.equal([]);
+    expect(measure(`class A {\n#f = () => {\n${lines("f();", 79)}}\nf() {\n${lines("f();", 79)}} }`)).to.have.lengthOf(2);
+    expect(measure(`function f() {\nreturn [\n${lines("[1],", 99)}];\n}`)).to.deep.equal([]);
+    expect(measure(`function f() {\nreturn {\n${lines("[g()]: () => 1,", 99)}};\n}`)).to.have.lengthOf(1);
+    const cases = (last: string) => `function f(a: A) {\nswitch (a) {\n${lines("case 1: return f(2);", 99)}${last}}\n}`;
+    expect(measure(cases(""))).to.deep.equal([]);
+    expect(measure(cases("default: return;\n"))).to.have.lengthOf(1);
   });
 });
