@@ -1,13 +1,13 @@
-import { HeldPushes, type Released } from "./held-pushes.js";
+import { ExpiredSessionBuffer, type Released } from "./expired-session-buffer.js";
 import type { Outbox } from "./outbox.js";
 import type { Push } from "./push.js";
 
 type SessionState = "open" | "active" | "expired" | "closed";
 
 /** What becomes of the pushes of one connection: sent while the session is active, held while it is expired, dropped otherwise. */
-export class Pushes {
+export class PushGate {
   readonly #outbox: Outbox;
-  readonly #held = new HeldPushes();
+  readonly #held = new ExpiredSessionBuffer();
   readonly #counts: PushCounts;
 
   constructor(outbox: Outbox, counts: PushCounts) {

@@ -3,7 +3,7 @@ import { errorOf } from "../../protocol/error-codes.js";
 import type { SubscribeResult } from "../../protocol/messages.js";
 import type { Outbox } from "../../pubsub/outbox.js";
 import type { Push } from "../../pubsub/push.js";
-import { type PushCounts, Pushes, type SlowReaderCounts } from "../../pubsub/push-gate.js";
+import { type PushCounts, PushGate, type SlowReaderCounts } from "../../pubsub/push-gate.js";
 import type { SubscriberPort, Subscription } from "../../pubsub/subscription.js";
 import type { Auth } from "../../rpc/define/access.js";
 import { Halt } from "../../rpc/dispatch/call.js";
@@ -41,7 +41,7 @@ export interface Kept {
 export class PushLane implements SubscriberPort {
   readonly #host: PushLaneHost;
   readonly #outbox: Outbox;
-  readonly #pushes: Pushes;
+  readonly #pushes: PushGate;
   readonly #slowReaders: SlowReaderCounts;
   #kept: Map<string, Kept> | undefined; // most connections never have one
   #lastId = 0;
@@ -53,7 +53,7 @@ export class PushLane implements SubscriberPort {
   constructor(host: PushLaneHost, outbox: Outbox, { pushes, slowReaders }: PushTelemetry) {
     this.#host = host;
     this.#outbox = outbox;
-    this.#pushes = new Pushes(outbox, pushes);
+    this.#pushes = new PushGate(outbox, pushes);
     this.#slowReaders = slowReaders;
   }
 

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { FlushQueue, Outbox } from "../../../src/pubsub/outbox.js";
 import { Push } from "../../../src/pubsub/push.js";
-import { Pushes } from "../../../src/pubsub/push-gate.js";
+import { PushGate } from "../../../src/pubsub/push-gate.js";
 
 const event = (subscription: string, text = `event of ${subscription}`) => new Push(text, subscription);
 const end = (subscription: string) => new Push(`end of ${subscription}`, subscription, true);
@@ -13,7 +13,7 @@ function open() {
     void sent.push(...items.map((item) => (typeof item === "string" ? item : item.text)));
   const outbox = new Outbox({ review() {}, write, overflowed() {} }, new FlushQueue());
   const counts = { sent: 0, held: 0, dropped: 0, overflowed: 0 };
-  const pushes = new Pushes(outbox, counts);
+  const pushes = new PushGate(outbox, counts);
   /** What is written, at the end of a turn. */
   const written = () => {
     outbox.flush();

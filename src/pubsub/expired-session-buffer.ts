@@ -15,7 +15,7 @@ export interface Released {
 const nothing: Released = { pushes: [], gap: false, lossy: new Set() };
 
 /** Pushes for an expired session, kept in order until a refresh. When there are too many all are dropped, and the gap is told. */
-export class HeldPushes {
+export class ExpiredSessionBuffer {
   #pushes: Push[] = [];
   #bytes = 0;
   /** Present once there were too many: the subscriptions that lost events. */
