@@ -14,7 +14,7 @@ export interface EventSource {
   failed(thrown: unknown): number;
 }
 
-const sharePerTurn = 64; // events; a generator that is always ready would never let anybody else run
+const maxFramesPerTurn = 64; // events; a generator that is always ready would never let anybody else run
 
 /** A subscription with a generator of its own, which is pulled as long as there is room for what it yields. */
 export class GeneratorSubscription extends Subscription {
@@ -56,7 +56,7 @@ export class GeneratorSubscription extends Subscription {
     try {
       this.#iterator = this.#source.start();
       for (let pulled = 1; ; pulled++) {
-        if (pulled % sharePerTurn === 0 || this.port.isHigh()) await nextTurn();
+        if (pulled % maxFramesPerTurn === 0 || this.port.isHigh()) await nextTurn();
         await this.#room();
         if (this.state === "ended") return;
         const { done, value } = await toPromise(this.#iterator.next());

@@ -33,7 +33,7 @@ import { Administration, type KickResult, type KickSelector, type SessionList, t
 import { builtins } from "./connection/builtins.js";
 import { Connection, type ConnectionServices } from "./connection/connection.js";
 import { newConnectionId } from "./connection/connection-id.js";
-import { Arrivals } from "./connection/frames/slow-message-watch.js";
+import { SlowMessageWatch } from "./connection/frames/slow-message-watch.js";
 import { judgeBearer } from "./http/bearer.js";
 import { ConsolePage } from "./http/console-page.js";
 import { checkListening, closeListener, createListener, openListener, urlOf } from "./http/http-listener.js";
@@ -88,7 +88,7 @@ export class Server {
   readonly #publisher: Publisher;
   readonly #services: ConnectionServices;
   readonly #overload: Overload;
-  readonly #arrivals: Arrivals;
+  readonly #arrivals: SlowMessageWatch;
   readonly #admission: Admission;
   readonly #guard: UpgradeGuard;
   readonly #authBudget: AuthBudget;
@@ -153,7 +153,7 @@ export class Server {
     const bus = busOf(everyStore);
     const shared = bus === undefined ? undefined : this.#instruments.bus(bus);
     this.#nodes = joinNodes(shared, this.#clock, this.#log);
-    this.#arrivals = new Arrivals(this.#clock, this.#limits.frameTimeout, this.#roster);
+    this.#arrivals = new SlowMessageWatch(this.#clock, this.#limits.frameTimeout, this.#roster);
     this.#administration = new Administration(this.#roster, this.#nodes.node, this.#applicationLog, this.#nodes.queries);
     this.#registry = createRegistry(app, this.#ownMethods(options.admin));
     this.#openRpc = new OpenRpc(this.#registry, options.info);

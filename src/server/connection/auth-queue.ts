@@ -57,7 +57,7 @@ const notJudged: ReadonlySet<number> = new Set(
   (["auth_unavailable", "rate_limited", "unauthenticated"] as const).map((reason) => errorOf(reason).code),
 );
 
-export class AuthLane {
+export class AuthQueue {
   readonly #session: Session;
   readonly #services: AuthServices;
   readonly #observer: AuthLaneObserver;

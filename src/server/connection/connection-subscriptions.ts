@@ -38,10 +38,10 @@ export interface Kept {
   calls: number;
 }
 
-export class PushLane implements SubscriberPort {
+export class ConnectionSubscriptions implements SubscriberPort {
   readonly #host: PushLaneHost;
   readonly #outbox: Outbox;
-  readonly #pushes: PushGate;
+  readonly #pushGate: PushGate;
   readonly #slowReaders: SlowReaderCounts;
   #kept: Map<string, Kept> | undefined; // most connections never have one
   #lastId = 0;
@@ -53,7 +53,7 @@ export class PushLane implements SubscriberPort {
   constructor(host: PushLaneHost, outbox: Outbox, { pushes, slowReaders }: PushTelemetry) {
     this.#host = host;
     this.#outbox = outbox;
-    this.#pushes = new PushGate(outbox, pushes);
+    this.#pushGate = new PushGate(outbox, pushes);
     this.#slowReaders = slowReaders;
   }
 
@@ -115,22 +115,22 @@ export class PushLane implements SubscriberPort {
     const kept = this.#kept?.get(id);
     if (kept === undefined) return false;
     kept.subscription.stop();
-    this.#pushes.forget(id);
+    this.#pushGate.forget(id);
     return true;
   }
 
   // What subscriptions ask.
 
   send(push: Push): void {
-    this.#pushes.add(push, this.#host.state);
+    this.#pushGate.add(push, this.#host.state);
   }
 
   tellEnd(push: Push): void {
-    this.#pushes.addEnd(push, this.#host.state);
+    this.#pushGate.addEnd(push, this.#host.state);
   }
 
   forget(subscription: string): void {
-    this.#pushes.forget(subscription);
+    this.#pushGate.forget(subscription);
   }
 
   isHigh(): boolean {
@@ -153,7 +153,7 @@ export class PushLane implements SubscriberPort {
 
   /** The session has expired: what was not written yet is held. */
   hold(): void {
-    this.#pushes.hold();
+    this.#pushGate.hold();
   }
 
   /** The token has changed: what it no longer allows ends, before anything of it is sent. */
@@ -163,7 +163,7 @@ export class PushLane implements SubscriberPort {
 
   /** A refresh was applied: `answer` sends its result, before what was held. It is told whether something was lost. */
   release(answer: (gap: boolean) => void): void {
-    const { pushes, gap, lossy } = this.#pushes.release();
+    const { pushes, gap, lossy } = this.#pushGate.release();
     answer(gap);
     for (const push of pushes) this.#outbox.add(push);
     for (const id of lossy) this.#kept?.get(id)?.subscription.missed();
@@ -177,13 +177,13 @@ export class PushLane implements SubscriberPort {
 
   /** The user is gone, the connection stays: nothing of the one reaches the next. */
   logout(): void {
-    this.#pushes.drop();
+    this.#pushGate.drop();
     for (const { subscription } of this.#all()) subscription.end("logout");
   }
 
   /** The connection is closed, or about to be. */
   close(): void {
-    this.#pushes.drop();
+    this.#pushGate.drop();
     for (const { subscription } of this.#all()) subscription.stop();
   }
 

@@ -20,14 +20,14 @@ import { encodeError, encodeNotification, encodeResult } from "../../rpc/json/en
 import type { Clock } from "../../runtime/clock.js";
 import { childOf, type Logger } from "../../runtime/logger.js";
 import { type Limits, limitsOfConnection } from "../limits.js";
-import { AuthLane, type AuthOutcome, type AuthServices, authRequestOf } from "./auth-queue.js";
+import { type AuthOutcome, AuthQueue, type AuthServices, authRequestOf } from "./auth-queue.js";
 import { type CloseDetails, type Closing, closingParams } from "./closing.js";
 import { createHandle } from "./connection-handle.js";
 import { ConnectionSession } from "./connection-session.js";
-import { PushLane, type PushLaneHost } from "./connection-subscriptions.js";
+import { ConnectionSubscriptions, type PushLaneHost } from "./connection-subscriptions.js";
 import { encodeDeclared } from "./declared-notification.js";
 import { BackPressure } from "./frames/back-pressure.js";
-import { WaitingFrames } from "./frames/blocked-frames.js";
+import { BlockedFrames } from "./frames/blocked-frames.js";
 import { type Excess, FrameReader } from "./frames/frame-reader.js";
 import { FrameWriter } from "./frames/frame-writer.js";
 import type { PeerSocket } from "./frames/peer-socket.js";
@@ -67,11 +67,11 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   readonly #services: ConnectionServices;
   readonly #observer: ConnectionObserver;
   readonly #session: Session;
-  readonly #lane: AuthLane;
+  readonly #authQueue: AuthQueue;
   readonly #outbox: Outbox;
   readonly #pressure: BackPressure;
-  readonly #pushes: PushLane;
-  readonly #waiting = new WaitingFrames();
+  readonly #pushGate: ConnectionSubscriptions;
+  readonly #waiting = new BlockedFrames();
   readonly #reader: FrameReader;
   /** Made with the first call of each session: most connections are idle. */
   #callSession: ConnectionSession | undefined;
@@ -116,10 +116,10 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     const { clock, revocations, limits } = services;
     this.#outbox = new Outbox(this, services.flushQueue);
     this.#pressure = new BackPressure(limits, clock, socket, this.#writer, this.#outbox);
-    this.#pushes = new PushLane(this, this.#outbox, services.telemetry);
+    this.#pushGate = new ConnectionSubscriptions(this, this.#outbox, services.telemetry);
     this.#reader = new FrameReader(limits, clock, services.telemetry, () => this.#guarded(() => this.#endExcess()));
     this.#session = new Session(limits, { clock, revocations, connectionId: id, random: Math.random }, this);
-    this.#lane = new AuthLane(this.#session, services, this, this.log);
+    this.#authQueue = new AuthQueue(this.#session, services, this, this.log);
     socket.on("message", (data: Buffer, isBinary: boolean) => this.#onMessage(data, isBinary));
     const onControl = (data: Buffer) => this.#onControl(data.length);
     socket.on("ping", onControl);
@@ -181,11 +181,11 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   }
 
   subscribe(call: SubscribeCall): Started | Promise<Started> {
-    return subscribe(call, this.#pushes, this.#services);
+    return subscribe(call, this.#pushGate, this.#services);
   }
 
   unsubscribe(subscription: string): boolean {
-    return this.#pushes.unsubscribe(subscription);
+    return this.#pushGate.unsubscribe(subscription);
   }
 
   // What the lane of pushes asks.
@@ -213,7 +213,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
       calls: this.#reader.counted,
       inFlight: this.pending.size,
       bufferedBytes: this.#writer.waiting + this.#outbox.length,
-      subscriptions: this.#pushes.size,
+      subscriptions: this.#pushGate.size,
     };
   }
 
@@ -224,7 +224,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
 
   /** Sends a push, or holds or drops it: decided by the session at this moment. */
   push(push: Push): void {
-    this.#pushes.send(push);
+    this.#pushGate.send(push);
   }
 
   /** Looks at clocks and revocations, also when no frame comes. */
@@ -277,7 +277,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#closing = { reason, ...details };
     this.#receivedAtClose = this.#writer.received ?? 0;
     this.#session.close();
-    this.#pushes.close();
+    this.#pushGate.close();
     this.#outbox.wake();
   }
 
@@ -292,7 +292,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   }
 
   expired(closeIn: number): void {
-    this.#pushes.hold();
+    this.#pushGate.hold();
     this.#tell("auth.expired", { closeIn, hint: this.refreshExample() });
   }
 
@@ -311,7 +311,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     if (token !== null && before !== null) this.#callSession?.renew(token);
     else this.#changeSession();
     if (token === null) this.#forgetUser();
-    else if (before !== null) this.#pushes.review(token);
+    else if (before !== null) this.#pushGate.review(token);
     if (token !== null) this.#pressure.endOfExcess(); // its rate is another one now
     this.#observer.identified(this, token, before);
   }
@@ -339,7 +339,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#guarded(() => {
       if ("result" in outcome && this.#session.state === "active") {
         const limits = limitsOfConnection(this.#services.limits);
-        this.#pushes.release((gap) =>
+        this.#pushGate.release((gap) =>
           this.#answer(request, { result: Object.assign(outcome.result as object, { limits }, gap && { gap }) }),
         );
       } else {
@@ -399,7 +399,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     }
     if (!this.#isStalled || this.#pressure.isFull) return;
     this.#isStalled = false;
-    this.#pushes.resume();
+    this.#pushGate.resume();
   }
 
   #drained(): void {
@@ -431,7 +431,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   /** Takes up one of the things that wait. False: nothing may be taken up now. */
   #takeNext(): boolean {
     if (this.#batch !== undefined) return this.#run(this.#batch);
-    if (this.#waiting.size > 0 && !this.#lane.blocks) {
+    if (this.#waiting.size > 0 && !this.#authQueue.blocks) {
       this.#pressure.spend(1, 0);
       this.#process(this.#waiting.shift());
       return true;
@@ -513,7 +513,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
 
   /** Frames behind a blocking auth call wait, in order, and are judged by its outcome. */
   #accept(value: unknown, bytes: number): void {
-    if (!this.#lane.blocks) return this.#process(value);
+    if (!this.#authQueue.blocks) return this.#process(value);
     if (this.#waiting.add(value, bytes)) return;
     this.#refuse(value, errorOf("rate_limited", { retryAfter: 1, hint: "wait for the answer of authenticate before you send so much" }));
   }
@@ -537,7 +537,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
 
   /** Its id is taken until it is answered. */
   #submit(auth: Request): void {
-    if (auth.id === undefined || this.pending.reserve(auth.id)) this.#lane.submit(auth);
+    if (auth.id === undefined || this.pending.reserve(auth.id)) this.#authQueue.submit(auth);
     else this.#answer(auth, { error: idInFlight() });
   }
 
@@ -602,7 +602,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
 
   /** Nothing that was meant for one user reaches the next: not a push, not an answer. */
   #forgetUser(): void {
-    this.#pushes.logout();
+    this.#pushGate.logout();
     this.#callHandle = undefined;
     this.pending.abortAll(errorOf("cancelled", { hint: "the user has logged out" }));
     while (this.#owed !== undefined) this.#payNext(this.#owed);
@@ -628,8 +628,8 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     if (this.#isDetached) return;
     this.#isDetached = true;
     this.#session.close();
-    this.#lane.close();
-    this.#pushes.close();
+    this.#authQueue.close();
+    this.#pushGate.close();
     this.#outbox.clear();
     this.#waiting.clear();
     this.#pressure.close();

@@ -13,7 +13,7 @@ import type { Clock } from "../../runtime/clock.js";
 import { describe } from "../../runtime/thrown.js";
 import type { Limits } from "../limits.js";
 import type { Telemetry } from "../telemetry/telemetry.js";
-import type { Kept, PushLane } from "./connection-subscriptions.js";
+import type { ConnectionSubscriptions, Kept } from "./connection-subscriptions.js";
 
 /** Starts subscriptions: joins what the application declared with what carries its events. */
 
@@ -28,7 +28,7 @@ const longestName = 255;
 const readTimeoutMs = 10_000; // a history that never comes would keep its place among those that are read
 
 /** Throws, or rejects with, {@link Halt}, and whatever the application's functions throw. */
-export function subscribe(asked: SubscribeCall, lane: PushLane, services: SubscribeServices): Started | Promise<Started> {
+export function subscribe(asked: SubscribeCall, lane: ConnectionSubscriptions, services: SubscribeServices): Started | Promise<Started> {
   const { entry, params, call } = asked;
   const { feed } = entry;
   const { authorize } = feed;
@@ -49,7 +49,7 @@ function runGenerator(
   asked: SubscribeCall,
   feed: GeneratorFeed,
   isAllowed: Kept["isAllowed"],
-  lane: PushLane,
+  lane: ConnectionSubscriptions,
   { limits, telemetry }: SubscribeServices,
 ): Started {
   lane.mustHaveRoom(limits.subscriptions, () => telemetry.limitHit("subscriptions"));
@@ -64,7 +64,7 @@ function joinTopic(
   asked: SubscribeCall,
   feed: TopicFeed,
   isAllowed: Kept["isAllowed"],
-  lane: PushLane,
+  lane: ConnectionSubscriptions,
   services: SubscribeServices,
 ): Started | Promise<Started> {
   const { topics, limits, telemetry } = services;

@@ -4,14 +4,14 @@ import { describe, it } from "mocha";
 import { FlushQueue, Outbox } from "../../../src/pubsub/outbox.js";
 import type { Subscription } from "../../../src/pubsub/subscription.js";
 import { Halt } from "../../../src/rpc/dispatch/call.js";
-import { PushLane } from "../../../src/server/connection/connection-subscriptions.js";
+import { ConnectionSubscriptions } from "../../../src/server/connection/connection-subscriptions.js";
 import { Telemetry } from "../../../src/server/telemetry/telemetry.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 import { FeedRig } from "../../helpers/models/subscription-harness.js";
 import { rejectionOf } from "../../helpers/rejection.js";
 
 const newLane = () =>
-  new PushLane(
+  new ConnectionSubscriptions(
     { state: "active", isHigh: () => false },
     new Outbox({ review() {}, write() {}, overflowed() {} }, new FlushQueue()),
     new Telemetry(),
@@ -19,7 +19,7 @@ const newLane = () =>
 
 /** A subscription that has so many characters of a replay to send. */
 const laden = (replayLength: number) => ({ id: String(replayLength), replayLength }) as unknown as Subscription;
-const keep = (lane: PushLane, subscription: Subscription) =>
+const keep = (lane: ConnectionSubscriptions, subscription: Subscription) =>
   lane.keep({ subscription, isAllowed: () => true, opened: { subscription: subscription.id }, calls: 1 });
 
 describe("The histories that one connection has read", () => {

@@ -7,7 +7,7 @@ interface Frame {
 }
 
 /** Frames that came while an auth call was being verified, in order. */
-export class WaitingFrames {
+export class BlockedFrames {
   readonly #frames: Frame[] = [];
   #bytes = 0;
 

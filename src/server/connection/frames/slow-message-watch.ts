@@ -1,7 +1,7 @@
 import type { Clock } from "../../../runtime/clock.js";
 
 /** What is looked at. */
-export interface Arriving {
+export interface WatchedMessage {
   /** Closes when a message has been arriving at more than so many looks in a row. */
   lookAtArrival(most: number): void;
 }
@@ -13,14 +13,14 @@ const looks = 4; // within the time that a message has
  * told apart from silence by the bytes that came without completing anything, so its time runs from the first look at which there were
  * some: a message is cut after a quarter more than its time, or two quarters when it follows another one closely.
  */
-export class Arrivals {
+export class SlowMessageWatch {
   readonly #clock: Clock;
   readonly #interval: number;
-  readonly #connections: Iterable<Arriving>;
+  readonly #connections: Iterable<WatchedMessage>;
   #cancelTimer: (() => void) | undefined;
 
   /** `timeout`: milliseconds from first byte to last; 0 = any time. */
-  constructor(clock: Clock, timeout: number, connections: Iterable<Arriving>) {
+  constructor(clock: Clock, timeout: number, connections: Iterable<WatchedMessage>) {
     this.#clock = clock;
     this.#interval = timeout / looks;
     this.#connections = connections;
