@@ -24,7 +24,7 @@ export const systemClock: Clock = {
 };
 
 /** A clock whose timers catch what they call throws: nothing of it ends the process. */
-export function guardedClock(clock: Clock, log: Logger): Clock {
+export function clockWithErrorHandling(clock: Clock, log: Logger): Clock {
   return {
     now: () => clock.now(),
     monotonic: () => clock.monotonic(),

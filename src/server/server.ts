@@ -13,17 +13,17 @@ import { Router, type Topic } from "../rpc/define/create-rpc.js";
 import { OpenRpc } from "../rpc/define/openrpc.js";
 import { checkNotifications, createRegistry, type MethodEntry, type Registry } from "../rpc/define/registry.js";
 import { type Builtin, Dispatcher } from "../rpc/dispatch/dispatcher.js";
-import { type Clock, guardedClock, systemClock } from "../runtime/clock.js";
+import { type Clock, clockWithErrorHandling, systemClock } from "../runtime/clock.js";
 import { type Logger, unfailing } from "../runtime/logger.js";
 import { RateLimitedLog } from "../runtime/rate-limited-log.js";
-import { Admission } from "./admission/accept-limits.js";
-import { AddressBook } from "./admission/address-counts.js";
-import { AuthBudget } from "./admission/auth-rate.js";
+import { AcceptLimits } from "./admission/accept-limits.js";
+import { AddressCounters } from "./admission/address-counters.js";
+import { AuthRateLimiter } from "./admission/auth-rate-limiter.js";
 import { clientAddress, type TrustedProxies, trustedProxies } from "./admission/client-address.js";
 import { type LoadGauge, MachineGauge, openFilesLimit } from "./admission/load-gauge.js";
 import { OriginList } from "./admission/origin-list.js";
 import { Overload } from "./admission/overload.js";
-import { pathOf, refuseUpgrade, UpgradeGuard, type UpgradeRefusal } from "./admission/upgrade-checks.js";
+import { pathOf, refuseUpgrade, UpgradeChecks, type UpgradeRefusal } from "./admission/upgrade-checks.js";
 import { createWebSocketServer, guardStream } from "./admission/web-socket-server.js";
 import { adminMethods } from "./cluster/admin-methods.js";
 import { busOf, joinNodes, type Nodes, sharedRatesOf } from "./cluster/cluster.js";
@@ -40,12 +40,12 @@ import { checkListening, closeListener, createListener, openListener, urlOf } fr
 import { HttpRoutes, notFound } from "./http/http-routes.js";
 import { HttpSockets } from "./http/http-sockets.js";
 import { Readiness } from "./http/readiness.js";
-import { Roster } from "./lifecycle/connection-registry.js";
+import { ConnectionRegistry } from "./lifecycle/connection-registry.js";
 import { Heartbeat } from "./lifecycle/heartbeat.js";
 import { Hooks } from "./lifecycle/hooks.js";
 import { Shutdown, within } from "./lifecycle/shutdown.js";
 import { type Limits, resolveLimits } from "./limits.js";
-import { Instruments } from "./metrics/instruments.js";
+import { Observability } from "./metrics/observability.js";
 import {
   type AuthOption,
   checkServerOptions,
@@ -73,11 +73,11 @@ export class Server {
   readonly #openRpc: OpenRpc;
   readonly #authority: TokenAuthority;
   readonly #revocations: Revocations;
-  readonly #instruments: Instruments;
+  readonly #observability: Observability;
   readonly #readiness: Readiness;
-  readonly #addresses: AddressBook;
+  readonly #addresses: AddressCounters;
   readonly #heartbeat: Heartbeat;
-  readonly #roster: Roster;
+  readonly #connectionRegistry: ConnectionRegistry;
   readonly #nodes: Nodes;
   readonly #administration: Administration;
   readonly #dispatcher: Dispatcher;
@@ -88,10 +88,10 @@ export class Server {
   readonly #publisher: Publisher;
   readonly #services: ConnectionServices;
   readonly #overload: Overload;
-  readonly #arrivals: SlowMessageWatch;
-  readonly #admission: Admission;
-  readonly #guard: UpgradeGuard;
-  readonly #authBudget: AuthBudget;
+  readonly #slowMessages: SlowMessageWatch;
+  readonly #acceptLimits: AcceptLimits;
+  readonly #upgradeChecks: UpgradeChecks;
+  readonly #authRate: AuthRateLimiter;
   readonly #routes: HttpRoutes;
   readonly #sockets: WebSocketServer;
   readonly #isTrusted: TrustedProxies;
@@ -110,8 +110,8 @@ export class Server {
     const clock = options.clock ?? systemClock;
     this.#applicationLog = unfailing(options.logger ?? jsonLogger());
     this.#log = new RateLimitedLog(this.#applicationLog, clock);
-    this.#clock = guardedClock(clock, this.#log);
-    this.#instruments = new Instruments(options, this.#clock, this.#log);
+    this.#clock = clockWithErrorHandling(clock, this.#log);
+    this.#observability = new Observability(options, this.#clock, this.#log);
     this.#path = options.path ?? "/rpc";
     if (!this.#path.startsWith("/")) throw new TypeError(`path must begin with "/", not be "${this.#path}"`);
     checkNotifications(app.notifications);
@@ -130,39 +130,39 @@ export class Server {
     this.#revocations = new Revocations({
       clock: this.#clock,
       issuers,
-      stores: stores.map(({ revocations }) => ({ revocations: this.#instruments.revocations(revocations) })),
+      stores: stores.map(({ revocations }) => ({ revocations: this.#observability.revocations(revocations) })),
       longestLifetime: longestLifetime(providers),
       onChange: (announcedAt) => this.#revoked(announcedAt),
     });
-    this.#overload = new Overload(this.#limits, { clock: this.#clock, gauge, log: this.#log, shed: () => this.#roster.shed() });
+    this.#overload = new Overload(this.#limits, { clock: this.#clock, gauge, log: this.#log, shed: () => this.#connectionRegistry.shed() });
     this.#readiness = new Readiness(this.#revocations, this.#authority, this.#overload);
     const everyStore = [options.store, ...issuers.map(({ store }) => store)];
-    this.#addresses = new AddressBook(this.#clock, this.#limits.authFailuresPerAddress > 0 ? sharedRatesOf(everyStore) : undefined);
+    this.#addresses = new AddressCounters(this.#clock, this.#limits.authFailuresPerAddress > 0 ? sharedRatesOf(everyStore) : undefined);
     this.#heartbeat = new Heartbeat(this.#clock, this.#limits.pingInterval, this.#limits.pongTimeout, () =>
-      this.#instruments.telemetry.limitHit("pongTimeout"),
+      this.#observability.telemetry.limitHit("pongTimeout"),
     );
-    this.#roster = new Roster(
+    this.#connectionRegistry = new ConnectionRegistry(
       this.#addresses,
       this.#heartbeat,
       new Hooks(options.hooks ?? {}, this.#log),
-      this.#instruments.telemetry,
+      this.#observability.telemetry,
       this.#clock,
       this.#limits.connectionsPerSubject,
-      (address) => this.#guard.exhausted(address),
+      (address) => this.#upgradeChecks.exhausted(address),
     );
     const bus = busOf(everyStore);
-    const shared = bus === undefined ? undefined : this.#instruments.bus(bus);
+    const shared = bus === undefined ? undefined : this.#observability.bus(bus);
     this.#nodes = joinNodes(shared, this.#clock, this.#log);
-    this.#arrivals = new SlowMessageWatch(this.#clock, this.#limits.frameTimeout, this.#roster);
-    this.#administration = new Administration(this.#roster, this.#nodes.node, this.#applicationLog, this.#nodes.queries);
+    this.#slowMessages = new SlowMessageWatch(this.#clock, this.#limits.frameTimeout, this.#connectionRegistry);
+    this.#administration = new Administration(this.#connectionRegistry, this.#nodes.node, this.#applicationLog, this.#nodes.queries);
     this.#registry = createRegistry(app, this.#ownMethods(options.admin));
     this.#openRpc = new OpenRpc(this.#registry, options.info);
     const discover = options.discover ?? "authenticated";
     this.#dispatcher = new Dispatcher(this.#registry, this.#builtins(discover), this.#limits, {
       timers: this.#clock,
       newErrorId: randomId,
-      observer: this.#instruments.calls,
-      onLimit: (limit) => this.#instruments.telemetry.limitHit(limit),
+      observer: this.#observability.calls,
+      onLimit: (limit) => this.#observability.telemetry.limitHit(limit),
     });
     this.#bus = shared ?? this.#localBus();
     this.#publisher = new Publisher({
@@ -174,16 +174,16 @@ export class Server {
       recipients: (target) => this.#recipients(target),
       mostBytes: this.#limits.responseBytes,
     });
-    this.#authBudget = new AuthBudget(this.#clock, this.#limits.authCallsPerAddress);
+    this.#authRate = new AuthRateLimiter(this.#clock, this.#limits.authCallsPerAddress);
     this.#services = this.#connectionServices(app);
     const origins = new OriginList(options.origins);
-    this.#admission = new Admission(this.#limits, {
+    this.#acceptLimits = new AcceptLimits(this.#limits, {
       clock: this.#clock,
-      connections: () => this.#roster.size,
+      connections: () => this.#connectionRegistry.size,
       openFiles: openFilesLimit(),
       overload: () => this.#overload.limit,
     });
-    this.#guard = new UpgradeGuard(origins, this.#addresses, this.#limits);
+    this.#upgradeChecks = new UpgradeChecks(origins, this.#addresses, this.#limits);
     this.#isTrusted = trustedProxies(options.trustProxy ?? []);
     this.#addressOf = (request) => clientAddress(request, this.#isTrusted);
     const bearer = { authority: this.#authority, revocations: this.#revocations, addresses: this.#addresses, log: this.#log };
@@ -197,13 +197,13 @@ export class Server {
       unreadiness: () => this.#readiness.reason(),
       document: (auth) => this.#openRpc.for(auth),
       authenticate: (token, address) => judgeBearer(token, address, bearer),
-      isBarred: (address) => this.#guard.isBarred(address),
+      isBarred: (address) => this.#upgradeChecks.isBarred(address),
       mayJudge: (address) => this.#mayJudge(address),
       console: options.console === true ? new ConsolePage({ path: this.#path, origins, issuers }) : undefined,
     });
     this.#sockets = createWebSocketServer(this.#limits, options.compression === true);
-    this.#instruments.measure({
-      members: () => this.#roster.members(),
+    this.#observability.measure({
+      members: () => this.#connectionRegistry.members(),
       rememberedRevocations: () => this.#revocations.list.size,
       store: this.#readiness,
       issuers,
@@ -228,14 +228,14 @@ export class Server {
       isTrusted: this.#isTrusted,
       onRefused: (address) => {
         this.#limitHit("httpPerAddress", address);
-        this.#instruments.telemetry.limitHit("httpPerAddress");
+        this.#observability.telemetry.limitHit("httpPerAddress");
       },
     });
     this.attach(http);
     const bound = await openListener(http, port, host);
     http.on("error", (error) => this.#log.error({ event: "listener.fail", err: error }, "the HTTP server failed"));
     this.#http = http;
-    const metricsPort = await this.#instruments.start();
+    const metricsPort = await this.#observability.start();
     return {
       ...(metricsPort === undefined ? {} : { metricsPort }),
       port: bound,
@@ -259,7 +259,7 @@ export class Server {
     };
     httpServer.on("upgrade", onUpgrade);
     this.#overload.start();
-    this.#arrivals.start();
+    this.#slowMessages.start();
     this.#detach.push(() => httpServer.off("upgrade", onUpgrade));
   }
 
@@ -305,12 +305,12 @@ export class Server {
 
   /** The metrics in Prometheus' text format, for a page of your own. Throws `TypeError` without the option `metrics`. */
   metricsText(): string {
-    return this.#instruments.text();
+    return this.#observability.text();
   }
 
   /** How many sockets are open. */
   get connections(): number {
-    return this.#roster.size;
+    return this.#connectionRegistry.size;
   }
 
   /**
@@ -328,7 +328,7 @@ export class Server {
 
   async #close(drain: number): Promise<void> {
     this.#readiness.isDraining = true; // readiness says so, and upgrades are refused, as long as the others are served
-    const shutdown = new Shutdown(this.#roster, this.#clock);
+    const shutdown = new Shutdown(this.#connectionRegistry, this.#clock);
     if (drain > 0) await shutdown.drain(drain);
     const httpClosed = closeListener(this.#http);
     await shutdown.closeAll(drain);
@@ -336,9 +336,9 @@ export class Server {
     this.#http?.closeAllConnections();
     for (const detach of this.#detach) detach();
     await httpClosed;
-    this.#instruments.close();
+    this.#observability.close();
     this.#overload.stop();
-    this.#arrivals.stop();
+    this.#slowMessages.stop();
     this.#heartbeat.stop();
     this.#dispatcher.close();
     this.#revocations.close();
@@ -353,19 +353,19 @@ export class Server {
     const address = this.#addressOf(request);
     const refusal: UpgradeRefusal | null = this.#readiness.isDraining
       ? { status: 503, message: "the server is shutting down", retryAfter: 1 }
-      : (this.#admission.refusal(address) ?? this.#guard.refusal(request, address));
+      : (this.#acceptLimits.refusal(address) ?? this.#upgradeChecks.refusal(request, address));
     if (refusal !== null) {
       this.#log.debug({ event: "upgrade.refuse", status: refusal.status, address, origin: request.headers.origin }, refusal.message);
       if (refusal.limit !== undefined) this.#limitHit(refusal.limit, address);
-      this.#instruments.telemetry.upgradeRefused(refusal.status, refusal.limit);
+      this.#observability.telemetry.upgradeRefused(refusal.status, refusal.limit);
       return refuseUpgrade(stream, refusal);
     }
     this.#sockets.handleUpgrade(request, stream, head, (socket) => this.#accept(socket, stream, address));
   }
 
   #accept(socket: WebSocket, stream: Duplex, address: string): void {
-    this.#admission.accepted(address);
-    this.#roster.add(new Connection(newConnectionId(), address, socket, stream, this.#services, this.#roster));
+    this.#acceptLimits.accepted(address);
+    this.#connectionRegistry.add(new Connection(newConnectionId(), address, socket, stream, this.#services, this.#connectionRegistry));
   }
 
   async #onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -406,15 +406,15 @@ export class Server {
       notifications: app.notifications,
       log: this.#log,
       applicationLog: this.#applicationLog,
-      telemetry: this.#instruments.telemetry,
+      telemetry: this.#observability.telemetry,
       compression: this.#options.compression === true,
     };
   }
 
   #mayJudge(address: string): boolean {
-    if (this.#authBudget.take(address)) return true;
+    if (this.#authRate.take(address)) return true;
     this.#limitHit("authCallsPerAddress", address);
-    this.#instruments.telemetry.limitHit("authCallsPerAddress");
+    this.#observability.telemetry.limitHit("authCallsPerAddress");
     return false;
   }
 
@@ -430,20 +430,20 @@ export class Server {
   }
 
   #recipients(target: NotifyTarget): Iterable<Connection> {
-    if (target === "all") return this.#roster;
-    if ("connection" in target) return [this.#roster.get(target.connection)].filter((connection) => connection !== undefined);
+    if (target === "all") return this.#connectionRegistry;
+    if ("connection" in target) return [this.#connectionRegistry.get(target.connection)].filter((connection) => connection !== undefined);
     const issuers = target.issuer === undefined ? this.#authority.names : [target.issuer];
-    return issuers.flatMap((issuer) => this.#roster.ofSubject(issuer, target.subject));
+    return issuers.flatMap((issuer) => this.#connectionRegistry.ofSubject(issuer, target.subject));
   }
 
   #keysFailed(issuer: string, detail: string): void {
-    this.#instruments.telemetry.keyFailures++;
+    this.#observability.telemetry.keyFailures++;
     this.#log.warn({ event: "keys.fail", issuer, detail }, "the keys of an issuer can't be had");
   }
 
   #revoked(announcedAt: number | undefined): void {
-    for (const connection of this.#roster) connection.check();
-    this.#instruments.telemetry.revoked(announcedAt === undefined ? undefined : this.#clock.now() - announcedAt);
+    for (const connection of this.#connectionRegistry) connection.check();
+    this.#observability.telemetry.revoked(announcedAt === undefined ? undefined : this.#clock.now() - announcedAt);
   }
 
   #sweepLater(): void {

@@ -19,12 +19,12 @@ export interface AdmissionPorts {
   readonly overload: () => OverloadLimit | undefined;
 }
 
-export class Admission {
+export class AcceptLimits {
   readonly #ports: AdmissionPorts;
   readonly #mostPerSecond: number;
   readonly #mostOfAddress: number;
   readonly #most: number;
-  readonly #accepted = new SecondCount();
+  readonly #accepted = new FixedWindowCounter();
   /** Of this second; emptied by the first of the next one. */
   readonly #byAddress = new Map<string, number>();
 
@@ -66,7 +66,7 @@ export class Admission {
 const second = 1_000;
 
 /** Counts what happens in one second; the next one begins with what comes after it. */
-export class SecondCount {
+export class FixedWindowCounter {
   #since = Number.NEGATIVE_INFINITY;
   #count = 0;
 

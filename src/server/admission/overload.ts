@@ -28,8 +28,8 @@ const critical = 95; // percent of the heap from which connections are shed
 export class Overload {
   readonly #limits: Pick<Limits, OverloadLimit>;
   readonly #ports: OverloadPorts;
-  readonly #loop = new Strain();
-  readonly #heap = new Strain();
+  readonly #loop = new Hysteresis();
+  readonly #heap = new Hysteresis();
   readonly #delays: Delays[] = [];
   #cancelTimer: (() => void) | undefined;
 
@@ -110,7 +110,7 @@ const descriptions: Readonly<Record<OverloadLimit, string>> = {
 };
 
 /** Begins after several bad looks in a row, and ends with the first good one. */
-class Strain {
+class Hysteresis {
   isOn = false;
   #inARow = 0;
 

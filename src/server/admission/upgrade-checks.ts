@@ -3,7 +3,7 @@ import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { subprotocol } from "../../protocol/messages.js";
 import type { Limits } from "../limits.js";
-import type { AddressBook } from "./address-counts.js";
+import type { AddressCounters } from "./address-counters.js";
 import type { OriginList } from "./origin-list.js";
 
 /** Why an upgrade is refused: an HTTP answer. */
@@ -21,12 +21,12 @@ export interface UpgradeRefusal {
 const mostHeaders = 64;
 const tokenParameters = ["token", "access_token", "jwt"];
 
-export class UpgradeGuard {
+export class UpgradeChecks {
   readonly #origins: OriginList;
-  readonly #addresses: AddressBook;
+  readonly #addresses: AddressCounters;
   readonly #limits: Limits;
 
-  constructor(origins: OriginList, addresses: AddressBook, limits: Limits) {
+  constructor(origins: OriginList, addresses: AddressCounters, limits: Limits) {
     this.#origins = origins;
     this.#addresses = addresses;
     this.#limits = limits;

@@ -1,6 +1,6 @@
 /** Who is connected, on all nodes, and how to end that. */
 import type { Logger } from "../../runtime/logger.js";
-import type { Roster } from "../lifecycle/connection-registry.js";
+import type { ConnectionRegistry } from "../lifecycle/connection-registry.js";
 import type { NodeQueries } from "./node-queries.js";
 import { describeSession, isSessionInfo, matches, type SessionFilter, type SessionInfo } from "./session-info.js";
 
@@ -33,14 +33,14 @@ export interface KickResult {
 export const mostSessions = 1_000;
 
 export class Administration {
-  readonly #roster: Roster;
+  readonly #connectionRegistry: ConnectionRegistry;
   readonly #node: string;
   readonly #log: Logger;
   readonly #nodes: NodeQueries | undefined;
 
   /** `nodes`: the others too, where there are any. */
-  constructor(roster: Roster, node: string, log: Logger, nodes?: NodeQueries) {
-    this.#roster = roster;
+  constructor(connectionRegistry: ConnectionRegistry, node: string, log: Logger, nodes?: NodeQueries) {
+    this.#connectionRegistry = connectionRegistry;
     this.#node = node;
     this.#log = log;
     this.#nodes = nodes;
@@ -81,7 +81,7 @@ export class Administration {
   }
 
   #listHere({ limit = mostSessions, ...filter }: SessionsOptions): { sessions: SessionInfo[]; total: number } {
-    const members = this.#roster
+    const members = this.#connectionRegistry
       .members()
       .filter((member) => matches(member, filter))
       .reverse(); // the newest came last
@@ -90,7 +90,7 @@ export class Administration {
 
   #kickHere(filter: SessionFilter): number {
     if (kickComplaint(filter) !== undefined) return 0;
-    const kicked = this.#roster.members().filter((member) => matches(member, filter));
+    const kicked = this.#connectionRegistry.members().filter((member) => matches(member, filter));
     for (const { connection } of kicked) connection.close("kicked");
     if (kicked.length > 0) this.#log.info({ event: "kick", ...filter, connections: kicked.length }, "connections were kicked");
     return kicked.length;

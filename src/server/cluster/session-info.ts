@@ -1,5 +1,5 @@
 import type { SessionStateName } from "../../protocol/messages.js";
-import type { Member } from "../lifecycle/connection-registry.js";
+import type { ConnectionEntry } from "../lifecycle/connection-registry.js";
 
 /** What a connection is doing. */
 export interface ConnectionLoad {
@@ -39,7 +39,7 @@ export interface SessionFilter {
   readonly issuer?: string;
 }
 
-export function matches({ connection, token }: Readonly<Member>, filter: SessionFilter): boolean {
+export function matches({ connection, token }: Readonly<ConnectionEntry>, filter: SessionFilter): boolean {
   return (
     (filter.connection === undefined || filter.connection === connection.id) &&
     (filter.subject === undefined || filter.subject === token?.subject) &&
@@ -47,7 +47,7 @@ export function matches({ connection, token }: Readonly<Member>, filter: Session
   );
 }
 
-export function describeSession({ connection, since, token }: Readonly<Member>, node: string): SessionInfo {
+export function describeSession({ connection, since, token }: Readonly<ConnectionEntry>, node: string): SessionInfo {
   const { state, expiresIn } = connection.whoami();
   return {
     id: connection.id,

@@ -7,7 +7,7 @@ import { type PushCounts, PushGate, type SlowReaderCounts } from "../../pubsub/p
 import type { SubscriberPort, Subscription } from "../../pubsub/subscription.js";
 import type { Auth } from "../../rpc/define/access.js";
 import { Halt } from "../../rpc/dispatch/call.js";
-import { SecondCount } from "../admission/accept-limits.js";
+import { FixedWindowCounter } from "../admission/accept-limits.js";
 
 const maxReads = 4; // of histories at the same time
 const maxReplayed = 8_388_608; // 8 Mi characters of events that were read and not sent yet
@@ -48,7 +48,7 @@ export class ConnectionSubscriptions implements SubscriberPort {
   /** How many histories are being read, and who waits for one of them to be read. */
   #reads = 0;
   #readers: (() => void)[] | undefined;
-  #calls: SecondCount | undefined;
+  #calls: FixedWindowCounter | undefined;
 
   constructor(host: PushLaneHost, outbox: Outbox, { pushes, slowReaders }: PushTelemetry) {
     this.#host = host;
@@ -77,7 +77,7 @@ export class ConnectionSubscriptions implements SubscriberPort {
   /** Counts a call of a subscription. Throws {@link Halt} when there are too many in this second, and tells so. `most`: 0 = no limit. */
   countCall(now: number, most: number, onExcess: () => void): void {
     if (most === 0) return;
-    this.#calls ??= new SecondCount();
+    this.#calls ??= new FixedWindowCounter();
     if (this.#calls.at(now) >= most) {
       onExcess();
       throw new Halt(errorOf("rate_limited", { retryAfter: 1, hint: `at most ${most} calls of subscriptions in a second` }));

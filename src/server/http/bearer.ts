@@ -3,14 +3,14 @@ import type { ErrorData } from "../../protocol/error-codes.js";
 import type { Auth } from "../../rpc/define/access.js";
 import { prefixOf } from "../../runtime/ip-address.js";
 import type { Logger } from "../../runtime/logger.js";
-import type { AddressBook } from "../admission/address-counts.js";
+import type { AddressCounters } from "../admission/address-counters.js";
 import type { Revocations } from "../cluster/revocations.js";
 import type { TokenAuthority } from "../token-authority.js";
 
 export interface BearerPorts {
   readonly authority: Pick<TokenAuthority, "verify">;
   readonly revocations: Pick<Revocations, "list">;
-  readonly addresses: Pick<AddressBook, "failed">;
+  readonly addresses: Pick<AddressCounters, "failed">;
   readonly log: Logger;
 }
 

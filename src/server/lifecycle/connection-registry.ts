@@ -1,6 +1,6 @@
 import type { VerifiedToken } from "../../auth/provider-options.js";
 import type { Clock } from "../../runtime/clock.js";
-import type { AddressBook } from "../admission/address-counts.js";
+import type { AddressCounters } from "../admission/address-counters.js";
 import type { Connection, ConnectionObserver } from "../connection/connection.js";
 import type { Limits } from "../limits.js";
 import type { Telemetry } from "../telemetry/telemetry.js";
@@ -8,7 +8,7 @@ import type { Heartbeat } from "./heartbeat.js";
 import type { Hooks } from "./hooks.js";
 
 /** A connection, since when it is there (milliseconds since 1970), and whose it is, live or expired. */
-export interface Member {
+export interface ConnectionEntry {
   readonly connection: Connection;
   readonly since: number;
   token: VerifiedToken | null;
@@ -17,12 +17,12 @@ export interface Member {
 const shareToShed = 0.1;
 
 /** All connections of a server, and who is on them. */
-export class Roster implements ConnectionObserver {
-  readonly #all = new Map<string, Member>();
+export class ConnectionRegistry implements ConnectionObserver {
+  readonly #all = new Map<string, ConnectionEntry>();
   readonly #open = new Set<Connection>();
   /** One connection as it is, for memory's sake; several in a set, the oldest first. */
   readonly #bySubject = new Map<string, Connection | Set<Connection>>();
-  readonly #addresses: AddressBook;
+  readonly #addresses: AddressCounters;
   readonly #heartbeat: Heartbeat;
   readonly #hooks: Hooks;
   readonly #telemetry: Telemetry;
@@ -32,7 +32,7 @@ export class Roster implements ConnectionObserver {
   #onEmpty: (() => void) | undefined;
 
   constructor(
-    addresses: AddressBook,
+    addresses: AddressCounters,
     heartbeat: Heartbeat,
     hooks: Hooks,
     telemetry: Telemetry,
@@ -58,7 +58,7 @@ export class Roster implements ConnectionObserver {
   }
 
   /** Those that are not closing, the oldest first. */
-  members(): readonly Readonly<Member>[] {
+  members(): readonly Readonly<ConnectionEntry>[] {
     return [...this.#all.values()].filter(({ connection }) => !connection.isClosing);
   }
 

@@ -27,17 +27,17 @@ const mostPerSecond = 100; // connections that leave, as long as the time allows
 const longestNotice = 1_000; // 1 s in which calls that were under way still come, and are refused in words instead of lost
 
 export class Shutdown {
-  readonly #roster: LeaverRoster;
+  readonly #connectionRegistry: LeaverRoster;
   readonly #clock: Clock;
 
-  constructor(roster: LeaverRoster, clock: Clock) {
-    this.#roster = roster;
+  constructor(connectionRegistry: LeaverRoster, clock: Clock) {
+    this.#connectionRegistry = connectionRegistry;
     this.#clock = clock;
   }
 
   /** Resolves when everybody is closed, or on the way, or when `drain` milliseconds are over. */
   drain(drain: number): Promise<void> {
-    const departure = new Departure([...this.#roster], drain);
+    const departure = new DrainSchedule([...this.#connectionRegistry], drain);
     const startedAt = this.#clock.monotonic();
     return new Promise((resolve) => {
       const look = () => {
@@ -51,15 +51,15 @@ export class Shutdown {
   /** Closes every connection; a peer that does not answer the close is cut. */
   async closeAll(drain: number): Promise<void> {
     const reason = drain > 0 ? "server_restart" : "going_away";
-    for (const connection of this.#roster) connection.close(reason, { reconnectAfter: [0, Math.max(drain / 1000, 1)] });
-    await within(closeTimeout, this.#roster.whenEmpty());
-    for (const connection of this.#roster) connection.terminate();
-    await this.#roster.whenEmpty();
+    for (const connection of this.#connectionRegistry) connection.close(reason, { reconnectAfter: [0, Math.max(drain / 1000, 1)] });
+    await within(closeTimeout, this.#connectionRegistry.whenEmpty());
+    for (const connection of this.#connectionRegistry) connection.terminate();
+    await this.#connectionRegistry.whenEmpty();
   }
 }
 
 /** Who is still served, and who was told to go. All times are milliseconds since the beginning. */
-class Departure {
+class DrainSchedule {
   #staying: readonly { readonly connection: Leaver; readonly turn: number }[];
   #leaving: readonly { readonly connection: Leaver; readonly toldAt: number }[] = [];
   readonly #drain: number;

@@ -1,7 +1,7 @@
 /** The metrics of one server: what each is called, and where its numbers are. No label has values without an end. */
 import type { IssuerCounts } from "../../auth/issuer-port.js";
 import { type OverloadLimit, overloadLimits } from "../admission/overload.js";
-import type { Member } from "../lifecycle/connection-registry.js";
+import type { ConnectionEntry } from "../lifecycle/connection-registry.js";
 import { defaultLimits, type Limits } from "../limits.js";
 import type { Telemetry } from "../telemetry/telemetry.js";
 import type { EventLoopDelay } from "./event-loop-delay.js";
@@ -9,7 +9,7 @@ import { counter, gauge, histogramFamily, histogramSamples, type MetricFamily, p
 
 export interface MetricSources {
   readonly telemetry: Telemetry;
-  readonly members: () => readonly Readonly<Member>[];
+  readonly members: () => readonly Readonly<ConnectionEntry>[];
   readonly rememberedRevocations: () => number;
   readonly store: StoreSight;
   readonly issuers: readonly { readonly counts?: IssuerCounts }[];
@@ -72,7 +72,7 @@ function callMetrics({ telemetry, issuers }: MetricSources): readonly MetricFami
 }
 
 function connectionMetrics({ telemetry, members }: MetricSources): readonly MetricFamily[] {
-  const sum = (pick: (load: Member["connection"]["load"]) => number) => () =>
+  const sum = (pick: (load: ConnectionEntry["connection"]["load"]) => number) => () =>
     plain(members().reduce((total, { connection }) => total + pick(connection.load), 0));
   return [
     gauge("jotwire_connections", "Open connections, by the state of their session", () => connectionsByState(members())),
@@ -164,7 +164,7 @@ function processMetrics({ eventLoop, isOverloaded }: MetricSources): readonly Me
   ];
 }
 
-function connectionsByState(members: readonly Readonly<Member>[]): Sample[] {
+function connectionsByState(members: readonly Readonly<ConnectionEntry>[]): Sample[] {
   const counts = { open: 0, active: 0, expired: 0 };
   for (const { connection } of members) counts[connection.whoami().state]++;
   return Object.entries(counts).map(([state, value]) => ({ labels: { state }, value }));

@@ -2,16 +2,16 @@ import type { Id, Request } from "../../protocol/messages.js";
 import type { CallObservation, CallObserver } from "../../rpc/dispatch/call.js";
 import type { Clock } from "../../runtime/clock.js";
 import { channels } from "./diagnostics-channels.js";
-import type { CallMeter } from "./telemetry.js";
+import type { CallMetrics } from "./telemetry.js";
 import type { CallTracer } from "./tracing.js";
 
 /** Tells the meter, the tracer and the diagnostics channels of every call, as far as they are there. */
-export class CallWatch implements CallObserver {
+export class CallTelemetry implements CallObserver {
   readonly #clock: Clock;
-  readonly #meter: CallMeter | undefined;
+  readonly #meter: CallMetrics | undefined;
   readonly #tracer: () => CallTracer | undefined;
 
-  constructor(clock: Clock, meter: CallMeter | undefined, tracer: () => CallTracer | undefined) {
+  constructor(clock: Clock, meter: CallMetrics | undefined, tracer: () => CallTracer | undefined) {
     this.#clock = clock;
     this.#meter = meter;
     this.#tracer = tracer;
@@ -33,7 +33,7 @@ class WatchedCall implements CallObservation {
   readonly #id: Id | undefined;
   readonly #startedAt: number;
   readonly #clock: Clock;
-  readonly #meter: CallMeter | undefined;
+  readonly #meter: CallMetrics | undefined;
   readonly #span: CallObservation | undefined;
 
   constructor(
@@ -41,7 +41,7 @@ class WatchedCall implements CallObservation {
     id: Id | undefined,
     startedAt: number,
     clock: Clock,
-    meter: CallMeter | undefined,
+    meter: CallMetrics | undefined,
     span: CallObservation | undefined,
   ) {
     this.#method = method;

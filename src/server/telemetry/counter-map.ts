@@ -2,7 +2,7 @@
 export const otherLabel = "_OTHER";
 
 /** Counts by label values, of which there are never more than `most`; the rest are counted together. */
-export class Tally {
+export class CounterMap {
   readonly #counts = new Map<string, number>();
   readonly #most: number;
 

@@ -4,7 +4,7 @@ import type { AuthMethod } from "../../protocol/messages.js";
 import type { PushCounts, SlowReaderCounts } from "../../pubsub/push-gate.js";
 import { storeOperations } from "../../store/timed-store.js";
 import type { Limits } from "../limits.js";
-import { otherLabel, Tally } from "./counter-map.js";
+import { CounterMap, otherLabel } from "./counter-map.js";
 import { channels } from "./diagnostics-channels.js";
 import { durationBounds, Histogram, storeBounds } from "./histogram.js";
 
@@ -32,17 +32,17 @@ interface Peer {
 }
 
 export class Telemetry {
-  readonly calls = new CallMeter();
+  readonly calls = new CallMetrics();
   /** Close code → connections. */
-  readonly closes = new Tally();
+  readonly closes = new CounterMap();
   /** HTTP status → upgrades refused with it. */
-  readonly refusedUpgrades = new Tally();
+  readonly refusedUpgrades = new CounterMap();
   /** `method outcome` → calls. */
-  readonly authCalls = new Tally();
-  readonly limits = new Tally();
+  readonly authCalls = new CounterMap();
+  readonly limits = new CounterMap();
   readonly pushes: PushCounts = { sent: 0, held: 0, dropped: 0, overflowed: 0 };
   readonly slowReaders: SlowReaderCounts = { gap: 0, ended: 0 };
-  readonly store = new StoreMeter();
+  readonly store = new StoreMetrics();
   /** Seconds from the announcement of a revocation by another process to its effect here. */
   readonly revocationLag = new Histogram(durationBounds);
   opened = 0;
@@ -94,7 +94,7 @@ const ownCodes: ReadonlySet<number> = new Set([...Object.values(errorTable), ...
 const mostOutcomes = 64; // of one method: declared errors are few
 
 /** How long calls took, by method and outcome. The methods are those that exist, so there is an end to them. */
-export class CallMeter {
+export class CallMetrics {
   readonly #byMethod = new Map<string, Map<number | null, Histogram>>();
 
   /** `method`: null for one that does not exist. `code`: as `CallObservation.end` is told. Seconds. */
@@ -130,7 +130,7 @@ interface Measured {
 }
 
 /** How long a store's operations took, and how many failed. Those that there are, are shown from the start: an alert finds their zeros. */
-export class StoreMeter {
+export class StoreMetrics {
   readonly #byOperation = new Map<string, Measured>(storeOperations.map((operation) => [operation, fresh()]));
 
   /** Seconds. Failed operations are timed too: a store that hangs shows as one that is slow. */

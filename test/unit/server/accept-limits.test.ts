@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
-import { Admission } from "../../../src/server/admission/accept-limits.js";
+import { AcceptLimits } from "../../../src/server/admission/accept-limits.js";
 import { openFilesLimit } from "../../../src/server/admission/load-gauge.js";
 import type { OverloadLimit } from "../../../src/server/admission/overload.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
@@ -12,7 +12,7 @@ const address = "192.0.2.1";
 function admission(limits: { acceptsPerSecond?: number; connections?: number; openPerAddress?: number }, openFiles?: number) {
   const clock = new ManualClock();
   const state: { connections: number; overload?: OverloadLimit } = { connections: 0 };
-  const gate = new Admission(
+  const gate = new AcceptLimits(
     { acceptsPerSecond: 0, connections: 0, openPerAddress: 0, ...limits },
     { clock, connections: () => state.connections, openFiles, overload: () => state.overload },
   );

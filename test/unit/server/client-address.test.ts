@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { expect } from "chai";
-import { AddressBook } from "../../../src/server/admission/address-counts.js";
+import { AddressCounters } from "../../../src/server/admission/address-counters.js";
 import { clientAddress, trustedProxies } from "../../../src/server/admission/client-address.js";
 import { MemoryRates } from "../../../src/store/memory/memory-rates.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
@@ -41,7 +41,7 @@ describe("the client's address", () => {
 describe("the address book", () => {
   it("counts failures for a minute, then begins anew", () => {
     const clock = new ManualClock();
-    const book = new AddressBook(clock);
+    const book = new AddressCounters(clock);
     book.failed("192.0.2.1");
     book.failed("192.0.2.1");
     clock.advance(59_999);
@@ -58,7 +58,7 @@ describe("the address book", () => {
 
   it("forgets an address of which nothing is left to know: when its last connection leaves, else in a sweep", () => {
     const clock = new ManualClock();
-    const book = new AddressBook(clock);
+    const book = new AddressCounters(clock);
     book.opened("192.0.2.1");
     book.opened("192.0.2.1");
     book.failed("192.0.2.2");
@@ -76,7 +76,7 @@ describe("the address book", () => {
   it("learns from what is shared what the other nodes have counted, and forgets it when its minute is over", async () => {
     const clock = new ManualClock();
     const shared = new MemoryRates();
-    const [one, other] = [new AddressBook(clock, shared), new AddressBook(clock, shared)];
+    const [one, other] = [new AddressCounters(clock, shared), new AddressCounters(clock, shared)];
     one.failed("2001:db8::1");
     one.failed("2001:db8::1");
     clock.advance(30_000);
@@ -94,7 +94,7 @@ describe("the address book", () => {
   it("does not forget in a sweep what the other nodes count, though its own minute is over", async () => {
     const clock = new ManualClock();
     const shared = new MemoryRates();
-    const book = new AddressBook(clock, shared);
+    const book = new AddressCounters(clock, shared);
     await shared.add("failed-token\u0000192.0.2.1", clock.now() / 1_000);
     clock.advance(40_000);
     book.failed("192.0.2.1"); // its own minute begins
@@ -108,14 +108,14 @@ describe("the address book", () => {
 
   it("counts by itself when what is shared fails", async () => {
     const shared = { add: () => Promise.reject(new Error("away")), giveBack: async () => {}, get: () => Promise.reject(new Error("away")) };
-    const book = new AddressBook(new ManualClock(), shared);
+    const book = new AddressCounters(new ManualClock(), shared);
     book.failed("192.0.2.1");
     await Promise.resolve();
     expect(book.failuresOf("192.0.2.1")).to.equal(1);
   });
 
   it("knows the failures of no more than 65,536 prefixes, those that failed last, and every connection", () => {
-    const book = new AddressBook(new ManualClock());
+    const book = new AddressCounters(new ManualClock());
     book.opened("2001:db8::1");
     for (let n = 0; n < 100_000; n++) book.failed(`2001:db8:${(n >> 16).toString(16)}:${(n & 0xffff).toString(16)}::1`);
     expect(book.size).to.be.within(64_000, 65_537);
@@ -124,7 +124,7 @@ describe("the address book", () => {
   });
 
   it("counts those who have not authenticated until they leave", () => {
-    const book = new AddressBook(new ManualClock());
+    const book = new AddressCounters(new ManualClock());
     book.opened("192.0.2.1");
     book.opened("192.0.2.1");
     book.opened("192.0.2.2");

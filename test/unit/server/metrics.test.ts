@@ -4,9 +4,9 @@ import { createIssuer, memoryStore } from "../../../src/issuer/index.js";
 import { defaultLimits } from "../../../src/server/limits.js";
 import { histogramSamples } from "../../../src/server/metrics/metric-family.js";
 import { prometheusText } from "../../../src/server/metrics/prometheus-text.js";
-import { Tally } from "../../../src/server/telemetry/counter-map.js";
+import { CounterMap } from "../../../src/server/telemetry/counter-map.js";
 import { Histogram } from "../../../src/server/telemetry/histogram.js";
-import { CallMeter } from "../../../src/server/telemetry/telemetry.js";
+import { CallMetrics } from "../../../src/server/telemetry/telemetry.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 import { rejectionOf } from "../../helpers/rejection.js";
 import { scrape as scrapePort } from "../../helpers/server/metric-series.js";
@@ -90,11 +90,11 @@ describe("/metrics", () => {
   });
 
   it("bounds close codes, and the codes of declared errors", () => {
-    const meter = new CallMeter();
+    const meter = new CallMetrics();
     for (let code = 1; code <= 1_000; code++) meter.observe("m", code, 0);
     expect([...meter].length).to.be.at.most(65);
     expect([...meter].find(({ status }) => status === "_OTHER")?.histogram.count).to.equal(1_000 - 64);
-    const tally = new Tally(2);
+    const tally = new CounterMap(2);
     for (const label of ["a", "b", "c", "d", "a"]) tally.add(label);
     expect([...tally]).to.deep.equal([
       ["a", 2],

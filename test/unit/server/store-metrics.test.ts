@@ -5,7 +5,7 @@ import { defaultLimits } from "../../../src/server/limits.js";
 import { EventLoopDelay } from "../../../src/server/metrics/event-loop-delay.js";
 import { prometheusText } from "../../../src/server/metrics/prometheus-text.js";
 import { serverMetrics } from "../../../src/server/metrics/server-metrics.js";
-import { StoreMeter } from "../../../src/server/telemetry/telemetry.js";
+import { StoreMetrics } from "../../../src/server/telemetry/telemetry.js";
 import { StoreWatch, storeOperations } from "../../../src/store/timed-store.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 import { FeedRig } from "../../helpers/models/subscription-harness.js";
@@ -77,7 +77,7 @@ describe("Metrics of the store", () => {
   });
 
   it("have no label that an issuer of another make could fill", () => {
-    const meter = new StoreMeter();
+    const meter = new StoreMetrics();
     for (let n = 0; n < 1_000; n++) meter.observe(`made.up${n}`, 0, true);
     expect([...meter]).to.have.length(storeOperations.length + 1);
     expect(new Map(meter).get("_OTHER")?.failures).to.equal(1_000);

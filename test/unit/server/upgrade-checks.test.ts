@@ -1,8 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import { expect } from "chai";
-import { AddressBook } from "../../../src/server/admission/address-counts.js";
+import { AddressCounters } from "../../../src/server/admission/address-counters.js";
 import { OriginList } from "../../../src/server/admission/origin-list.js";
-import { hasTooManyHeaders, UpgradeGuard } from "../../../src/server/admission/upgrade-checks.js";
+import { hasTooManyHeaders, UpgradeChecks } from "../../../src/server/admission/upgrade-checks.js";
 import { resolveLimits } from "../../../src/server/limits.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 
@@ -13,8 +13,8 @@ function request(url: string, lines = 0): IncomingMessage {
 }
 
 function guarded(limits = {}) {
-  const addresses = new AddressBook(new ManualClock());
-  return { addresses, guard: new UpgradeGuard(new OriginList(undefined), addresses, resolveLimits(limits)) };
+  const addresses = new AddressCounters(new ManualClock());
+  return { addresses, guard: new UpgradeChecks(new OriginList(undefined), addresses, resolveLimits(limits)) };
 }
 
 describe("the guard before the handshake", () => {

@@ -20,7 +20,7 @@ interface Failures {
  * What is known of each address: how many of its connections have not authenticated, and how many of its tokens failed this minute. Nodes
  * that share a store tell it of each failure, and learn from its answer what the others have counted; nobody waits for that.
  */
-export class AddressBook {
+export class AddressCounters {
   /** By prefix; bounded by the connections. */
   readonly #openOf = new Map<string, number>();
   /** By prefix, the longest known first. */

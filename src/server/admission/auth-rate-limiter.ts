@@ -4,7 +4,7 @@ import { prefixOf } from "../../runtime/ip-address.js";
 const second = 1_000;
 
 /** How many tokens each address may have judged in a second: a signature costs more than all the rest of a call. */
-export class AuthBudget {
+export class AuthRateLimiter {
   readonly #clock: Clock;
   readonly #most: number;
   /** Of this second; emptied by the first call of the next one. */

@@ -5,7 +5,7 @@ import { stopperOf } from "../../runtime/application-code.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Logger } from "../../runtime/logger.js";
 import { StoreWatch } from "../../store/timed-store.js";
-import { CallWatch } from "../telemetry/call-telemetry.js";
+import { CallTelemetry } from "../telemetry/call-telemetry.js";
 import { Telemetry } from "../telemetry/telemetry.js";
 import { type CallTracer, loadTracer } from "../telemetry/tracing.js";
 import { Metrics, type MetricsOptions } from "./metrics.js";
@@ -17,9 +17,9 @@ export interface InstrumentOptions {
 }
 
 /** All by which a server can be watched. */
-export class Instruments {
+export class Observability {
   readonly telemetry = new Telemetry();
-  readonly calls: CallWatch;
+  readonly calls: CallTelemetry;
   readonly #options: InstrumentOptions;
   readonly #log: Logger;
   /** Absent: nobody reads metrics, and the store is as it is. */
@@ -32,7 +32,7 @@ export class Instruments {
     this.#options = options;
     this.#log = log;
     const isMeasured = options.metrics !== undefined;
-    this.calls = new CallWatch(clock, isMeasured ? this.telemetry.calls : undefined, () => this.#tracer);
+    this.calls = new CallTelemetry(clock, isMeasured ? this.telemetry.calls : undefined, () => this.#tracer);
     this.#store = isMeasured ? new StoreWatch(clock) : undefined;
     this.#watch(this.#store?.observe.bind(this.#store));
   }
