@@ -50,7 +50,7 @@ export function accessRule(
 }
 
 /** Whether `auth` satisfies the rule; else the error to answer with. `failed` hears what `authorize` throws. */
-export function forbiddance(rule: AccessRule, auth: Auth | null, failed?: (error: unknown) => void): ErrorObject | null {
+export function checkAccess(rule: AccessRule, auth: Auth | null, failed?: (error: unknown) => void): ErrorObject | null {
   if (rule.public) return null;
   if (auth === null) return errorOf("unauthenticated");
   const { allOf, anyOf, authorize } = rule;

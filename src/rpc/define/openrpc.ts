@@ -1,9 +1,9 @@
 /** The OpenRPC document that `rpc.discover` answers with. */
 import type { StandardSchema } from "../../protocol/standard-schema.js";
 import { mustBeSynchronous } from "../../runtime/application-code.js";
-import { type Auth, forbiddance } from "./access.js";
+import { type Auth, checkAccess } from "./access.js";
 import type { MethodEntry, Registry } from "./registry.js";
-import type { Feed } from "./subscription-entry.js";
+import type { RegisteredSource } from "./subscription-entry.js";
 
 export interface OpenRpcInfo {
   /** Default: `jotwire application`. */
@@ -30,7 +30,7 @@ export class OpenRpc {
   /** Lists what `auth` may call; with null, what is public. */
   for(auth: Auth | null): string {
     this.#methods ??= [...this.#registry.values()].map((entry) => [entry, methodObject(entry)]);
-    const isVisible = this.#methods.map(([{ access }]) => forbiddance(access, auth) === null);
+    const isVisible = this.#methods.map(([{ access }]) => checkAccess(access, auth) === null);
     const key = isVisible.map(Number).join("");
     const document = this.#documents.get(key) ?? this.#make(this.#methods.filter((_, index) => isVisible[index]));
     this.#documents.delete(key);
@@ -78,7 +78,7 @@ const subscribeResult = {
 };
 
 /** `event`: the JSON Schema of `data` in `subscription.event`. `history`: may the call have `$since`? */
-function subscriptionObject(feed: Feed): object {
+function subscriptionObject(feed: RegisteredSource): object {
   return { event: jsonSchemaOf(feed.event, "output"), history: feed.is === "topic" && feed.history !== undefined };
 }
 

@@ -12,7 +12,7 @@ import {
   type TopicDefinition,
 } from "./create-rpc.js";
 import { DeclaredErrors, type ErrorDeclarations } from "./declared-error.js";
-import { type Feed, feedOf } from "./subscription-entry.js";
+import { type RegisteredSource, registeredSource } from "./subscription-entry.js";
 
 interface Entry {
   readonly name: string;
@@ -33,15 +33,15 @@ export interface CallEntry extends Entry {
   readonly feed: undefined;
 }
 
-export interface FeedEntry extends Entry {
+export interface SubscriptionEntry extends Entry {
   /** As it stands in the router. */
   readonly route: object;
   readonly handler: undefined;
-  readonly feed: Feed;
+  readonly feed: RegisteredSource;
 }
 
 /** One method by its wire name, with everything that a call needs worked out at start-up. */
-export type MethodEntry = CallEntry | FeedEntry;
+export type MethodEntry = CallEntry | SubscriptionEntry;
 
 export type Registry = ReadonlyMap<string, MethodEntry>;
 
@@ -126,13 +126,13 @@ function feedEntry(
   route: Subscription<unknown, unknown> | Topic<unknown, unknown>,
   definition: SubscriptionDefinition | TopicDefinition,
   scopes: ReadonlySet<string> | undefined,
-): FeedEntry {
+): SubscriptionEntry {
   const { scope, params, event } = definition;
   const errors = "errors" in definition ? (definition.errors ?? {}) : {};
   checkSchemas(name, { params, event });
   return {
     ...{ name, route, params, result: undefined, timeout: undefined, idempotent: true, handler: undefined },
-    feed: feedOf(name, route),
+    feed: registeredSource(name, route),
     access: createAccess(name, () => accessRule(false, scope, undefined, scopes)),
     errors: new DeclaredErrors(errors, name),
     errorDeclarations: errors,

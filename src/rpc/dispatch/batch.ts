@@ -1,6 +1,6 @@
 import { errorOf } from "../../protocol/error-codes.js";
 import { encodeError, encodeTooLarge, fits } from "../json/encode.js";
-import { Call, type Caller, type Opening, type Reply, type Started } from "./call.js";
+import { Call, type Caller, type Opening, type PendingSubscription, type Reply } from "./call.js";
 import { readEnvelope } from "./envelope.js";
 
 /** Begins one member; a promise is of a call whose handler is asynchronous. `index`: its place in the batch. */
@@ -52,7 +52,7 @@ export class Batch {
   /** The array of responses, in the order of the members; those that no longer fit are replaced one by one. Null: there is nothing to answer. */
   encode(): Reply {
     this.#caller.pending.keptBytes -= this.#keptBytes;
-    const started: Started[] = [];
+    const started: PendingSubscription[] = [];
     const parts: string[] = [];
     for (let index = 0; index < this.#answers.length; index++) {
       const answer = this.#answers[index];

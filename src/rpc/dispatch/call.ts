@@ -3,13 +3,13 @@ import type { Id, Position, Request, Response, SubscribeResult } from "../../pro
 import { childOf, type Logger } from "../../runtime/logger.js";
 import type { Auth } from "../define/access.js";
 import type { ConnectionHandle } from "../define/create-rpc.js";
-import type { FeedEntry, MethodEntry } from "../define/registry.js";
+import type { MethodEntry, SubscriptionEntry } from "../define/registry.js";
 import type { PendingCalls } from "./pending-calls.js";
 
 /** One request on its way through a handler. */
 
 /** A subscription whose response is still to be sent. */
-export interface Started {
+export interface PendingSubscription {
   readonly result: SubscribeResult;
   /** The response has been sent: events may follow. */
   begin(): void;
@@ -20,7 +20,7 @@ export interface Started {
 /** The text of a response, and the subscriptions that begin when it has been sent. */
 export interface Opening {
   readonly text: string;
-  readonly started: readonly Started[];
+  readonly started: readonly PendingSubscription[];
 }
 
 /** The text to send, or null when there is nothing to answer. */
@@ -29,7 +29,7 @@ export type Reply = string | Opening | null;
 /** A call of a subscription, with its params checked. */
 export interface SubscribeCall {
   readonly call: Call;
-  readonly entry: FeedEntry;
+  readonly entry: SubscriptionEntry;
   readonly params: unknown;
   /** `$since` */
   readonly since: Position | undefined;
@@ -59,8 +59,8 @@ export interface Caller {
   spend(bytes: number): void;
   /** The answer to `whoami`. */
   whoami(): unknown;
-  /** Starts a subscription. Throws, or rejects with, {@link Halt}. */
-  subscribe(call: SubscribeCall): Started | Promise<Started>;
+  /** Starts a subscription. Throws, or rejects with, {@link RpcFault}. */
+  subscribe(call: SubscribeCall): PendingSubscription | Promise<PendingSubscription>;
   /** False: there is no such subscription. */
   unsubscribe(subscription: string): boolean;
   readonly handle: ConnectionHandle;
@@ -73,7 +73,7 @@ export interface Caller {
 }
 
 /** Thrown by `assertLive`, and sent as it is. */
-export class Halt extends Error {
+export class RpcFault extends Error {
   override readonly name = "Halt";
   readonly error: ErrorObject;
 
@@ -84,9 +84,9 @@ export class Halt extends Error {
 }
 
 /** The error that was thrown as it is to be sent, if it was. */
-export function haltOf(thrown: unknown): ErrorObject | undefined {
+export function rpcFaultOf(thrown: unknown): ErrorObject | undefined {
   try {
-    return thrown instanceof Halt ? thrown.error : undefined;
+    return thrown instanceof RpcFault ? thrown.error : undefined;
   } catch {
     return undefined; // a Proxy that refuses to be looked at
   }
@@ -102,7 +102,7 @@ export class Call {
   readonly handle: ConnectionHandle;
   readonly observation: CallObservation | undefined;
   /** What a call of a subscription has started. */
-  started: Started | undefined;
+  started: PendingSubscription | undefined;
   /** Called when the call is answered before its work has ended: the work may never end. */
   onAbort: (() => void) | undefined;
   /** Null: there is none to send. Undefined: it is not known yet. */
@@ -202,7 +202,7 @@ export class CallContext {
     const { session } = this.#call;
     return () => {
       const refusal = session.refusal();
-      if (refusal !== null) throw new Halt(withoutExecuted(refusal));
+      if (refusal !== null) throw new RpcFault(withoutExecuted(refusal));
     };
   }
 }
@@ -242,7 +242,7 @@ export class FeedContext {
     const { session } = this.#call;
     return () => {
       const refusal = session.refusal();
-      if (refusal !== null) throw new Halt(refusal);
+      if (refusal !== null) throw new RpcFault(refusal);
     };
   }
 }

@@ -2,12 +2,22 @@ import { type ErrorObject, errorOf, errorTable, standardError, standardErrors } 
 import { type Id, isAuthMethod, type Params, type Position, type Request, type Response, sinceMember } from "../../protocol/messages.js";
 import { isThenable, toPromise } from "../../runtime/application-code.js";
 import { describe } from "../../runtime/thrown.js";
-import { type Auth, forbiddance, tellRuleFailed } from "../define/access.js";
-import type { CallEntry, FeedEntry, MethodEntry, Registry } from "../define/registry.js";
+import { type Auth, checkAccess, tellRuleFailed } from "../define/access.js";
+import type { CallEntry, MethodEntry, Registry, SubscriptionEntry } from "../define/registry.js";
 import { validate, validateParams } from "../define/validate.js";
 import { encodeError, encodeJsonResult, encodeResult, withinLimit } from "../json/encode.js";
 import { Batch } from "./batch.js";
-import { Call, CallContext, type Caller, type CallObservation, type CallObserver, Halt, haltOf, type Reply, type Started } from "./call.js";
+import {
+  Call,
+  CallContext,
+  type Caller,
+  type CallObservation,
+  type CallObserver,
+  type PendingSubscription,
+  type Reply,
+  RpcFault,
+  rpcFaultOf,
+} from "./call.js";
 import { Deadlines, type Timers } from "./deadlines.js";
 import { Engine } from "./engine.js";
 import { InvalidRequest, readEnvelope } from "./envelope.js";
@@ -34,7 +44,7 @@ export interface Builtin {
   readonly public: boolean;
   /** What `run` returns is JSON already. */
   readonly isJson?: true;
-  /** May throw {@link Halt}. */
+  /** May throw {@link RpcFault}. */
   run(request: Request, caller: Caller): unknown;
 }
 
@@ -171,7 +181,7 @@ export class Dispatcher {
       const text = builtin.isJson ? encodeJsonResult(request.id, result as string) : encodeResult(request.id, result);
       return withinLimit(request.id, text, this.#limits.responseBytes);
     } catch (thrown) {
-      const told = haltOf(thrown);
+      const told = rpcFaultOf(thrown);
       observation?.end(told?.code ?? standardErrors.internal.code);
       if (told === undefined) throw thrown;
       return errorReply(request.id, told);
@@ -181,7 +191,7 @@ export class Dispatcher {
   /** Every reason not to run that is known before the application's code. */
   #refusal({ name, access }: MethodEntry, request: Request, caller: Caller, auth: Auth | null): ErrorObject | null {
     if (auth === null && !access.public) return caller.session.refusal();
-    const denied = forbiddance(access, auth, access.authorize && ((error) => tellRuleFailed(caller.log, name, error)));
+    const denied = checkAccess(access, auth, access.authorize && ((error) => tellRuleFailed(caller.log, name, error)));
     if (denied !== null) {
       caller.log.debug({ event: "authz.deny", method: name, issuer: auth?.issuer, subject: auth?.subject }, "method refused");
       return denied;
@@ -228,7 +238,7 @@ export class Dispatcher {
       : this.#handle(call, entry, paramsOf(call, checked));
   }
 
-  #invokeFeed(call: Call, entry: FeedEntry): unknown {
+  #invokeFeed(call: Call, entry: SubscriptionEntry): unknown {
     const { params, since } = splitSince(call.request.params);
     if (entry.params === undefined) return this.#subscribe(call, entry, params, since);
     const checked = validateParams(entry.params, params);
@@ -249,9 +259,9 @@ export class Dispatcher {
   }
 
   /** A notification subscribes to nothing: nobody would learn the subscription's id. */
-  #subscribe(call: Call, entry: FeedEntry, params: unknown, since: Since["since"]): unknown {
+  #subscribe(call: Call, entry: SubscriptionEntry, params: unknown, since: Since["since"]): unknown {
     if (call.id === undefined) return undefined;
-    const keep = (started: Started) => {
+    const keep = (started: PendingSubscription) => {
       if (call.isAborted)
         started.abandon(); // it was answered already
       else call.started = started;
@@ -280,7 +290,7 @@ export class Dispatcher {
   }
 
   #errorOf(call: Call, thrown: unknown): ErrorObject {
-    return haltOf(thrown) ?? call.entry.errors.find(thrown) ?? this.#internal(call, thrown);
+    return rpcFaultOf(thrown) ?? call.entry.errors.find(thrown) ?? this.#internal(call, thrown);
   }
 
   #internal(call: Call, thrown: unknown): ErrorObject {
@@ -294,10 +304,10 @@ function isTaken({ id }: Request, { pending }: Caller): boolean {
   return id !== undefined && pending.has(id);
 }
 
-/** What the handler is given. Throws {@link Halt} for params that don't fit. */
+/** What the handler is given. Throws {@link RpcFault} for params that don't fit. */
 function paramsOf(call: Call, checked: Awaited<ReturnType<typeof validateParams>>): unknown {
-  if (call.isAborted) throw new Halt(errorOf("cancelled")); // while its params were checked: it was answered, nobody hears this
-  if ("issues" in checked) throw new Halt(standardError("invalidParams", { issues: checked.issues }));
+  if (call.isAborted) throw new RpcFault(errorOf("cancelled")); // while its params were checked: it was answered, nobody hears this
+  if ("issues" in checked) throw new RpcFault(standardError("invalidParams", { issues: checked.issues }));
   return checked.value;
 }
 
@@ -323,7 +333,7 @@ interface Since {
   readonly since?: Position;
 }
 
-/** Takes the reserved member `$since` out of the params. Throws {@link Halt} when it is no position. */
+/** Takes the reserved member `$since` out of the params. Throws {@link RpcFault} when it is no position. */
 function splitSince(params: Params | undefined): Since {
   if (params === undefined) return {};
   if (Array.isArray(params) || !Object.hasOwn(params, sinceMember)) return { params };
@@ -333,5 +343,5 @@ function splitSince(params: Params | undefined): Since {
   if (typeof epoch === "string" && Number.isSafeInteger(offset) && (offset as number) >= 0)
     return { params: rest, since: { epoch, offset: offset as number } };
   const message = '"$since" must be {"epoch": string, "offset": number}, as the server told them';
-  throw new Halt(standardError("invalidParams", { issues: [{ path: [sinceMember], message }] }));
+  throw new RpcFault(standardError("invalidParams", { issues: [{ path: [sinceMember], message }] }));
 }

@@ -3,8 +3,8 @@ import type { StandardSchema } from "../../protocol/standard-schema.js";
 import type { Bus, TopicEvent } from "../../pubsub/bus.js";
 import { Push } from "../../pubsub/push.js";
 import { type Topics, topicKey } from "../../pubsub/topics.js";
-import type { FeedEntry, Registry } from "../../rpc/define/registry.js";
-import { type TopicFeed, topicNameOf } from "../../rpc/define/subscription-entry.js";
+import type { Registry, SubscriptionEntry } from "../../rpc/define/registry.js";
+import { type RegisteredTopic, topicNameOf } from "../../rpc/define/subscription-entry.js";
 import { validateParams } from "../../rpc/define/validate.js";
 import { encodeEvent } from "../../rpc/dispatch/encode-event.js";
 import { stopperOf } from "../../runtime/application-code.js";
@@ -31,7 +31,7 @@ export interface PublisherPorts {
   readonly mostBytes: number;
 }
 
-type TopicEntry = FeedEntry & { readonly feed: TopicFeed };
+type TopicEntry = SubscriptionEntry & { readonly feed: RegisteredTopic };
 
 export class Publisher {
   readonly #ports: PublisherPorts;
@@ -85,7 +85,7 @@ export class Publisher {
   }
 }
 
-function isTopic(entry: { readonly feed: FeedEntry["feed"] | undefined }): entry is TopicEntry {
+function isTopic(entry: { readonly feed: SubscriptionEntry["feed"] | undefined }): entry is TopicEntry {
   return entry.feed?.is === "topic";
 }
 

@@ -1,6 +1,6 @@
 import { errorOf, standardError } from "../../protocol/error-codes.js";
 import type { Request } from "../../protocol/messages.js";
-import { type Caller, Halt } from "../../rpc/dispatch/call.js";
+import { type Caller, RpcFault } from "../../rpc/dispatch/call.js";
 import type { Builtin } from "../../rpc/dispatch/dispatcher.js";
 
 /** The methods that the server itself answers: they extend nothing, and never count as in flight. */
@@ -23,5 +23,5 @@ function unsubscribe({ params }: Request, caller: Caller): { readonly ok: boolea
   const id = Array.isArray(params) ? params[0] : (params as { readonly subscription?: unknown } | undefined)?.subscription;
   if (typeof id === "string") return { ok: caller.unsubscribe(id) };
   const message = 'send the id that the subscription\'s call was answered with: {"subscription":"…"}';
-  throw new Halt(standardError("invalidParams", { issues: [{ path: ["subscription"], message }] }));
+  throw new RpcFault(standardError("invalidParams", { issues: [{ path: ["subscription"], message }] }));
 }

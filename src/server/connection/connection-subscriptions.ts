@@ -6,7 +6,7 @@ import type { Push } from "../../pubsub/push.js";
 import { type PushCounts, PushGate, type SlowReaderCounts } from "../../pubsub/push-gate.js";
 import type { SubscriberPort, Subscription } from "../../pubsub/subscription.js";
 import type { Auth } from "../../rpc/define/access.js";
-import { Halt } from "../../rpc/dispatch/call.js";
+import { RpcFault } from "../../rpc/dispatch/call.js";
 import { FixedWindowCounter } from "../admission/accept-limits.js";
 
 const maxReads = 4; // of histories at the same time
@@ -66,27 +66,27 @@ export class ConnectionSubscriptions implements SubscriberPort {
     return this.#kept?.get(id);
   }
 
-  /** Throws {@link Halt} when there are as many subscriptions as there may be, and tells so. `most`: 0 = no limit. */
+  /** Throws {@link RpcFault} when there are as many subscriptions as there may be, and tells so. `most`: 0 = no limit. */
   mustHaveRoom(most: number, onFull: () => void): void {
     if (most === 0 || this.size < most) return;
     onFull();
     const hint = `at most ${most} subscriptions; unsubscribe first`;
-    throw new Halt(errorOf("overloaded", { temporary: false, action: "stop", hint })); // waiting alone makes no room
+    throw new RpcFault(errorOf("overloaded", { temporary: false, action: "stop", hint })); // waiting alone makes no room
   }
 
-  /** Counts a call of a subscription. Throws {@link Halt} when there are too many in this second, and tells so. `most`: 0 = no limit. */
+  /** Counts a call of a subscription. Throws {@link RpcFault} when there are too many in this second, and tells so. `most`: 0 = no limit. */
   countCall(now: number, most: number, onExcess: () => void): void {
     if (most === 0) return;
     this.#calls ??= new FixedWindowCounter();
     if (this.#calls.at(now) >= most) {
       onExcess();
-      throw new Halt(errorOf("rate_limited", { retryAfter: 1, hint: `at most ${most} calls of subscriptions in a second` }));
+      throw new RpcFault(errorOf("rate_limited", { retryAfter: 1, hint: `at most ${most} calls of subscriptions in a second` }));
     }
     this.#calls.add(now);
   }
 
   /**
-   * Reads a history when few others are being read, so that not much is kept of what the peer may never read. Throws {@link Halt}, or
+   * Reads a history when few others are being read, so that not much is kept of what the peer may never read. Throws {@link RpcFault}, or
    * rejects with it, when much of what was read before is still to be sent.
    */
   readHistory<T>(read: () => T | Promise<T>): T | Promise<T> {
@@ -191,7 +191,7 @@ export class ConnectionSubscriptions implements SubscriberPort {
     const unsent = this.#all().reduce((sum, { subscription }) => sum + subscription.replayLength, 0);
     if (unsent > maxReplayed) {
       this.#readers?.shift()?.();
-      throw new Halt(errorOf("overloaded", { retryAfter: 1, hint: "read the events that other subscriptions have missed first" }));
+      throw new RpcFault(errorOf("overloaded", { retryAfter: 1, hint: "read the events that other subscriptions have missed first" }));
     }
     const reading = read();
     if (!(reading instanceof Promise)) return reading;

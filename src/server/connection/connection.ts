@@ -13,7 +13,7 @@ import type { TopicServices } from "../../pubsub/topics.js";
 import type { Auth } from "../../rpc/define/access.js";
 import type { ConnectionHandle } from "../../rpc/define/create-rpc.js";
 import { Batch } from "../../rpc/dispatch/batch.js";
-import type { Call, Caller, Reply, Started, SubscribeCall } from "../../rpc/dispatch/call.js";
+import type { Call, Caller, PendingSubscription, Reply, SubscribeCall } from "../../rpc/dispatch/call.js";
 import type { Dispatcher } from "../../rpc/dispatch/dispatcher.js";
 import { idInFlight, PendingCalls } from "../../rpc/dispatch/pending-calls.js";
 import { encodeError, encodeNotification, encodeResult } from "../../rpc/json/encode.js";
@@ -180,7 +180,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#pressure.spend(0, bytes);
   }
 
-  subscribe(call: SubscribeCall): Started | Promise<Started> {
+  subscribe(call: SubscribeCall): PendingSubscription | Promise<PendingSubscription> {
     return subscribe(call, this.#pushGate, this.#services);
   }
 

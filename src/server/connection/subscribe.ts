@@ -4,9 +4,9 @@ import { type EventSource, GeneratorSubscription } from "../../pubsub/generator-
 import type { Subscription } from "../../pubsub/subscription.js";
 import { TopicSubscription } from "../../pubsub/topic-subscription.js";
 import type { TopicServices } from "../../pubsub/topics.js";
-import { type Auth, forbiddance, isGranted, tellRuleFailed } from "../../rpc/define/access.js";
-import { type GeneratorFeed, type TopicFeed, topicNameOf } from "../../rpc/define/subscription-entry.js";
-import { type Call, FeedContext, Halt, haltOf, type Started, type SubscribeCall } from "../../rpc/dispatch/call.js";
+import { type Auth, checkAccess, isGranted, tellRuleFailed } from "../../rpc/define/access.js";
+import { type RegisteredGenerator, type RegisteredTopic, topicNameOf } from "../../rpc/define/subscription-entry.js";
+import { type Call, FeedContext, type PendingSubscription, RpcFault, rpcFaultOf, type SubscribeCall } from "../../rpc/dispatch/call.js";
 import { encodeEvent, isTooLarge } from "../../rpc/dispatch/encode-event.js";
 import { mustBeSynchronous, withTimeout } from "../../runtime/application-code.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -27,31 +27,35 @@ export interface SubscribeServices {
 const longestName = 255;
 const readTimeoutMs = 10_000; // a history that never comes would keep its place among those that are read
 
-/** Throws, or rejects with, {@link Halt}, and whatever the application's functions throw. */
-export function subscribe(asked: SubscribeCall, lane: ConnectionSubscriptions, services: SubscribeServices): Started | Promise<Started> {
+/** Throws, or rejects with, {@link RpcFault}, and whatever the application's functions throw. */
+export function subscribe(
+  asked: SubscribeCall,
+  lane: ConnectionSubscriptions,
+  services: SubscribeServices,
+): PendingSubscription | Promise<PendingSubscription> {
   const { entry, params, call } = asked;
   const { feed } = entry;
   const { authorize } = feed;
   const failed = (error: unknown) => tellRuleFailed(call.caller.log, entry.name, error);
   const isAllowed = (auth: Auth) =>
-    forbiddance(entry.access, auth) === null && (authorize === undefined || isGranted(() => authorize(auth, params), failed));
-  if (call.session.isOver) throw new Halt(errorOf("cancelled"));
+    checkAccess(entry.access, auth) === null && (authorize === undefined || isGranted(() => authorize(auth, params), failed));
+  if (call.session.isOver) throw new RpcFault(errorOf("cancelled"));
   lane.countCall(services.clock.monotonic(), services.limits.subscribeCallsPerSecond, () =>
     services.telemetry.limitHit("subscribeCallsPerSecond"),
   );
   const auth = call.session.identity; // it may have been refreshed while the params were checked
   if (auth === null || !isAllowed(auth))
-    throw new Halt(errorOf("forbidden", { required: [], missing: [], hint: "the subscription's own rule refuses these claims" }));
+    throw new RpcFault(errorOf("forbidden", { required: [], missing: [], hint: "the subscription's own rule refuses these claims" }));
   return feed.is === "topic" ? joinTopic(asked, feed, isAllowed, lane, services) : runGenerator(asked, feed, isAllowed, lane, services);
 }
 
 function runGenerator(
   asked: SubscribeCall,
-  feed: GeneratorFeed,
+  feed: RegisteredGenerator,
   isAllowed: Kept["isAllowed"],
   lane: ConnectionSubscriptions,
   { limits, telemetry }: SubscribeServices,
-): Started {
+): PendingSubscription {
   lane.mustHaveRoom(limits.subscriptions, () => telemetry.limitHit("subscriptions"));
   const subscription = new GeneratorSubscription(lane.newId(), generatorSource(asked, feed, limits.responseBytes), feed.rule, lane);
   const opened = { subscription: subscription.id };
@@ -62,11 +66,11 @@ function runGenerator(
 
 function joinTopic(
   asked: SubscribeCall,
-  feed: TopicFeed,
+  feed: RegisteredTopic,
   isAllowed: Kept["isAllowed"],
   lane: ConnectionSubscriptions,
   services: SubscribeServices,
-): Started | Promise<Started> {
+): PendingSubscription | Promise<PendingSubscription> {
   const { topics, limits, telemetry } = services;
   const { entry, params, since, call } = asked;
   const topic = { route: entry.name, name: topicName(entry.name, feed, params), history: feed.history };
@@ -95,7 +99,7 @@ function joinTopic(
 function opening(subscription: Subscription, open: () => Kept["opened"], { caller, entry }: Call): Kept["opened"] {
   const failed = (error: unknown): never => {
     subscription.stop();
-    if (haltOf(error) !== undefined) throw error;
+    if (rpcFaultOf(error) !== undefined) throw error;
     caller.log.warn({ event: "topic.fail", method: entry.name, err: describe(error) }, "a topic can't be read");
     throw unreachable();
   };
@@ -108,22 +112,26 @@ function opening(subscription: Subscription, open: () => Kept["opened"], { calle
 }
 
 /** The same topic is being read: then it is known what there is to read once more. */
-async function afterwards(opened: Kept["opened"], call: Call, join: () => Started | Promise<Started>): Promise<Started> {
+async function afterwards(
+  opened: Kept["opened"],
+  call: Call,
+  join: () => PendingSubscription | Promise<PendingSubscription>,
+): Promise<PendingSubscription> {
   await Promise.resolve(opened).catch(() => {}); // told to its own call
-  if (call.isAborted || call.session.isOver) throw new Halt(errorOf("cancelled"));
+  if (call.isAborted || call.session.isOver) throw new RpcFault(errorOf("cancelled"));
   return join();
 }
 
-function unreachable(): Halt {
-  return new Halt(errorOf("overloaded", { retryAfter: 1, hint: "the topic can't be reached at the moment; try again" }));
+function unreachable(): RpcFault {
+  return new RpcFault(errorOf("overloaded", { retryAfter: 1, hint: "the topic can't be reached at the moment; try again" }));
 }
 
-function started(kept: Kept, result: SubscribeResult, abandon: () => void): Started {
+function started(kept: Kept, result: SubscribeResult, abandon: () => void): PendingSubscription {
   return { result, begin: () => kept.subscription.begin(), abandon };
 }
 
 /** The share of one call in a subscription. It is given up when the call is answered before the topic is read, which may never end. */
-function share(kept: Kept, call: Call, opened: Kept["opened"]): Started | Promise<Started> {
+function share(kept: Kept, call: Call, opened: Kept["opened"]): PendingSubscription | Promise<PendingSubscription> {
   const giveUp = shareOf(kept);
   if (!(opened instanceof Promise)) return started(kept, opened, giveUp);
   call.onAbort = giveUp;
@@ -141,7 +149,12 @@ function shareOf(kept: Kept): () => void {
 }
 
 /** One connection hears a topic once, however often it subscribes. */
-function again(kept: Kept, subscription: TopicSubscription, call: Call, more: object = {}): Started | Promise<Started> {
+function again(
+  kept: Kept,
+  subscription: TopicSubscription,
+  call: Call,
+  more: object = {},
+): PendingSubscription | Promise<PendingSubscription> {
   const place = () => {
     if (subscription.state === "ended") throw unreachable(); // it was unsubscribed meanwhile
     return { ...subscription.place(), ...more };
@@ -150,26 +163,28 @@ function again(kept: Kept, subscription: TopicSubscription, call: Call, more: ob
   return share(kept, call, kept.opened instanceof Promise ? kept.opened.then(place) : place());
 }
 
-function topicName(route: string, feed: TopicFeed, params: unknown): string {
+function topicName(route: string, feed: RegisteredTopic, params: unknown): string {
   const name = topicNameOf(route, feed, params);
   if (name.length <= longestName) return name;
   const message = `these params name a topic of more than ${longestName} characters`;
-  throw new Halt(standardError("invalidParams", { issues: [{ path: [], message }] }));
+  throw new RpcFault(standardError("invalidParams", { issues: [{ path: [], message }] }));
 }
 
-function nameTaken(name: string): Halt {
-  return new Halt(standardError("invalidRequest", { hint: `another subscription of this connection has the id ${JSON.stringify(name)}` }));
+function nameTaken(name: string): RpcFault {
+  return new RpcFault(
+    standardError("invalidRequest", { hint: `another subscription of this connection has the id ${JSON.stringify(name)}` }),
+  );
 }
 
 /** The application's generator, as a source of events. `mostBytes` of one event, 0 = no limit. */
-function generatorSource({ call, entry, params }: SubscribeCall, feed: GeneratorFeed, mostBytes: number): EventSource {
+function generatorSource({ call, entry, params }: SubscribeCall, feed: RegisteredGenerator, mostBytes: number): EventSource {
   const controller = new AbortController();
   return {
     start: () => iteratorOf(feed.handler(new FeedContext(call, params, controller.signal) as never)),
     encode: (event) => encodeEvent(feed.event, event, mostBytes),
     abort: () => controller.abort(new DOMException("the subscription has ended", "AbortError")),
     failed(thrown) {
-      const told = haltOf(thrown) ?? entry.errors.find(thrown);
+      const told = rpcFaultOf(thrown) ?? entry.errors.find(thrown);
       if (told !== undefined) return told.code;
       call.caller.log.error({ event: "subscription.fail", method: entry.name, err: describe(thrown) }, "a subscription's generator failed");
       return isTooLarge(thrown) ? errorOf("too_large").code : standardError("internal").code;

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { type Auth, accessRule, forbiddance } from "../../../src/rpc/define/access.js";
+import { type Auth, accessRule, checkAccess } from "../../../src/rpc/define/access.js";
 
 function authWith(...scopes: string[]): Auth {
   return {
@@ -20,35 +20,35 @@ describe("an access rule", () => {
   it("compares scopes exactly, case and white space and all", () => {
     for (const needed of names.filter((name) => !name.includes(" "))) {
       const rule = accessRule(false, needed, undefined, undefined);
-      for (const held of names) expect(forbiddance(rule, authWith(held)) === null, `${needed} by ${held}`).to.equal(needed === held);
+      for (const held of names) expect(checkAccess(rule, authWith(held)) === null, `${needed} by ${held}`).to.equal(needed === held);
     }
   });
 
   it("of several scopes needs them all, and says which are missing", () => {
     const rule = accessRule(false, ["a", "b"], undefined, undefined);
-    expect(forbiddance(rule, authWith("a", "b", "c"))).to.equal(null);
-    expect(forbiddance(rule, authWith("a"))).to.deep.include({ code: -32003 });
-    expect(forbiddance(rule, authWith("a"))?.data).to.deep.include({ required: ["a", "b"], missing: ["b"], executed: false });
+    expect(checkAccess(rule, authWith("a", "b", "c"))).to.equal(null);
+    expect(checkAccess(rule, authWith("a"))).to.deep.include({ code: -32003 });
+    expect(checkAccess(rule, authWith("a"))?.data).to.deep.include({ required: ["a", "b"], missing: ["b"], executed: false });
   });
 
   it("with anyOf needs one of them", () => {
     const rule = accessRule(false, { anyOf: ["a", "b"] }, undefined, undefined);
-    expect(forbiddance(rule, authWith("b"))).to.equal(null);
-    expect(forbiddance(rule, authWith("c"))).to.deep.include({ code: -32003 });
+    expect(checkAccess(rule, authWith("b"))).to.equal(null);
+    expect(checkAccess(rule, authWith("c"))).to.deep.include({ code: -32003 });
   });
 
   it("without a scope is for anybody who is authenticated, and nobody else", () => {
     const rule = accessRule(false, undefined, undefined, undefined);
-    expect(forbiddance(rule, authWith())).to.equal(null);
-    expect(forbiddance(rule, null)).to.deep.include({ code: -32001 });
+    expect(checkAccess(rule, authWith())).to.equal(null);
+    expect(checkAccess(rule, null)).to.deep.include({ code: -32001 });
   });
 
   it("that is public is for anybody", () => {
-    expect(forbiddance(accessRule(true, undefined, undefined, undefined), null)).to.equal(null);
+    expect(checkAccess(accessRule(true, undefined, undefined, undefined), null)).to.equal(null);
   });
 
   it("asks authorize about the claims, and takes a throw or anything but true as a no", () => {
-    const decide = (authorize: (auth: Auth) => boolean) => forbiddance(accessRule(false, undefined, authorize, undefined), authWith());
+    const decide = (authorize: (auth: Auth) => boolean) => checkAccess(accessRule(false, undefined, authorize, undefined), authWith());
     expect(decide(({ claims }) => claims.role === "user")).to.equal(null);
     expect(decide(({ claims }) => claims.role === "admin")).to.deep.include({ code: -32003 });
     expect(decide(() => "yes" as never)).to.deep.include({ code: -32003 });

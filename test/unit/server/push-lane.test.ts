@@ -3,7 +3,7 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { FlushQueue, Outbox } from "../../../src/pubsub/outbox.js";
 import type { Subscription } from "../../../src/pubsub/subscription.js";
-import { Halt } from "../../../src/rpc/dispatch/call.js";
+import { RpcFault } from "../../../src/rpc/dispatch/call.js";
 import { ConnectionSubscriptions } from "../../../src/server/connection/connection-subscriptions.js";
 import { Telemetry } from "../../../src/server/telemetry/telemetry.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
@@ -52,7 +52,7 @@ describe("The histories that one connection has read", () => {
     expect(lane.readHistory(readNothing)).to.deep.equal([]);
     keep(lane, laden(1));
     expect(() => lane.readHistory(readNothing))
-      .to.throw(Halt)
+      .to.throw(RpcFault)
       .with.nested.property("error.data")
       .that.includes({ reason: "overloaded", temporary: true, executed: false, retryAfter: 1 });
   });
