@@ -6,7 +6,7 @@ import type { RevocationListener } from "../auth/revocation/revocation.js";
 import { fireAndForget, withTimeout } from "../runtime/application-code.js";
 import { RateLimitedLog } from "../runtime/rate-limited-log.js";
 import type { Store } from "../store/store.js";
-import { StoreWatch } from "../store/timed-store.js";
+import { TimedStore } from "../store/timed-store.js";
 import { ClientDirectory } from "./accounts/client-directory.js";
 import { TooManyFailuresError } from "./accounts/failed-logins.js";
 import { BusyError, HashingQueue } from "./accounts/hashing-queue.js";
@@ -57,13 +57,13 @@ class EmbeddedIssuer implements Issuer {
   readonly clients: ClientDirectory;
   readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
   readonly #settings: IssuerSettings;
-  readonly #watch: StoreWatch;
+  readonly #watch: TimedStore;
   readonly #sessions: Sessions;
   readonly #endpoints: HttpEndpoints;
   readonly #housekeeping: Housekeeping;
 
   constructor(given: IssuerSettings) {
-    this.#watch = new StoreWatch(given.clock);
+    this.#watch = new TimedStore(given.clock);
     const logger = new RateLimitedLog(given.logger, given.clock);
     const settings = { ...given, logger, store: this.#watch.store(given.store) };
     const { issuer, audience, store, hasher, clock } = settings;

@@ -34,7 +34,7 @@ export const storeOperations: readonly string[] = Object.entries(operations).fla
  * Tells observers of what is done at a store: each method of what it returns does what the method of the same name does, but rejects when
  * that takes too long. A store that never answers would keep logins and refreshes of everybody for ever.
  */
-export class StoreWatch {
+export class TimedStore {
   readonly #clock: Clock;
   readonly #observers = new Set<StoreObserver>();
 

@@ -4,7 +4,7 @@ import type { Bus } from "../../pubsub/bus.js";
 import { stopperOf } from "../../runtime/application-code.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Logger } from "../../runtime/logger.js";
-import { StoreWatch } from "../../store/timed-store.js";
+import { TimedStore } from "../../store/timed-store.js";
 import { CallTelemetry } from "../telemetry/call-telemetry.js";
 import { Telemetry } from "../telemetry/telemetry.js";
 import { type CallTracer, loadTracer } from "../telemetry/tracing.js";
@@ -23,7 +23,7 @@ export class Observability {
   readonly #options: InstrumentOptions;
   readonly #log: Logger;
   /** Absent: nobody reads metrics, and the store is as it is. */
-  readonly #store: StoreWatch | undefined;
+  readonly #store: TimedStore | undefined;
   readonly #stop: (() => void)[] = [];
   #metrics: Metrics | undefined;
   #tracer: CallTracer | undefined;
@@ -33,7 +33,7 @@ export class Observability {
     this.#log = log;
     const isMeasured = options.metrics !== undefined;
     this.calls = new CallTelemetry(clock, isMeasured ? this.telemetry.calls : undefined, () => this.#tracer);
-    this.#store = isMeasured ? new StoreWatch(clock) : undefined;
+    this.#store = isMeasured ? new TimedStore(clock) : undefined;
     this.#watch(this.#store?.observe.bind(this.#store));
   }
 

@@ -1,5 +1,5 @@
 import { fits, type Shape } from "../record-shape.js";
-import type { RedisRunner } from "./connection/redis-connection.js";
+import type { RedisExecutor } from "./connection/redis-connection.js";
 import { redisScript } from "./connection/redis-script.js";
 import { StoreUnavailable } from "./connection/store-unavailable.js";
 import { hashed } from "./redis-keys.js";
@@ -16,11 +16,11 @@ const mostTries = 100; // changes of one record by others while one change is tr
 
 /** Records of one kind as JSON in one hash, each under a hash of its key. */
 export class JsonHash<R> {
-  readonly #redis: RedisRunner;
+  readonly #redis: RedisExecutor;
   readonly #key: string;
   readonly #shape: Shape<R>;
 
-  constructor(redis: RedisRunner, key: string, shape: Shape<R>) {
+  constructor(redis: RedisExecutor, key: string, shape: Shape<R>) {
     this.#redis = redis;
     this.#key = key;
     this.#shape = shape;

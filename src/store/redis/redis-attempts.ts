@@ -1,5 +1,5 @@
 import type { AttemptCounters } from "../store.js";
-import type { RedisRunner } from "./connection/redis-connection.js";
+import type { RedisExecutor } from "./connection/redis-connection.js";
 import { redisScript } from "./connection/redis-script.js";
 import { hashed, type RedisKeys } from "./redis-keys.js";
 
@@ -46,10 +46,10 @@ const sweptAtOnce = 500;
 
 /** Failed logins, counted over all nodes. */
 export class RedisAttempts implements AttemptCounters {
-  readonly #redis: RedisRunner;
+  readonly #redis: RedisExecutor;
   readonly #keys: readonly string[];
 
-  constructor(redis: RedisRunner, { attempts, attemptTimes }: RedisKeys) {
+  constructor(redis: RedisExecutor, { attempts, attemptTimes }: RedisKeys) {
     this.#redis = redis;
     this.#keys = [attempts, attemptTimes];
   }

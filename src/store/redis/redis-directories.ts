@@ -1,13 +1,13 @@
 import { clientShape, userShape } from "../record-shape.js";
 import type { ClientRecord, ClientRecords, UserRecord, UserRecords } from "../store.js";
-import type { RedisRunner } from "./connection/redis-connection.js";
+import type { RedisExecutor } from "./connection/redis-connection.js";
 import { JsonHash } from "./json-hash.js";
 import type { RedisKeys } from "./redis-keys.js";
 
 export class RedisUsers implements UserRecords {
   readonly #records: JsonHash<UserRecord>;
 
-  constructor(redis: RedisRunner, keys: RedisKeys) {
+  constructor(redis: RedisExecutor, keys: RedisKeys) {
     this.#records = new JsonHash(redis, keys.users, userShape);
   }
 
@@ -38,7 +38,7 @@ export class RedisUsers implements UserRecords {
 export class RedisClients implements ClientRecords {
   readonly #records: JsonHash<ClientRecord>;
 
-  constructor(redis: RedisRunner, keys: RedisKeys) {
+  constructor(redis: RedisExecutor, keys: RedisKeys) {
     this.#records = new JsonHash(redis, keys.clients, clientShape);
   }
 

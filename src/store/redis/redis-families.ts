@@ -1,6 +1,6 @@
 import { familyShape, fits } from "../record-shape.js";
 import type { FamilyRecord, FamilyRecords, Rotation, RotationOutcome } from "../store.js";
-import type { RedisRunner } from "./connection/redis-connection.js";
+import type { RedisExecutor } from "./connection/redis-connection.js";
 import { redisScript } from "./connection/redis-script.js";
 import { StoreUnavailable } from "./connection/store-unavailable.js";
 import { parsed } from "./json-hash.js";
@@ -136,10 +136,10 @@ const revokedAtOnce = 500;
 
 /** Each family is a hash; a sorted set knows when each will have ended, and a set for each subject which are its. */
 export class RedisFamilies implements FamilyRecords {
-  readonly #redis: RedisRunner;
+  readonly #redis: RedisExecutor;
   readonly #keys: RedisKeys;
 
-  constructor(redis: RedisRunner, keys: RedisKeys) {
+  constructor(redis: RedisExecutor, keys: RedisKeys) {
     this.#redis = redis;
     this.#keys = keys;
   }

@@ -1,7 +1,7 @@
 /** The only importer of rate-limiter-flexible. */
 import { RateLimiterMemory, RateLimiterRedis, type RateLimiterRes } from "rate-limiter-flexible";
 import { type RateCount, type RateCounters, rateWindow } from "../store.js";
-import type { RedisRunner } from "./connection/redis-connection.js";
+import type { RedisExecutor } from "./connection/redis-connection.js";
 import { redisScript } from "./connection/redis-script.js";
 import type { RedisKeys } from "./redis-keys.js";
 
@@ -30,7 +30,7 @@ export class RedisRates implements RateCounters {
   readonly #keys: RedisKeys;
 
   /** `insurance`: shared by all views of one store. */
-  constructor(redis: RedisRunner, keys: RedisKeys, insurance: RateLimiterMemory) {
+  constructor(redis: RedisExecutor, keys: RedisKeys, insurance: RateLimiterMemory) {
     this.#keys = keys;
     this.#limiter = new RateLimiterRedis({
       ...unlimited,
@@ -61,7 +61,7 @@ export class RedisRates implements RateCounters {
 const unlimited = { points: Number.MAX_SAFE_INTEGER, duration: rateWindow, keyPrefix: "" };
 
 /** The part of a client of Redis that the limiter calls. Its scripts are ours: only those are known to Redis, and obey a deadline. */
-function clientOf(redis: RedisRunner): object {
+function clientOf(redis: RedisExecutor): object {
   return {
     eval: (_text: string, { keys, arguments: args }: { readonly keys: readonly string[]; readonly arguments: readonly string[] }) =>
       redis.run(change, keys, args.slice(0, 2)),

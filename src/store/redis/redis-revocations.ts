@@ -1,10 +1,10 @@
 import type { Revocation, RevocationListener, RevocationRecords } from "../../auth/revocation/revocation.js";
 import { covers, RevocationList, targetOf, wider } from "../../auth/revocation/revocation-list.js";
-import type { RedisRunner } from "./connection/redis-connection.js";
+import type { RedisExecutor } from "./connection/redis-connection.js";
 import { redisScript } from "./connection/redis-script.js";
 import type { StoreLogger } from "./connection/store-logger.js";
 import { StoreUnavailable } from "./connection/store-unavailable.js";
-import type { RedisFeed } from "./events/redis-feed.js";
+import type { RedisStreamReader } from "./events/redis-stream-reader.js";
 import { parsed } from "./json-hash.js";
 import { hashed, type RedisKeys } from "./redis-keys.js";
 
@@ -60,9 +60,9 @@ const mostUnsaved = 10_000;
  * to tell each once, and to write them back into a Redis that has lost them.
  */
 export class RedisRevocations implements RevocationRecords {
-  readonly #redis: RedisRunner;
+  readonly #redis: RedisExecutor;
   readonly #keys: RedisKeys;
-  readonly #feed: RedisFeed;
+  readonly #feed: RedisStreamReader;
   readonly #log: StoreLogger;
   readonly #redisNow: () => number | undefined;
   readonly #known = new RevocationList();
@@ -71,7 +71,7 @@ export class RedisRevocations implements RevocationRecords {
   readonly #listeners = new Set<RevocationListener>();
 
   /** `redisNow`: Redis's clock, in seconds. What must be remembered by it is, whatever the clock of this node says. */
-  constructor(redis: RedisRunner, keys: RedisKeys, feed: RedisFeed, log: StoreLogger, redisNow: () => number | undefined) {
+  constructor(redis: RedisExecutor, keys: RedisKeys, feed: RedisStreamReader, log: StoreLogger, redisNow: () => number | undefined) {
     this.#redis = redis;
     this.#keys = keys;
     this.#feed = feed;
@@ -88,7 +88,7 @@ export class RedisRevocations implements RevocationRecords {
   }
 
   /** The same records, asked over another way to the same Redis. */
-  over(redis: RedisRunner): RevocationRecords {
+  over(redis: RedisExecutor): RevocationRecords {
     return {
       add: (revocation) => this.#add(redis, revocation),
       list: (now) => this.#list(redis, now),
@@ -98,7 +98,7 @@ export class RedisRevocations implements RevocationRecords {
     };
   }
 
-  async #add(redis: RedisRunner, revocation: Revocation): Promise<void> {
+  async #add(redis: RedisExecutor, revocation: Revocation): Promise<void> {
     try {
       await this.#write(redis, revocation);
     } catch (error) {
@@ -108,7 +108,7 @@ export class RedisRevocations implements RevocationRecords {
     this.#learn(revocation);
   }
 
-  async #list(redis: RedisRunner, now: number): Promise<readonly Revocation[]> {
+  async #list(redis: RedisExecutor, now: number): Promise<readonly Revocation[]> {
     await this.tidy(redis, now);
     const standing: Revocation[] = [];
     await this.#each(redis, (revocation) => standing.push(revocation)); // what has ended is swept; our clock may be wrong
@@ -141,16 +141,16 @@ export class RedisRevocations implements RevocationRecords {
   }
 
   /** Reads them all: some may have been missed. */
-  async reload(redis: RedisRunner): Promise<void> {
+  async reload(redis: RedisExecutor): Promise<void> {
     await this.#each(redis, (revocation) => this.#learn(revocation));
   }
 
   /** Writes what this node alone may know: into a Redis that has lost its memory, all of it. */
-  restore(redis: RedisRunner, now: number): Promise<void> {
+  restore(redis: RedisExecutor, now: number): Promise<void> {
     return this.#writeAll(redis, this.#known.values(), now);
   }
 
-  async saveUnsaved(redis: RedisRunner, now: number): Promise<void> {
+  async saveUnsaved(redis: RedisExecutor, now: number): Promise<void> {
     if (this.#unsaved.size === 0) return;
     const unsaved = [...this.#unsaved];
     await this.#writeAll(
@@ -162,7 +162,7 @@ export class RedisRevocations implements RevocationRecords {
   }
 
   /** Forgets what need not be remembered; some minutes later at most, without being asked. */
-  async tidy(redis: RedisRunner, ownNow: number): Promise<void> {
+  async tidy(redis: RedisExecutor, ownNow: number): Promise<void> {
     const now = this.#earlier(ownNow);
     this.#known.sweep(now);
     const { revoked, revokedUntil } = this.#keys;
@@ -173,7 +173,7 @@ export class RedisRevocations implements RevocationRecords {
     return Math.min(now, this.#redisNow() ?? now);
   }
 
-  async #writeAll(redis: RedisRunner, revocations: readonly Revocation[], ownNow: number): Promise<void> {
+  async #writeAll(redis: RedisExecutor, revocations: readonly Revocation[], ownNow: number): Promise<void> {
     const now = this.#earlier(ownNow);
     const standing = revocations.filter((revocation) => !hasEnded(revocation, now));
     for (let from = 0; from < standing.length; from += writtenAtOnce) {
@@ -182,7 +182,7 @@ export class RedisRevocations implements RevocationRecords {
   }
 
   /** Makes the union of what is there and what is added, anew whenever another node was first. */
-  async #write(redis: RedisRunner, revocation: Revocation): Promise<void> {
+  async #write(redis: RedisExecutor, revocation: Revocation): Promise<void> {
     const { deployment, revoked, revokedUntil, revocations } = this.#keys;
     const field = hashed(targetOf(revocation));
     const { issuer, sessionId = revocation.tokenOf } = revocation;
@@ -200,7 +200,7 @@ export class RedisRevocations implements RevocationRecords {
     throw new StoreUnavailable(`${mostTries} others revoked the same first`);
   }
 
-  async #each(redis: RedisRunner, take: (revocation: Revocation) => void): Promise<void> {
+  async #each(redis: RedisExecutor, take: (revocation: Revocation) => void): Promise<void> {
     let cursor = "0";
     do {
       const reply = await redis.command("HSCAN", this.#keys.revoked, cursor, "COUNT", String(readAtOnce));

@@ -1,5 +1,5 @@
 import type { SecretRecords } from "../store.js";
-import type { RedisRunner } from "./connection/redis-connection.js";
+import type { RedisExecutor } from "./connection/redis-connection.js";
 import { replaceField } from "./json-hash.js";
 import type { RedisKeys } from "./redis-keys.js";
 
@@ -8,11 +8,11 @@ import type { RedisKeys } from "./redis-keys.js";
  * signed or derived with them would be refused.
  */
 export class RedisSecrets implements SecretRecords {
-  readonly #redis: RedisRunner;
+  readonly #redis: RedisExecutor;
   readonly #key: string;
   readonly #known: Map<string, string>;
 
-  constructor(redis: RedisRunner, keys: RedisKeys, known = new Map<string, string>()) {
+  constructor(redis: RedisExecutor, keys: RedisKeys, known = new Map<string, string>()) {
     this.#redis = redis;
     this.#key = keys.secrets;
     this.#known = known;
@@ -30,7 +30,7 @@ export class RedisSecrets implements SecretRecords {
     return isReplaced;
   }
 
-  async restore(redis: RedisRunner): Promise<void> {
+  async restore(redis: RedisExecutor): Promise<void> {
     for (const [name, value] of this.#known) {
       const isLost = (await redis.command("HGET", this.#key, name)) === null; // asked, since a full Redis would refuse the script all the same
       if (isLost) await redis.run(replaceField, [this.#key], [name, "", value]);

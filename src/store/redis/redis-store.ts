@@ -3,13 +3,13 @@ import { checkLogger, unfailingMethods } from "../../runtime/application-code.js
 import { type Clock, systemClock } from "../../runtime/clock.js";
 import { refuseUnknownOptions } from "../../runtime/known-options.js";
 import type { Store } from "../store.js";
-import { checkRedisUrl, type RedisAddress, type RedisRunner } from "./connection/redis-connection.js";
+import { RedisClient } from "./connection/redis-client.js";
+import { checkRedisUrl, type RedisAddress, type RedisExecutor } from "./connection/redis-connection.js";
 import { RedisDeployment } from "./connection/redis-deployment.js";
-import { RedisLink } from "./connection/redis-link.js";
 import { RedisOperation } from "./connection/redis-operation.js";
 import { type StoreLogger, silentStoreLogger } from "./connection/store-logger.js";
 import { RedisBus } from "./events/redis-bus.js";
-import { RedisFeed } from "./events/redis-feed.js";
+import { RedisStreamReader } from "./events/redis-stream-reader.js";
 import { RedisAttempts } from "./redis-attempts.js";
 import { RedisClients, RedisUsers } from "./redis-directories.js";
 import { RedisFamilies } from "./redis-families.js";
@@ -60,8 +60,8 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
   const address = { url, tls };
   const keys = new RedisKeys(prefix);
   const deployment = new RedisDeployment(keys, logger);
-  const link = new RedisLink(address, timeout, (connection) => deployment.join(connection));
-  const feed = new RedisFeed(address, timeout, keys, deployment, logger);
+  const link = new RedisClient(address, timeout, (connection) => deployment.join(connection));
+  const feed = new RedisStreamReader(address, timeout, keys, deployment, logger);
   const known = new Map<string, string>();
   const secrets = new RedisSecrets(link, keys, known);
   const revocations = new RedisRevocations(link, keys, feed, logger, () => deployment.now());
@@ -79,7 +79,7 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
     tidy: (redis) => revocations.tidy(redis, now()),
   });
   const insurance = RedisRates.insurance();
-  const recordsOver = (redis: RedisRunner) => ({
+  const recordsOver = (redis: RedisExecutor) => ({
     users: new RedisUsers(redis, keys),
     clients: new RedisClients(redis, keys),
     families: new RedisFamilies(redis, keys),

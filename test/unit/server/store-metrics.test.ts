@@ -6,7 +6,7 @@ import { EventLoopDelay } from "../../../src/server/metrics/event-loop-delay.js"
 import { prometheusText } from "../../../src/server/metrics/prometheus-text.js";
 import { serverMetrics } from "../../../src/server/metrics/server-metrics.js";
 import { StoreMetrics } from "../../../src/server/telemetry/telemetry.js";
-import { StoreWatch, storeOperations } from "../../../src/store/timed-store.js";
+import { storeOperations, TimedStore } from "../../../src/store/timed-store.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 import { FeedRig } from "../../helpers/models/subscription-harness.js";
 import { rejectionOf } from "../../helpers/rejection.js";
@@ -105,7 +105,7 @@ describe("Metrics of the store", () => {
   });
 
   it("tell what the store throws or answers at once as it is, with and without somebody who watches", () => {
-    const watch = new StoreWatch(new ManualClock());
+    const watch = new TimedStore(new ManualClock());
     const bus = watch.bus(new TestBus());
     const heard: unknown[] = [];
     for (const stop of [() => {}, watch.observe((operation, _duration, hasFailed) => heard.push([operation, hasFailed]))]) {

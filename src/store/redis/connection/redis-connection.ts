@@ -12,7 +12,7 @@ export interface RedisAddress {
 }
 
 /** Runs commands and scripts. Rejects with {@link StoreUnavailable}. */
-export interface RedisRunner {
+export interface RedisExecutor {
   command(...args: readonly string[]): Promise<unknown>;
   run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
 }
@@ -29,7 +29,7 @@ const mostQueued = 5_000; // commands; a link lets fewer wait
 const fatalReply = /^(READONLY|LOADING|MASTERDOWN|NOAUTH|WRONGPASS|NOSCRIPT|STALE|RENEWED)\b/;
 
 /** One connection, good until its first failure. Nothing waits for it to come back. */
-export class RedisConnection implements RedisRunner {
+export class RedisConnection implements RedisExecutor {
   readonly #client: Client;
   readonly #patience: number;
   /** Redis's clock minus our monotonic one, milliseconds. */

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { RedisKeys } from "../redis-keys.js";
-import type { RedisConnection, RedisRunner } from "./redis-connection.js";
+import type { RedisConnection, RedisExecutor } from "./redis-connection.js";
 import { redisScript } from "./redis-script.js";
 import type { StoreLogger } from "./store-logger.js";
 
@@ -45,7 +45,7 @@ return {id, known[3] or '0', newest(KEYS[2]), known[4] or '0', newest(KEYS[3]), 
 export class RedisDeployment {
   readonly #keys: RedisKeys;
   readonly #log: StoreLogger;
-  readonly #restorers: ((redis: RedisRunner) => Promise<void>)[] = [];
+  readonly #restorers: ((redis: RedisExecutor) => Promise<void>)[] = [];
   #incarnation: string | undefined;
   #first: string | undefined;
   #clock: RedisConnection | undefined;
@@ -61,7 +61,7 @@ export class RedisDeployment {
   }
 
   /** Before a connection to a Redis that may have forgotten something is used, this writes back what this node knows. */
-  onRenewal(restore: (redis: RedisRunner) => Promise<void>): void {
+  onRenewal(restore: (redis: RedisExecutor) => Promise<void>): void {
     this.#restorers.push(restore);
   }
 

@@ -1,15 +1,15 @@
-import type { RedisRunner } from "./redis-connection.js";
-import type { RedisLink } from "./redis-link.js";
+import type { RedisClient } from "./redis-client.js";
+import type { RedisExecutor } from "./redis-connection.js";
 import type { RedisScript } from "./redis-script.js";
 import { StoreUnavailable } from "./store-unavailable.js";
 
 /** The calls of one operation, such as a login: together they wait for Redis no longer than one call may. What else takes time does not count. */
-export class RedisOperation implements RedisRunner {
-  readonly #link: RedisLink;
+export class RedisOperation implements RedisExecutor {
+  readonly #link: RedisClient;
   /** Milliseconds. */
   #left: number;
 
-  constructor(link: RedisLink) {
+  constructor(link: RedisClient) {
     this.#link = link;
     this.#left = link.patience;
   }

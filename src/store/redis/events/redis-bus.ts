@@ -1,10 +1,10 @@
 import type { Position } from "../../../protocol/messages.js";
 import type { Bus, BusListener, HistoryOptions, TopicState } from "../../../pubsub/bus.js";
-import type { RedisRunner } from "../connection/redis-connection.js";
+import type { RedisExecutor } from "../connection/redis-connection.js";
 import { redisScript } from "../connection/redis-script.js";
 import type { StoreLogger } from "../connection/store-logger.js";
 import type { RedisKeys } from "../redis-keys.js";
-import type { RedisFeed } from "./redis-feed.js";
+import type { RedisStreamReader } from "./redis-stream-reader.js";
 
 const topicMemory = 86_400_000; // 24 h without an event or a reader, after which a topic is forgotten
 /** Half of it: the history that begins in one generation is forgotten in the second after it at the earliest. */
@@ -88,15 +88,15 @@ export interface BusLimits {
 
 /** One stream carries the events and messages of the deployment to every node; one script gives each event its place in its topic. */
 export class RedisBus implements Bus {
-  readonly #redis: RedisRunner;
+  readonly #redis: RedisExecutor;
   readonly #keys: RedisKeys;
-  readonly #feed: RedisFeed;
+  readonly #feed: RedisStreamReader;
   readonly #length: number;
   readonly #patience: number;
   readonly #log: StoreLogger;
   readonly #listeners = new Set<BusListener>();
 
-  constructor(redis: RedisRunner, keys: RedisKeys, feed: RedisFeed, limits: BusLimits, log: StoreLogger) {
+  constructor(redis: RedisExecutor, keys: RedisKeys, feed: RedisStreamReader, limits: BusLimits, log: StoreLogger) {
     this.#redis = redis;
     this.#keys = keys;
     this.#feed = feed;

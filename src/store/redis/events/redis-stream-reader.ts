@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from "../../../runtime/clock.js";
-import { type RedisAddress, RedisConnection, type RedisRunner } from "../connection/redis-connection.js";
+import { type RedisAddress, RedisConnection, type RedisExecutor } from "../connection/redis-connection.js";
 import type { Joined, RedisDeployment } from "../connection/redis-deployment.js";
 import type { StoreLogger } from "../connection/store-logger.js";
 import { asUnavailable, StoreUnavailable, within } from "../connection/store-unavailable.js";
@@ -9,18 +9,18 @@ import { type RawEntry, StreamCursor } from "./stream-cursor.js";
 /** Who hears what the streams carry. */
 export interface FeedListeners {
   /** Once for each connection, before anything else of it is heard. Writes what could not be written before. */
-  connected(redis: RedisRunner): Promise<void>;
+  connected(redis: RedisExecutor): Promise<void>;
   /** Any revocation may have been missed: they are all read again. */
-  reloadRevocations(redis: RedisRunner): Promise<void>;
+  reloadRevocations(redis: RedisExecutor): Promise<void>;
   /** `at`: when it was announced, milliseconds since 1970 by Redis's clock. */
   revocation(fields: ReadonlyMap<string, string>, at: number): void;
   busEntry(fields: ReadonlyMap<string, string>): void;
   /** Any entry of the bus may have been missed. */
   busGap(): void;
   /** Each time that this node knows all there is. Writes what could not be written before. */
-  current(redis: RedisRunner): Promise<void>;
+  current(redis: RedisExecutor): Promise<void>;
   /** From time to time. */
-  tidy(redis: RedisRunner): Promise<void>;
+  tidy(redis: RedisExecutor): Promise<void>;
 }
 
 const block = 250; // ms that a read waits for entries; an answer without any says that nothing was missed
@@ -44,7 +44,7 @@ interface Reached {
  * where it was, or says what may have been missed. `isCurrent` is only true while Redis said within the last second that this node has
  * read all there is.
  */
-export class RedisFeed {
+export class RedisStreamReader {
   readonly #address: RedisAddress;
   readonly #patience: number;
   readonly #keys: RedisKeys;

@@ -1,4 +1,4 @@
-import { type RedisAddress, RedisConnection, type RedisRunner } from "./redis-connection.js";
+import { type RedisAddress, RedisConnection, type RedisExecutor } from "./redis-connection.js";
 import type { RedisScript } from "./redis-script.js";
 import { asUnavailable, StoreUnavailable, within } from "./store-unavailable.js";
 
@@ -9,7 +9,7 @@ const retryAfter = 200; // ms: after a failed attempt, calls are refused at once
  * Commands over one connection, made anew by the next call after it was lost. A call ends within the patience: connecting included,
  * and whatever Redis does. A connection that kept a call waiting for so long is given up.
  */
-export class RedisLink implements RedisRunner {
+export class RedisClient implements RedisExecutor {
   readonly #address: RedisAddress;
   readonly #patience: number;
   readonly #prepare: (connection: RedisConnection) => Promise<unknown>;
