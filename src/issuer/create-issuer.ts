@@ -17,7 +17,7 @@ import { HttpEndpoints } from "./http/http-endpoints.js";
 import { type IssuerOptions, type IssuerSettings, longestAccessToken, settingsOf } from "./issuer-options.js";
 import { Revoker } from "./revoker.js";
 import { AccessTokens } from "./tokens/access-token.js";
-import { type GrantOutcome, Sessions, type TokenSet } from "./tokens/grants.js";
+import { type GrantOutcome, Grants, type TokenSet } from "./tokens/grants.js";
 import { Housekeeping } from "./tokens/housekeeping.js";
 import { SigningKeys, signingAlgorithm } from "./tokens/signing-keys.js";
 
@@ -58,7 +58,7 @@ class EmbeddedIssuer implements Issuer {
   readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
   readonly #settings: IssuerSettings;
   readonly #watch: TimedStore;
-  readonly #sessions: Sessions;
+  readonly #sessions: Grants;
   readonly #endpoints: HttpEndpoints;
   readonly #housekeeping: Housekeeping;
 
@@ -76,7 +76,7 @@ class EmbeddedIssuer implements Issuer {
     const accessTokens = new AccessTokens(issuer, audience, keys);
     const revoker = new Revoker(issuer, store.revocations, clock);
     this.#settings = settings;
-    this.#sessions = new Sessions(settings, new HashingQueue(settings.hashingSlots, clock), accessTokens, revoker);
+    this.#sessions = new Grants(settings, new HashingQueue(settings.hashingSlots, clock), accessTokens, revoker);
     this.#housekeeping = new Housekeeping(store, clock, logger);
     this.issuer = issuer;
     this.store = given.store;

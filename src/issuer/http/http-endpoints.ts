@@ -9,7 +9,7 @@ import { isWithin, scopesOf } from "../accounts/scope-rules.js";
 import { TooManyTokensError } from "../accounts/subject-budget.js";
 import type { IssuerSettings } from "../issuer-options.js";
 import type { AccessTokens } from "../tokens/access-token.js";
-import type { GrantOutcome, Sessions, TokenSet } from "../tokens/grants.js";
+import type { GrantOutcome, Grants, TokenSet } from "../tokens/grants.js";
 import type { SigningKeys } from "../tokens/signing-keys.js";
 import { authenticateClient, invalidClient } from "./client-authentication.js";
 import { type Parameters, readParameters, required } from "./http-body.js";
@@ -19,7 +19,7 @@ import { invalidRequest, OAuthError } from "./oauth-error.js";
 /** What the endpoints work with. */
 export interface EndpointParts {
   readonly settings: IssuerSettings;
-  readonly sessions: Sessions;
+  readonly sessions: Grants;
   readonly clients: ClientDirectory;
   readonly accessTokens: AccessTokens;
   readonly keys: SigningKeys;

@@ -17,7 +17,7 @@ import { passwordProblem } from "../password-hasher.js";
 import type { Revoker } from "../revoker.js";
 import type { AccessTokens } from "./access-token.js";
 import { type PresentedToken, RefreshTokens } from "./refresh-token.js";
-import { UnansweredUses } from "./unanswered-refreshes.js";
+import { UnansweredRefreshes } from "./unanswered-refreshes.js";
 
 const trustFor = 60_000; // 60 s
 
@@ -70,12 +70,12 @@ interface Rotated {
  * Logins, and the families of refresh tokens that come of them. Whatever it rejects with is the store's failure, `BusyError`,
  * `TooManyFailuresError` or `TooManyTokensError`.
  */
-export class Sessions {
+export class Grants {
   readonly #settings: IssuerSettings;
   readonly #queue: HashingQueue;
   readonly #accessTokens: AccessTokens;
   readonly #revoker: Revoker;
-  readonly #unanswered = new UnansweredUses();
+  readonly #unanswered = new UnansweredRefreshes();
   readonly #failedLogins: FailedLogins;
   readonly #budget: SubjectBudget;
   readonly counts = {

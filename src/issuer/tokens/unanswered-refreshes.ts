@@ -6,7 +6,7 @@ const keptFor = 3_600; // 1 h, in s
  * with it has had no answer, and is judged as if it were still the first time, or an outage that is longer than the reuse window
  * would end the logins of all who refreshed at its beginning. Only hashes are kept.
  */
-export class UnansweredUses {
+export class UnansweredRefreshes {
   readonly #firstAt = new Map<string, number>();
 
   get size(): number {

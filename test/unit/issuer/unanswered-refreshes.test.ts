@@ -1,9 +1,9 @@
 import { expect } from "chai";
-import { UnansweredUses } from "../../../src/issuer/tokens/unanswered-refreshes.js";
+import { UnansweredRefreshes } from "../../../src/issuer/tokens/unanswered-refreshes.js";
 
 describe("uses of refresh tokens that were not answered", () => {
   it("are known by their first time until they are answered", () => {
-    const uses = new UnansweredUses();
+    const uses = new UnansweredRefreshes();
     expect(uses.waitOf("a", 100)).to.equal(0);
     uses.add("a", 100);
     uses.add("a", 130);
@@ -17,7 +17,7 @@ describe("uses of refresh tokens that were not answered", () => {
   });
 
   it("are forgotten after an hour, and the oldest when there are too many", () => {
-    const uses = new UnansweredUses();
+    const uses = new UnansweredRefreshes();
     uses.add("old", 0);
     uses.add("new", 3_600);
     expect(uses.size).to.equal(1);
