@@ -1,6 +1,6 @@
 import type { ConnectionNotifications } from "../src/protocol/messages.js";
 import { createApi } from "./calls/api-proxy.js";
-import { type Caller, createCaller } from "./calls/caller.js";
+import { type CallManager, createCallManager } from "./calls/call-manager.js";
 import { createInvoke } from "./calls/invocation.js";
 import type {
   CallArguments,
@@ -109,7 +109,7 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
     },
     emit: listeners.emit,
   });
-  const caller: Caller = createCaller(settings, connection);
+  const caller: CallManager = createCallManager(settings, connection);
   const subscriptions: Subscriptions = createSubscriptions(settings, connection, caller, (name, params) =>
     listeners.emit("gap", { name, params }),
   );
@@ -117,7 +117,7 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
     subscriptions.lost(true); // whoever closes the client knows why its loops end
     return connection.close();
   };
-  const apiOver = (call: Caller["call"]) => createApi(createInvoke(call, caller.forget, subscriptions.open));
+  const apiOver = (call: CallManager["call"]) => createApi(createInvoke(call, caller.forget, subscriptions.open));
 
   if (options.connect !== "lazy") {
     queueMicrotask(() => {

@@ -1,14 +1,14 @@
 import type { Subscription } from "../subscriptions/subscription.js";
 import type { Subscriptions } from "../subscriptions/subscriptions.js";
 import type { Invoke } from "./api-proxy.js";
-import { adopt, type Caller } from "./caller.js";
+import { adopt, type CallManager } from "./call-manager.js";
 import type { Call } from "./pending-calls.js";
 
 /**
  * What the functions of `api` do. Only the server knows which names are subscriptions, so each call goes out as one; what it gives is a
  * promise, and a subscription as soon as somebody asks it for events. The call that is on its way is the first one of the subscription then.
  */
-export function createInvoke(start: Caller["call"], forget: Caller["forget"], open: Subscriptions["open"]): Invoke {
+export function createInvoke(start: CallManager["call"], forget: CallManager["forget"], open: Subscriptions["open"]): Invoke {
   return (name, params, options) => {
     let call: Call | undefined;
     let answer: unknown;

@@ -1,6 +1,6 @@
 import type { ErrorData } from "../../src/protocol/error-codes.js";
 import { type EndReason, type SubscribeResult, type SubscriptionNotifications, sinceMember } from "../../src/protocol/messages.js";
-import type { Caller } from "../calls/caller.js";
+import type { CallManager } from "../calls/call-manager.js";
 import type { Call } from "../calls/pending-calls.js";
 import type { Answered } from "../connection/control-requests.js";
 import { DisconnectedError, JotwireError, SubscriptionEnded } from "../errors.js";
@@ -67,7 +67,7 @@ const patience = 5; // tries, some 20 s: who has never got through, without advi
 export function createSubscriptions(
   settings: ClientSettings,
   port: SubscriptionPort,
-  caller: Pick<Caller, "request" | "forget">,
+  caller: Pick<CallManager, "request" | "forget">,
   tellGap: (name: string, params: unknown) => void,
 ): Subscriptions {
   const { clock } = settings;

@@ -26,13 +26,13 @@ export interface CallPort {
   probe(): void;
 }
 
-export interface Caller {
+export interface CallManager {
   /** `made` is handed the call before it is sent. */
   call(name: string, params?: unknown, options?: CallOptions, made?: (call: Call) => void): Promise<unknown>;
   /** A call of this connection, before those that wait: not repeated when it is lost, nor when it was refused for the time being. */
   request(name: string, params: unknown, answered: Answered): Call | undefined;
   /** Calls what `build` calls through the function that it is given, in as few frames as the limits allow; nothing, when it throws. */
-  batch<Result>(build: (call: Caller["call"]) => Result): Result;
+  batch<Result>(build: (call: CallManager["call"]) => Result): Result;
   /** Forgets a call that isn't settled. */
   forget(call: Call): void;
   /** `false`: there is no connection, or it is larger than a frame may be, and nothing was sent. */
@@ -58,7 +58,7 @@ const ignored = () => {};
  *      └─────────────────────────┘ refused before it ran; the connection was lost, and it may run twice
  * ```
  */
-export function createCaller(settings: ClientSettings, port: CallPort): Caller {
+export function createCallManager(settings: ClientSettings, port: CallPort): CallManager {
   const { clock } = settings;
   let trouble: DisconnectedError | undefined; // why there has been no connection since the last one, if it is known
   let lastId = 0;
