@@ -1,14 +1,14 @@
 /** What the console does, without its looks: one login at a time, one client of the SDK, and everything that is seen of it. */
 import { type Client, type ClientState, createClient, type StateChange } from "../../client/index.js";
 import { membersOf } from "./message.js";
-import * as news from "./notices.js";
+import * as notices from "./notices.js";
 import { type Method, methodsIn } from "./open-rpc.js";
 import { failureOf, type Outcome, outcomeIn, resultOf } from "./outcome.js";
 import type { Place } from "./place.js";
 import { Credentials } from "./session/credentials.js";
 import { type DecodedToken, decodedToken } from "./session/decoded-token.js";
 import { SessionWatch } from "./session/session-watch.js";
-import { TokenKeeper } from "./session/tab-token-storage.js";
+import { TabTokenStorage } from "./session/tab-token-storage.js";
 import { createTokenEndpoint, type TokenEndpoint, type Tokens } from "./session/token-endpoint.js";
 import { Store } from "./store.js";
 import { framePace } from "./timeline/frame-pace.js";
@@ -22,7 +22,7 @@ export interface DeskState {
   readonly client: ClientState;
   /** Refreshing is held back, so that the session expires. */
   readonly isHeld: boolean;
-  readonly news: news.News | undefined;
+  readonly notices: notices.Notices | undefined;
   /** Why there will be no session without another login. */
   readonly ended: string | undefined;
   readonly token: DecodedToken | undefined;
@@ -33,20 +33,20 @@ const blank: DeskState = {
   view: "log-in",
   client: "idle",
   isHeld: false,
-  news: undefined,
+  notices: undefined,
   ended: undefined,
   token: undefined,
   methods: [],
 };
 
-export class Desk {
+export class ConsoleModel {
   readonly place: Place;
   readonly state = new Store<DeskState>(blank);
   readonly timeline = new Timeline(framePace);
   readonly subscriptions = new Subscriptions(framePace);
   readonly session = new SessionWatch();
   readonly #endpoint: TokenEndpoint | undefined;
-  readonly #keeper = TokenKeeper.isThere ? new TokenKeeper() : undefined;
+  readonly #keeper = TabTokenStorage.isThere ? new TabTokenStorage() : undefined;
   readonly #sockets = createRecordingSockets({
     opening: (url) => this.timeline.note("socket opening", "plain", url),
     opened: () => this.timeline.note("socket open", "good"),
@@ -111,19 +111,19 @@ export class Desk {
     this.#credentials.isHeld = true;
     const left = Math.max(0, (this.session.view.value?.endsAt ?? 0) - performance.now());
     this.timeline.note("refreshing is held back", "warn");
-    this.state.patch({ isHeld: true, news: news.held(left) });
+    this.state.patch({ isHeld: true, notices: notices.held(left) });
   }
 
   release(): void {
     if (this.#credentials?.isHeld !== true) return;
     this.#credentials.isHeld = false;
     this.timeline.note("refreshing goes on");
-    this.state.patch({ isHeld: false, news: news.released() });
+    this.state.patch({ isHeld: false, notices: notices.released() });
   }
 
   drop(): void {
     this.#lostAt = performance.now();
-    if (this.#sockets.drop()) this.state.patch({ news: news.dropped() });
+    if (this.#sockets.drop()) this.state.patch({ notices: notices.dropped() });
     else this.#lostAt = undefined;
   }
 
@@ -131,7 +131,7 @@ export class Desk {
   async revoke(): Promise<void> {
     const tokens = this.#credentials?.tokens;
     if (tokens === undefined) return;
-    this.state.patch({ news: news.revoking() });
+    this.state.patch({ notices: notices.revoking() });
     await this.#endpoint?.revoke(tokens.refresh ?? tokens.access);
   }
 
@@ -191,9 +191,9 @@ export class Desk {
       if (this.#client === client) this.#moved(change);
     });
     client.on("auth.expiring", (params) => {
-      if (credentials.isHeld) this.state.patch({ news: news.expiring(membersOf(params)) });
+      if (credentials.isHeld) this.state.patch({ notices: notices.expiring(membersOf(params)) });
     });
-    client.on("auth.expired", (params) => this.state.patch({ news: news.expired(membersOf(params)) }));
+    client.on("auth.expired", (params) => this.state.patch({ notices: notices.expired(membersOf(params)) }));
     this.state.set({ ...blank, view: "work", token: decodedToken(tokens.access), methods: methodsIn(undefined, []) });
   }
 
@@ -204,12 +204,12 @@ export class Desk {
     if (to === "closed") this.#end(reason ?? "closed");
     if (to === "waiting" && reason === "token_revoked" && code !== 4401) return this.#end("token_revoked"); // a new token was refused, too
     if (to === "waiting" && reason === "token_refused") return this.#end("token_refused"); // and there was no new one
-    if (to === "waiting" && reason === "token_revoked") this.state.patch({ news: news.revoked() });
-    if (to === "waiting" && reason === "token_expired") this.state.patch({ news: news.graceOver() });
+    if (to === "waiting" && reason === "token_revoked") this.state.patch({ notices: notices.revoked() });
+    if (to === "waiting" && reason === "token_expired") this.state.patch({ notices: notices.graceOver() });
     if (to === "ready") this.state.patch({ ended: undefined });
     if (to === "ready" && from !== "refreshing") this.#discover().catch(reportError);
     if (to === "ready" && this.#lostAt !== undefined) {
-      this.state.patch({ news: news.back(performance.now() - this.#lostAt, 1) });
+      this.state.patch({ notices: notices.back(performance.now() - this.#lostAt, 1) });
       this.#lostAt = undefined;
     }
   }
@@ -219,9 +219,9 @@ export class Desk {
     this.#client?.close().catch(reportError);
     this.#keeper?.forget();
     if (this.#credentials) this.#credentials.isHeld = false;
-    const { news: last } = this.state.value;
-    const why = last?.title === news.revoked().title ? "token_revoked" : reason;
-    this.state.patch({ ended: news.ended(why), news: undefined, isHeld: false });
+    const { notices: last } = this.state.value;
+    const why = last?.title === notices.revoked().title ? "token_revoked" : reason;
+    this.state.patch({ ended: notices.ended(why), notices: undefined, isHeld: false });
   }
 
   async #discover(): Promise<void> {
@@ -240,7 +240,7 @@ export class Desk {
     this.session.received(text);
     const after = this.session.view.value;
     if (before === null || after === null || before === after || after.closesAt !== undefined) return;
-    this.state.patch({ news: before.closesAt === undefined ? news.refreshed() : news.revived() });
+    this.state.patch({ notices: before.closesAt === undefined ? notices.refreshed() : notices.revived() });
     if (before.scopes.join(" ") !== after.scopes.join(" ")) queueMicrotask(() => this.#discover().catch(reportError));
   }
 

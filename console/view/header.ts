@@ -1,6 +1,6 @@
 import { html } from "htm/preact";
 import type { ClientState } from "../../client/index.js";
-import type { Desk } from "../model/console-model.js";
+import type { ConsoleModel } from "../model/console-model.js";
 import { listMethod } from "../model/session/sessions.js";
 import type { Tone } from "../model/timeline/timeline.js";
 import { useStore } from "./hooks.js";
@@ -8,7 +8,7 @@ import { Mark } from "./mark.js";
 import { ThemeButton } from "./theme-button.js";
 
 interface HeaderProps {
-  readonly desk: Desk;
+  readonly desk: ConsoleModel;
   readonly page: "calls" | "sessions";
   readonly onPage: (page: "calls" | "sessions") => void;
 }

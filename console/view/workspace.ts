@@ -1,6 +1,6 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
-import type { Desk } from "../model/console-model.js";
+import type { ConsoleModel } from "../model/console-model.js";
 import { CallPanel } from "./call/call-panel.js";
 import { MethodList } from "./call/method-list.js";
 import { useStore } from "./hooks.js";
@@ -9,7 +9,7 @@ import { SessionsPanel } from "./session/sessions-panel.js";
 import { TimelinePanel } from "./timeline/timeline-panel.js";
 
 interface WorkspaceProps {
-  readonly desk: Desk;
+  readonly desk: ConsoleModel;
   readonly page: "calls" | "sessions";
   readonly onCalls: () => void;
 }

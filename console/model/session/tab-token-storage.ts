@@ -9,7 +9,7 @@ const patience = 1_000; // 1 s for the page that was here before a reload to be 
  * Keeps tokens in `sessionStorage`, for who asks for it. A duplicated tab gets a copy of the storage, and two tabs with one refresh token
  * would look like theft; so the tokens belong to whoever holds a lock of their name, which only one page can.
  */
-export class TokenKeeper {
+export class TabTokenStorage {
   #owner: string | undefined;
   #release = () => {};
 

@@ -1,6 +1,6 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
-import type { Desk } from "../../model/console-model.js";
+import type { ConsoleModel } from "../../model/console-model.js";
 import { type Method, sampleParams } from "../../model/open-rpc.js";
 import { failureOf, type Outcome } from "../../model/outcome.js";
 import { paramsIn, textFor } from "../../model/params-text.js";
@@ -9,7 +9,7 @@ import { OutcomeView } from "./outcome-view.js";
 import { ParamsEditor } from "./params-editor.js";
 
 /** One method: what it is, its params, and how the last call of it ended. */
-export function CallPanel({ desk, method }: { readonly desk: Desk; readonly method: Method }) {
+export function CallPanel({ desk, method }: { readonly desk: ConsoleModel; readonly method: Method }) {
   const [text, setText] = useState(() => textFor(sampleParams(method)));
   const [outcome, setOutcome] = useState<Outcome | undefined>(undefined);
   const [isBusy, setBusy] = useState(false);

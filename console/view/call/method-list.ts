@@ -1,13 +1,13 @@
 import { html } from "htm/preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Desk } from "../../model/console-model.js";
+import type { ConsoleModel } from "../../model/console-model.js";
 import { type Lock, lockOf, type Method } from "../../model/open-rpc.js";
 import { useStore } from "../hooks.js";
 import { Icon } from "../icon.js";
 import { textOf } from "./field-text.js";
 
 interface MethodListProps {
-  readonly desk: Desk;
+  readonly desk: ConsoleModel;
   readonly chosen: string | undefined;
   readonly onChoose: (name: string) => void;
 }

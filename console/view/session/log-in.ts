@@ -1,13 +1,13 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
-import type { Desk } from "../../model/console-model.js";
+import type { ConsoleModel } from "../../model/console-model.js";
 import { textOf } from "../call/field-text.js";
 import { useAction } from "../hooks.js";
 import { Mark } from "../mark.js";
 import { ThemeButton } from "../theme-button.js";
 
 /** The first page: a name and a password, or a token. */
-export function LogIn({ desk }: { readonly desk: Desk }) {
+export function LogIn({ desk }: { readonly desk: ConsoleModel }) {
   const hasLogins = desk.place.issuer !== null;
   const [way, setWay] = useState<"password" | "token">(hasLogins ? "password" : "token");
   const [isKept, setKept] = useState(false);

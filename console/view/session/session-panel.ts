@@ -1,6 +1,6 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
-import type { Desk } from "../../model/console-model.js";
+import type { ConsoleModel } from "../../model/console-model.js";
 import { textOf } from "../call/field-text.js";
 import { useAction, useStore } from "../hooks.js";
 import { SubscriptionsPanel } from "../timeline/subscriptions-panel.js";
@@ -8,14 +8,14 @@ import { ClaimsView } from "./claims-view.js";
 import { ExpiryRing } from "./expiry-ring.js";
 
 interface SessionPanelProps {
-  readonly desk: Desk;
+  readonly desk: ConsoleModel;
   /** Shows a method. */
   readonly onChoose: (name: string) => void;
 }
 
 /** Who speaks on the socket, until when, and what can be done to that. */
 export function SessionPanel({ desk, onChoose }: SessionPanelProps) {
-  const { isHeld, news, ended, token } = useStore(desk.state);
+  const { isHeld, notices, ended, token } = useStore(desk.state);
   const session = useStore(desk.session.view);
   return html`
     <aside class="side" aria-label="Session">
@@ -28,7 +28,7 @@ export function SessionPanel({ desk, onChoose }: SessionPanelProps) {
         </div>
         ${ended === undefined ? html`<${Actions} desk=${desk} isHeld=${isHeld} />` : html`<${Ended} desk=${desk} why=${ended} />`}
         <div aria-live="polite">
-          ${news && html`<div class="news ${news.tone}"><strong>${news.title}</strong><p>${news.text}</p></div>`}
+          ${notices && html`<div class="news ${notices.tone}"><strong>${notices.title}</strong><p>${notices.text}</p></div>`}
         </div>
       </section>
       <${SubscriptionsPanel} desk=${desk} onChoose=${onChoose} />
@@ -37,14 +37,14 @@ export function SessionPanel({ desk, onChoose }: SessionPanelProps) {
   `;
 }
 
-function Ended({ desk, why }: { readonly desk: Desk; readonly why: string }) {
+function Ended({ desk, why }: { readonly desk: ConsoleModel; readonly why: string }) {
   return html`
     <div class="news bad" role="alert"><strong>Signed out</strong><p>${why}</p></div>
     <button type="button" class="primary wide" onClick=${() => desk.logOut().catch(reportError)}>Log in again</button>
   `;
 }
 
-function Actions({ desk, isHeld }: { readonly desk: Desk; readonly isHeld: boolean }) {
+function Actions({ desk, isHeld }: { readonly desk: ConsoleModel; readonly isHeld: boolean }) {
   const [isPasting, setPasting] = useState(false);
   const refresh = useAction(() => desk.refresh());
   const revoke = useAction(() => desk.revoke());
@@ -67,7 +67,7 @@ function Actions({ desk, isHeld }: { readonly desk: Desk; readonly isHeld: boole
 }
 
 /** Without a refresh token the renewed one comes from a person. */
-function PasteToken({ desk, onDone }: { readonly desk: Desk; readonly onDone: () => void }) {
+function PasteToken({ desk, onDone }: { readonly desk: ConsoleModel; readonly onDone: () => void }) {
   const [token, setToken] = useState("");
   const { run, isBusy, problem } = useAction(async () => {
     await desk.refresh(token.trim());

@@ -1,6 +1,6 @@
 import { html } from "htm/preact";
 import { useCallback, useEffect, useState } from "preact/hooks";
-import type { Desk } from "../../model/console-model.js";
+import type { ConsoleModel } from "../../model/console-model.js";
 import { kickSession, type ListedSession, type ListedSessions, listSessions, revokeSession } from "../../model/session/sessions.js";
 import { ConfirmButton } from "../confirm-button.js";
 import { useNow, useStore } from "../hooks.js";
@@ -8,7 +8,7 @@ import { sizeOf } from "../timeline/timeline-row.js";
 import { clockOf } from "./expiry-ring.js";
 
 /** For administrators: who is connected, and how to end that. */
-export function SessionsPanel({ desk }: { readonly desk: Desk }) {
+export function SessionsPanel({ desk }: { readonly desk: ConsoleModel }) {
   const [listed, setListed] = useState<ListedSessions | undefined>(undefined);
   const own = useStore(desk.session.view)?.connectionId;
   const [problem, setProblem] = useState<string | undefined>(undefined);

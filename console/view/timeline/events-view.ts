@@ -1,16 +1,16 @@
 import { html } from "htm/preact";
-import type { Desk } from "../../model/console-model.js";
+import type { ConsoleModel } from "../../model/console-model.js";
 import type { EventView, SubscriptionView } from "../../model/timeline/subscriptions.js";
 import { useStore } from "../hooks.js";
 import { timeOf } from "./timeline-row.js";
 
 /** The subscriptions of one method, with their events. */
-export function EventsView({ desk, name }: { readonly desk: Desk; readonly name: string }) {
+export function EventsView({ desk, name }: { readonly desk: ConsoleModel; readonly name: string }) {
   const own = useStore(desk.subscriptions.list).filter((subscription) => subscription.name === name);
   return html`${own.map((subscription) => html`<${Events} key=${subscription.number} desk=${desk} subscription=${subscription} />`)}`;
 }
 
-function Events({ desk, subscription }: { readonly desk: Desk; readonly subscription: SubscriptionView }) {
+function Events({ desk, subscription }: { readonly desk: ConsoleModel; readonly subscription: SubscriptionView }) {
   const { number, name, params, isLive, why, count, events } = subscription;
   return html`
     <section class="events" aria-label="Events of ${name}">

@@ -1,9 +1,9 @@
 import { html } from "htm/preact";
-import type { Desk } from "../../model/console-model.js";
+import type { ConsoleModel } from "../../model/console-model.js";
 import { useStore } from "../hooks.js";
 
 interface SubscriptionsPanelProps {
-  readonly desk: Desk;
+  readonly desk: ConsoleModel;
   /** Shows a method. */
   readonly onChoose: (name: string) => void;
 }

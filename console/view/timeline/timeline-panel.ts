@@ -1,6 +1,6 @@
 import { html } from "htm/preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Desk } from "../../model/console-model.js";
+import type { ConsoleModel } from "../../model/console-model.js";
 import type { Entry, Topic } from "../../model/timeline/timeline.js";
 import { textOf } from "../call/field-text.js";
 import { useStore } from "../hooks.js";
@@ -19,7 +19,7 @@ const filters: readonly (readonly [Filter, string])[] = [
 const shown = 300; // rows: older ones are in the export
 
 /** What goes over the wire, the newest last. */
-export function TimelinePanel({ desk }: { readonly desk: Desk }) {
+export function TimelinePanel({ desk }: { readonly desk: ConsoleModel }) {
   useStore(desk.timeline.version);
   const [filter, setFilter] = useState<Filter>("all");
   const [search, setSearch] = useState("");
