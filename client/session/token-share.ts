@@ -15,7 +15,7 @@ export interface TokenShare {
   close(): void;
 }
 
-const patience = 5_000; // 5 s: a page that hangs, or is frozen, holds up the others no longer
+const timeoutMs = 5_000; // 5 s: a page that hangs, or is frozen, holds up the others no longer
 const handover = 1_000; // 1 s for a token to reach the other pages: a lock may be handed on faster than a message
 const lockName = "jotwire";
 
@@ -77,7 +77,7 @@ export function createTokenShare(clock: ClientClock, offered: () => void): Token
         };
         locks.request(lockName, hold).catch(hold); // where the user blocks storage, there are no locks
       });
-      await pause(clock, patience, signal, isGranted);
+      await pause(clock, timeoutMs, signal, isGranted);
       const token = offer;
       offer = undefined;
       let isShared = false;

@@ -55,7 +55,7 @@ interface Feed {
   release(): void;
 }
 
-const patience = 5; // tries, some 20 s: who has never got through, without advice when to come back, may not be meant to (there is a limit of subscriptions)
+const maxAttempts = 5; // tries, some 20 s: who has never got through, without advice when to come back, may not be meant to (there is a limit of subscriptions)
 
 /**
  * ```
@@ -114,7 +114,7 @@ export function createSubscriptions(
   const refuse = (feed: Feed, failure: Error) => {
     if (!feeds.has(feed) || failure instanceof DisconnectedError) return; // the next connection takes it
     const { temporary, retryAfter } = Object((failure as { data?: unknown }).data) as Partial<ErrorData>;
-    if (temporary === true && (feed.isResumed || retryAfter || feed.tries < patience)) later(feed, retryAfter);
+    if (temporary === true && (feed.isResumed || retryAfter || feed.tries < maxAttempts)) later(feed, retryAfter);
     else finish(feed, failure);
   };
 

@@ -41,13 +41,13 @@ export interface Argon2Parameters {
 
 const standard: Argon2Parameters = { memoryKiB: 19_456, passes: 2 }; // OWASP Password Storage: 19 MiB, 2 passes, 1 lane
 const singlePassMemory = 47_104; // the other recommended pair: 46 MiB, 1 pass
-const mostMemory = 1_048_576; // 1 GiB
+const maxMemory = 1_048_576; // 1 GiB
 
 /** Fills in the defaults. Throws when the result is weaker than OWASP recommends. */
 export function checkedParameters(given: Partial<Argon2Parameters>): Argon2Parameters {
   const parameters = { ...standard, ...given };
   const { memoryKiB, passes } = parameters;
-  const areNumbers = Number.isInteger(memoryKiB) && Number.isInteger(passes) && memoryKiB <= mostMemory && passes <= 100;
+  const areNumbers = Number.isInteger(memoryKiB) && Number.isInteger(passes) && memoryKiB <= maxMemory && passes <= 100;
   const strongEnough = (memoryKiB >= standard.memoryKiB && passes >= standard.passes) || (memoryKiB >= singlePassMemory && passes >= 1);
   if (areNumbers && strongEnough) return parameters;
   throw new Error(

@@ -1,7 +1,7 @@
 import type { Push } from "./push.js";
 
-const mostMessages = 256;
-const mostBytes = 262_144; // 256 KiB
+const maxMessages = 256;
+const maxBytes = 262_144; // 256 KiB
 
 /** What a refresh releases. */
 export interface Released {
@@ -36,7 +36,7 @@ export class ExpiredSessionBuffer {
     if (this.#lossy !== undefined && !push.isEnd) return lose([push], this.#lossy);
     this.#pushes.push(push);
     this.#bytes += Buffer.byteLength(push.text);
-    const isFull = this.#lossy === undefined && (this.#pushes.length > mostMessages || this.#bytes > mostBytes);
+    const isFull = this.#lossy === undefined && (this.#pushes.length > maxMessages || this.#bytes > maxBytes);
     return isFull ? this.#overflow() : 0;
   }
 

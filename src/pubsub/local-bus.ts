@@ -21,7 +21,7 @@ interface Past {
   ttl: number;
 }
 
-const mostTopics = 65_536; // above it, the longest silent topics without events are forgotten
+const maxTopics = 65_536; // above it, the longest silent topics without events are forgotten
 const forgottenAtOnce = 1_024; // a map whose first entries were deleted is slow to find the next one: 48 µs
 
 /**
@@ -90,7 +90,7 @@ export class LocalBus implements Bus {
   sweep(): void {
     for (const past of this.#pasts.values()) this.#forgetOld(past);
     for (const [topic, past] of this.#pasts) {
-      if (this.#pasts.size <= mostTopics) return;
+      if (this.#pasts.size <= maxTopics) return;
       if (past.events.length === 0) this.#forget(topic, past);
     }
   }
@@ -110,10 +110,10 @@ export class LocalBus implements Bus {
 
   /** For more topics, before the next sweep: as long as the longest silent ones have no events. */
   #makeRoom(): void {
-    if (this.#pasts.size < mostTopics) return;
+    if (this.#pasts.size < maxTopics) return;
     for (const [topic, past] of this.#pasts) {
       this.#forgetOld(past);
-      if (past.events.length > 0 || this.#pasts.size <= mostTopics - forgottenAtOnce) return;
+      if (past.events.length > 0 || this.#pasts.size <= maxTopics - forgottenAtOnce) return;
       this.#forget(topic, past);
     }
   }

@@ -10,7 +10,7 @@ import { topicKey } from "./topics.js";
 export class TopicSubscription extends Subscription implements TopicMember {
   readonly #topic: TopicName;
   readonly #leave: () => void;
-  readonly #mostEarly: number;
+  readonly #maxEarly: number;
   /** The event that was accepted last; undefined as long as it isn't known where the topic stands. */
   #position: Position | undefined;
   /** Events that came before that was known. */
@@ -19,7 +19,7 @@ export class TopicSubscription extends Subscription implements TopicMember {
   constructor(topic: TopicName, rule: SlowRule, services: TopicServices, port: SubscriberPort) {
     super(topic.name, rule, port);
     this.#topic = topic;
-    this.#mostEarly = rule.buffer;
+    this.#maxEarly = rule.buffer;
     if (topic.history !== undefined) this.#early = [];
     this.#leave = services.topics.join(topic, this);
   }
@@ -76,7 +76,7 @@ export class TopicSubscription extends Subscription implements TopicMember {
 
   #keepEarly(event: EventPush, early: EventPush[]): void {
     early.push(event);
-    if (early.length > this.#mostEarly) early.shift(); // its offset is missed, so the gap is told
+    if (early.length > this.#maxEarly) early.shift(); // its offset is missed, so the gap is told
   }
 
   /** False for an event that came twice. A hole before it is told with it. */

@@ -172,7 +172,7 @@ export class Server {
       topics: this.#topics,
       messages: this.#nodes.messages,
       recipients: (target) => this.#recipients(target),
-      mostBytes: this.#limits.responseBytes,
+      maxBytes: this.#limits.responseBytes,
     });
     this.#authRate = new AuthRateLimiter(this.#clock, this.#limits.authCallsPerAddress);
     this.#services = this.#connectionServices(app);

@@ -6,7 +6,7 @@ import { needsChromium } from "../helpers/browser/browser.js";
 import { button, ConsoleVisit, call, logIn, method } from "../helpers/browser/console-visit.js";
 
 const folder = fileURLToPath(new URL("../../docs/screenshots/", import.meta.url));
-const mostBytes = 150_000;
+const maxBytes = 150_000;
 
 /** The pictures that the documents show. With `SCREENSHOTS=1` they are made anew; otherwise what they show is gone through, and they are thrown away. */
 async function picture(page: Page, name: string): Promise<void> {
@@ -17,7 +17,7 @@ async function picture(page: Page, name: string): Promise<void> {
     await mkdir(folder, { recursive: true });
     await writeFile(`${folder}console-${name}.png`, image);
   }
-  expect((await stat(`${folder}console-${name}.png`)).size).to.be.below(mostBytes);
+  expect((await stat(`${folder}console-${name}.png`)).size).to.be.below(maxBytes);
 }
 
 describe("The console's pictures", function () {
@@ -72,6 +72,6 @@ describe("The console's pictures", function () {
     const readme = await readFile(new URL("../../README.md", import.meta.url), "utf8");
     const shown = [...readme.matchAll(/docs\/screenshots\/(console-[a-z-]+\.png)/g)].map(([, name = ""]) => name);
     expect(shown).to.include("console-expired-light.png");
-    for (const name of shown) expect((await stat(`${folder}${name}`)).size, name).to.be.within(10_000, mostBytes);
+    for (const name of shown) expect((await stat(`${folder}${name}`)).size, name).to.be.within(10_000, maxBytes);
   });
 });

@@ -7,7 +7,7 @@ import type { Tally } from "./tally.js";
 
 const atOnce = 40; // clients that connect at the same time, at the beginning
 const hearing = 3_000; // 3 s for an event to reach all
-const patience = 60_000; // 1 min for all to be connected again, or to have heard the last event
+const timeoutMs = 60_000; // 1 min for all to be connected again, or to have heard the last event
 
 export interface CrowdOptions {
   readonly clients: number;
@@ -64,7 +64,7 @@ export class Crowd implements AsyncDisposable {
     const away = () => this.#members.filter(({ client }) => client.state !== "ready").length;
     await eventually(() => {
       if (away() > 0) throw new Error();
-    }, patience).catch(() => this.#tally.violation(`${away()} clients did not come back within ${patience} ms`));
+    }, timeoutMs).catch(() => this.#tally.violation(`${away()} clients did not come back within ${timeoutMs} ms`));
   }
 
   /** Ends the load, waits for what is under way, and judges all of it. */
@@ -97,7 +97,7 @@ export class Crowd implements AsyncDisposable {
         if (behind(last) > 0) throw new Error(`${behind(last)} subscribers never heard the last event`);
       }, hearing);
     };
-    await eventually(round, patience).catch((error: Error) => this.#tally.violation(error.message));
+    await eventually(round, timeoutMs).catch((error: Error) => this.#tally.violation(error.message));
   }
 
   async #join(count: number): Promise<void> {

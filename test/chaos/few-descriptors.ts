@@ -12,7 +12,7 @@ import type { Tally } from "./tally.js";
 
 const descriptors = 256;
 const arrivals = 300;
-const patience = 1_000; // 1 s for one to get in
+const timeoutMs = 1_000; // 1 s for one to get in
 const recoveryLimit = 10_000; // 10 s
 
 /** More come than there are file descriptors for. */
@@ -61,10 +61,10 @@ async function crowdIn(url: string, token: string): Promise<RawClient[]> {
 }
 
 async function tryToEnter(url: string, token: string): Promise<RawClient | undefined> {
-  const given = RawClient.connect(url, { handshakeTimeout: patience }).catch(() => undefined); // refused, or left waiting
+  const given = RawClient.connect(url, { handshakeTimeout: timeoutMs }).catch(() => undefined); // refused, or left waiting
   const client = await given;
   if (client === undefined) return undefined;
-  const answer = await Promise.race([client.authenticate(token), client.closed, pause(patience)]);
+  const answer = await Promise.race([client.authenticate(token), client.closed, pause(timeoutMs)]);
   if (answer !== undefined && "result" in answer) return client;
   client.socket.terminate();
   return undefined;
@@ -82,7 +82,7 @@ async function entered(url: string, token: string): Promise<RawClient> {
 
 async function callAll(clients: readonly RawClient[], tally: Tally): Promise<void> {
   for (const [n, client] of clients.entries()) {
-    const answer = await Promise.race([client.call("record", { id: `f${n}`, work: 0 }), client.closed, pause(10 * patience)]);
+    const answer = await Promise.race([client.call("record", { id: `f${n}`, work: 0 }), client.closed, pause(10 * timeoutMs)]);
     if (answer !== undefined && "result" in answer) tally.answered++;
     else tally.violation("a live session got no answer at the limit");
   }

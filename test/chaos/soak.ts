@@ -56,9 +56,9 @@ export async function gone(
   figures: () => Promise<NodeFigures>,
   before: NodeFigures,
   tally: Pick<Tally, "violation">,
-  patience = goneWithin,
+  timeoutMs = goneWithin,
 ): Promise<void> {
-  const endsAt = performance.now() + patience;
+  const endsAt = performance.now() + timeoutMs;
   for (;;) {
     const left = leftOver(before, await figures());
     if (left.length === 0) return;

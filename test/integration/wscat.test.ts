@@ -45,9 +45,9 @@ class Typist implements AsyncDisposable {
         if (isWanted(message)) return message;
       }
       await new Promise<void>((resolve, reject) => {
-        const patience = setTimeout(() => reject(new Error("wscat prints nothing more")), 10_000);
+        const timeoutMs = setTimeout(() => reject(new Error("wscat prints nothing more")), 10_000);
         this.#onPrinted = () => {
-          clearTimeout(patience);
+          clearTimeout(timeoutMs);
           resolve();
         };
       });

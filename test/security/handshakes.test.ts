@@ -51,11 +51,11 @@ const hostile: readonly (readonly [name: string, request: string, answers: RegEx
 /** Sends bytes, and gives what the server says first; "" when it hangs up, or says nothing for a while. */
 async function send(url: string, bytes: string | Uint8Array): Promise<string> {
   const socket = connect(Number(new URL(url).port), "127.0.0.1");
-  const patience = setTimeout(() => socket.destroy(), 500);
+  const timeoutMs = setTimeout(() => socket.destroy(), 500);
   socket.on("error", () => {}); // it may be cut while it is written to
   socket.end(bytes);
   const answer = await Promise.race([once(socket, "data"), once(socket, "close").then(() => [""])]);
-  clearTimeout(patience);
+  clearTimeout(timeoutMs);
   socket.destroy();
   return String(answer[0]);
 }

@@ -86,7 +86,7 @@ class Pair {
   async compare(): Promise<void> {
     const { model, real } = this;
     await real.settle();
-    expect(real.mostVerifying, "auth calls verified at a time").to.be.at.most(1);
+    expect(real.maxVerifying, "auth calls verified at a time").to.be.at.most(1);
     model.seen(real.isClosed);
     expect(real.runs.splice(0), "handlers that ran").to.deep.equal(model.runs.splice(0));
     const received = real.received();

@@ -162,7 +162,7 @@ describe("Within one turn of the event loop", () => {
       rig.finishVerification();
       await rig.settle();
     }
-    expect(rig.mostVerifying).to.equal(1);
+    expect(rig.maxVerifying).to.equal(1);
     expect(
       rig
         .received()

@@ -3,7 +3,7 @@ import { storageOf } from "../storage.js";
 import type { Tokens } from "./token-endpoint.js";
 
 const place = "jotwire.console.tokens";
-const patience = 1_000; // 1 s for the page that was here before a reload to be gone
+const timeoutMs = 1_000; // 1 s for the page that was here before a reload to be gone
 
 /**
  * Keeps tokens in `sessionStorage`, for who asks for it. A duplicated tab gets a copy of the storage, and two tabs with one refresh token
@@ -51,7 +51,7 @@ export class TabTokenStorage {
           this.#release = release;
           resolve(true);
         });
-      navigator.locks.request(`${place}.${owner}`, { signal: AbortSignal.timeout(patience) }, hold).catch(() => resolve(false)); // held elsewhere
+      navigator.locks.request(`${place}.${owner}`, { signal: AbortSignal.timeout(timeoutMs) }, hold).catch(() => resolve(false)); // held elsewhere
     });
   }
 }

@@ -21,7 +21,7 @@ export interface TokenEndpoint {
   revoke(token: string): Promise<void>;
 }
 
-const patience = 3_000; // 3 s for one answer: the same refresh token is good again for one that was lost, but for 10 s only, and theft after that
+const timeoutMs = 3_000; // 3 s for one answer: the same refresh token is good again for one that was lost, but for 10 s only, and theft after that
 
 /** `told` hears of every request: its path, its status (0: no answer), its milliseconds. Never of what was sent. */
 export function createTokenEndpoint(base: string, told: (path: string, status: number, took: number) => void): TokenEndpoint {
@@ -45,7 +45,7 @@ export function createTokenEndpoint(base: string, told: (path: string, status: n
   /** `signal`: the request may be made again when there is no answer, or half of one, and is, once. */
   const post = async (path: string, members: Readonly<Record<string, string>>, signal?: AbortSignal) => {
     const body = JSON.stringify(members);
-    const limited = () => ask(path, body, signal ? AbortSignal.any([signal, AbortSignal.timeout(patience)]) : null);
+    const limited = () => ask(path, body, signal ? AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]) : null);
     const { response, answer } = await limited().catch((error: unknown) => {
       if (signal === undefined || signal.aborted) throw error;
       return limited();

@@ -29,8 +29,8 @@ interface Open {
   end(): void;
 }
 
-const mostEvents = 50; // of one subscription; the timeline has more
-const mostSubscriptions = 32;
+const maxEvents = 50; // of one subscription; the timeline has more
+const maxSubscriptions = 32;
 const longestText = 4_000; // characters of one event
 
 /** What this page has subscribed to, and what came. */
@@ -47,7 +47,7 @@ export class Subscriptions {
   /** Throws when there are too many. */
   start(client: Client, name: string, params: unknown): void {
     this.#open = [...this.#open].filter(({ view }) => view.isLive || view.name !== name); // what is over makes room for the next
-    if (this.#open.length >= mostSubscriptions) throw new Error(`${mostSubscriptions} subscriptions are enough for one page: end some`);
+    if (this.#open.length >= maxSubscriptions) throw new Error(`${maxSubscriptions} subscriptions are enough for one page: end some`);
     const controller = new AbortController();
     const view = { number: ++this.#count, name, params, isLive: true, why: "", count: 0, events: [] };
     const open: Open = { view, end: () => controller.abort() };
@@ -79,7 +79,7 @@ export class Subscriptions {
     const { view } = open;
     const text = event === gap ? null : JSON.stringify(maskedValue(event)).slice(0, longestText);
     const came = { number: (view.events[0]?.number ?? 0) + 1, at: Date.now(), text };
-    open.view = { ...view, count: view.count + (text === null ? 0 : 1), events: [came, ...view.events].slice(0, mostEvents) };
+    open.view = { ...view, count: view.count + (text === null ? 0 : 1), events: [came, ...view.events].slice(0, maxEvents) };
     this.#tell();
   }
 

@@ -32,8 +32,8 @@ interface Asked {
   readonly method: string;
 }
 
-const mostEntries = 1_000;
-const mostCharacters = 4_000_000; // of all entries together
+const maxEntries = 1_000;
+const maxCharacters = 4_000_000; // of all entries together
 const longestText = 100_000; // of one entry
 const authNames = /^(authenticate|refresh|logout|whoami|auth\..+|connection\..+)$/;
 
@@ -99,7 +99,7 @@ export class Timeline {
     this.#entries.push({ ...entry, text, number: ++this.#count, at: Date.now() });
     this.#characters += text.length;
     let dropped = 0;
-    while (this.#entries.length - dropped > mostEntries || this.#characters > mostCharacters) {
+    while (this.#entries.length - dropped > maxEntries || this.#characters > maxCharacters) {
       this.#characters -= this.#entries[dropped++]?.text.length ?? 0;
     }
     if (dropped > 0) this.#entries.splice(0, dropped);
@@ -108,7 +108,7 @@ export class Timeline {
 
   #remember(messages: readonly Message[], number: number, at: number): void {
     for (const { id, method } of messages) {
-      if (id === undefined || this.#asked.size >= mostEntries) continue;
+      if (id === undefined || this.#asked.size >= maxEntries) continue;
       this.#asked.set(JSON.stringify(id), { number, at, method: String(method) });
     }
   }

@@ -5,7 +5,7 @@ import { type RedisPlace, reachingRedis, servedIssuerAt } from "../settings/redi
 import type { IssuerIdentity } from "../settings/state-folder.js";
 import type { Found } from "./finding.js";
 
-const patience = 5_000; // 5 s
+const timeoutMs = 5_000; // 5 s
 const notableSkew = 5; // s: the leeway that tokens of the embedded issuer have for `iat`
 const harmfulSkew = 30; // s: the leeway for those of other issuers
 const fewDescriptors = 10_000;
@@ -21,7 +21,7 @@ export async function trialServer(app: Router<unknown> | undefined, options: Ser
   const server = await failingAs("configuration", "", () => createServer(app ?? createRpc().router({}), { ...options, logger }));
   try {
     const { port } = await server.listen(0);
-    const answer = await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(3 * patience) });
+    const answer = await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(3 * timeoutMs) });
     const { reason } = (await answer.json()) as { readonly reason?: string };
     return reason === undefined ? undefined : [reason, ...new Set(details)].join(": ");
   } finally {
@@ -34,7 +34,7 @@ export async function clockSkew(issuer: string): Promise<Found> {
   const askedAt = Date.now();
   let date: string | null;
   try {
-    const answer = await fetch(issuer, { method: "HEAD", redirect: "manual", signal: AbortSignal.timeout(patience) });
+    const answer = await fetch(issuer, { method: "HEAD", redirect: "manual", signal: AbortSignal.timeout(timeoutMs) });
     date = answer.headers.get("date");
   } catch (error) {
     return [

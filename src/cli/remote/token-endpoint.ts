@@ -7,7 +7,7 @@ export interface TokenAnswer {
   readonly [member: string]: unknown;
 }
 
-const patience = 10_000; // 10 s
+const timeoutMs = 10_000; // 10 s
 
 /** First-party login of a user. `base`: the issuer's URL. Throws a `CliError` `authentication` or `connection`. */
 export function login(base: string, username: string, password: string): Promise<TokenAnswer> {
@@ -56,7 +56,7 @@ async function post(url: string, body: object, headers: Readonly<Record<string, 
 async function request(url: string, body: object, headers: Readonly<Record<string, string>>): Promise<Response> {
   const options = { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) };
   try {
-    return await fetch(url, { ...options, redirect: "error", signal: AbortSignal.timeout(patience) });
+    return await fetch(url, { ...options, redirect: "error", signal: AbortSignal.timeout(timeoutMs) });
   } catch (error) {
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
     throw new CliError("connection", `${url} can't be reached (${causeText(cause)}): is the server running?`);

@@ -4,7 +4,7 @@ import type { MetricsRegistry, RegisteredMetric } from "../../index.js";
 import { gauge, type MetricFamily, type Sample } from "../../server/metrics/metric-family.js";
 import { prometheusText } from "../../server/metrics/prometheus-text.js";
 
-const patience = 2_000; // 2 s for a worker to answer; Prometheus waits 10
+const timeoutMs = 2_000; // 2 s for a worker to answer; Prometheus waits 10
 
 type Figures = readonly Awaited<ReturnType<RegisteredMetric["get"]>>[];
 
@@ -89,7 +89,7 @@ function figuresOf(worker: Worker, id: number): Promise<Figures | undefined> {
     const onMessage = (message: Partial<Answer>) => {
       if (message.jotwire === "metrics" && message.id === id) settle(message.figures);
     };
-    const timer = setTimeout(settle, patience);
+    const timer = setTimeout(settle, timeoutMs);
     worker.on("message", onMessage);
     worker.once("disconnect", settle);
     if (!worker.isConnected()) return settle();

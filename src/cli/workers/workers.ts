@@ -7,7 +7,7 @@ import { openMetricsPort } from "../../server/metrics/metrics-endpoint.js";
 import { exitCodes, failingAs } from "../cli-error.js";
 import { GatheredMetrics } from "./worker-metrics.js";
 
-const mostWorkers = 256;
+const maxWorkers = 256;
 const echo = 200; // 200 ms: a signal to the process group comes a second time by way of npm
 const shortestPause = 1_000; // 1 s before a worker that died is replaced, doubled up to 30 s while they go on dying
 const longestPause = 30_000;
@@ -20,8 +20,8 @@ export const workersOption = () =>
 
 function countOf(text: string): number {
   const count = text === "auto" ? availableParallelism() : Number(text);
-  if (Number.isInteger(count) && count >= 1 && count <= mostWorkers) return count;
-  throw new InvalidArgumentError(`It must be auto, or a whole number from 1 to ${mostWorkers}.`);
+  if (Number.isInteger(count) && count >= 1 && count <= maxWorkers) return count;
+  throw new InvalidArgumentError(`It must be auto, or a whole number from 1 to ${maxWorkers}.`);
 }
 
 export const { isWorker } = cluster;

@@ -1,4 +1,4 @@
-const mostKept = 10_000; // uses
+const maxKept = 10_000; // uses
 const keptFor = 3_600; // 1 h, in s
 
 /**
@@ -21,7 +21,7 @@ export class UnansweredRefreshes {
 
   add(hash: string, now: number): void {
     for (const [old, at] of this.#firstAt) {
-      if (this.#firstAt.size < mostKept && now - at < keptFor) break; // the oldest come first
+      if (this.#firstAt.size < maxKept && now - at < keptFor) break; // the oldest come first
       this.#firstAt.delete(old);
     }
     if (!this.#firstAt.has(hash)) this.#firstAt.set(hash, now);

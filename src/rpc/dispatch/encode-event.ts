@@ -22,21 +22,21 @@ export function isTooLarge(thrown: unknown): boolean {
  * JSON of an event, once its schema has accepted it; `undefined` is `null`. `mostBytes`: 0 = no limit. Throws, or rejects with, a
  * `TypeError` when it does not fit the schema or is no JSON, and a `RangeError` when it is too large.
  */
-export function encodeEvent(schema: StandardSchema | undefined, event: unknown, mostBytes: number): string | Promise<string> {
-  if (schema === undefined) return jsonOf(event, mostBytes);
+export function encodeEvent(schema: StandardSchema | undefined, event: unknown, maxBytes: number): string | Promise<string> {
+  if (schema === undefined) return jsonOf(event, maxBytes);
   const checked = validate(schema, event);
-  return checked instanceof Promise ? checked.then((result) => checkedJson(result, mostBytes)) : checkedJson(checked, mostBytes);
+  return checked instanceof Promise ? checked.then((result) => checkedJson(result, maxBytes)) : checkedJson(checked, maxBytes);
 }
 
-function checkedJson(checked: Validated, mostBytes: number): string {
-  if ("value" in checked) return jsonOf(checked.value, mostBytes);
+function checkedJson(checked: Validated, maxBytes: number): string {
+  if ("value" in checked) return jsonOf(checked.value, maxBytes);
   throw new TypeError(`the event does not fit its schema: ${JSON.stringify(checked.issues)}`);
 }
 
-function jsonOf(value: unknown, mostBytes: number): string {
+function jsonOf(value: unknown, maxBytes: number): string {
   const text = value === undefined ? "null" : (JSON.stringify(value) ?? "null");
-  if (mostBytes === 0 || fits(text, mostBytes)) return text;
-  const error = new EventTooLarge(mostBytes);
+  if (maxBytes === 0 || fits(text, maxBytes)) return text;
+  const error = new EventTooLarge(maxBytes);
   tooLarge.add(error);
   throw error;
 }

@@ -21,8 +21,8 @@ export interface AdmissionPorts {
 
 export class AcceptLimits {
   readonly #ports: AdmissionPorts;
-  readonly #mostPerSecond: number;
-  readonly #mostOfAddress: number;
+  readonly #maxPerSecond: number;
+  readonly #maxOfAddress: number;
   readonly #most: number;
   readonly #accepted = new FixedWindowCounter();
   /** Of this second; emptied by the first of the next one. */
@@ -31,8 +31,8 @@ export class AcceptLimits {
   constructor(limits: Pick<Limits, "acceptsPerSecond" | "connections" | "openPerAddress">, ports: AdmissionPorts) {
     const { acceptsPerSecond, connections, openPerAddress } = limits;
     this.#ports = ports;
-    this.#mostPerSecond = acceptsPerSecond > 0 ? acceptsPerSecond : Number.POSITIVE_INFINITY;
-    this.#mostOfAddress = openPerAddress > 0 ? Math.max(this.#mostPerSecond * shareOfAddress, openPerAddress) : Number.POSITIVE_INFINITY; // addresses say nothing
+    this.#maxPerSecond = acceptsPerSecond > 0 ? acceptsPerSecond : Number.POSITIVE_INFINITY;
+    this.#maxOfAddress = openPerAddress > 0 ? Math.max(this.#maxPerSecond * shareOfAddress, openPerAddress) : Number.POSITIVE_INFINITY; // addresses say nothing
     this.#most = connections > 0 ? connections : Math.floor((ports.openFiles ?? Number.POSITIVE_INFINITY) * shareOfFiles);
   }
 
@@ -45,9 +45,9 @@ export class AcceptLimits {
       return { status: 503, message: "the server has as many connections as it can take", retryAfter: 5, limit: "connections" };
     }
     const accepted = this.#accepted.at(clock.monotonic());
-    if (accepted >= this.#mostPerSecond)
+    if (accepted >= this.#maxPerSecond)
       return { status: 503, message: "too many connections in this second", retryAfter: 1, limit: "acceptsPerSecond" };
-    if (accepted >= this.#mostOfAddress && (this.#byAddress.get(prefixOf(address)) ?? 0) >= this.#mostOfAddress)
+    if (accepted >= this.#maxOfAddress && (this.#byAddress.get(prefixOf(address)) ?? 0) >= this.#maxOfAddress)
       return { status: 429, message: "too many connections of your address in this second", retryAfter: 1, limit: "acceptsPerSecond" };
     return null;
   }
@@ -57,7 +57,7 @@ export class AcceptLimits {
     const now = this.#ports.clock.monotonic();
     if (this.#accepted.at(now) === 0) this.#byAddress.clear();
     this.#accepted.add(now);
-    if (this.#mostOfAddress === Number.POSITIVE_INFINITY) return;
+    if (this.#maxOfAddress === Number.POSITIVE_INFINITY) return;
     const prefix = prefixOf(address);
     this.#byAddress.set(prefix, (this.#byAddress.get(prefix) ?? 0) + 1);
   }

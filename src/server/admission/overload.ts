@@ -20,7 +20,7 @@ export interface OverloadPorts {
 }
 
 const lookInterval = 1_000; // 1 s
-const patience = 5; // looks in a row
+const maxAttempts = 5; // looks in a row
 const remembered = 10; // looks over which delays are added up
 const tolerated = 0.01; // of the delays: their 99th percentile is over the limit when more of them are
 const critical = 95; // percent of the heap from which connections are shed
@@ -117,7 +117,7 @@ class Hysteresis {
   look(isOver: boolean): "begins" | "ends" | undefined {
     const wasOn = this.isOn;
     this.#inARow = isOver ? this.#inARow + 1 : 0;
-    this.isOn = isOver && (wasOn || this.#inARow >= patience);
+    this.isOn = isOver && (wasOn || this.#inARow >= maxAttempts);
     return wasOn === this.isOn ? undefined : this.isOn ? "begins" : "ends";
   }
 }

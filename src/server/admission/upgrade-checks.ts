@@ -18,7 +18,7 @@ export interface UpgradeRefusal {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-const mostHeaders = 64;
+const maxHeaders = 64;
 const tokenParameters = ["token", "access_token", "jwt"];
 
 export class UpgradeChecks {
@@ -51,7 +51,7 @@ export class UpgradeChecks {
   }
 
   #badRequest(request: IncomingMessage): UpgradeRefusal | null {
-    if (hasTooManyHeaders(request)) return { status: 431, message: `send at most ${mostHeaders} header lines` };
+    if (hasTooManyHeaders(request)) return { status: 431, message: `send at most ${maxHeaders} header lines` };
     const query = queryOf(request);
     const parameter = query === undefined ? undefined : tokenParameters.find((name) => query.has(name));
     if (parameter !== undefined) {
@@ -89,7 +89,7 @@ export class UpgradeChecks {
 
 /** Node drops header lines beyond its own limit unseen, the proxy's last ones first: so many that some may be missing are refused. */
 export function hasTooManyHeaders({ rawHeaders }: IncomingMessage): boolean {
-  return rawHeaders.length > mostHeaders * 2; // names and values
+  return rawHeaders.length > maxHeaders * 2; // names and values
 }
 
 /** The path of a request's target, without the query. */

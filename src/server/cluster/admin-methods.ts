@@ -5,7 +5,7 @@ import type { Logger } from "../../runtime/logger.js";
 import type { RevocationSelector, RevokeOptions } from "../server-options.js";
 import { type MemberRule, objectSchema } from "./object-schema.js";
 import { selectorComplaint } from "./revocations.js";
-import { type Administration, type KickSelector, kickComplaint, mostSessions, type SessionsOptions } from "./session-admin.js";
+import { type Administration, type KickSelector, kickComplaint, maxSessions, type SessionsOptions } from "./session-admin.js";
 
 type Revoke = (selector: RevocationSelector, options: RevokeOptions) => Promise<void>;
 type WireRevocation = RevocationSelector & RevokeOptions;
@@ -21,7 +21,7 @@ const issuer: MemberRule = { type: "string", description: "the iss claim; withou
 
 const listParams = objectSchema<SessionsOptions>({
   ...{ connection, subject, issuer },
-  limit: { type: "integer", minimum: 1, maximum: mostSessions, description: "most sessions in the answer" },
+  limit: { type: "integer", minimum: 1, maximum: maxSessions, description: "most sessions in the answer" },
 });
 const kickParams = objectSchema<KickSelector>({ connection, subject, issuer }, kickComplaint);
 const revokeParams = objectSchema<WireRevocation>(

@@ -2,11 +2,11 @@ import type { Clock } from "../../runtime/clock.js";
 import type { Logger } from "../../runtime/logger.js";
 import type { NodeMessages } from "./node-messages.js";
 
-const patience = 1_000; // 1 s for the other nodes to answer
+const timeoutMs = 1_000; // 1 s for the other nodes to answer
 const helloInterval = 5_000; // 5 s
 const helloRetry = 250; // ms after a hello that nobody could hear
 const silence = 3 * helloInterval; // after which a node counts as gone
-const mostPeers = 1_000;
+const maxPeers = 1_000;
 
 /** What the nodes have answered, by their names. */
 export interface NodeAnswers {
@@ -56,7 +56,7 @@ export class NodeQueries {
     const id = ++this.#lastId;
     let isHeard = true;
     await new Promise<void>((resolve) => {
-      const stop = this.#clock.after(patience, resolve);
+      const stop = this.#clock.after(timeoutMs, resolve);
       const done = () => {
         stop();
         resolve();
@@ -108,7 +108,7 @@ export class NodeQueries {
 
   /** True: it was not known. */
   #hear(from: string): boolean {
-    if (from === this.#messages.node || (this.#peers.size >= mostPeers && !this.#peers.has(from))) return false;
+    if (from === this.#messages.node || (this.#peers.size >= maxPeers && !this.#peers.has(from))) return false;
     const isNew = !this.#peers.has(from);
     this.#peers.set(from, this.#clock.monotonic());
     return isNew;

@@ -28,7 +28,7 @@ export interface PublisherPorts {
   /** The connections of this node that are meant. */
   readonly recipients: (target: NotifyTarget) => Iterable<Recipient>;
   /** Largest event, bytes; 0 = no limit. */
-  readonly mostBytes: number;
+  readonly maxBytes: number;
 }
 
 type TopicEntry = SubscriptionEntry & { readonly feed: RegisteredTopic };
@@ -58,7 +58,7 @@ export class Publisher {
     const result = checked instanceof Promise ? await checked : checked;
     if ("issues" in result) throw new TypeError(`publish: the params of ${entry.name} don't fit: ${JSON.stringify(result.issues)}`);
     const name = topicNameOf(entry.name, entry.feed, result.value);
-    const encoded = encodeEvent(entry.feed.event, event, this.#ports.mostBytes);
+    const encoded = encodeEvent(entry.feed.event, event, this.#ports.maxBytes);
     const data = typeof encoded === "string" ? encoded : await encoded;
     const { history } = entry.feed;
     const published = this.#ports.bus.publish(topicKey({ route: entry.name, name, history }), data, history);

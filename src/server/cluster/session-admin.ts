@@ -30,7 +30,7 @@ export interface KickResult {
   readonly complete: boolean;
 }
 
-export const mostSessions = 1_000;
+export const maxSessions = 1_000;
 
 export class Administration {
   readonly #connectionRegistry: ConnectionRegistry;
@@ -50,9 +50,9 @@ export class Administration {
 
   /** Throws `TypeError` for a limit that is none. */
   async sessions(options: SessionsOptions = {}): Promise<SessionList> {
-    const { limit = mostSessions } = options;
-    if (!Number.isInteger(limit) || limit < 1 || limit > mostSessions)
-      throw new TypeError(`sessions: limit must be a whole number from 1 to ${mostSessions}`);
+    const { limit = maxSessions } = options;
+    if (!Number.isInteger(limit) || limit < 1 || limit > maxSessions)
+      throw new TypeError(`sessions: limit must be a whole number from 1 to ${maxSessions}`);
     const { answers, complete } = await this.#ask("sessions", { ...options, limit }, () => this.#listHere({ ...options, limit }));
     const lists = answers.map(listOf);
     const sessions = lists.flatMap((list) => list.sessions).sort(newestFirst);
@@ -80,7 +80,7 @@ export class Administration {
     return { answers: [...answers.values()], complete };
   }
 
-  #listHere({ limit = mostSessions, ...filter }: SessionsOptions): { sessions: SessionInfo[]; total: number } {
+  #listHere({ limit = maxSessions, ...filter }: SessionsOptions): { sessions: SessionInfo[]; total: number } {
     const members = this.#connectionRegistry
       .members()
       .filter((member) => matches(member, filter))
@@ -121,7 +121,7 @@ function filterOf(params: unknown): SessionFilter {
 
 function optionsOf(params: unknown): SessionsOptions {
   const { limit } = Object(params) as { limit?: unknown };
-  return { ...filterOf(params), limit: Math.min(Math.max(numberOf(limit), 1), mostSessions) };
+  return { ...filterOf(params), limit: Math.min(Math.max(numberOf(limit), 1), maxSessions) };
 }
 
 function listOf(answer: unknown): { readonly sessions: readonly SessionInfo[]; readonly total: number } {

@@ -48,8 +48,8 @@ export interface AuthLaneObserver {
 
 export type AuthOutcome = { readonly result: unknown } | { readonly error: ErrorObject };
 
-const mostWaiting = 16;
-const mostFailedRefreshes = 10;
+const maxWaiting = 16;
+const maxFailedRefreshes = 10;
 const minute = 60_000;
 const longestWait = 10_000; // ms, for the key of a renewed token
 /** Codes of errors that say nothing about the token; `unauthenticated`: it was good, but its connection has closed meanwhile. */
@@ -89,7 +89,7 @@ export class AuthQueue {
 
   /** Runs the method when those before it have ended. */
   submit(request: Request): void {
-    if (this.#waiting.length >= mostWaiting) {
+    if (this.#waiting.length >= maxWaiting) {
       this.#observer.answered(request, {
         error: errorOf("rate_limited", { retryAfter: 1, hint: "wait for the answers of earlier auth calls" }),
       });
@@ -233,7 +233,7 @@ export class AuthQueue {
     const now = this.#services.clock.monotonic();
     this.#failedRefreshes = this.#failedRefreshes.filter((at) => now - at < minute);
     const [oldest] = this.#failedRefreshes;
-    if (oldest === undefined || this.#failedRefreshes.length < mostFailedRefreshes) return;
+    if (oldest === undefined || this.#failedRefreshes.length < maxFailedRefreshes) return;
     const retryAfter = Math.ceil((oldest + minute - now) / 1000);
     throw new AuthFault(errorOf("rate_limited", { retryAfter, hint: "too many failed refreshes; the session goes on" }));
   }

@@ -177,11 +177,11 @@ function nameTaken(name: string): RpcFault {
 }
 
 /** The application's generator, as a source of events. `mostBytes` of one event, 0 = no limit. */
-function generatorSource({ call, entry, params }: SubscribeCall, feed: RegisteredGenerator, mostBytes: number): EventSource {
+function generatorSource({ call, entry, params }: SubscribeCall, feed: RegisteredGenerator, maxBytes: number): EventSource {
   const controller = new AbortController();
   return {
     start: () => iteratorOf(feed.handler(new FeedContext(call, params, controller.signal) as never)),
-    encode: (event) => encodeEvent(feed.event, event, mostBytes),
+    encode: (event) => encodeEvent(feed.event, event, maxBytes),
     abort: () => controller.abort(new DOMException("the subscription has ended", "AbortError")),
     failed(thrown) {
       const told = rpcFaultOf(thrown) ?? entry.errors.find(thrown);

@@ -3,7 +3,7 @@ import type { Revocations } from "../cluster/revocations.js";
 import { within } from "../lifecycle/shutdown.js";
 import type { TokenAuthority } from "../token-authority.js";
 
-const patience = 1_000; // 1 s for a store that hangs
+const timeoutMs = 1_000; // 1 s for a store that hangs
 
 /** Whether the server is fit for traffic. */
 export class Readiness {
@@ -42,7 +42,7 @@ export class Readiness {
       },
       () => {}, // that is the answer; the store's own log says why
     );
-    await within(patience, known);
+    await within(timeoutMs, known);
     this.#wasStoreThere = isThere;
     return isThere;
   }

@@ -23,7 +23,7 @@ export interface LeaverRoster extends Iterable<Leaver> {
 
 const closeTimeout = 3_000; // 3 s for the peers to answer a close
 const lookInterval = 50; // ms between two looks at who may go
-const mostPerSecond = 100; // connections that leave, as long as the time allows
+const maxPerSecond = 100; // connections that leave, as long as the time allows
 const longestNotice = 1_000; // 1 s in which calls that were under way still come, and are refused in words instead of lost
 
 export class Shutdown {
@@ -68,7 +68,7 @@ class DrainSchedule {
   readonly #reconnectAfter: readonly [number, number];
 
   constructor(connections: readonly Leaver[], drain: number) {
-    const spread = Math.min((connections.length / mostPerSecond) * 1000, drain / 2); // the rest is for what is in flight
+    const spread = Math.min((connections.length / maxPerSecond) * 1000, drain / 2); // the rest is for what is in flight
     this.#staying = connections.map((connection, index) => ({ connection, turn: (index / connections.length) * spread }));
     this.#drain = drain;
     this.#notice = Math.min(longestNotice, drain / 10);

@@ -91,7 +91,7 @@ export class Telemetry {
 }
 
 const ownCodes: ReadonlySet<number> = new Set([...Object.values(errorTable), ...Object.values(standardErrors)].map(({ code }) => code));
-const mostOutcomes = 64; // of one method: declared errors are few
+const maxOutcomes = 64; // of one method: declared errors are few
 
 /** How long calls took, by method and outcome. The methods are those that exist, so there is an end to them. */
 export class CallMetrics {
@@ -112,7 +112,7 @@ export class CallMetrics {
     if (outcomes.size === 0) this.#byMethod.set(method, outcomes);
     const known = outcomes.get(code);
     if (known !== undefined) return known;
-    const key = outcomes.size < mostOutcomes || code === null || ownCodes.has(code) ? code : Number.NaN;
+    const key = outcomes.size < maxOutcomes || code === null || ownCodes.has(code) ? code : Number.NaN;
     const histogram = outcomes.get(key) ?? new Histogram(durationBounds);
     outcomes.set(key, histogram);
     return histogram;

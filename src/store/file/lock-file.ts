@@ -8,7 +8,7 @@ import { KeyMutex } from "./key-mutex.js";
 /** Who has the lock: this process, or the one with that id. */
 export type LockHolder = { readonly holder: "us" } | { readonly holder: "other"; readonly pid: number };
 
-const patience = 2_000; // 2 s: whoever holds a record's lock only reads and writes one file
+const timeoutMs = 2_000; // 2 s: whoever holds a record's lock only reads and writes one file
 const pause = 10; // 10 ms
 const inThisProcess = new KeyMutex();
 
@@ -41,12 +41,12 @@ export function withLock<T>(path: string, job: () => Promise<T>): Promise<T> {
 }
 
 async function waitForLock(path: string): Promise<void> {
-  const giveUpAt = performance.now() + patience;
+  const giveUpAt = performance.now() + timeoutMs;
   for (;;) {
     const lock = await takeLock(path);
     if (lock.holder === "us") return;
     if (performance.now() > giveUpAt)
-      throw new Error(`process ${lock.pid} holds ${path} for more than ${patience} ms: stop it, or try again`);
+      throw new Error(`process ${lock.pid} holds ${path} for more than ${timeoutMs} ms: stop it, or try again`);
     await sleep(pause);
   }
 }

@@ -6,7 +6,7 @@ interface Counter {
   readonly since: number;
 }
 
-const mostCounters = 65_536; // some 10 MiB, whatever addresses an attacker has; above it the oldest is forgotten
+const maxCounters = 65_536; // some 10 MiB, whatever addresses an attacker has; above it the oldest is forgotten
 
 /** Counts in this process alone. */
 export class MemoryRates implements RateCounters {
@@ -43,7 +43,7 @@ export class MemoryRates implements RateCounters {
 
   #makeRoom(now: number): void {
     for (const [key, counter] of this.#counters) {
-      if (!isOver(counter, now) && this.#counters.size < mostCounters) return;
+      if (!isOver(counter, now) && this.#counters.size < maxCounters) return;
       this.#counters.delete(key);
     }
   }

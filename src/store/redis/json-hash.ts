@@ -12,7 +12,7 @@ redis.call('HSET', KEYS[1], ARGV[2], ARGV[4])
 return 1
 `);
 
-const mostTries = 100; // changes of one record by others while one change is tried
+const maxTries = 100; // changes of one record by others while one change is tried
 
 /** Records of one kind as JSON in one hash, each under a hash of its key. */
 export class JsonHash<R> {
@@ -38,13 +38,13 @@ export class JsonHash<R> {
 
   /** Applies a change to what is there, anew whenever somebody else was first. False: there is none, or `change` says no. */
   async update(name: string, change: (record: R) => R | undefined): Promise<boolean> {
-    for (let tries = 0; tries < mostTries; tries++) {
+    for (let tries = 0; tries < maxTries; tries++) {
       const before = await this.#read(name);
       const changed = before === undefined ? undefined : change(this.#record(before));
       if (before === undefined || changed === undefined) return false;
       if ((await this.#redis.run(replaceField, [this.#key], [hashed(name), before, JSON.stringify(changed)])) === 1) return true;
     }
-    throw new StoreUnavailable(`${mostTries} others changed the same record in ${this.#key} first`);
+    throw new StoreUnavailable(`${maxTries} others changed the same record in ${this.#key} first`);
   }
 
   async remove(name: string): Promise<boolean> {

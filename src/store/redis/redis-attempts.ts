@@ -3,7 +3,7 @@ import type { RedisExecutor } from "./connection/redis-connection.js";
 import { redisScript } from "./connection/redis-script.js";
 import { hashed, type RedisKeys } from "./redis-keys.js";
 
-const mostCounters = 262_144; // some 50 MiB, whatever names an attacker tries; above it the oldest is forgotten
+const maxCounters = 262_144; // some 50 MiB, whatever names an attacker tries; above it the oldest is forgotten
 
 const fail = redisScript(`
 local failures = redis.call('HINCRBY', KEYS[1], ARGV[2], 1)
@@ -60,7 +60,7 @@ export class RedisAttempts implements AttemptCounters {
   }
 
   async fail(key: string, now: number): Promise<number> {
-    return Number(await this.#redis.run(fail, this.#keys, [hashed(key), now, mostCounters]));
+    return Number(await this.#redis.run(fail, this.#keys, [hashed(key), now, maxCounters]));
   }
 
   async clear(key: string): Promise<void> {

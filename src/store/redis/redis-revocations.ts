@@ -52,8 +52,8 @@ const sweptAtOnce = 500;
 const readAtOnce = 500;
 const writtenAtOnce = 50;
 const streamLength = 10_000; // a node that has missed more reads them all
-const mostTries = 100;
-const mostUnsaved = 10_000;
+const maxTries = 100;
+const maxUnsaved = 10_000;
 
 /**
  * One record for each target, kept until it may be forgotten, and a stream that tells of each change. This node keeps all of them too:
@@ -102,7 +102,7 @@ export class RedisRevocations implements RevocationRecords {
     try {
       await this.#write(redis, revocation);
     } catch (error) {
-      if (this.#unsaved.size < mostUnsaved) this.#unsaved.set(targetOf(revocation), revocation);
+      if (this.#unsaved.size < maxUnsaved) this.#unsaved.set(targetOf(revocation), revocation);
       throw error;
     }
     this.#learn(revocation);
@@ -187,7 +187,7 @@ export class RedisRevocations implements RevocationRecords {
     const field = hashed(targetOf(revocation));
     const { issuer, sessionId = revocation.tokenOf } = revocation;
     const session = sessionId === undefined ? field : hashed(targetOf({ ...(issuer === undefined ? {} : { issuer }), sessionId }));
-    for (let tries = 0; tries < mostTries; tries++) {
+    for (let tries = 0; tries < maxTries; tries++) {
       const read = (await redis.command("HMGET", revoked, field, session)) as (string | null)[];
       const [known, sessions] = read.map((text) => revocationOf(text ?? ""));
       if ([known, sessions].some((one) => one !== undefined && covers(one, revocation))) return;
@@ -197,7 +197,7 @@ export class RedisRevocations implements RevocationRecords {
       const args = [field, read[0] ?? "", JSON.stringify(whole), whole.until ?? "", streamLength, kind];
       if ((await redis.run(replace, keys, args)) === 1) return;
     }
-    throw new StoreUnavailable(`${mostTries} others revoked the same first`);
+    throw new StoreUnavailable(`${maxTries} others revoked the same first`);
   }
 
   async #each(redis: RedisExecutor, take: (revocation: Revocation) => void): Promise<void> {

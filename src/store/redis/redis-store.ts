@@ -65,7 +65,7 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
   const known = new Map<string, string>();
   const secrets = new RedisSecrets(link, keys, known);
   const revocations = new RedisRevocations(link, keys, feed, logger, () => deployment.now());
-  const bus = new RedisBus(link, keys, feed, { length: Math.ceil(busLength), patience: timeout }, logger);
+  const bus = new RedisBus(link, keys, feed, { length: Math.ceil(busLength), timeoutMs: timeout }, logger);
   const now = (): number => clock.now() / 1_000;
   deployment.onRenewal((redis) => secrets.restore(redis));
   deployment.onRenewal((redis) => revocations.restore(redis, now()));

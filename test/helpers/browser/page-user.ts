@@ -1,6 +1,6 @@
 import type { Notes, SdkUser } from "../client/sdk-user.js";
 
-const patience = 15_000; // ms; a test that waits this long has failed
+const timeoutMs = 15_000; // ms; a test that waits this long has failed
 const look = 15; // ms between two looks at the page
 
 interface Wire {
@@ -29,7 +29,7 @@ export abstract class PageUser {
 
   /** Waits until the user's notes are like this, and gives them. */
   async until(what: string, isSo: (notes: Notes) => boolean): Promise<Notes> {
-    const end = performance.now() + patience;
+    const end = performance.now() + timeoutMs;
     for (;;) {
       const notes = await this.do("notes");
       if (isSo(notes)) return notes;

@@ -55,10 +55,10 @@ export interface ModelLimits {
   readonly requestTimeout: number;
 }
 
-const mostWaiting = 16;
-const mostHeld = 256;
-const mostFailures = 5;
-const mostFailedRefreshes = 10;
+const maxWaiting = 16;
+const maxHeld = 256;
+const maxFailures = 5;
+const maxFailedRefreshes = 10;
 
 export class SessionReference {
   state: "open" | "live" | "expired" | "closed" = "open";
@@ -187,7 +187,7 @@ export class SessionReference {
     if (this.state === "live") this.pushes.push(number);
     if (this.state !== "expired" || this.#isOverflown) return;
     this.#held.push(number);
-    if (this.#held.length <= mostHeld) return;
+    if (this.#held.length <= maxHeld) return;
     this.#held = [];
     this.#isOverflown = true;
   }
@@ -200,7 +200,7 @@ export class SessionReference {
     }
     if (!this.#isBlocked) return this.#process(frame);
     this.#waiting.push(frame);
-    if (this.#waiting.length > mostWaiting) this.close();
+    if (this.#waiting.length > maxWaiting) this.close();
   }
 
   /** The handler of this call ends: what it pushes comes before its answer. */
@@ -239,7 +239,7 @@ export class SessionReference {
       if (this.#inFlight.delete(frame.target)) this.expected.set(frame.target, { codes: [-32011] });
       return;
     }
-    if (this.#lane.length > mostWaiting) {
+    if (this.#lane.length > maxWaiting) {
       this.expected.set(frame.id, { codes: [-32029] });
       return;
     }
@@ -284,7 +284,7 @@ export class SessionReference {
   #isRefusedForRate(): boolean {
     const since = this.#clock.monotonic() - 60_000;
     this.#failedRefreshes = this.#failedRefreshes.filter((at) => at > since);
-    return this.#failedRefreshes.length >= mostFailedRefreshes;
+    return this.#failedRefreshes.length >= maxFailedRefreshes;
   }
 
   #judge(kind: "authenticate" | "refresh", id: number, token: ModelToken): void {
@@ -322,7 +322,7 @@ export class SessionReference {
     if (codes.includes(-32007)) return;
     if (this.state !== "open")
       this.#failedRefreshes.push(this.#clock.monotonic()); // authenticate acts as refresh there
-    else if (kind === "authenticate" && ++this.#failures >= mostFailures) this.close();
+    else if (kind === "authenticate" && ++this.#failures >= maxFailures) this.close();
   }
 
   #accept(token: ModelToken): void {

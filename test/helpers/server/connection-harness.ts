@@ -37,7 +37,7 @@ export class ConnectionRig {
   readonly topics = new Topics(rethrow);
   readonly runs: Run[] = [];
   /** The most verifications that ever ran at a time. */
-  mostVerifying = 0;
+  maxVerifying = 0;
   readonly #socket = new PretendedSocket();
   readonly #dispatcher: Dispatcher;
   readonly #tokens = new Map<string, ModelToken>();
@@ -174,7 +174,7 @@ export class ConnectionRig {
   }
 
   #verify(text: string): Promise<VerifiedToken> {
-    this.mostVerifying = Math.max(this.mostVerifying, this.#verifying.length + 1);
+    this.maxVerifying = Math.max(this.maxVerifying, this.#verifying.length + 1);
     const token = this.#tokens.get(text);
     if (token === undefined) throw new Error("a token that was never issued");
     return new Promise((resolve, reject) => this.#verifying.push({ token, resolve, reject }));

@@ -7,7 +7,7 @@ const { name, url, token, connections } = JSON.parse(process.env.HOSTILE_PEER ??
 const call = (id: unknown, method: string, params?: unknown) => ({ jsonrpc: "2.0", id, method, params });
 const batchOf = (method: string, params?: unknown) => JSON.stringify(Array.from({ length: 50 }, (_, id) => call(id, method, params)));
 const padded = (bytes: number, first: string) => `{"jsonrpc":"2.0","id":1,"method":"ping","params":["${first}"${",12".repeat(bytes / 3)}]}`;
-const mostUnsent = 1_048_576; // bytes of one socket
+const maxUnsent = 1_048_576; // bytes of one socket
 
 process.once("disconnect", () => process.exit());
 
@@ -26,7 +26,7 @@ async function flood(connect: () => Promise<RawClient>, frame: string, times = N
     if (socket.readyState !== socket.OPEN) {
       await pause(50);
       client = await connect().catch(() => client); // it may be refused for a while
-    } else if (socket.bufferedAmount < mostUnsent) {
+    } else if (socket.bufferedAmount < maxUnsent) {
       socket.send(frame);
       if (++sent % 16 === 0) await turn();
     } else await pause(1);
@@ -69,7 +69,7 @@ const attacks: Readonly<Record<Attack["name"], () => Promise<void>>> = {
         colours.map((colour, id) => call(id, "unsubscribe", { subscription: `numbers:${colour}` })),
       ])
         client.send(calls);
-      while (client.socket.bufferedAmount > mostUnsent) await pause(1);
+      while (client.socket.bufferedAmount > maxUnsent) await pause(1);
       await turn();
     }
   },

@@ -176,7 +176,7 @@ describe("After a close", () => {
 });
 
 describe("A close that a server announces, and that doesn't come", () => {
-  for (const [what, closeIn, patience] of [
+  for (const [what, closeIn, timeoutMs] of [
     ["at once", undefined, 2_000],
     ["within 10 s", 10, 12_000],
   ] as const) {
@@ -186,7 +186,7 @@ describe("A close that a server announces, and that doesn't come", () => {
       socket.answersPings = true;
       const running = outcomeOf(client.call("running"));
       socket.tell("connection.closing", { code: 1012, reason: "server_restart", reconnect: "yes", reconnectAfter: [1, 1], closeIn });
-      await pass(patience - 1);
+      await pass(timeoutMs - 1);
       expect(client.state).to.equal("ready");
       await pass(1);
       expect(states.at(-1)).to.include({ to: "waiting", code: 1012, reason: "server_restart", retryIn: 1_000 });

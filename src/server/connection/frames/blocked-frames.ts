@@ -1,5 +1,5 @@
-const mostFrames = 16;
-const mostBytes = 65_536; // 64 KiB
+const maxFrames = 16;
+const maxBytes = 65_536; // 64 KiB
 
 interface Frame {
   readonly value: unknown;
@@ -17,7 +17,7 @@ export class BlockedFrames {
 
   /** False: this one is too much, and is not kept. */
   add(value: unknown, bytes: number): boolean {
-    if (this.#frames.length >= mostFrames || this.#bytes + bytes > mostBytes) return false;
+    if (this.#frames.length >= maxFrames || this.#bytes + bytes > maxBytes) return false;
     this.#frames.push({ value, bytes });
     this.#bytes += bytes;
     return true;

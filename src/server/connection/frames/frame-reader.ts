@@ -29,7 +29,7 @@ export interface Excess {
 
 type ReaderLimits = Pick<Limits, "openFrameBytes" | "frameBytes" | "openFramesPerSecond" | "framesPerSecond" | keyof JsonBounds>;
 
-const mostUnparsable = 20; // in a row
+const maxUnparsable = 20; // in a row
 const cheapToRefuse = 1_024; // bytes of a frame whose ids may be looked for only to refuse it
 
 export class FrameReader {
@@ -98,13 +98,13 @@ export class FrameReader {
   #refuseUnreadable(error: ErrorObject): Reading {
     this.#hasSentGarbage = true;
     const answer = encodeError(null, error);
-    if (++this.#unparsableInARow < mostUnparsable) return { answer };
-    return { answer, close: ["protocol_error", `${mostUnparsable} frames in a row were not JSON`] };
+    if (++this.#unparsableInARow < maxUnparsable) return { answer };
+    return { answer, close: ["protocol_error", `${maxUnparsable} frames in a row were not JSON`] };
   }
 }
 
 const window = 1_000; // 1 s
-const patience = 10; // windows in a row
+const maxAttempts = 10; // windows in a row
 
 export type Verdict = "within" | "over" | "abuse";
 
@@ -136,7 +136,7 @@ export class FrameRate {
     this.#count++;
     if (this.#count <= limit) return "within";
     this.#cancelTimer ??= clock.after(this.#startedAt + window - now, () => this.#startWindow(clock.monotonic()));
-    return this.#windowsOver >= patience ? "abuse" : "over";
+    return this.#windowsOver >= maxAttempts ? "abuse" : "over";
   }
 
   /** Have as many again been counted in this second as the limit allows? */

@@ -5,9 +5,9 @@ import { checkRedisUrl, type RedisAddress, RedisConnection } from "./redis-conne
  * What a Redis may forget without having to, each with what to do; empty: nothing. Rejects with `StoreUnavailable` when it does not answer within
  * `patience` milliseconds. Throws `TypeError` for a URL that can't be meant.
  */
-export async function adviseRedis(address: RedisAddress, patience = 2_000): Promise<readonly string[]> {
+export async function adviseRedis(address: RedisAddress, timeoutMs = 2_000): Promise<readonly string[]> {
   checkRedisUrl(address.url);
-  const redis = await RedisConnection.open(address, patience);
+  const redis = await RedisConnection.open(address, timeoutMs);
   try {
     const persistence = String(await redis.command("INFO", "persistence"));
     const memory = String(await redis.command("INFO", "memory"));
@@ -40,8 +40,8 @@ async function fsyncAdvice(redis: RedisConnection): Promise<readonly string[]> {
 }
 
 /** A secret of a deployment, read without joining it: nothing is written. Rejects like {@link adviseRedis}. */
-export async function secretAt(address: RedisAddress, prefix: string, name: string, patience = 2_000): Promise<string | undefined> {
-  const redis = await RedisConnection.open(address, patience);
+export async function secretAt(address: RedisAddress, prefix: string, name: string, timeoutMs = 2_000): Promise<string | undefined> {
+  const redis = await RedisConnection.open(address, timeoutMs);
   try {
     return ((await redis.command("HGET", new RedisKeys(prefix).secrets, name)) as string | null) ?? undefined;
   } finally {

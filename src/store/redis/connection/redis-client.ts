@@ -2,7 +2,7 @@ import { type RedisAddress, RedisConnection, type RedisExecutor } from "./redis-
 import type { RedisScript } from "./redis-script.js";
 import { asUnavailable, StoreUnavailable, within } from "./store-unavailable.js";
 
-const mostPending = 2_000; // calls that wait for Redis; each for no longer than the patience
+const maxPending = 2_000; // calls that wait for Redis; each for no longer than the patience
 const retryAfter = 200; // ms: after a failed attempt, calls are refused at once for so long
 
 /**
@@ -11,7 +11,7 @@ const retryAfter = 200; // ms: after a failed attempt, calls are refused at once
  */
 export class RedisClient implements RedisExecutor {
   readonly #address: RedisAddress;
-  readonly #patience: number;
+  readonly #timeoutMs: number;
   readonly #prepare: (connection: RedisConnection) => Promise<unknown>;
   #connection: RedisConnection | undefined;
   #opening: Promise<RedisConnection> | undefined;
@@ -20,33 +20,33 @@ export class RedisClient implements RedisExecutor {
   #isClosed = false;
 
   /** `prepare` is done with each connection before it is used. */
-  constructor(address: RedisAddress, patience: number, prepare: (connection: RedisConnection) => Promise<unknown>) {
+  constructor(address: RedisAddress, timeoutMs: number, prepare: (connection: RedisConnection) => Promise<unknown>) {
     this.#address = address;
-    this.#patience = patience;
+    this.#timeoutMs = timeoutMs;
     this.#prepare = prepare;
   }
 
   /** Longest wait of one call, milliseconds. */
-  get patience(): number {
-    return this.#patience;
+  get timeoutMs(): number {
+    return this.#timeoutMs;
   }
 
   command(...args: readonly string[]): Promise<unknown> {
-    return this.commandWithin(this.#patience, ...args);
+    return this.commandWithin(this.#timeoutMs, ...args);
   }
 
   run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
-    return this.runWithin(this.#patience, script, keys, args);
+    return this.runWithin(this.#timeoutMs, script, keys, args);
   }
 
   /** `patience`: of this call, milliseconds; at most the link's. */
-  commandWithin(patience: number, ...args: readonly string[]): Promise<unknown> {
-    return this.#call(patience, (connection) => connection.command(...args));
+  commandWithin(timeoutMs: number, ...args: readonly string[]): Promise<unknown> {
+    return this.#call(timeoutMs, (connection) => connection.command(...args));
   }
 
   /** As above. */
-  runWithin(patience: number, script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
-    return this.#call(patience, (connection, left) => connection.run(script, keys, args, left));
+  runWithin(timeoutMs: number, script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+    return this.#call(timeoutMs, (connection, left) => connection.run(script, keys, args, left));
   }
 
   close(): void {
@@ -54,19 +54,19 @@ export class RedisClient implements RedisExecutor {
     this.#connection?.close();
   }
 
-  async #call(patience: number, work: (connection: RedisConnection, left: number) => Promise<unknown>): Promise<unknown> {
-    if (this.#pending >= mostPending) throw new StoreUnavailable(`${mostPending} calls wait for Redis already`);
+  async #call(timeoutMs: number, work: (connection: RedisConnection, left: number) => Promise<unknown>): Promise<unknown> {
+    if (this.#pending >= maxPending) throw new StoreUnavailable(`${maxPending} calls wait for Redis already`);
     const startedAt = performance.now();
     let used: RedisConnection | undefined;
     const onConnection = async (): Promise<unknown> => {
       used = this.#connection?.isOpen === true ? this.#connection : await this.#connected();
-      return work(used, startedAt + patience - performance.now());
+      return work(used, startedAt + timeoutMs - performance.now());
     };
     this.#pending++;
     try {
-      return await within(patience, onConnection());
+      return await within(timeoutMs, onConnection());
     } catch (error) {
-      if (performance.now() >= startedAt + this.#patience) used?.close(); // a caller's haste says nothing about the connection
+      if (performance.now() >= startedAt + this.#timeoutMs) used?.close(); // a caller's haste says nothing about the connection
       throw asUnavailable(error);
     } finally {
       this.#pending--;
@@ -84,7 +84,7 @@ export class RedisClient implements RedisExecutor {
 
   async #open(): Promise<RedisConnection> {
     try {
-      const connection = await RedisConnection.open(this.#address, this.#patience);
+      const connection = await RedisConnection.open(this.#address, this.#timeoutMs);
       await this.#prepared(connection);
       this.#connection = connection;
       this.#failure = undefined;
@@ -99,7 +99,7 @@ export class RedisClient implements RedisExecutor {
 
   async #prepared(connection: RedisConnection): Promise<void> {
     try {
-      await within(this.#patience, this.#prepare(connection));
+      await within(this.#timeoutMs, this.#prepare(connection));
     } catch (error) {
       connection.close();
       throw error;

@@ -24,30 +24,30 @@ interface Client {
   on(event: "error", listener: (error: Error) => void): unknown;
 }
 
-const mostQueued = 5_000; // commands; a link lets fewer wait
+const maxQueued = 5_000; // commands; a link lets fewer wait
 /** After these a connection is of no use: the server is a replica by now, still loading, wants a password, or has lost its memory. */
 const fatalReply = /^(READONLY|LOADING|MASTERDOWN|NOAUTH|WRONGPASS|NOSCRIPT|STALE|RENEWED)\b/;
 
 /** One connection, good until its first failure. Nothing waits for it to come back. */
 export class RedisConnection implements RedisExecutor {
   readonly #client: Client;
-  readonly #patience: number;
+  readonly #timeoutMs: number;
   /** Redis's clock minus our monotonic one, milliseconds. */
   #clockOffset = 0;
   #runId = "";
   #isOpen = true;
 
-  private constructor(client: Client, patience: number) {
+  private constructor(client: Client, timeoutMs: number) {
     this.#client = client;
-    this.#patience = patience;
+    this.#timeoutMs = timeoutMs;
     client.on("error", () => this.close()); // commands in flight hear of it
   }
 
   /** Rejects with {@link StoreUnavailable} when there is no answer within `patience` (milliseconds). */
-  static async open(address: RedisAddress, patience: number): Promise<RedisConnection> {
-    const connection = new RedisConnection(clientOf(address, patience), patience);
+  static async open(address: RedisAddress, timeoutMs: number): Promise<RedisConnection> {
+    const connection = new RedisConnection(clientOf(address, timeoutMs), timeoutMs);
     try {
-      await within(patience, connection.#greet());
+      await within(timeoutMs, connection.#greet());
       return connection;
     } catch (error) {
       connection.close();
@@ -70,20 +70,20 @@ export class RedisConnection implements RedisExecutor {
   }
 
   command(...args: readonly string[]): Promise<unknown> {
-    return this.#send(args, this.#patience);
+    return this.#send(args, this.#timeoutMs);
   }
 
   /** What comes after the entries of these ids, streams first; when there is nothing, waits up to `block` milliseconds for it. */
   read(count: number, block: number, ...streamsAndIds: readonly string[]): Promise<unknown> {
     const args = ["XREAD", "COUNT", String(count), "BLOCK", String(block), "STREAMS", ...streamsAndIds];
-    return this.#send(args, block + this.#patience);
+    return this.#send(args, block + this.#timeoutMs);
   }
 
-  run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[], patience = this.#patience): Promise<unknown> {
-    const givenUpAt = performance.now() + patience;
+  run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[], timeoutMs = this.#timeoutMs): Promise<unknown> {
+    const givenUpAt = performance.now() + timeoutMs;
     const deadline = Math.ceil(givenUpAt + this.#clockOffset);
     const rest = [String(keys.length), ...keys, `${deadline} ${Date.now()}`, ...args.map(String)];
-    return this.#send(["EVALSHA", script.digest, ...rest], this.#patience, givenUpAt);
+    return this.#send(["EVALSHA", script.digest, ...rest], this.#timeoutMs, givenUpAt);
   }
 
   close(): void {
@@ -93,14 +93,14 @@ export class RedisConnection implements RedisExecutor {
   }
 
   /** A server that lets a command wait for too long hangs, or can't be reached: whatever else waits for it, waits in vain. */
-  async #send(args: readonly string[], patience: number, givenUpAt = Number.POSITIVE_INFINITY): Promise<unknown> {
+  async #send(args: readonly string[], timeoutMs: number, givenUpAt = Number.POSITIVE_INFINITY): Promise<unknown> {
     if (!this.#isOpen) throw new StoreUnavailable("the connection to Redis is closed");
     const sentAt = performance.now();
     try {
-      return await within(patience, this.#client.sendCommand(args));
+      return await within(timeoutMs, this.#client.sendCommand(args));
     } catch (error) {
       const now = performance.now();
-      if (now - sentAt >= patience || (error instanceof Error && isFatal(error.message, now >= givenUpAt))) this.close();
+      if (now - sentAt >= timeoutMs || (error instanceof Error && isFatal(error.message, now >= givenUpAt))) this.close();
       throw asUnavailable(error);
     }
   }
@@ -124,13 +124,13 @@ function isFatal(message: string, wasGivenUp: boolean): boolean {
   return fatalReply.test(message) && !(wasGivenUp && message.startsWith("STALE"));
 }
 
-function clientOf({ url, tls }: RedisAddress, patience: number): Client {
+function clientOf({ url, tls }: RedisAddress, timeoutMs: number): Client {
   const path = url.startsWith("unix:") ? url.slice("unix:".length) : undefined;
-  const socket = { connectTimeout: patience, reconnectStrategy: false } as const;
+  const socket = { connectTimeout: timeoutMs, reconnectStrategy: false } as const;
   const common = {
     RESP: 2,
     disableOfflineQueue: true,
-    commandsQueueMaxLength: mostQueued,
+    commandsQueueMaxLength: maxQueued,
     disableClientInfo: true,
     maintNotifications: "disabled",
     commandOptions: { timeout: 0 }, // its own ends only what was not sent yet

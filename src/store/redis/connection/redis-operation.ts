@@ -11,19 +11,19 @@ export class RedisOperation implements RedisExecutor {
 
   constructor(link: RedisClient) {
     this.#link = link;
-    this.#left = link.patience;
+    this.#left = link.timeoutMs;
   }
 
   command(...args: readonly string[]): Promise<unknown> {
-    return this.#spend((patience) => this.#link.commandWithin(patience, ...args));
+    return this.#spend((timeoutMs) => this.#link.commandWithin(timeoutMs, ...args));
   }
 
   run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
-    return this.#spend((patience) => this.#link.runWithin(patience, script, keys, args));
+    return this.#spend((timeoutMs) => this.#link.runWithin(timeoutMs, script, keys, args));
   }
 
-  async #spend(work: (patience: number) => Promise<unknown>): Promise<unknown> {
-    if (this.#left <= 0) throw new StoreUnavailable(`Redis has taken ${this.#link.patience} ms for one operation`);
+  async #spend(work: (timeoutMs: number) => Promise<unknown>): Promise<unknown> {
+    if (this.#left <= 0) throw new StoreUnavailable(`Redis has taken ${this.#link.timeoutMs} ms for one operation`);
     const startedAt = performance.now();
     try {
       return await work(this.#left);

@@ -18,11 +18,11 @@ function messageOf(thrown: unknown): string {
  * Rejects with {@link StoreUnavailable} when the work takes longer than `patience` (milliseconds). An answer that has arrived by then
  * counts, however late this process comes to read it: sockets are read between the timer and the immediate.
  */
-export async function within<T>(patience: number, work: Promise<T>): Promise<T> {
+export async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
   const timer: { stop: () => void } = { stop: () => {} };
   const late = new Promise<never>((_, reject) => {
-    const give = (): void => reject(new StoreUnavailable(`Redis did not answer within ${Math.round(patience)} ms`));
-    const handle = setTimeout(() => setImmediate(give), patience);
+    const give = (): void => reject(new StoreUnavailable(`Redis did not answer within ${Math.round(timeoutMs)} ms`));
+    const handle = setTimeout(() => setImmediate(give), timeoutMs);
     timer.stop = () => clearTimeout(handle);
   });
   try {

@@ -83,7 +83,7 @@ export interface BusLimits {
   /** Of the stream, about. */
   readonly length: number;
   /** Longest wait of one call, milliseconds. */
-  readonly patience: number;
+  readonly timeoutMs: number;
 }
 
 /** One stream carries the events and messages of the deployment to every node; one script gives each event its place in its topic. */
@@ -92,7 +92,7 @@ export class RedisBus implements Bus {
   readonly #keys: RedisKeys;
   readonly #feed: RedisStreamReader;
   readonly #length: number;
-  readonly #patience: number;
+  readonly #timeoutMs: number;
   readonly #log: StoreLogger;
   readonly #listeners = new Set<BusListener>();
 
@@ -101,7 +101,7 @@ export class RedisBus implements Bus {
     this.#keys = keys;
     this.#feed = feed;
     this.#length = limits.length;
-    this.#patience = limits.patience;
+    this.#timeoutMs = limits.timeoutMs;
     this.#log = log;
   }
 
@@ -116,7 +116,7 @@ export class RedisBus implements Bus {
     const keys = [this.#keys.deployment, this.#keys.topic(topic), this.#keys.history(topic)];
     const isPlace = since !== undefined && Number.isSafeInteger(since.offset) && since.offset >= 0;
     const args = [Math.ceil(ttl), memoryOf(ttl), isPlace ? since.epoch : "", isPlace ? since.offset : ""];
-    const endsAt = performance.now() + this.#patience;
+    const endsAt = performance.now() + this.#timeoutMs;
     const reply = await this.#redis.run(read, keys, args);
     const [incarnation, epoch, offsetText, sent, recovered, missed] = reply as [string, string, string, string, number, string[]];
     await this.#feed.whenReached(incarnation, Number(sent), endsAt - performance.now()); // so that none of the events before is told later

@@ -46,7 +46,7 @@ interface Reached {
  */
 export class RedisStreamReader {
   readonly #address: RedisAddress;
-  readonly #patience: number;
+  readonly #timeoutMs: number;
   readonly #keys: RedisKeys;
   readonly #deployment: RedisDeployment;
   readonly #log: StoreLogger;
@@ -68,9 +68,9 @@ export class RedisStreamReader {
   /** While this node is cut off: since when (monotonic), and what was last said about it. */
   #outage: { readonly since: number; readonly why: string } | undefined;
 
-  constructor(address: RedisAddress, patience: number, keys: RedisKeys, deployment: RedisDeployment, log: StoreLogger) {
+  constructor(address: RedisAddress, timeoutMs: number, keys: RedisKeys, deployment: RedisDeployment, log: StoreLogger) {
     this.#address = address;
-    this.#patience = patience;
+    this.#timeoutMs = timeoutMs;
     this.#keys = keys;
     this.#deployment = deployment;
     this.#log = log;
@@ -105,12 +105,12 @@ export class RedisStreamReader {
   }
 
   /** Resolves when all entries of the bus up to this one have been heard, within `patience`. At once when nobody listens. */
-  async whenReached(incarnation: string, sequence: number, patience: number): Promise<void> {
+  async whenReached(incarnation: string, sequence: number, timeoutMs: number): Promise<void> {
     if (this.#users === 0) return;
-    await this.#when((reached) => reached.incarnation === incarnation && reached.busSequence >= sequence, patience);
+    await this.#when((reached) => reached.incarnation === incarnation && reached.busSequence >= sequence, timeoutMs);
   }
 
-  async #when(until: (reached: Reached) => boolean, patience = this.#patience): Promise<void> {
+  async #when(until: (reached: Reached) => boolean, timeoutMs = this.#timeoutMs): Promise<void> {
     if (until(this.#reached())) return;
     if (this.#users === 0 || this.#isClosed) throw new StoreUnavailable("nothing is read from Redis now");
     const proof: { resolve: () => void; until: (reached: Reached) => boolean } = { resolve: () => {}, until };
@@ -119,7 +119,7 @@ export class RedisStreamReader {
     });
     this.#waiting.add(proof);
     try {
-      await within(patience, proven);
+      await within(timeoutMs, proven);
     } finally {
       this.#waiting.delete(proof);
     }
@@ -172,7 +172,7 @@ export class RedisStreamReader {
 
   /** One connection, until it fails. */
   async #follow(onProven: () => void): Promise<void> {
-    const connection = await RedisConnection.open(this.#address, this.#patience);
+    const connection = await RedisConnection.open(this.#address, this.#timeoutMs);
     this.#connection = connection;
     try {
       if (!this.#isWanted) return;
