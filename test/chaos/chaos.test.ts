@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { hasRedis } from "../helpers/redis/redis-server.js";
-import { needs } from "../helpers/requirement.js";
+import { requires } from "../helpers/requirement.js";
 import { faults } from "./faults.js";
 import { inflict } from "./inflict.js";
 
@@ -11,13 +11,13 @@ describe("Nothing that was acknowledged is lost, nothing runs twice or too late,
   this.timeout(180_000); // some seconds each on an idle machine
 
   before(function () {
-    needs(this, "Redis", hasRedis);
+    requires(this, "Redis", hasRedis);
   });
 
   for (const fault of faults) {
     it(fault.name, async function () {
       const obstacle = fault.obstacle?.();
-      if (obstacle !== undefined) needs(this, obstacle, () => false);
+      if (obstacle !== undefined) requires(this, obstacle, () => false);
       const { tally } = await inflict(fault, settings);
       expect(tally?.violations).to.deep.equal([]);
     });

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { createRpc } from "../../src/index.js";
 import { ManualClock } from "../helpers/manual-clock.js";
-import { ConnectionRig } from "../helpers/server/connection-harness.js";
+import { ConnectionHarness } from "../helpers/server/connection-harness.js";
 import { expectClose, expectError } from "../helpers/server/expected.js";
 import { ask, exchange, type Frame, leftovers, notification, request, resultOf } from "../helpers/server/frames.js";
 import { protocolApp } from "../helpers/server/protocol-app.js";
@@ -108,7 +108,7 @@ describe("Protocol §4.4, in flight", () => {
   });
 
   it("the id of an auth method is taken until its answer, and by then no call and no other auth method may have it", async () => {
-    const rig = new ConnectionRig(new ManualClock());
+    const rig = new ConnectionHarness(new ManualClock());
     const now = Math.floor(rig.clock.now() / 1000);
     const token = { subject: "ada", issuedAt: now, mayWrite: false, kind: "genuine" } as const;
     for (const [name, lifetime] of [

@@ -2,14 +2,14 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import type { WhenSlow } from "../../src/index.js";
 import { ManualClock } from "../helpers/manual-clock.js";
-import { FeedRig, type RigPeer } from "../helpers/models/subscription-harness.js";
+import { type HarnessPeer, SubscriptionHarness } from "../helpers/models/subscription-harness.js";
 import { feedApp } from "../helpers/server/generator-app.js";
 import type { RawClient } from "../helpers/server/raw-client.js";
 import { startServer } from "../helpers/server/test-server.js";
 
 /** A peer that has subscribed to `plain` and `kept`, on a rig whose subscriptions have room for four events. */
-async function subscribed(whenSlow: WhenSlow, ...methods: readonly string[]): Promise<{ rig: FeedRig; peer: RigPeer }> {
-  const rig = new FeedRig(new ManualClock(), whenSlow);
+async function subscribed(whenSlow: WhenSlow, ...methods: readonly string[]): Promise<{ rig: SubscriptionHarness; peer: HarnessPeer }> {
+  const rig = new SubscriptionHarness(new ManualClock(), whenSlow);
   const peer = rig.connect();
   peer.send({ id: 0, method: "authenticate", params: { token: String(rig.clock.now() / 1000 + 900) } });
   for (const [index, method] of methods.entries()) peer.send({ id: index + 1, method });

@@ -7,7 +7,7 @@ import { expect } from "chai";
 import { GatheredMetrics } from "../../src/cli/workers/worker-metrics.js";
 import { createIssuer, memoryStore } from "../../src/issuer/index.js";
 import { errorTable } from "../../src/protocol/error-codes.js";
-import { needs, runs } from "../helpers/requirement.js";
+import { requires, runs } from "../helpers/requirement.js";
 import { RawClient } from "../helpers/server/raw-client.js";
 import { sampleApp, startServer } from "../helpers/server/test-server.js";
 import { withFolder } from "../helpers/temporary-folder.js";
@@ -155,7 +155,7 @@ describe("docs/grafana-dashboard.json and docs/alerts.yml", () => {
   });
 
   it("the alerts are ten rules, which Prometheus takes", async function () {
-    needs(this, "promtool", () => runs("promtool", "--version"));
+    requires(this, "promtool", () => runs("promtool", "--version"));
     expect(alertExpressions).to.have.length(10);
     const check = (file: string) => spawnSync("promtool", ["check", "rules", file], { encoding: "utf8" });
     const { status, stdout, stderr } = check(path("docs/alerts.yml"));
@@ -168,7 +168,7 @@ describe("docs/grafana-dashboard.json and docs/alerts.yml", () => {
   });
 
   it("each alert goes off on a bad night, and none on a quiet one", async function () {
-    needs(this, "promtool", () => runs("promtool", "--version"));
+    requires(this, "promtool", () => runs("promtool", "--version"));
     const { status, stdout, stderr } = spawnSync("promtool", ["test", "rules", path("test/fixtures/alerts.test.yml")], {
       encoding: "utf8",
     });

@@ -7,7 +7,7 @@ const { Test } = Mocha;
  * For a test, or a `before` hook, that needs something beside Node and npm's packages. When `isThere` says no, the tests are skipped
  * and say so in their titles; where `CI` is set they fail, since there it must be installed.
  */
-export function needs(context: Mocha.Context, what: string, isThere: () => boolean): void {
+export function requires(context: Mocha.Context, what: string, isThere: () => boolean): void {
   if (isThere()) return;
   const reason = `${what} is missing; \`node test/set-up.mjs\` installs it, as root, on Debian`;
   if (process.env.CI === "true") throw new Error(reason);

@@ -7,7 +7,7 @@ import { claimStore, redisStoreOf } from "../../src/cli/settings/redis-place.js"
 import { runCli, smallApp } from "../helpers/cli/command-line.js";
 import { makeCertificate } from "../helpers/network/reverse-proxy.js";
 import { hasRedis, RedisServer } from "../helpers/redis/redis-server.js";
-import { needs, runs } from "../helpers/requirement.js";
+import { requires, runs } from "../helpers/requirement.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 import { createTestKeys } from "../helpers/tokens/tokens.js";
 
@@ -88,7 +88,7 @@ describe("jotwire check", function () {
   });
 
   it("looks at the pages and the certificate as the server would take them", async function () {
-    needs(this, "openssl", () => runs("openssl", "version"));
+    requires(this, "openssl", () => runs("openssl", "version"));
     await withFolder(async (folder) => {
       await makeCertificate(folder);
       const tls = ["--tls-cert", join(folder, "certificate.pem"), "--tls-key", join(folder, "key.pem")];
@@ -151,7 +151,7 @@ describe("jotwire check", function () {
   });
 
   it("looks at how Redis keeps what it is told", async function () {
-    needs(this, "redis-server", hasRedis);
+    requires(this, "redis-server", hasRedis);
     for (const [settings, wanted] of [
       [{}, ["a restart loses"]],
       [{ appendfsync: "everysec" as const }, ["last second"]],

@@ -5,7 +5,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
 import { projectFolder, RunningCli, runCli, shownPassword, smallApp, startDev } from "../helpers/cli/command-line.js";
-import { needs, runs } from "../helpers/requirement.js";
+import { requires, runs } from "../helpers/requirement.js";
 import { RawClient } from "../helpers/server/raw-client.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 import { createTestKeys, signToken } from "../helpers/tokens/tokens.js";
@@ -374,7 +374,7 @@ describe("jotwire serve", function () {
     }));
 
   it("wants a certificate and a key that are such, and belong together", async function () {
-    needs(this, "openssl", () => runs("openssl", "version"));
+    requires(this, "openssl", () => runs("openssl", "version"));
     await withFolder(async (folder) => {
       const [cert, key, other] = ["cert.pem", "key.pem", "other.pem"].map((name) => join(folder, name)) as [string, string, string];
       const subject = ["-subj", "/CN=localhost", "-days", "2"];

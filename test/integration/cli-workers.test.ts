@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { RunningCli, runCli, smallApp } from "../helpers/cli/command-line.js";
 import { hasRedis, RedisServer } from "../helpers/redis/redis-server.js";
-import { needs } from "../helpers/requirement.js";
+import { requires } from "../helpers/requirement.js";
 import { scrape } from "../helpers/server/metric-series.js";
 import { RawClient } from "../helpers/server/raw-client.js";
 import { withFolder } from "../helpers/temporary-folder.js";
@@ -44,7 +44,7 @@ describe("jotwire serve --workers", function () {
   });
 
   it("tells a Redis URL that can't be meant, and one that lets nobody in, without a part of the password", async function () {
-    needs(this, "redis-server", hasRedis);
+    requires(this, "redis-server", hasRedis);
     const redis = await RedisServer.start();
     try {
       await redis.command("CONFIG", "SET", "requirepass", "hunter2");
@@ -69,7 +69,7 @@ describe("jotwire serve --workers", function () {
   });
 
   it("shares one port and one Redis, replaces a worker that dies, and drains all at SIGTERM", async function () {
-    needs(this, "redis-server", hasRedis);
+    requires(this, "redis-server", hasRedis);
     const redis = await RedisServer.start();
     try {
       await withFolder(async (folder) => {
@@ -113,7 +113,7 @@ describe("jotwire serve --workers", function () {
   });
 
   it("shows the metrics of all workers on one page, each with its number, and does not wait long for one that hangs", async function () {
-    needs(this, "redis-server", hasRedis);
+    requires(this, "redis-server", hasRedis);
     const redis = await RedisServer.start();
     try {
       await withFolder(async (folder) => {
@@ -161,7 +161,7 @@ describe("jotwire serve --workers", function () {
   });
 
   it("says that the port of the metrics is taken: exit code 4", async function () {
-    needs(this, "redis-server", hasRedis);
+    requires(this, "redis-server", hasRedis);
     const redis = await RedisServer.start();
     try {
       const taken = ["--metrics", "--metrics-port", new URL(redis.url).port];

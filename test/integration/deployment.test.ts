@@ -6,7 +6,7 @@ import { expect } from "chai";
 import { projectFolder, RunningCli, smallApp } from "../helpers/cli/command-line.js";
 import { buildImage, type ImageSettings } from "../helpers/cli/dockerfile.js";
 import { freePort, hasRedis, RedisServer } from "../helpers/redis/redis-server.js";
-import { needs, runs } from "../helpers/requirement.js";
+import { requires, runs } from "../helpers/requirement.js";
 import { RawClient } from "../helpers/server/raw-client.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 
@@ -33,7 +33,7 @@ describe("examples/deploy/jotwire.service", function () {
   const value = (text: string, name: string) => new RegExp(`^${name}=(.*)$`, "m").exec(text)?.[1] ?? "";
 
   it("is a unit that systemd takes without a complaint that it has not of any unit here", async function () {
-    needs(this, "systemd-analyze", () => runs("systemd-analyze", "--version"));
+    requires(this, "systemd-analyze", () => runs("systemd-analyze", "--version"));
     await withFolder(async (folder) => {
       const path = join(folder, "orders.service");
       const verdictOf = async (text: string) => {
@@ -97,8 +97,8 @@ describe("The image of examples/deploy", function () {
     spawnSync("sh", ["-c", command], { cwd: image.folder, env: { ...process.env, ...env }, input, encoding: "utf8", timeout: 20_000 });
 
   before(async function () {
-    needs(this, "Redis", hasRedis);
-    needs(this, "python3-yaml", () => runs(python, "-c", "import yaml"));
+    requires(this, "Redis", hasRedis);
+    requires(this, "python3-yaml", () => runs(python, "-c", "import yaml"));
     [compose] = (await yaml("compose.yaml")) as [Yaml];
     kubernetes = await yaml("kubernetes.yaml");
     folder = await mkdtemp(join(tmpdir(), "jotwire-image-"));

@@ -4,7 +4,7 @@ import { TcpProxy } from "../helpers/network/tcp-proxy.js";
 import { password, RedisNode, whoApp } from "../helpers/redis/redis-node.js";
 import { hasRedis, RedisServer } from "../helpers/redis/redis-server.js";
 import { rejectionOf } from "../helpers/rejection.js";
-import { needs } from "../helpers/requirement.js";
+import { requires } from "../helpers/requirement.js";
 import { series } from "../helpers/server/metric-series.js";
 import { RawClient } from "../helpers/server/raw-client.js";
 
@@ -48,7 +48,7 @@ describe("Several nodes on one Redis", () => {
   }
 
   before(async function () {
-    needs(this, "Redis", hasRedis);
+    requires(this, "Redis", hasRedis);
     redis = await RedisServer.start();
   });
 

@@ -10,7 +10,7 @@ import { createClient } from "../../client/node.js";
 import { defaultLimits } from "../../src/server/limits.js";
 import { eventually } from "../helpers/eventually.js";
 import { exampleOf, makeCertificate, type ProxyName, ReverseProxy } from "../helpers/network/reverse-proxy.js";
-import { needs, runs } from "../helpers/requirement.js";
+import { requires, runs } from "../helpers/requirement.js";
 import { RawClient } from "../helpers/server/raw-client.js";
 import { sampleApp, startServer, type TestServer } from "../helpers/server/test-server.js";
 
@@ -37,8 +37,8 @@ for (const { name, isThere, idle, mustHoldOverReload } of proxies) {
     let proxy: ReverseProxy;
 
     before(async function () {
-      needs(this, name, isThere);
-      needs(this, "openssl", () => runs("openssl", "version"));
+      requires(this, name, isThere);
+      requires(this, "openssl", () => runs("openssl", "version"));
       folder = await mkdtemp(join(tmpdir(), "jotwire-proxy-"));
       ca = await makeCertificate(folder);
       first = await startServer(sampleApp(), { trustProxy: ["127.0.0.1"] });

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
-import { needs, runs } from "../helpers/requirement.js";
+import { requires, runs } from "../helpers/requirement.js";
 import type { Message } from "../helpers/server/raw-client.js";
 import { sampleApp, startServer, type TestServer } from "../helpers/server/test-server.js";
 import { createTestKeys } from "../helpers/tokens/tokens.js";
@@ -26,7 +26,7 @@ describe("A client in Python, with websockets and PyJWT", function () {
   this.timeout(20_000);
 
   before(function () {
-    needs(this, "python3-websockets or python3-jwt", () => runs(python, "-c", "import websockets, jwt, cryptography"));
+    requires(this, "python3-websockets or python3-jwt", () => runs(python, "-c", "import websockets, jwt, cryptography"));
   });
 
   const secret = "a secret of more than thirty-two bytes";

@@ -4,7 +4,7 @@ import { memoryStore } from "../../src/store/memory/memory-store.js";
 import { redisStore } from "../../src/store/redis/index.js";
 import type { FamilyRecord, Store } from "../../src/store/store.js";
 import { hasRedis, RedisServer } from "../helpers/redis/redis-server.js";
-import { needs } from "../helpers/requirement.js";
+import { requires } from "../helpers/requirement.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 
 const races = 200;
@@ -49,7 +49,7 @@ describe(`Of ${uses} uses of one refresh token at the same time, exactly one win
   });
 
   it("on the Redis store, used by two nodes", async function () {
-    needs(this, "Redis", hasRedis);
+    requires(this, "Redis", hasRedis);
     const redis = await RedisServer.start();
     const nodes = [redisStore({ url: redis.url }), redisStore({ url: redis.url })];
     try {

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { topicStorm } from "../helpers/models/topic-storm.js";
 import { hasRedis, RedisServer } from "../helpers/redis/redis-server.js";
-import { needs } from "../helpers/requirement.js";
+import { requires } from "../helpers/requirement.js";
 
 /** The short form; `test/chaos/topic-storm.ts` runs the long one. */
 describe("A topic on three nodes", function () {
@@ -9,7 +9,7 @@ describe("A topic on three nodes", function () {
   let redis: RedisServer;
 
   before(async function () {
-    needs(this, "Redis", hasRedis);
+    requires(this, "Redis", hasRedis);
     redis = await RedisServer.start();
   });
 

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import type { Limits } from "../../src/index.js";
 import { ManualClock } from "../helpers/manual-clock.js";
-import { ConnectionRig } from "../helpers/server/connection-harness.js";
+import { ConnectionHarness } from "../helpers/server/connection-harness.js";
 import type { Message } from "../helpers/server/raw-client.js";
 
 const soft = 10_000;
@@ -11,21 +11,21 @@ const size = 3_000;
 const answer = size + 60;
 
 /** A connection with a session, whose peer has stopped reading. */
-async function stalled(limits: Partial<Limits> = {}): Promise<ConnectionRig> {
+async function stalled(limits: Partial<Limits> = {}): Promise<ConnectionHarness> {
   const rig = await started({ sendBufferBytes: soft, ...limits });
   rig.stopReading();
   return rig;
 }
 
-async function started(limits: Partial<Limits> = {}): Promise<ConnectionRig> {
-  const rig = new ConnectionRig(new ManualClock(), limits);
+async function started(limits: Partial<Limits> = {}): Promise<ConnectionHarness> {
+  const rig = new ConnectionHarness(new ManualClock(), limits);
   login(rig, "first");
   await rig.settle();
   rig.received();
   return rig;
 }
 
-function login(rig: ConnectionRig, name: string): void {
+function login(rig: ConnectionHarness, name: string): void {
   const issuedAt = Math.floor(rig.clock.now() / 1_000);
   rig.issue({ name, subject: name, issuedAt, expiresAt: issuedAt + 900, mayWrite: false, kind: "genuine" });
   rig.send({ id: name, method: "authenticate", params: [name] });
@@ -36,7 +36,7 @@ const call = (id: unknown, method = "text", number = size) => ({ jsonrpc: "2.0",
 const ids = (messages: readonly Message[]) => messages.map(({ id }) => id);
 
 /** Reads until nothing more comes; gives all that came. */
-async function readOn(rig: ConnectionRig): Promise<readonly Message[]> {
+async function readOn(rig: ConnectionHarness): Promise<readonly Message[]> {
   const all: Message[] = [];
   for (let round = 0; round < 200; round++) {
     rig.readAll();

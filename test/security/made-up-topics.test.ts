@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { password, RedisNode } from "../helpers/redis/redis-node.js";
 import { hasRedis, RedisServer } from "../helpers/redis/redis-server.js";
-import { needs } from "../helpers/requirement.js";
+import { requires } from "../helpers/requirement.js";
 import type { RawClient } from "../helpers/server/raw-client.js";
 import { ServerProcess } from "../helpers/server/server-process.js";
 import { sampleApp } from "../helpers/server/test-server.js";
@@ -60,7 +60,7 @@ describe("Subscribing to made-up names of a topic with history", () => {
   });
 
   it("writes nothing to Redis, where everybody can log in, refresh and be revoked afterwards as before", async function () {
-    needs(this, "Redis", hasRedis);
+    requires(this, "Redis", hasRedis);
     const redis = await RedisServer.start({ options: ["--maxmemory-policy", "noeviction"] });
     try {
       await using node = await RedisNode.start({ url: redis.url, timeout: 10_000 }, sampleApp(), {}, { subscribeCallsPerSecond: 0 });

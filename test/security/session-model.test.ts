@@ -2,7 +2,7 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { ManualClock } from "../helpers/manual-clock.js";
 import { type ModelMethod, type ModelToken, SessionReference } from "../helpers/models/session-reference.js";
-import { ConnectionRig } from "../helpers/server/connection-harness.js";
+import { ConnectionHarness } from "../helpers/server/connection-harness.js";
 import type { Message } from "../helpers/server/raw-client.js";
 
 const limits = { authDeadline: 30_000, grace: 30_000, requestTimeout: 20_000 };
@@ -28,7 +28,7 @@ type Look = "check" | "push" | "read" | "whoami";
 class Pair {
   readonly clock = new ManualClock();
   readonly model = new SessionReference(this.clock, limits);
-  readonly real = new ConnectionRig(this.clock, limits);
+  readonly real = new ConnectionHarness(this.clock, limits);
   readonly #tokens: ModelToken[] = [];
   #number = 0;
 

@@ -2,12 +2,12 @@ import { expect } from "chai";
 import type { Limits } from "../../src/index.js";
 import { ManualClock } from "../helpers/manual-clock.js";
 import type { ModelToken } from "../helpers/models/session-reference.js";
-import { ConnectionRig } from "../helpers/server/connection-harness.js";
+import { ConnectionHarness } from "../helpers/server/connection-harness.js";
 import type { Message } from "../helpers/server/raw-client.js";
 
 /** A connection whose session has a token for 10 s, and what becomes of it within one turn of the event loop. */
-async function startSession(limits: Partial<Limits> = {}): Promise<ConnectionRig> {
-  const rig = new ConnectionRig(new ManualClock(), limits);
+async function startSession(limits: Partial<Limits> = {}): Promise<ConnectionHarness> {
+  const rig = new ConnectionHarness(new ManualClock(), limits);
   issue(rig, "first", 10);
   rig.send({ id: "authenticate", method: "authenticate", params: ["first"] });
   rig.finishVerification();
@@ -16,7 +16,7 @@ async function startSession(limits: Partial<Limits> = {}): Promise<ConnectionRig
   return rig;
 }
 
-function issue(rig: ConnectionRig, name: string, expiresIn: number): void {
+function issue(rig: ConnectionHarness, name: string, expiresIn: number): void {
   const now = Math.floor(rig.clock.now() / 1000);
   const token: ModelToken = { name, subject: "ada", issuedAt: now, expiresAt: now + expiresIn, mayWrite: false, kind: "genuine" };
   rig.issue(token);
@@ -62,8 +62,8 @@ describe("Within one turn of the event loop", () => {
   });
 
   for (const [how, pass] of [
-    ["a timer has told of it", (rig: ConnectionRig) => rig.clock.advance(10_000)],
-    ["the wall clock was set, of which no timer hears", (rig: ConnectionRig) => rig.clock.stepWall(10_000)],
+    ["a timer has told of it", (rig: ConnectionHarness) => rig.clock.advance(10_000)],
+    ["the wall clock was set, of which no timer hears", (rig: ConnectionHarness) => rig.clock.stepWall(10_000)],
   ] as const) {
     it(`a push that is not written yet at the expiry is held until a refresh, when ${how}`, async () => {
       const rig = await startSession();
@@ -99,7 +99,7 @@ describe("Within one turn of the event loop", () => {
 
   it("a token that is found good after the connection was told to close puts nobody in", async () => {
     for (const isClosed of [true, false]) {
-      const rig = new ConnectionRig(new ManualClock());
+      const rig = new ConnectionHarness(new ManualClock());
       issue(rig, "first", 100);
       rig.send({ id: "authenticate", method: "authenticate", params: ["first"] });
       if (isClosed) rig.connection.close("kicked");

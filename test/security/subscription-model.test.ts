@@ -3,8 +3,8 @@ import * as fc from "fast-check";
 import { describe, it } from "mocha";
 import type { WhenSlow } from "../../src/index.js";
 import { ManualClock } from "../helpers/manual-clock.js";
-import { FeedRig } from "../helpers/models/subscription-harness.js";
-import { FeedReader, type Seen } from "../helpers/models/topic-reader.js";
+import { SubscriptionHarness } from "../helpers/models/subscription-harness.js";
+import { type Seen, TopicReader } from "../helpers/models/topic-reader.js";
 
 type Step =
   | { readonly do: "publish"; readonly topic: "kept" | "plain"; readonly times: number }
@@ -33,13 +33,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 /** One run: the readers do what the steps say, and at last everybody is well and hears one more event. */
 class Run {
-  readonly rig: FeedRig;
-  readonly readers: readonly FeedReader[];
+  readonly rig: SubscriptionHarness;
+  readonly readers: readonly TopicReader[];
   #published = 0;
 
   constructor(whenSlow: WhenSlow) {
-    this.rig = new FeedRig(new ManualClock(), whenSlow);
-    this.readers = Array.from({ length: readers }, () => new FeedReader(this.rig));
+    this.rig = new SubscriptionHarness(new ManualClock(), whenSlow);
+    this.readers = Array.from({ length: readers }, () => new TopicReader(this.rig));
   }
 
   async take(step: Step): Promise<void> {
@@ -47,10 +47,10 @@ class Run {
     else if (step.do === "wait") this.rig.clock.advance(step.seconds * 1_000);
     else if (step.do === "restart") this.rig.restart();
     else if (step.do === "turn") await this.turn();
-    else this.#act(this.readers[step.reader] as FeedReader, step);
+    else this.#act(this.readers[step.reader] as TopicReader, step);
   }
 
-  #act(who: FeedReader, step: Extract<Step, { reader: number }>): void {
+  #act(who: TopicReader, step: Extract<Step, { reader: number }>): void {
     if (step.do === "connect") who.connect(step.seconds);
     else if (step.do === "refresh") who.refresh(step.seconds);
     else if (step.do === "leave" || step.do === "stall" || step.do === "drain") who[step.do]();

@@ -6,7 +6,7 @@ import { fileStore, type IssuerOptions, memoryStore, type Store } from "../../sr
 import { redisStore } from "../../src/store/redis/index.js";
 import { hasRedis, RedisServer } from "../helpers/redis/redis-server.js";
 import { rejectionOf } from "../helpers/rejection.js";
-import { needs } from "../helpers/requirement.js";
+import { requires } from "../helpers/requirement.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 import { claimsOf, openIssuer, password } from "../helpers/tokens/test-issuer.js";
 
@@ -45,7 +45,7 @@ const stores: readonly {
   {
     name: "redisStore",
     use: async (context, test) => {
-      needs(context, "Redis", hasRedis);
+      requires(context, "Redis", hasRedis);
       const redis = await RedisServer.start();
       await test(redisStore({ url: redis.url, timeout: 10_000 })).finally(() => redis.stop());
     },

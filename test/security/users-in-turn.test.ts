@@ -3,14 +3,14 @@ import { expect } from "chai";
 import { z } from "zod";
 import { type ConnectionHandle, createRpc } from "../../src/index.js";
 import { ManualClock } from "../helpers/manual-clock.js";
-import { ConnectionRig } from "../helpers/server/connection-harness.js";
+import { ConnectionHarness } from "../helpers/server/connection-harness.js";
 import { exchange, leftovers, notification, request, resultOf } from "../helpers/server/frames.js";
 import type { RawClient } from "../helpers/server/raw-client.js";
 import { startTimed } from "../helpers/server/timed-server.js";
 
 describe("Frames that come in one go, while the user of a connection changes,", () => {
   const start = async () => {
-    const rig = new ConnectionRig(new ManualClock());
+    const rig = new ConnectionHarness(new ManualClock());
     const now = Math.floor(rig.clock.now() / 1000);
     for (const [name, subject] of [
       ["ada 1", "ada"],
@@ -26,7 +26,7 @@ describe("Frames that come in one go, while the user of a connection changes,", 
     rig.received();
     return { rig, call, read };
   };
-  const verifyAll = async (rig: ConnectionRig) => {
+  const verifyAll = async (rig: ConnectionHarness) => {
     while (rig.verifying > 0) {
       rig.finishVerification();
       await rig.settle();

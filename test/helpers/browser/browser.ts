@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Context } from "mocha";
 import { type Browser, type BrowserContext, chromium } from "playwright-core";
-import { needs } from "../requirement.js";
+import { requires } from "../requirement.js";
 
 const executablePath = process.env.CHROME_BIN ?? "/usr/bin/chromium"; // Debian's
 const args = [
@@ -22,7 +22,7 @@ after("the browser is closed", async () => {
 
 /** For a `before` hook: skips the tests where there is no Chromium. */
 export function needsChromium(context: Context): void {
-  needs(context, "chromium", () => existsSync(executablePath));
+  requires(context, "chromium", () => existsSync(executablePath));
 }
 
 /** The one browser of the run, in a profile of its own. Whoever asks first starts it. */

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { Context } from "mocha";
 import WebSocket from "ws";
 import type { SdkUser } from "../client/sdk-user.js";
-import { needs } from "../requirement.js";
+import { requires } from "../requirement.js";
 import type { EngineBrowser, EngineTab } from "./engines.js";
 import { PageUser } from "./page-user.js";
 
@@ -44,7 +44,7 @@ type ScriptResult =
 
 /** For a `before` hook: skips the tests where there is no Firefox. */
 export function needsFirefox(context: Context): void {
-  needs(context, "firefox-esr", () => existsSync(executablePath));
+  requires(context, "firefox-esr", () => existsSync(executablePath));
 }
 
 /**

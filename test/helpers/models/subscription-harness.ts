@@ -15,17 +15,17 @@ import { builtins } from "../../../src/server/connection/builtins.js";
 import { Connection, type ConnectionServices } from "../../../src/server/connection/connection.js";
 import { Telemetry } from "../../../src/server/telemetry/telemetry.js";
 import type { ManualClock } from "../manual-clock.js";
-import { PretendedSocket } from "../server/fake-socket.js";
+import { FakeSocket } from "../server/fake-socket.js";
 
 const history = { size: 8, ttl: 0 };
 const high = defaultLimits.sendBufferBytes + 1;
 
 /** A connection of the rig, from its peer's side. */
-export class RigPeer {
-  readonly socket: PretendedSocket;
+export class HarnessPeer {
+  readonly socket: FakeSocket;
   #read = 0;
 
-  constructor(socket: PretendedSocket) {
+  constructor(socket: FakeSocket) {
     this.socket = socket;
   }
 
@@ -56,10 +56,10 @@ export class RigPeer {
 }
 
 /** Real connections, topics and a bus, on sockets that are none: a server that can be restarted in no time. Tokens are `exp` in seconds. */
-export class FeedRig {
+export class SubscriptionHarness {
   readonly clock: ManualClock;
   readonly #whenSlow: WhenSlow;
-  readonly #peers = new Set<RigPeer>();
+  readonly #peers = new Set<HarnessPeer>();
   /** The bus answers in a later turn. */
   isFar = false;
   /** How often a topic was read. */
@@ -87,9 +87,9 @@ export class FeedRig {
     return this.#telemetry;
   }
 
-  connect(): RigPeer {
-    const socket = new PretendedSocket();
-    const peer = new RigPeer(socket);
+  connect(): HarnessPeer {
+    const socket = new FakeSocket();
+    const peer = new HarnessPeer(socket);
     this.#peers.add(peer);
     const observer = { identified() {}, authenticateFailed() {}, closed: () => void this.#peers.delete(peer) };
     new Connection(`c${this.#epochs}`, "127.0.0.1", socket as unknown as WebSocket, {} as Duplex, this.#services, observer);

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import type { FeedRig, RigPeer } from "./subscription-harness.js";
+import type { HarnessPeer, SubscriptionHarness } from "./subscription-harness.js";
 
 /** Of one topic: what a reader has seen, in order. */
 export type Seen = number | "gap";
@@ -18,15 +18,15 @@ interface Feed {
 }
 
 /** Reads two topics by the rules that the protocol gives to clients, and writes down what it saw. */
-export class FeedReader {
+export class TopicReader {
   readonly kept: Feed = { name: "kept", seen: [], offset: 0, isSubscribed: false, hasBegun: false, mayRepeat: false, isCalling: false };
   readonly plain: Feed = { name: "plain", seen: [], offset: 0, isSubscribed: false, hasBegun: false, mayRepeat: false, isCalling: false };
-  readonly #rig: FeedRig;
-  #peer: RigPeer | undefined;
+  readonly #rig: SubscriptionHarness;
+  #peer: HarnessPeer | undefined;
   #lastId = 0;
   readonly #calls = new Map<number, (result: Record<string, unknown> | undefined) => void>();
 
-  constructor(rig: FeedRig) {
+  constructor(rig: SubscriptionHarness) {
     this.#rig = rig;
   }
 

@@ -17,7 +17,7 @@ import { Connection } from "../../../src/server/connection/connection.js";
 import { Telemetry } from "../../../src/server/telemetry/telemetry.js";
 import type { ManualClock } from "../manual-clock.js";
 import type { ModelToken } from "../models/session-reference.js";
-import { PretendedSocket } from "./fake-socket.js";
+import { FakeSocket } from "./fake-socket.js";
 import type { Message } from "./raw-client.js";
 
 interface Verification {
@@ -30,7 +30,7 @@ interface Verification {
 type Run = readonly [number: number, subject: string];
 
 /** A real connection, session and dispatcher on a socket that is none, on a clock that stands still, with verifications that end on demand. */
-export class ConnectionRig {
+export class ConnectionHarness {
   readonly clock: ManualClock;
   readonly connection: Connection;
   readonly revocations: Revocations;
@@ -38,7 +38,7 @@ export class ConnectionRig {
   readonly runs: Run[] = [];
   /** The most verifications that ever ran at a time. */
   maxVerifying = 0;
-  readonly #socket = new PretendedSocket();
+  readonly #socket = new FakeSocket();
   readonly #dispatcher: Dispatcher;
   readonly #tokens = new Map<string, ModelToken>();
   readonly #verifying: Verification[] = [];

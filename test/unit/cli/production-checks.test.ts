@@ -7,7 +7,7 @@ import { algorithmAdvice } from "../../../src/cli/checks/key-checks.js";
 import { audienceAdvice, originAdvice } from "../../../src/cli/checks/production-checks.js";
 import { makeCertificate } from "../../helpers/network/reverse-proxy.js";
 import { rejectionOf } from "../../helpers/rejection.js";
-import { needs, runs } from "../../helpers/requirement.js";
+import { requires, runs } from "../../helpers/requirement.js";
 import { withFolder } from "../../helpers/temporary-folder.js";
 import { createTestKeys } from "../../helpers/tokens/tokens.js";
 
@@ -23,7 +23,7 @@ describe("jotwire check, of a certificate,", () => {
     });
 
   before(function () {
-    needs(this, "openssl", () => runs("openssl", "version"));
+    requires(this, "openssl", () => runs("openssl", "version"));
   });
 
   it("has nothing against one that is good for weeks, for the name by which clients come", () =>

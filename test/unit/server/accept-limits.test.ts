@@ -4,7 +4,7 @@ import { AcceptLimits } from "../../../src/server/admission/accept-limits.js";
 import { openFilesLimit } from "../../../src/server/admission/load-gauge.js";
 import type { OverloadLimit } from "../../../src/server/admission/overload.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
-import { needs } from "../../helpers/requirement.js";
+import { requires } from "../../helpers/requirement.js";
 
 const address = "192.0.2.1";
 
@@ -104,7 +104,7 @@ describe("Admission to the server as a whole", () => {
 
 describe("The limit of open files", () => {
   it("is that of this process", function () {
-    needs(this, "/proc", () => process.platform === "linux");
+    requires(this, "/proc", () => process.platform === "linux");
     const soft = Number(/^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1]);
     expect(openFilesLimit()).to.equal(Number.isNaN(soft) ? undefined : soft);
   });

@@ -7,7 +7,7 @@ import { RpcFault } from "../../../src/rpc/dispatch/call.js";
 import { ConnectionSubscriptions } from "../../../src/server/connection/connection-subscriptions.js";
 import { Telemetry } from "../../../src/server/telemetry/telemetry.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
-import { FeedRig } from "../../helpers/models/subscription-harness.js";
+import { SubscriptionHarness } from "../../helpers/models/subscription-harness.js";
 import { rejectionOf } from "../../helpers/rejection.js";
 
 const newLane = () =>
@@ -60,7 +60,7 @@ describe("The histories that one connection has read", () => {
 
 describe("A topic that is being read", () => {
   it("is read once for calls with the same $since that come together, and each is answered with what follows", async () => {
-    const rig = new FeedRig(new ManualClock(), "drop-oldest");
+    const rig = new SubscriptionHarness(new ManualClock(), "drop-oldest");
     const peer = rig.connect();
     peer.send({ id: 0, method: "authenticate", params: { token: String(rig.clock.now() / 1000 + 900) } });
     await rig.settle();
@@ -81,7 +81,7 @@ describe("A topic that is being read", () => {
   });
 
   it("is not joined by a call whose user has logged out meanwhile", async () => {
-    const rig = new FeedRig(new ManualClock(), "drop-oldest");
+    const rig = new SubscriptionHarness(new ManualClock(), "drop-oldest");
     const peer = rig.connect();
     peer.send({ id: 0, method: "authenticate", params: { token: String(rig.clock.now() / 1000 + 900) } });
     await rig.settle();

@@ -8,7 +8,7 @@ import { serverMetrics } from "../../../src/server/metrics/server-metrics.js";
 import { StoreMetrics } from "../../../src/server/telemetry/telemetry.js";
 import { storeOperations, TimedStore } from "../../../src/store/timed-store.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
-import { FeedRig } from "../../helpers/models/subscription-harness.js";
+import { SubscriptionHarness } from "../../helpers/models/subscription-harness.js";
 import { rejectionOf } from "../../helpers/rejection.js";
 import { scrape, series } from "../../helpers/server/metric-series.js";
 import { TestBus } from "../../helpers/server/test-bus.js";
@@ -179,7 +179,7 @@ describe("Metrics of pushes", () => {
   });
 
   it("count the connections that were closed since their peers did not read", async () => {
-    const rig = new FeedRig(new ManualClock(), "close");
+    const rig = new SubscriptionHarness(new ManualClock(), "close");
     const peer = rig.connect();
     peer.send({ id: 1, method: "ping" });
     await rig.settle();
@@ -193,7 +193,7 @@ describe("Metrics of pushes", () => {
   });
 });
 
-function closedForSlowness({ telemetry }: FeedRig): number | undefined {
+function closedForSlowness({ telemetry }: SubscriptionHarness): number | undefined {
   const eventLoop = new EventLoopDelay();
   const store = { wasStoreThere: true, isStoreThere: async () => true };
   const nothing = { issuers: [], members: () => [], rememberedRevocations: () => 0, isOverloaded: () => false };

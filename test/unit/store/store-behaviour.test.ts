@@ -8,7 +8,7 @@ import { memoryStore } from "../../../src/store/memory/memory-store.js";
 import { redisStore } from "../../../src/store/redis/index.js";
 import type { FamilyRecord, Rotation, Store, UserRecord } from "../../../src/store/store.js";
 import { hasRedis, RedisServer } from "../../helpers/redis/redis-server.js";
-import { needs } from "../../helpers/requirement.js";
+import { requires } from "../../helpers/requirement.js";
 
 const ada: UserRecord = {
   username: "ada",
@@ -73,7 +73,7 @@ function redisAdapter(): Adapter {
   return {
     name: "redisStore",
     prepare: async (context) => {
-      needs(context, "Redis", hasRedis);
+      requires(context, "Redis", hasRedis);
       const started = await RedisServer.start();
       redis = started;
       return () => started.stop();

@@ -5,7 +5,7 @@ import { RedisKeys } from "../../../../src/store/redis/redis-keys.js";
 import { eventually } from "../../../helpers/eventually.js";
 import { TcpProxy } from "../../../helpers/network/tcp-proxy.js";
 import { hasRedis, RedisServer } from "../../../helpers/redis/redis-server.js";
-import { needs } from "../../../helpers/requirement.js";
+import { requires } from "../../../helpers/requirement.js";
 
 const history = { size: 10, ttl: 60_000 };
 
@@ -56,7 +56,7 @@ describe("The bus on Redis", () => {
   };
 
   before(async function () {
-    needs(this, "Redis", hasRedis);
+    requires(this, "Redis", hasRedis);
     redis = await RedisServer.start();
   });
 

@@ -1,13 +1,13 @@
 import { expect } from "chai";
 import { type RedisStore, redisStore } from "../../../../src/store/redis/index.js";
 import { hasRedis, RedisServer } from "../../../helpers/redis/redis-server.js";
-import { needs } from "../../../helpers/requirement.js";
+import { requires } from "../../../helpers/requirement.js";
 
 describe("A node whose clock is ahead", () => {
   let redis: RedisServer;
 
   before(async function () {
-    needs(this, "Redis", hasRedis);
+    requires(this, "Redis", hasRedis);
     redis = await RedisServer.start();
   });
 

@@ -3,7 +3,7 @@ import { type RedisStore, redisStore, StoreUnavailable } from "../../../../src/s
 import { eventually } from "../../../helpers/eventually.js";
 import { hasRedis, RedisServer } from "../../../helpers/redis/redis-server.js";
 import { rejectionOf } from "../../../helpers/rejection.js";
-import { needs } from "../../../helpers/requirement.js";
+import { requires } from "../../../helpers/requirement.js";
 import { recordingLogger } from "../../../helpers/server/test-server.js";
 
 const timeout = 300; // ms, so that the tests are short
@@ -20,7 +20,7 @@ describe("Redis is gone", () => {
   };
 
   before(async function () {
-    needs(this, "Redis", hasRedis);
+    requires(this, "Redis", hasRedis);
     redis = await RedisServer.start();
   });
 

@@ -4,14 +4,14 @@ import { type RedisStore, redisStore } from "../../../../src/store/redis/index.j
 import { decideRotation, hasEnded } from "../../../../src/store/rotation.js";
 import type { FamilyRecord } from "../../../../src/store/store.js";
 import { hasRedis, RedisServer } from "../../../helpers/redis/redis-server.js";
-import { needs } from "../../../helpers/requirement.js";
+import { requires } from "../../../helpers/requirement.js";
 
 describe("The rotation of refresh tokens in Redis", () => {
   let redis: RedisServer;
   let store: RedisStore;
 
   before(async function () {
-    needs(this, "Redis", hasRedis);
+    requires(this, "Redis", hasRedis);
     redis = await RedisServer.start();
     store = redisStore({ url: redis.url, timeout: 5_000 });
   });

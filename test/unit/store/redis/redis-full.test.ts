@@ -6,7 +6,7 @@ import type { FamilyRecord } from "../../../../src/store/store.js";
 import { eventually } from "../../../helpers/eventually.js";
 import { hasRedis, RedisServer } from "../../../helpers/redis/redis-server.js";
 import { rejectionOf } from "../../../helpers/rejection.js";
-import { needs } from "../../../helpers/requirement.js";
+import { requires } from "../../../helpers/requirement.js";
 
 const history = { size: 10, ttl: 0 };
 const use = { clientId: "web", presentedHash: "one", generation: 2, nextHash: "two", now: 10, reuseWindow: 10, idleTtl: 100 };
@@ -38,7 +38,7 @@ describe("A Redis that is at its maxmemory", () => {
   }
 
   before(async function () {
-    needs(this, "Redis", hasRedis);
+    requires(this, "Redis", hasRedis);
     redis = await RedisServer.start({ options: ["--enable-debug-command", "yes", "--maxmemory-policy", "noeviction"] });
     store = open();
     for (const id of ["f", "g", "h"]) await store.families.add(familyOf(id));

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import { type RedisStore, redisStore } from "../../../../src/store/redis/index.js";
 import { eventually } from "../../../helpers/eventually.js";
 import { hasRedis, RedisServer } from "../../../helpers/redis/redis-server.js";
-import { needs } from "../../../helpers/requirement.js";
+import { requires } from "../../../helpers/requirement.js";
 
 const short = 300; // ms, so that the tests of a Redis that does not answer are
 
@@ -16,7 +16,7 @@ describe("rates in Redis", () => {
   };
 
   before(async function () {
-    needs(this, "Redis", hasRedis);
+    requires(this, "Redis", hasRedis);
     redis = await RedisServer.start();
   });
 

@@ -7,7 +7,7 @@ import type { FamilyRecord } from "../../../../src/store/store.js";
 import { eventually } from "../../../helpers/eventually.js";
 import { freePort, hasRedis, RedisServer } from "../../../helpers/redis/redis-server.js";
 import { rejectionOf } from "../../../helpers/rejection.js";
-import { needs } from "../../../helpers/requirement.js";
+import { requires } from "../../../helpers/requirement.js";
 import { withFolder } from "../../../helpers/temporary-folder.js";
 
 /** As README.md says it. */
@@ -17,7 +17,7 @@ const timeout = 5_000; // ms: nothing here is about time
 
 describe("The Redis that a deployment uses", () => {
   before(function () {
-    needs(this, "Redis", hasRedis);
+    requires(this, "Redis", hasRedis);
   });
 
   it("loses nothing that was acknowledged when it is killed, with appendfsync always: rotations and revocations", async () => {

@@ -5,7 +5,7 @@ import { eventually } from "../../../helpers/eventually.js";
 import { TcpProxy } from "../../../helpers/network/tcp-proxy.js";
 import { hasRedis, RedisServer } from "../../../helpers/redis/redis-server.js";
 import { rejectionOf } from "../../../helpers/rejection.js";
-import { needs } from "../../../helpers/requirement.js";
+import { requires } from "../../../helpers/requirement.js";
 import { CheapHasher } from "../../../helpers/tokens/cheap-hasher.js";
 
 const password = "correct horse battery";
@@ -18,7 +18,7 @@ describe("Redis is slow", () => {
   let issuer: Issuer;
 
   before(async function () {
-    needs(this, "Redis", hasRedis);
+    requires(this, "Redis", hasRedis);
     redis = await RedisServer.start();
   });
 
