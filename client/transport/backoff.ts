@@ -1,4 +1,3 @@
-import type { ClientSettings } from "../options.js";
 import { secondsOf } from "./closing.js";
 
 /** Milliseconds. */
@@ -24,7 +23,7 @@ export function between(low: number, high: number, random: number): number {
 /** How long to wait before try `attempt`, in milliseconds: not less than the server has advised, in seconds. */
 export function delayOf(
   attempt: number,
-  { backoff: range, random }: Pick<ClientSettings, "backoff" | "random">,
+  { backoff: range, random }: { readonly backoff: BackoffRange; random(): number },
   retryAfter?: unknown,
 ): number {
   return Math.max(backoff(attempt, range, random()), (secondsOf(retryAfter) ?? 0) * 1_000);
