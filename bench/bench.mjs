@@ -1,4 +1,7 @@
-/** Runs scenarios, prints a table, writes RESULTS.md, results.json and the picture, or compares with what was written before. */
+/**
+ * Runs scenarios, prints a table, writes RESULTS.md, results.json and the picture, or compares with
+ * what was written before.
+ */
 import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -16,7 +19,9 @@ const usage = `npm run bench -- [options]
   --check        fail when a figure is more than 25 % worse than in bench/results.json
 Files are written by a full run only: without --only, --quick and --check.`;
 
-/** One after another, each with processes of its own: one that fails is told, and the others go on. */
+/**
+ * One after another, each with processes of its own: one that fails is told, and the others go on.
+ */
 async function runAll(names, options) {
   const rows = [];
   for (const name of names) {
@@ -33,7 +38,9 @@ async function run(name, options) {
     await bench.open();
     return await within(longest, scenarios[name](bench));
   } catch (error) {
-    return [{ id: name, work: `the scenario ${name}`, failure: String(error.message).split("\n")[0] }];
+    return [
+      { id: name, work: `the scenario ${name}`, failure: String(error.message).split("\n")[0] },
+    ];
   } finally {
     await bench.close();
   }
@@ -57,7 +64,8 @@ async function within(limit, work) {
 function isAsGoodAsBefore(rows) {
   const before = committedResults().rows;
   const worse = worseThan(before, rows);
-  for (const { work, id, value } of worse) print(`worse: ${work}: ${value.median.toFixed(2)}, it was ${before[id].median.toFixed(2)}`);
+  for (const { work, id, value } of worse)
+    print(`worse: ${work}: ${value.median.toFixed(2)}, it was ${before[id].median.toFixed(2)}`);
   if (worse.length === 0) print("nothing is more than 25 % worse than in bench/results.json");
   return worse.length === 0;
 }
@@ -65,19 +73,25 @@ function isAsGoodAsBefore(rows) {
 async function main() {
   const text = { type: "string" };
   const flag = { type: "boolean", default: false };
-  const { values } = parseArgs({ options: { only: text, rounds: text, quick: flag, check: flag, help: flag } });
+  const { values } = parseArgs({
+    options: { only: text, rounds: text, quick: flag, check: flag, help: flag },
+  });
   if (values.help) return print(usage);
   const names = values.only?.split(",") ?? Object.keys(scenarios);
   const unknown = names.find((name) => scenarios[name] === undefined);
   if (unknown !== undefined) throw new TypeError(`there is no scenario "${unknown}"\n${usage}`);
-  if (process.env.JOTWIRE_DIST === undefined && !existsSync(new URL("../dist/src/index.js", import.meta.url)))
+  if (
+    process.env.JOTWIRE_DIST === undefined &&
+    !existsSync(new URL("../dist/src/index.js", import.meta.url))
+  )
     throw new Error("there is no build: npm run build");
 
   const rounds = Number(values.rounds ?? (values.quick ? 3 : 7));
   const rows = await runAll(names, { rounds, duration: values.quick ? 300 : 900 });
   const isComplete = rows.every(({ failure }) => failure === undefined);
   const isGood = values.check ? isAsGoodAsBefore(rows) : true;
-  if (!values.check && values.only === undefined && !values.quick) writeResults(rows, environment(rounds));
+  if (!values.check && values.only === undefined && !values.quick)
+    writeResults(rows, environment(rounds));
   process.exitCode = isComplete && isGood ? 0 : 1;
 }
 

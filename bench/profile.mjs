@@ -1,4 +1,7 @@
-/** `node bench/profile.mjs SCENARIO [ROUNDS]`: where the CPU time of jotwire's server goes; the .cpuprofile files stay for a viewer. */
+/**
+ * `node bench/profile.mjs SCENARIO [ROUNDS]`: where the CPU time of jotwire's server goes; the
+ * .cpuprofile files stay for a viewer.
+ */
 import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,7 +13,10 @@ import { scenarios } from "./scenarios/index.mjs";
 const shownFunctions = 45;
 const waiting = new Set(["(idle)", "(program)", "(root)"]);
 
-/** Own time of each function, microseconds, without idle time and native time that no function is on the stack for. */
+/**
+ * Own time of each function, microseconds, without idle time and native time that no function is on
+ * the stack for.
+ */
 function ownTimes({ nodes, samples, timeDeltas }) {
   const byNode = new Map(nodes.map((node) => [node.id, node.callFrame]));
   const times = new Map();
@@ -34,7 +40,9 @@ for (const name of readdirSync(folder)) {
   const busy = times.filter(([place]) => !waiting.has(place.trim()));
   const total = busy.reduce((sum, [, time]) => sum + time, 0);
   const program = times.find(([place]) => place.trim() === "(program)")?.[1] ?? 0;
-  print(`\n${join(folder, name)}: ${(total / 1e6).toFixed(1)} s in functions, ${(program / 1e6).toFixed(1)} s outside of them`);
+  print(
+    `\n${join(folder, name)}: ${(total / 1e6).toFixed(1)} s in functions, ${(program / 1e6).toFixed(1)} s outside of them`,
+  );
   for (const [place, time] of busy.sort(([, a], [, b]) => b - a).slice(0, shownFunctions)) {
     print(`${((time / total) * 100).toFixed(1).padStart(5)} %  ${place}`);
   }

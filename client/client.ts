@@ -24,9 +24,15 @@ import { createSubscriptions, type Subscriptions } from "./subscriptions/subscri
 /** What the client itself tells. */
 export interface ClientEvents {
   readonly state: StateChange;
-  /** The server's clock and this machine's differ by more than 30 s. `skew`: the server's less ours, in milliseconds. */
+  /**
+   * The server's clock and this machine's differ by more than 30 s. `skew`: the server's less ours,
+   * in milliseconds.
+   */
   readonly clockSkew: { readonly skew: number };
-  /** Events of a subscription were lost; not told for one with the option `gaps`, where `gap` stands among the events. */
+  /**
+   * Events of a subscription were lost; not told for one with the option `gaps`, where `gap` stands
+   * among the events.
+   */
   readonly gap: { readonly name: string; readonly params: unknown };
 }
 
@@ -34,8 +40,15 @@ const ownEvents = /^(state|clockSkew|gap)$/;
 
 type AnyName = string & Record<never, never>; // keeps the known names in an editor's suggestions
 
-/** What `on` can listen to: the client's own events, the notifications about the connection, and the application's. */
-export type EventName<App> = keyof ClientEvents | keyof ConnectionNotifications | (keyof NotificationsOf<App> & string) | AnyName;
+/**
+ * What `on` can listen to: the client's own events, the notifications about the connection, and the
+ * application's.
+ */
+export type EventName<App> =
+  | keyof ClientEvents
+  | keyof ConnectionNotifications
+  | (keyof NotificationsOf<App> & string)
+  | AnyName;
 
 export type EventOf<App, Name> = Name extends keyof ClientEvents
   ? ClientEvents[Name]
@@ -51,9 +64,18 @@ export interface Client<App = Untyped> extends AsyncDisposable {
   readonly state: ClientState;
   /** Who is signed in on the connection; `null` while nobody is. */
   readonly session: Session | null;
-  /** Calls a method by its wire name. Rejects with a `CallError`; with what `JSON.stringify` throws, for params that aren't JSON. */
-  call<Name extends MethodName<App> | AnyName>(name: Name, ...args: Parameters<MethodNamed<App, Name>>): ReturnType<MethodNamed<App, Name>>;
-  /** Subscribes by wire name, at once: `for await (const event of client.subscribe("orders.watch", { id }))`. */
+  /**
+   * Calls a method by its wire name. Rejects with a `CallError`; with what `JSON.stringify` throws,
+   * for params that aren't JSON.
+   */
+  call<Name extends MethodName<App> | AnyName>(
+    name: Name,
+    ...args: Parameters<MethodNamed<App, Name>>
+  ): ReturnType<MethodNamed<App, Name>>;
+  /**
+   * Subscribes by wire name, at once:
+   * `for await (const event of client.subscribe("orders.watch", { id }))`.
+   */
   subscribe<Name extends SubscriptionName<App> | AnyName>(
     name: Name,
     ...args: CallArguments<SubscriptionParams<App, Name>, SubscribeOptions<false>>
@@ -63,32 +85,47 @@ export interface Client<App = Untyped> extends AsyncDisposable {
     params: SubscriptionParams<App, Name>,
     options: SubscribeOptions,
   ): Subscription<WithGaps<SubscriptionEvent<App, Name>, true>>;
-  /** Sends a notification. `false`: nothing was sent, since there is no connection (it doesn't wait for one), or the server takes no frame so large. */
+  /**
+   * Sends a notification. `false`: nothing was sent, since there is no connection (it doesn't wait
+   * for one), or the server takes no frame so large.
+   */
   notify(name: string, params?: unknown): boolean;
   /**
-   * Sends the calls that `build` makes through its `api` in one frame, or in several where that is more than the server takes at once, and
-   * gives their results in the order of the array that it returns. Rejects with the first error; wrap a call in `safe` to have its own outcome
-   * in its place. Where `build` throws, nothing is sent.
+   * Sends the calls that `build` makes through its `api` in one frame, or in several where that is
+   * more than the server takes at once, and gives their results in the order of the array that it
+   * returns. Rejects with the first error; wrap a call in `safe` to have its own outcome in its
+   * place. Where `build` throws, nothing is sent.
    */
   batch<const Calls extends readonly unknown[]>(
     build: (api: ClientApi<App>) => Calls,
   ): Promise<{ -readonly [K in keyof Calls]: Awaited<Calls[K]> }>;
   /** Listens; the returned function stops it. */
-  on<Name extends EventName<App>>(name: Name, handler: (event: EventOf<App, Name>) => void): () => void;
-  /** Resolves when calls can be sent. Rejects with a `DisconnectedError` when the client is closed. */
+  on<Name extends EventName<App>>(
+    name: Name,
+    handler: (event: EventOf<App, Name>) => void,
+  ): () => void;
+  /**
+   * Resolves when calls can be sent. Rejects with a `DisconnectedError` when the client is closed.
+   */
   ready(): Promise<void>;
-  /** Asks `token()` for another token now. Resolves when the server took it; rejects when this try failed, which ends no live session. */
+  /**
+   * Asks `token()` for another token now. Resolves when the server took it; rejects when this try
+   * failed, which ends no live session.
+   */
   refresh(): Promise<void>;
   /** Connects anew at once, also after the client was closed. Resolves as `ready` does. */
   reconnect(): Promise<void>;
   /**
-   * Closes with 1000; calls that aren't settled reject with a `DisconnectedError`, subscriptions end. Resolves when the socket is closed, or
-   * after 2 s.
+   * Closes with 1000; calls that aren't settled reject with a `DisconnectedError`, subscriptions
+   * end. Resolves when the socket is closed, or after 2 s.
    */
   close(): Promise<void>;
 }
 
-/** Makes a client of one server. It connects by itself, renews its session in time, and comes back after a loss. */
+/**
+ * Makes a client of one server. It connects by itself, renews its session in time, and comes back
+ * after a loss.
+ */
 export function createClient<App = Untyped>(options: ClientOptions): Client<App> {
   const settings = settingsFrom(options);
   const listeners = createListeners(settings.onError);
@@ -105,19 +142,24 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
     notification(name, params) {
       if (name === "subscription.event") subscriptions.event(params);
       if (name === "subscription.ended") subscriptions.ended(params);
-      if (!ownEvents.test(name)) listeners.emit(name, params); // a server can't speak for the client
+      // a server can't speak for the client
+      if (!ownEvents.test(name)) listeners.emit(name, params);
     },
     emit: listeners.emit,
   });
   const caller: CallManager = createCallManager(settings, connection);
-  const subscriptions: Subscriptions = createSubscriptions(settings, connection, caller, (name, params) =>
-    listeners.emit("gap", { name, params }),
+  const subscriptions: Subscriptions = createSubscriptions(
+    settings,
+    connection,
+    caller,
+    (name, params) => listeners.emit("gap", { name, params }),
   );
   const close = () => {
     subscriptions.lost(true); // whoever closes the client knows why its loops end
     return connection.close();
   };
-  const apiOver = (call: CallManager["call"]) => createApi(createInvoke(call, caller.forget, subscriptions.open));
+  const apiOver = (call: CallManager["call"]) =>
+    createApi(createInvoke(call, caller.forget, subscriptions.open));
 
   if (options.connect !== "lazy") {
     queueMicrotask(() => {
@@ -136,7 +178,8 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
     call: caller.call,
     subscribe: subscriptions.open,
     notify: caller.notify,
-    batch: async (build: (api: unknown) => readonly unknown[]) => Promise.all(caller.batch((call) => build(apiOver(call)))),
+    batch: async (build: (api: unknown) => readonly unknown[]) =>
+      Promise.all(caller.batch((call) => build(apiOver(call)))),
     on: listeners.on,
     ready: connection.ready,
     refresh: connection.refresh,

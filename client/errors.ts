@@ -4,15 +4,19 @@ import type { EndReason } from "../src/protocol/messages.js";
 /** What the client itself may find wrong with a call or a subscription. */
 export type ClientFault =
   /**
-   * No answer within the call's `timeout`; `cause`, where there was no connection: the `DisconnectedError` of the last attempt; where the
-   * server refused it for the time being: the `RpcError` of the last refusal.
+   * No answer within the call's `timeout`; `cause`, where there was no connection: the
+   * `DisconnectedError` of the last attempt; where the server refused it for the time being: the
+   * `RpcError` of the last refusal.
    */
   | "timeout"
   /** The call's `signal` was aborted; `cause` is the signal's reason. */
   | "aborted"
   /** More calls are waiting to be sent than `queue` allows. */
   | "queue_full"
-  /** The call was waiting to be sent, or the subscription was made, for another user than the one that is signed in now. */
+  /**
+   * The call was waiting to be sent, or the subscription was made, for another user than the one
+   * that is signed in now.
+   */
   | "subject_changed"
   /** The call, or the subscription's, is larger than a frame that the server takes. */
   | "too_large"
@@ -20,13 +24,21 @@ export type ClientFault =
   | "no_subscription";
 
 /** `type` of the errors whose codes JSON-RPC 2.0 §5.1 fixes. */
-export type StandardFault = "parse_error" | "invalid_request" | "method_not_found" | "invalid_params" | "internal_error";
+export type StandardFault =
+  | "parse_error"
+  | "invalid_request"
+  | "method_not_found"
+  | "invalid_params"
+  | "internal_error";
 
 /** Any failure of a call: tell them apart by `type`, or by class. */
 export class JotwireError<Type extends string = string> extends Error {
   override readonly name: string = "JotwireError";
   declare readonly type: Type;
-  /** `"no"`: the call has certainly not run, and may be made again. `"maybe"`: it had been handed to the socket, so that it may have run. */
+  /**
+   * `"no"`: the call has certainly not run, and may be made again. `"maybe"`: it had been handed to
+   * the socket, so that it may have run.
+   */
   declare readonly sent: "no" | "maybe";
 
   constructor(type: Type, message: string = type, cause?: unknown, sent: "no" | "maybe" = "maybe") {
@@ -37,8 +49,9 @@ export class JotwireError<Type extends string = string> extends Error {
 }
 
 /**
- * The server answered with an error. `type` is the declared error's name, a reason of jotwire's own table (`token_expired`, `forbidden` …),
- * the name of a standard code (`invalid_params` …), or `application_error` for an application's code whose message names nothing.
+ * The server answered with an error. `type` is the declared error's name, a reason of jotwire's own
+ * table (`token_expired`, `forbidden` …), the name of a standard code (`invalid_params` …), or
+ * `application_error` for an application's code whose message names nothing.
  */
 export class RpcError<Type extends string = string, Data = unknown> extends JotwireError<Type> {
   override readonly name = "RpcError";
@@ -56,7 +69,8 @@ export class RpcError<Type extends string = string, Data = unknown> extends Jotw
 export type Disconnection = [reason: string, closeCode?: number, cause?: unknown];
 
 /**
- * There is no connection to answer the call. `cause`, where one is known: the `RpcError` with which the server refused the token, what `token()` threw, or, in Node, what the socket met.
+ * There is no connection to answer the call. `cause`, where one is known: the `RpcError` with which
+ * the server refused the token, what `token()` threw, or, in Node, what the socket met.
  */
 export class DisconnectedError extends JotwireError<"disconnected"> {
   override readonly name = "DisconnectedError";
@@ -72,8 +86,9 @@ export class DisconnectedError extends JotwireError<"disconnected"> {
 }
 
 /**
- * The server has ended the subscription: `forbidden` (a scope was lost), `logout`, or `error`, with the application's `code` where it has
- * one. One that ended as `slow` is subscribed again, and one that is `completed` ends without an error.
+ * The server has ended the subscription: `forbidden` (a scope was lost), `logout`, or `error`, with
+ * the application's `code` where it has one. One that ended as `slow` is subscribed again, and one
+ * that is `completed` ends without an error.
  */
 export class SubscriptionEnded extends JotwireError<"subscription_ended"> {
   override readonly name = "SubscriptionEnded";
@@ -87,7 +102,10 @@ export class SubscriptionEnded extends JotwireError<"subscription_ended"> {
   }
 }
 
-/** Throw it from `token()` to say that there will be no token: the client closes and doesn't try again. */
+/**
+ * Throw it from `token()` to say that there will be no token: the client closes and doesn't try
+ * again.
+ */
 export class AuthStop extends Error {
   override readonly name = "AuthStop";
 }
@@ -104,11 +122,20 @@ export type CallError<Errors = unknown> =
   | DisconnectedError
   | JotwireError<ClientFault>;
 
-const standardFaults: readonly StandardFault[] = ["internal_error", "invalid_params", "method_not_found", "invalid_request"]; // from -32603 on
+const standardFaults: readonly StandardFault[] = [
+  "internal_error",
+  "invalid_params",
+  "method_not_found",
+  "invalid_request",
+]; // from -32603 on
 
 /** Reads an `error` member (JSON-RPC 2.0 §5.1), whatever a server may have put there. */
 export function errorFrom(value: unknown): RpcError {
-  const { code, message, data } = Object(value) as { code?: unknown; message?: unknown; data?: unknown };
+  const { code, message, data } = Object(value) as {
+    code?: unknown;
+    message?: unknown;
+    data?: unknown;
+  };
   const number = typeof code === "number" ? code : 0;
   const text = typeof message === "string" ? message : "";
   return new RpcError(typeOf(number, text, data), number, text, data);

@@ -1,7 +1,14 @@
 /** The client for browsers, and for any platform that has a WebSocket of its own. */
 
 export { type Client, type ClientEvents, createClient } from "./client.js";
-export type { CallOptions, CallPromise, ClientApi, MethodName, SubscriptionName, Untyped } from "./client-api.js";
+export type {
+  CallOptions,
+  CallPromise,
+  ClientApi,
+  MethodName,
+  SubscriptionName,
+  Untyped,
+} from "./client-api.js";
 export type { ClientState, StateChange } from "./connection/client-state.js";
 export {
   AuthStop,
@@ -18,7 +25,11 @@ export { type SafeResult, safe } from "./safe.js";
 export type { Session } from "./session/session.js";
 export type { TokenCallback, TokenReason, TokenRequest } from "./session/token-request.js";
 export { gap } from "./subscriptions/event-queue.js";
-export type { SubscribeOptions, Subscription, SubscriptionIterator } from "./subscriptions/subscription.js";
+export type {
+  SubscribeOptions,
+  Subscription,
+  SubscriptionIterator,
+} from "./subscriptions/subscription.js";
 export type { BackoffRange } from "./transport/backoff.js";
 export type { ClientClock } from "./transport/clock.js";
 export type { SocketConstructor, SocketLike } from "./transport/socket.js";

@@ -6,8 +6,9 @@ export interface Listeners {
 }
 
 /**
- * Handlers by name. They run in a microtask of their own and from a copy, so that a handler may do anything: close the client, listen, stop
- * listening. What a handler throws goes to `onError`, and breaks neither the client nor the next handler.
+ * Handlers by name. They run in a microtask of their own and from a copy, so that a handler may do
+ * anything: close the client, listen, stop listening. What a handler throws goes to `onError`, and
+ * breaks neither the client nor the next handler.
  */
 export function createListeners(onError: (error: unknown) => void): Listeners {
   const byName = new Map<string, Set<Handler>>();

@@ -8,7 +8,10 @@ import { defaultMaxFrameBytes } from "./options.js";
 
 export * from "./index.js";
 
-/** Makes a client of one server. It connects by itself, renews its session in time, and comes back after a loss. */
+/**
+ * Makes a client of one server. It connects by itself, renews its session in time, and comes back
+ * after a loss.
+ */
 export function createClient<App = Untyped>(options: ClientOptions): Client<App> {
   const { maxFrameBytes = defaultMaxFrameBytes } = options;
   class LimitedSocket extends NodeSocket {
@@ -19,7 +22,10 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
   return createClientOver<App>({ ...options, WebSocket: options.WebSocket ?? LimitedSocket });
 }
 
-/** The `cause` of a loss with the reason `upgrade_refused`: the server answered the handshake (RFC 6455 §4.1) with another HTTP status than 101. */
+/**
+ * The `cause` of a loss with the reason `upgrade_refused`: the server answered the handshake (RFC
+ * 6455 §4.1) with another HTTP status than 101.
+ */
 export class UpgradeRefused extends Error {
   override readonly name = "UpgradeRefused";
   readonly status: number;
@@ -40,7 +46,10 @@ const settings = {
 };
 const longestRefusal = 8_192; // bytes of a refusal's body: more is no answer of a jotwire server
 
-/** `ws` with a browser's interface, but for the `cause` of a close. What is sent in one turn leaves in one write. */
+/**
+ * `ws` with a browser's interface, but for the `cause` of a close. What is sent in one turn leaves
+ * in one write.
+ */
 class NodeSocket implements SocketLike {
   onopen: SocketLike["onopen"] = null;
   onmessage: SocketLike["onmessage"] = null;
@@ -57,7 +66,9 @@ class NodeSocket implements SocketLike {
       this.#raw = response.socket;
     });
     this.#ws.on("open", () => this.onopen?.({}));
-    this.#ws.on("message", (data, isBinary) => this.onmessage?.({ data: isBinary ? data : data.toString() }));
+    this.#ws.on("message", (data, isBinary) =>
+      this.onmessage?.({ data: isBinary ? data : data.toString() }),
+    );
     this.#ws.on("close", (code, reason) => this.#closed(code, reason.toString()));
     this.#ws.on("unexpected-response", (_request, response) => {
       this.#refused(response).catch(() => this.#ws.terminate());
@@ -107,7 +118,10 @@ function isTooLarge(cause: unknown): boolean {
   return (cause as NodeJS.ErrnoException | undefined)?.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
 }
 
-/** The `error_description` of a JSON body. Another server's answer, or one that breaks off, has none. */
+/**
+ * The `error_description` of a JSON body. Another server's answer, or one that breaks off, has
+ * none.
+ */
 async function hintIn(response: IncomingMessage): Promise<string | undefined> {
   try {
     let body = Buffer.alloc(0);
@@ -115,7 +129,9 @@ async function hintIn(response: IncomingMessage): Promise<string | undefined> {
       body = Buffer.concat([body, chunk]);
       if (body.length > longestRefusal) return undefined;
     }
-    const { error_description: hint } = Object(JSON.parse(body.toString())) as { error_description?: unknown };
+    const { error_description: hint } = Object(JSON.parse(body.toString())) as {
+      error_description?: unknown;
+    };
     return typeof hint === "string" ? hint : undefined;
   } catch {
     return undefined; // the status says enough

@@ -5,30 +5,52 @@ import type { SocketConstructor } from "./transport/socket.js";
 
 /** Times are in milliseconds. */
 export interface ClientOptions {
-  /** Where the server listens, `ws:` or `wss:`; a function is asked before every connection, and again when it throws. Never put a token into it. */
+  /**
+   * Where the server listens, `ws:` or `wss:`; a function is asked before every connection, and
+   * again when it throws. Never put a token into it.
+   */
   readonly url: string | URL | (() => string | URL | Promise<string | URL>);
-  /** Gives an access token. Without it the client never authenticates and is `ready` as soon as the socket is open: for public methods. */
+  /**
+   * Gives an access token. Without it the client never authenticates and is `ready` as soon as the
+   * socket is open: for public methods.
+   */
   readonly token?: TokenCallback | null | undefined;
-  /** For each call of `token()`; `Infinity`: no limit, for one that opens a login window. Default 10 s. */
+  /**
+   * For each call of `token()`; `Infinity`: no limit, for one that opens a login window. Default 10
+   * s.
+   */
   readonly tokenTimeout?: number | undefined;
   /** For each call, waiting for a connection included; 0: no limit. Default 30 s. */
   readonly timeout?: number | undefined;
   /** How many calls may wait to be sent; the next ones reject with `queue_full`. Default 1024. */
   readonly queue?: number | undefined;
   /**
-   * Between two attempts to connect, or to get a token: full jitter, doubling from `min` to `max`. Also between calls of `token()` that succeed,
-   * from the third on that comes within `min` of the one before. Default 500 ms to 20 s.
+   * Between two attempts to connect, or to get a token: full jitter, doubling from `min` to `max`.
+   * Also between calls of `token()` that succeed, from the third on that comes within `min` of the
+   * one before. Default 500 ms to 20 s.
    */
   readonly backoff?: Partial<BackoffRange> | undefined;
-  /** Wire names of the methods that may run twice: their calls are repeated when the connection was lost under them. Default none. */
+  /**
+   * Wire names of the methods that may run twice: their calls are repeated when the connection was
+   * lost under them. Default none.
+   */
   readonly idempotent?: readonly string[] | undefined;
-  /** Largest frame that is taken from the server, in bytes; browsers count characters. A larger one ends the connection. Default 8 MiB. */
+  /**
+   * Largest frame that is taken from the server, in bytes; browsers count characters. A larger one
+   * ends the connection. Default 8 MiB.
+   */
   readonly maxFrameBytes?: number | undefined;
   /** `"now"`: in the next microtask. `"lazy"`: at the first call or `ready()`. Default `"now"`. */
   readonly connect?: "now" | "lazy" | undefined;
-  /** Pages of one origin renew a session that they share once, and hand the token on among them; in browsers. Default `true`. */
+  /**
+   * Pages of one origin renew a session that they share once, and hand the token on among them; in
+   * browsers. Default `true`.
+   */
   readonly share?: boolean | undefined;
-  /** Told what a listener threw. Default: it is thrown again outside of the client, where the platform reports it. */
+  /**
+   * Told what a listener threw. Default: it is thrown again outside of the client, where the
+   * platform reports it.
+   */
   readonly onError?: ((error: unknown) => void) | undefined;
   /** Default: the platform's own; in Node, `ws`. */
   readonly WebSocket?: SocketConstructor | undefined;
@@ -54,9 +76,13 @@ export interface ClientSettings {
   readonly random: () => number;
 }
 
-export const defaultMaxFrameBytes = 8_388_608; // 8 MiB: what a server holds back for one connection at most
+// 8 MiB: what a server holds back for one connection at most
+export const defaultMaxFrameBytes = 8_388_608;
 
-/** Fills in the defaults. Throws a `TypeError` where the platform has no WebSocket and none was given. */
+/**
+ * Fills in the defaults. Throws a `TypeError` where the platform has no WebSocket and none was
+ * given.
+ */
 export function settingsFrom(options: ClientOptions): ClientSettings {
   const { url, backoff, idempotent } = options;
   const settings: Record<string, unknown> = {

@@ -1,4 +1,7 @@
-/** The console: a page that shows the life of a session. It is a client like any other, and knows nothing that the wire doesn't tell. */
+/**
+ * The console: a page that shows the life of a session. It is a client like any other, and knows
+ * nothing that the wire doesn't tell.
+ */
 import { html, render } from "htm/preact";
 import { ConsoleModel } from "./model/console-model.js";
 import { placeFrom } from "./model/place.js";

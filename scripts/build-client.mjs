@@ -9,7 +9,10 @@ import { renameForGzip } from "./rename-for-gzip.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** Members that only the client's own modules see, so that they may have any name. None of an option, a result, an event, the wire, or the platform. */
+/**
+ * Members that only the client's own modules see, so that they may have any name. None of an
+ * option, a result, an event, the wire, or the platform.
+ */
 const inner = `
   allowed answer answered begin body cancel cancelTimer check controller deadline emit end ended ensureConnecting event flush forget hasten inbox invalidate is isAdopted isIdempotent isAsking
   isReady isRepeat isResumed keepToken lose lost mayHaveRun mayRepeat move notice notification onFailure onResult owner open opened outcome phase ping probe pump put received refusal
@@ -32,9 +35,16 @@ const { outputFiles } = await build({
   mangleProps: new RegExp(`^(${inner.join("|")})$`),
   mangleCache: Object.fromEntries(inner.map((name, index) => [name, `$m${index}$`])),
 });
-const options = { module: true, ecma: 2020, compress: { passes: 3, hoist_funs: true, unsafe: true, unsafe_arrows: true } };
+const options = {
+  module: true,
+  ecma: 2020,
+  compress: { passes: 3, hoist_funs: true, unsafe: true, unsafe_arrows: true },
+};
 let count = 0;
-const { code } = await minify(outputFiles[0].text, { ...options, mangle: { nth_identifier: { get: () => `$v${++count}$` } } });
+const { code } = await minify(outputFiles[0].text, {
+  ...options,
+  mangle: { nth_identifier: { get: () => `$v${++count}$` } },
+});
 const { code: named } = await minify(outputFiles[0].text, options);
 await writeFile(`${root}dist/client/jotwire.min.js`, await renamed(code, named));
 

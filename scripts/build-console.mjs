@@ -1,4 +1,7 @@
-/** Makes the console one file, dist/client/console.html: scripts and styles stand in it, so that it needs nothing else. */
+/**
+ * Makes the console one file, dist/client/console.html: scripts and styles stand in it, so that it
+ * needs nothing else.
+ */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -23,7 +26,10 @@ const textOf = (extension) => outputFiles.find(({ path }) => path.endsWith(exten
 const page = await readFile(`${root}console/page.html`, "utf8");
 const whole = page
   .replace("<style></style>", () => `<style>${textOf(".css")}</style>`)
-  .replace('<script type="module"></script>', () => `<script type="module">${textOf(".js")}</script>`);
+  .replace(
+    '<script type="module"></script>',
+    () => `<script type="module">${textOf(".js")}</script>`,
+  );
 
 await mkdir(`${root}dist/client`, { recursive: true });
 await writeFile(`${root}dist/client/console.html`, whole);

@@ -1,27 +1,33 @@
 /**
- * Gives variables and inner members the one-letter names with which gzip finds the longest repeats; minifiers go by how often a letter occurs.
- * Tries for each name the letters that stand between the same neighbours elsewhere, and keeps one with which the deflated text gets no longer.
- * Saves some 450 of 8,450 bytes and takes 6 s. The same text always becomes the same.
+ * Gives variables and inner members the one-letter names with which gzip finds the longest repeats;
+ * minifiers go by how often a letter occurs. Tries for each name the letters that stand between the
+ * same neighbours elsewhere, and keeps one with which the deflated text gets no longer. Saves some
+ * 450 of 8,450 bytes and takes 6 s. The same text always becomes the same.
  */
 import { deflateRawSync } from "node:zlib";
 import { parse } from "acorn";
 
 const letters = [..."etnorsicaudlfpmhgbvywkjxqzSTOMEAIRCDLNPBFGHJKQUVWXYZ_$"];
-const spare = [..."ETNORSICAUDL"].flatMap((first) => letters.map((second) => first + second)); // when all letters are taken
+// when all letters are taken
+const spare = [..."ETNORSICAUDL"].flatMap((first) => letters.map((second) => first + second));
 const sweeps = 8;
 const candidates = 4; // for a name, in each sweep
-const neighbourhoods = ["3 3", "4 2", "2 4", "6 0", "0 6", "3 1", "1 3"].map((both) => both.split(" ").map(Number)); // characters before, behind
+const neighbourhoods = ["3 3", "4 2", "2 4", "6 0", "0 6", "3 1", "1 3"].map((both) =>
+  both.split(" ").map(Number),
+); // characters before, behind
 
 /**
- * `text`: a module with the variables `$v1$`, `$v2$` …, each of which has a name of its own, and the inner members `$m1$`, `$m2$` … `named`: the
- * same with a minifier's names for the variables, to begin with.
+ * `text`: a module with the variables `$v1$`, `$v2$` …, each of which has a name of its own, and
+ * the inner members `$m1$`, `$m2$` … `named`: the same with a minifier's names for the variables,
+ * to begin with.
  */
 export function renameForGzip(text, named) {
   const parts = text.split(/(\$[vm]\d+\$)/); // every second one is a name
   const names = namesIn(parts);
   findScopes(parse(text, { ecmaVersion: "latest", sourceType: "module" }), names);
   const all = [...names.values()];
-  for (const name of all) name.rivals = all.filter((other) => other !== name && areRivals(name, other));
+  for (const name of all)
+    name.rivals = all.filter((other) => other !== name && areRivals(name, other));
   let offset = 0;
   const begun = new Map();
   for (const [index, part] of parts.entries()) {
@@ -31,11 +37,15 @@ export function renameForGzip(text, named) {
     offset += length;
   }
   const spareLetters = [...letters, ...spare];
-  for (const [text, name] of [...names].sort(([, one], [, other]) => other.at.length - one.at.length)) {
+  for (const [text, name] of [...names].sort(
+    ([, one], [, other]) => other.at.length - one.at.length,
+  )) {
     rename(parts, name, begun.get(text) ?? spareLetters.shift());
   }
   let size = sizeOf(parts);
-  const tried = new Map(); // by name: what was tried last, so that it is tried again only when something around it has changed
+  // by name: what was tried last, so that it is tried again only when something around it has
+  // changed
+  const tried = new Map();
   for (let sweep = 0; sweep < sweeps; sweep++) {
     const votes = votesIn(parts, all);
     for (const name of all) {
@@ -61,7 +71,14 @@ function namesIn(parts) {
   let offset = 0;
   for (const [index, part] of parts.entries()) {
     if (index % 2 === 1) {
-      const name = names.get(part) ?? { isMember: part.startsWith("$m"), at: [], offsets: [], scope: [0, 0], rivals: [], letter: "" };
+      const name = names.get(part) ?? {
+        isMember: part.startsWith("$m"),
+        at: [],
+        offsets: [],
+        scope: [0, 0],
+        rivals: [],
+        letter: "",
+      };
       names.set(part, name);
       name.at.push(index);
       name.offsets.push(offset);
@@ -76,27 +93,35 @@ function findScopes(program, names) {
   const declare = (pattern, scope) => {
     if (!pattern) return;
     const { type } = pattern;
-    if (type === "Identifier" && names.has(pattern.name)) names.get(pattern.name).scope = [scope.start, scope.end];
-    else if (type === "ObjectPattern") for (const property of pattern.properties) declare(property.value ?? property.argument, scope);
-    else if (type === "ArrayPattern") for (const element of pattern.elements) declare(element, scope);
+    if (type === "Identifier" && names.has(pattern.name))
+      names.get(pattern.name).scope = [scope.start, scope.end];
+    else if (type === "ObjectPattern")
+      for (const property of pattern.properties)
+        declare(property.value ?? property.argument, scope);
+    else if (type === "ArrayPattern")
+      for (const element of pattern.elements) declare(element, scope);
     else declare(pattern.left ?? pattern.argument, scope);
   };
   const visit = (node, outer, outerFunction, isBody) => {
     if (Array.isArray(node)) for (const one of node) visit(one, outer, outerFunction);
     if (typeof node?.type !== "string") return;
     const isFunction = /Function/.test(node.type);
-    const hasScope = !isBody && (isFunction || /^(BlockStatement|For|Switch|CatchClause|Class)/.test(node.type));
+    const hasScope =
+      !isBody && (isFunction || /^(BlockStatement|For|Switch|CatchClause|Class)/.test(node.type));
     const scope = hasScope ? node : outer;
     const ownFunction = isFunction ? node : outerFunction;
     if (node.type === "VariableDeclaration")
-      for (const { id } of node.declarations) declare(id, node.kind === "var" ? outerFunction : outer);
+      for (const { id } of node.declarations)
+        declare(id, node.kind === "var" ? outerFunction : outer);
     if (node.type === "FunctionDeclaration") declare(node.id, outerFunction);
     if (node.type === "ClassDeclaration") declare(node.id, outer);
     if (/Expression$/.test(node.type) && node.id) declare(node.id, node);
     for (const param of node.params ?? []) declare(param, node);
     if (node.type === "CatchClause") declare(node.param, node);
-    const sharesScope = isFunction || node.type === "CatchClause"; // with its params, of which none may be declared again in the body
-    for (const [key, value] of Object.entries(node)) visit(value, scope, ownFunction, sharesScope && key === "body");
+    // with its params, of which none may be declared again in the body
+    const sharesScope = isFunction || node.type === "CatchClause";
+    for (const [key, value] of Object.entries(node))
+      visit(value, scope, ownFunction, sharesScope && key === "body");
   };
   visit(program, program, program);
 }
@@ -104,9 +129,13 @@ function findScopes(program, names) {
 /** Whether the two can't have the same letter. */
 function areRivals(one, other) {
   if (one.isMember || other.isMember) return one.isMember && other.isMember;
-  const [inner, outer] = one.scope[1] - one.scope[0] <= other.scope[1] - other.scope[0] ? [one, other] : [other, one];
+  const [inner, outer] =
+    one.scope[1] - one.scope[0] <= other.scope[1] - other.scope[0] ? [one, other] : [other, one];
   const [start, end] = inner.scope;
-  return outer.offsets.some((offset) => offset >= start && offset < end) || (start === outer.scope[0] && end === outer.scope[1]);
+  return (
+    outer.offsets.some((offset) => offset >= start && offset < end) ||
+    (start === outer.scope[0] && end === outer.scope[1])
+  );
 }
 
 function rename(parts, name, letter) {
@@ -114,11 +143,20 @@ function rename(parts, name, letter) {
   for (const index of name.at) parts[index] = letter;
 }
 
-/** Gives `name` this letter, and those who had it and are in its way the one that it had. `undefined`: that can't be; otherwise what undoes it. */
+/**
+ * Gives `name` this letter, and those who had it and are in its way the one that it had.
+ * `undefined`: that can't be; otherwise what undoes it.
+ */
 function swap(parts, name, letter) {
   const former = name.letter;
   const others = name.rivals.filter((rival) => rival.letter === letter);
-  if (others.some((other) => other.rivals.some((rival) => rival !== name && rival.letter === former && !others.includes(rival))))
+  if (
+    others.some((other) =>
+      other.rivals.some(
+        (rival) => rival !== name && rival.letter === former && !others.includes(rival),
+      ),
+    )
+  )
     return undefined;
   for (const other of others) rename(parts, other, former);
   rename(parts, name, letter);
@@ -128,7 +166,9 @@ function swap(parts, name, letter) {
   };
 }
 
-/** What stands in whose place, by its neighbours: gives the letters for a name, the best ones first. */
+/**
+ * What stands in whose place, by its neighbours: gives the letters for a name, the best ones first.
+ */
 function votesIn(parts, all) {
   const letterAt = new Map(all.flatMap((name) => name.at.map((index) => [index, name])));
   const text = parts.join("");

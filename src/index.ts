@@ -1,9 +1,21 @@
 /** The server's door. */
 
 export type { IssuerPort } from "./auth/issuer-port.js";
-export type { Claims, Jwk, JwkSet, ProviderOptions, RenewedTokens } from "./auth/provider-options.js";
+export type {
+  Claims,
+  Jwk,
+  JwkSet,
+  ProviderOptions,
+  RenewedTokens,
+} from "./auth/provider-options.js";
 export { type CloseReason, closeTable } from "./protocol/close-codes.js";
-export { type ErrorData, type ErrorObject, type ErrorReason, errorTable, standardErrors } from "./protocol/error-codes.js";
+export {
+  type ErrorData,
+  type ErrorObject,
+  type ErrorReason,
+  errorTable,
+  standardErrors,
+} from "./protocol/error-codes.js";
 export type { StandardSchema } from "./protocol/standard-schema.js";
 export type { Bus, BusListener, HistoryOptions, TopicEvent, TopicState } from "./pubsub/bus.js";
 export type { Auth, ScopeRule } from "./rpc/define/access.js";
@@ -26,12 +38,27 @@ export type { ErrorDeclaration, ErrorDeclarations } from "./rpc/define/declared-
 export type { Clock } from "./runtime/clock.js";
 export type { Logger } from "./runtime/logger.js";
 export type { NotifyTarget } from "./server/cluster/publisher.js";
-export type { KickResult, KickSelector, SessionList, SessionsOptions } from "./server/cluster/session-admin.js";
+export type {
+  KickResult,
+  KickSelector,
+  SessionList,
+  SessionsOptions,
+} from "./server/cluster/session-admin.js";
 export type { ConnectionLoad, SessionFilter, SessionInfo } from "./server/cluster/session-info.js";
 export type { HookOptions } from "./server/lifecycle/hooks.js";
 export { defaultLimits, type Limits } from "./server/limits.js";
-export type { MetricsOptions, MetricsRegistry, RegisteredMetric } from "./server/metrics/metrics.js";
+export type {
+  MetricsOptions,
+  MetricsRegistry,
+  RegisteredMetric,
+} from "./server/metrics/metrics.js";
 export { createServer, type Server } from "./server/server.js";
-export type { AuthOption, Listening, RevocationSelector, RevokeOptions, ServerOptions } from "./server/server-options.js";
+export type {
+  AuthOption,
+  Listening,
+  RevocationSelector,
+  RevokeOptions,
+  ServerOptions,
+} from "./server/server-options.js";
 export { jsonLogger, type LogLevel } from "./server/telemetry/json-logger.js";
 export type { Store } from "./store/store.js";

@@ -2,7 +2,10 @@ import { posix } from "node:path";
 import { expect } from "chai";
 import { type Module, parseModule, readModules } from "./helpers/source-tree.js";
 
-/** A floor (folder or file), and which floors, or single files of them, it may import besides its own. */
+/**
+ * A floor (folder or file), and which floors, or single files of them, it may import besides its
+ * own.
+ */
 const floors: Readonly<Record<string, readonly string[]>> = {
   "src/protocol": [],
   "src/runtime": [],
@@ -12,8 +15,25 @@ const floors: Readonly<Record<string, readonly string[]>> = {
   "src/store": ["src/protocol", "src/runtime", "src/auth", "src/pubsub"],
   "src/issuer": ["src/protocol", "src/runtime", "src/auth", "src/store"],
   "src/server": ["src/protocol", "src/runtime", "src/rpc", "src/auth", "src/pubsub", "src/store"],
-  "src/index.ts": ["src/protocol", "src/runtime", "src/rpc", "src/auth", "src/pubsub", "src/store", "src/server"],
-  "src/cli": ["src/index.ts", "client/node.ts", "src/protocol", "src/runtime", "src/auth", "src/store", "src/issuer", "src/server"],
+  "src/index.ts": [
+    "src/protocol",
+    "src/runtime",
+    "src/rpc",
+    "src/auth",
+    "src/pubsub",
+    "src/store",
+    "src/server",
+  ],
+  "src/cli": [
+    "src/index.ts",
+    "client/node.ts",
+    "src/protocol",
+    "src/runtime",
+    "src/auth",
+    "src/store",
+    "src/issuer",
+    "src/server",
+  ],
   client: ["src/protocol"],
   "client/node.ts": ["client", "src/protocol"],
   "client/react": ["client", "src/protocol"],
@@ -40,7 +60,14 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   "node:http": ["src/auth/issuer-port.ts"],
   "node:net": ["src/runtime/ip-address.ts", "src/runtime/ip-address.ts"],
   "node:timers": ["src/auth/session/hang-up.ts"],
-  "node:*": ["src/store", "src/issuer", "src/server", "src/cli", "client/node.ts", "src/auth/keys/fetch-document.ts"],
+  "node:*": [
+    "src/store",
+    "src/issuer",
+    "src/server",
+    "src/cli",
+    "client/node.ts",
+    "src/auth/keys/fetch-document.ts",
+  ],
 };
 
 const isIn = (path: string, place: string) => path === place || path.startsWith(`${place}/`);
@@ -56,7 +83,9 @@ function forbiddenImports(modules: readonly Module[]): readonly string[] {
     if (allowed === undefined) return [`${path} is on no floor: add its folder to the table`];
     const places = [floorOf(path), ...allowed];
     return imports
-      .filter((target) => isPath(target) && !places.includes(floorOf(target)) && !places.includes(target))
+      .filter(
+        (target) => isPath(target) && !places.includes(floorOf(target)) && !places.includes(target),
+      )
       .map((target) => `${path} must not import ${target}`);
   });
 }
@@ -103,13 +132,18 @@ function importCycles(modules: readonly Module[]): readonly string[] {
 
 function fullFolders(modules: readonly Module[], most = 15): readonly string[] {
   const counts = new Map<string, number>();
-  for (const { path } of modules) counts.set(posix.dirname(path), (counts.get(posix.dirname(path)) ?? 0) + 1);
-  return [...counts].filter(([, count]) => count > most).map(([folder, count]) => `${folder} has ${count} files`);
+  for (const { path } of modules)
+    counts.set(posix.dirname(path), (counts.get(posix.dirname(path)) ?? 0) + 1);
+  return [...counts]
+    .filter(([, count]) => count > most)
+    .map(([folder, count]) => `${folder} has ${count} files`);
 }
 
 function longFunctions(modules: readonly Module[], most = 80): readonly string[] {
   return modules.flatMap(({ path, functions }) =>
-    functions.filter(({ lines }) => lines > most).map(({ line, lines }) => `${path}:${line} is a function of ${lines} lines`),
+    functions
+      .filter(({ lines }) => lines > most)
+      .map(({ line, lines }) => `${path}:${line} is a function of ${lines} lines`),
   );
 }
 
@@ -130,15 +164,31 @@ describe("The architecture", () => {
       'export type Session = import("../../../auth/session/session.js").Session;',
     ])
       expect(forbiddenImports(plant("src/rpc/a/b/c.ts", code)), code).to.deep.equal(message);
-    expect(forbiddenImports(plant("src/rpc/a/b/c.ts", 'import "../../call.js"; import "../../../protocol/messages.js";'))).to.deep.equal(
-      [],
-    );
-    expect(forbiddenImports(plant("src/attic/a.ts", ""))).to.deep.equal(["src/attic/a.ts is on no floor: add its folder to the table"]);
-    expect(forbiddenImports(plant("console/view/a.ts", 'import "../../client/client.js"; import "../../client/index.js";'))).to.deep.equal([
-      "console/view/a.ts must not import client/client.ts",
+    expect(
+      forbiddenImports(
+        plant(
+          "src/rpc/a/b/c.ts",
+          'import "../../call.js"; import "../../../protocol/messages.js";',
+        ),
+      ),
+    ).to.deep.equal([]);
+    expect(forbiddenImports(plant("src/attic/a.ts", ""))).to.deep.equal([
+      "src/attic/a.ts is on no floor: add its folder to the table",
     ]);
-    expect(forbiddenImports(plant("console/model/a.ts", 'import "../view/app.js";'))).to.have.lengthOf(1);
-    expect(forbiddenImports(plant("client/a.ts", 'import "./react/index.js"; import "./node.js";'))).to.have.lengthOf(2);
+    expect(
+      forbiddenImports(
+        plant(
+          "console/view/a.ts",
+          'import "../../client/client.js"; import "../../client/index.js";',
+        ),
+      ),
+    ).to.deep.equal(["console/view/a.ts must not import client/client.ts"]);
+    expect(
+      forbiddenImports(plant("console/model/a.ts", 'import "../view/app.js";')),
+    ).to.have.lengthOf(1);
+    expect(
+      forbiddenImports(plant("client/a.ts", 'import "./react/index.js"; import "./node.js";')),
+    ).to.have.lengthOf(2);
   });
 
   it("imports a package only where the table says so", () => {
@@ -149,13 +199,20 @@ describe("The architecture", () => {
     expect(forbiddenPackages(plant("src/auth/keys/a.ts", code))).to.deep.equal(
       ["node:fs/promises", "left-pad", "@redis/client/x"].map(message),
     );
-    expect(forbiddenPackages(plant("console/model/a.ts", 'import { h } from "preact/hooks";'))).to.have.lengthOf(1);
+    expect(
+      forbiddenPackages(plant("console/model/a.ts", 'import { h } from "preact/hooks";')),
+    ).to.have.lengthOf(1);
   });
 
   it("has no cycle of imports, of types neither", () => {
     expect(importCycles(modules)).to.deep.equal([]);
-    const planted = [...plant("src/a.ts", 'import type { B } from "./b.js";'), ...plant("src/b.ts", 'export * from "./c.js";')];
-    expect(importCycles([...planted, ...plant("src/c.ts", 'import "./b.js";')])).to.deep.equal(["src/b.ts → src/c.ts → src/b.ts"]);
+    const planted = [
+      ...plant("src/a.ts", 'import type { B } from "./b.js";'),
+      ...plant("src/b.ts", 'export * from "./c.js";'),
+    ];
+    expect(importCycles([...planted, ...plant("src/c.ts", 'import "./b.js";')])).to.deep.equal([
+      "src/b.ts → src/c.ts → src/b.ts",
+    ]);
     expect(importCycles([...planted, ...plant("src/c.ts", "")])).to.deep.equal([]);
   });
 
@@ -171,12 +228,19 @@ describe("The architecture", () => {
     expect(tooLong).to.have.members(longToday);
     const lines = (text: string, count: number) => `${text}\n`.repeat(count);
     const measure = (code: string) => longFunctions(plant("src/a.ts", code));
-    expect(measure(`function f() {\n${lines("f();", 79)}}`)).to.deep.equal(["src/a.ts:1 is a function of 81 lines"]);
+    expect(measure(`function f() {\n${lines("f();", 79)}}`)).to.deep.equal([
+      "src/a.ts:1 is a function of 81 lines",
+    ]);
     expect(measure(`function f() {\n${lines("f();", 78)}}`)).to.deep.equal([]);
-    expect(measure(`class A {\n#f = () => {\n${lines("f();", 79)}}\nf() {\n${lines("f();", 79)}} }`)).to.have.lengthOf(2);
+    expect(
+      measure(`class A {\n#f = () => {\n${lines("f();", 79)}}\nf() {\n${lines("f();", 79)}} }`),
+    ).to.have.lengthOf(2);
     expect(measure(`function f() {\nreturn [\n${lines("[1],", 99)}];\n}`)).to.deep.equal([]);
-    expect(measure(`function f() {\nreturn {\n${lines("[g()]: () => 1,", 99)}};\n}`)).to.have.lengthOf(1);
-    const cases = (last: string) => `function f(a: A) {\nswitch (a) {\n${lines("case 1: return f(2);", 99)}${last}}\n}`;
+    expect(
+      measure(`function f() {\nreturn {\n${lines("[g()]: () => 1,", 99)}};\n}`),
+    ).to.have.lengthOf(1);
+    const cases = (last: string) =>
+      `function f(a: A) {\nswitch (a) {\n${lines("case 1: return f(2);", 99)}${last}}\n}`;
     expect(measure(cases(""))).to.deep.equal([]);
     expect(measure(cases("default: return;\n"))).to.have.lengthOf(1);
   });

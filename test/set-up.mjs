@@ -1,6 +1,7 @@
 /**
- * Brings a fresh machine to where all tests can run: `npm test` starts with it. Installs what is missing where it may (root, with
- * apt-get), and says what it did or could not do. It never fails: a test that misses something says so itself.
+ * Brings a fresh machine to where all tests can run: `npm test` starts with it. Installs what is
+ * missing where it may (root, with apt-get), and says what it did or could not do. It never fails:
+ * a test that misses something says so itself.
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -33,7 +34,8 @@ if (missing.length > 0) provide(missing);
 function checkNode() {
   const { engines } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
   const [wanted, found] = [engines.node.replace(">=", ""), process.versions.node];
-  if (found.localeCompare(wanted, "en", { numeric: true }) < 0) say(`Node ${found} is too old: ${wanted} or newer is needed`);
+  if (found.localeCompare(wanted, "en", { numeric: true }) < 0)
+    say(`Node ${found} is too old: ${wanted} or newer is needed`);
 }
 
 function isInstalled(name) {
@@ -44,26 +46,36 @@ function isInstalled(name) {
 function provide(names) {
   const objection = whyNotInstall();
   if (objection === undefined && !install(names)) {
-    spawnSync("apt-get", [...lock, "update", "--quiet"], { stdio: "ignore", timeout: installing }); // the lists may be old, or not there yet
+    // the lists may be old, or not there yet
+    spawnSync("apt-get", [...lock, "update", "--quiet"], { stdio: "ignore", timeout: installing });
     install(names);
   }
   for (const name of names) {
     if (isInstalled(name)) say(`installed ${name}`);
-    else say(`${name} is missing (${objection ?? "apt-get could not install it"}): tests of ${packages[name]} can't run`);
+    else
+      say(
+        `${name} is missing (${objection ?? "apt-get could not install it"}): tests of ${packages[name]} can't run`,
+      );
   }
 }
 
 function whyNotInstall() {
-  if (spawnSync("apt-get", ["--version"], { stdio: "ignore" }).status !== 0) return "there is no apt-get";
+  if (spawnSync("apt-get", ["--version"], { stdio: "ignore" }).status !== 0)
+    return "there is no apt-get";
   if (process.getuid?.() !== 0) return "only root may install it";
   return undefined;
 }
 
 function install(names) {
-  const { status } = spawnSync("apt-get", [...lock, "install", "--yes", "--quiet", "--no-install-recommends", ...names], {
-    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive", SYSTEMD_OFFLINE: "1" }, // no service is started now: tests start what they need
-    stdio: "ignore",
-    timeout: installing,
-  });
+  const { status } = spawnSync(
+    "apt-get",
+    [...lock, "install", "--yes", "--quiet", "--no-install-recommends", ...names],
+    {
+      // no service is started now: tests start what they need
+      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive", SYSTEMD_OFFLINE: "1" },
+      stdio: "ignore",
+      timeout: installing,
+    },
+  );
   return status === 0;
 }

@@ -1,4 +1,7 @@
-/** Many SDK clients in one process, each calling all the time, and an account of what became of each call. */
+/**
+ * Many SDK clients in one process, each calling all the time, and an account of what became of each
+ * call.
+ */
 import { setTimeout as delay } from "node:timers/promises";
 import { answer } from "../lib/answer.mjs";
 import { jotwire } from "../lib/jotwire.mjs";
@@ -8,7 +11,10 @@ const clients = [];
 const calls = { started: 0, resolved: 0, rejected: 0 };
 let isCalling = true;
 
-/** One call after another; `number` names each. Their settlements are counted, not awaited with the loop. */
+/**
+ * One call after another; `number` names each. Their settlements are counted, not awaited with the
+ * loop.
+ */
 async function keepCalling(client, pause) {
   await delay(Math.random() * pause);
   while (isCalling) {
@@ -25,7 +31,9 @@ answer({
   /** Connects `count` clients, some at a time, and lets each call every `pause` ms. */
   connect: async ({ url, token, count, pause }) => {
     while (clients.length < count) {
-      const some = Array.from({ length: 50 }, () => createClient({ url, token: async () => token }));
+      const some = Array.from({ length: 50 }, () =>
+        createClient({ url, token: async () => token }),
+      );
       await Promise.all(some.map((client) => client.ready()));
       clients.push(...some);
     }
@@ -35,11 +43,14 @@ answer({
   ready: async () => {
     await Promise.all(clients.map((client) => client.ready()));
   },
-  /** Stops calling, waits until all calls have settled, 35 s at most, and tells what became of them. */
+  /**
+   * Stops calling, waits until all calls have settled, 35 s at most, and tells what became of them.
+   */
   account: async () => {
     isCalling = false;
     const endsAt = performance.now() + 35_000;
-    while (calls.resolved + calls.rejected < calls.started && performance.now() < endsAt) await delay(50);
+    while (calls.resolved + calls.rejected < calls.started && performance.now() < endsAt)
+      await delay(50);
     return calls;
   },
 });

@@ -1,4 +1,7 @@
-/** What one writes by hand: `ws` and a Map of pending ids. No time limit, no reconnecting, no renewal. */
+/**
+ * What one writes by hand: `ws` and a Map of pending ids. No time limit, no reconnecting, no
+ * renewal.
+ */
 import { once } from "node:events";
 import { WebSocket } from "ws";
 import { calling } from "./calling.mjs";

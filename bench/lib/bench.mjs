@@ -3,7 +3,10 @@ import { progress } from "./output.mjs";
 import { peers } from "./peers.mjs";
 import { createKeys } from "./tokens.mjs";
 
-/** What scenarios run on: one load generator, servers, and rounds. Everything it started ends with `close`. */
+/**
+ * What scenarios run on: one load generator, servers, and rounds. Everything it started ends with
+ * `close`.
+ */
 export class Bench {
   keys = createKeys();
   rounds;
@@ -13,7 +16,10 @@ export class Bench {
   #profileFolder;
   #nextGroup = 1;
 
-  /** `duration` of one round in milliseconds; `profileFolder`: where the profiles of jotwire's servers go, if they are wanted. */
+  /**
+   * `duration` of one round in milliseconds; `profileFolder`: where the profiles of jotwire's
+   * servers go, if they are wanted.
+   */
   constructor({ rounds, duration, profileFolder }) {
     this.rounds = rounds;
     this.duration = duration;
@@ -43,20 +49,42 @@ export class Bench {
   /** Starts the server of a peer; resolves with it and its port. */
   async serve(name, options = {}, nodeOptions = []) {
     const { server, env } = peers[name];
-    const profiling = this.#profileFolder === undefined || !name.startsWith("jotwire") ? [] : this.#profiling();
-    const child = this.start(server, { nodeOptions: [...nodeOptions, ...profiling], ...(env === undefined ? {} : { env }) });
+    const profiling =
+      this.#profileFolder === undefined || !name.startsWith("jotwire") ? [] : this.#profiling();
+    const child = this.start(server, {
+      nodeOptions: [...nodeOptions, ...profiling],
+      ...(env === undefined ? {} : { env }),
+    });
     const { port } = await child.ask("start", { publicJwk: this.keys.publicJwk, ...options });
     return { child, port };
   }
 
   /**
-   * A server under load: `measure` resolves with the CPU time of the server, microseconds, and how many calls it answered. `kind` are
-   * the frames that are sent (see `load/ring.mjs`), `depth` how many are in flight on each connection.
+   * A server under load: `measure` resolves with the CPU time of the server, microseconds, and how
+   * many calls it answered. `kind` are the frames that are sent (see `load/ring.mjs`), `depth` how
+   * many are in flight on each connection.
    */
-  async underLoad(name, { connections, depth, batch, kind = batch === undefined ? "calls" : "batches", dialect, options }) {
+  async underLoad(
+    name,
+    {
+      connections,
+      depth,
+      batch,
+      kind = batch === undefined ? "calls" : "batches",
+      dialect,
+      options,
+    },
+  ) {
     const { child, port } = await this.serve(name, options);
     const group = this.newGroupName(name);
-    await this.load.ask("open", { name: group, port, dialect: dialect ?? peers[name].dialect, count: connections, batch, kind });
+    await this.load.ask("open", {
+      name: group,
+      port,
+      dialect: dialect ?? peers[name].dialect,
+      count: connections,
+      batch,
+      kind,
+    });
     const measure = async (duration) => {
       const before = await child.ask("cpu");
       const { replies } = await this.load.ask("run", { name: group, depth, duration });
@@ -74,20 +102,28 @@ export class Bench {
     return `${of} ${this.#nextGroup++}`;
   }
 
-  /** Costs of several servers under load, interleaved; `loads` maps names to what {@link underLoad} is given, and the peer if the name is not its; `rounds` is for {@link interleave}. */
+  /**
+   * Costs of several servers under load, interleaved; `loads` maps names to what {@link underLoad}
+   * is given, and the peer if the name is not its; `rounds` is for {@link interleave}.
+   */
   async compareUnderLoad(loads, rounds = {}) {
     const subjects = {};
-    for (const [name, { peer = name, ...load }] of Object.entries(loads)) subjects[name] = await this.underLoad(peer, load);
+    for (const [name, { peer = name, ...load }] of Object.entries(loads))
+      subjects[name] = await this.underLoad(peer, load);
     const costs = await this.interleave(subjects, rounds);
     for (const { close } of Object.values(subjects)) await close();
     return costs;
   }
 
   /**
-   * Measures all in turn, round by round, after `warmUp` rounds that don't count; resolves with the costs of one piece of work, one for each round. A
-   * round is cut into slices, A B A B, so that a machine that is slow for a moment is slow for all.
+   * Measures all in turn, round by round, after `warmUp` rounds that don't count; resolves with the
+   * costs of one piece of work, one for each round. A round is cut into slices, A B A B, so that a
+   * machine that is slow for a moment is slow for all.
    */
-  async interleave(subjects, { rounds = this.rounds, slices = 6, duration = this.duration, warmUp = 1 } = {}) {
+  async interleave(
+    subjects,
+    { rounds = this.rounds, slices = 6, duration = this.duration, warmUp = 1 } = {},
+  ) {
     const names = Object.keys(subjects);
     const costs = Object.fromEntries(names.map((name) => [name, []]));
     for (let round = -warmUp; round < rounds; round++) {
@@ -100,7 +136,8 @@ export class Bench {
           totals[name].work += work;
         }
       }
-      if (round >= 0) for (const name of names) costs[name].push(totals[name].cost / totals[name].work);
+      if (round >= 0)
+        for (const name of names) costs[name].push(totals[name].cost / totals[name].work);
     }
     progress("");
     return costs;

@@ -2,7 +2,9 @@ import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 const root = new URL("../", import.meta.url);
-/** `ws` as it comes: without native helpers that only some peer's dependencies would bring along. */
+/**
+ * `ws` as it comes: without native helpers that only some peer's dependencies would bring along.
+ */
 const plainWs = { WS_NO_BUFFER_UTIL: "1", WS_NO_UTF_8_VALIDATE: "1" };
 
 const patience = 10_000; // ms to end in order
@@ -21,7 +23,12 @@ export class Child {
     this.#process = fork(fileURLToPath(new URL(file, root)), [], {
       execArgv: nodeOptions,
       env: { ...process.env, NODE_ENV: "production", ...env },
-      stdio: ["ignore", "ignore", process.env.BENCH_LOG === undefined ? "ignore" : "inherit", "ipc"],
+      stdio: [
+        "ignore",
+        "ignore",
+        process.env.BENCH_LOG === undefined ? "ignore" : "inherit",
+        "ipc",
+      ],
     });
     this.#process.on("message", ({ id, result, error }) => {
       const { resolve, reject } = this.#waiting.get(id);
@@ -31,7 +38,8 @@ export class Child {
     });
     this.#exited = new Promise((resolve) => {
       this.#process.once("exit", (code, signal) => {
-        for (const { reject } of this.#waiting.values()) reject(new Error(`${file} ended: ${signal ?? code}`));
+        for (const { reject } of this.#waiting.values())
+          reject(new Error(`${file} ended: ${signal ?? code}`));
         resolve();
       });
     });

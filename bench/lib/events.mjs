@@ -7,7 +7,10 @@ export function eventOf(number, padding) {
   return { price: 100_000 + (number % 100_000), padding };
 }
 
-/** Publishes `events`, `perTurn` of them in each of some turns of the event loop. `publish(number, padding)`: `padding` has `bytes` characters. */
+/**
+ * Publishes `events`, `perTurn` of them in each of some turns of the event loop.
+ * `publish(number, padding)`: `padding` has `bytes` characters.
+ */
 export async function inTurns({ events, perTurn, bytes = 0 }, publish) {
   const padding = "x".repeat(bytes);
   for (let number = 0; number < events; ) {

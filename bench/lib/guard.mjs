@@ -1,8 +1,8 @@
 const worst = 1.25; // of what it was
 
 /**
- * The rows that are more than 25 % worse than before. Only what has a target is judged, and not while it is better than half of that:
- * there a quarter more is noise. `before`: id → `{ median }`.
+ * The rows that are more than 25 % worse than before. Only what has a target is judged, and not
+ * while it is better than half of that: there a quarter more is noise. `before`: id → `{ median }`.
  */
 export function worseThan(before, rows) {
   return rows.filter(({ id, value, target }) => {

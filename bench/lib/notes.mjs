@@ -1,4 +1,7 @@
-/** Where the time goes in what is hard to reach, from profiles (`node bench/profile.mjs SCENARIO`): shown beside a row that is not reached. */
+/**
+ * Where the time goes in what is hard to reach, from profiles (`node bench/profile.mjs SCENARIO`):
+ * shown beside a row that is not reached.
+ */
 export const notes = {
   peers:
     "Of a call a sixth each are reading JSON and the write to the socket (one for all replies of a turn), an eighth is reading frames in `ws`, 8 % each are the checks with the connection's own work, and the engine (json-rpc-2.0) with its promise, 6 % is the dispatcher, 5 % writing JSON, 7 % the garbage collector. The best of the peers does little more than `ws` with `JSON.parse` and `JSON.stringify`, and checks nothing.",
@@ -24,5 +27,6 @@ export const notes = {
   restartPeak:
     "By the windows of the drain two thirds of the clients come before the new process listens, and spread again when nobody answers.",
   memoryAbsolute: "Five sixths of it are bare ws: the socket, its streams and its receiver.",
-  revocations: "A call compares one number. What a million revocations cost is the garbage collector going through them (140 bytes each).",
+  revocations:
+    "A call compares one number. What a million revocations cost is the garbage collector going through them (140 bytes each).",
 };

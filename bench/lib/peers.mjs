@@ -1,12 +1,20 @@
 /** Who is compared: its server, and what that hears. */
 export const peers = {
   jotwire: { label: "jotwire", server: "servers/jotwire.mjs", dialect: "jotwire" },
-  jotwireChecked: { label: "jotwire + zod", server: "servers/jotwire.mjs", dialect: "jotwireChecked" },
+  jotwireChecked: {
+    label: "jotwire + zod",
+    server: "servers/jotwire.mjs",
+    dialect: "jotwireChecked",
+  },
   echo: { label: "bare ws echo", server: "servers/ws-echo.mjs", dialect: "jsonRpc" },
   verify: { label: "ws + jose jwtVerify", server: "servers/ws-verify.mjs", dialect: "verify" },
   jotwireFanOut: { label: "jotwire", server: "servers/jotwire.mjs", dialect: "jotwireSubscriber" },
   fanOut: { label: "bare ws", server: "servers/ws-fan-out.mjs", dialect: "jsonRpc" },
-  heartbeat: { label: "bare ws with its heartbeat", server: "servers/ws-heartbeat.mjs", dialect: "jsonRpc" },
+  heartbeat: {
+    label: "bare ws with its heartbeat",
+    server: "servers/ws-heartbeat.mjs",
+    dialect: "jsonRpc",
+  },
   json: { label: "ws + JSON", server: "servers/ws-json.mjs", dialect: "jsonRpc" },
   jsonRpc: { label: "json-rpc-2.0 on ws", server: "servers/json-rpc.mjs", dialect: "jsonRpc" },
   rpcWebsockets: {

@@ -19,7 +19,13 @@ function cellsOf({ work, target, value, unit = "", failure }) {
   if (failure !== undefined) return [work, "", `failed: ${failure}`, "", "", "**no**"];
   const range = value.min === value.max ? ["", ""] : [shown(value.min), shown(value.max)];
   const verdict = target === undefined ? "" : value.median <= target ? "yes" : "**no**";
-  return [work, target === undefined ? "" : `≤ ${target}${unit}`, `${shown(value.median)}${unit}`, ...range, verdict];
+  return [
+    work,
+    target === undefined ? "" : `≤ ${target}${unit}`,
+    `${shown(value.median)}${unit}`,
+    ...range,
+    verdict,
+  ];
 }
 
 const heading = ["work", "to reach", "median", "min", "max", "reached"];
@@ -30,7 +36,9 @@ export function tableOf(rows) {
     .map((row) => {
       const [work, target, found, min, max, verdict] = cellsOf(row);
       const range = min === "" ? "" : ` (${min}–${max})`;
-      const costs = Object.entries(row.costs ?? {}).map(([name, values]) => `${labelOf(name)} ${shown(median(values))}`);
+      const costs = Object.entries(row.costs ?? {}).map(
+        ([name, values]) => `${labelOf(name)} ${shown(median(values))}`,
+      );
       const detail = costs.length === 0 ? "" : `\n    ${row.costUnit ?? "µs"}: ${costs.join(", ")}`;
       return `${work}: ${found}${range} ${target} ${verdict.replaceAll("*", "")}${detail}`;
     })
@@ -49,19 +57,26 @@ function markdownTable(lines) {
 /** The machine, the versions and the date. */
 export function environment(rounds) {
   const manifest = readJson(file("package.json"));
-  const versions = { node: process.versions.node, jotwire: readJson(file("../package.json")).version, ...manifest.dependencies };
+  const versions = {
+    node: process.versions.node,
+    jotwire: readJson(file("../package.json")).version,
+    ...manifest.dependencies,
+  };
   const machine = `${cpus()[0].model.trim()}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, ${process.platform} ${process.arch}`;
   return { date: new Date().toISOString().slice(0, 10), machine, rounds, versions };
 }
 
 export function committedResults() {
-  if (!existsSync(file("results.json"))) throw new Error("there is no bench/results.json to compare with: npm run bench");
+  if (!existsSync(file("results.json")))
+    throw new Error("there is no bench/results.json to compare with: npm run bench");
   return readJson(file("results.json"));
 }
 
 export function writeResults(rows, about) {
   const measured = rows.filter(({ value }) => value !== undefined);
-  const numbers = Object.fromEntries(measured.map(({ id, value, target }) => [id, { ...value, target }]));
+  const numbers = Object.fromEntries(
+    measured.map(({ id, value, target }) => [id, { ...value, target }]),
+  );
   writeFileSync(file("results.json"), `${JSON.stringify({ ...about, rows: numbers }, null, 2)}\n`);
   writeFileSync(file("RESULTS.md"), documentOf(rows, about));
   const { costs } = rows.find(({ id }) => id === "peers") ?? {};
@@ -70,9 +85,14 @@ export function writeResults(rows, about) {
 
 /** On what is not reached. */
 function notesOn(rows) {
-  const missed = rows.filter(({ value, target }) => value !== undefined && target !== undefined && value.median > target);
+  const missed = rows.filter(
+    ({ value, target }) => value !== undefined && target !== undefined && value.median > target,
+  );
   if (missed.length === 0) return "";
-  const lines = missed.map(({ id, work }) => `* **${work}.** ${notes[id] ?? "No profile of it was made yet: `node bench/profile.mjs`."}`);
+  const lines = missed.map(
+    ({ id, work }) =>
+      `* **${work}.** ${notes[id] ?? "No profile of it was made yet: `node bench/profile.mjs`."}`,
+  );
   return `## What is not reached, and where the time goes\n\n${lines.join("\n")}\n\n`;
 }
 
@@ -80,7 +100,13 @@ function documentOf(rows, { date, machine, rounds, versions }) {
   const costs = rows.flatMap(({ work, costs = {}, costUnit = "µs" }) =>
     Object.entries(costs).map(([name, values]) => {
       const [least, most] = [Math.min(...values), Math.max(...values)];
-      return [work, labelOf(name), `${shown(median(values))} ${costUnit}`, shown(least), shown(most)];
+      return [
+        work,
+        labelOf(name),
+        `${shown(median(values))} ${costUnit}`,
+        shown(least),
+        shown(most),
+      ];
     }),
   );
   return `# Results

@@ -1,7 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { answer, cpuTime } from "./answer.mjs";
 
-/** Makes this process a server of the benchmark. `start` is given the options of the scenario and returns the port. */
+/**
+ * Makes this process a server of the benchmark. `start` is given the options of the scenario and
+ * returns the port.
+ */
 export function serve(start, questions = {}) {
   answer({
     start: async (options) => ({ port: await start(options) }),

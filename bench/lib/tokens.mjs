@@ -15,12 +15,27 @@ export function createKeys() {
 
 const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
 
-/** A function that signs access tokens (RFC 9068), all of one length, each with its own `jti`, good for an hour. */
+/**
+ * A function that signs access tokens (RFC 9068), all of one length, each with its own `jti`, good
+ * for an hour.
+ */
 export function createSigner(privateJwk) {
-  const key = { key: createPrivateKey({ key: privateJwk, format: "jwk" }), dsaEncoding: "ieee-p1363" };
+  const key = {
+    key: createPrivateKey({ key: privateJwk, format: "jwk" }),
+    dsaEncoding: "ieee-p1363",
+  };
   const header = encode({ alg: "ES256", typ: "at+jwt", kid: privateJwk.kid });
   return ({ iat = Math.floor(Date.now() / 1000) } = {}) => {
-    const payload = { iss: issuer, aud: audience, sub: "user-42", client_id: "bench", scope, iat, exp: iat + 3_600, jti: randomUUID() };
+    const payload = {
+      iss: issuer,
+      aud: audience,
+      sub: "user-42",
+      client_id: "bench",
+      scope,
+      iat,
+      exp: iat + 3_600,
+      jti: randomUUID(),
+    };
     const input = `${header}.${encode(payload)}`;
     return `${input}.${sign("sha256", Buffer.from(input), key).toString("base64url")}`;
   };

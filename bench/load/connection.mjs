@@ -5,7 +5,10 @@ const pong = maskedFrame("", opcodes.pong);
 const goodbye = maskedFrame("", opcodes.close);
 const none = Buffer.alloc(0);
 
-/** A WebSocket over a bare TCP socket. While it greets or probes it reads what it is told; otherwise it only counts replies. */
+/**
+ * A WebSocket over a bare TCP socket. While it greets or probes it reads what it is told; otherwise
+ * it only counts replies.
+ */
 export class LoadConnection {
   /** Called with the number of replies in what has just come. */
   onReplies = () => {};
@@ -23,7 +26,8 @@ export class LoadConnection {
   static async open(port, dialect, greeting) {
     const connection = new LoadConnection(port, dialect.heartbeat);
     await connection.#upgrade(port, dialect.path);
-    for (const { send, expect } of greeting) await connection.exchange(send === undefined ? none : maskedFrame(send), expect);
+    for (const { send, expect } of greeting)
+      await connection.exchange(send === undefined ? none : maskedFrame(send), expect);
     return connection;
   }
 
@@ -84,8 +88,18 @@ export class LoadConnection {
   }
 
   async #upgrade(port, path) {
-    const lines = [`GET ${path} HTTP/1.1`, `Host: 127.0.0.1:${port}`, "Connection: Upgrade", "Upgrade: websocket"];
-    const rest = ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", ""];
+    const lines = [
+      `GET ${path} HTTP/1.1`,
+      `Host: 127.0.0.1:${port}`,
+      "Connection: Upgrade",
+      "Upgrade: websocket",
+    ];
+    const rest = [
+      "Sec-WebSocket-Version: 13",
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+      "",
+      "",
+    ];
     this.#socket.write([...lines, ...rest].join("\r\n"));
     const head = await this.#receive((bytes) => {
       const end = bytes.indexOf("\r\n\r\n");

@@ -1,20 +1,33 @@
 /**
- * What each peer hears. `path` is where its WebSocket is; `greeting` are the steps before the first call: what is sent, if
- * anything, and what the answer must look like; `call` is the text of a call and `reply` what its reply looks like.
+ * What each peer hears. `path` is where its WebSocket is; `greeting` are the steps before the first
+ * call: what is sent, if anything, and what the answer must look like; `call` is the text of a call
+ * and `reply` what its reply looks like.
  */
 const params = '{"sku":"A1","qty":2}';
 const reply = /"sku":"A1","qty":2/;
 
-const jsonRpc = (method, id) => `{"jsonrpc":"2.0","id":${id},"method":"${method}","params":${params}}`;
+const jsonRpc = (method, id) =>
+  `{"jsonrpc":"2.0","id":${id},"method":"${method}","params":${params}}`;
 const authenticate = (sign) => {
   const token = sign({ iat: Math.floor(Date.now() / 1000) - 60 }); // older than all that come later
-  return { send: `{"jsonrpc":"2.0","id":1,"method":"authenticate","params":{"token":"${token}"}}`, expect: /"result"/ };
+  return {
+    send: `{"jsonrpc":"2.0","id":1,"method":"authenticate","params":{"token":"${token}"}}`,
+    expect: /"result"/,
+  };
 };
 
-const subscribe = { send: '{"jsonrpc":"2.0","id":2,"method":"prices"}', expect: /"subscription":"prices A1"/ };
+const subscribe = {
+  send: '{"jsonrpc":"2.0","id":2,"method":"prices"}',
+  expect: /"subscription":"prices A1"/,
+};
 
 const plain = { path: "/", greeting: () => [], call: (id) => jsonRpc("orders.get", id), reply };
-const jotwire = { path: "/rpc", greeting: (sign) => [authenticate(sign)], call: (id) => jsonRpc("orders.get", id), reply };
+const jotwire = {
+  path: "/rpc",
+  greeting: (sign) => [authenticate(sign)],
+  call: (id) => jsonRpc("orders.get", id),
+  reply,
+};
 
 export const dialects = {
   jsonRpc: plain,
@@ -23,7 +36,11 @@ export const dialects = {
   jotwireSubscriber: { ...jotwire, greeting: (sign) => [authenticate(sign), subscribe] },
   jotwireOpen: { ...jotwire, greeting: () => [] },
   verify: { ...plain, greeting: (sign) => [authenticate(sign)] },
-  trpc: { ...plain, call: (id) => `{"id":${id},"jsonrpc":"2.0","method":"query","params":{"path":"orders.get","input":${params}}}` },
+  trpc: {
+    ...plain,
+    call: (id) =>
+      `{"id":${id},"jsonrpc":"2.0","method":"query","params":{"path":"orders.get","input":${params}}}`,
+  },
   socketIo: {
     path: "/socket.io/?EIO=4&transport=websocket",
     greeting: () => [{ expect: /^0\{/ }, { send: "40", expect: /^40/ }],

@@ -7,11 +7,17 @@ export const opcodes = { text: 1, close: 8, ping: 9, pong: 10 };
 export function maskedFrame(text, opcode = opcodes.text) {
   const payload = Buffer.from(text);
   const { length } = payload;
-  const lengthBytes = length < 126 ? [length] : length < 65_536 ? [126, length >> 8, length & 255] : undefined;
-  if (lengthBytes === undefined) throw new RangeError(`${length} bytes are too many for a frame here`);
+  const lengthBytes =
+    length < 126 ? [length] : length < 65_536 ? [126, length >> 8, length & 255] : undefined;
+  if (lengthBytes === undefined)
+    throw new RangeError(`${length} bytes are too many for a frame here`);
   const mask = randomBytes(4);
   for (let index = 0; index < length; index++) payload[index] ^= mask[index & 3];
-  return Buffer.concat([Buffer.from([0x80 | opcode, 0x80 | lengthBytes[0], ...lengthBytes.slice(1)]), mask, payload]);
+  return Buffer.concat([
+    Buffer.from([0x80 | opcode, 0x80 | lengthBytes[0], ...lengthBytes.slice(1)]),
+    mask,
+    payload,
+  ]);
 }
 
 /** A server's frame at the beginning of `bytes`, or undefined: not all of it is there yet. */
@@ -20,16 +26,22 @@ export function readFrame(bytes) {
   const short = bytes[1] & 127;
   const start = short < 126 ? 2 : short === 126 ? 4 : 10;
   if (bytes.length < start) return undefined;
-  const length = short < 126 ? short : short === 126 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2));
+  const length =
+    short < 126 ? short : short === 126 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2));
   if (bytes.length < start + length) return undefined;
-  return { opcode: bytes[0] & 15, payload: bytes.subarray(start, start + length), rest: bytes.subarray(start + length) };
+  return {
+    opcode: bytes[0] & 15,
+    payload: bytes.subarray(start, start + length),
+    rest: bytes.subarray(start + length),
+  };
 }
 
 const none = Buffer.alloc(0);
 
 /**
- * Counts a server's text frames by their headers; payloads are skipped, not read. What is no reply (control frames, and text
- * of less than four bytes: heartbeats of protocols above) is given to `onSmall(opcode, payload)`.
+ * Counts a server's text frames by their headers; payloads are skipped, not read. What is no reply
+ * (control frames, and text of less than four bytes: heartbeats of protocols above) is given to
+ * `onSmall(opcode, payload)`.
  */
 export class FrameCounter {
   #toSkip = 0;
@@ -61,7 +73,13 @@ export class FrameCounter {
         at = start + short;
         continue;
       }
-      at = start + (short < 126 ? short : short === 126 ? bytes.readUInt16BE(at + 2) : Number(bytes.readBigUInt64BE(at + 2)));
+      at =
+        start +
+        (short < 126
+          ? short
+          : short === 126
+            ? bytes.readUInt16BE(at + 2)
+            : Number(bytes.readBigUInt64BE(at + 2)));
       if (at <= bytes.length) replies++;
     }
     this.#toSkip = at - bytes.length;

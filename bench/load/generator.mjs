@@ -1,4 +1,6 @@
-/** The load: a process of its own, that keeps groups of connections and measures what they cost it. */
+/**
+ * The load: a process of its own, that keeps groups of connections and measures what they cost it.
+ */
 import { answer, cpuTime } from "../lib/answer.mjs";
 import { createSigner } from "../lib/tokens.mjs";
 import { dialects } from "./dialects.mjs";
@@ -12,7 +14,10 @@ answer({
   keys: ({ privateJwk }) => {
     sign = createSigner(privateJwk);
   },
-  /** Opens `count` connections. With a kind of frames, one goes to and fro on each, and must be answered as it should be. */
+  /**
+   * Opens `count` connections. With a kind of frames, one goes to and fro on each, and must be
+   * answered as it should be.
+   */
   open: async ({ name, port, dialect, count, kind, batch }) => {
     const group = new Group();
     groups.set(name, group);
@@ -22,7 +27,8 @@ answer({
     await group.probe();
   },
   /** Opens more of them. */
-  more: ({ name, port, dialect, count }) => groups.get(name).open({ port, dialect: dialects[dialect], count, sign }),
+  more: ({ name, port, dialect, count }) =>
+    groups.get(name).open({ port, dialect: dialects[dialect], count, sign }),
   run: async ({ name, depth, duration }) => {
     const before = cpuTime();
     const replies = await groups.get(name).run(depth, duration);

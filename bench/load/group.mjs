@@ -1,7 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { LoadConnection } from "./connection.mjs";
 
-const openAtOnce = 10; // servers may limit the connections of one address that have not authenticated
+// servers may limit the connections of one address that have not authenticated
+const openAtOnce = 10;
 const floodFrames = 512; // in one write
 
 /** Connections of one kind to one server, and the ring of frames that they send. */
@@ -14,23 +15,32 @@ export class Group {
   async open({ port, dialect, count, sign }) {
     let left = count;
     const openSome = async () => {
-      while (left-- > 0) this.#connections.push(await LoadConnection.open(port, dialect, dialect.greeting(sign)));
+      while (left-- > 0)
+        this.#connections.push(await LoadConnection.open(port, dialect, dialect.greeting(sign)));
     };
     await Promise.all(Array.from({ length: openAtOnce }, openSome));
   }
 
   /** Sends one frame on each connection and sees that the answer looks as it should. */
   async probe() {
-    await Promise.all(this.#connections.map((connection, index) => connection.exchange(this.ring.take(index * 97, 1), this.ring.expected)));
+    await Promise.all(
+      this.#connections.map((connection, index) =>
+        connection.exchange(this.ring.take(index * 97, 1), this.ring.expected),
+      ),
+    );
   }
 
-  /** Keeps `depth` frames in flight on every connection for `duration` ms, then waits for the last replies. Resolves with how many came. */
+  /**
+   * Keeps `depth` frames in flight on every connection for `duration` ms, then waits for the last
+   * replies. Resolves with how many came.
+   */
   run(depth, duration) {
     return new Promise((resolve, reject) => {
       let isRunning = true;
       let replies = 0;
       let inFlight = 0;
-      const next = this.#connections.map((_, index) => index * 97 + 50); // where each is in the ring
+      // where each is in the ring
+      const next = this.#connections.map((_, index) => index * 97 + 50);
       const send = (index, count) => {
         this.#connections[index].write(this.ring.take(next[index], count));
         next[index] += count;
@@ -53,7 +63,10 @@ export class Group {
     });
   }
 
-  /** Writes as fast as the first connection takes it, for `duration` ms, and reads all replies. Resolves with their number. */
+  /**
+   * Writes as fast as the first connection takes it, for `duration` ms, and reads all replies.
+   * Resolves with their number.
+   */
   flood(duration) {
     const [connection] = this.#connections;
     return new Promise((resolve, reject) => {
@@ -77,7 +90,10 @@ export class Group {
     });
   }
 
-  /** One call at a time on the first connection, `pause` ms between them. Resolves with how long each took, milliseconds. */
+  /**
+   * One call at a time on the first connection, `pause` ms between them. Resolves with how long
+   * each took, milliseconds.
+   */
   async latencies(pause, duration) {
     const [connection] = this.#connections;
     const found = [];
@@ -95,7 +111,9 @@ export class Group {
     return found;
   }
 
-  /** Resolves when `count` frames have come on each connection; one that stalled is not waited for. */
+  /**
+   * Resolves when `count` frames have come on each connection; one that stalled is not waited for.
+   */
   hear(count) {
     return new Promise((resolve, reject) => {
       const readers = this.#connections.filter((connection) => !this.#stalled.has(connection));

@@ -2,7 +2,10 @@ import { withWrongSignature } from "../lib/tokens.mjs";
 import { batchOf, dialects } from "./dialects.mjs";
 import { maskedFrame } from "./frames.mjs";
 
-/** Frames of one length, made once, taken one after another and round again: what is sent costs a `subarray`. */
+/**
+ * Frames of one length, made once, taken one after another and round again: what is sent costs a
+ * `subarray`.
+ */
 export class Ring {
   #bytes;
   #frameLength;
@@ -14,9 +17,11 @@ export class Ring {
     this.expected = expected;
     const frames = texts.map((text) => maskedFrame(text));
     this.#frameLength = frames[0].length;
-    if (frames.some(({ length }) => length !== this.#frameLength)) throw new RangeError("the frames of a ring must have one length");
+    if (frames.some(({ length }) => length !== this.#frameLength))
+      throw new RangeError("the frames of a ring must have one length");
     this.#size = frames.length;
-    this.#bytes = Buffer.concat([...frames, ...frames]); // twice, so that what is taken is always in one piece
+    // twice, so that what is taken is always in one piece
+    this.#bytes = Buffer.concat([...frames, ...frames]);
   }
 
   get size() {
@@ -31,7 +36,8 @@ export class Ring {
 }
 
 const firstId = 100_000;
-const authCall = (method) => (id, token) => `{"jsonrpc":"2.0","id":${id},"method":"${method}","params":{"token":"${token}"}}`;
+const authCall = (method) => (id, token) =>
+  `{"jsonrpc":"2.0","id":${id},"method":"${method}","params":{"token":"${token}"}}`;
 const refresh = authCall("refresh");
 const authenticate = authCall("authenticate");
 
@@ -42,7 +48,10 @@ function texts(size, idsOfOne, textOf) {
 
 const result = /"result"/;
 
-/** What is sent, and what must be answered. Each kind is given the dialect, the size of a batch, and a function that signs a token. */
+/**
+ * What is sent, and what must be answered. Each kind is given the dialect, the size of a batch, and
+ * a function that signs a token.
+ */
 const kinds = {
   calls: ({ dialect }) => new Ring(texts(16_384, 1, dialect.call), dialect.reply),
   batches: ({ dialect, batch }) => {
@@ -64,9 +73,13 @@ const kinds = {
       texts(1_024, 1, (id) => authenticate(id, withWrongSignature(sign()))),
       /-32004/,
     ),
-  // three of four are not JSON, the fourth is no request: a server may count what is not JSON, in a row
+  // three of four are not JSON, the fourth is no request: a server may count what is not JSON, in a
+  // row
   garbage: ({ dialect }) => {
-    const spoiled = (id, index) => (index % 4 === 3 ? dialect.call(id).replace('"2.0"', '"1.0"') : dialect.call(id).replace("}}", "}["));
+    const spoiled = (id, index) =>
+      index % 4 === 3
+        ? dialect.call(id).replace('"2.0"', '"1.0"')
+        : dialect.call(id).replace("}}", "}[");
     return new Ring(texts(16_384, 1, spoiled), /-32700|-32600/);
   },
 };

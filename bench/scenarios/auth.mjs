@@ -2,9 +2,12 @@
 import { ratio } from "../lib/statistics.mjs";
 
 const connectionsInSlice = 120;
-const warmUp = 4; // rounds: until then half of the difference is the compiler's, which has more of jotwire to compile
+// rounds: until then half of the difference is the compiler's, which has more of jotwire to compile
+const warmUp = 4;
 
-/** Connections that authenticate: `measure` opens some; they are closed outside of the measurement. */
+/**
+ * Connections that authenticate: `measure` opens some; they are closed outside of the measurement.
+ */
 async function underConnects(bench, name, dialect) {
   const { child, port } = await bench.serve(name);
   const measure = async () => {
@@ -19,7 +22,10 @@ async function underConnects(bench, name, dialect) {
 }
 
 async function connect(bench) {
-  const subjects = { jotwire: await underConnects(bench, "jotwire", "jotwire"), verify: await underConnects(bench, "verify", "verify") };
+  const subjects = {
+    jotwire: await underConnects(bench, "jotwire", "jotwire"),
+    verify: await underConnects(bench, "verify", "verify"),
+  };
   const costs = await bench.interleave(subjects, { warmUp });
   for (const { close } of Object.values(subjects)) await close();
   const work = "connect and authenticate (ES256), over bare ws connect and jose jwtVerify";
@@ -34,7 +40,12 @@ async function refresh(bench) {
 }
 
 /** A peer that sends nothing but bad tokens would be closed: that would be cheaper still. */
-const patient = { failedAuthCalls: 0, authFailuresPerAddress: 0, openFramesPerSecond: 0, authDeadline: 0 };
+const patient = {
+  failedAuthCalls: 0,
+  authFailuresPerAddress: 0,
+  openFramesPerSecond: 0,
+  authDeadline: 0,
+};
 
 async function badTokens(bench) {
   const load = { peer: "jotwire", connections: 16, depth: 1, options: { limits: patient } };
@@ -43,14 +54,33 @@ async function badTokens(bench) {
     "wrong signature": { ...load, kind: "badTokens", dialect: "jotwireOpen" },
   });
   const work = "refusing a token with a wrong signature, over a good authenticate of the same size";
-  return [{ id: "badTokens", work, target: 1, value: ratio(costs["wrong signature"], costs["good authenticate"]), costs }];
+  return [
+    {
+      id: "badTokens",
+      work,
+      target: 1,
+      value: ratio(costs["wrong signature"], costs["good authenticate"]),
+      costs,
+    },
+  ];
 }
 
 async function garbage(bench) {
   const load = { peer: "jotwire", connections: 16, depth: 8 };
-  const costs = await bench.compareUnderLoad({ "good call": load, "garbage frame": { ...load, kind: "garbage" } });
+  const costs = await bench.compareUnderLoad({
+    "good call": load,
+    "garbage frame": { ...load, kind: "garbage" },
+  });
   const work = "refusing a garbage frame, over a good call of the same size";
-  return [{ id: "garbage", work, target: 1, value: ratio(costs["garbage frame"], costs["good call"]), costs }];
+  return [
+    {
+      id: "garbage",
+      work,
+      target: 1,
+      value: ratio(costs["garbage frame"], costs["good call"]),
+      costs,
+    },
+  ];
 }
 
 export const authScenarios = { connect, refresh, badTokens, garbage };

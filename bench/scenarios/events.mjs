@@ -5,7 +5,10 @@ const subscribers = 1_000;
 const [few, many] = [250, 4_000];
 const mebibyte = 2 ** 20;
 
-/** Subscribers to events: `measure` resolves with the CPU time of the server, microseconds, for each event of `plan`; all must have come. */
+/**
+ * Subscribers to events: `measure` resolves with the CPU time of the server, microseconds, for each
+ * event of `plan`; all must have come.
+ */
 async function underEvents(bench, name, count, plan) {
   const { child, port } = await bench.serve(name);
   const group = bench.newGroupName(name);
@@ -46,19 +49,27 @@ async function events(bench) {
 
 async function manyEvents(bench) {
   const costs = await fanOut(bench, { events: 100, perTurn: 10 });
-  const work = "an event to 1,000 subscribers, 10 in a turn, over `for (c of clients) c.send(string)`";
-  return [{ id: "manyEvents", work, target: 0.25, value: ratio(costs.jotwire, costs.fanOut), costs }];
+  const work =
+    "an event to 1,000 subscribers, 10 in a turn, over `for (c of clients) c.send(string)`";
+  return [
+    { id: "manyEvents", work, target: 0.25, value: ratio(costs.jotwire, costs.fanOut), costs },
+  ];
 }
 
 /** As many deliveries to few as to many. */
 async function fanOutGrowth(bench) {
-  const plans = { [few]: { events: (10 * many) / few, perTurn: 1 }, [many]: { events: 10, perTurn: 1 } };
+  const plans = {
+    [few]: { events: (10 * many) / few, perTurn: 1 },
+    [many]: { events: 10, perTurn: 1 },
+  };
   const subjects = {};
   for (const [count, plan] of Object.entries(plans)) {
     subjects[`fanOut, ${count}`] = await underEvents(bench, "fanOut", Number(count), plan);
     subjects[`jotwire, ${count}`] = await underEvents(bench, "jotwireFanOut", Number(count), plan);
   }
-  const [loopFew, jotwireFew, loopMany, jotwireMany] = Object.values(await compare(bench, subjects));
+  const [loopFew, jotwireFew, loopMany, jotwireMany] = Object.values(
+    await compare(bench, subjects),
+  );
   const linear = many / few;
   const grown = (after, before) => after.map((cost, round) => cost / before[round] / linear);
   const perDelivery = (costs, count) => costs.map((cost) => cost / count);
@@ -71,10 +82,24 @@ async function fanOutGrowth(bench) {
   };
   const [ours, loops] = [grown(jotwireMany, jotwireFew), grown(loopMany, loopFew)];
   return [
-    { id: "fanOutGrowth", work: `${work}, over the growth of the loop's`, target: 1.1, value: ratio(ours, loops), costs },
+    {
+      id: "fanOutGrowth",
+      work: `${work}, over the growth of the loop's`,
+      target: 1.1,
+      value: ratio(ours, loops),
+      costs,
+    },
     { id: "fanOutLinear", work, value: summary(ours) },
-    { id: "fanOutFew", work: "an event to 250 subscribers, over the loop", value: ratio(jotwireFew, loopFew) },
-    { id: "fanOutMany", work: "an event to 4,000 subscribers, over the loop", value: ratio(jotwireMany, loopMany) },
+    {
+      id: "fanOutFew",
+      work: "an event to 250 subscribers, over the loop",
+      value: ratio(jotwireFew, loopFew),
+    },
+    {
+      id: "fanOutMany",
+      work: "an event to 4,000 subscribers, over the loop",
+      value: ratio(jotwireMany, loopMany),
+    },
   ];
 }
 
@@ -104,7 +129,13 @@ async function stalled(bench) {
       value: ratio(costs["one of them stalled"], costs["all read"]),
       costs,
     },
-    { id: "stalledBuffer", work: `${work}: what waits for it in the server`, target: 8, unit: " MiB", value: summary(most) },
+    {
+      id: "stalledBuffer",
+      work: `${work}: what waits for it in the server`,
+      target: 8,
+      unit: " MiB",
+      value: summary(most),
+    },
   ];
 }
 

@@ -4,7 +4,10 @@ import { percentile, ratio, summary } from "../lib/statistics.mjs";
 const pause = 2; // ms between two calls of the healthy client
 const settle = 100; // ms of flood before the healthy client is measured
 
-/** `measure` resolves with the 99th percentile of the healthy client's round trips, milliseconds. The flood comes from another process. */
+/**
+ * `measure` resolves with the 99th percentile of the healthy client's round trips, milliseconds.
+ * The flood comes from another process.
+ */
 async function beside(bench, name, flooder) {
   const { child, port } = await bench.serve(name);
   const of = { name, port, dialect: bench.peer(name).dialect, count: 1, kind: "calls" };
@@ -21,7 +24,10 @@ async function beside(bench, name, flooder) {
 async function flood(bench) {
   const flooder = bench.start("load/generator.mjs");
   await flooder.ask("keys", bench.keys);
-  const subjects = { echo: await beside(bench, "echo", flooder), jotwire: await beside(bench, "jotwire", flooder) };
+  const subjects = {
+    echo: await beside(bench, "echo", flooder),
+    jotwire: await beside(bench, "jotwire", flooder),
+  };
   const costs = { echo: [], jotwire: [] };
   for (let round = -1; round < bench.rounds; round++) {
     for (const name of Object.keys(costs)) {

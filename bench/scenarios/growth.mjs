@@ -11,15 +11,27 @@ async function growth(bench) {
     "bare ws echo, 5,000": of("echo", many),
     "jotwire, 5,000": of("jotwire", many),
   };
-  const costs = await bench.compareUnderLoad(loads, { slices: 2 }); // longer ones: 40,000 calls in flight take half a second
+  // longer ones: 40,000 calls in flight take half a second
+  const costs = await bench.compareUnderLoad(loads, { slices: 2 });
   const [echoFew, jotwireFew, echoMany, jotwireMany] = Object.values(costs);
   const grown = (after, before) => after.map((cost, round) => cost / before[round]);
   const value = ratio(grown(jotwireMany, jotwireFew), grown(echoMany, echoFew));
-  const work = "growth of the cost of a call from 10 to 5,000 connections, over bare ws's own growth";
+  const work =
+    "growth of the cost of a call from 10 to 5,000 connections, over bare ws's own growth";
   return [
     { id: "growth", work, target: 1.1, value, costs },
-    { id: "growthFew", work: "calls on 10 connections, over a bare ws echo", target: 1, value: ratio(jotwireFew, echoFew) },
-    { id: "growthMany", work: "calls on 5,000 connections, over a bare ws echo", target: 1, value: ratio(jotwireMany, echoMany) },
+    {
+      id: "growthFew",
+      work: "calls on 10 connections, over a bare ws echo",
+      target: 1,
+      value: ratio(jotwireFew, echoFew),
+    },
+    {
+      id: "growthMany",
+      work: "calls on 5,000 connections, over a bare ws echo",
+      target: 1,
+      value: ratio(jotwireMany, echoMany),
+    },
   ];
 }
 
@@ -32,8 +44,19 @@ async function lists(bench) {
   });
   const [base, methods, revocations] = Object.values(costs);
   return [
-    { id: "methods", work: "a call, from 10 to 1,000 methods", target: 1.05, value: ratio(methods, base), costs },
-    { id: "revocations", work: "a call, from 0 to 1,000,000 revocations", target: 1.05, value: ratio(revocations, base) },
+    {
+      id: "methods",
+      work: "a call, from 10 to 1,000 methods",
+      target: 1.05,
+      value: ratio(methods, base),
+      costs,
+    },
+    {
+      id: "revocations",
+      work: "a call, from 0 to 1,000,000 revocations",
+      target: 1.05,
+      value: ratio(revocations, base),
+    },
   ];
 }
 

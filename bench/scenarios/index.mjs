@@ -7,7 +7,10 @@ import { growthScenarios } from "./growth.mjs";
 import { idleScenarios } from "./idle.mjs";
 import { restartScenarios } from "./restart.mjs";
 
-/** Each is given a `Bench` and resolves with rows: `{ id, work, target?, value?: { median, min, max }, unit?, costs?, costUnit? }`. */
+/**
+ * Each is given a `Bench` and resolves with rows:
+ * `{ id, work, target?, value?: { median, min, max }, unit?, costs?, costUnit? }`.
+ */
 export const scenarios = {
   ...callScenarios,
   ...authScenarios,

@@ -1,18 +1,30 @@
 import type { CallOptions } from "../client-api.js";
 import type { SubscribeOptions } from "../subscriptions/subscription.js";
 
-export type Invoke = (name: string, params?: unknown, options?: CallOptions & SubscribeOptions) => Promise<unknown>;
+export type Invoke = (
+  name: string,
+  params?: unknown,
+  options?: CallOptions & SubscribeOptions,
+) => Promise<unknown>;
 
-/** Names that the language itself asks for: as methods, `await api`, `JSON.stringify(api)`, `${api}`, `api == 1` and `api.bind` would be calls. */
+/**
+ * Names that the language itself asks for: as methods, `await api`, `JSON.stringify(api)`,
+ * `${api}`, `api == 1` and `api.bind` would be calls.
+ */
 const own = /^(then|toJSON|toString|valueOf|bind)$/;
 
-/** `api.orders.create(params, options)` → `invoke("orders.create", params, options)`. Each node is made once. */
+/**
+ * `api.orders.create(params, options)` → `invoke("orders.create", params, options)`. Each node is
+ * made once.
+ */
 export function createApi(invoke: Invoke, path = ""): unknown {
   const members: Record<string, unknown> = Object.create(null);
-  const method = (params?: unknown, options?: CallOptions & SubscribeOptions) => invoke(path, params, options);
+  const method = (params?: unknown, options?: CallOptions & SubscribeOptions) =>
+    invoke(path, params, options);
   return new Proxy(method, {
     get(_, name) {
-      if (typeof name === "symbol" || own.test(name)) return Reflect.get(method, name); // what any function has, which is no iterator
+      // what any function has, which is no iterator
+      if (typeof name === "symbol" || own.test(name)) return Reflect.get(method, name);
       members[name] ??= createApi(invoke, path ? `${path}.${name}` : name);
       return members[name];
     },

@@ -1,9 +1,19 @@
-import { defaultBatchLength, defaultRequestsInFlight } from "../../src/protocol/connection-limits.js";
+import {
+  defaultBatchLength,
+  defaultRequestsInFlight,
+} from "../../src/protocol/connection-limits.js";
 import type { ErrorData } from "../../src/protocol/error-codes.js";
 import type { Id } from "../../src/protocol/messages.js";
 import type { CallOptions } from "../client-api.js";
 import type { Answered } from "../connection/control-requests.js";
-import { type ClientFault, DisconnectedError, type Disconnection, errorFrom, JotwireError, type RpcError } from "../errors.js";
+import {
+  type ClientFault,
+  DisconnectedError,
+  type Disconnection,
+  errorFrom,
+  JotwireError,
+  type RpcError,
+} from "../errors.js";
 import type { ClientSettings } from "../options.js";
 import type { ClientLimits } from "../session/session.js";
 import { delayOf } from "../transport/backoff.js";
@@ -20,7 +30,10 @@ export interface CallPort {
   allowed(): ClientLimits;
   /** Somebody waits for a connection. Throws a `DisconnectedError` when there won't be one. */
   ensureConnecting(): void;
-  /** A call was refused before it ran, with this advice. `true`: the connection sees to it, and `pump` will be called. */
+  /**
+   * A call was refused before it ran, with this advice. `true`: the connection sees to it, and
+   * `pump` will be called.
+   */
   mayRepeat(action: unknown, refusal: unknown): boolean;
   /** A call has waited for its answer for a while. */
   probe(): void;
@@ -28,10 +41,21 @@ export interface CallPort {
 
 export interface CallManager {
   /** `made` is handed the call before it is sent. */
-  call(name: string, params?: unknown, options?: CallOptions, made?: (call: Call) => void): Promise<unknown>;
-  /** A call of this connection, before those that wait: not repeated when it is lost, nor when it was refused for the time being. */
+  call(
+    name: string,
+    params?: unknown,
+    options?: CallOptions,
+    made?: (call: Call) => void,
+  ): Promise<unknown>;
+  /**
+   * A call of this connection, before those that wait: not repeated when it is lost, nor when it
+   * was refused for the time being.
+   */
   request(name: string, params: unknown, answered: Answered): Call | undefined;
-  /** Calls what `build` calls through the function that it is given, in as few frames as the limits allow; nothing, when it throws. */
+  /**
+   * Calls what `build` calls through the function that it is given, in as few frames as the limits
+   * allow; nothing, when it throws.
+   */
   batch<Result>(build: (call: CallManager["call"]) => Result): Result;
   /** Forgets a call that isn't settled. */
   forget(call: Call): void;
@@ -42,8 +66,9 @@ export interface CallManager {
   /** Sends what waits, as far as there is room, and rejects what waits for another subject. */
   pump(): void;
   /**
-   * The connection is gone: what was sent is rejected, or waits again where it may run twice. `isOver`: there won't be another one, and
-   * everything is rejected. Gives the error for what wasn't sent.
+   * The connection is gone: what was sent is rejected, or waits again where it may run twice.
+   * `isOver`: there won't be another one, and everything is rejected. Gives the error for what
+   * wasn't sent.
    */
   lost(isOver: boolean, ...why: Disconnection): DisconnectedError;
 }
@@ -60,7 +85,8 @@ const ignored = () => {};
  */
 export function createCallManager(settings: ClientSettings, port: CallPort): CallManager {
   const { clock } = settings;
-  let trouble: DisconnectedError | undefined; // why there has been no connection since the last one, if it is known
+  // why there has been no connection since the last one, if it is known
+  let trouble: DisconnectedError | undefined;
   let lastId = 0;
   let building = 0; // batches: nothing is sent meanwhile
   let refusals = 0; // for the time being, without an answer in between
@@ -82,7 +108,8 @@ export function createCallManager(settings: ClientSettings, port: CallPort): Cal
 
   const fail = (call: Call, type: ClientFault, cause?: unknown, message?: string) => {
     const error = new JotwireError(type, message, cause, sentOf(call));
-    if (call.phase === "sent") port.send(cancelFrame(call.id)); // where its answer comes all the same, there is room again
+    // where its answer comes all the same, there is room again
+    if (call.phase === "sent") port.send(cancelFrame(call.id));
     settle(call).onFailure(error);
   };
 
@@ -94,7 +121,8 @@ export function createCallManager(settings: ClientSettings, port: CallPort): Cal
   /** Sends a call; of a batch, as many in one frame as may be. `false`: nothing can be sent now. */
   const transmit = (first: Call, most = Number.POSITIVE_INFINITY): boolean => {
     const { batch } = first;
-    const { batchLength = defaultBatchLength, requestsInFlight = defaultRequestsInFlight / 2 } = port.allowed();
+    const { batchLength = defaultBatchLength, requestsInFlight = defaultRequestsInFlight / 2 } =
+      port.allowed();
     const room = (requestsInFlight || Number.POSITIVE_INFINITY) - unanswered.size;
     if (room < 1 || !port.isReady()) return false;
     trouble = undefined;
@@ -135,14 +163,19 @@ export function createCallManager(settings: ClientSettings, port: CallPort): Cal
   const submit = (calls: readonly Call[]) => {
     pump();
     for (const call of calls) {
-      if (call.phase === "queued" && queue.size > settings.queue) fail(call, "queue_full", undefined, `option queue: ${settings.queue}`);
+      if (call.phase === "queued" && queue.size > settings.queue)
+        fail(call, "queue_full", undefined, `option queue: ${settings.queue}`);
     }
   };
 
   const start = (
     name: string,
     params?: unknown,
-    { signal, timeout = settings.timeout, idempotent = settings.idempotent.has(name) }: CallOptions = {},
+    {
+      signal,
+      timeout = settings.timeout,
+      idempotent = settings.idempotent.has(name),
+    }: CallOptions = {},
     made?: (call: Call) => void,
     batch?: Call[],
   ) =>
@@ -165,7 +198,8 @@ export function createCallManager(settings: ClientSettings, port: CallPort): Cal
       try {
         signal?.addEventListener("abort", abort);
         if (signal?.aborted) abort();
-        else port.ensureConnecting(); // it may be the end of the client, which all calls are told of
+        // it may be the end of the client, which all calls are told of
+        else port.ensureConnecting();
       } catch (error) {
         settle(call).onFailure(error);
         if (!all().length) stop();
@@ -174,21 +208,29 @@ export function createCallManager(settings: ClientSettings, port: CallPort): Cal
       else if (!call.isAdopted) submit([call]);
     });
 
-  /** An error without an id answers a frame that was refused whole: of what waits for an answer, the longest batch (a frame has a limit). */
+  /**
+   * An error without an id answers a frame that was refused whole: of what waits for an answer, the
+   * longest batch (a frame has a limit).
+   */
   const refuseBatch = (error: JotwireError) => {
     let longest: readonly Call[] = [];
-    for (const { frame = [] } of unanswered.values()) if (frame.length > longest.length) longest = frame;
+    for (const { frame = [] } of unanswered.values())
+      if (frame.length > longest.length) longest = frame;
     for (const call of longest) if (call.phase === "sent") settle(call).onFailure(error);
   };
 
-  /** Before it ran: it is sent again when the session is renewed, once; or after a while, as often as its time allows. */
+  /**
+   * Before it ran: it is sent again when the session is renewed, once; or after a while, as often
+   * as its time allows.
+   */
   const refuse = (call: Call, failure: RpcError): unknown => {
     const { temporary, executed, action, retryAfter } = Object(failure.data) as Partial<ErrorData>;
     if (executed === false) {
       const isForNow = action === "retry" && temporary !== false && !call.isAdopted;
       if (isForNow) {
         call.refusal = failure;
-        resumeAt ||= clock.monotonic() + delayOf(++refusals, settings, retryAfter); // of many at once, the first
+        // of many at once, the first
+        resumeAt ||= clock.monotonic() + delayOf(++refusals, settings, retryAfter);
       } else call.isRepeat = !call.isRepeat && port.mayRepeat(action, failure);
       if (isForNow || call.isRepeat) return move(call, "queued");
     }
@@ -253,7 +295,8 @@ export function createCallManager(settings: ClientSettings, port: CallPort): Cal
       resumeAt = refusals = 0;
       for (const call of all()) {
         call.mayHaveRun ||= call.phase === "sent";
-        if (!isOver && !call.isAdopted && (call.phase === "queued" || call.isIdempotent)) move(call, "queued");
+        if (!isOver && !call.isAdopted && (call.phase === "queued" || call.isIdempotent))
+          move(call, "queued");
         else settle(call).onFailure(new DisconnectedError(sentOf(call), ...why));
       }
       if (isOver) stop();

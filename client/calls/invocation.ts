@@ -5,10 +5,15 @@ import { adopt, type CallManager } from "./call-manager.js";
 import type { Call } from "./pending-calls.js";
 
 /**
- * What the functions of `api` do. Only the server knows which names are subscriptions, so each call goes out as one; what it gives is a
- * promise, and a subscription as soon as somebody asks it for events. The call that is on its way is the first one of the subscription then.
+ * What the functions of `api` do. Only the server knows which names are subscriptions, so each call
+ * goes out as one; what it gives is a promise, and a subscription as soon as somebody asks it for
+ * events. The call that is on its way is the first one of the subscription then.
  */
-export function createInvoke(start: CallManager["call"], forget: CallManager["forget"], open: Subscriptions["open"]): Invoke {
+export function createInvoke(
+  start: CallManager["call"],
+  forget: CallManager["forget"],
+  open: Subscriptions["open"],
+): Invoke {
   return (name, params, options) => {
     let call: Call | undefined;
     let answer: unknown;
@@ -30,7 +35,8 @@ export function createInvoke(start: CallManager["call"], forget: CallManager["fo
     };
 
     const members: PropertyDescriptorMap = {};
-    for (const name of [Symbol.asyncIterator, Symbol.asyncDispose] as const) members[name] = { get: () => claim()[name] };
+    for (const name of [Symbol.asyncIterator, Symbol.asyncDispose] as const)
+      members[name] = { get: () => claim()[name] };
 
     const promise = start(name, params, options, (made) => {
       call = made;
@@ -38,7 +44,8 @@ export function createInvoke(start: CallManager["call"], forget: CallManager["fo
       made.onResult = (result) => {
         if (Object(result).subscription) {
           answer = result;
-          Object.defineProperties(result, members); // also for who awaited it, or had it from an async function
+          // also for who awaited it, or had it from an async function
+          Object.defineProperties(result, members);
         }
         settle?.(result);
       };

@@ -5,7 +5,10 @@ import type { ClientClock } from "../transport/clock.js";
 export interface Call {
   /** A new one each time that it is unanswered. */
   id: number;
-  /** What stands behind the id in its frame. Kept until the call is settled, since it may have to be sent again. */
+  /**
+   * What stands behind the id in its frame. Kept until the call is settled, since it may have to be
+   * sent again.
+   */
   readonly body: string;
   /** By the monotonic clock. */
   deadline: number;
@@ -50,10 +53,15 @@ export interface PendingCalls {
 const probeAfter = 5_000; // 5 s that a call waits for its answer
 
 /**
- * All calls that aren't settled, and one timer for all of them: `expire` must settle the call whose deadline has passed; `woke` is called
- * each time that the timer was due, at least every 5 s while some wait for an answer.
+ * All calls that aren't settled, and one timer for all of them: `expire` must settle the call whose
+ * deadline has passed; `woke` is called each time that the timer was due, at least every 5 s while
+ * some wait for an answer.
  */
-export function createPendingCalls(clock: ClientClock, expire: (call: Call) => void, woke: () => void): PendingCalls {
+export function createPendingCalls(
+  clock: ClientClock,
+  expire: (call: Call) => void,
+  woke: () => void,
+): PendingCalls {
   const queue = new Set<Call>();
   const unanswered = new Map<Id, Call>();
   let nextLook = Number.POSITIVE_INFINITY;

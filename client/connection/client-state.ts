@@ -9,11 +9,19 @@
  *                           waiting ◄───────────────┴──────────────────┴──┘ lost
  *   closed: from any state, by close(), sign-out, or a refusal that another attempt would repeat; left by reconnect() only
  * ```
- * From `ready` and `refreshing` back to `authenticating` when the server answers a refresh that it knows no session on this connection.
- * A session is renewed in time without leaving `ready`. In `refreshing` it has expired, and calls wait. A client without `token` goes from
- * `connecting` to `ready`.
+ * From `ready` and `refreshing` back to `authenticating` when the server answers a refresh that it
+ * knows no session on this connection. A session is renewed in time without leaving `ready`. In
+ * `refreshing` it has expired, and calls wait. A client without `token` goes from `connecting` to
+ * `ready`.
  */
-export type ClientState = "idle" | "connecting" | "authenticating" | "ready" | "refreshing" | "waiting" | "closed";
+export type ClientState =
+  | "idle"
+  | "connecting"
+  | "authenticating"
+  | "ready"
+  | "refreshing"
+  | "waiting"
+  | "closed";
 
 export interface StateChange {
   readonly from: ClientState;
@@ -25,6 +33,9 @@ export interface StateChange {
   readonly attempt: number;
   /** Milliseconds until the next attempt, in `waiting`. */
   readonly retryIn: number | undefined;
-  /** What is known beyond the reason, as in `DisconnectedError.cause`: who refused the token, and with what words. */
+  /**
+   * What is known beyond the reason, as in `DisconnectedError.cause`: who refused the token, and
+   * with what words.
+   */
   readonly cause: unknown;
 }

@@ -2,7 +2,12 @@ import { type Reconnect, reconnectAfterClose } from "../../src/protocol/close-co
 import { DisconnectedError, type Disconnection } from "../errors.js";
 import type { ClientSettings } from "../options.js";
 import type { ClientLimits, Session } from "../session/session.js";
-import { createSessionRenewal, type Hasten, type RenewalPort, type SessionRenewal } from "../session/session-renewal.js";
+import {
+  createSessionRenewal,
+  type Hasten,
+  type RenewalPort,
+  type SessionRenewal,
+} from "../session/session-renewal.js";
 import { backoff, between } from "../transport/backoff.js";
 import { type Closing, closingFrom } from "../transport/closing.js";
 import { watchPage } from "../transport/page-watch.js";
@@ -37,7 +42,10 @@ export interface Connection {
   send(frame: string): boolean;
   /** Connects, if nothing has yet. Throws a `DisconnectedError` if the client is closed. */
   ensureConnecting(): void;
-  /** Whether a call that was refused before it ran may be sent again; then the connection becomes ready once more. */
+  /**
+   * Whether a call that was refused before it ran may be sent again; then the connection becomes
+   * ready once more.
+   */
   mayRepeat(action: unknown, refusal: unknown): boolean;
   /** An answer is overdue: pings, if nothing else has come for a while. */
   probe(): void;
@@ -57,15 +65,29 @@ export interface Connection {
  *                   waiting ◄──────────────────────────┴────────────────────────┘
  *   closed: from any state, by close(), sign-out, or a close code that forbids to come back; left by reconnect()
  * ```
- * In `open` the session decides between `authenticating`, `ready` and `refreshing`. Whoever waits compares the state object with that of before.
+ * In `open` the session decides between `authenticating`, `ready` and `refreshing`. Whoever waits
+ * compares the state object with that of before.
  */
 type State =
-  | { readonly is: "idle" | "closed"; readonly socket?: undefined; readonly closing?: undefined; readonly error?: DisconnectedError }
+  | {
+      readonly is: "idle" | "closed";
+      readonly socket?: undefined;
+      readonly closing?: undefined;
+      readonly error?: DisconnectedError;
+    }
   /** Without a socket: the session gets a token, or the application the URL. */
   | { readonly is: "connecting"; readonly socket?: Socket; readonly closing?: undefined }
   | { readonly is: "open"; readonly socket: Socket; readonly closing?: Closing | undefined }
-  /** `hasten`: what lets it try at once: `wake`, when nobody has said when to; `online`, when `token()` has failed, for want of a network maybe. */
-  | { readonly is: "waiting"; readonly socket?: undefined; readonly closing?: undefined; readonly hasten: Hasten | undefined };
+  /**
+   * `hasten`: what lets it try at once: `wake`, when nobody has said when to; `online`, when
+   * `token()` has failed, for want of a network maybe.
+   */
+  | {
+      readonly is: "waiting";
+      readonly socket?: undefined;
+      readonly closing?: undefined;
+      readonly hasten: Hasten | undefined;
+    };
 
 interface Detail {
   readonly code?: number;
@@ -76,7 +98,8 @@ interface Detail {
 
 const openLimit = 10_000; // 10 s to open a socket
 const pingLimit = 5_000; // 5 s for the answer to a ping
-const silence = 5_000; // 5 s without a frame, while an answer is awaited: whether the peer is still there is worth a ping
+// 5 s without a frame, while an answer is awaited: whether the peer is still there is worth a ping
+const silence = 5_000;
 const stableAfter = 30_000; // 30 s in ready: the next loss is a new one
 const tooManyWait = 30_000; // 30 s after a close with 4429 that doesn't say how long
 const closeLimit = 2_000; // 2 s for the closing handshake: nobody waits longer for a dead peer
@@ -95,20 +118,24 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
   let isPinging = false; // and nothing has come since
   let unwatch = () => {};
   const readyWaiters: Waiters = [];
-  let cancelTimer = () => {}; // of the state: for the socket to open or to be closed, or until the next try
+  // of the state: for the socket to open or to be closed, or until the next try
+  let cancelTimer = () => {};
 
   const stateNow = (): ClientState => (state.is === "open" ? renewal.state() : state.is);
 
   const report = ({ code, reason, retryIn, cause }: Detail = {}) => {
     const from = told;
     told = stateNow();
-    if (told !== from) events.emit("state", { from, to: told, code, reason, attempt, retryIn, cause });
+    if (told !== from)
+      events.emit("state", { from, to: told, code, reason, attempt, retryIn, cause });
     if (told !== "ready") return;
     spread = 0;
     release(readyWaiters);
   };
 
-  /** The only writer of the state. One without a socket leaves nothing of the last socket behind. */
+  /**
+   * The only writer of the state. One without a socket leaves nothing of the last socket behind.
+   */
   const transition = (next: State, detail?: Detail) => {
     const { socket } = state;
     state = next;
@@ -153,12 +180,14 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
   };
 
   const wake = (isOnline?: boolean) => {
-    if (state.is === "waiting" && (state.hasten === "wake" || (isOnline && state.hasten))) connect();
+    if (state.is === "waiting" && (state.hasten === "wake" || (isOnline && state.hasten)))
+      connect();
     else renewal.check();
   };
 
   const stopped = (reason: string) => {
-    if (state.is === "waiting") return; // there is no socket, and a time that the server named still holds
+    // there is no socket, and a time that the server named still holds
+    if (state.is === "waiting") return;
     renewal.keepToken();
     leave({ is: "waiting", hasten: "wake" }, lostCode, reason);
   };
@@ -176,7 +205,8 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
     later(openLimit, () => lost(lostCode, "connect_timeout"));
     let url: string;
     try {
-      url = await Promise.resolve().then(settings.url); // the application's code never runs in the middle of a step
+      // the application's code never runs in the middle of a step
+      url = await Promise.resolve().then(settings.url);
       if (state !== before) return;
     } catch (error) {
       if (state === before) wait("url_unavailable", error, 0, "online");
@@ -195,16 +225,26 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
       });
       transition({ is: "connecting", socket });
     } catch (error) {
-      end("invalid_url", error); // what the constructor throws for; another attempt would get it again
+      // what the constructor throws for; another attempt would get it again
+      end("invalid_url", error);
     }
   };
 
-  const wait: RenewalPort["wait"] = (reason, cause, least, hasten, code = lostCode, advice = undefined) => {
+  const wait: RenewalPort["wait"] = (
+    reason,
+    cause,
+    least,
+    hasten,
+    code = lostCode,
+    advice = undefined,
+  ) => {
     attempt++;
-    const [soonest, latest] = advice ?? [0, spread]; // who finds nobody there spreads again: else all come when the server is back
+    // who finds nobody there spreads again: else all come when the server is back
+    const [soonest, latest] = advice ?? [0, spread];
     spread = latest - soonest;
     const advised = between(soonest, latest, settings.random()) * 1_000;
-    const jitter = attempt > 1 || !advice ? backoff(attempt, settings.backoff, settings.random()) : 0;
+    const jitter =
+      attempt > 1 || !advice ? backoff(attempt, settings.backoff, settings.random()) : 0;
     const retryIn = Math.max(advised + jitter, least);
     leave({ is: "waiting", hasten }, code, reason, cause, retryIn);
     later(retryIn, connect);
@@ -213,14 +253,29 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
   /** The socket is closed, or as good as. */
   const lost = (closeCode: number, closeReason: string, cause?: unknown) => {
     const { closing } = state;
-    const { code, reason, after } = closing ?? { code: closeCode, reason: closeReason || "connection_lost", after: undefined };
+    const { code, reason, after } = closing ?? {
+      code: closeCode,
+      reason: closeReason || "connection_lost",
+      after: undefined,
+    };
     const rule: Reconnect = closing?.reconnect ?? reconnectAfterClose(code);
-    if ((told === "ready" || told === "refreshing") && clock.monotonic() - openedAt >= stableAfter) attempt = 0;
+    if ((told === "ready" || told === "refreshing") && clock.monotonic() - openedAt >= stableAfter)
+      attempt = 0;
     if (rule === "no") return end(reason, cause, code);
     if (rule === "new_token")
-      renewal.invalidate(reason === "token_revoked" ? "refused" : "expired", new DisconnectedError("no", reason, code));
+      renewal.invalidate(
+        reason === "token_revoked" ? "refused" : "expired",
+        new DisconnectedError("no", reason, code),
+      );
     const isAdvised = after || code === 4429;
-    wait(reason, cause, isAdvised && !after ? tooManyWait : 0, isAdvised ? undefined : "wake", code, after);
+    wait(
+      reason,
+      cause,
+      isAdvised && !after ? tooManyWait : 0,
+      isAdvised ? undefined : "wake",
+      code,
+      after,
+    );
   };
 
   const end = (reason: string, cause?: unknown, code = 1000) => {
@@ -268,7 +323,8 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
     if (name === "connection.closing" && state.is === "open") {
       const closing = closingFrom(params);
       transition({ ...state, closing });
-      if (closing) later(closing.closeIn * 1_000 + closeLimit, () => lost(lostCode, "")); // it has not come
+      // it has not come
+      if (closing) later(closing.closeIn * 1_000 + closeLimit, () => lost(lostCode, ""));
     }
     renewal.notice(name);
     events.notification(name, params);
@@ -276,7 +332,8 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
 
   const ensureConnecting = () => {
     if (state.is === "closed") throw state.error;
-    if (renewal.isAsking() && told !== "ready") throw new TypeError("token() waits for its own client");
+    if (renewal.isAsking() && told !== "ready")
+      throw new TypeError("token() waits for its own client");
     if (state.is === "idle") connect();
   };
 

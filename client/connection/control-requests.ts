@@ -4,7 +4,10 @@ import { frameOf } from "../transport/frame.js";
 /** Takes the answer: an `error`, or else a `result`. */
 export type Answered = (error: unknown, result?: unknown) => void;
 
-/** The client's own requests (`authenticate`, `refresh`, `ping`). Their ids are strings, the application's are numbers. */
+/**
+ * The client's own requests (`authenticate`, `refresh`, `ping`). Their ids are strings, the
+ * application's are numbers.
+ */
 export interface ControlRequests {
   send(method: string, params: unknown, limit: number, answered?: Answered): void;
   answer(message: Readonly<Record<string, unknown>>): void;
@@ -12,9 +15,19 @@ export interface ControlRequests {
   clear(): void;
 }
 
-/** `unanswered` is called when an answer takes longer than its `limit`, in milliseconds: the connection is as good as lost. */
-export function createControlRequests(clock: ClientClock, send: (frame: string) => void, unanswered: () => void): ControlRequests {
-  const waiting = new Map<unknown, { readonly answered: Answered | undefined; readonly cancel: () => void }>();
+/**
+ * `unanswered` is called when an answer takes longer than its `limit`, in milliseconds: the
+ * connection is as good as lost.
+ */
+export function createControlRequests(
+  clock: ClientClock,
+  send: (frame: string) => void,
+  unanswered: () => void,
+): ControlRequests {
+  const waiting = new Map<
+    unknown,
+    { readonly answered: Answered | undefined; readonly cancel: () => void }
+  >();
   let count = 0;
   return {
     send(method, params, limit, answered) {

@@ -1,4 +1,11 @@
-import { type Client, DisconnectedError, gap, JotwireError, type StateChange, SubscriptionEnded } from "../index.js";
+import {
+  type Client,
+  DisconnectedError,
+  gap,
+  JotwireError,
+  type StateChange,
+  SubscriptionEnded,
+} from "../index.js";
 
 /** What a component sees of a subscription. */
 export interface FeedView {
@@ -20,8 +27,10 @@ export interface FeedListeners {
 export const beginning: FeedView = { status: "live", event: undefined, gaps: 0, error: undefined };
 
 /**
- * One subscription of the client for as long as somebody listens; another one when another user has signed in, when the client was closed and
- * connects again, and after a logout: each begins with an empty view. It begins and ends a microtask late, so that a component which React takes out and puts back at once (StrictMode) costs one subscription.
+ * One subscription of the client for as long as somebody listens; another one when another user has
+ * signed in, when the client was closed and connects again, and after a logout: each begins with an
+ * empty view. It begins and ends a microtask late, so that a component which React takes out and
+ * puts back at once (StrictMode) costs one subscription.
  */
 export class FeedStore {
   readonly #client: Client;
@@ -79,18 +88,25 @@ export class FeedStore {
         else this.#got(event);
       }
       const { state } = this.#client;
-      if (state !== "ready" && state !== "refreshing") throw new DisconnectedError("no", "bye", 1000); // by the application's own close()
+      if (state !== "ready" && state !== "refreshing")
+        throw new DisconnectedError("no", "bye", 1000); // by the application's own close()
       this.#show({ ...this.#view, status: "completed" });
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof JotwireError && error.type === "subject_changed") return this.#run(signal, true);
+      if (error instanceof JotwireError && error.type === "subject_changed")
+        return this.#run(signal, true);
       this.#show({ ...this.#view, status: "failed", error });
-      if (error instanceof DisconnectedError) this.#awaitReturn(signal, ({ from }) => from === "closed", this.#client.state !== "closed");
-      else if (error instanceof SubscriptionEnded && error.reason === "logout") this.#awaitReturn(signal, ({ to }) => to === "ready");
+      if (error instanceof DisconnectedError)
+        this.#awaitReturn(signal, ({ from }) => from === "closed", this.#client.state !== "closed");
+      else if (error instanceof SubscriptionEnded && error.reason === "logout")
+        this.#awaitReturn(signal, ({ to }) => to === "ready");
     }
   }
 
-  /** Subscribes anew once the state changes so. For another user, maybe: nothing of the old one is shown. */
+  /**
+   * Subscribes anew once the state changes so. For another user, maybe: nothing of the old one is
+   * shown.
+   */
   #awaitReturn(signal: AbortSignal, isSo: (change: StateChange) => boolean, isSoNow = false): void {
     if (isSoNow) return this.#start(signal, true);
     const stop = this.#client.on("state", (change) => {
@@ -112,7 +128,10 @@ export class FeedStore {
     this.#call(() => this.#told.onGap?.());
   }
 
-  /** What a component's function throws is for the platform to report, and ends nothing. Who has just gone is told nothing. */
+  /**
+   * What a component's function throws is for the platform to report, and ends nothing. Who has
+   * just gone is told nothing.
+   */
   #call(told: () => void): void {
     if (this.#listeners.size === 0) return;
     try {

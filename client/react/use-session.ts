@@ -8,7 +8,10 @@ export interface SessionView {
   readonly session: Session | null;
 }
 
-/** On a server, and while a page that came from one is hydrated: the same there and here, whatever the client has done meanwhile. */
+/**
+ * On a server, and while a page that came from one is hydrated: the same there and here, whatever
+ * the client has done meanwhile.
+ */
 const beginning: SessionView = { state: "idle", session: null };
 const atFirst = () => beginning;
 
@@ -18,7 +21,8 @@ export function useSession(): SessionView {
   const seen = useRef<SessionView>(undefined);
   const subscribe = useCallback((changed: () => void) => client.on("state", changed), [client]);
   const snapshot = () => {
-    if (!isCurrent(seen.current, client)) seen.current = { state: client.state, session: client.session };
+    if (!isCurrent(seen.current, client))
+      seen.current = { state: client.state, session: client.session };
     return seen.current as SessionView;
   };
   return useSyncExternalStore(subscribe, snapshot, atFirst);

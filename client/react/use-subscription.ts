@@ -20,17 +20,26 @@ const atFirst = () => beginning;
 type AnyName = string & Record<never, never>;
 
 /**
- * Subscribes by wire name for as long as the component is there; anew when the name, the params (compared as JSON) or the client change.
- * The view has the last event, how often events were lost, and how it ended.
+ * Subscribes by wire name for as long as the component is there; anew when the name, the params
+ * (compared as JSON) or the client change. The view has the last event, how often events were lost,
+ * and how it ended.
  */
-export function useSubscription<App = Untyped, Name extends SubscriptionName<App> | AnyName = AnyName>(
+export function useSubscription<
+  App = Untyped,
+  Name extends SubscriptionName<App> | AnyName = AnyName,
+>(
   name: Name,
   params?: SubscriptionParams<App, Name>,
   options: UseSubscriptionOptions<SubscriptionEvent<App, Name>> = {},
 ): SubscriptionView<SubscriptionEvent<App, Name>> {
   const client = useRpc() as Client;
   const key = JSON.stringify(params);
-  const store = useMemo(() => new FeedStore(client, name, key === undefined ? undefined : JSON.parse(key)), [client, name, key]);
+  const store = useMemo(
+    () => new FeedStore(client, name, key === undefined ? undefined : JSON.parse(key)),
+    [client, name, key],
+  );
   useEffect(() => store.tell(options));
-  return useSyncExternalStore(store.subscribe, store.view, atFirst) as SubscriptionView<SubscriptionEvent<App, Name>>;
+  return useSyncExternalStore(store.subscribe, store.view, atFirst) as SubscriptionView<
+    SubscriptionEvent<App, Name>
+  >;
 }

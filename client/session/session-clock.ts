@@ -1,21 +1,30 @@
 import type { ClientClock } from "../transport/clock.js";
 
 const longestTick = 30_000; // 30 s: how late a computer's waking up may be noticed
-const slack = 10_000; // 10 s: a tick later than this means that the computer slept, or that the page was frozen
+// 10 s: a tick later than this means that the computer slept, or that the page was frozen
+const slack = 10_000;
 
 export interface SessionClock {
   /** Starts afresh: `due` in `refreshIn` milliseconds; never, when it is `Infinity`. */
   start(refreshIn: number): void;
   stop(): void;
-  /** Looks at the clocks now, for whoever learns that time may have passed unseen; `isAwake`: and takes it for waking up, whatever they say. */
+  /**
+   * Looks at the clocks now, for whoever learns that time may have passed unseen; `isAwake`: and
+   * takes it for waking up, whatever they say.
+   */
   check(isAwake?: boolean): void;
 }
 
 /**
- * Measures the time until a session should be refreshed by both clocks, and takes the longer: one of them may have stood still during sleep.
- * A wall clock that is set forth looks like sleep, which costs an early refresh and a ping.
+ * Measures the time until a session should be refreshed by both clocks, and takes the longer: one
+ * of them may have stood still during sleep. A wall clock that is set forth looks like sleep, which
+ * costs an early refresh and a ping.
  */
-export function createSessionClock(clock: ClientClock, due: () => void, woke: (isDue: boolean) => void): SessionClock {
+export function createSessionClock(
+  clock: ClientClock,
+  due: () => void,
+  woke: (isDue: boolean) => void,
+): SessionClock {
   let left = Number.POSITIVE_INFINITY;
   let tick = 0;
   let wall = 0;

@@ -19,17 +19,28 @@ export interface RenewalPort {
   request(method: string, params: unknown, limit: number, answered: Answered): void;
   ping(): void;
   /**
-   * No session can be had for now: tries again after a back-off, and after `least` milliseconds. `code` and `advice`, where the socket was closed:
-   * with what, and within how many seconds the server wants to see its clients.
+   * No session can be had for now: tries again after a back-off, and after `least` milliseconds.
+   * `code` and `advice`, where the socket was closed: with what, and within how many seconds the
+   * server wants to see its clients.
    */
-  wait(reason: string, cause: unknown, least: number, hasten?: Hasten, code?: number, advice?: readonly [number, number]): void;
+  wait(
+    reason: string,
+    cause: unknown,
+    least: number,
+    hasten?: Hasten,
+    code?: number,
+    advice?: readonly [number, number],
+  ): void;
   /** There will be no session: closes for good. */
   end(reason: string, cause?: unknown): void;
   /** The state has changed. */
   report(): void;
 }
 
-/** What lets a client try at once: `wake`, when nobody has said when to; `online`, when `token()` has failed, for want of a network maybe. */
+/**
+ * What lets a client try at once: `wake`, when nobody has said when to; `online`, when `token()`
+ * has failed, for want of a network maybe.
+ */
 export type Hasten = "wake" | "online";
 
 export interface RenewalEvents {
@@ -93,14 +104,16 @@ export function createSessionRenewal(
   const tokens = settings.token && createTokenSource(settings.token, settings, share);
   const initial: State = { is: tokens ? "authenticating" : "ready", signedIn: null };
   let state: State = initial;
-  let renewal: object | undefined; // while a token is asked for or presented: whoever waits compares it with that of before
+  // while a token is asked for or presented: whoever waits compares it with that of before
+  let renewal: object | undefined;
   let subject: string | null = null;
   let limits: ClientLimits = tokens ? {} : { batchLength: openBatchLength };
   let inForce: string | undefined; // the token
   let deadAt = 0; // when it expires at the latest, by the monotonic clock
   let nextReason: TokenReason = "connect";
   let isUnjudged = false; // the newest token: the server's answer to it was lost, or is to come
-  let mayReuseToken = false; // the page itself gave the connection back: its token is as good as before
+  // the page itself gave the connection back: its token is as good as before
+  let mayReuseToken = false;
   let dead: string | undefined; // a token that has expired, or was refused
   let deathCause: unknown;
   let tries = 0;
@@ -138,7 +151,10 @@ export function createSessionRenewal(
       .then(
         unlessOver((token) => {
           if (token === null) return end("signed_out");
-          if (token === dead) return reason === "connect" ? start("refused") : retry(deathCause, "token_refused", 0, "online");
+          if (token === dead)
+            return reason === "connect"
+              ? start("refused")
+              : retry(deathCause, "token_refused", 0, "online");
           isUnjudged = true;
           open(() => present(token, reason));
         }),
@@ -189,7 +205,11 @@ export function createSessionRenewal(
 
   const refuse = (token: string, reason: TokenReason, error: unknown) => {
     const failure = errorFrom(error);
-    const { action, reason: why = failure.type, retryAfter } = Object(failure.data) as Partial<ErrorData>;
+    const {
+      action,
+      reason: why = failure.type,
+      retryAfter,
+    } = Object(failure.data) as Partial<ErrorData>;
     isUnjudged = false;
     if (action === "stop") return end(why, failure);
     if (action === "authenticate" && state.signedIn) {
@@ -211,7 +231,9 @@ export function createSessionRenewal(
     dismiss(refreshWaiters, error);
     if (!state.signedIn) return wait(reason, error, least, hasten);
     const delay = delayOf(++tries, settings, advice);
-    cancelRetry = clock.after(delay, () => renew(state.is === "refreshing" ? "expired" : "refresh"));
+    cancelRetry = clock.after(delay, () =>
+      renew(state.is === "refreshing" ? "expired" : "refresh"),
+    );
   };
 
   const renew = (reason: TokenReason) => {
@@ -219,7 +241,8 @@ export function createSessionRenewal(
   };
 
   const expire = () => {
-    if (state.is === "ready" && state.signedIn) transition({ is: "refreshing", signedIn: state.signedIn });
+    if (state.is === "ready" && state.signedIn)
+      transition({ is: "refreshing", signedIn: state.signedIn });
     renew("expired");
   };
 
@@ -240,7 +263,8 @@ export function createSessionRenewal(
       if (token && clock.monotonic() >= deadAt) {
         markDead(token);
         if (!isUnjudged) nextReason = "expired";
-      } else if (token && mayReuseToken && nextReason === "connect") return open(() => present(token, "connect"));
+      } else if (token && mayReuseToken && nextReason === "connect")
+        return open(() => present(token, "connect"));
       start(nextReason);
     },
 

@@ -26,7 +26,8 @@ export interface Grant {
 }
 
 const leastWait = 500; // 0.5 s: however short-lived a token is
-const leastWaitUnchanged = 5_000; // 5 s: `token()` gave the same token again, though another was asked for
+// 5 s: `token()` gave the same token again, though another was asked for
+const leastWaitUnchanged = 5_000;
 
 /** Reads the result of `authenticate` or `refresh`; `undefined` when it is none. */
 export function grantFrom(result: unknown, now: number): Grant | undefined {
@@ -42,7 +43,8 @@ export function grantFrom(result: unknown, now: number): Grant | undefined {
     gap,
     limits,
   } = Object(result) as Partial<AuthenticateResult & RefreshResult>;
-  if (typeof subject !== "string" || typeof expiresIn !== "number" || typeof refreshIn !== "number") return undefined;
+  if (typeof subject !== "string" || typeof expiresIn !== "number" || typeof refreshIn !== "number")
+    return undefined;
   return {
     signedIn: { subject, scopes, connectionId, expiresAt },
     expiresIn: expiresIn * 1_000,

@@ -16,12 +16,16 @@ export interface TokenRequest {
   readonly attempt: number;
   /** The token that was given last, or `null`. */
   readonly previous: string | null;
-  /** Aborted after `tokenTimeout`, and when the client closes or reconnects. `token()` is not called again before this call has ended. */
+  /**
+   * Aborted after `tokenTimeout`, and when the client closes or reconnects. `token()` is not called
+   * again before this call has ended.
+   */
   readonly signal: AbortSignal;
 }
 
 /**
- * `null`: signed out, the client closes. Throwing `AuthStop` does the same; anything else that is thrown, and `undefined`, counts as temporary.
- * It must not wait for its own client, which waits for the token.
+ * `null`: signed out, the client closes. Throwing `AuthStop` does the same; anything else that is
+ * thrown, and `undefined`, counts as temporary. It must not wait for its own client, which waits
+ * for the token.
  */
 export type TokenCallback = (request: TokenRequest) => Promise<string | null> | string | null;

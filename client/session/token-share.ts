@@ -3,7 +3,10 @@ import { pause } from "../transport/pause.js";
 import type { TokenReason } from "./token-request.js";
 
 export interface TokenShare {
-  /** Runs `ask` while no other page does; or gives the token that another one has got, when `isUseful` and this one is to renew its own. */
+  /**
+   * Runs `ask` while no other page does; or gives the token that another one has got, when
+   * `isUseful` and this one is to renew its own.
+   */
   take(
     reason: TokenReason,
     signal: AbortSignal,
@@ -16,16 +19,22 @@ export interface TokenShare {
 }
 
 const timeoutMs = 5_000; // 5 s: a page that hangs, or is frozen, holds up the others no longer
-const handover = 1_000; // 1 s for a token to reach the other pages: a lock may be handed on faster than a message
+// 1 s for a token to reach the other pages: a lock may be handed on faster than a message
+const handover = 1_000;
 const lockName = "jotwire";
 
 /**
- * The pages of an origin ask for a token one after the other (Web Locks), and one that has renewed a session hands the token to the pages that
- * have the same session (BroadcastChannel): tokens with the same claims, but for those that each token has of its own. Nothing is stored.
- * `offered`: another page has renewed the session of this one. `undefined` where there are no pages.
+ * The pages of an origin ask for a token one after the other (Web Locks), and one that has renewed
+ * a session hands the token to the pages that have the same session (BroadcastChannel): tokens with
+ * the same claims, but for those that each token has of its own. Nothing is stored. `offered`:
+ * another page has renewed the session of this one. `undefined` where there are no pages.
  */
 export function createTokenShare(clock: ClientClock, offered: () => void): TokenShare | undefined {
-  const { document: page, navigator, BroadcastChannel: Channel } = globalThis as Partial<typeof globalThis>;
+  const {
+    document: page,
+    navigator,
+    BroadcastChannel: Channel,
+  } = globalThis as Partial<typeof globalThis>;
   const locks = navigator?.locks as LockManager | undefined; // none without TLS
   if (!page || !locks || !Channel) return undefined;
   let current: string | undefined;
@@ -75,7 +84,8 @@ export function createTokenShare(clock: ClientClock, offered: () => void): Token
           resolve();
           return isDone; // at once, if it is granted when nobody waits for it any more
         };
-        locks.request(lockName, hold).catch(hold); // where the user blocks storage, there are no locks
+        // where the user blocks storage, there are no locks
+        locks.request(lockName, hold).catch(hold);
       });
       await pause(clock, timeoutMs, signal, isGranted);
       const token = offer;
@@ -106,10 +116,15 @@ export function createTokenShare(clock: ClientClock, offered: () => void): Token
   };
 }
 
-/** Whose a JWT (RFC 7519 §3) is, by its own words: all claims but those that differ from token to token. `undefined`: it isn't shared, or no JWT. */
+/**
+ * Whose a JWT (RFC 7519 §3) is, by its own words: all claims but those that differ from token to
+ * token. `undefined`: it isn't shared, or no JWT.
+ */
 function sessionOf(token: string): string | undefined {
   try {
-    const { exp, iat, nbf, jti, auth_time, ...claims } = JSON.parse(atob(token.split(".")[1]?.replace(/-/g, "+").replace(/_/g, "/") ?? ""));
+    const { exp, iat, nbf, jti, auth_time, ...claims } = JSON.parse(
+      atob(token.split(".")[1]?.replace(/-/g, "+").replace(/_/g, "/") ?? ""),
+    );
     return claims.sub && JSON.stringify(Object.entries(claims).sort());
   } catch {
     return undefined;

@@ -6,8 +6,8 @@ import type { TokenShare } from "./token-share.js";
 
 export interface TokenSource {
   /**
-   * Gives what `token()` does, and rejects with what it throws. One request at a time: whoever asks while one is under way gets its outcome,
-   * also when that comes too late for who asked first.
+   * Gives what `token()` does, and rejects with what it throws. One request at a time: whoever asks
+   * while one is under way gets its outcome, also when that comes too late for who asked first.
    */
   get(reason: TokenReason, isUseful: (token: string) => boolean): Promise<string | null>;
   /** Nobody wants the outcome of a request under way any more. */
@@ -21,7 +21,11 @@ interface Flight {
   outcome: Promise<string | null>;
 }
 
-export function createTokenSource(callback: TokenCallback, settings: ClientSettings, share?: TokenShare): TokenSource {
+export function createTokenSource(
+  callback: TokenCallback,
+  settings: ClientSettings,
+  share?: TokenShare,
+): TokenSource {
   const { clock, tokenTimeout } = settings;
   let previous: string | null = null;
   let attempt = 0;
@@ -33,7 +37,8 @@ export function createTokenSource(callback: TokenCallback, settings: ClientSetti
 
   const ask = async (reason: TokenReason, controller: AbortController) => {
     const { signal } = controller;
-    await (running && pause(clock, tokenTimeout, signal, running)); // it was given up, which it may not have noticed
+    // it was given up, which it may not have noticed
+    await (running && pause(clock, tokenTimeout, signal, running));
     const early = askedAt + settings.backoff.min - clock.monotonic();
     if (early > 0 && isHurried) await pause(clock, early, signal);
     signal.throwIfAborted();
@@ -44,7 +49,14 @@ export function createTokenSource(callback: TokenCallback, settings: ClientSetti
     });
     signal.addEventListener("abort", cancel);
     isAsking = true;
-    running = (async () => callback({ reason, force: reason !== "connect", attempt: ++attempt, previous, signal }))().finally(cancel);
+    running = (async () =>
+      callback({
+        reason,
+        force: reason !== "connect",
+        attempt: ++attempt,
+        previous,
+        signal,
+      }))().finally(cancel);
     isAsking = false;
     return running;
   };
@@ -57,7 +69,8 @@ export function createTokenSource(callback: TokenCallback, settings: ClientSetti
     const outcome = (share ? share.take(reason, signal, isNew, run) : run()).then((token) => {
       if (flight !== mine) throw signal.reason;
       if (token === null) return token;
-      if (!token || typeof token !== "string") throw new TypeError(`token() gave ${typeof token}, not a string or null`);
+      if (!token || typeof token !== "string")
+        throw new TypeError(`token() gave ${typeof token}, not a string or null`);
       attempt = 0;
       previous = token;
       share?.use(token);

@@ -1,11 +1,21 @@
-/** Stands where events were lost: in the place of an event with the option `gaps`, see `SubscribeOptions`. */
-export const gap: unique symbol = Symbol.for("jotwire.gap"); // the same in two copies of this module
+/**
+ * Stands where events were lost: in the place of an event with the option `gaps`, see
+ * `SubscribeOptions`.
+ */
+// the same in two copies of this module
+export const gap: unique symbol = Symbol.for("jotwire.gap");
 
 export interface EventQueue {
   put(event: unknown): void;
-  /** Events were lost here. It is told once as long as the consumer hasn't read that; who has may have read the whole anew since, and is told again. */
+  /**
+   * Events were lost here. It is told once as long as the consumer hasn't read that; who has may
+   * have read the whole anew since, and is told again.
+   */
   lose(): void;
-  /** The last word; `error`: what the consumer gets after what waits. `isNow`: nothing that waits is delivered any more. */
+  /**
+   * The last word; `error`: what the consumer gets after what waits. `isNow`: nothing that waits is
+   * delivered any more.
+   */
   end(error?: Error, isNow?: boolean): void;
   next(): Promise<IteratorResult<unknown, undefined>>;
 }
@@ -13,14 +23,18 @@ export interface EventQueue {
 /** What an iterator gives at its end. */
 export const done: IteratorResult<never, undefined> = { done: true, value: undefined };
 
-type Reader = [resolve: (result: IteratorResult<unknown, undefined>) => void, reject: (error: unknown) => void];
+type Reader = [
+  resolve: (result: IteratorResult<unknown, undefined>) => void,
+  reject: (error: unknown) => void,
+];
 
 /**
- * Events on their way to a consumer: at most `limit` of them wait, then the oldest go. Where some were lost, the consumer reads `gap`
- * (`isMarked`), or `told` is called as it comes to that place.
+ * Events on their way to a consumer: at most `limit` of them wait, then the oldest go. Where some
+ * were lost, the consumer reads `gap` (`isMarked`), or `told` is called as it comes to that place.
  */
 export function createEventQueue(limit: number, isMarked: boolean, told: () => void): EventQueue {
-  const items = new Map<number, unknown>(); // by number, so that neither end costs more when many wait
+  // by number, so that neither end costs more when many wait
+  const items = new Map<number, unknown>();
   const readers: Reader[] = [];
   let first = 0;
   let end = 0;

@@ -1,5 +1,10 @@
 import type { ErrorData } from "../../src/protocol/error-codes.js";
-import { type EndReason, type SubscribeResult, type SubscriptionNotifications, sinceMember } from "../../src/protocol/messages.js";
+import {
+  type EndReason,
+  type SubscribeResult,
+  type SubscriptionNotifications,
+  sinceMember,
+} from "../../src/protocol/messages.js";
 import type { CallManager } from "../calls/call-manager.js";
 import type { Call } from "../calls/pending-calls.js";
 import type { Answered } from "../connection/control-requests.js";
@@ -18,11 +23,19 @@ export interface SubscriptionPort {
   ensureConnecting(): void;
 }
 
-/** A subscribe call that was made already. It gives its answer to `answered`, and itself; `undefined`: no answer is on its way. */
+/**
+ * A subscribe call that was made already. It gives its answer to `answered`, and itself;
+ * `undefined`: no answer is on its way.
+ */
 export type FirstCall = (answered: Answered) => Call | undefined;
 
 export interface Subscriptions {
-  open(name: string, params?: unknown, options?: SubscribeOptions, first?: FirstCall): Subscription<unknown>;
+  open(
+    name: string,
+    params?: unknown,
+    options?: SubscribeOptions,
+    first?: FirstCall,
+  ): Subscription<unknown>;
   /** Takes a notification of the server. */
   event(params: unknown): void;
   ended(params: unknown): void;
@@ -30,7 +43,10 @@ export interface Subscriptions {
   ready(): void;
   /** Some of what was held while the session was expired is lost. */
   gap(): void;
-  /** The connection is gone. `isOver`: there won't be another one, and all of them end, with `error` if that is given. */
+  /**
+   * The connection is gone. `isOver`: there won't be another one, and all of them end, with `error`
+   * if that is given.
+   */
   lost(isOver: boolean, error?: Error): void;
 }
 
@@ -41,7 +57,10 @@ interface Feed {
   readonly inbox: EventQueue;
   /** Whose it is; `null` while nobody has signed in yet. */
   owner: string | null;
-  /** The server's name for it, while it is subscribed; otherwise `NaN`, which equals nothing that a server may say. */
+  /**
+   * The server's name for it, while it is subscribed; otherwise `NaN`, which equals nothing that a
+   * server may say.
+   */
   id: unknown;
   /** Its subscribe call. */
   call?: Call | undefined;
@@ -55,7 +74,9 @@ interface Feed {
   release(): void;
 }
 
-const maxAttempts = 5; // tries, some 20 s: who has never got through, without advice when to come back, may not be meant to (there is a limit of subscriptions)
+// tries, some 20 s: who has never got through, without advice when to come back, may not be meant
+// to (there is a limit of subscriptions)
+const maxAttempts = 5;
 
 /**
  * ```
@@ -73,7 +94,8 @@ export function createSubscriptions(
   const { clock } = settings;
   const feeds = new Set<Feed>();
   const asking = new Set<Feed>();
-  const live = new Set<unknown>(); // ids of this connection's subscriptions: two consumers of a topic have the same one
+  // ids of this connection's subscriptions: two consumers of a topic have the same one
+  const live = new Set<unknown>();
 
   const ask = (feed: Feed) => {
     feed.cancelTimer?.();
@@ -83,7 +105,8 @@ export function createSubscriptions(
     if (live.has(feed.id) || asking.has(feed)) return;
     const { name, params, epoch, offset } = feed;
     asking.add(feed);
-    const since = epoch && !Array.isArray(params) && { ...(params as object), [sinceMember]: { epoch, offset } };
+    const since = epoch &&
+      !Array.isArray(params) && { ...(params as object), [sinceMember]: { epoch, offset } };
     feed.call = caller.request(name, since || params, answerOf(feed));
   };
 
@@ -98,12 +121,15 @@ export function createSubscriptions(
 
   const attach = (feed: Feed, result: unknown) => {
     const { subscription, epoch, offset, recovered } = Object(result) as Partial<SubscribeResult>;
-    if (typeof subscription !== "string") return finish(feed, new JotwireError("no_subscription", `${feed.name} is no subscription`));
+    if (typeof subscription !== "string")
+      return finish(feed, new JotwireError("no_subscription", `${feed.name} is no subscription`));
     live.add(subscription);
     if (!feeds.has(feed)) return; // it ended meanwhile: with nobody else there, sweep unsubscribes
     feed.id = subscription;
     const place = Number.isSafeInteger(offset) ? epoch : undefined;
-    if (!(recovered === true && place && place === feed.epoch && (offset as number) >= feed.offset)) {
+    if (
+      !(recovered === true && place && place === feed.epoch && (offset as number) >= feed.offset)
+    ) {
       feed.epoch = place;
       feed.offset = offset as number;
       if (feed.isResumed) feed.inbox.lose();
@@ -112,9 +138,13 @@ export function createSubscriptions(
   };
 
   const refuse = (feed: Feed, failure: Error) => {
-    if (!feeds.has(feed) || failure instanceof DisconnectedError) return; // the next connection takes it
-    const { temporary, retryAfter } = Object((failure as { data?: unknown }).data) as Partial<ErrorData>;
-    if (temporary === true && (feed.isResumed || retryAfter || feed.tries < maxAttempts)) later(feed, retryAfter);
+    // the next connection takes it
+    if (!feeds.has(feed) || failure instanceof DisconnectedError) return;
+    const { temporary, retryAfter } = Object(
+      (failure as { data?: unknown }).data,
+    ) as Partial<ErrorData>;
+    if (temporary === true && (feed.isResumed || retryAfter || feed.tries < maxAttempts))
+      later(feed, retryAfter);
     else finish(feed, failure);
   };
 
@@ -122,7 +152,10 @@ export function createSubscriptions(
     feed.cancelTimer = clock.after(delayOf(++feed.tries, settings, retryAfter), () => ask(feed));
   };
 
-  /** Unsubscribes what nobody listens to; not while a call is on its way whose answer may be one of these ids. */
+  /**
+   * Unsubscribes what nobody listens to; not while a call is on its way whose answer may be one of
+   * these ids.
+   */
   const sweep = () => {
     if (asking.size > 0 || !port.isReady()) return;
     for (const subscription of live) {
@@ -144,12 +177,16 @@ export function createSubscriptions(
       caller.forget(call);
       asking.delete(feed);
     }
-    // not where it came back: by its place in a topic's history it may have taken the place of another consumer's subscription, which would end too
+    // not where it came back: by its place in a topic's history it may have taken the place of
+    // another consumer's subscription, which would end too
     else if (call?.phase === "sent" && !feed.isResumed) port.send(cancelFrame(call.id));
     sweep();
   };
 
-  const deliver = (feed: Feed, { offset, gap, data, epoch }: Partial<SubscriptionNotifications["subscription.event"]>) => {
+  const deliver = (
+    feed: Feed,
+    { offset, gap, data, epoch }: Partial<SubscriptionNotifications["subscription.event"]>,
+  ) => {
     let isLoss = gap === true;
     if (feed.epoch && Number.isSafeInteger(offset)) {
       const place = offset as number;
@@ -167,10 +204,12 @@ export function createSubscriptions(
 
   return {
     open(name, params, { signal, gaps, buffer = 1_024 } = {}, first) {
-      const abort = () => finish(feed, new JotwireError("aborted", undefined, signal?.reason), true);
+      const abort = () =>
+        finish(feed, new JotwireError("aborted", undefined, signal?.reason), true);
       const feed: Feed = {
         name,
-        params: params && JSON.parse(JSON.stringify(params)), // as it is now, also for the next connection
+        // as it is now, also for the next connection
+        params: params && JSON.parse(JSON.stringify(params)),
         inbox: createEventQueue(buffer, gaps === true, () => tellGap(name, feed.params)),
         owner: port.owner(),
         id: Number.NaN,
@@ -215,14 +254,23 @@ export function createSubscriptions(
     },
 
     ended(params) {
-      const { subscription, reason, code } = Object(params) as Partial<SubscriptionNotifications["subscription.ended"]>;
+      const { subscription, reason, code } = Object(params) as Partial<
+        SubscriptionNotifications["subscription.ended"]
+      >;
       live.delete(subscription);
       for (const feed of feeds) {
         if (feed.id !== subscription) continue;
         feed.id = Number.NaN;
         if (reason === "slow") later(feed);
         else if (reason === "completed") finish(feed);
-        else finish(feed, new SubscriptionEnded(/^(forbidden|logout)$/.test(String(reason)) ? (reason as EndReason) : "error", code));
+        else
+          finish(
+            feed,
+            new SubscriptionEnded(
+              /^(forbidden|logout)$/.test(String(reason)) ? (reason as EndReason) : "error",
+              code,
+            ),
+          );
       }
     },
 

@@ -21,7 +21,9 @@ export function secondsOf(value: unknown): number | undefined {
 
 /** Reads the params of `connection.closing`; `undefined` when they make no sense. */
 export function closingFrom(params: unknown): Closing | undefined {
-  const { code, reason, reconnect, reconnectAfter, closeIn } = Object(params) as Partial<ConnectionNotifications["connection.closing"]>;
+  const { code, reason, reconnect, reconnectAfter, closeIn } = Object(params) as Partial<
+    ConnectionNotifications["connection.closing"]
+  >;
   if (typeof code !== "number") return undefined;
   const [min, max] = (Array.isArray(reconnectAfter) ? reconnectAfter : []).map(secondsOf);
   return {

@@ -8,7 +8,10 @@ export function cancelFrame(id: unknown): string {
   return frameOf("$/cancelRequest", { id });
 }
 
-/** What is wrong with a frame that is larger than `limit` bytes; `undefined`: it isn't, or there is none. */
+/**
+ * What is wrong with a frame that is larger than `limit` bytes; `undefined`: it isn't, or there is
+ * none.
+ */
 export function excessOf(frame: string, limit: number | undefined): string | undefined {
   if (!limit || frame.length * 3 <= limit) return undefined; // a character has 3 bytes at most
   const { length } = new TextEncoder().encode(frame);

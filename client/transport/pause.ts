@@ -1,7 +1,12 @@
 import type { ClientClock } from "./clock.js";
 
 /** Waits for `delay` milliseconds; less, when `until` is settled or `signal` aborted before. */
-export function pause(clock: ClientClock, delay: number, signal: AbortSignal, until?: Promise<unknown>): Promise<void> {
+export function pause(
+  clock: ClientClock,
+  delay: number,
+  signal: AbortSignal,
+  until?: Promise<unknown>,
+): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       cancel();

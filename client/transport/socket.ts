@@ -3,7 +3,10 @@ import { subprotocol } from "../../src/protocol/messages.js";
 /** A handler of any event type: a platform's own events have more members than the client reads. */
 type Handler<Event> = { handle(event: Event): void }["handle"] | null;
 
-/** The part of the WebSocket interface that the client uses; a browser's has it, and so has that of `ws`. */
+/**
+ * The part of the WebSocket interface that the client uses; a browser's has it, and so has that of
+ * `ws`.
+ */
 export interface SocketLike {
   readonly readyState: number;
   onopen: Handler<unknown>;
@@ -23,7 +26,9 @@ const closed = 3; // WebSocket.CLOSED
 export interface Socket {
   /** `false`: the socket isn't open, and nothing was sent. */
   send(text: string): boolean;
-  /** Starts the closing handshake. From here on only `done` is called, when the socket is closed. */
+  /**
+   * Starts the closing handshake. From here on only `done` is called, when the socket is closed.
+   */
   close(done: () => void): void;
 }
 
@@ -35,7 +40,11 @@ export interface SocketHandlers {
 }
 
 /** Opens a socket. Throws what the constructor throws, for a URL that is none. */
-export function openSocket(WebSocket: SocketConstructor, url: string, handlers: SocketHandlers): Socket {
+export function openSocket(
+  WebSocket: SocketConstructor,
+  url: string,
+  handlers: SocketHandlers,
+): Socket {
   const socket = new WebSocket(url, subprotocol);
   socket.onopen = () => handlers.opened();
   socket.onmessage = ({ data }) => {
@@ -45,7 +54,9 @@ export function openSocket(WebSocket: SocketConstructor, url: string, handlers: 
     socket.onopen = socket.onmessage = socket.onclose = null;
     handlers.closed(code, reason, cause);
   };
-  socket.onerror = () => {}; // a close event follows, with all there is to know; `ws` would throw an error that nobody listens to
+  // a close event follows, with all there is to know; `ws` would throw an error that nobody listens
+  // to
+  socket.onerror = () => {};
   return {
     send(text) {
       if (socket.readyState !== open) return false;

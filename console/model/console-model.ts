@@ -1,5 +1,13 @@
-/** What the console does, without its looks: one login at a time, one client of the SDK, and everything that is seen of it. */
-import { type Client, type ClientState, createClient, type StateChange } from "../../client/index.js";
+/**
+ * What the console does, without its looks: one login at a time, one client of the SDK, and
+ * everything that is seen of it.
+ */
+import {
+  type Client,
+  type ClientState,
+  createClient,
+  type StateChange,
+} from "../../client/index.js";
 import { membersOf } from "./message.js";
 import * as notices from "./notices.js";
 import { type Method, methodsIn } from "./open-rpc.js";
@@ -60,7 +68,9 @@ export class ConsoleModel {
   constructor(place: Place) {
     this.place = place;
     this.#endpoint =
-      place.issuer === null ? undefined : createTokenEndpoint(place.issuer, (path, status, took) => this.#told(path, status, took));
+      place.issuer === null
+        ? undefined
+        : createTokenEndpoint(place.issuer, (path, status, took) => this.#told(path, status, took));
   }
 
   /** Can tokens be kept over a reload? */
@@ -127,7 +137,10 @@ export class ConsoleModel {
     else this.#lostAt = undefined;
   }
 
-  /** Has the issuer end this login; the server then closes the socket. Throws when the issuer can't be reached. */
+  /**
+   * Has the issuer end this login; the server then closes the socket. Throws when the issuer can't
+   * be reached.
+   */
   async revoke(): Promise<void> {
     const tokens = this.#credentials?.tokens;
     if (tokens === undefined) return;
@@ -145,11 +158,16 @@ export class ConsoleModel {
     this.timeline.clear();
     this.state.set(blank);
     if (client === undefined) return;
-    await client.call("logout", refreshToken === undefined ? {} : { refreshToken }, { timeout: 2_000 }).catch(() => {}); // it is over either way
+    await client
+      .call("logout", refreshToken === undefined ? {} : { refreshToken }, { timeout: 2_000 })
+      .catch(() => {}); // it is over either way
     await client.close();
   }
 
-  /** Calls a method; never rejects. While an expired session is held back, past the SDK, so that the server's own answer is seen. */
+  /**
+   * Calls a method; never rejects. While an expired session is held back, past the SDK, so that the
+   * server's own answer is seen.
+   */
   async call(method: string, params: unknown): Promise<Outcome> {
     const started = performance.now();
     const took = () => performance.now() - started;
@@ -170,7 +188,8 @@ export class ConsoleModel {
   }
 
   /** Calls a method; rejects with what the server said. */
-  readonly ask = async (method: string, params: object): Promise<unknown> => this.#client?.call(method, params);
+  readonly ask = async (method: string, params: object): Promise<unknown> =>
+    this.#client?.call(method, params);
 
   #start(tokens: Tokens): void {
     const isCurrent = () => this.#credentials === credentials;
@@ -193,19 +212,38 @@ export class ConsoleModel {
     client.on("auth.expiring", (params) => {
       if (credentials.isHeld) this.state.patch({ notices: notices.expiring(membersOf(params)) });
     });
-    client.on("auth.expired", (params) => this.state.patch({ notices: notices.expired(membersOf(params)) }));
-    this.state.set({ ...blank, view: "work", token: decodedToken(tokens.access), methods: methodsIn(undefined, []) });
+    client.on("auth.expired", (params) =>
+      this.state.patch({ notices: notices.expired(membersOf(params)) }),
+    );
+    this.state.set({
+      ...blank,
+      view: "work",
+      token: decodedToken(tokens.access),
+      methods: methodsIn(undefined, []),
+    });
   }
 
   #moved({ from, to, code, reason, retryIn }: StateChange): void {
-    const detail = [code, reason, retryIn === undefined ? undefined : `next attempt in ${Math.round(retryIn)} ms`];
-    this.timeline.note(`SDK: ${to}`, to === "closed" ? "bad" : "plain", detail.filter((part) => part !== undefined).join(" · "));
+    const detail = [
+      code,
+      reason,
+      retryIn === undefined ? undefined : `next attempt in ${Math.round(retryIn)} ms`,
+    ];
+    this.timeline.note(
+      `SDK: ${to}`,
+      to === "closed" ? "bad" : "plain",
+      detail.filter((part) => part !== undefined).join(" · "),
+    );
     this.state.patch({ client: to });
     if (to === "closed") this.#end(reason ?? "closed");
-    if (to === "waiting" && reason === "token_revoked" && code !== 4401) return this.#end("token_revoked"); // a new token was refused, too
-    if (to === "waiting" && reason === "token_refused") return this.#end("token_refused"); // and there was no new one
-    if (to === "waiting" && reason === "token_revoked") this.state.patch({ notices: notices.revoked() });
-    if (to === "waiting" && reason === "token_expired") this.state.patch({ notices: notices.graceOver() });
+    if (to === "waiting" && reason === "token_revoked" && code !== 4401)
+      return this.#end("token_revoked"); // a new token was refused, too
+    // and there was no new one
+    if (to === "waiting" && reason === "token_refused") return this.#end("token_refused");
+    if (to === "waiting" && reason === "token_revoked")
+      this.state.patch({ notices: notices.revoked() });
+    if (to === "waiting" && reason === "token_expired")
+      this.state.patch({ notices: notices.graceOver() });
     if (to === "ready") this.state.patch({ ended: undefined });
     if (to === "ready" && from !== "refreshing") this.#discover().catch(reportError);
     if (to === "ready" && this.#lostAt !== undefined) {
@@ -229,7 +267,11 @@ export class ConsoleModel {
       const document = await this.#client?.call("rpc.discover", undefined, { idempotent: true });
       this.state.patch({ methods: methodsIn(document, this.state.value.methods) });
     } catch (error) {
-      this.timeline.note("the methods are not known", "warn", failureOf(error, 0).is === "error" ? String(error) : "");
+      this.timeline.note(
+        "the methods are not known",
+        "warn",
+        failureOf(error, 0).is === "error" ? String(error) : "",
+      );
     }
   }
 
@@ -239,12 +281,20 @@ export class ConsoleModel {
     const before = this.session.view.value;
     this.session.received(text);
     const after = this.session.view.value;
-    if (before === null || after === null || before === after || after.closesAt !== undefined) return;
-    this.state.patch({ notices: before.closesAt === undefined ? notices.refreshed() : notices.revived() });
-    if (before.scopes.join(" ") !== after.scopes.join(" ")) queueMicrotask(() => this.#discover().catch(reportError));
+    if (before === null || after === null || before === after || after.closesAt !== undefined)
+      return;
+    this.state.patch({
+      notices: before.closesAt === undefined ? notices.refreshed() : notices.revived(),
+    });
+    if (before.scopes.join(" ") !== after.scopes.join(" "))
+      queueMicrotask(() => this.#discover().catch(reportError));
   }
 
-  #closed(code: number, reason: string, { wasDropped, isLast }: { readonly wasDropped: boolean; readonly isLast: boolean }): void {
+  #closed(
+    code: number,
+    reason: string,
+    { wasDropped, isLast }: { readonly wasDropped: boolean; readonly isLast: boolean },
+  ): void {
     const title = wasDropped ? "network dropped" : `socket closed ${code}`;
     this.timeline.note(title, code === 1000 ? "plain" : "bad", reason);
     if (!isLast) return;
@@ -254,6 +304,10 @@ export class ConsoleModel {
 
   #told(path: string, status: number, took: number): void {
     const answer = status === 0 ? "no answer" : String(status);
-    this.timeline.note(`POST ${path} → ${answer}`, status === 200 ? "plain" : "bad", `${Math.round(took)} ms, over HTTP`);
+    this.timeline.note(
+      `POST ${path} → ${answer}`,
+      status === 200 ? "plain" : "bad",
+      `${Math.round(took)} ms, over HTTP`,
+    );
   }
 }

@@ -24,7 +24,9 @@ export function messagesIn(text: string): readonly Message[] {
   }
 }
 
-export const stringIn = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
-export const numberIn = (value: unknown): number | undefined => (typeof value === "number" ? value : undefined);
+export const stringIn = (value: unknown): string | undefined =>
+  typeof value === "string" ? value : undefined;
+export const numberIn = (value: unknown): number | undefined =>
+  typeof value === "number" ? value : undefined;
 export const stringsIn = (value: unknown): readonly string[] =>
   Array.isArray(value) ? value.filter((element) => typeof element === "string") : [];

@@ -51,12 +51,19 @@ function builtIn(name: string, summary: string, isPublic: boolean): Method {
   };
 }
 
-/** Reads an OpenRPC document (`rpc.discover`). Methods that an earlier one had stay, as no longer listed. */
+/**
+ * Reads an OpenRPC document (`rpc.discover`). Methods that an earlier one had stay, as no longer
+ * listed.
+ */
 export function methodsIn(document: unknown, earlier: readonly Method[]): readonly Method[] {
   const { methods } = membersOf(document);
-  const listed = (Array.isArray(methods) ? methods : []).flatMap((method) => methodIn(membersOf(method)));
+  const listed = (Array.isArray(methods) ? methods : []).flatMap((method) =>
+    methodIn(membersOf(method)),
+  );
   const names = new Set([...listed, ...builtIns].map(({ name }) => name));
-  const lost = earlier.filter(({ name }) => !names.has(name)).map((method) => ({ ...method, isListed: false }));
+  const lost = earlier
+    .filter(({ name }) => !names.has(name))
+    .map((method) => ({ ...method, isListed: false }));
   return [...builtIns, ...listed, ...lost];
 }
 
@@ -68,7 +75,9 @@ export function lockOf(method: Method, isLive: boolean): Lock {
 function methodIn(method: Members): readonly Method[] {
   const name = stringIn(method.name);
   if (name === undefined) return [];
-  const parameters = (Array.isArray(method.params) ? method.params : []).flatMap((parameter) => parameterIn(membersOf(parameter)));
+  const parameters = (Array.isArray(method.params) ? method.params : []).flatMap((parameter) =>
+    parameterIn(membersOf(parameter)),
+  );
   const [first] = parameters;
   const whole = parameters.length === 1 && first?.name === "params" ? first.schema : undefined;
   return [
@@ -88,14 +97,23 @@ function methodIn(method: Members): readonly Method[] {
 }
 
 function parameterIn({ name, required, schema }: Members): readonly Parameter[] {
-  return typeof name === "string" ? [{ name, isRequired: required === true, schema: membersOf(schema) }] : [];
+  return typeof name === "string"
+    ? [{ name, isRequired: required === true, schema: membersOf(schema) }]
+    : [];
 }
 
-/** Params to begin with: what is required, with the schema's own default, example or first choice. Undefined: none are needed. */
+/**
+ * Params to begin with: what is required, with the schema's own default, example or first choice.
+ * Undefined: none are needed.
+ */
 export function sampleParams({ parameters, whole }: Method): unknown {
   if (whole !== undefined) return sampleOf(whole);
   if (parameters.length === 0) return undefined;
-  return Object.fromEntries(parameters.filter(({ isRequired }) => isRequired).map(({ name, schema }) => [name, sampleOf(schema)]));
+  return Object.fromEntries(
+    parameters
+      .filter(({ isRequired }) => isRequired)
+      .map(({ name, schema }) => [name, sampleOf(schema)]),
+  );
 }
 
 function sampleOf(schema: Members): unknown {
@@ -104,7 +122,8 @@ function sampleOf(schema: Members): unknown {
   if (Array.isArray(schema.enum)) return schema.enum[0];
   if (schema.const !== undefined) return schema.const;
   if (schema.type === "string") return "";
-  if (schema.type === "number" || schema.type === "integer") return typeof schema.minimum === "number" ? Math.max(schema.minimum, 0) : 0;
+  if (schema.type === "number" || schema.type === "integer")
+    return typeof schema.minimum === "number" ? Math.max(schema.minimum, 0) : 0;
   if (schema.type === "boolean") return false;
   if (schema.type === "array") return [];
   if (schema.type !== "object") return null;

@@ -3,9 +3,18 @@ import { type Message, membersOf, numberIn, stringIn } from "./message.js";
 import { maskedValue } from "./session/mask.js";
 
 /** How a call ended; without secrets. `took` is in milliseconds. */
-export type Outcome = { readonly took: number /** It was sent past the SDK, which would have waited. */; readonly isRaw: boolean } & (
+export type Outcome = {
+  readonly took: number /** It was sent past the SDK, which would have waited. */;
+  readonly isRaw: boolean;
+} & (
   | { readonly is: "result"; readonly value: unknown }
-  | { readonly is: "error"; readonly type: string; readonly code: number | undefined; readonly message: string; readonly data: unknown }
+  | {
+      readonly is: "error";
+      readonly type: string;
+      readonly code: number | undefined;
+      readonly message: string;
+      readonly data: unknown;
+    }
 );
 
 export function resultOf(value: unknown, took: number): Outcome {
@@ -15,7 +24,15 @@ export function resultOf(value: unknown, took: number): Outcome {
 export function failureOf(error: unknown, took: number): Outcome {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof RpcError) {
-    return { is: "error", type: error.type, code: error.code, message, data: maskedValue(error.data), took, isRaw: false };
+    return {
+      is: "error",
+      type: error.type,
+      code: error.code,
+      message,
+      data: maskedValue(error.data),
+      took,
+      isRaw: false,
+    };
   }
   const type = error instanceof JotwireError ? error.type : "error";
   return { is: "error", type, code: undefined, message, data: undefined, took, isRaw: false };

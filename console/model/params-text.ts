@@ -1,5 +1,7 @@
 /** What a text says as params. */
-export type ParamsText = { readonly isValid: true; readonly value: unknown } | { readonly isValid: false; readonly problem: string };
+export type ParamsText =
+  | { readonly isValid: true; readonly value: unknown }
+  | { readonly isValid: false; readonly problem: string };
 
 /** JSON-RPC's params are an object, an array, or left out (§4.2). */
 export function paramsIn(text: string): ParamsText {
@@ -9,7 +11,10 @@ export function paramsIn(text: string): ParamsText {
     if (typeof value === "object" && value !== null) return { isValid: true, value };
     return { isValid: false, problem: "Params are an object or an array." };
   } catch (error) {
-    return { isValid: false, problem: error instanceof Error ? error.message : "This is not JSON." };
+    return {
+      isValid: false,
+      problem: error instanceof Error ? error.message : "This is not JSON.",
+    };
   }
 }
 

@@ -21,9 +21,18 @@ const order = z.object({
   status: z.enum(["placed", "shipped", "cancelled"]),
   placedAt: z.string().describe("ISO 8601, UTC"),
 });
-const item = z.object({ sku, name: z.string(), price: z.number().int().describe("cents"), left: z.number().int() });
+const item = z.object({
+  sku,
+  name: z.string(),
+  price: z.number().int().describe("cents"),
+  left: z.number().int(),
+});
 
-const quote = z.object({ sku, price: z.number().int().describe("cents"), at: z.string().describe("ISO 8601, UTC") });
+const quote = z.object({
+  sku,
+  price: z.number().int().describe("cents"),
+  at: z.string().describe("ISO 8601, UTC"),
+});
 
 const notFound = { code: 1004, message: "there is no such order, or it isn't yours" } as const;
 const alreadyShipped = { code: 1005, message: "the order has left the house" } as const;
@@ -49,7 +58,12 @@ function customerOf({ subject, scopes }: Auth): string | undefined {
 
 export const app = rpc.router({
   stock: {
-    list: rpc.method({ summary: "What can be ordered", public: true, result: z.array(item), handler: () => [...desk.stock] }),
+    list: rpc.method({
+      summary: "What can be ordered",
+      public: true,
+      result: z.array(item),
+      handler: () => [...desk.stock],
+    }),
   },
 
   orders: {
@@ -57,7 +71,11 @@ export const app = rpc.router({
       summary: "Place an order",
       description: "With a key, the call may be repeated: the same key is the same order.",
       scope: "orders:write",
-      params: z.object({ sku, qty: z.number().int().min(1).max(1_000).default(1), key: z.string().min(1).max(64).optional() }),
+      params: z.object({
+        sku,
+        qty: z.number().int().min(1).max(1_000).default(1),
+        key: z.string().min(1).max(64).optional(),
+      }),
       result: order,
       errors: {
         OUT_OF_STOCK: { code: 1001, data: z.object({ left: z.number().int() }) },
@@ -87,7 +105,8 @@ export const app = rpc.router({
       handler({ params, auth, error }) {
         const found = desk.order(params.id);
         const customer = customerOf(auth);
-        if (found === undefined || (customer !== undefined && found.customer !== customer)) throw error.NOT_FOUND();
+        if (found === undefined || (customer !== undefined && found.customer !== customer))
+          throw error.NOT_FOUND();
         return found;
       },
     }),
@@ -95,8 +114,13 @@ export const app = rpc.router({
     list: rpc.method({
       summary: "Your orders, the newest first; all orders, for an admin",
       scope: "orders:read",
-      params: z.object({ cursor: id.optional(), limit: z.number().int().min(1).max(100).default(20) }).default({ limit: 20 }),
-      result: z.object({ orders: z.array(order), next: id.nullable().describe("the cursor of the next page; null: that was all") }),
+      params: z
+        .object({ cursor: id.optional(), limit: z.number().int().min(1).max(100).default(20) })
+        .default({ limit: 20 }),
+      result: z.object({
+        orders: z.array(order),
+        next: id.nullable().describe("the cursor of the next page; null: that was all"),
+      }),
       idempotent: true,
       handler({ params, auth }) {
         const { orders, next } = desk.page({ ...params, customer: customerOf(auth) });
@@ -105,12 +129,14 @@ export const app = rpc.router({
     }),
 
     watch: rpc.topic({
-      summary: "Orders as they are placed and change: yours, or without a customer everybody's, for an admin",
+      summary:
+        "Orders as they are placed and change: yours, or without a customer everybody's, for an admin",
       scope: "orders:read",
       params: z.object({ customer: z.string().max(64).optional() }).default({}),
       event: order,
       name: ({ customer }) => `orders:${customer ?? "*"}`,
-      authorize: (auth, { customer }) => auth.scopes.includes("orders:admin") || customer === auth.subject,
+      authorize: (auth, { customer }) =>
+        auth.scopes.includes("orders:admin") || customer === auth.subject,
       history: { size: 100, ttl: 300_000 }, // 5 min: who comes back by then has missed nothing
     }),
 
@@ -119,7 +145,11 @@ export const app = rpc.router({
       scope: "orders:write",
       params: z.object({ id }),
       result: order,
-      errors: { NOT_FOUND: notFound, ALREADY_SHIPPED: alreadyShipped, ALREADY_CANCELLED: alreadyCancelled },
+      errors: {
+        NOT_FOUND: notFound,
+        ALREADY_SHIPPED: alreadyShipped,
+        ALREADY_CANCELLED: alreadyCancelled,
+      },
       async handler({ params, auth, connection, error }) {
         const outcome = await desk.cancel(params.id, customerOf(auth));
         if (outcome.is === "not_found") throw error.NOT_FOUND();
@@ -152,7 +182,8 @@ export const app = rpc.router({
   reports: {
     sales: rpc.method({
       summary: "What was sold, of your orders or of all; takes some seconds",
-      description: "Tells its progress by report.progress, and stops at $/cancelRequest or when the connection closes.",
+      description:
+        "Tells its progress by report.progress, and stops at $/cancelRequest or when the connection closes.",
       scope: "orders:read",
       result: z.object({
         orders: z.number(),
@@ -164,7 +195,9 @@ export const app = rpc.router({
       idempotent: true,
       async handler({ auth, signal, connection, log }) {
         const customer = customerOf(auth);
-        const orders = desk.orders.filter((candidate) => customer === undefined || candidate.customer === customer);
+        const orders = desk.orders.filter(
+          (candidate) => customer === undefined || candidate.customer === customer,
+        );
         const report = { orders: 0, cancelled: 0, revenue: 0, bySku: {} as Record<string, number> };
         const share = Math.ceil(orders.length / reportSteps);
         for (let done = 0; done < reportSteps; done++) {
@@ -172,7 +205,10 @@ export const app = rpc.router({
             log.info({ done, of: reportSteps }, "report given up");
             throw signal.reason;
           }
-          for (const { sku, qty, total, status } of orders.slice(done * share, (done + 1) * share)) {
+          for (const { sku, qty, total, status } of orders.slice(
+            done * share,
+            (done + 1) * share,
+          )) {
             report.orders += 1;
             if (status === "cancelled") report.cancelled += 1;
             else {
@@ -207,7 +243,11 @@ export const app = rpc.router({
       scope: "orders:admin",
       params: z.object({ id }),
       result: order,
-      errors: { NOT_FOUND: notFound, ALREADY_SHIPPED: alreadyShipped, ALREADY_CANCELLED: alreadyCancelled },
+      errors: {
+        NOT_FOUND: notFound,
+        ALREADY_SHIPPED: alreadyShipped,
+        ALREADY_CANCELLED: alreadyCancelled,
+      },
       async handler({ params, connection, error }) {
         const outcome = await desk.ship(params.id);
         if (outcome.is === "not_found") throw error.NOT_FOUND();
@@ -232,7 +272,8 @@ export function started(server: Server): () => void {
     void server.publish(orders.watch, {}, changed);
   };
   const timer = setInterval(() => {
-    for (const changed of board.move()) void server.publish(prices.watch, { sku: changed.sku }, changed);
+    for (const changed of board.move())
+      void server.publish(prices.watch, { sku: changed.sku }, changed);
   }, pricePause);
   return () => clearInterval(timer);
 }

@@ -2,8 +2,8 @@ import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
 /**
- * An append-only file of JSON lines: what was appended is there after a crash, whole or not at all. One process at a time
- * writes it; a second one is noticed, and refused.
+ * An append-only file of JSON lines: what was appended is there after a crash, whole or not at all.
+ * One process at a time writes it; a second one is noticed, and refused.
  */
 export class Journal<Entry> {
   readonly #path: string;
@@ -17,8 +17,9 @@ export class Journal<Entry> {
   }
 
   /**
-   * Opens the journal, or makes it (mode 0600, in a folder 0700), and hands each entry to `replay`. A last line without its line break
-   * was never acknowledged, and is cut off. Rejects when another line is no JSON.
+   * Opens the journal, or makes it (mode 0600, in a folder 0700), and hands each entry to `replay`.
+   * A last line without its line break was never acknowledged, and is cut off. Rejects when another
+   * line is no JSON.
    */
   static async open<Entry>(path: string, replay: (entry: Entry) => void): Promise<Journal<Entry>> {
     const folder = resolve(dirname(path));
@@ -35,10 +36,16 @@ export class Journal<Entry> {
     return new Journal<Entry>(path, file, length);
   }
 
-  /** Durable when it resolves; when it rejects, the file is as it was. Not to be called again before that. */
+  /**
+   * Durable when it resolves; when it rejects, the file is as it was. Not to be called again before
+   * that.
+   */
   async append(entry: Entry): Promise<void> {
     const { size } = await this.#file.stat();
-    if (size !== this.#length) throw new Error(`another process writes ${this.#path}: one order desk for each folder, please`);
+    if (size !== this.#length)
+      throw new Error(
+        `another process writes ${this.#path}: one order desk for each folder, please`,
+      );
     const line = Buffer.from(`${JSON.stringify(entry)}\n`);
     try {
       await this.#file.appendFile(line);

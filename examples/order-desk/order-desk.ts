@@ -61,7 +61,10 @@ const assortment: readonly Item[] = [
   { sku: "C3", name: "Typewriter, restored", price: 31_000, left: 3 },
 ];
 
-/** Orders and stock, held in memory and kept in a journal. Each change is decided, written and applied before the next one is looked at. */
+/**
+ * Orders and stock, held in memory and kept in a journal. Each change is decided, written and
+ * applied before the next one is looked at.
+ */
 export class OrderDesk {
   readonly #stock = new Map(assortment.map((item) => [item.sku, item]));
   readonly #orders = new Map<string, Order>(); // by id, the oldest first
@@ -94,16 +97,30 @@ export class OrderDesk {
   }
 
   /** The newest orders first, from `cursor` on; of one customer, or of all. */
-  page({ customer, cursor, limit }: { customer?: string | undefined; cursor?: string | undefined; limit: number }): Page {
-    const isBefore = cursor === undefined ? () => true : (order: Order) => numberOf(order.id) < numberOf(cursor);
-    const matching = this.orders.filter((order) => (customer === undefined || order.customer === customer) && isBefore(order)).reverse();
+  page({
+    customer,
+    cursor,
+    limit,
+  }: {
+    customer?: string | undefined;
+    cursor?: string | undefined;
+    limit: number;
+  }): Page {
+    const isBefore =
+      cursor === undefined ? () => true : (order: Order) => numberOf(order.id) < numberOf(cursor);
+    const matching = this.orders
+      .filter((order) => (customer === undefined || order.customer === customer) && isBefore(order))
+      .reverse();
     const orders = matching.slice(0, limit);
     return { orders, next: matching.length > limit ? (orders.at(-1)?.id ?? null) : null };
   }
 
   place({ customer, sku, qty, key }: Placing): Promise<PlacingOutcome> {
     return this.#inTurn(async () => {
-      const earlier = key === undefined ? undefined : this.#orders.get(this.#keys.get(keyOf(customer, key)) ?? "");
+      const earlier =
+        key === undefined
+          ? undefined
+          : this.#orders.get(this.#keys.get(keyOf(customer, key)) ?? "");
       if (earlier !== undefined) {
         const isSame = earlier.sku === sku && earlier.qty === qty;
         return isSame ? { is: "repeated", order: earlier } : { is: "key_taken" };
@@ -113,7 +130,15 @@ export class OrderDesk {
       if (item.left < qty) return { is: "out_of_stock", left: item.left };
       const id = `o${this.#orders.size + 1}`;
       const placedAt = new Date().toISOString();
-      const order: Order = { id, customer, sku, qty, total: item.price * qty, status: "placed", placedAt };
+      const order: Order = {
+        id,
+        customer,
+        sku,
+        qty,
+        total: item.price * qty,
+        status: "placed",
+        placedAt,
+      };
       await this.#record({ what: "placed", order, key });
       return { is: "placed", order };
     });
@@ -140,8 +165,10 @@ export class OrderDesk {
   #change(what: "cancelled" | "shipped", id: string, customer?: string): Promise<ChangeOutcome> {
     return this.#inTurn(async () => {
       const order = this.#orders.get(id);
-      if (order === undefined || (customer !== undefined && order.customer !== customer)) return { is: "not_found" };
-      if (order.status !== "placed") return { is: order.status === "shipped" ? "already_shipped" : "already_cancelled" };
+      if (order === undefined || (customer !== undefined && order.customer !== customer))
+        return { is: "not_found" };
+      if (order.status !== "placed")
+        return { is: order.status === "shipped" ? "already_shipped" : "already_cancelled" };
       await this.#record({ what, id });
       return { is: "changed", order: { ...order, status: what } };
     });
@@ -150,7 +177,8 @@ export class OrderDesk {
   /** Runs changes one after the other. */
   #inTurn<T>(change: () => Promise<T>): Promise<T> {
     const result = this.#lastChange.then(change);
-    this.#lastChange = result.catch(() => undefined); // its caller hears of it; the next change doesn't depend on it
+    // its caller hears of it; the next change doesn't depend on it
+    this.#lastChange = result.catch(() => undefined);
     return result;
   }
 
@@ -158,11 +186,17 @@ export class OrderDesk {
     if (this.#journal === undefined) throw new Error("the journal is still being replayed");
     await this.#journal.append(happening);
     this.#apply(happening);
-    const order = happening.what === "restocked" ? undefined : this.#orders.get("order" in happening ? happening.order.id : happening.id);
+    const order =
+      happening.what === "restocked"
+        ? undefined
+        : this.#orders.get("order" in happening ? happening.order.id : happening.id);
     if (order !== undefined) this.onOrder(order);
   }
 
-  /** The only writer of what is in memory, for what is read from the journal and what was just written to it alike. */
+  /**
+   * The only writer of what is in memory, for what is read from the journal and what was just
+   * written to it alike.
+   */
   #apply(happening: Happening): void {
     if (happening.what === "restocked") return this.#addToStock(happening.sku, happening.qty);
     if (happening.what === "placed") {
@@ -172,7 +206,10 @@ export class OrderDesk {
       return this.#addToStock(order.sku, -order.qty);
     }
     const order = this.#orders.get(happening.id);
-    if (order === undefined) throw new Error(`the journal speaks of an unknown order ${happening.id}: restore it from a backup`);
+    if (order === undefined)
+      throw new Error(
+        `the journal speaks of an unknown order ${happening.id}: restore it from a backup`,
+      );
     this.#orders.set(order.id, { ...order, status: happening.what });
     if (happening.what === "cancelled") this.#addToStock(order.sku, order.qty);
   }

@@ -17,7 +17,10 @@ export class PriceBoard {
   readonly #random: () => number;
 
   /** It begins with a minute behind it. `random` is in [0, 1). */
-  constructor(list: readonly { readonly sku: string; readonly price: number }[], random: () => number = Math.random) {
+  constructor(
+    list: readonly { readonly sku: string; readonly price: number }[],
+    random: () => number = Math.random,
+  ) {
     this.#list = list;
     this.#random = random;
     for (let past = kept; past > 0; past--) this.move(Date.now() - past * 1_000);

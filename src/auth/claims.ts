@@ -9,14 +9,22 @@ import { normalizeType, type UnverifiedToken } from "./token/token-format.js";
 const maxAudiences = 16;
 const maxSubject = 255; // characters
 
-/** Claims that only an ID token (OpenID Connect Core §2, §3.3.2.11) or a logout or security event token (RFC 8417 §2.2) has. */
+/**
+ * Claims that only an ID token (OpenID Connect Core §2, §3.3.2.11) or a logout or security event
+ * token (RFC 8417 §2.2) has.
+ */
 const foreignMarks = ["nonce", "at_hash", "c_hash", "events"];
 
 /**
  * Judges what a token says, once its signature is known to be good. `now` in milliseconds.
- * @throws Refusal `token_expired` when the only thing wrong is that its time is over, else `token_invalid`
+ * @throws Refusal `token_expired` when the only thing wrong is that its time is over, else
+ * `token_invalid`
  */
-export function checkClaims({ payload, header, claims }: UnverifiedToken, rules: TokenRules, now: number): VerifiedToken {
+export function checkClaims(
+  { payload, header, claims }: UnverifiedToken,
+  rules: TokenRules,
+  now: number,
+): VerifiedToken {
   checkType(header, claims, rules);
   checkRequired(claims, rules.requiredClaims);
   if (claims.iss !== rules.issuer) throw invalid("iss is another issuer");
@@ -27,7 +35,8 @@ export function checkClaims({ payload, header, claims }: UnverifiedToken, rules:
   const clientId = readOptionalText(claims, "client_id");
   const { expiresAt, issuedAt } = checkTimes(claims, rules, now);
   const scopes = readScopes(claims, rules);
-  if (now >= expiresAt * 1_000) throw new Refusal("token_expired", "exp is over"); // RFC 7519 §4.1.4: "on or after"
+  // RFC 7519 §4.1.4: "on or after"
+  if (now >= expiresAt * 1_000) throw new Refusal("token_expired", "exp is over");
   return Object.freeze({
     issuer: rules.issuer,
     subject,
@@ -38,18 +47,22 @@ export function checkClaims({ payload, header, claims }: UnverifiedToken, rules:
     tokenId,
     sessionId,
     clientId,
-    fingerprint: hash("sha256", payload, "base64url"), // of the payload alone: a signature may be written in several ways
+    // of the payload alone: a signature may be written in several ways
+    fingerprint: hash("sha256", payload, "base64url"),
   });
 }
 
 function checkType(header: StrictObject, claims: StrictObject, { types }: TokenRules): void {
   const { typ } = header;
   if (typ !== undefined && typeof typ !== "string") throw invalid("typ is not a string");
-  if (!types.includes(typ === undefined ? undefined : normalizeType(typ))) throw invalid("typ is not an accepted type of token");
+  if (!types.includes(typ === undefined ? undefined : normalizeType(typ)))
+    throw invalid("typ is not an accepted type of token");
   const mark = foreignMarks.find((name) => Object.hasOwn(claims, name));
-  if (mark || claims.token_use === "id") throw invalid(`not an access token: it has ${mark ?? "token_use id"}`);
+  if (mark || claims.token_use === "id")
+    throw invalid(`not an access token: it has ${mark ?? "token_use id"}`);
   // RFC 9449 §7.2, RFC 8705 §3: a bound token is never taken as a bearer token
-  if (Object.hasOwn(claims, "cnf")) throw invalid("the token is bound to a key (cnf), and proof of possession is not supported");
+  if (Object.hasOwn(claims, "cnf"))
+    throw invalid("the token is bound to a key (cnf), and proof of possession is not supported");
 }
 
 function checkRequired(claims: StrictObject, names: readonly string[]): void {
@@ -58,7 +71,12 @@ function checkRequired(claims: StrictObject, names: readonly string[]): void {
 }
 
 function isEmpty(value: unknown): boolean {
-  return value === undefined || value === null || value === "" || (Array.isArray(value) && value.length === 0);
+  return (
+    value === undefined ||
+    value === null ||
+    value === "" ||
+    (Array.isArray(value) && value.length === 0)
+  );
 }
 
 function readSubject(sub: unknown): string {
@@ -69,7 +87,8 @@ function readSubject(sub: unknown): string {
 function checkAudience(aud: unknown, audience: string): void {
   const audiences: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
   if (audiences.length > maxAudiences) throw invalid(`aud has more than ${maxAudiences} members`);
-  if (!audiences.every((item) => typeof item === "string")) throw invalid("aud is not a string or a list of strings");
+  if (!audiences.every((item) => typeof item === "string"))
+    throw invalid("aud is not a string or a list of strings");
   if (!audiences.includes(audience)) throw invalid("aud does not contain our audience");
 }
 
@@ -79,7 +98,11 @@ function readOptionalText(claims: StrictObject, name: string): string | undefine
   throw invalid(`${name} is not a string`);
 }
 
-function checkTimes(claims: StrictObject, { maxLifetime, leeway }: TokenRules, now: number): Pick<VerifiedToken, "expiresAt" | "issuedAt"> {
+function checkTimes(
+  claims: StrictObject,
+  { maxLifetime, leeway }: TokenRules,
+  now: number,
+): Pick<VerifiedToken, "expiresAt" | "issuedAt"> {
   const expiresAt = readTime(claims, "exp");
   const issuedAt = readTime(claims, "iat");
   const notBefore = readTime(claims, "nbf");
@@ -88,7 +111,8 @@ function checkTimes(claims: StrictObject, { maxLifetime, leeway }: TokenRules, n
   if (isLater(notBefore, now + leeway)) throw invalid("nbf is in the future");
   if (maxLifetime !== undefined) {
     if (issuedAt === undefined) throw invalid("iat is missing, and the lifetime is limited");
-    if ((expiresAt - issuedAt) * 1_000 > maxLifetime) throw invalid("the lifetime (exp - iat) is longer than allowed");
+    if ((expiresAt - issuedAt) * 1_000 > maxLifetime)
+      throw invalid("the lifetime (exp - iat) is longer than allowed");
   }
   return { expiresAt, issuedAt };
 }

@@ -22,7 +22,10 @@ export interface RenewedTokens {
 }
 
 export interface ProviderOptions {
-  /** The `iss` claim, compared as an exact string (RFC 7519 §4.1.1). With no key given, also the base URL of OIDC discovery. */
+  /**
+   * The `iss` claim, compared as an exact string (RFC 7519 §4.1.1). With no key given, also the
+   * base URL of OIDC discovery.
+   */
   readonly issuer: string;
   /** What the `aud` claim must contain (RFC 7519 §4.1.3). */
   readonly audience: string;
@@ -30,7 +33,10 @@ export interface ProviderOptions {
   readonly jwks?: string | URL | JwkSet;
   /** One public key: JWK, PEM (SPKI or X.509), `KeyObject` or `CryptoKey`. */
   readonly publicKey?: Jwk | string | object;
-  /** HMAC secret, at least 32 bytes (48 for HS384, 64 for HS512). Its own mode: never beside another key. */
+  /**
+   * HMAC secret, at least 32 bytes (48 for HS384, 64 for HS512). Its own mode: never beside another
+   * key.
+   */
   readonly secret?: string | Uint8Array;
   /** Accepted `alg` values. Default: the key's own `alg`, else those that fit its type. */
   readonly algorithms?: readonly string[];
@@ -40,7 +46,9 @@ export interface ProviderOptions {
   readonly requiredClaims?: readonly string[];
   /** Longest accepted `exp - iat`, milliseconds. Default: none. */
   readonly maxLifetime?: number;
-  /** Tolerance for `nbf` and `iat`, never for `exp`; milliseconds, at most 60_000. Default: 30_000. */
+  /**
+   * Tolerance for `nbf` and `iat`, never for `exp`; milliseconds, at most 60_000. Default: 30_000.
+   */
   readonly leeway?: number;
   /** Fetch keys from a host that resolves to a private or loopback address. Default: false. */
   readonly allowPrivateHosts?: boolean;
@@ -66,8 +74,13 @@ export interface VerifiedToken {
   readonly sessionId: string | undefined;
   /** `client_id` */
   readonly clientId: string | undefined;
-  /** The claims that the server's option `identityClaims` names, as JSON with sorted members. Absent: it names none. */
+  /**
+   * The claims that the server's option `identityClaims` names, as JSON with sorted members.
+   * Absent: it names none.
+   */
   readonly identityClaims?: Readonly<Record<string, string | undefined>>;
-  /** Digest of all that the token says, signature left out: two tokens of one fingerprint are one. */
+  /**
+   * Digest of all that the token says, signature left out: two tokens of one fingerprint are one.
+   */
   readonly fingerprint: string;
 }

@@ -1,11 +1,18 @@
 import { type ErrorObject, errorOf, errorTable, standardError } from "../protocol/error-codes.js";
 
 /** Why a token was not accepted. */
-export type RefusalReason = "token_expired" | "token_invalid" | "token_revoked" | "subject_mismatch" | "rate_limited" | "auth_unavailable";
+export type RefusalReason =
+  | "token_expired"
+  | "token_invalid"
+  | "token_revoked"
+  | "subject_mismatch"
+  | "rate_limited"
+  | "auth_unavailable";
 
 /**
- * The one error that verification, renewal and revocation throw for a reason that concerns the caller.
- * `detail` says what exactly is wrong, without the token; it reaches the log, and the wire outside production.
+ * The one error that verification, renewal and revocation throw for a reason that concerns the
+ * caller. `detail` says what exactly is wrong, without the token; it reaches the log, and the wire
+ * outside production.
  */
 export class Refusal extends Error {
   override readonly name = "Refusal";
@@ -46,7 +53,10 @@ export class AuthFault extends Error implements Fault {
   }
 }
 
-/** Was the refused token good, but for its time? A device that presents it again and again is no attack: others share its address. */
+/**
+ * Was the refused token good, but for its time? A device that presents it again and again is no
+ * attack: others share its address.
+ */
 export function isOnlyExpired({ code }: ErrorObject): boolean {
   return code === errorTable.token_expired.code;
 }
@@ -56,7 +66,10 @@ export function invalidAuthParams(hint: string): AuthFault {
   return new AuthFault(standardError("invalidParams", { hint }), hint);
 }
 
-/** What a refusal looks like on the wire; no error of its own, whose stack nobody reads. In production a refused token does not say what is wrong with it. */
+/**
+ * What a refusal looks like on the wire; no error of its own, whose stack nobody reads. In
+ * production a refused token does not say what is wrong with it.
+ */
 export function faultOf(thrown: unknown, production: boolean): Fault {
   try {
     if (thrown instanceof AuthFault) return thrown;
@@ -73,11 +86,18 @@ function unavailable(detail: string): Fault {
   return { error: errorOf("auth_unavailable", { retryAfter: 1 }), detail };
 }
 
-function faultOfRefusal({ reason, detail, retryAfter = 1, hint = newTokenHint }: Refusal, production: boolean): Fault {
+function faultOfRefusal(
+  { reason, detail, retryAfter = 1, hint = newTokenHint }: Refusal,
+  production: boolean,
+): Fault {
   switch (reason) {
     case "token_expired":
       return {
-        error: errorOf(reason, { context: "presented", action: "newToken", hint: "get a new token, this one has expired" }),
+        error: errorOf(reason, {
+          context: "presented",
+          action: "newToken",
+          hint: "get a new token, this one has expired",
+        }),
         detail,
       };
     case "token_invalid":
@@ -88,12 +108,27 @@ function faultOfRefusal({ reason, detail, retryAfter = 1, hint = newTokenHint }:
     case "token_revoked":
       return { error: errorOf(reason, { hint: "log in again" }), detail };
     case "subject_mismatch":
-      return { error: errorOf(reason, { claim: "sub", hint: "log out first, or open another connection, to change the user" }), detail };
+      return {
+        error: errorOf(reason, {
+          claim: "sub",
+          hint: "log out first, or open another connection, to change the user",
+        }),
+        detail,
+      };
     case "rate_limited":
-      return { error: errorOf(reason, { retryAfter, hint: "too many of this user in a minute; the token is not used up" }), detail };
+      return {
+        error: errorOf(reason, {
+          retryAfter,
+          hint: "too many of this user in a minute; the token is not used up",
+        }),
+        detail,
+      };
     case "auth_unavailable":
       return {
-        error: errorOf(reason, { retryAfter: Math.max(Math.ceil(retryAfter), 1), hint: "the token was not judged; try again" }),
+        error: errorOf(reason, {
+          retryAfter: Math.max(Math.ceil(retryAfter), 1),
+          hint: "the token was not judged; try again",
+        }),
         detail,
       };
   }

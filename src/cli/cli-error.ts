@@ -29,11 +29,17 @@ export function messageOf(thrown: unknown): string {
 
 /** The `code` of a system error (`ENOENT`), or undefined. */
 export function codeOf(thrown: unknown): string | undefined {
-  return thrown instanceof Error && "code" in thrown && typeof thrown.code === "string" ? thrown.code : undefined;
+  return thrown instanceof Error && "code" in thrown && typeof thrown.code === "string"
+    ? thrown.code
+    : undefined;
 }
 
 /** Runs `work`; what it throws becomes a {@link CliError} of that kind, told after `prefix`. */
-export async function failingAs<T>(kind: FailureKind, prefix: string, work: () => T | Promise<T>): Promise<T> {
+export async function failingAs<T>(
+  kind: FailureKind,
+  prefix: string,
+  work: () => T | Promise<T>,
+): Promise<T> {
   try {
     return await work();
   } catch (error) {

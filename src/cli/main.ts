@@ -2,4 +2,5 @@
 import { run } from "./program.js";
 
 const code = await run(process.argv.slice(2));
-if (code !== 0) process.exit(code); // also when a server is up already, and would run on half prepared
+// also when a server is up already, and would run on half prepared
+if (code !== 0) process.exit(code);

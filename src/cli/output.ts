@@ -20,10 +20,15 @@ export function printNote(message: string): void {
 
 /** A folder that wasn't there may be a wrong one: no server has used it. */
 export function printNewFolder({ path }: { readonly path: string }): void {
-  printNote(`the state folder ${path} was made new: if a server uses another, name that one with --state`);
+  printNote(
+    `the state folder ${path} was made new: if a server uses another, name that one with --state`,
+  );
 }
 
-/** What came from a peer may not move the cursor or ring the bell: control characters are written out. */
+/**
+ * What came from a peer may not move the cursor or ring the bell: control characters are written
+ * out.
+ */
 export function visible(text: string): string {
   return text.replace(/[^\P{Cc}\n]|[\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, escaped);
 }
@@ -38,7 +43,9 @@ function oneLine(text: string): string {
 
 /** Rows in columns, two spaces apart. */
 export function printTable(rows: readonly (readonly string[])[]): void {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  );
   for (const row of rows)
     printLine(
       visible(

@@ -8,7 +8,9 @@ export function prettyLogger(level: LogLevel): Logger {
   const log = (at: LogLevel) => (fields: object, message: string) => {
     if (levels.indexOf(at) < levels.indexOf(level)) return;
     const time = new Date().toTimeString().slice(0, 8);
-    process.stderr.write(`${visible(`${time} ${at.padEnd(5)} ${message}${Object.entries(fields).map(member).join("")}`)}\n`);
+    process.stderr.write(
+      `${visible(`${time} ${at.padEnd(5)} ${message}${Object.entries(fields).map(member).join("")}`)}\n`,
+    );
   };
   return { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") };
 }

@@ -25,7 +25,10 @@ Exit codes:
   5  authentication refused
   6  the call was answered with an error`;
 
-/** Runs one command line, without node and script. Resolves to the exit code; a server that was started runs on. */
+/**
+ * Runs one command line, without node and script. Resolves to the exit code; a server that was
+ * started runs on.
+ */
 export async function run(args: readonly string[]): Promise<number> {
   const program = createProgram();
   try {
@@ -57,7 +60,9 @@ function createProgram(): Command {
 
 /** By the package's own name: the sources and the build lie at different depths. */
 function packageVersion(): string {
-  const { version } = createRequire(import.meta.url)("jotwire/package.json") as { readonly version: string };
+  const { version } = createRequire(import.meta.url)("jotwire/package.json") as {
+    readonly version: string;
+  };
   return version;
 }
 
@@ -71,7 +76,9 @@ function commandOf(command: Command, [name, ...rest]: readonly string[]): Comman
 function report(error: unknown, command: Command): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return exitCodes.ok;
-    if (error.code !== "commander.help") printError(`${error.message.replace(/^error: /, "")}${usageAdvice(error, command)}`); // help was shown
+    if (error.code !== "commander.help")
+      // help was shown
+      printError(`${error.message.replace(/^error: /, "")}${usageAdvice(error, command)}`);
     return exitCodes.usage;
   }
   if (error instanceof CliError) {
@@ -95,7 +102,9 @@ const sampleArguments: Readonly<Record<string, string>> = {
 function usageAdvice({ code }: CommanderError, command: Command): string {
   const words = wordsOf(command);
   if (code !== "commander.missingArgument") return `; see ${words} --help`;
-  const samples = command.registeredArguments.filter(({ required }) => required).map((argument) => sampleArguments[argument.name()]);
+  const samples = command.registeredArguments
+    .filter(({ required }) => required)
+    .map((argument) => sampleArguments[argument.name()]);
   return `, such as: ${[words, ...samples].join(" ")}; see ${words} --help`;
 }
 

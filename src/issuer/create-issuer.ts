@@ -1,5 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { IssuerCounts, IssuerPort, IssuerRequestContext, StoreObserver } from "../auth/issuer-port.js";
+import type {
+  IssuerCounts,
+  IssuerPort,
+  IssuerRequestContext,
+  StoreObserver,
+} from "../auth/issuer-port.js";
 import type { RenewedTokens } from "../auth/provider-options.js";
 import { Refusal } from "../auth/refusal.js";
 import type { RevocationListener } from "../auth/revocation/revocation.js";
@@ -14,7 +19,12 @@ import { LoginError } from "./accounts/login-error.js";
 import { TooManyTokensError } from "./accounts/subject-budget.js";
 import { UserDirectory } from "./accounts/user-directory.js";
 import { HttpEndpoints } from "./http/http-endpoints.js";
-import { type IssuerOptions, type IssuerSettings, longestAccessToken, settingsOf } from "./issuer-options.js";
+import {
+  type IssuerOptions,
+  type IssuerSettings,
+  longestAccessToken,
+  settingsOf,
+} from "./issuer-options.js";
 import { Revoker } from "./revoker.js";
 import { AccessTokens } from "./tokens/access-token.js";
 import { type GrantOutcome, Grants, type TokenSet } from "./tokens/grants.js";
@@ -26,22 +36,39 @@ export interface Issuer extends IssuerPort {
   readonly store: Store;
   readonly users: UserDirectory;
   readonly clients: ClientDirectory;
-  /** A `request` listener of `node:http`, for an issuer on a port of its own. Other paths than the issuer's: 404. */
+  /**
+   * A `request` listener of `node:http`, for an issuer on a port of its own. Other paths than the
+   * issuer's: 404.
+   */
   readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
-  /** Throws {@link LoginError} `invalid_credentials`, `busy` or `too_many_failures`, and {@link Refusal} `rate_limited` or `auth_unavailable`. Failures are counted by `address`, if there is one. */
-  login(username: string, password: string, options?: { readonly address?: string }): Promise<TokenSet>;
+  /**
+   * Throws {@link LoginError} `invalid_credentials`, `busy` or `too_many_failures`, and
+   * {@link Refusal} `rate_limited` or `auth_unavailable`. Failures are counted by `address`, if
+   * there is one.
+   */
+  login(
+    username: string,
+    password: string,
+    options?: { readonly address?: string },
+  ): Promise<TokenSet>;
   /** Closes the store too. */
   close(): Promise<void>;
 }
 
 /**
- * Makes an issuer. Rejects when an option is wrong, the store can't be read, or its secrets are readable by others.
- * Keys are made when they are first needed, so that users can be administered beside a running server.
+ * Makes an issuer. Rejects when an option is wrong, the store can't be read, or its secrets are
+ * readable by others. Keys are made when they are first needed, so that users can be administered
+ * beside a running server.
  */
 export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
   const settings = settingsOf(options);
   const { clock, store } = settings;
-  await withTimeout(store.secrets.get("signing-keys"), storeTimeoutMs, clock, "secrets.get of the store"); // one that can't be read is told at the start
+  await withTimeout(
+    store.secrets.get("signing-keys"),
+    storeTimeoutMs,
+    clock,
+    "secrets.get of the store",
+  ); // one that can't be read is told at the start
   return new EmbeddedIssuer(settings);
 }
 
@@ -76,13 +103,24 @@ class EmbeddedIssuer implements Issuer {
     const accessTokens = new AccessTokens(issuer, audience, keys);
     const revoker = new Revoker(issuer, store.revocations, clock);
     this.#settings = settings;
-    this.#sessions = new Grants(settings, new HashingQueue(settings.hashingSlots, clock), accessTokens, revoker);
+    this.#sessions = new Grants(
+      settings,
+      new HashingQueue(settings.hashingSlots, clock),
+      accessTokens,
+      revoker,
+    );
     this.#housekeeping = new Housekeeping(store, clock, logger);
     this.issuer = issuer;
     this.store = given.store;
     this.users = new UserDirectory(store.users, hasher, revoker, clock);
     this.clients = new ClientDirectory(store.clients, revoker, clock);
-    this.#endpoints = new HttpEndpoints({ settings, sessions: this.#sessions, clients: this.clients, accessTokens, keys });
+    this.#endpoints = new HttpEndpoints({
+      settings,
+      sessions: this.#sessions,
+      clients: this.clients,
+      accessTokens,
+      keys,
+    });
     this.handler = (request, response) =>
       fireAndForget(
         () => this.#handleAlone(request, response),
@@ -106,8 +144,11 @@ class EmbeddedIssuer implements Issuer {
 
   async renew(refreshToken: string, subject?: string, address?: string): Promise<RenewedTokens> {
     this.#housekeeping.tidyIfDue();
-    const outcome = await this.#unlessUnavailable(this.#sessions.refresh(refreshToken, { subject, address }));
-    if (outcome.outcome === "subject_refused") throw new Refusal("subject_mismatch", "the refresh token is another subject's");
+    const outcome = await this.#unlessUnavailable(
+      this.#sessions.refresh(refreshToken, { subject, address }),
+    );
+    if (outcome.outcome === "subject_refused")
+      throw new Refusal("subject_mismatch", "the refresh token is another subject's");
     if (outcome.outcome !== "granted") throw new Refusal("token_revoked", detailOf(outcome));
     const { token, refreshToken: successor } = outcome.tokens;
     return { token, refreshToken: successor };
@@ -125,14 +166,24 @@ class EmbeddedIssuer implements Issuer {
     await this.#settings.store.families.revokeSubject(subject);
   }
 
-  async login(username: string, password: string, { address = "" }: { readonly address?: string } = {}): Promise<TokenSet> {
+  async login(
+    username: string,
+    password: string,
+    { address = "" }: { readonly address?: string } = {},
+  ): Promise<TokenSet> {
     this.#housekeeping.tidyIfDue();
-    const outcome = await this.#unlessUnavailable(this.#sessions.login(username, password, address));
+    const outcome = await this.#unlessUnavailable(
+      this.#sessions.login(username, password, address),
+    );
     if (outcome.outcome === "granted") return outcome.tokens;
     throw new LoginError("invalid_credentials", "wrong username or password");
   }
 
-  handle(request: IncomingMessage, response: ServerResponse, context: IssuerRequestContext): Promise<boolean> {
+  handle(
+    request: IncomingMessage,
+    response: ServerResponse,
+    context: IssuerRequestContext,
+  ): Promise<boolean> {
     this.#housekeeping.tidyIfDue();
     return this.#endpoints.handle(request, response, context);
   }
@@ -158,11 +209,17 @@ class EmbeddedIssuer implements Issuer {
     const { origins } = this.#settings;
     const { host } = request.headers;
     const address = request.socket.remoteAddress ?? "";
-    const mayReadFrom = (origin: string): boolean => (origins.size === 0 ? isAt(origin, host) : origins.has(origin));
+    const mayReadFrom = (origin: string): boolean =>
+      origins.size === 0 ? isAt(origin, host) : origins.has(origin);
     const handled = await this.handle(request, response, { address, mayReadFrom });
     if (handled) return;
-    response.writeHead(404, { "Content-Type": "application/json", "X-Content-Type-Options": "nosniff" });
-    response.end(JSON.stringify({ error: "not_found", error_description: "There is no such page here." }));
+    response.writeHead(404, {
+      "Content-Type": "application/json",
+      "X-Content-Type-Options": "nosniff",
+    });
+    response.end(
+      JSON.stringify({ error: "not_found", error_description: "There is no such page here." }),
+    );
   }
 
   async #unlessUnavailable<T>(work: Promise<T>): Promise<T> {
@@ -170,19 +227,32 @@ class EmbeddedIssuer implements Issuer {
       return await work;
     } catch (error) {
       if (error instanceof BusyError) throw new LoginError("busy", error.message, error.retryAfter);
-      if (error instanceof TooManyFailuresError) throw new LoginError("too_many_failures", error.message, error.retryAfter);
-      if (error instanceof TooManyTokensError) throw new Refusal("rate_limited", error.message, error.retryAfter);
-      this.#settings.logger.error({ event: "issuer.unavailable", err: error }, "the issuer could not answer");
-      throw new Refusal("auth_unavailable", "the store of the authentication server could not be reached");
+      if (error instanceof TooManyFailuresError)
+        throw new LoginError("too_many_failures", error.message, error.retryAfter);
+      if (error instanceof TooManyTokensError)
+        throw new Refusal("rate_limited", error.message, error.retryAfter);
+      this.#settings.logger.error(
+        { event: "issuer.unavailable", err: error },
+        "the issuer could not answer",
+      );
+      throw new Refusal(
+        "auth_unavailable",
+        "the store of the authentication server could not be reached",
+      );
     }
   }
 }
 
-/** Is this the origin of the host that was asked? A proxy may have the TLS, so the scheme is not known. */
+/**
+ * Is this the origin of the host that was asked? A proxy may have the TLS, so the scheme is not
+ * known.
+ */
 function isAt(origin: string, host: string | undefined): boolean {
   return URL.canParse(origin) && new URL(origin).host === host;
 }
 
 function detailOf(outcome: GrantOutcome): string {
-  return outcome.outcome === "refused" ? `refresh token refused: ${outcome.why}` : "refresh token refused";
+  return outcome.outcome === "refused"
+    ? `refresh token refused: ${outcome.why}`
+    : "refresh token refused";
 }

@@ -2,7 +2,13 @@ import { checkLogger, unfailingMethods } from "../runtime/application-code.js";
 import { type Clock, systemClock } from "../runtime/clock.js";
 import { refuseUnknownOptions } from "../runtime/known-options.js";
 import type { Store } from "../store/store.js";
-import { type Argon2Parameters, argon2Hasher, checkedParameters, type PasswordHasher, strictHasher } from "./password-hasher.js";
+import {
+  type Argon2Parameters,
+  argon2Hasher,
+  checkedParameters,
+  type PasswordHasher,
+  strictHasher,
+} from "./password-hasher.js";
 
 /** Where log lines go: pino's shape. Never a token, a password or a key in them. */
 export interface IssuerLogger {
@@ -14,7 +20,10 @@ export interface IssuerLogger {
 
 /** What `createIssuer` takes. Times in milliseconds. */
 export interface IssuerOptions {
-  /** The `iss` of its tokens, and the URL at which it is reached: http or https, without query and fragment (RFC 8414 §2). */
+  /**
+   * The `iss` of its tokens, and the URL at which it is reached: http or https, without query and
+   * fragment (RFC 8414 §2).
+   */
   readonly issuer: string;
   /** The `aud` of its tokens. */
   readonly audience: string;
@@ -26,25 +35,41 @@ export interface IssuerOptions {
   readonly refreshIdleTtl?: number;
   /** From a login to the next, however often it is refreshed. Default: 30 days. */
   readonly refreshTtl?: number;
-  /** In which the token before the current one may come again, because a reply was lost. Default: 10_000 (10 s); 0 = never. */
+  /**
+   * In which the token before the current one may come again, because a reply was lost. Default:
+   * 10_000 (10 s); 0 = never.
+   */
   readonly reuseWindow?: number;
   /** How long one key signs. Default: 30 days; at least 3_600_000 (1 h). */
   readonly keyRotationInterval?: number;
-  /** From the publication of a new key to its first signature, so that caches know it. Default and least: 600_000 (10 min). */
+  /**
+   * From the publication of a new key to its first signature, so that caches know it. Default and
+   * least: 600_000 (10 min).
+   */
   readonly keyPublishAhead?: number;
-  /** Failed logins of one address (IPv6: one /64) in a minute, whatever the accounts, before its logins are refused. Default: 20; 0 = no limit. */
+  /**
+   * Failed logins of one address (IPv6: one /64) in a minute, whatever the accounts, before its
+   * logins are refused. Default: 20; 0 = no limit.
+   */
   readonly failedLoginsPerAddress?: number;
   /**
-   * Logins, refreshes, revocations and client tokens, each, of one subject in a minute, over all nodes; then 429. Default: 300; 0 = no limit.
+   * Logins, refreshes, revocations and client tokens, each, of one subject in a minute, over all
+   * nodes; then 429. Default: 300; 0 = no limit.
    */
   readonly tokensPerSubject?: number;
-  /** Logins that one subject may have; one more ends the one that was not used for the longest time. Default: 1_000; 0 = no limit. */
+  /**
+   * Logins that one subject may have; one more ends the one that was not used for the longest time.
+   * Default: 1_000; 0 = no limit.
+   */
   readonly sessionsPerSubject?: number;
   /** argon2id: memory in KiB and passes. Default: 19_456 and 2; weaker ones are refused. */
   readonly passwordHashing?: Partial<Argon2Parameters>;
   /** Hashes passwords instead of argon2id. For tests; a real one must be slow. */
   readonly passwordHasher?: PasswordHasher;
-  /** A secret of at least 32 bytes, kept elsewhere than the store, that is mixed into every password. Default: none. Not to be changed later. */
+  /**
+   * A secret of at least 32 bytes, kept elsewhere than the store, that is mixed into every
+   * password. Default: none. Not to be changed later.
+   */
   readonly pepper?: string | Uint8Array;
   /** Origins whose pages may call the stand-alone `handler` (CORS). Default: none. */
   readonly origins?: readonly string[];
@@ -77,9 +102,30 @@ export interface IssuerSettings {
 }
 
 const issuerOptions = {
-  ...{ issuer: true, audience: true, store: true, accessTokenTtl: true, refreshIdleTtl: true, refreshTtl: true, reuseWindow: true },
-  ...{ keyRotationInterval: true, keyPublishAhead: true, failedLoginsPerAddress: true, passwordHashing: true, passwordHasher: true },
-  ...{ tokensPerSubject: true, sessionsPerSubject: true, pepper: true, origins: true, clock: true, logger: true },
+  ...{
+    issuer: true,
+    audience: true,
+    store: true,
+    accessTokenTtl: true,
+    refreshIdleTtl: true,
+    refreshTtl: true,
+    reuseWindow: true,
+  },
+  ...{
+    keyRotationInterval: true,
+    keyPublishAhead: true,
+    failedLoginsPerAddress: true,
+    passwordHashing: true,
+    passwordHasher: true,
+  },
+  ...{
+    tokensPerSubject: true,
+    sessionsPerSubject: true,
+    pepper: true,
+    origins: true,
+    clock: true,
+    logger: true,
+  },
 } satisfies Record<keyof IssuerOptions, true>;
 
 const second = 1_000;
@@ -87,7 +133,10 @@ const minute = 60 * second;
 const hour = 60 * minute;
 const day = 24 * hour;
 
-/** The longest life an access token may be given, milliseconds: until then a revocation is remembered, and a retired key is shown. */
+/**
+ * The longest life an access token may be given, milliseconds: until then a revocation is
+ * remembered, and a retired key is shown.
+ */
 export const longestAccessToken = 15 * minute;
 
 const hashingMemory = 65_536; // 64 MiB, in KiB, for all passwords being hashed
@@ -98,12 +147,14 @@ const silent: IssuerLogger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Throws an Error that says which option is wrong, and what it may be. */
 export function settingsOf(options: IssuerOptions): IssuerSettings {
-  if (typeof options !== "object" || options === null) throw new TypeError("createIssuer needs options: { issuer, audience, store }");
+  if (typeof options !== "object" || options === null)
+    throw new TypeError("createIssuer needs options: { issuer, audience, store }");
   refuseUnknownOptions("createIssuer", options, issuerOptions);
   checkIssuerUrl(options.issuer);
   if (typeof options.audience !== "string" || options.audience === "")
     throw new Error("audience must be a string, such as the name of your API");
-  if (typeof options.store !== "object") throw new Error('store is missing: fileStore(".jotwire"), or memoryStore() in tests');
+  if (typeof options.store !== "object")
+    throw new Error('store is missing: fileStore(".jotwire"), or memoryStore() in tests');
   if (options.logger !== undefined) checkLogger(options.logger, logLevels);
   const parameters = checkedParameters(options.passwordHashing ?? {});
   const { clock = systemClock } = options;
@@ -112,17 +163,40 @@ export function settingsOf(options: IssuerOptions): IssuerSettings {
     issuer: options.issuer,
     audience: options.audience,
     store: options.store,
-    accessTokenTtl: duration("accessTokenTtl", options.accessTokenTtl ?? 5 * minute, second, longestAccessToken),
-    refreshIdleTtl: Math.min(duration("refreshIdleTtl", options.refreshIdleTtl ?? 7 * day, second, 400 * day), refreshTtl),
+    accessTokenTtl: duration(
+      "accessTokenTtl",
+      options.accessTokenTtl ?? 5 * minute,
+      second,
+      longestAccessToken,
+    ),
+    refreshIdleTtl: Math.min(
+      duration("refreshIdleTtl", options.refreshIdleTtl ?? 7 * day, second, 400 * day),
+      refreshTtl,
+    ),
     refreshTtl,
     reuseWindow: duration("reuseWindow", options.reuseWindow ?? 10 * second, 0, minute),
-    keyRotationInterval: duration("keyRotationInterval", options.keyRotationInterval ?? 30 * day, hour, 400 * day),
-    keyPublishAhead: duration("keyPublishAhead", options.keyPublishAhead ?? 10 * minute, 10 * minute, day),
+    keyRotationInterval: duration(
+      "keyRotationInterval",
+      options.keyRotationInterval ?? 30 * day,
+      hour,
+      400 * day,
+    ),
+    keyPublishAhead: duration(
+      "keyPublishAhead",
+      options.keyPublishAhead ?? 10 * minute,
+      10 * minute,
+      day,
+    ),
     failedLoginsPerAddress: count("failedLoginsPerAddress", options.failedLoginsPerAddress ?? 20),
     tokensPerSubject: count("tokensPerSubject", options.tokensPerSubject ?? 300),
     sessionsPerSubject: count("sessionsPerSubject", options.sessionsPerSubject ?? 1_000),
-    hasher: options.passwordHasher ? strictHasher(options.passwordHasher, clock) : argon2Hasher(parameters, pepperBytes(options.pepper)),
-    hashingSlots: Math.max(1, Math.min(hashingSlots, Math.floor(hashingMemory / parameters.memoryKiB))),
+    hasher: options.passwordHasher
+      ? strictHasher(options.passwordHasher, clock)
+      : argon2Hasher(parameters, pepperBytes(options.pepper)),
+    hashingSlots: Math.max(
+      1,
+      Math.min(hashingSlots, Math.floor(hashingMemory / parameters.memoryKiB)),
+    ),
     origins: new Set(options.origins ?? []),
     clock,
     logger: unfailingMethods(options.logger ?? silent, logLevels),
@@ -141,14 +215,24 @@ function count(name: string, value: number): number {
 
 function checkIssuerUrl(issuer: string): void {
   const url = URL.canParse(issuer) ? new URL(issuer) : undefined;
-  const usable = url !== undefined && /^https?:$/.test(url.protocol) && url.search === "" && url.hash === "" && url.username === "";
+  const usable =
+    url !== undefined &&
+    /^https?:$/.test(url.protocol) &&
+    url.search === "" &&
+    url.hash === "" &&
+    url.username === "";
   if (!usable)
-    throw new Error(`issuer must be a URL such as "https://id.example.com", without query and fragment, not ${JSON.stringify(issuer)}`);
+    throw new Error(
+      `issuer must be a URL such as "https://id.example.com", without query and fragment, not ${JSON.stringify(issuer)}`,
+    );
 }
 
 function pepperBytes(pepper: string | Uint8Array | undefined): Uint8Array | undefined {
   if (pepper === undefined) return undefined;
   const bytes = Buffer.from(pepper);
-  if (bytes.length < 32) throw new Error(`pepper must have at least 32 bytes, not ${bytes.length}: openssl rand -base64 32`);
+  if (bytes.length < 32)
+    throw new Error(
+      `pepper must have at least 32 bytes, not ${bytes.length}: openssl rand -base64 32`,
+    );
   return bytes;
 }

@@ -16,19 +16,27 @@ export interface PasswordHasher {
 
 const hasherTimeoutMs = 30_000; // a hash that never ends would keep its slot from every other login
 
-/** The application's hasher, as strict as the own one: anything but `true` is a wrong password, and what is no string no hash. */
+/**
+ * The application's hasher, as strict as the own one: anything but `true` is a wrong password, and
+ * what is no string no hash.
+ */
 export function strictHasher(hasher: PasswordHasher, clock: Clock): PasswordHasher {
   if (!hasMethods(hasher, ["hash", "verify", "isOutdated"]) || typeof hasher.decoy !== "string")
-    throw new TypeError("passwordHasher must have the methods hash, verify and isOutdated, and the string decoy");
-  const inTime = <T>(work: PromiseLike<T>, what: string) => withTimeout(work, hasherTimeoutMs, clock, `passwordHasher.${what}`);
+    throw new TypeError(
+      "passwordHasher must have the methods hash, verify and isOutdated, and the string decoy",
+    );
+  const inTime = <T>(work: PromiseLike<T>, what: string) =>
+    withTimeout(work, hasherTimeoutMs, clock, `passwordHasher.${what}`);
   return {
     async hash(password) {
       const hashed: unknown = await inTime(hasher.hash(password), "hash");
       if (typeof hashed === "string") return hashed;
       throw new TypeError("passwordHasher.hash must resolve to a string");
     },
-    verify: async (hash, password) => (await inTime(hasher.verify(hash, password), "verify")) === true,
-    isOutdated: (hash) => mustBeSynchronous(hasher.isOutdated(hash), "passwordHasher.isOutdated") === true,
+    verify: async (hash, password) =>
+      (await inTime(hasher.verify(hash, password), "verify")) === true,
+    isOutdated: (hash) =>
+      mustBeSynchronous(hasher.isOutdated(hash), "passwordHasher.isOutdated") === true,
     decoy: hasher.decoy,
   };
 }
@@ -39,7 +47,8 @@ export interface Argon2Parameters {
   readonly passes: number;
 }
 
-const standard: Argon2Parameters = { memoryKiB: 19_456, passes: 2 }; // OWASP Password Storage: 19 MiB, 2 passes, 1 lane
+// OWASP Password Storage: 19 MiB, 2 passes, 1 lane
+const standard: Argon2Parameters = { memoryKiB: 19_456, passes: 2 };
 const singlePassMemory = 47_104; // the other recommended pair: 46 MiB, 1 pass
 const maxMemory = 1_048_576; // 1 GiB
 
@@ -47,8 +56,14 @@ const maxMemory = 1_048_576; // 1 GiB
 export function checkedParameters(given: Partial<Argon2Parameters>): Argon2Parameters {
   const parameters = { ...standard, ...given };
   const { memoryKiB, passes } = parameters;
-  const areNumbers = Number.isInteger(memoryKiB) && Number.isInteger(passes) && memoryKiB <= maxMemory && passes <= 100;
-  const strongEnough = (memoryKiB >= standard.memoryKiB && passes >= standard.passes) || (memoryKiB >= singlePassMemory && passes >= 1);
+  const areNumbers =
+    Number.isInteger(memoryKiB) &&
+    Number.isInteger(passes) &&
+    memoryKiB <= maxMemory &&
+    passes <= 100;
+  const strongEnough =
+    (memoryKiB >= standard.memoryKiB && passes >= standard.passes) ||
+    (memoryKiB >= singlePassMemory && passes >= 1);
   if (areNumbers && strongEnough) return parameters;
   throw new Error(
     `passwordHashing must be at least ${standard.memoryKiB} KiB with ${standard.passes} passes, or ${singlePassMemory} KiB with 1`,
@@ -56,11 +71,18 @@ export function checkedParameters(given: Partial<Argon2Parameters>): Argon2Param
 }
 
 /** argon2id, one lane. With a pepper the password is first put through HMAC-SHA256. */
-export function argon2Hasher({ memoryKiB, passes }: Argon2Parameters, pepper?: Uint8Array): PasswordHasher {
+export function argon2Hasher(
+  { memoryKiB, passes }: Argon2Parameters,
+  pepper?: Uint8Array,
+): PasswordHasher {
   const seasoned = (password: string): string =>
-    pepper === undefined ? password : createHmac("sha256", pepper).update(password).digest("base64url"); // argon2 verifies UTF-8 alone
+    pepper === undefined
+      ? password
+      : // argon2 verifies UTF-8 alone
+        createHmac("sha256", pepper).update(password).digest("base64url");
   return {
-    hash: (password) => hash(seasoned(password), { memoryCost: memoryKiB, timeCost: passes, parallelism: 1 }),
+    hash: (password) =>
+      hash(seasoned(password), { memoryCost: memoryKiB, timeCost: passes, parallelism: 1 }),
     verify: (phc, password) => verify(phc, seasoned(password)),
     isOutdated: (phc) => {
       const { memoryCost, timeCost } = parseOptions(phc);

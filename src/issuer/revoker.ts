@@ -30,13 +30,20 @@ export class Revoker {
   /** Up to which `iat` this subject's tokens are revoked, seconds; 0: none are. */
   async revokedUpTo(subject: string): Promise<number> {
     const revocations = await this.#records.list(this.#now());
-    const own = revocations.filter((revocation) => revocation.subject === subject && revocation.issuer === this.#issuer);
+    const own = revocations.filter(
+      (revocation) => revocation.subject === subject && revocation.issuer === this.#issuer,
+    );
     return Math.max(0, ...own.map(({ issuedBefore = 0 }) => issuedBefore));
   }
 
   /** One token, by itself. Nothing when its session is revoked, too. */
   token({ jti, exp, sid }: SignedToken, reason: string): Promise<void> {
-    return this.#add({ jti, reason, until: exp + clockTolerance, ...(sid === undefined ? {} : { tokenOf: sid }) });
+    return this.#add({
+      jti,
+      reason,
+      until: exp + clockTolerance,
+      ...(sid === undefined ? {} : { tokenOf: sid }),
+    });
   }
 
   /** May a server still take this token? `exp` in seconds. */

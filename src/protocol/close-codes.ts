@@ -12,7 +12,8 @@ export const closeTable = {
   bye: { code: 1000, reconnect: "no" },
   going_away: { code: 1001, reconnect: "yes" },
   unsupported_data: { code: 1003, reconnect: "no" },
-  frame_timeout: { code: 1008, reconnect: "no" }, // by the code alone, which others use, too; with `connection.closing`: "yes"
+  // by the code alone, which others use, too; with `connection.closing`: "yes"
+  frame_timeout: { code: 1008, reconnect: "no" },
   too_big: { code: 1009, reconnect: "yes" }, // without the frame that was too large
   internal: { code: 1011, reconnect: "yes" },
   server_restart: { code: 1012, reconnect: "yes" },
@@ -30,12 +31,16 @@ export const closeTable = {
 export type CloseReason = keyof typeof closeTable;
 
 /**
- * The codes after which the next attempt would end in the same way: 1000, 1002, 1003, 1007, 1008, 1010, 4400, 4403, 4409, 4500–4999. A lost
- * connection, 1005 and 1006 (RFC 6455 §7.4.1), is come back from.
+ * The codes after which the next attempt would end in the same way: 1000, 1002, 1003, 1007, 1008,
+ * 1010, 4400, 4403, 4409, 4500–4999. A lost connection, 1005 and 1006 (RFC 6455 §7.4.1), is come
+ * back from.
  */
 const final = /^(10(0[02378]|10)|44(00|03|09)|4[5-9]..)$/;
 
-/** Whether to come back after a close with `code`: what the table says, without bringing it to browsers. Unknown codes: 4000–4499 yes, 4500–4999 no. */
+/**
+ * Whether to come back after a close with `code`: what the table says, without bringing it to
+ * browsers. Unknown codes: 4000–4499 yes, 4500–4999 no.
+ */
 export function reconnectAfterClose(code: number): Reconnect {
   if (code === 4401) return "new_token";
   return final.test(String(code)) ? "no" : "yes";

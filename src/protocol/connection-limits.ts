@@ -14,7 +14,10 @@ export interface ConnectionLimits {
 export const defaultBatchLength = 50;
 export const defaultRequestsInFlight = 64;
 
-/** Where nothing else is configured. Both ends go by this table, so that the defaults of a client fit those of a server. */
+/**
+ * Where nothing else is configured. Both ends go by this table, so that the defaults of a client
+ * fit those of a server.
+ */
 export const defaultConnectionLimits: ConnectionLimits = {
   frameBytes: 65_536, // 64 KiB
   batchLength: defaultBatchLength,

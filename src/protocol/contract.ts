@@ -1,9 +1,12 @@
 /**
- * What a server's type tells its client: each method's params, result and errors, as they are in JSON.
- * Types alone; nothing here exists at run time but the name of the mark.
+ * What a server's type tells its client: each method's params, result and errors, as they are in
+ * JSON. Types alone; nothing here exists at run time but the name of the mark.
  */
 
-/** Marks what a router may hold. Routes are constrained by the mark alone, so that no `any` flows back into their types. */
+/**
+ * Marks what a router may hold. Routes are constrained by the mark alone, so that no `any` flows
+ * back into their types.
+ */
 export declare const kind: unique symbol;
 
 /** Anything that may stand in a router. */
@@ -13,10 +16,18 @@ export interface Route {
 
 /** The type of a method as its callers see it. `Params` is `undefined` when it takes none. */
 export interface MethodContract<Params, Result, Errors> extends Route {
-  readonly [kind]: { readonly is: "method"; readonly params: Params; readonly result: Result; readonly errors: Errors };
+  readonly [kind]: {
+    readonly is: "method";
+    readonly params: Params;
+    readonly result: Result;
+    readonly errors: Errors;
+  };
 }
 
-/** The type of a subscription, or of a topic, as its callers see it. `Params` is `undefined` when it takes none. */
+/**
+ * The type of a subscription, or of a topic, as its callers see it. `Params` is `undefined` when it
+ * takes none.
+ */
 export interface SubscriptionContract<Params, Event> extends Route {
   readonly [kind]: { readonly is: "subscription"; readonly params: Params; readonly event: Event };
 }
@@ -36,7 +47,10 @@ export type ErrorMap = Readonly<Record<string, unknown>>;
 
 type Primitive = string | number | boolean | null;
 
-/** What is left of `T` after a trip through JSON: `Date` is `string`, `void` is `null`, functions and symbols go. */
+/**
+ * What is left of `T` after a trip through JSON: `Date` is `string`, `void` is `null`, functions
+ * and symbols go.
+ */
 export type Jsonified<T> = unknown extends T
   ? T
   : T extends Primitive

@@ -1,6 +1,6 @@
 /**
- * The error table: the codes that JSON-RPC 2.0 §5.1 fixes, and jotwire's own.
- * One row a code; the server builds errors from it, the client decides by it, and the docs are checked against it.
+ * The error table: the codes that JSON-RPC 2.0 §5.1 fixes, and jotwire's own. One row a code; the
+ * server builds errors from it, the client decides by it, and the docs are checked against it.
  */
 
 /** What a client should do about an error of jotwire's own table. */
@@ -18,18 +18,72 @@ export interface ErrorRow {
 
 /** jotwire's own errors, by their stable `data.reason`. */
 export const errorTable = {
-  unauthenticated: { code: -32001, message: "Not authenticated", temporary: false, executed: false, action: "authenticate" },
-  token_expired: { code: -32002, message: "Token expired", temporary: false, executed: false, action: "refresh" },
-  forbidden: { code: -32003, message: "Forbidden", temporary: false, executed: false, action: "stop" },
-  token_invalid: { code: -32004, message: "Token invalid", temporary: false, executed: false, action: "newToken" },
-  token_revoked: { code: -32005, message: "Token revoked", temporary: false, executed: false, action: "newToken" },
-  subject_mismatch: { code: -32006, message: "Token is for another identity", temporary: false, executed: false, action: "stop" },
-  auth_unavailable: { code: -32007, message: "Authentication is unavailable", temporary: true, executed: false, action: "retry" },
+  unauthenticated: {
+    code: -32001,
+    message: "Not authenticated",
+    temporary: false,
+    executed: false,
+    action: "authenticate",
+  },
+  token_expired: {
+    code: -32002,
+    message: "Token expired",
+    temporary: false,
+    executed: false,
+    action: "refresh",
+  },
+  forbidden: {
+    code: -32003,
+    message: "Forbidden",
+    temporary: false,
+    executed: false,
+    action: "stop",
+  },
+  token_invalid: {
+    code: -32004,
+    message: "Token invalid",
+    temporary: false,
+    executed: false,
+    action: "newToken",
+  },
+  token_revoked: {
+    code: -32005,
+    message: "Token revoked",
+    temporary: false,
+    executed: false,
+    action: "newToken",
+  },
+  subject_mismatch: {
+    code: -32006,
+    message: "Token is for another identity",
+    temporary: false,
+    executed: false,
+    action: "stop",
+  },
+  auth_unavailable: {
+    code: -32007,
+    message: "Authentication is unavailable",
+    temporary: true,
+    executed: false,
+    action: "retry",
+  },
   timeout: { code: -32008, message: "Request timed out", temporary: true, action: "retry" },
-  overloaded: { code: -32009, message: "Overloaded", temporary: true, executed: false, action: "retry" },
+  overloaded: {
+    code: -32009,
+    message: "Overloaded",
+    temporary: true,
+    executed: false,
+    action: "retry",
+  },
   too_large: { code: -32010, message: "Response too large", temporary: false, action: "stop" },
   cancelled: { code: -32011, message: "Request cancelled", temporary: false, action: "stop" },
-  rate_limited: { code: -32029, message: "Too many requests", temporary: true, executed: false, action: "retry" },
+  rate_limited: {
+    code: -32029,
+    message: "Too many requests",
+    temporary: true,
+    executed: false,
+    action: "retry",
+  },
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorReason = keyof typeof errorTable;
@@ -64,13 +118,21 @@ export interface ErrorObject {
 }
 
 /** Builds an error of jotwire's own table. `extra` joins `data` and may narrow `action`. */
-export function errorOf(reason: ErrorReason, extra?: Readonly<Record<string, unknown>>): ErrorObject {
+export function errorOf(
+  reason: ErrorReason,
+  extra?: Readonly<Record<string, unknown>>,
+): ErrorObject {
   const { code, message, ...rest } = errorTable[reason] as ErrorRow;
   return { code, message, data: { reason, ...rest, ...extra } };
 }
 
-/** Builds an error with one of the standard codes; `data` is left out when there is nothing to say. */
-export function standardError(name: keyof typeof standardErrors, data?: Readonly<Record<string, unknown>>): ErrorObject {
+/**
+ * Builds an error with one of the standard codes; `data` is left out when there is nothing to say.
+ */
+export function standardError(
+  name: keyof typeof standardErrors,
+  data?: Readonly<Record<string, unknown>>,
+): ErrorObject {
   const row = standardErrors[name];
   return data === undefined ? row : { ...row, data };
 }

@@ -2,7 +2,9 @@ import type { CloseReason, Reconnect } from "./close-codes.js";
 import type { ConnectionLimits } from "./connection-limits.js";
 import type { ErrorObject } from "./error-codes.js";
 
-/** The messages of JSON-RPC 2.0, and those that jotwire defines on top of it. Times are in seconds. */
+/**
+ * The messages of JSON-RPC 2.0, and those that jotwire defines on top of it. Times are in seconds.
+ */
 
 /** `null` is an id; a request without an `id` member is a notification (JSON-RPC 2.0 §4, §4.1). */
 export type Id = string | number | null;
@@ -82,7 +84,11 @@ export interface ConnectionNotifications {
   readonly "auth.expiring": { readonly expiresIn: number; readonly hint: string };
   readonly "auth.expired": { readonly closeIn: number; readonly hint: string };
   readonly "auth.refreshRequired": { readonly within: number; readonly reason: string };
-  readonly "auth.notice": { readonly method: AuthMethod; readonly ok: boolean; readonly error?: ErrorObject };
+  readonly "auth.notice": {
+    readonly method: AuthMethod;
+    readonly ok: boolean;
+    readonly error?: ErrorObject;
+  };
   readonly "connection.closing": {
     readonly code: number;
     readonly reason: CloseReason;
@@ -96,7 +102,10 @@ export interface ConnectionNotifications {
   };
 }
 
-/** A place in the history of a topic: the event with this `offset`, in the history that this `epoch` names. */
+/**
+ * A place in the history of a topic: the event with this `offset`, in the history that this `epoch`
+ * names.
+ */
 export interface Position {
   readonly epoch: string;
   readonly offset: number;
@@ -105,10 +114,16 @@ export interface Position {
 /** Member of a subscription's params object that asks for the events after a {@link Position}. */
 export const sinceMember = "$since";
 
-/** Result of the call of a subscription. The other members are there only where the topic keeps history. */
+/**
+ * Result of the call of a subscription. The other members are there only where the topic keeps
+ * history.
+ */
 export interface SubscribeResult extends Partial<Position> {
   readonly subscription: string;
-  /** Only for a call with `$since`. `true`: every missed event follows; `false`: none does, and some may be lost. */
+  /**
+   * Only for a call with `$since`. `true`: every missed event follows; `false`: none does, and some
+   * may be lost.
+   */
   readonly recovered?: boolean;
 }
 
@@ -123,11 +138,18 @@ export interface SubscriptionNotifications {
     readonly offset?: number;
     /** `true`: events before this one were dropped. */
     readonly gap?: true;
-    /** With `gap`, where the topic keeps history: the epoch that `offset` is of; it may be another than before. */
+    /**
+     * With `gap`, where the topic keeps history: the epoch that `offset` is of; it may be another
+     * than before.
+     */
     readonly epoch?: string;
     readonly data: unknown;
   };
-  readonly "subscription.ended": { readonly subscription: string; readonly reason: EndReason; readonly code?: number };
+  readonly "subscription.ended": {
+    readonly subscription: string;
+    readonly reason: EndReason;
+    readonly code?: number;
+  };
 }
 
 export function isAuthMethod(name: string): name is AuthMethod {
@@ -136,7 +158,12 @@ export function isAuthMethod(name: string): name is AuthMethod {
 
 /** The line to type for an auth method. */
 export function exampleOf(method: AuthMethod, member: "token" | "refreshToken" = "token"): string {
-  return JSON.stringify({ jsonrpc: "2.0", id: 1, method, params: { [member]: member === "token" ? "<JWT>" : "<refresh token>" } });
+  return JSON.stringify({
+    jsonrpc: "2.0",
+    id: 1,
+    method,
+    params: { [member]: member === "token" ? "<JWT>" : "<refresh token>" },
+  });
 }
 
 /** Names that an application can't register, beside everything that starts with `rpc.` or `$/`. */

@@ -1,4 +1,7 @@
-/** The part of the Standard Schema interface (standardschema.dev, version 1) that jotwire uses: zod, valibot and arktype all have it. */
+/**
+ * The part of the Standard Schema interface (standardschema.dev, version 1) that jotwire uses: zod,
+ * valibot and arktype all have it.
+ */
 export interface StandardSchema<Input = unknown, Output = Input> {
   readonly "~standard": {
     readonly version: 1;
@@ -8,7 +11,9 @@ export interface StandardSchema<Input = unknown, Output = Input> {
   };
 }
 
-export type SchemaResult<Output> = { readonly value: Output; readonly issues?: undefined } | { readonly issues: readonly SchemaIssue[] };
+export type SchemaResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly SchemaIssue[] };
 
 export interface SchemaIssue {
   readonly message: string;
@@ -16,6 +21,8 @@ export interface SchemaIssue {
 }
 
 export type SchemaInput<S> = S extends StandardSchema<infer Input, unknown> ? Input : never;
-export type SchemaOutput<S> = S extends { readonly "~standard": { readonly types?: { readonly output: infer Output } | undefined } }
+export type SchemaOutput<S> = S extends {
+  readonly "~standard": { readonly types?: { readonly output: infer Output } | undefined };
+}
   ? Output
   : never;

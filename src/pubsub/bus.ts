@@ -28,8 +28,9 @@ export interface PastEvent {
 }
 
 /**
- * Where a topic stands, for somebody who joins it. A topic that nothing was published to yet, or that is forgotten, stands at offset 0, and
- * nothing is remembered of the reading. Its first event may come with a later `epoch`; a position with the earlier one stays good.
+ * Where a topic stands, for somebody who joins it. A topic that nothing was published to yet, or
+ * that is forgotten, stands at offset 0, and nothing is remembered of the reading. Its first event
+ * may come with a later `epoch`; a position with the earlier one stays good.
  */
 export interface TopicState extends Position {
   /** Only when a position was given. `true`: `missed` is all that came after it. */
@@ -42,20 +43,35 @@ export interface BusListener {
   event(event: TopicEvent): void;
   /** What a node sent to all. */
   message(message: string): void;
-  /** Events of any topic may have been missed: they were lost on the way, or forgotten while this node was cut off. */
+  /**
+   * Events of any topic may have been missed: they were lost on the way, or forgotten while this
+   * node was cut off.
+   */
   gap(): void;
 }
 
 /**
- * Joins the nodes of a deployment: gives the events of a topic their order, keeps their history, and carries events and messages to
- * every node, the sender's too. A method that reaches over a network rejects when it can't, within a second; nothing is queued.
- * Events that came before a `read` was called and are not in its answer are not told by `event` later, but an event may come in both.
+ * Joins the nodes of a deployment: gives the events of a topic their order, keeps their history,
+ * and carries events and messages to every node, the sender's too. A method that reaches over a
+ * network rejects when it can't, within a second; nothing is queued. Events that came before a
+ * `read` was called and are not in its answer are not told by `event` later, but an event may come
+ * in both.
  */
 export interface Bus {
-  /** Resolves when the event has its place and will reach all nodes. `history`: kept for {@link read}. */
+  /**
+   * Resolves when the event has its place and will reach all nodes. `history`: kept for
+   * {@link read}.
+   */
   publish(topic: string, data: string, history: HistoryOptions | undefined): void | Promise<void>;
-  /** Where a topic with a history stands now, and what was missed since `since`: all of it, or nothing. */
-  read(topic: string, history: HistoryOptions, since: Position | undefined): TopicState | Promise<TopicState>;
+  /**
+   * Where a topic with a history stands now, and what was missed since `since`: all of it, or
+   * nothing.
+   */
+  read(
+    topic: string,
+    history: HistoryOptions,
+    since: Position | undefined,
+  ): TopicState | Promise<TopicState>;
   /** Carries a message to every node, this one too: at least once to those that are connected. */
   send(message: string): void | Promise<void>;
   /** From now on events and messages are told. Returns the function that stops it. */

@@ -14,7 +14,10 @@ export interface Released {
 
 const nothing: Released = { pushes: [], gap: false, lossy: new Set() };
 
-/** Pushes for an expired session, kept in order until a refresh. When there are too many all are dropped, and the gap is told. */
+/**
+ * Pushes for an expired session, kept in order until a refresh. When there are too many all are
+ * dropped, and the gap is told.
+ */
 export class ExpiredSessionBuffer {
   #pushes: Push[] = [];
   #bytes = 0;
@@ -36,7 +39,8 @@ export class ExpiredSessionBuffer {
     if (this.#lossy !== undefined && !push.isEnd) return lose([push], this.#lossy);
     this.#pushes.push(push);
     this.#bytes += Buffer.byteLength(push.text);
-    const isFull = this.#lossy === undefined && (this.#pushes.length > maxMessages || this.#bytes > maxBytes);
+    const isFull =
+      this.#lossy === undefined && (this.#pushes.length > maxMessages || this.#bytes > maxBytes);
     return isFull ? this.#overflow() : 0;
   }
 
@@ -49,7 +53,11 @@ export class ExpiredSessionBuffer {
   /** Hands over what was held, and starts anew. */
   release(): Released {
     if (!this.isHolding) return nothing;
-    const released = { pushes: this.#pushes, gap: this.#lossy !== undefined, lossy: this.#lossy ?? nothing.lossy };
+    const released = {
+      pushes: this.#pushes,
+      gap: this.#lossy !== undefined,
+      lossy: this.#lossy ?? nothing.lossy,
+    };
     this.drop();
     return released;
   }

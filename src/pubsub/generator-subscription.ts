@@ -14,9 +14,13 @@ export interface EventSource {
   failed(thrown: unknown): number;
 }
 
-const maxFramesPerTurn = 64; // events; a generator that is always ready would never let anybody else run
+// events; a generator that is always ready would never let anybody else run
+const maxFramesPerTurn = 64;
 
-/** A subscription with a generator of its own, which is pulled as long as there is room for what it yields. */
+/**
+ * A subscription with a generator of its own, which is pulled as long as there is room for what it
+ * yields.
+ */
 export class GeneratorSubscription extends Subscription {
   readonly #source: EventSource;
   /** Pulled whether or not there is room. */

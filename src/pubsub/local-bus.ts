@@ -22,14 +22,16 @@ interface Past {
 }
 
 const maxTopics = 65_536; // above it, the longest silent topics without events are forgotten
-const forgottenAtOnce = 1_024; // a map whose first entries were deleted is slow to find the next one: 48 µs
+// a map whose first entries were deleted is slow to find the next one: 48 µs
+const forgottenAtOnce = 1_024;
 
 /**
  * The bus of a node that is alone: everything happens at once, and in memory.
  *
- * Only `publish` remembers a topic: reading any number of unknown topics costs no memory. An unknown topic stands at offset 0 of the current
- * generation. A generation ends when a topic that had an event in it is forgotten. So a subscriber who read an unknown topic in a generation
- * that is newer than every forgotten event has missed none, whenever the topic's first event comes.
+ * Only `publish` remembers a topic: reading any number of unknown topics costs no memory. An
+ * unknown topic stands at offset 0 of the current generation. A generation ends when a topic that
+ * had an event in it is forgotten. So a subscriber who read an unknown topic in a generation that
+ * is newer than every forgotten event has missed none, whenever the topic's first event comes.
  */
 export class LocalBus implements Bus {
   readonly #epoch: string;
@@ -73,8 +75,13 @@ export class LocalBus implements Bus {
     const place = { epoch: this.#epochOf(past.generation), offset: past.offset };
     if (since === undefined) return { ...place, missed: [] };
     const oldest = past.offset - past.events.length; // the newest that is forgotten
-    const recovered = this.#isOf(past, since.epoch) && since.offset >= oldest && since.offset <= past.offset;
-    return { ...place, recovered, missed: recovered ? past.events.slice(since.offset - oldest) : [] };
+    const recovered =
+      this.#isOf(past, since.epoch) && since.offset >= oldest && since.offset <= past.offset;
+    return {
+      ...place,
+      recovered,
+      missed: recovered ? past.events.slice(since.offset - oldest) : [],
+    };
   }
 
   send(message: string): void {
@@ -98,7 +105,14 @@ export class LocalBus implements Bus {
   /** A topic without a past. */
   #begin(ttl: number): Past {
     const generation = this.#generation;
-    return { generation, oldestGeneration: this.#forgottenGeneration + 1, newestGeneration: generation, offset: 0, events: [], ttl };
+    return {
+      generation,
+      oldestGeneration: this.#forgottenGeneration + 1,
+      newestGeneration: generation,
+      offset: 0,
+      events: [],
+      ttl,
+    };
   }
 
   /** The topic that was used last comes last. */

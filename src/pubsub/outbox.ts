@@ -9,11 +9,17 @@ export interface Sink {
   review(): void;
   /** Writes all frames in one go. */
   write(items: readonly Item[]): void;
-  /** There is more in the outbox than its limit. Called at once, and for each item that is added after it. */
+  /**
+   * There is more in the outbox than its limit. Called at once, and for each item that is added
+   * after it.
+   */
   overflowed(): void;
 }
 
-/** Outboxes with something to send: flushed together, once per turn of the event loop, by one shared callback. */
+/**
+ * Outboxes with something to send: flushed together, once per turn of the event loop, by one shared
+ * callback.
+ */
 export class FlushQueue {
   #waiting: Outbox[] = [];
   #scheduled: NodeJS.Immediate | undefined;
@@ -65,7 +71,10 @@ export class Outbox {
     if (this.#length > this.limit) this.#sink.overflowed();
   }
 
-  /** Takes back the pushes that have not been written, in order: all, or those that `isWanted` picks. */
+  /**
+   * Takes back the pushes that have not been written, in order: all, or those that `isWanted`
+   * picks.
+   */
   takePushes(isWanted: (push: Push) => boolean = () => true): readonly Push[] {
     const taken: Push[] = [];
     if (this.#items.length === 0) return taken;
@@ -99,7 +108,10 @@ export class Outbox {
   }
 }
 
-/** Exact where it matters: for a short text, counting its bytes would cost as much as all the rest here. */
+/**
+ * Exact where it matters: for a short text, counting its bytes would cost as much as all the rest
+ * here.
+ */
 function lengthOf(item: Item): number {
   const text = typeof item === "string" ? item : item.text;
   return text.length > shortText ? Buffer.byteLength(text) : text.length;

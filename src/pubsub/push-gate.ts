@@ -4,7 +4,10 @@ import type { Push } from "./push.js";
 
 type SessionState = "open" | "active" | "expired" | "closed";
 
-/** What becomes of the pushes of one connection: sent while the session is active, held while it is expired, dropped otherwise. */
+/**
+ * What becomes of the pushes of one connection: sent while the session is active, held while it is
+ * expired, dropped otherwise.
+ */
 export class PushGate {
   readonly #outbox: Outbox;
   readonly #held = new ExpiredSessionBuffer();
@@ -76,7 +79,10 @@ export interface PushCounts {
 
 /** What became of those who read slowly, on all connections. */
 export interface SlowReaderCounts {
-  /** More events waited for a subscription than its buffer holds: some were dropped, and the next one says so. */
+  /**
+   * More events waited for a subscription than its buffer holds: some were dropped, and the next
+   * one says so.
+   */
   gap: number;
   /** The same, where the subscription ends then. */
   ended: number;

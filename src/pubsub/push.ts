@@ -1,4 +1,7 @@
-/** What is sent unasked: its text, and whose it is. One object may be on its way to many connections. */
+/**
+ * What is sent unasked: its text, and whose it is. One object may be on its way to many
+ * connections.
+ */
 export class Push {
   readonly text: string;
   /** The subscription that it belongs to, if it does to one. */

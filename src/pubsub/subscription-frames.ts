@@ -1,4 +1,7 @@
-/** The notifications about subscriptions. `data` is JSON already: it is made once an event, not once a subscriber. */
+/**
+ * The notifications about subscriptions. `data` is JSON already: it is made once an event, not once
+ * a subscriber.
+ */
 import type { EndReason } from "../protocol/messages.js";
 import { Push } from "./push.js";
 
@@ -17,7 +20,10 @@ export class EventPush extends Push {
   }
 }
 
-/** The same event for a subscriber who missed some before it: perhaps all that was left of another epoch, so that it names its own. */
+/**
+ * The same event for a subscriber who missed some before it: perhaps all that was left of another
+ * epoch, so that it names its own.
+ */
 export function afterGap({ subscription = "", data, offset, epoch }: EventPush): Push {
   const history = epoch === undefined ? "" : `,"epoch":${JSON.stringify(epoch)}`;
   return new Push(eventText(subscription, data, offset, `${history},"gap":true`), subscription);
@@ -25,10 +31,19 @@ export function afterGap({ subscription = "", data, offset, epoch }: EventPush):
 
 export function endPush(subscription: string, reason: EndReason, code: number | undefined): Push {
   const params = { subscription, reason, ...(code === undefined ? {} : { code }) };
-  return new Push(`{"jsonrpc":"2.0","method":"subscription.ended","params":${JSON.stringify(params)}}`, subscription, true);
+  return new Push(
+    `{"jsonrpc":"2.0","method":"subscription.ended","params":${JSON.stringify(params)}}`,
+    subscription,
+    true,
+  );
 }
 
-function eventText(subscription: string, data: string, offset: number | undefined, gap = ""): string {
+function eventText(
+  subscription: string,
+  data: string,
+  offset: number | undefined,
+  gap = "",
+): string {
   const place = offset === undefined ? "" : `,"offset":${offset}`;
   return `{"jsonrpc":"2.0","method":"subscription.event","params":{"subscription":${JSON.stringify(subscription)}${place}${gap},"data":${data}}}`;
 }

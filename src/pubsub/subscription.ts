@@ -14,11 +14,16 @@ export interface SubscriberPort {
   tellEnd(push: Push): void;
   /** Takes back what was sent and is not written yet. */
   forget(subscription: string): void;
-  /** So much waits to be sent that events had better wait too. `resume` is called when that is over. */
+  /**
+   * So much waits to be sent that events had better wait too. `resume` is called when that is over.
+   */
   isHigh(): boolean;
   /** Is there a session in force? `resume` is called when there is one again. */
   isLive(): boolean;
-  /** More events waited than there is room for: some were dropped, or the subscription ends. Told once for each gap. */
+  /**
+   * More events waited than there is room for: some were dropped, or the subscription ends. Told
+   * once for each gap.
+   */
   tooSlow(outcome: "gap" | "ended"): void;
   /** The subscription is over: it need not be remembered. */
   ended(subscription: Subscription): void;
@@ -35,7 +40,10 @@ interface Waiting {
   hasGap: boolean;
 }
 
-/** Events that were missed before the subscription began. Their frames are made when there is room to send them. */
+/**
+ * Events that were missed before the subscription began. Their frames are made when there is room
+ * to send them.
+ */
 interface Replay {
   readonly events: readonly PastEvent[];
   readonly epoch: string;
@@ -48,8 +56,8 @@ interface Replay {
  *
  *   opening ── begin: the response is sent ──► live ── stop, or end ──► ended
  *
- * Events wait while it is opening, and while the connection's send buffer is high. A replay is sent before them, and waits for a live
- * session, too: it would fill what is held for an expired one.
+ * Events wait while it is opening, and while the connection's send buffer is high. A replay is sent
+ * before them, and waits for a live session, too: it would fill what is held for an expired one.
  */
 export abstract class Subscription {
   readonly id: string;
@@ -84,7 +92,10 @@ export abstract class Subscription {
     return this.#replayLength;
   }
 
-  /** The offset of the first event that was not sent yet. Undefined: all were sent, or it is not known. */
+  /**
+   * The offset of the first event that was not sent yet. Undefined: all were sent, or it is not
+   * known.
+   */
   get firstUnsent(): number | undefined {
     const { events, sent } = this.#replay ?? { events: [], sent: 0 };
     return (events[sent] ?? this.#waiting[0]?.event)?.offset;
@@ -132,7 +143,9 @@ export abstract class Subscription {
     this.port.ended(this);
   }
 
-  /** Ends it and says why. What may still be seen goes first; `forbidden` and `logout`: nothing may. */
+  /**
+   * Ends it and says why. What may still be seen goes first; `forbidden` and `logout`: nothing may.
+   */
   end(reason: EndReason, code?: number): void {
     if (this.#state === "ended") return;
     const mayBeSeen = reason === "completed" || reason === "error";
@@ -145,7 +158,10 @@ export abstract class Subscription {
     else this.#lastWord = lastWord;
   }
 
-  /** Sends what was missed before the subscription began, all of it and before anything else, as room allows. */
+  /**
+   * Sends what was missed before the subscription began, all of it and before anything else, as
+   * room allows.
+   */
   protected replay(events: readonly PastEvent[], epoch: string): void {
     if (events.length === 0) return;
     this.#replay = { events, epoch, sent: 0 };
@@ -157,7 +173,12 @@ export abstract class Subscription {
     if (this.#state === "ended") return;
     const hasGap = this.#hasGap;
     this.#hasGap = false;
-    if (this.#state === "live" && this.#replay === undefined && this.#waiting.length === 0 && !this.port.isHigh()) {
+    if (
+      this.#state === "live" &&
+      this.#replay === undefined &&
+      this.#waiting.length === 0 &&
+      !this.port.isHigh()
+    ) {
       this.port.send(hasGap ? afterGap(event) : event);
       return;
     }
@@ -184,7 +205,8 @@ export abstract class Subscription {
   }
 
   #sendWaiting(): void {
-    for (const { event, hasGap } of this.#waiting.splice(0)) this.port.send(hasGap ? afterGap(event) : event);
+    for (const { event, hasGap } of this.#waiting.splice(0))
+      this.port.send(hasGap ? afterGap(event) : event);
   }
 
   #overflow(): void {

@@ -11,7 +11,9 @@ export class TopicSubscription extends Subscription implements TopicMember {
   readonly #topic: TopicName;
   readonly #leave: () => void;
   readonly #maxEarly: number;
-  /** The event that was accepted last; undefined as long as it isn't known where the topic stands. */
+  /**
+   * The event that was accepted last; undefined as long as it isn't known where the topic stands.
+   */
   #position: Position | undefined;
   /** Events that came before that was known. */
   #early: EventPush[] | undefined;
@@ -29,12 +31,20 @@ export class TopicSubscription extends Subscription implements TopicMember {
     return this.#topic.route === route;
   }
 
-  /** Finds out where the topic stands, and accepts what was missed since `since`. Rejects when that can't be known. */
-  open({ bus }: TopicServices, since: Position | undefined): SubscribeResult | Promise<SubscribeResult> {
+  /**
+   * Finds out where the topic stands, and accepts what was missed since `since`. Rejects when that
+   * can't be known.
+   */
+  open(
+    { bus }: TopicServices,
+    since: Position | undefined,
+  ): SubscribeResult | Promise<SubscribeResult> {
     const { history } = this.#topic;
     if (history === undefined) return { subscription: this.id };
     const state = bus.read(topicKey(this.#topic), history, since);
-    return isThenable(state) ? toPromise(state).then((known) => this.#catchUp(known, since)) : this.#catchUp(state, since);
+    return isThenable(state)
+      ? toPromise(state).then((known) => this.#catchUp(known, since))
+      : this.#catchUp(state, since);
   }
 
   /** For whoever subscribes once more: where the subscription is. */
@@ -63,15 +73,26 @@ export class TopicSubscription extends Subscription implements TopicMember {
     this.#leave();
   }
 
-  /** Whoever recovers keeps the epoch that was given, even if the history's own is later: nothing has begun anew. */
-  #catchUp({ epoch, offset, recovered, missed }: TopicState, since: Position | undefined): SubscribeResult {
+  /**
+   * Whoever recovers keeps the epoch that was given, even if the history's own is later: nothing
+   * has begun anew.
+   */
+  #catchUp(
+    { epoch, offset, recovered, missed }: TopicState,
+    since: Position | undefined,
+  ): SubscribeResult {
     const early = this.#early ?? [];
     this.#early = undefined;
     this.replay(missed, epoch);
     this.#position = { epoch, offset };
     for (const event of early) this.deliver(event);
     const told = recovered === true && since !== undefined ? since.epoch : epoch;
-    return { subscription: this.id, epoch: told, offset, ...(recovered === undefined ? {} : { recovered }) };
+    return {
+      subscription: this.id,
+      epoch: told,
+      offset,
+      ...(recovered === undefined ? {} : { recovered }),
+    };
   }
 
   #keepEarly(event: EventPush, early: EventPush[]): void {
@@ -84,7 +105,8 @@ export class TopicSubscription extends Subscription implements TopicMember {
     if (offset === undefined || epoch === undefined) return true;
     const last = this.#position;
     if (last?.epoch === epoch && offset <= last.offset) return false;
-    const isFirst = last?.offset === 0 && offset === 1; // of a topic without events so far, whose epoch may have changed while it waited
+    // of a topic without events so far, whose epoch may have changed while it waited
+    const isFirst = last?.offset === 0 && offset === 1;
     if (!isFirst && (last?.epoch !== epoch || offset !== last.offset + 1)) this.missed();
     this.#position = { epoch, offset };
     return true;

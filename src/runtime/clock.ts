@@ -1,18 +1,27 @@
 import type { Logger } from "./logger.js";
 
-/** Time as the server sees it. Tests hand in their own; everything that waits or compares times goes through it. */
+/**
+ * Time as the server sees it. Tests hand in their own; everything that waits or compares times goes
+ * through it.
+ */
 export interface Clock {
   /** Wall clock, milliseconds since 1970. May be set back or forth while the process runs. */
   now(): number;
   /** Monotonic clock, milliseconds from an arbitrary start. Never goes back. */
   monotonic(): number;
-  /** Calls `callback` once, at least `delay` milliseconds later, unless the returned function was called before. Never keeps the process alive. */
+  /**
+   * Calls `callback` once, at least `delay` milliseconds later, unless the returned function was
+   * called before. Never keeps the process alive.
+   */
   after(delay: number, callback: () => void): () => void;
 }
 
 const longestTimer = 2 ** 31 - 1; // Node fires a longer one at once
 
-/** The machine's clocks. A longer delay than a timer can hold fires early: whoever waits compares the time and waits again. */
+/**
+ * The machine's clocks. A longer delay than a timer can hold fires early: whoever waits compares
+ * the time and waits again.
+ */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),

@@ -3,16 +3,21 @@ import { BlockList, isIPv6 } from "node:net";
 /** The last 32 bits of an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2), dotted or as two groups. */
 const mapped = /^(?:0*:){2,5}ffff:(?:(\d+\.\d+\.\d+\.\d+)|([\da-f]{1,4}):([\da-f]{1,4}))$/i;
 
-/** Returns the part of an address that one peer cannot choose at will: the IPv4 address, or the /64 of an IPv6 address. */
+/**
+ * Returns the part of an address that one peer cannot choose at will: the IPv4 address, or the /64
+ * of an IPv6 address.
+ */
 export function prefixOf(address: string): string {
   if (!address.includes(":")) return address;
   const [, dotted, high, low] = mapped.exec(address) ?? [];
   if (dotted !== undefined) return dotted;
-  if (high !== undefined && low !== undefined) return dottedOf(Number.parseInt(high, 16), Number.parseInt(low, 16));
+  if (high !== undefined && low !== undefined)
+    return dottedOf(Number.parseInt(high, 16), Number.parseInt(low, 16));
   const [head = "", tail] = address.split("%", 1)[0]?.split("::") ?? [];
   const left = head === "" ? [] : head.split(":");
   const right = tail === undefined || tail === "" ? [] : tail.split(":");
-  const zeros = tail === undefined ? [] : Array<string>(Math.max(8 - left.length - right.length, 0)).fill("0");
+  const zeros =
+    tail === undefined ? [] : Array<string>(Math.max(8 - left.length - right.length, 0)).fill("0");
   return `${[...left, ...zeros, ...right]
     .slice(0, 4)
     .map((group) => Number.parseInt(group, 16).toString(16))
@@ -23,7 +28,10 @@ function dottedOf(high: number, low: number): string {
   return [high >> 8, high & 255, low >> 8, low & 255].join(".");
 }
 
-/** Addresses that are not on the public internet (IANA special-purpose registries, RFC 6890), and those that wrap an IPv4 address. */
+/**
+ * Addresses that are not on the public internet (IANA special-purpose registries, RFC 6890), and
+ * those that wrap an IPv4 address.
+ */
 const specialIPv4 = new BlockList();
 const specialIPv6 = new BlockList(); // apart, since a list takes ::/3 for all of IPv4
 
@@ -62,19 +70,25 @@ loopback.addAddress("::1", "ipv6");
 
 /** Is this IP address private, loopback, link-local, or otherwise not public? */
 export function isPrivateAddress(address: string): boolean {
-  return isIPv6(address) ? specialIPv6.check(withoutZone(address), "ipv6") : specialIPv4.check(address, "ipv4");
+  return isIPv6(address)
+    ? specialIPv6.check(withoutZone(address), "ipv6")
+    : specialIPv4.check(address, "ipv4");
 }
 
 export function isLoopbackAddress(address: string): boolean {
   return loopback.check(withoutZone(address), isIPv6(address) ? "ipv6" : "ipv4");
 }
 
-/** A link-local address may name its interface, which a BlockList doesn't read: fe80::1%eth0 (RFC 4007 §11). */
+/**
+ * A link-local address may name its interface, which a BlockList doesn't read: fe80::1%eth0 (RFC
+ * 4007 §11).
+ */
 function withoutZone(address: string): string {
   return address.replace(/%.*$/, "");
 }
 
 /** The host itself is this machine: a loopback address or `localhost`. */
 export function isLoopback({ hostname }: URL): boolean {
-  return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname); // URL writes 127.1 and 0x7f.1 out
+  // URL writes 127.1 and 0x7f.1 out
+  return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
 }

@@ -1,6 +1,9 @@
 import { hasMethods, ignoreOutcome, unfailingMethods } from "./application-code.js";
 
-/** Where log lines go: pino's shape, so that a pino instance fits as it is. One line an event; never a token, a password or params. */
+/**
+ * Where log lines go: pino's shape, so that a pino instance fits as it is. One line an event; never
+ * a token, a password or params.
+ */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
@@ -18,7 +21,10 @@ export function childOf(logger: Logger, bindings: object): Logger {
   return logger.child === undefined ? new BoundLogger(logger, bindings) : logger.child(bindings);
 }
 
-/** A class, since every connection has one: closures would take 400 bytes more for each. `Object.assign`, since two spreads take 5 µs. */
+/**
+ * A class, since every connection has one: closures would take 400 bytes more for each.
+ * `Object.assign`, since two spreads take 5 µs.
+ */
 class BoundLogger implements Logger {
   readonly #logger: Logger;
   readonly #bindings: object;
@@ -52,7 +58,11 @@ export function unfailing(logger: Logger): Logger {
   const unfailingLogger = unfailingMethods(logger, logLevels);
   return logger.child === undefined
     ? unfailingLogger
-    : { ...unfailingLogger, child: (bindings) => unfailingChild(logger, bindings) ?? new BoundLogger(unfailingLogger, bindings) };
+    : {
+        ...unfailingLogger,
+        child: (bindings) =>
+          unfailingChild(logger, bindings) ?? new BoundLogger(unfailingLogger, bindings),
+      };
 }
 
 /** Undefined: what `child` gives is no logger. */

@@ -39,9 +39,11 @@ interface Kind {
 }
 
 /**
- * Hands lines on to a log, but not more than a disk can take: a peer that can cause a line can cause thousands a second. Lines are counted
- * by kind (event and method), and within a kind by the prefix of the peer's address, or its connection; what a subject has succeeded in, by
- * the subject alone, whose rate other rules bound. A line that follows on some that were left out says how many, in `before`.
+ * Hands lines on to a log, but not more than a disk can take: a peer that can cause a line can
+ * cause thousands a second. Lines are counted by kind (event and method), and within a kind by the
+ * prefix of the peer's address, or its connection; what a subject has succeeded in, by the subject
+ * alone, whose rate other rules bound. A line that follows on some that were left out says how
+ * many, in `before`.
  */
 export class RateLimitedLog implements LeveledLog {
   readonly #log: LeveledLog;
@@ -85,7 +87,9 @@ export class RateLimitedLog implements LeveledLog {
     this.#log[level](before === 0 ? fields : { ...fields, before }, message);
   }
 
-  /** Names of events, methods and limits are the program's: there is no end of peers, but of these. */
+  /**
+   * Names of events, methods and limits are the program's: there is no end of peers, but of these.
+   */
   #kindOf({ event = "", limit, method }: Counted): Kind {
     const name = `${event} ${method ?? limit ?? ""}`;
     const known = this.#kinds.get(name);
@@ -101,7 +105,8 @@ export class RateLimitedLog implements LeveledLog {
     const subject = successOf(fields);
     if (subject !== undefined) return take(debts, subject, ofSource, factor, now);
     const source = fields.address === undefined ? fields.connection : prefixOf(fields.address);
-    if (source !== undefined && !hasRoom(debts, source, ofSource, factor, now)) return false; // it takes none of the others' lines
+    // it takes none of the others' lines
+    if (source !== undefined && !hasRoom(debts, source, ofSource, factor, now)) return false;
     if (!take(debts, all, ofKind, factor, now)) return false;
     return source === undefined || take(debts, source, ofSource, factor, now);
   }
@@ -112,11 +117,20 @@ function successOf({ event = "", subject, clientId }: Counted): string | undefin
   return event.endsWith(".ok") || event === "revoke" ? (subject ?? clientId) : undefined;
 }
 
-function hasRoom(debts: Debts, name: string, { burst, intervalMs }: Rate, factor: number, now: number): boolean {
+function hasRoom(
+  debts: Debts,
+  name: string,
+  { burst, intervalMs }: Rate,
+  factor: number,
+  now: number,
+): boolean {
   return ((debts.get(name) ?? now) - now) * factor <= (burst * factor - 1) * intervalMs;
 }
 
-/** Takes room for one line, if there is any (generic cell rate algorithm: one number stands for a whole bucket). */
+/**
+ * Takes room for one line, if there is any (generic cell rate algorithm: one number stands for a
+ * whole bucket).
+ */
 function take(debts: Debts, name: string, rate: Rate, factor: number, now: number): boolean {
   if (!hasRoom(debts, name, rate, factor, now)) return false;
   const debt = Math.max(debts.get(name) ?? now, now) + rate.intervalMs / factor;

@@ -1,5 +1,8 @@
 /** What was thrown, for the log; never throws itself. */
-export function describe(thrown: unknown): { readonly message: string; readonly stack?: string | undefined } {
+export function describe(thrown: unknown): {
+  readonly message: string;
+  readonly stack?: string | undefined;
+} {
   try {
     return thrown instanceof Error
       ? { message: String(thrown.message), stack: String(thrown.stack) }

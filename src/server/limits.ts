@@ -1,7 +1,10 @@
 import { type ConnectionLimits, defaultConnectionLimits } from "../protocol/connection-limits.js";
 import { refuseUnknownOptions } from "../runtime/known-options.js";
 
-/** Every limit, with its default: milliseconds, bytes or counts. 0 = no limit, except where it says otherwise. */
+/**
+ * Every limit, with its default: milliseconds, bytes or counts. 0 = no limit, except where it says
+ * otherwise.
+ */
 export interface Limits {
   /** Time from connect (or `logout`) to a session; absolute. Default: 30_000 ms. */
   readonly authDeadline: number;
@@ -23,7 +26,9 @@ export interface Limits {
   readonly nodes: number;
   /** Members of one JSON object. Default: 1_000. */
   readonly keys: number;
-  /** Longest JSON string of a frame, as it is written; a frame has a limit anyway. Default: 0 bytes. */
+  /**
+   * Longest JSON string of a frame, as it is written; a frame has a limit anyway. Default: 0 bytes.
+   */
   readonly stringBytes: number;
   /** Most elements of a batch (2 before authentication). Default: 50. */
   readonly batch: number;
@@ -40,21 +45,34 @@ export interface Limits {
   /** Connections of the whole server that have not authenticated. Default: 1_000. */
   readonly open: number;
   /**
-   * Sockets of one address that are no WebSocket (yet), where the server listens itself; proxies of `trustProxy` have no limit. 0 = a quarter
-   * of 90 % of the files that the process may open, where that is known. Default: 0.
+   * Sockets of one address that are no WebSocket (yet), where the server listens itself; proxies of
+   * `trustProxy` have no limit. 0 = a quarter of 90 % of the files that the process may open, where
+   * that is known. Default: 0.
    */
   readonly httpPerAddress: number;
-  /** Connections of the whole server; 0 = 80 % of the files that the process may open, where that is known. Default: 0. */
+  /**
+   * Connections of the whole server; 0 = 80 % of the files that the process may open, where that is
+   * known. Default: 0.
+   */
   readonly connections: number;
   /** Connections that are accepted in a second. Default: 500. */
   readonly acceptsPerSecond: number;
-  /** Delay of the event loop, 99th percentile of the last 10 s, above which new connections are refused. Default: 200 ms. */
+  /**
+   * Delay of the event loop, 99th percentile of the last 10 s, above which new connections are
+   * refused. Default: 200 ms.
+   */
   readonly loopDelay: number;
-  /** Used heap, in percent of its limit, above which new connections are refused; above 95 connections are closed. Default: 85. */
+  /**
+   * Used heap, in percent of its limit, above which new connections are refused; above 95
+   * connections are closed. Default: 85.
+   */
   readonly heapPercent: number;
   /** Connections of one subject on one node; the oldest is replaced. Default: 0. */
   readonly connectionsPerSubject: number;
-  /** Send buffer above which events wait, generators are not pulled, and requests are neither run nor read. Default: 1_048_576 bytes. */
+  /**
+   * Send buffer above which events wait, generators are not pulled, and requests are neither run
+   * nor read. Default: 1_048_576 bytes.
+   */
   readonly sendBufferBytes: number;
   /** Send buffer above which the connection is closed. Default: 8_388_608 bytes. */
   readonly sendBufferHardBytes: number;
@@ -70,9 +88,15 @@ export interface Limits {
   readonly framesPerSecond: number;
   /** Longest session from its `authenticate`, whatever is refreshed. Default: 0 ms. */
   readonly sessionLifetime: number;
-  /** Failed `authenticate` calls of one address in a minute before its upgrades are refused, good tokens that have expired not counted; nodes that share a store count together. Default: 100. */
+  /**
+   * Failed `authenticate` calls of one address in a minute before its upgrades are refused, good
+   * tokens that have expired not counted; nodes that share a store count together. Default: 100.
+   */
   readonly authFailuresPerAddress: number;
-  /** Tokens of one address that are judged in a second: in `authenticate` calls of connections without a session, and over HTTP. Default: 200. */
+  /**
+   * Tokens of one address that are judged in a second: in `authenticate` calls of connections
+   * without a session, and over HTTP. Default: 200.
+   */
   readonly authCallsPerAddress: number;
 }
 
@@ -114,17 +138,34 @@ export const defaultLimits: Limits = {
 };
 
 /** What a client is told, so that it sends nothing that would be refused. */
-export function limitsOfConnection({ frameBytes, batch, inFlight, subscriptions, responseBytes }: Limits): ConnectionLimits {
-  return { frameBytes, batchLength: batch, requestsInFlight: inFlight, subscriptions, responseBytes };
+export function limitsOfConnection({
+  frameBytes,
+  batch,
+  inFlight,
+  subscriptions,
+  responseBytes,
+}: Limits): ConnectionLimits {
+  return {
+    frameBytes,
+    batchLength: batch,
+    requestsInFlight: inFlight,
+    subscriptions,
+    responseBytes,
+  };
 }
 
-/** The defaults with the given limits over them. Throws `TypeError` for an unknown name or a value that is no number from 0 up. */
+/**
+ * The defaults with the given limits over them. Throws `TypeError` for an unknown name or a value
+ * that is no number from 0 up.
+ */
 export function resolveLimits(given: Partial<Limits> = {}): Limits {
   refuseUnknownOptions("limits", given, defaultLimits);
   for (const [name, value] of Object.entries(given)) {
     if (value !== undefined && !(Number.isFinite(value) && value >= 0))
       throw new TypeError(`limits.${name} must be a number from 0 up, not ${String(value)}`);
   }
-  const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const present = Object.fromEntries(
+    Object.entries(given).filter(([, value]) => value !== undefined),
+  );
   return { ...defaultLimits, ...present };
 }

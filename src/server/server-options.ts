@@ -13,22 +13,32 @@ export type AuthOption = ProviderOptions | IssuerPort;
 
 /** Options of `createServer`. */
 export interface ServerOptions {
-  /** Whose tokens are accepted: one issuer, or several. An embedded issuer (`createIssuer`) also serves its endpoints here. */
+  /**
+   * Whose tokens are accepted: one issuer, or several. An embedded issuer (`createIssuer`) also
+   * serves its endpoints here.
+   */
   readonly auth: AuthOption | readonly AuthOption[];
   /** Browser origins that may connect. Default: the same host and port as the `Host` header. */
   readonly origins?: readonly string[];
   /**
-   * Names of claims that a refresh may not change, such as `org_id` or `tenant`: with issuer, subject and client they say whose session it
-   * is. Compared as they stand in the token; a claim that is absent must stay absent. Default: none.
+   * Names of claims that a refresh may not change, such as `org_id` or `tenant`: with issuer,
+   * subject and client they say whose session it is. Compared as they stand in the token; a claim
+   * that is absent must stay absent. Default: none.
    */
   readonly identityClaims?: readonly string[];
   /** Where the WebSocket is. Default: `/rpc`. */
   readonly path?: string;
   /** Who may ask for `rpc.discover` and `/openrpc.json`. Default: `authenticated`. */
   readonly discover?: "authenticated" | "public" | false;
-  /** The scope that callers of `rpc.sessions.list`, `kick` and `revoke` need. Default: none, these methods do not exist. */
+  /**
+   * The scope that callers of `rpc.sessions.list`, `kick` and `revoke` need. Default: none, these
+   * methods do not exist.
+   */
   readonly admin?: string;
-  /** Serve a page at `/console` on which people can log in, call methods and watch their session. Default: false. */
+  /**
+   * Serve a page at `/console` on which people can log in, call methods and watch their session.
+   * Default: false.
+   */
   readonly console?: boolean;
   /** Name and version in the OpenRPC document. Default: `jotwire application`, `0.0.0`. */
   readonly info?: { readonly title?: string; readonly version?: string };
@@ -36,14 +46,20 @@ export interface ServerOptions {
   readonly logger?: Logger;
   /** For tests. Default: the machine's clocks. */
   readonly clock?: Clock;
-  /** Addresses and CIDR ranges of the proxies whose `X-Forwarded-For` is believed; `loopback` is one. Default: none. */
+  /**
+   * Addresses and CIDR ranges of the proxies whose `X-Forwarded-For` is believed; `loopback` is
+   * one. Default: none.
+   */
   readonly trustProxy?: readonly string[];
   readonly hooks?: HookOptions;
   /** Each has its default. */
   readonly limits?: Partial<Limits>;
   /** Hides from callers why a token was refused. Default: `NODE_ENV === "production"`. */
   readonly production?: boolean;
-  /** Count and measure, and serve it at `/metrics` on a port of its own when the server listens. Default: none. */
+  /**
+   * Count and measure, and serve it at `/metrics` on a port of its own when the server listens.
+   * Default: none.
+   */
   readonly metrics?: MetricsOptions;
   /** Spans of calls, by `@opentelemetry/api` where it is installed. Default: false. */
   readonly tracing?: boolean;
@@ -51,21 +67,55 @@ export interface ServerOptions {
   readonly store?: Store;
   /** Serve `https` and `wss` with this certificate, PEM; TLS 1.2 at least. Default: none. */
   readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer };
-  /** Listen without TLS on an address that others can reach, though no `trustProxy` says that a proxy has it. Default: false. */
+  /**
+   * Listen without TLS on an address that others can reach, though no `trustProxy` says that a
+   * proxy has it. Default: false.
+   */
   readonly allowInsecure?: boolean;
-  /** permessage-deflate (RFC 7692), for frames from 1 KiB up, without context take-over. Default: false. */
+  /**
+   * permessage-deflate (RFC 7692), for frames from 1 KiB up, without context take-over. Default:
+   * false.
+   */
   readonly compression?: boolean;
 }
 
 const serverOptions = {
-  ...{ auth: true, origins: true, path: true, discover: true, admin: true, console: true, info: true, logger: true, clock: true },
-  ...{ trustProxy: true, hooks: true, limits: true, production: true, metrics: true, tracing: true, store: true, tls: true },
+  ...{
+    auth: true,
+    origins: true,
+    path: true,
+    discover: true,
+    admin: true,
+    console: true,
+    info: true,
+    logger: true,
+    clock: true,
+  },
+  ...{
+    trustProxy: true,
+    hooks: true,
+    limits: true,
+    production: true,
+    metrics: true,
+    tracing: true,
+    store: true,
+    tls: true,
+  },
   ...{ allowInsecure: true, identityClaims: true, compression: true },
 } satisfies Record<keyof ServerOptions, true>;
-const hookOptions = { connected: true, authenticated: true, closed: true } satisfies Record<keyof HookOptions, true>;
-const metricsOptions = { port: true, host: true, registry: true } satisfies Record<keyof MetricsOptions, true>;
+const hookOptions = { connected: true, authenticated: true, closed: true } satisfies Record<
+  keyof HookOptions,
+  true
+>;
+const metricsOptions = { port: true, host: true, registry: true } satisfies Record<
+  keyof MetricsOptions,
+  true
+>;
 
-/** Throws `TypeError` for an option that there isn't. (Those of `limits` and `auth` are looked at where they are read.) */
+/**
+ * Throws `TypeError` for an option that there isn't. (Those of `limits` and `auth` are looked at
+ * where they are read.)
+ */
 export function checkServerOptions(options: ServerOptions): void {
   refuseUnknownOptions("createServer", options, serverOptions);
   refuseUnknownOptions("hooks", options.hooks ?? {}, hookOptions);
@@ -79,13 +129,20 @@ const claimsOfOneToken = ["exp", "iat", "nbf", "jti"];
 
 function checkIdentityClaims(names: unknown): void {
   if (!Array.isArray(names) || !names.every((name) => typeof name === "string" && name !== ""))
-    throw new TypeError(`identityClaims must be a list of claim names such as ["org_id"], not ${JSON.stringify(names)}`);
+    throw new TypeError(
+      `identityClaims must be a list of claim names such as ["org_id"], not ${JSON.stringify(names)}`,
+    );
   const changing = claimsOfOneToken.find((name) => names.includes(name));
   if (changing !== undefined)
-    throw new TypeError(`identityClaims: ${changing} differs in every token, so no refresh could succeed; leave it out`);
+    throw new TypeError(
+      `identityClaims: ${changing} differs in every token, so no refresh could succeed; leave it out`,
+    );
 }
 
-/** What `server.revoke` revokes: one token, one session (`sid`), or a subject, with `issuedBefore` (seconds) only its older tokens. */
+/**
+ * What `server.revoke` revokes: one token, one session (`sid`), or a subject, with `issuedBefore`
+ * (seconds) only its older tokens.
+ */
 export type RevocationSelector = { readonly issuer?: string } & (
   | { readonly jti: string }
   | { readonly sessionId: string }

@@ -11,7 +11,12 @@ import { FlushQueue } from "../pubsub/outbox.js";
 import { Topics } from "../pubsub/topics.js";
 import { Router, type Topic } from "../rpc/define/create-rpc.js";
 import { OpenRpc } from "../rpc/define/openrpc.js";
-import { checkNotifications, createRegistry, type MethodEntry, type Registry } from "../rpc/define/registry.js";
+import {
+  checkNotifications,
+  createRegistry,
+  type MethodEntry,
+  type Registry,
+} from "../rpc/define/registry.js";
 import { type Builtin, Dispatcher } from "../rpc/dispatch/dispatcher.js";
 import { type Clock, clockWithErrorHandling, systemClock } from "../runtime/clock.js";
 import { type Logger, unfailing } from "../runtime/logger.js";
@@ -23,20 +28,37 @@ import { clientAddress, type TrustedProxies, trustedProxies } from "./admission/
 import { type LoadGauge, MachineGauge, openFilesLimit } from "./admission/load-gauge.js";
 import { OriginList } from "./admission/origin-list.js";
 import { Overload } from "./admission/overload.js";
-import { pathOf, refuseUpgrade, UpgradeChecks, type UpgradeRefusal } from "./admission/upgrade-checks.js";
+import {
+  pathOf,
+  refuseUpgrade,
+  UpgradeChecks,
+  type UpgradeRefusal,
+} from "./admission/upgrade-checks.js";
 import { createWebSocketServer, guardStream } from "./admission/web-socket-server.js";
 import { adminMethods } from "./cluster/admin-methods.js";
 import { busOf, joinNodes, type Nodes, sharedRatesOf } from "./cluster/cluster.js";
 import { type NotifyTarget, Publisher } from "./cluster/publisher.js";
 import { Revocations } from "./cluster/revocations.js";
-import { Administration, type KickResult, type KickSelector, type SessionList, type SessionsOptions } from "./cluster/session-admin.js";
+import {
+  Administration,
+  type KickResult,
+  type KickSelector,
+  type SessionList,
+  type SessionsOptions,
+} from "./cluster/session-admin.js";
 import { builtins } from "./connection/builtins.js";
 import { Connection, type ConnectionServices } from "./connection/connection.js";
 import { newConnectionId } from "./connection/connection-id.js";
 import { SlowMessageWatch } from "./connection/frames/slow-message-watch.js";
 import { judgeBearer } from "./http/bearer.js";
 import { ConsolePage } from "./http/console-page.js";
-import { checkListening, closeListener, createListener, openListener, urlOf } from "./http/http-listener.js";
+import {
+  checkListening,
+  closeListener,
+  createListener,
+  openListener,
+  urlOf,
+} from "./http/http-listener.js";
 import { HttpRoutes, notFound } from "./http/http-routes.js";
 import { HttpSockets } from "./http/http-sockets.js";
 import { Readiness } from "./http/readiness.js";
@@ -83,7 +105,10 @@ export class Server {
   readonly #dispatcher: Dispatcher;
   readonly #bus: Bus;
   readonly #topics = new Topics((error) =>
-    this.#log.error({ event: "push.fail", err: error }, "an event could not be delivered to a connection"),
+    this.#log.error(
+      { event: "push.fail", err: error },
+      "an event could not be delivered to a connection",
+    ),
   );
   readonly #publisher: Publisher;
   readonly #services: ConnectionServices;
@@ -113,7 +138,8 @@ export class Server {
     this.#clock = clockWithErrorHandling(clock, this.#log);
     this.#observability = new Observability(options, this.#clock, this.#log);
     this.#path = options.path ?? "/rpc";
-    if (!this.#path.startsWith("/")) throw new TypeError(`path must begin with "/", not be "${this.#path}"`);
+    if (!this.#path.startsWith("/"))
+      throw new TypeError(`path must begin with "/", not be "${this.#path}"`);
     checkNotifications(app.notifications);
     const production = options.production ?? process.env.NODE_ENV === "production";
     const providers: readonly AuthOption[] = [options.auth].flat() as readonly AuthOption[];
@@ -126,20 +152,36 @@ export class Server {
       whenReady,
     });
     const { issuers } = this.#authority;
-    const stores = options.store === undefined ? [...new Set(issuers.map(({ store }) => store))] : [options.store];
+    const stores =
+      options.store === undefined
+        ? [...new Set(issuers.map(({ store }) => store))]
+        : [options.store];
     this.#revocations = new Revocations({
       clock: this.#clock,
       issuers,
-      stores: stores.map(({ revocations }) => ({ revocations: this.#observability.revocations(revocations) })),
+      stores: stores.map(({ revocations }) => ({
+        revocations: this.#observability.revocations(revocations),
+      })),
       longestLifetime: longestLifetime(providers),
       onChange: (announcedAt) => this.#revoked(announcedAt),
     });
-    this.#overload = new Overload(this.#limits, { clock: this.#clock, gauge, log: this.#log, shed: () => this.#connectionRegistry.shed() });
+    this.#overload = new Overload(this.#limits, {
+      clock: this.#clock,
+      gauge,
+      log: this.#log,
+      shed: () => this.#connectionRegistry.shed(),
+    });
     this.#readiness = new Readiness(this.#revocations, this.#authority, this.#overload);
     const everyStore = [options.store, ...issuers.map(({ store }) => store)];
-    this.#addresses = new AddressCounters(this.#clock, this.#limits.authFailuresPerAddress > 0 ? sharedRatesOf(everyStore) : undefined);
-    this.#heartbeat = new Heartbeat(this.#clock, this.#limits.pingInterval, this.#limits.pongTimeout, () =>
-      this.#observability.telemetry.limitHit("pongTimeout"),
+    this.#addresses = new AddressCounters(
+      this.#clock,
+      this.#limits.authFailuresPerAddress > 0 ? sharedRatesOf(everyStore) : undefined,
+    );
+    this.#heartbeat = new Heartbeat(
+      this.#clock,
+      this.#limits.pingInterval,
+      this.#limits.pongTimeout,
+      () => this.#observability.telemetry.limitHit("pongTimeout"),
     );
     this.#connectionRegistry = new ConnectionRegistry(
       this.#addresses,
@@ -153,8 +195,17 @@ export class Server {
     const bus = busOf(everyStore);
     const shared = bus === undefined ? undefined : this.#observability.bus(bus);
     this.#nodes = joinNodes(shared, this.#clock, this.#log);
-    this.#slowMessages = new SlowMessageWatch(this.#clock, this.#limits.frameTimeout, this.#connectionRegistry);
-    this.#administration = new Administration(this.#connectionRegistry, this.#nodes.node, this.#applicationLog, this.#nodes.queries);
+    this.#slowMessages = new SlowMessageWatch(
+      this.#clock,
+      this.#limits.frameTimeout,
+      this.#connectionRegistry,
+    );
+    this.#administration = new Administration(
+      this.#connectionRegistry,
+      this.#nodes.node,
+      this.#applicationLog,
+      this.#nodes.queries,
+    );
     this.#registry = createRegistry(app, this.#ownMethods(options.admin));
     this.#openRpc = new OpenRpc(this.#registry, options.info);
     const discover = options.discover ?? "authenticated";
@@ -186,7 +237,12 @@ export class Server {
     this.#upgradeChecks = new UpgradeChecks(origins, this.#addresses, this.#limits);
     this.#isTrusted = trustedProxies(options.trustProxy ?? []);
     this.#addressOf = (request) => clientAddress(request, this.#isTrusted);
-    const bearer = { authority: this.#authority, revocations: this.#revocations, addresses: this.#addresses, log: this.#log };
+    const bearer = {
+      authority: this.#authority,
+      revocations: this.#revocations,
+      addresses: this.#addresses,
+      log: this.#log,
+    };
     this.#routes = new HttpRoutes({
       issuers,
       origins,
@@ -199,7 +255,10 @@ export class Server {
       authenticate: (token, address) => judgeBearer(token, address, bearer),
       isBarred: (address) => this.#upgradeChecks.isBarred(address),
       mayJudge: (address) => this.#mayJudge(address),
-      console: options.console === true ? new ConsolePage({ path: this.#path, origins, issuers }) : undefined,
+      console:
+        options.console === true
+          ? new ConsolePage({ path: this.#path, origins, issuers })
+          : undefined,
     });
     this.#sockets = createWebSocketServer(this.#limits, options.compression === true);
     this.#observability.measure({
@@ -213,15 +272,17 @@ export class Server {
   }
 
   /**
-   * Listens on `port` (0 = any free one). On loopback unless a host is given; on an address that others can reach, only with `tls`,
-   * `trustProxy` or `allowInsecure`. Also serves the HTTP endpoints.
+   * Listens on `port` (0 = any free one). On loopback unless a host is given; on an address that
+   * others can reach, only with `tls`, `trustProxy` or `allowInsecure`. Also serves the HTTP
+   * endpoints.
    */
   async listen(port: number, host = "127.0.0.1"): Promise<Listening> {
     if (this.#http !== undefined) throw new Error("this server listens already");
     checkListening(host, this.#options);
     await this.#revocations.whenCurrent();
     const { tls } = this.#options;
-    const onRequest = (request: IncomingMessage, response: ServerResponse) => void this.#onRequest(request, response);
+    const onRequest = (request: IncomingMessage, response: ServerResponse) =>
+      void this.#onRequest(request, response);
     const http = createListener(tls, onRequest);
     this.#httpSockets = new HttpSockets(http, this.#limits, {
       openFiles: openFilesLimit(),
@@ -233,7 +294,9 @@ export class Server {
     });
     this.attach(http);
     const bound = await openListener(http, port, host);
-    http.on("error", (error) => this.#log.error({ event: "listener.fail", err: error }, "the HTTP server failed"));
+    http.on("error", (error) =>
+      this.#log.error({ event: "listener.fail", err: error }, "the HTTP server failed"),
+    );
     this.#http = http;
     const metricsPort = await this.#observability.start();
     return {
@@ -245,8 +308,9 @@ export class Server {
   }
 
   /**
-   * Serves WebSockets beside whatever else an HTTP server does. Upgrades for another path are left to other listeners; when there
-   * are none they are answered with 404. For the HTTP endpoints, pass requests to {@link handle}.
+   * Serves WebSockets beside whatever else an HTTP server does. Upgrades for another path are left
+   * to other listeners; when there are none they are answered with 404. For the HTTP endpoints,
+   * pass requests to {@link handle}.
    */
   attach(httpServer: HttpServer, { path = this.#path }: { readonly path?: string } = {}): void {
     const onUpgrade = (request: IncomingMessage, stream: Duplex, head: Buffer) => {
@@ -263,47 +327,65 @@ export class Server {
     this.#detach.push(() => httpServer.off("upgrade", onUpgrade));
   }
 
-  /** Answers an HTTP request for one of the server's own endpoints; false: not mine, nothing was written. For use beside Express, Fastify and others. */
+  /**
+   * Answers an HTTP request for one of the server's own endpoints; false: not mine, nothing was
+   * written. For use beside Express, Fastify and others.
+   */
   handle(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
     return this.#routes.handle(request, response);
   }
 
   /**
-   * Refuses tokens from now on, and closes the connections that live by them (4401). With a margin they are told
-   * `auth.refreshRequired` first. Resolves when the revocation is durable. Throws `TypeError` when the selector names nothing.
+   * Refuses tokens from now on, and closes the connections that live by them (4401). With a margin
+   * they are told `auth.refreshRequired` first. Resolves when the revocation is durable. Throws
+   * `TypeError` when the selector names nothing.
    */
   revoke(selector: RevocationSelector, options?: RevokeOptions): Promise<void> {
     return this.#revocations.revoke(selector, options);
   }
 
-  /** Who is connected, on all nodes that share a store. Throws `TypeError` for a limit that is none. */
+  /**
+   * Who is connected, on all nodes that share a store. Throws `TypeError` for a limit that is none.
+   */
   sessions(options?: SessionsOptions): Promise<SessionList> {
     return this.#administration.sessions(options);
   }
 
-  /** Closes one connection, or all of a subject, on whatever node (4403). Throws `TypeError` when the selector names nobody. */
+  /**
+   * Closes one connection, or all of a subject, on whatever node (4403). Throws `TypeError` when
+   * the selector names nobody.
+   */
   kick(selector: KickSelector): Promise<KickResult> {
     return this.#administration.kick(selector);
   }
 
   /**
-   * Sends an event to all who have subscribed to a topic, on every node. `params` name the topic, as in a subscriber's call. Rejects with
-   * a `TypeError` when the params or the event are not as declared, a `RangeError` for an event over `limits.responseBytes`, and with
-   * what the store says when the other nodes can't be reached: then nobody was sent anything.
+   * Sends an event to all who have subscribed to a topic, on every node. `params` name the topic,
+   * as in a subscriber's call. Rejects with a `TypeError` when the params or the event are not as
+   * declared, a `RangeError` for an event over `limits.responseBytes`, and with what the store says
+   * when the other nodes can't be reached: then nobody was sent anything.
    */
-  publish<Params, Event, Published>(topic: Topic<Params, Event, Published>, params: Params, event: Published): Promise<void> {
+  publish<Params, Event, Published>(
+    topic: Topic<Params, Event, Published>,
+    params: Params,
+    event: Published,
+  ): Promise<void> {
     return this.#publisher.publish(topic, params, event);
   }
 
   /**
-   * Sends a declared notification to a connection, a subject or everybody, on every node. Sessions that have expired get it after a
-   * refresh. Rejects with a `TypeError` when it is not declared or the params don't fit.
+   * Sends a declared notification to a connection, a subject or everybody, on every node. Sessions
+   * that have expired get it after a refresh. Rejects with a `TypeError` when it is not declared or
+   * the params don't fit.
    */
   notify(target: NotifyTarget, name: string, params: unknown): Promise<void> {
     return this.#publisher.notify(target, name, params);
   }
 
-  /** The metrics in Prometheus' text format, for a page of your own. Throws `TypeError` without the option `metrics`. */
+  /**
+   * The metrics in Prometheus' text format, for a page of your own. Throws `TypeError` without the
+   * option `metrics`.
+   */
   metricsText(): string {
     return this.#observability.text();
   }
@@ -314,8 +396,9 @@ export class Server {
   }
 
   /**
-   * Stops. New sockets are refused at once. With `drain` (milliseconds) clients are told one after the other, what they have in flight
-   * may finish, and they are closed, all within that time (and 3 s for peers that don't answer); without it everything is closed now.
+   * Stops. New sockets are refused at once. With `drain` (milliseconds) clients are told one after
+   * the other, what they have in flight may finish, and they are closed, all within that time (and
+   * 3 s for peers that don't answer); without it everything is closed now.
    */
   close({ drain = 0 }: { readonly drain?: number } = {}): Promise<void> {
     this.#closed ??= this.#close(drain);
@@ -327,7 +410,8 @@ export class Server {
   }
 
   async #close(drain: number): Promise<void> {
-    this.#readiness.isDraining = true; // readiness says so, and upgrades are refused, as long as the others are served
+    // readiness says so, and upgrades are refused, as long as the others are served
+    this.#readiness.isDraining = true;
     const shutdown = new Shutdown(this.#connectionRegistry, this.#clock);
     if (drain > 0) await shutdown.drain(drain);
     const httpClosed = closeListener(this.#http);
@@ -355,36 +439,67 @@ export class Server {
       ? { status: 503, message: "the server is shutting down", retryAfter: 1 }
       : (this.#acceptLimits.refusal(address) ?? this.#upgradeChecks.refusal(request, address));
     if (refusal !== null) {
-      this.#log.debug({ event: "upgrade.refuse", status: refusal.status, address, origin: request.headers.origin }, refusal.message);
+      this.#log.debug(
+        {
+          event: "upgrade.refuse",
+          status: refusal.status,
+          address,
+          origin: request.headers.origin,
+        },
+        refusal.message,
+      );
       if (refusal.limit !== undefined) this.#limitHit(refusal.limit, address);
       this.#observability.telemetry.upgradeRefused(refusal.status, refusal.limit);
       return refuseUpgrade(stream, refusal);
     }
-    this.#sockets.handleUpgrade(request, stream, head, (socket) => this.#accept(socket, stream, address));
+    this.#sockets.handleUpgrade(request, stream, head, (socket) =>
+      this.#accept(socket, stream, address),
+    );
   }
 
   #accept(socket: WebSocket, stream: Duplex, address: string): void {
     this.#acceptLimits.accepted(address);
-    this.#connectionRegistry.add(new Connection(newConnectionId(), address, socket, stream, this.#services, this.#connectionRegistry));
+    this.#connectionRegistry.add(
+      new Connection(
+        newConnectionId(),
+        address,
+        socket,
+        stream,
+        this.#services,
+        this.#connectionRegistry,
+      ),
+    );
   }
 
   async #onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       if (!(await this.#routes.handle(request, response))) notFound(response);
     } catch (error) {
-      this.#log.error({ event: "http.fail", err: error }, "an HTTP request failed"); // an issuer has answered, and says that it has not
+      // an issuer has answered, and says that it has not
+      this.#log.error({ event: "http.fail", err: error }, "an HTTP request failed");
       response.destroy();
     }
   }
 
   #builtins(discover: "authenticated" | "public" | false): ReadonlyMap<string, Builtin> {
     const isPublic = discover === "public";
-    const discovery: Builtin = { public: isPublic, isJson: true, run: (_request, caller) => this.#openRpc.for(caller.session.auth) };
-    return new Map([...builtins, ...(discover === false ? [] : ([["rpc.discover", discovery]] as const))]);
+    const discovery: Builtin = {
+      public: isPublic,
+      isJson: true,
+      run: (_request, caller) => this.#openRpc.for(caller.session.auth),
+    };
+    return new Map([
+      ...builtins,
+      ...(discover === false ? [] : ([["rpc.discover", discovery]] as const)),
+    ]);
   }
 
   #ownMethods(admin: string | undefined): readonly MethodEntry[] {
-    return admin === undefined ? [] : adminMethods(admin, this.#administration, (selector, options) => this.revoke(selector, options));
+    return admin === undefined
+      ? []
+      : adminMethods(admin, this.#administration, (selector, options) =>
+          this.revoke(selector, options),
+        );
   }
 
   #connectionServices(app: Router<unknown>): ConnectionServices {
@@ -395,9 +510,11 @@ export class Server {
       mayJudge: (address) => this.#mayJudge(address),
       verify: (token, peer): Promise<VerifiedToken> => authority.verify(token, peer),
       mayRenew: (issuer) => authority.mayRenew(issuer),
-      renew: (issuer, refreshToken, subject, address) => authority.renew(issuer, refreshToken, subject, address),
+      renew: (issuer, refreshToken, subject, address) =>
+        authority.renew(issuer, refreshToken, subject, address),
       mayRevoke: (issuer) => authority.mayRevoke(issuer),
-      revokeRefreshToken: (issuer, refreshToken) => authority.revokeRefreshToken(issuer, refreshToken),
+      revokeRefreshToken: (issuer, refreshToken) =>
+        authority.revokeRefreshToken(issuer, refreshToken),
       limits: this.#limits,
       dispatcher: this.#dispatcher,
       flushQueue: new FlushQueue(),
@@ -420,7 +537,10 @@ export class Server {
 
   /** An alert can't say whose address that is. */
   #limitHit(limit: keyof Limits, address: string): void {
-    this.#log.warn({ event: "limit.hit", limit, address, before: 0 }, `refused: over limits.${limit}`);
+    this.#log.warn(
+      { event: "limit.hit", limit, address, before: 0 },
+      `refused: over limits.${limit}`,
+    );
   }
 
   #localBus(): Bus {
@@ -431,7 +551,10 @@ export class Server {
 
   #recipients(target: NotifyTarget): Iterable<Connection> {
     if (target === "all") return this.#connectionRegistry;
-    if ("connection" in target) return [this.#connectionRegistry.get(target.connection)].filter((connection) => connection !== undefined);
+    if ("connection" in target)
+      return [this.#connectionRegistry.get(target.connection)].filter(
+        (connection) => connection !== undefined,
+      );
     const issuers = target.issuer === undefined ? this.#authority.names : [target.issuer];
     return issuers.flatMap((issuer) => this.#connectionRegistry.ofSubject(issuer, target.subject));
   }
@@ -443,7 +566,9 @@ export class Server {
 
   #revoked(announcedAt: number | undefined): void {
     for (const connection of this.#connectionRegistry) connection.check();
-    this.#observability.telemetry.revoked(announcedAt === undefined ? undefined : this.#clock.now() - announcedAt);
+    this.#observability.telemetry.revoked(
+      announcedAt === undefined ? undefined : this.#clock.now() - announcedAt,
+    );
   }
 
   #sweepLater(): void {
@@ -464,9 +589,12 @@ export class Server {
  * @example const { url } = await createServer(app, { auth: { issuer, audience } }).listen(8080);
  */
 export function createServer<R, N>(app: Router<R, N>, options: ServerOptions): Server {
-  if (!(app instanceof Router)) throw new TypeError("app is no router: give what rpc.router({ … }) returns");
+  if (!(app instanceof Router))
+    throw new TypeError("app is no router: give what rpc.router({ … }) returns");
   if (options?.auth === undefined)
-    throw new TypeError("auth is missing: an embedded issuer, or { issuer, audience } of whose tokens are accepted");
+    throw new TypeError(
+      "auth is missing: an embedded issuer, or { issuer, audience } of whose tokens are accepted",
+    );
   checkServerOptions(options);
   return new Server(app, options);
 }

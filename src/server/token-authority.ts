@@ -1,4 +1,6 @@
-/** Whose tokens count: joins the verifier, the application's claims schema and the embedded issuers. */
+/**
+ * Whose tokens count: joins the verifier, the application's claims schema and the embedded issuers.
+ */
 
 import type { IssuerPort } from "../auth/issuer-port.js";
 import type { FetchDocument } from "../auth/keys/key-fetching.js";
@@ -18,13 +20,20 @@ export interface AuthorityPorts {
   readonly fetchDocument: FetchDocument;
   /** Hides from callers why a token was refused. */
   readonly production: boolean;
-  /** Hears of every failed fetch and every refused key set: the alarm for a set with private keys in it. */
+  /**
+   * Hears of every failed fetch and every refused key set: the alarm for a set with private keys in
+   * it.
+   */
   readonly onKeyFailure: (issuer: string, detail: string) => void;
-  /** Resolves while all that was revoked is known, and rejects when it is not: no token is accepted then. */
+  /**
+   * Resolves while all that was revoked is known, and rejects when it is not: no token is accepted
+   * then.
+   */
   readonly whenReady: () => Promise<void>;
 }
 
-const callbackTimeoutMs = 20_000; // an auth call holds up the next ones of its connection, a logout too
+// an auth call holds up the next ones of its connection, a logout too
+const callbackTimeoutMs = 20_000;
 
 export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudge"> {
   readonly clock: Clock;
@@ -34,7 +43,10 @@ export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudg
   /** The embedded issuers. */
   readonly issuers: readonly IssuerPort[];
   readonly #verifier: Verifier;
-  readonly #renewers = new Map<string, (refreshToken: string, subject: string, address: string) => Promise<RenewedTokens>>();
+  readonly #renewers = new Map<
+    string,
+    (refreshToken: string, subject: string, address: string) => Promise<RenewedTokens>
+  >();
   readonly #claimsSchema: StandardSchema | undefined;
   readonly #identityClaims: readonly string[];
   readonly #whenReady: () => Promise<void>;
@@ -59,7 +71,10 @@ export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudg
     );
     for (const option of options) {
       const { issuer, renew } = option;
-      if (isIssuer(option)) this.#renewers.set(issuer, (token, subject, address) => option.renew(token, subject, address));
+      if (isIssuer(option))
+        this.#renewers.set(issuer, (token, subject, address) =>
+          option.renew(token, subject, address),
+        );
       else if (renew !== undefined) this.#renewers.set(issuer, (token) => renew(token));
     }
   }
@@ -81,9 +96,15 @@ export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudg
     return this.#renewers.has(issuer);
   }
 
-  async renew(issuer: string, refreshToken: string, subject: string, address: string): Promise<RenewedTokens> {
+  async renew(
+    issuer: string,
+    refreshToken: string,
+    subject: string,
+    address: string,
+  ): Promise<RenewedTokens> {
     const renew = this.#renewers.get(issuer);
-    if (renew === undefined) throw new Refusal("token_invalid", "this issuer's refresh tokens are not rotated here");
+    if (renew === undefined)
+      throw new Refusal("token_invalid", "this issuer's refresh tokens are not rotated here");
     await this.#whenReady(); // before the token is consumed: what comes of it could not be accepted
     const renewed: unknown = await this.#inTime(renew(refreshToken, subject, address), "renew");
     if (areTokens(renewed)) return renewed;
@@ -96,10 +117,14 @@ export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudg
 
   async revokeRefreshToken(issuer: string, refreshToken: string): Promise<void> {
     const port = this.issuers.find((candidate) => candidate.issuer === issuer);
-    if (port !== undefined) await this.#inTime(port.revokeRefreshToken(refreshToken), "revokeRefreshToken");
+    if (port !== undefined)
+      await this.#inTime(port.revokeRefreshToken(refreshToken), "revokeRefreshToken");
   }
 
-  /** What the schema makes of the claims. A schema that throws refuses the token, like one that finds issues. */
+  /**
+   * What the schema makes of the claims. A schema that throws refuses the token, like one that
+   * finds issues.
+   */
   async #checkedClaims(schema: StandardSchema, claims: Claims): Promise<unknown> {
     const checked = await this.#inTime(validateSafely(schema, claims), "the claims schema");
     if ("value" in checked) return checked.value;
@@ -112,7 +137,9 @@ export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudg
 
   /** No timer for what answers at once. */
   #inTime<T>(work: T | PromiseLike<T>, what: string): T | Promise<T> {
-    return isThenable(work) ? withTimeout(work as PromiseLike<T>, callbackTimeoutMs, this.clock, what) : work;
+    return isThenable(work)
+      ? withTimeout(work as PromiseLike<T>, callbackTimeoutMs, this.clock, what)
+      : work;
   }
 }
 
@@ -122,7 +149,10 @@ function isIssuer(option: AuthOption): option is IssuerPort {
 
 function validateSafely(schema: StandardSchema, claims: Claims): ReturnType<typeof validate> {
   const failed = (error: unknown): never => {
-    throw new Refusal("token_invalid", `the application's claims schema threw: ${faultOf(error, true).detail}`);
+    throw new Refusal(
+      "token_invalid",
+      `the application's claims schema threw: ${faultOf(error, true).detail}`,
+    );
   };
   try {
     const checked = validate(schema, claims);
@@ -140,13 +170,18 @@ function areTokens(renewed: unknown): renewed is RenewedTokens {
 /** Taken before the application's schema, which may leave claims out. */
 function withIdentity(token: VerifiedToken, names: readonly string[]): VerifiedToken {
   if (names.length === 0) return token;
-  return Object.freeze({ ...token, identityClaims: Object.fromEntries(names.map((name) => [name, sortedJson(token.claims[name])])) });
+  return Object.freeze({
+    ...token,
+    identityClaims: Object.fromEntries(names.map((name) => [name, sortedJson(token.claims[name])])),
+  });
 }
 
 /** The same text for the same value, whatever the order of members. */
 function sortedJson(value: unknown): string | undefined {
   return JSON.stringify(value, (_name, member: unknown) =>
-    isObject(member) && !Array.isArray(member) ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1))) : member,
+    isObject(member) && !Array.isArray(member)
+      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : member,
   );
 }
 
@@ -154,9 +189,14 @@ function withClaims(token: VerifiedToken, claims: unknown): VerifiedToken {
   return Object.freeze({ ...token, claims: Object.freeze(claims) as Claims });
 }
 
-/** How long a revocation must be remembered; undefined when some issuer's tokens may live for any time. */
+/**
+ * How long a revocation must be remembered; undefined when some issuer's tokens may live for any
+ * time.
+ */
 export function longestLifetime(providers: readonly AuthOption[]): number | undefined {
-  const lifetimes = providers.map((provider) => ("verification" in provider ? provider.verification.maxLifetime : provider.maxLifetime));
+  const lifetimes = providers.map((provider) =>
+    "verification" in provider ? provider.verification.maxLifetime : provider.maxLifetime,
+  );
   const known = lifetimes.filter((lifetime) => lifetime !== undefined);
   return known.length === lifetimes.length ? Math.max(...known) + 60_000 : undefined;
 }

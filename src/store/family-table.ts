@@ -1,7 +1,10 @@
 import { hasEnded } from "./rotation.js";
 import type { FamilyRecord } from "./store.js";
 
-/** Refresh families in memory, some 600 bytes each. Those that were used last stand last, among all and among those of their subject. */
+/**
+ * Refresh families in memory, some 600 bytes each. Those that were used last stand last, among all
+ * and among those of their subject.
+ */
 export class FamilyTable {
   readonly #records = new Map<string, FamilyRecord>();
   readonly #ofSubject = new Map<string, Set<string>>();
@@ -22,17 +25,24 @@ export class FamilyTable {
     return [...(this.#ofSubject.get(subject) ?? [])].flatMap((id) => this.#records.get(id) ?? []);
   }
 
-  /** Where there are more than `most` of the subject: those that are revoked, then those that were not used for the longest time. */
+  /**
+   * Where there are more than `most` of the subject: those that are revoked, then those that were
+   * not used for the longest time.
+   */
   excessOf(subject: string, most: number): readonly string[] {
     const excess = (this.#ofSubject.get(subject)?.size ?? 0) - most;
     if (excess <= 0) return [];
     const families = this.ofSubject(subject);
-    const [dead, living] = [true, false].map((revoked) => families.filter((family) => family.revoked === revoked));
+    const [dead, living] = [true, false].map((revoked) =>
+      families.filter((family) => family.revoked === revoked),
+    );
     return [...(dead ?? []), ...(living ?? [])].slice(0, excess).map(({ id }) => id);
   }
 
   ended(now: number): readonly string[] {
-    return [...this.#records.values()].filter((family) => hasEnded(family, now)).map(({ id }) => id);
+    return [...this.#records.values()]
+      .filter((family) => hasEnded(family, now))
+      .map(({ id }) => id);
   }
 
   /** A family that is revoked was not used: it keeps its place. */

@@ -15,7 +15,12 @@ export const userShape: Shape<UserRecord> = {
   createdAt: "number",
 };
 
-export const clientShape: Shape<ClientRecord> = { clientId: "string", secretHash: "string", scopes: "array", createdAt: "number" };
+export const clientShape: Shape<ClientRecord> = {
+  clientId: "string",
+  secretHash: "string",
+  scopes: "array",
+  createdAt: "number",
+};
 
 export const familyShape: Shape<FamilyRecord> = {
   id: "string",
@@ -40,7 +45,9 @@ export function fits<R>(value: unknown, shape: Shape<R>): value is R {
   const members = new Map<string, unknown>(Object.entries(value));
   return Object.entries<Kind>(shape).every(([member, kind]) => {
     const value = members.get(member);
-    return kind === "string?" ? value === undefined || typeof value === "string" : kindOf(value) === kind;
+    return kind === "string?"
+      ? value === undefined || typeof value === "string"
+      : kindOf(value) === kind;
   });
 }
 

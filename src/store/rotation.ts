@@ -1,7 +1,10 @@
 import { timingSafeEqual } from "node:crypto";
 import type { FamilyRecord, Rotation, RotationOutcome } from "./store.js";
 
-/** What a use of a refresh token leads to. The store makes `write` durable before anybody hears of the outcome. */
+/**
+ * What a use of a refresh token leads to. The store makes `write` durable before anybody hears of
+ * the outcome.
+ */
 export interface RotationDecision {
   readonly result: RotationOutcome;
   readonly write?: FamilyRecord;
@@ -10,11 +13,15 @@ export interface RotationDecision {
 const unknown: RotationDecision = { result: { outcome: "unknown" } };
 
 /**
- * Decides one use of a refresh token (RFC 9700 §4.14.2). Pure: every store applies it to what it has read, inside
- * one atomic step. The presented hash must be one that the issuer made for this family: any hash that is neither
- * the current nor, for a moment, the previous one is an old token come again, and ends the family.
+ * Decides one use of a refresh token (RFC 9700 §4.14.2). Pure: every store applies it to what it
+ * has read, inside one atomic step. The presented hash must be one that the issuer made for this
+ * family: any hash that is neither the current nor, for a moment, the previous one is an old token
+ * come again, and ends the family.
  */
-export function decideRotation(family: FamilyRecord | undefined, rotation: Rotation): RotationDecision {
+export function decideRotation(
+  family: FamilyRecord | undefined,
+  rotation: Rotation,
+): RotationDecision {
   if (family === undefined || family.clientId !== rotation.clientId) return unknown;
   if (hasEnded(family, rotation.now)) return unknown; // the store forgets it
   if (family.revoked) return { result: { outcome: "revoked", family } };
@@ -47,7 +54,11 @@ function consume(
 
 function isLostReply(family: FamilyRecord, { presentedHash, now, reuseWindow }: Rotation): boolean {
   if (family.previousHash === "") return false; // the first token has none before it
-  return reuseWindow > 0 && now < family.rotatedAt + reuseWindow && sameDigest(presentedHash, family.previousHash);
+  return (
+    reuseWindow > 0 &&
+    now < family.rotatedAt + reuseWindow &&
+    sameDigest(presentedHash, family.previousHash)
+  );
 }
 
 /** Compares two digests of one encoding in a time that tells nothing about where they differ. */

@@ -2,15 +2,15 @@ import type { RevocationRecords } from "../auth/revocation/revocation.js";
 import type { Bus } from "../pubsub/bus.js";
 
 /**
- * What must outlive a process or reach other nodes. Every method is one atomic operation: whoever calls never
- * reads, decides and writes in steps of its own. A promise resolves only when the change is durable.
- * Any method may reject when the store can't be reached; callers tell that as unavailable, never as a refusal.
- * Times are seconds since 1970.
+ * What must outlive a process or reach other nodes. Every method is one atomic operation: whoever
+ * calls never reads, decides and writes in steps of its own. A promise resolves only when the
+ * change is durable. Any method may reject when the store can't be reached; callers tell that as
+ * unavailable, never as a refusal. Times are seconds since 1970.
  */
 export interface Store extends StoreRecords {
   /**
-   * For one operation of several calls, such as a login: the same records, whose calls together wait for the store no longer than one call
-   * may. Absent: no call waits for long.
+   * For one operation of several calls, such as a login: the same records, whose calls together
+   * wait for the store no longer than one call may. Absent: no call waits for long.
    */
   operation?(): StoreRecords;
   /** Joins the nodes that share this store. Absent: the store is one node's. */
@@ -37,7 +37,9 @@ export interface UserRecord {
   /** More claims for the user's access tokens. */
   readonly claims: Readonly<Record<string, unknown>>;
   readonly disabled: boolean;
-  /** Changes with the password, and when the user is disabled: families of another version are dead. */
+  /**
+   * Changes with the password, and when the user is disabled: families of another version are dead.
+   */
   readonly credentialVersion: string;
   readonly createdAt: number;
 }
@@ -46,8 +48,15 @@ export interface UserRecords {
   /** False when the name is taken. */
   add(user: UserRecord): Promise<boolean>;
   get(username: string): Promise<UserRecord | undefined>;
-  /** Changes some members of one record. False when there is no such user. With `ifHash`, only while the password hash is still that one. */
-  update(username: string, change: Partial<Omit<UserRecord, "username">>, ifHash?: string): Promise<boolean>;
+  /**
+   * Changes some members of one record. False when there is no such user. With `ifHash`, only while
+   * the password hash is still that one.
+   */
+  update(
+    username: string,
+    change: Partial<Omit<UserRecord, "username">>,
+    ifHash?: string,
+  ): Promise<boolean>;
   /** False when there was none. */
   remove(username: string): Promise<boolean>;
   /** Sorted by name. */
@@ -57,7 +66,9 @@ export interface UserRecords {
 /** An OAuth client that may ask for `client_credentials` (RFC 6749 §4.4). */
 export interface ClientRecord {
   readonly clientId: string;
-  /** SHA-256 of the secret, base64url: the secret is 32 random bytes, so that it needs no slow hash. */
+  /**
+   * SHA-256 of the secret, base64url: the secret is 32 random bytes, so that it needs no slow hash.
+   */
   readonly secretHash: string;
   readonly scopes: readonly string[];
   readonly createdAt: number;
@@ -90,7 +101,10 @@ export interface FamilyRecord {
   /** When it dies unless it is used. */
   readonly idleUntil: number;
   readonly revoked: boolean;
-  /** From where it was rotated last; says nothing but whether two are the same. Absent: not rotated, or not known. */
+  /**
+   * From where it was rotated last; says nothing but whether two are the same. Absent: not rotated,
+   * or not known.
+   */
   readonly rotatedBy?: string;
 }
 
@@ -112,19 +126,29 @@ export interface Rotation {
 }
 
 /**
- * `rotated`: consumed, and the successor is in force. `repeated`: the reply was lost, the same successor again. `reused`: stolen; the
- * family is now revoked. `revoked`: it was before, which must be announced again, since whoever revoked it may have died before that.
+ * `rotated`: consumed, and the successor is in force. `repeated`: the reply was lost, the same
+ * successor again. `reused`: stolen; the family is now revoked. `revoked`: it was before, which
+ * must be announced again, since whoever revoked it may have died before that.
  */
 export type RotationOutcome =
-  | { readonly outcome: "rotated" | "repeated" | "reused" | "revoked"; readonly family: FamilyRecord }
+  | {
+      readonly outcome: "rotated" | "repeated" | "reused" | "revoked";
+      readonly family: FamilyRecord;
+    }
   | { readonly outcome: "unknown" };
 
 export interface FamilyRecords {
-  /** With `most`: where the subject has more families then, those that were not used for the longest time are forgotten, the revoked first. */
+  /**
+   * With `most`: where the subject has more families then, those that were not used for the longest
+   * time are forgotten, the revoked first.
+   */
   add(family: FamilyRecord, most?: number): Promise<void>;
   /** With `now`: one that has ended by then is forgotten, and not there. */
   get(id: string, now?: number): Promise<FamilyRecord | undefined>;
-  /** Consume and issue in one step. Of any number of simultaneous uses of one token, exactly one is `rotated`. One that has ended is forgotten. */
+  /**
+   * Consume and issue in one step. Of any number of simultaneous uses of one token, exactly one is
+   * `rotated`. One that has ended is forgotten.
+   */
   rotate(rotation: Rotation): Promise<RotationOutcome>;
   /** False when there was no such family, or it was revoked already. */
   revoke(id: string): Promise<boolean>;
@@ -155,8 +179,9 @@ export interface RateCount {
 }
 
 /**
- * How often something happened in a minute, by key. They need not be durable, and unlike all else they don't reject: while the store can't
- * be reached, they count in this process. `now` is not needed by a store that has a clock of its own.
+ * How often something happened in a minute, by key. They need not be durable, and unlike all else
+ * they don't reject: while the store can't be reached, they count in this process. `now` is not
+ * needed by a store that has a clock of its own.
  */
 export interface RateCounters {
   /** Counts one more. Returns what is counted then. */
@@ -169,6 +194,9 @@ export interface RateCounters {
 /** Signing keys and the like, by name. Their values never leave the process that uses them. */
 export interface SecretRecords {
   get(name: string): Promise<string | undefined>;
-  /** Writes only if the value is still `expected` (undefined: only if there is none). False: somebody else was first; read again. */
+  /**
+   * Writes only if the value is still `expected` (undefined: only if there is none). False:
+   * somebody else was first; read again.
+   */
   replace(name: string, value: string, expected: string | undefined): Promise<boolean>;
 }

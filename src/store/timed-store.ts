@@ -26,13 +26,14 @@ const wholeOperations = /\.(list|sweep)$/;
 type Part = keyof typeof operations;
 
 /** Every name that an observer may hear. */
-export const storeOperations: readonly string[] = Object.entries(operations).flatMap(([part, methods]) =>
-  methods.map((method) => `${part}.${method}`),
+export const storeOperations: readonly string[] = Object.entries(operations).flatMap(
+  ([part, methods]) => methods.map((method) => `${part}.${method}`),
 );
 
 /**
- * Tells observers of what is done at a store: each method of what it returns does what the method of the same name does, but rejects when
- * that takes too long. A store that never answers would keep logins and refreshes of everybody for ever.
+ * Tells observers of what is done at a store: each method of what it returns does what the method
+ * of the same name does, but rejects when that takes too long. A store that never answers would
+ * keep logins and refreshes of everybody for ever.
  */
 export class TimedStore {
   readonly #clock: Clock;
@@ -78,7 +79,9 @@ export class TimedStore {
       ...this.#timed("revocations", records),
       subscribe: (listener) => records.subscribe(listener),
       ...(records.now === undefined ? {} : { now: () => records.now?.() }),
-      ...(records.whenCurrent === undefined ? {} : { whenCurrent: () => records.whenCurrent?.() ?? Promise.resolve() }),
+      ...(records.whenCurrent === undefined
+        ? {}
+        : { whenCurrent: () => records.whenCurrent?.() ?? Promise.resolve() }),
     };
   }
 
@@ -86,15 +89,18 @@ export class TimedStore {
     return { ...this.#timed("bus", bus), subscribe: (listener) => bus.subscribe(listener) };
   }
 
-  #timed<Name extends Part, Records extends { readonly [Method in (typeof operations)[Name][number]]?: (...args: never) => unknown }>(
-    part: Name,
-    records: Records,
-  ): Pick<Records, (typeof operations)[Name][number]> {
+  #timed<
+    Name extends Part,
+    Records extends {
+      readonly [Method in (typeof operations)[Name][number]]?: (...args: never) => unknown;
+    },
+  >(part: Name, records: Records): Pick<Records, (typeof operations)[Name][number]> {
     const methods: readonly (typeof operations)[Name][number][] = operations[part];
     const present = methods.filter((method) => records[method] !== undefined);
     const timed = present.map((method) => {
       const operation = `${part}.${method}`;
-      const run = (args: readonly unknown[]) => Reflect.apply(records[method] as (...args: never) => unknown, records, args);
+      const run = (args: readonly unknown[]) =>
+        Reflect.apply(records[method] as (...args: never) => unknown, records, args);
       return [method, (...args: readonly unknown[]) => this.#time(operation, () => run(args))];
     });
     return Object.fromEntries(timed);
@@ -122,7 +128,11 @@ export class TimedStore {
     return result;
   }
 
-  #inTime(result: PromiseLike<unknown>, operation: string, tell: (hasFailed: boolean) => void): Promise<unknown> {
+  #inTime(
+    result: PromiseLike<unknown>,
+    operation: string,
+    tell: (hasFailed: boolean) => void,
+  ): Promise<unknown> {
     const timeoutMs = wholeOperations.test(operation) ? wholeTimeoutMs : operationTimeoutMs;
     const outcome = withTimeout(result, timeoutMs, this.#clock, `${operation} of the store`);
     outcome.then(

@@ -8,7 +8,10 @@ import { button, ConsoleVisit, call, logIn, method } from "../helpers/browser/co
 const folder = fileURLToPath(new URL("../../docs/screenshots/", import.meta.url));
 const maxBytes = 150_000;
 
-/** The pictures that the documents show. With `SCREENSHOTS=1` they are made anew; otherwise what they show is gone through, and they are thrown away. */
+/**
+ * The pictures that the documents show. With `SCREENSHOTS=1` they are made anew; otherwise what
+ * they show is gone through, and they are thrown away.
+ */
 async function picture(page: Page, name: string): Promise<void> {
   await page.mouse.move(0, 0);
   const image = await page.screenshot({ animations: "disabled", caret: "hide" });
@@ -70,8 +73,11 @@ describe("The console's pictures", function () {
 
   it("are in the documents, and each that is shown is there", async () => {
     const readme = await readFile(new URL("../../README.md", import.meta.url), "utf8");
-    const shown = [...readme.matchAll(/docs\/screenshots\/(console-[a-z-]+\.png)/g)].map(([, name = ""]) => name);
+    const shown = [...readme.matchAll(/docs\/screenshots\/(console-[a-z-]+\.png)/g)].map(
+      ([, name = ""]) => name,
+    );
     expect(shown).to.include("console-expired-light.png");
-    for (const name of shown) expect((await stat(`${folder}${name}`)).size, name).to.be.within(10_000, maxBytes);
+    for (const name of shown)
+      expect((await stat(`${folder}${name}`)).size, name).to.be.within(10_000, maxBytes);
   });
 });

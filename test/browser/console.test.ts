@@ -1,14 +1,22 @@
 import { readFile } from "node:fs/promises";
 import { expect } from "chai";
 import { chromiumWithoutStorage, needsChromium } from "../helpers/browser/browser.js";
-import { button, ConsoleVisit, call, lines, logIn, method } from "../helpers/browser/console-visit.js";
+import {
+  button,
+  ConsoleVisit,
+  call,
+  lines,
+  logIn,
+  method,
+} from "../helpers/browser/console-visit.js";
 import { password } from "../helpers/tokens/test-issuer.js";
 
 const jwt = /eyJ[\w-]+\.[\w-]+/;
 
 /** Waits until it is so; the value, if it never is. */
 async function expectSoon(look: () => Promise<unknown>, wanted: unknown): Promise<void> {
-  for (let tries = 0; tries < 200 && (await look()) !== wanted; tries++) await new Promise((resolve) => setTimeout(resolve, 25));
+  for (let tries = 0; tries < 200 && (await look()) !== wanted; tries++)
+    await new Promise((resolve) => setTimeout(resolve, 25));
   expect(await look()).to.equal(wanted);
 }
 
@@ -42,9 +50,11 @@ describe("The console in Chromium", function () {
   it("works where the user blocks storage: it keeps nothing then, and does not offer to", async () => {
     await using visit = await ConsoleVisit.open();
     const page = await visit.pageIn(await chromiumWithoutStorage());
-    expect(await page.evaluate("(() => { try { return typeof localStorage; } catch (error) { return error.name; } })()")).to.equal(
-      "SecurityError",
-    );
+    expect(
+      await page.evaluate(
+        "(() => { try { return typeof localStorage; } catch (error) { return error.name; } })()",
+      ),
+    ).to.equal("SecurityError");
     await button(page, "Log in").waitFor();
     expect(await page.getByLabel(/Stay logged in/).count()).to.equal(0);
     await page.getByRole("button", { name: /^Colours/ }).click();
@@ -71,14 +81,25 @@ describe("The console in Chromium", function () {
     await page.getByLabel("isGift").selectOption("true");
     await page.getByLabel("street").fill("Main Street 1");
     await page.getByLabel("notes").fill('["ring twice"]');
-    const filled = { sku: "A1", qty: 3, size: "large", isGift: true, address: { street: "Main Street 1" }, notes: ["ring twice"] };
+    const filled = {
+      sku: "A1",
+      qty: 3,
+      size: "large",
+      isGift: true,
+      address: { street: "Main Street 1" },
+      notes: ["ring twice"],
+    };
     expect(JSON.parse(await json.inputValue())).to.deep.equal(filled);
-    expect(await call(page)).to.match(/^Result [\d.]+ ms\n\{\n {2}"id": "o1",\n {2}"sku": "A1",\n {2}"qty": 3\n\}$/);
+    expect(await call(page)).to.match(
+      /^Result [\d.]+ ms\n\{\n {2}"id": "o1",\n {2}"sku": "A1",\n {2}"qty": 3\n\}$/,
+    );
 
     await json.fill('{"sku": "B2", "qty": 40}');
     expect(await page.getByLabel("sku").inputValue()).to.equal("B2");
     expect(await page.getByLabel("size").inputValue()).to.equal("-1");
-    expect(await call(page)).to.match(/^Error 1001 OUT_OF_STOCK [\d.]+ ms\n+OUT_OF_STOCK\n+\{\n {2}"left": 12\n\}$/);
+    expect(await call(page)).to.match(
+      /^Error 1001 OUT_OF_STOCK [\d.]+ ms\n+OUT_OF_STOCK\n+\{\n {2}"left": 12\n\}$/,
+    );
 
     await json.fill('{"sku": ');
     expect(await button(page, "Call").isDisabled()).to.equal(true);
@@ -95,7 +116,9 @@ describe("The console in Chromium", function () {
     await timeline.getByText("order.created").waitFor();
     const calls = (await lines(page)).filter((line) => line.includes("orders.create"));
     expect(calls[0]).to.match(/^\d\d:\d\d:\d\d\.\d{3}\s+sent\s+orders\.create .*\d+ B$/s);
-    expect(calls[1]).to.match(/^\d\d:\d\d:\d\d\.\d{3}\s+received\s+orders\.create .*[\d.]+ ms\s+\d+ B$/s);
+    expect(calls[1]).to.match(
+      /^\d\d:\d\d:\d\d\.\d{3}\s+received\s+orders\.create .*[\d.]+ ms\s+\d+ B$/s,
+    );
 
     await timeline
       .getByRole("button", { name: /^authenticate/ })
@@ -108,7 +131,9 @@ describe("The console in Chromium", function () {
       .and.to.satisfy(([line]: string[]) => line?.includes("order.created"));
     await timeline.getByRole("button", { name: "All", exact: true }).click();
     await timeline.getByRole("searchbox").fill("orders.create");
-    expect((await lines(page)).map((line) => /orders\.create|rpc\.discover/.exec(line)?.[0])).to.deep.equal([
+    expect(
+      (await lines(page)).map((line) => /orders\.create|rpc\.discover/.exec(line)?.[0]),
+    ).to.deep.equal([
       "rpc.discover", // its document has the name
       "orders.create",
       "orders.create",
@@ -127,7 +152,10 @@ describe("The console in Chromium", function () {
   it("lets the session expire: calls are refused on the open socket, and a refresh revives it there", async () => {
     await using visit = await ConsoleVisit.open();
     const page = await visit.visitor();
-    const connection = await page.locator("dt", { hasText: "connection" }).locator("xpath=following-sibling::dd").innerText();
+    const connection = await page
+      .locator("dt", { hasText: "connection" })
+      .locator("xpath=following-sibling::dd")
+      .innerText();
     await method(page, "orders.list").click();
     await button(page, "Let it expire").click();
     await page.getByText("Refreshing is held back", { exact: true }).waitFor();
@@ -138,11 +166,18 @@ describe("The console in Chromium", function () {
     await page.getByText("Expired, and still connected").waitFor();
     expect(await page.getByRole("img", { name: /seconds until the close/ }).count()).to.equal(1);
     expect(await method(page, "orders.list").innerText()).to.include("locked");
-    expect(await call(page)).to.match(/^Error -32002 token_expired .*nothing was executed.*Sent past the SDK/s);
+    expect(await call(page)).to.match(
+      /^Error -32002 token_expired .*nothing was executed.*Sent past the SDK/s,
+    );
     await button(page, "Refresh").click();
     await page.getByText("Revived").waitFor();
     expect(await call(page)).to.match(/^Result/);
-    expect(await page.locator("dt", { hasText: "connection" }).locator("xpath=following-sibling::dd").innerText()).to.equal(connection);
+    expect(
+      await page
+        .locator("dt", { hasText: "connection" })
+        .locator("xpath=following-sibling::dd")
+        .innerText(),
+    ).to.equal(connection);
     expect(visit.server.connections).to.equal(1);
   });
 
@@ -168,7 +203,9 @@ describe("The console in Chromium", function () {
     await page.getByText("Refreshed in place").waitFor();
     await button(page, "Drop the network").click();
     await page.getByText(/^Back after \d+ m?s$/).waitFor();
-    expect((await lines(page)).join("\n")).to.match(/network dropped[\s\S]*SDK: waiting[\s\S]*socket open[\s\S]*SDK: ready/);
+    expect((await lines(page)).join("\n")).to.match(
+      /network dropped[\s\S]*SDK: waiting[\s\S]*socket open[\s\S]*SDK: ready/,
+    );
     await button(page, "Revoke").click();
     await page.getByText(/^This login was revoked/).waitFor();
     expect(await page.getByRole("img", { name: "No session" }).count()).to.equal(1);
@@ -186,9 +223,14 @@ describe("The console in Chromium", function () {
     await button(page, "Subscribe").click();
     const events = page.getByRole("region", { name: "Events of prices" });
     await events.getByText("live").waitFor();
-    await page.getByRole("region", { name: "Subscriptions" }).getByRole("button", { name: "End prices" }).waitFor();
+    await page
+      .getByRole("region", { name: "Subscriptions" })
+      .getByRole("button", { name: "End prices" })
+      .waitFor();
     const cents = async () =>
-      (await events.getByRole("listitem").allInnerTexts()).map((text) => Number(/"cents":(\d+)/.exec(text)?.[1])).reverse();
+      (await events.getByRole("listitem").allInnerTexts())
+        .map((text) => Number(/"cents":(\d+)/.exec(text)?.[1]))
+        .reverse();
 
     await visit.price(100);
     await events.getByText("1 event", { exact: true }).waitFor();
@@ -214,7 +256,11 @@ describe("The console in Chromium", function () {
     const page = await visit.page();
     const token = async () => {
       const body = JSON.stringify({ username: "ada", password });
-      const answer = await fetch(new URL("/login", visit.url), { method: "POST", headers: { "content-type": "application/json" }, body });
+      const answer = await fetch(new URL("/login", visit.url), {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body,
+      });
       return ((await answer.json()) as { access_token: string }).access_token;
     };
     await button(page, "Access token").click();
@@ -237,9 +283,14 @@ describe("The console in Chromium", function () {
       .getByRole("button", { name: /^refresh/ })
       .first()
       .click();
-    const [download] = await Promise.all([page.waitForEvent("download"), button(page, "Export").click()]);
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      button(page, "Export").click(),
+    ]);
     const text = await readFile(await download.path(), "utf8");
-    const { entries } = JSON.parse(text) as { entries: { direction: string; title: string; frame: unknown }[] };
+    const { entries } = JSON.parse(text) as {
+      entries: { direction: string; title: string; frame: unknown }[];
+    };
     expect(entries.map(({ direction, title }) => `${direction} ${title}`)).to.include.members([
       "out authenticate",
       "in authenticate",
@@ -248,11 +299,16 @@ describe("The console in Chromium", function () {
     expect(entries.find(({ title }) => title === "authenticate")?.frame)
       .to.have.nested.property("params.token")
       .match(/^‹hidden, \d+ characters›$/);
-    const stored = await page.evaluate("JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])");
+    const stored = await page.evaluate(
+      "JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])",
+    );
     expect(stored).to.equal('[{},{},""]');
-    for (const place of [text, await page.content(), visit.urls.join(), visit.complaints.join()]) expect(place).to.not.match(jwt);
-    expect(visit.complaints).to.deep.equal([]); // nothing was logged, and the policy had nothing to refuse
-    expect(new Set(visit.urls.map((url) => new URL(url).host)).size).to.equal(1); // only its own server was asked
+    for (const place of [text, await page.content(), visit.urls.join(), visit.complaints.join()])
+      expect(place).to.not.match(jwt);
+    // nothing was logged, and the policy had nothing to refuse
+    expect(visit.complaints).to.deep.equal([]);
+    // only its own server was asked
+    expect(new Set(visit.urls.map((url) => new URL(url).host)).size).to.equal(1);
   });
 
   it("keeps the login over a reload when asked to, for one tab only", async () => {
@@ -264,7 +320,9 @@ describe("The console in Chromium", function () {
     await page.getByText("connected", { exact: true }).waitFor();
     const kept = await page.evaluate("sessionStorage.getItem('jotwire.console.tokens')");
     const copy = await page.context().newPage();
-    await copy.addInitScript(`if (!sessionStorage.length) sessionStorage.setItem("jotwire.console.tokens", ${JSON.stringify(kept)})`); // as a duplicated tab has it
+    await copy.addInitScript(
+      `if (!sessionStorage.length) sessionStorage.setItem("jotwire.console.tokens", ${JSON.stringify(kept)})`,
+    ); // as a duplicated tab has it
     await copy.goto(visit.url);
     await copy.getByLabel("User").waitFor();
     await expectSoon(() => copy.evaluate("sessionStorage.length"), 0);
@@ -314,7 +372,8 @@ describe("The console in Chromium", function () {
   it("can be used with the keyboard alone", async () => {
     await using visit = await ConsoleVisit.open();
     const page = await visit.page();
-    await page.locator("input[autocomplete=username]:focus").waitFor(); // the first field gets the focus, with the first frame that is drawn
+    // the first field gets the focus, with the first frame that is drawn
+    await page.locator("input[autocomplete=username]:focus").waitFor();
     await page.keyboard.type("ada");
     await page.keyboard.press("Tab");
     await page.keyboard.type(password);
@@ -335,7 +394,8 @@ describe("The console in Chromium", function () {
     const page = await visit.visitor();
     await method(page, "orders.create").click();
     const tree = await page.locator("body").ariaSnapshot();
-    const controls = tree.match(/^\s*- (button|textbox|combobox|spinbutton|searchbox|checkbox)\b.*$/gm) ?? [];
+    const controls =
+      tree.match(/^\s*- (button|textbox|combobox|spinbutton|searchbox|checkbox)\b.*$/gm) ?? [];
     expect(controls.length).to.be.greaterThan(25);
     expect(controls.filter((line) => !line.includes('"'))).to.deep.equal([]);
   });
@@ -356,12 +416,20 @@ describe("The console in Chromium", function () {
   it("lets nothing into the page that is not its own: no markup, no script, no frame around it", async () => {
     await using visit = await ConsoleVisit.open();
     const page = await visit.visitor();
-    const attempt = (code: string) => page.evaluate(`(() => { try { ${code}; return "done"; } catch (error) { return error.name; } })()`);
-    expect(await attempt("document.body.innerHTML = '<b>markup</b>'")).to.equal("TypeError"); // trusted types
+    const attempt = (code: string) =>
+      page.evaluate(
+        `(() => { try { ${code}; return "done"; } catch (error) { return error.name; } })()`,
+      );
+    // trusted types
+    expect(await attempt("document.body.innerHTML = '<b>markup</b>'")).to.equal("TypeError");
     expect(await attempt("document.body.append('text')")).to.equal("done");
-    await attempt("const s = document.createElement('style'); s.textContent = 'body { opacity: 0.5 }'; document.head.append(s)");
+    await attempt(
+      "const s = document.createElement('style'); s.textContent = 'body { opacity: 0.5 }'; document.head.append(s)",
+    );
     expect(await page.evaluate("getComputedStyle(document.body).opacity")).to.equal("1");
-    const refused = page.evaluate("fetch('http://127.0.0.1:1/').then(() => 'answered', () => 'refused')");
+    const refused = page.evaluate(
+      "fetch('http://127.0.0.1:1/').then(() => 'answered', () => 'refused')",
+    );
     expect(await refused).to.equal("refused");
     expect(visit.complaints.join("\n")).to.match(/connect-src/);
   });

@@ -24,7 +24,8 @@ for (const engine of engines) {
     });
 
     const publish = async (site: BrowserSite, ...numbers: readonly number[]) => {
-      for (const number of numbers) await site.server.publish(site.app.routes.numbers.watch, colour, number);
+      for (const number of numbers)
+        await site.server.publish(site.app.routes.numbers.watch, colour, number);
     };
 
     /** Has the page watch, and see the number 0. */
@@ -32,7 +33,8 @@ for (const engine of engines) {
       await tab.do("watch", "numbers.watch", colour);
       await tab.until("the request", ({ requests }) => requests.includes("numbers.watch"));
       await tab.state("ready");
-      expect(await tab.do("call", "numbers.add", { a: 2, b: 3 })).to.deep.equal(sum); // answered after the subscription
+      // answered after the subscription
+      expect(await tab.do("call", "numbers.add", { a: 2, b: 3 })).to.deep.equal(sum);
       await publish(site, 0);
       await tab.until("the first event", ({ watched }) => watched.length === 1);
     }
@@ -59,7 +61,10 @@ for (const engine of engines) {
       await tab.do("open", { soon: true });
       await tab.state("ready");
       site.network.cut();
-      await tab.until("another session", ({ state }) => state === "ready" && site.cost.sockets === 2);
+      await tab.until(
+        "another session",
+        ({ state }) => state === "ready" && site.cost.sockets === 2,
+      );
       expect(await tab.do("call", "numbers.add", { a: 2, b: 3 })).to.deep.equal(sum);
       expect((await tab.do("notes")).uncaught).to.deep.equal([]);
       expect(site.cost).to.deep.equal({ logins: 1, renewals: 0, sockets: 2 });
@@ -75,7 +80,10 @@ for (const engine of engines) {
       site.network.restore();
       await tab.until("what it missed", ({ watched }) => watched.length === 4);
       await publish(site, 4);
-      const { watched, requests, uncaught } = await tab.until("the next", (notes) => notes.watched.length === 5);
+      const { watched, requests, uncaught } = await tab.until(
+        "the next",
+        (notes) => notes.watched.length === 5,
+      );
       expect(watched).to.deep.equal([0, 1, 2, 3, 4]);
       expect(requests.filter((method) => method === "numbers.watch")).to.have.length(2);
       expect(uncaught).to.deep.equal([]);
@@ -85,7 +93,8 @@ for (const engine of engines) {
       await using site = await BrowserSite.open();
       await using first = await browser.open(site.url);
       await using second = await browser.open(site.url);
-      const isTogether = !engine.isStorageBlocked; // the page keeps its refresh token in localStorage
+      // the page keeps its refresh token in localStorage
+      const isTogether = !engine.isStorageBlocked;
       for (const tab of [first, second]) {
         await tab.do("open", { isTogether });
         await tab.state("ready");
@@ -93,9 +102,14 @@ for (const engine of engines) {
       const before = site.cost;
       site.clock.advance(lifetime * 0.81);
       for (const tab of [first, second]) {
-        const { state, states, uncaught } = await tab.until("a renewal", ({ requests }) => requests.includes("refresh"));
+        const { state, states, uncaught } = await tab.until("a renewal", ({ requests }) =>
+          requests.includes("refresh"),
+        );
         expect(await tab.do("call", "numbers.add", { a: 2, b: 3 })).to.deep.equal(sum);
-        expect({ state, states }).to.deep.equal({ state: "ready", states: ["connecting", "authenticating", "ready"] });
+        expect({ state, states }).to.deep.equal({
+          state: "ready",
+          states: ["connecting", "authenticating", "ready"],
+        });
         expect(uncaught).to.deep.equal([]);
       }
       expect(site.cost.renewals - before.renewals).to.equal(engine.isStorageBlocked ? 2 : 1);
@@ -113,10 +127,18 @@ for (const engine of engines) {
       const { shown } = await tab.do("notes");
       if (shown.length === 2) {
         // cached, which Firefox does not do with a page whose socket is open when its user leaves
-        const { watched, states, tokenCalls } = await tab.until("what it missed", (notes) => notes.watched.length === 3);
+        const { watched, states, tokenCalls } = await tab.until(
+          "what it missed",
+          (notes) => notes.watched.length === 3,
+        );
         expect(shown).to.deep.equal([false, true]);
         expect(watched).to.deep.equal([0, 1, 2]);
-        expect(states.slice(3)).to.deep.equal(["waiting: page_cached", "connecting", "authenticating", "ready"]);
+        expect(states.slice(3)).to.deep.equal([
+          "waiting: page_cached",
+          "connecting",
+          "authenticating",
+          "ready",
+        ]);
         expect(tokenCalls).to.have.length(1);
         expect(site.cost.sockets).to.equal(2);
       } else {
@@ -136,7 +158,10 @@ for (const engine of engines) {
       await tab.until("the loss", ({ state }) => state === "waiting");
       await tab.visit(`${site.url}elsewhere`);
       await tab.back();
-      const { shown, uncaught } = await tab.until("another session", ({ state }) => state === "ready");
+      const { shown, uncaught } = await tab.until(
+        "another session",
+        ({ state }) => state === "ready",
+      );
       expect(shown).to.deep.equal([false, true]);
       expect(uncaught).to.deep.equal([]);
       expect(site.cost).to.deep.equal({ logins: 1, renewals: 0, sockets: 2 });

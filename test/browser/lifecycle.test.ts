@@ -31,13 +31,16 @@ describe("The SDK in Chromium, in a page that is put away,", function () {
   async function watch(site: BrowserSite, tab: PlainTab): Promise<void> {
     await tab.do("ready");
     await tab.do("watch", "numbers.watch", colour);
-    await tab.until("the subscription", () => tab.received.some((frame) => frame.includes('"epoch"')));
+    await tab.until("the subscription", () =>
+      tab.received.some((frame) => frame.includes('"epoch"')),
+    );
     await publish(site, 0);
     await tab.until("the first event", ({ watched }) => watched.length === 1);
   }
 
   const publish = async (site: BrowserSite, ...numbers: readonly number[]) => {
-    for (const number of numbers) await site.server.publish(site.app.routes.numbers.watch, colour, number);
+    for (const number of numbers)
+      await site.server.publish(site.app.routes.numbers.watch, colour, number);
   };
 
   it("frozen for a short while, gives its socket back, and on resume hears at once what it missed, with the token it had", async () => {
@@ -50,10 +53,18 @@ describe("The SDK in Chromium, in a page that is put away,", function () {
     expect(site.closings).to.deep.equal([1000]); // in order, and not cut
     await publish(site, 1, 2);
     await tab.thaw();
-    const { states, tokenCalls, watched } = await tab.until("what it missed", (notes) => notes.watched.length === 3);
+    const { states, tokenCalls, watched } = await tab.until(
+      "what it missed",
+      (notes) => notes.watched.length === 3,
+    );
     expect(watched).to.deep.equal([0, 1, 2]);
     expect(await tab.do("call", "numbers.add", { a: 2, b: 3 })).to.deep.equal(sum);
-    expect(states.slice(3)).to.deep.equal(["waiting: page_frozen", "connecting", "authenticating", "ready"]);
+    expect(states.slice(3)).to.deep.equal([
+      "waiting: page_frozen",
+      "connecting",
+      "authenticating",
+      "ready",
+    ]);
     expect(tokenCalls).to.have.length(1);
     expect(site.cost).to.deep.equal({ logins: 1, renewals: 0, sockets: 2 });
   });
@@ -62,7 +73,9 @@ describe("The SDK in Chromium, in a page that is put away,", function () {
     await using site = await BrowserSite.open();
     await using tab = await PlainTab.open(site.url);
     await using probe = await PlainTab.open(site.url);
-    await tab.evaluate('document.addEventListener("freeze", (event) => event.stopImmediatePropagation(), true)');
+    await tab.evaluate(
+      'document.addEventListener("freeze", (event) => event.stopImmediatePropagation(), true)',
+    );
     await tab.do("open", { soon: true });
     await watch(site, tab);
     await probe.evaluate(openBareSocket(site));
@@ -70,7 +83,10 @@ describe("The SDK in Chromium, in a page that is put away,", function () {
     await publish(site, 1, 2);
     await Promise.all([tab.thaw(), probe.thaw()]);
     const isKept = await probe.evaluate(askBareSocket);
-    const { watched, sockets } = await tab.until("what it missed", (notes) => notes.watched.length === 3);
+    const { watched, sockets } = await tab.until(
+      "what it missed",
+      (notes) => notes.watched.length === 3,
+    );
     expect(watched).to.deep.equal([0, 1, 2]);
     expect(await tab.do("call", "numbers.add", { a: 2, b: 3 })).to.deep.equal(sum);
     expect(sockets).to.equal(isKept === true ? 1 : 2);
@@ -88,7 +104,12 @@ describe("The SDK in Chromium, in a page that is put away,", function () {
     await tab.thaw();
     await tab.until("another session", ({ sockets, state }) => sockets === 2 && state === "ready");
     expect(await tab.do("call", "numbers.add", { a: 2, b: 3 })).to.deep.equal(sum);
-    expect(frozen.states).to.deep.equal(["connecting", "authenticating", "ready", "waiting: page_frozen"]);
+    expect(frozen.states).to.deep.equal([
+      "connecting",
+      "authenticating",
+      "ready",
+      "waiting: page_frozen",
+    ]);
     expect(site.cost).to.deep.equal({ logins: 1, renewals: 1, sockets: 2 });
     expect((await tab.do("notes")).state).to.equal("ready");
   });
@@ -103,8 +124,14 @@ describe("The SDK in Chromium, in a page that is put away,", function () {
     await tab.back();
     expect(await tab.do("call", "numbers.add", { a: 2, b: 3 })).to.deep.equal(sum);
     const { shown, states, tokenCalls } = await tab.do("notes");
-    expect(shown).to.deep.equal([false, true]); // it is the page of before, and not one that was loaded anew
-    expect(states.slice(3)).to.deep.equal(["waiting: page_cached", "connecting", "authenticating", "ready"]);
+    // it is the page of before, and not one that was loaded anew
+    expect(shown).to.deep.equal([false, true]);
+    expect(states.slice(3)).to.deep.equal([
+      "waiting: page_cached",
+      "connecting",
+      "authenticating",
+      "ready",
+    ]);
     expect(tokenCalls).to.have.length(1);
     expect(site.cost).to.deep.equal({ logins: 1, renewals: 0, sockets: 2 });
   });
@@ -123,7 +150,9 @@ describe("The SDK in Chromium, in a page that is put away,", function () {
     await tab.page.clock.runFor(12_000); // nobody answers for 10 s
     expect((await tab.state("ready")).sockets).to.equal(2);
     expect(await tab.do("call", "numbers.add", { a: 2, b: 3 })).to.deep.equal(sum);
-    expect(await tab.do("outcomes")).to.deep.equal([{ ok: false, type: "disconnected", sent: "maybe", reason: "no_answer" }]);
+    expect(await tab.do("outcomes")).to.deep.equal([
+      { ok: false, type: "disconnected", sent: "maybe", reason: "no_answer" },
+    ]);
     expect(site.cost).to.deep.equal({ logins: 1, renewals: 1, sockets: 2 });
   });
 

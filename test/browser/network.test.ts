@@ -49,7 +49,9 @@ describe("The SDK in Chromium, over a network that fails,", function () {
     await tab.do("start", "wait");
     await tab.until("the call", () => tab.sentOf("wait") === 1);
     site.network.cut();
-    expect(await tab.do("outcomes")).to.deep.equal([{ ok: false, type: "disconnected", sent: "maybe", reason: "connection_lost" }]);
+    expect(await tab.do("outcomes")).to.deep.equal([
+      { ok: false, type: "disconnected", sent: "maybe", reason: "connection_lost" },
+    ]);
     expect(await tab.do("ready")).to.deep.equal({ ok: true, value: undefined });
     expect(tab.sentOf("wait")).to.equal(1);
     expect(site.cost).to.deep.equal({ logins: 1, renewals: 0, sockets: 2 });
@@ -81,7 +83,8 @@ describe("The SDK in Chromium, over a network that fails,", function () {
     await tab.page.clock.install();
     await tab.do("open");
     await tab.do("ready");
-    await tab.page.clock.pauseAt(Date.now() + 5_000); // the page's clock stands still, however slow the machine is
+    // the page's clock stands still, however slow the machine is
+    await tab.page.clock.pauseAt(Date.now() + 5_000);
     site.network.blackHole();
     await tab.page.context().setOffline(true);
     await tab.page.context().setOffline(false);

@@ -15,7 +15,11 @@ async function order(page: Page, name: string, qty: number): Promise<void> {
   await item.getByRole("button", { name: "Order" }).click();
 }
 
-const refusal = (id: number) => ({ jsonrpc: "2.0", id, error: { code: -32603, message: "Internal error" } });
+const refusal = (id: number) => ({
+  jsonrpc: "2.0",
+  id,
+  error: { code: -32603, message: "Internal error" },
+});
 const rowOf = (page: Page, id: string) => page.getByRole("row", { name: new RegExp(`^${id}\\b`) });
 const live = (page: Page) => page.getByText("Live", { exact: true }).waitFor();
 
@@ -45,7 +49,9 @@ describe("The order desk's page in Chromium", function () {
     await visit.logIn(page);
     await live(page);
     expect(await page.getByRole("heading", { name: "Price board" }).isVisible()).to.equal(true);
-    const left = Number(/^\d+/.exec((await page.locator("#ring").getAttribute("aria-label")) ?? "")?.[0]);
+    const left = Number(
+      /^\d+/.exec((await page.locator("#ring").getAttribute("aria-label")) ?? "")?.[0],
+    );
     expect(left).to.be.within(200, 300);
   });
 
@@ -56,7 +62,8 @@ describe("The order desk's page in Chromium", function () {
     const drawn = () => page.locator(".spark polyline").first().getAttribute("points");
     const first = await drawn();
     expect(first?.split(" ").length).to.be.within(55, 60); // a minute, at once
-    for (let tries = 0; tries < 200 && (await drawn()) === first; tries++) await page.waitForTimeout(25);
+    for (let tries = 0; tries < 200 && (await drawn()) === first; tries++)
+      await page.waitForTimeout(25);
     expect(await drawn()).to.not.equal(first);
   });
 
@@ -74,7 +81,8 @@ describe("The order desk's page in Chromium", function () {
         const isRead = isMissing && String(text).includes('"prices.recent"');
         if (isRead) reads.push(String(text));
         if (!isRead || reads.length > 1) return server.send(text);
-        for (const { id } of [JSON.parse(String(text))].flat()) socket.send(JSON.stringify(refusal(id)));
+        for (const { id } of [JSON.parse(String(text))].flat())
+          socket.send(JSON.stringify(refusal(id)));
       });
     });
     await page.reload();
@@ -91,12 +99,18 @@ describe("The order desk's page in Chromium", function () {
     await Promise.all([visit.logIn(ada), visit.logIn(bob, "bob", bobsPassword)]);
     await Promise.all([live(ada), live(bob)]);
     await order(bob, "Fountain pen", 4);
-    await Promise.all([rowOf(bob, "o1").getByText("placed").waitFor(), rowOf(ada, "o1").getByText("placed").waitFor()]);
+    await Promise.all([
+      rowOf(bob, "o1").getByText("placed").waitFor(),
+      rowOf(ada, "o1").getByText("placed").waitFor(),
+    ]);
     expect(await rowOf(bob, "o1").innerText()).to.match(/bob\s+4 × Fountain pen\s+€98\.00/);
     expect(await bob.getByRole("button", { name: "Ship o1" }).count()).to.equal(0);
     await ada.getByText("36 in stock").waitFor();
     await ada.getByRole("button", { name: "Ship o1" }).click();
-    await Promise.all([rowOf(bob, "o1").getByText("shipped").waitFor(), rowOf(ada, "o1").getByText("shipped").waitFor()]);
+    await Promise.all([
+      rowOf(bob, "o1").getByText("shipped").waitFor(),
+      rowOf(ada, "o1").getByText("shipped").waitFor(),
+    ]);
     await order(ada, "Desk lamp", 1);
     await rowOf(ada, "o2").waitFor();
     await ada.getByRole("button", { name: "Cancel o2" }).click();
@@ -115,10 +129,16 @@ describe("The order desk's page in Chromium", function () {
       await page.route("**/token", async (route) => {
         spent.push(route.request().postDataJSON());
         if (spent.length > 1) return route.continue();
-        if (lost === "breaks off") await route.fulfill({ status: 200, contentType: "application/json", body: '{"access_token":"' });
+        if (lost === "breaks off")
+          await route.fulfill({
+            status: 200,
+            contentType: "application/json",
+            body: '{"access_token":"',
+          });
       });
       await page.getByRole("button", { name: "Renew now" }).click();
-      await page.getByText("Renewed: another token, the same socket.").waitFor({ timeout: 9_000 }); // no later than the answer can be had
+      // no later than the answer can be had
+      await page.getByText("Renewed: another token, the same socket.").waitFor({ timeout: 9_000 });
       expect(spent).to.have.length(2);
       expect(spent[1]).to.deep.equal(spent[0]);
       expect(sockets).to.have.length(1);
@@ -168,7 +188,8 @@ describe("The order desk's page in Chromium", function () {
     const kept = await page.evaluate(
       "JSON.stringify([localStorage, sessionStorage, document.cookie, location.href, document.body.outerHTML])",
     );
-    for (const secret of [access_token, refresh_token, visit.password]) expect(kept).to.not.include(secret);
+    for (const secret of [access_token, refresh_token, visit.password])
+      expect(kept).to.not.include(secret);
     expect([...hosts]).to.deep.equal([new URL(visit.server.base).host]);
     expect(complaints).to.deep.equal([]);
   });
@@ -181,7 +202,10 @@ describe("The order desk's page in Chromium", function () {
       await rowOf(page, "o1").waitFor();
       await page.waitForFunction("!document.querySelector('tr.fresh')?.getAnimations().length");
       const { SCREENSHOTS } = process.env; // set to renew those of the documents
-      const path = SCREENSHOTS === undefined ? {} : { path: join(projectFolder, `docs/screenshots/order-desk-${colorScheme}.png`) };
+      const path =
+        SCREENSHOTS === undefined
+          ? {}
+          : { path: join(projectFolder, `docs/screenshots/order-desk-${colorScheme}.png`) };
       const picture = await page.screenshot(path);
       expect(picture.length).to.be.within(20_000, 150_000);
       const ground = await page.evaluate("getComputedStyle(document.body).backgroundColor");
@@ -196,7 +220,8 @@ describe("The order desk's page in Chromium", function () {
     await order(page, "Fountain pen", 2);
     await page.getByRole("button", { name: "Cancel" }).first().waitFor();
     expect(await page.evaluate("document.documentElement.scrollWidth")).to.equal(390);
-    const boxOf = async (selector: string) => (await page.locator(selector).first().boundingBox()) ?? expect.fail(`no ${selector}`);
+    const boxOf = async (selector: string) =>
+      (await page.locator(selector).first().boundingBox()) ?? expect.fail(`no ${selector}`);
     const name = await boxOf(".item .name");
     expect((await boxOf(".item .spark")).y).to.be.at.least(name.y + name.height);
   });

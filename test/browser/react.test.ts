@@ -21,10 +21,12 @@ describe("The hooks for React in Chromium, in StrictMode", function () {
   /** A page of the site with the hooks in it, once its subscription is there. */
   async function shown(site: BrowserSite, path: "react" | "react?hydrated" = "react") {
     const tab = await site.visit({ path });
-    const see = (id: string, text: string) => tab.page.locator(`#${id}`, { hasText: text }).waitFor({ timeout: 10_000 });
+    const see = (id: string, text: string) =>
+      tab.page.locator(`#${id}`, { hasText: text }).waitFor({ timeout: 10_000 });
     await see("session", "ready ada");
     await until(() => tab.received.some((frame) => frame.includes('"epoch"')));
-    const publish = (colour: string, number: number) => site.server.publish(site.app.routes.numbers.watch, { colour }, number);
+    const publish = (colour: string, number: number) =>
+      site.server.publish(site.app.routes.numbers.watch, { colour }, number);
     return { tab, see, publish };
   }
 

@@ -5,7 +5,10 @@ import type { BrowserTab } from "../helpers/browser/browser-tab.js";
 
 const lifetime = 300_000; // ms, of the embedded issuer's tokens
 
-/** All that a page leaves behind where others may read it: storage, addresses, the console. Run in the page, but for the last two. */
+/**
+ * All that a page leaves behind where others may read it: storage, addresses, the console. Run in
+ * the page, but for the last two.
+ */
 const traces = `(async () => {
   const rows = (store) => new Promise((resolve, reject) => {
     const all = store.getAll();
@@ -55,23 +58,33 @@ describe("The SDK's secrets in Chromium", function () {
     await tab.do("ready");
     expect(await tab.do("refresh")).to.deep.include({ ok: true });
     site.clock.advance(lifetime + 60_000);
-    await tab.until("another session", (notes) => notes.state === "ready" && site.cost.sockets === 2);
+    await tab.until(
+      "another session",
+      (notes) => notes.state === "ready" && site.cost.sockets === 2,
+    );
     site.network.cut();
-    await tab.until("another socket", (notes) => notes.state === "ready" && site.cost.sockets === 3);
+    await tab.until(
+      "another socket",
+      (notes) => notes.state === "ready" && site.cost.sockets === 3,
+    );
     expect(await tab.do("call", "numbers.add", { a: 2, b: 3 })).to.deep.include({ ok: true });
     const { renewals } = site.cost;
     expect(renewals).to.be.at.least(2);
     await tab.do("setHabit", "same");
     site.clock.advance(lifetime + 60_000);
-    await tab.until("tries after the refusal", ({ states }) => states.includes("waiting: token_refused"));
+    await tab.until("tries after the refusal", ({ states }) =>
+      states.includes("waiting: token_refused"),
+    );
 
     const secrets = await tab.do("secrets");
     expect(secrets).to.have.length(2 * (renewals + 1));
     const found = await tracesOf(tab);
-    expect(tab.sent.join("\n")).to.include(secrets[0]); // in frames there is one: what is looked for is what was used
+    // in frames there is one: what is looked for is what was used
+    expect(tab.sent.join("\n")).to.include(secrets[0]);
     for (const secret of secrets) {
       expect(found).to.not.include(secret);
-      for (const part of secret.split(".")) if (part.length > 20) expect(found).to.not.include(part);
+      for (const part of secret.split("."))
+        if (part.length > 20) expect(found).to.not.include(part);
     }
   });
 

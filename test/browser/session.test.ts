@@ -22,7 +22,11 @@ describe("The SDK's session in Chromium", function () {
     expect(await tab.do("call", "numbers.add", { a: 2, b: 3 })).to.deep.equal(sum);
     const notes = await tab.do("notes");
     expect(notes.states).to.deep.equal(["connecting", "authenticating", "ready"]);
-    expect(notes).to.deep.include({ subject: "ada", sockets: 1, tokenCalls: [{ reason: "connect", force: false, attempt: 1 }] });
+    expect(notes).to.deep.include({
+      subject: "ada",
+      sockets: 1,
+      tokenCalls: [{ reason: "connect", force: false, attempt: 1 }],
+    });
     expect(notes.events).to.deep.equal([{ name: "numbers.changed", params: { sum: 5 } }]);
     expect(site.cost).to.deep.equal({ logins: 1, renewals: 0, sockets: 1 });
     expect(tab.sentOf("authenticate")).to.equal(1);
@@ -99,30 +103,46 @@ describe("The SDK's session in Chromium", function () {
     site.clock.advance(grace);
     await tab.state("connecting");
     await tab.do("setHabit", "renews");
-    await tab.do("release"); // what was asked for the old connection: the SDK may use it, and must not ask twice at a time
+    // what was asked for the old connection: the SDK may use it, and must not ask twice at a time
+    await tab.do("release");
     expect(await tab.do("outcomes")).to.deep.equal([sum]);
     const { states, sockets } = await tab.do("notes");
-    expect(states.slice(3)).to.deep.equal(["refreshing", "waiting: token_expired", "connecting", "authenticating", "ready"]);
+    expect(states.slice(3)).to.deep.equal([
+      "refreshing",
+      "waiting: token_expired",
+      "connecting",
+      "authenticating",
+      "ready",
+    ]);
     expect(sockets).to.equal(2);
     expect(site.cost).to.deep.equal({ logins: 1, renewals: 1, sockets: 2 });
     expect(tab.sentOf("numbers.add")).to.equal(1);
   });
 
   it("is renewed in time by the page's own timers, also where its clock is wrong by two hours; the skew is told", async () => {
-    await using site = await BrowserSite.open({ realTime: true, issuer: { accessTokenTtl: 6_000 } });
+    await using site = await BrowserSite.open({
+      realTime: true,
+      issuer: { accessTokenTtl: 6_000 },
+    });
     const renewedAt = async (ahead: number) => {
       const tab = await site.visit({ script: wrongClock(ahead) });
       await tab.do("open");
       await tab.do("ready");
       expect((await tab.do("notes")).tokenCalls).to.have.length(1);
-      const { events, sockets, tokenCalls } = await tab.until("a renewal", () => tab.sentOf("refresh") === 1);
+      const { events, sockets, tokenCalls } = await tab.until(
+        "a renewal",
+        () => tab.sentOf("refresh") === 1,
+      );
       expect(tokenCalls).to.have.length(2);
       expect(sockets).to.equal(1);
       expect(await tab.do("call", "numbers.add", { a: 2, b: 3 })).to.deep.equal(sum);
-      return events.filter(({ name }) => name === "clockSkew").map(({ params }) => Math.round((params as { skew: number }).skew / hour));
+      return events
+        .filter(({ name }) => name === "clockSkew")
+        .map(({ params }) => Math.round((params as { skew: number }).skew / hour));
     };
     const skews = await Promise.all([0, 2 * hour, -2 * hour].map(renewedAt));
-    expect(skews.map((told) => [...new Set(told)])).to.deep.equal([[], [-2], [2]]); // told with each token
+    // told with each token
+    expect(skews.map((told) => [...new Set(told)])).to.deep.equal([[], [-2], [2]]);
     expect(site.cost).to.deep.equal({ logins: 3, renewals: 3, sockets: 3 });
   });
 });

@@ -14,15 +14,21 @@ describe("A subscription of the SDK in Chromium", function () {
   });
 
   const publish = async (site: BrowserSite, ...numbers: readonly number[]) => {
-    for (const number of numbers) await site.server.publish(site.app.routes.numbers.watch, colour, number);
+    for (const number of numbers)
+      await site.server.publish(site.app.routes.numbers.watch, colour, number);
   };
 
   /** A page that watches, and has seen the number 0. */
-  async function watching<Tab extends PlainTab | Awaited<ReturnType<BrowserSite["visit"]>>>(site: BrowserSite, tab: Tab): Promise<Tab> {
+  async function watching<Tab extends PlainTab | Awaited<ReturnType<BrowserSite["visit"]>>>(
+    site: BrowserSite,
+    tab: Tab,
+  ): Promise<Tab> {
     await tab.do("open", { soon: true });
     await tab.do("ready");
     await tab.do("watch", "numbers.watch", colour);
-    await tab.until("the subscription", () => tab.received.some((frame) => frame.includes('"epoch"')));
+    await tab.until("the subscription", () =>
+      tab.received.some((frame) => frame.includes('"epoch"')),
+    );
     await publish(site, 0);
     await tab.until("the first event", ({ watched }) => watched.length === 1);
     return tab;
@@ -81,7 +87,10 @@ describe("A subscription of the SDK in Chromium", function () {
     await tab.visit(`${site.url}elsewhere`);
     await publish(site, 1, 2);
     await tab.back();
-    const { shown, watched } = await tab.until("what it missed", (notes) => notes.watched.length === 3);
+    const { shown, watched } = await tab.until(
+      "what it missed",
+      (notes) => notes.watched.length === 3,
+    );
     expect(shown).to.deep.equal([false, true]);
     expect(watched).to.deep.equal([0, 1, 2]);
     expect(site.cost).to.deep.equal({ logins: 1, renewals: 0, sockets: 2 });

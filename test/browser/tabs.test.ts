@@ -21,13 +21,19 @@ describe("Three tabs of one login in Chromium", function () {
       await tab.do("open", { isTogether: true, share });
       expect(await tab.do("ready")).to.deep.equal({ ok: true, value: undefined });
     }
-    expect(site.cost).to.deep.equal({ logins: 1, renewals: 2, sockets: 3 }); // each has a first token of its own
+    // each has a first token of its own
+    expect(site.cost).to.deep.equal({ logins: 1, renewals: 2, sockets: 3 });
     return tabs;
   }
 
   const renewed = (tabs: readonly BrowserTab[], times: number) =>
     Promise.all(
-      tabs.map((tab) => tab.until("a renewal", () => tab.received.filter((frame) => frame.includes('"changed":true')).length === times)),
+      tabs.map((tab) =>
+        tab.until(
+          "a renewal",
+          () => tab.received.filter((frame) => frame.includes('"changed":true')).length === times,
+        ),
+      ),
     );
 
   it("renew their session with one token call each time, in place, and nothing looks like a stolen token", async () => {
@@ -40,10 +46,16 @@ describe("Three tabs of one login in Chromium", function () {
     }
     for (const tab of tabs) {
       expect(await tab.do("call", "numbers.add", { a: 2, b: 3 })).to.deep.equal(sum);
-      expect((await tab.do("notes")).states).to.deep.equal(["connecting", "authenticating", "ready"]);
+      expect((await tab.do("notes")).states).to.deep.equal([
+        "connecting",
+        "authenticating",
+        "ready",
+      ]);
       expect(tab.sentOf("refresh")).to.equal(3);
     }
-    const asked = await Promise.all(tabs.map(async (tab) => (await tab.do("notes")).tokenCalls.length));
+    const asked = await Promise.all(
+      tabs.map(async (tab) => (await tab.do("notes")).tokenCalls.length),
+    );
     expect(asked.reduce((all, some) => all + some)).to.equal(3 + 3);
   });
 

@@ -56,7 +56,13 @@ describe("A page's token callback in Chromium", function () {
     await tab.do("setHabit", "renews");
     await tab.page.clock.runFor(2_000);
     const notes = await tab.state("ready");
-    expect(notes.states).to.deep.equal(["connecting", "waiting: token_unavailable", "connecting", "authenticating", "ready"]);
+    expect(notes.states).to.deep.equal([
+      "connecting",
+      "waiting: token_unavailable",
+      "connecting",
+      "authenticating",
+      "ready",
+    ]);
     expect(notes.tokenCalls).to.have.length(2);
     expect(site.cost).to.deep.equal({ logins: 1, renewals: 0, sockets: 1 });
   });
@@ -71,7 +77,12 @@ describe("A page's token callback in Chromium", function () {
     const notes = await tab.do("notes");
     expect(notes.states).to.deep.equal(["connecting", "closed: signed_out"]);
     expect(notes.tokenCalls).to.have.length(1);
-    expect(await tab.do("call", "time.now")).to.deep.equal({ ok: false, type: "disconnected", sent: "no", reason: "signed_out" });
+    expect(await tab.do("call", "time.now")).to.deep.equal({
+      ok: false,
+      type: "disconnected",
+      sent: "no",
+      reason: "signed_out",
+    });
     expect(site.cost).to.deep.equal({ logins: 0, renewals: 0, sockets: 0 });
   });
 
@@ -85,7 +96,9 @@ describe("A page's token callback in Chromium", function () {
     await tab.until("tries in the grace", ({ tokenCalls }) => tokenCalls.length >= 4);
     expect((await tab.do("notes")).states.slice(3)).to.deep.equal(["refreshing"]);
     site.clock.advance(31_000);
-    const waiting = await tab.until("tries after it", ({ states }) => states.includes("waiting: token_refused"));
+    const waiting = await tab.until("tries after it", ({ states }) =>
+      states.includes("waiting: token_refused"),
+    );
     expect(waiting.sockets).to.equal(1);
     await tab.do("setHabit", "renews");
     await tab.state("ready");

@@ -15,26 +15,46 @@ interface Weather {
 }
 
 const kinds: readonly Weather[] = [
-  { name: "delays every chunk by 50 to 250 ms", begin: (proxy) => proxy.impair({ delay: random(50, 250) }) },
-  { name: "cuts connections after some hundred bytes", begin: (proxy) => proxy.impair({ cutAfter: random(50, 2_000) }) },
+  {
+    name: "delays every chunk by 50 to 250 ms",
+    begin: (proxy) => proxy.impair({ delay: random(50, 250) }),
+  },
+  {
+    name: "cuts connections after some hundred bytes",
+    begin: (proxy) => proxy.impair({ cutAfter: random(50, 2_000) }),
+  },
   { name: "half-closes connections", begin: (proxy) => proxy.halfClose() },
   { name: "resets connections", begin: (proxy) => proxy.cut() },
 ];
 
 /** A proxy of our own between the clients and the nodes, and between the nodes and their Redis. */
 export const badNetworks: readonly Fault[] = kinds.flatMap((kind) => [
-  { name: `Network before the servers ${kind.name}`, run: (settings, tally) => beforeServers(kind, settings, tally) },
-  { name: `Network before Redis ${kind.name}`, run: (settings, tally) => beforeRedis(kind, settings, tally) },
+  {
+    name: `Network before the servers ${kind.name}`,
+    run: (settings, tally) => beforeServers(kind, settings, tally),
+  },
+  {
+    name: `Network before Redis ${kind.name}`,
+    run: (settings, tally) => beforeRedis(kind, settings, tally),
+  },
 ]);
 
-async function beforeServers(kind: Weather, { clients, times }: ChaosSettings, tally: Tally): Promise<string> {
+async function beforeServers(
+  kind: Weather,
+  { clients, times }: ChaosSettings,
+  tally: Tally,
+): Promise<string> {
   const redis = await RedisServer.start();
   try {
     await using fleet = await Fleet.start({ nodes: 1, redisUrl: redis.url, tokenTtl: 6_000 });
     await using proxy = await TcpProxy.listen();
     proxy.leadTo(fleet.any().settings.port);
     const url = `ws://127.0.0.1:${proxy.port}/rpc`;
-    await using crowd = await Crowd.gather(fleet, tally, { clients, pace: 4 * clients, url: () => url });
+    await using crowd = await Crowd.gather(fleet, tally, {
+      clients,
+      pace: 4 * clients,
+      url: () => url,
+    });
     await storm(proxy, kind, times, crowd);
     await crowd.settle();
     return `${times} times, 1 node, ${clients} clients`;
@@ -43,12 +63,20 @@ async function beforeServers(kind: Weather, { clients, times }: ChaosSettings, t
   }
 }
 
-async function beforeRedis(kind: Weather, { clients, times }: ChaosSettings, tally: Tally): Promise<string> {
+async function beforeRedis(
+  kind: Weather,
+  { clients, times }: ChaosSettings,
+  tally: Tally,
+): Promise<string> {
   const redis = await RedisServer.start();
   try {
     await using proxy = await TcpProxy.listen();
     proxy.leadTo(redis.port);
-    await using fleet = await Fleet.start({ nodes: 2, redisUrl: `redis://127.0.0.1:${proxy.port}`, tokenTtl: 6_000 });
+    await using fleet = await Fleet.start({
+      nodes: 2,
+      redisUrl: `redis://127.0.0.1:${proxy.port}`,
+      tokenTtl: 6_000,
+    });
     await using crowd = await Crowd.gather(fleet, tally, { clients, pace: 4 * clients });
     await storm(proxy, kind, times, crowd);
     await crowd.settle();

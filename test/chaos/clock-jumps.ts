@@ -21,7 +21,10 @@ const hour = 3_600;
 const afterExpiry = 1_000; // ms for which somebody goes on asking
 const expired = new Set([-32001, -32002]);
 
-/** A wall clock that can be set while the process runs: the file says by how many seconds it is off. The monotonic clock is left alone. */
+/**
+ * A wall clock that can be set while the process runs: the file says by how many seconds it is off.
+ * The monotonic clock is left alone.
+ */
 class FalseClock {
   readonly #file: string;
 
@@ -44,7 +47,10 @@ class FalseClock {
   }
 }
 
-/** One node's clock is wrong by an hour, while the other's is right. What is late is judged by the clock of this process. */
+/**
+ * One node's clock is wrong by an hour, while the other's is right. What is late is judged by the
+ * clock of this process.
+ */
 export const clockJumps: Fault = {
   name: "Wall clock of one node jumps by an hour, back and forth",
   obstacle: () => (library === undefined ? "libfaketime" : undefined),
@@ -59,7 +65,8 @@ export const clockJumps: Fault = {
       const wrong = await fleet.add({ env: clock.env }, { tokenTtl: 120_000 });
       const rounds = Math.ceil(times / 5); // each waits for tokens to expire
       for (let n = 0; n < rounds; n++) {
-        for (const seconds of [-hour, hour]) await jump({ right, wrong, clock, seconds, fleet, tally });
+        for (const seconds of [-hour, hour])
+          await jump({ right, wrong, clock, seconds, fleet, tally });
       }
       return `${rounds} times to each side, 1 node of 2`;
     } finally {
@@ -85,14 +92,16 @@ async function jump({ right, wrong, clock, seconds, fleet, tally }: Jump): Promi
   const tokens = await login(right.url, 0);
   const client = await RawClient.connect(wrong.url);
   const { error } = await client.authenticate(tokens.access_token);
-  if (error !== undefined) return tally.violation(`a good token was refused before the jump: ${error.code}`);
+  if (error !== undefined)
+    return tally.violation(`a good token was refused before the jump: ${error.code}`);
   await client.call("ticks");
   await clock.jump(seconds);
   await askOn(client, expiryOf(tokens.access_token), right, tally);
   await client.close();
   if (seconds < 0) await refusesExpired(wrong, tokens.access_token, tally);
   await repeatElsewhere(right, wrong, family.refresh_token, tally);
-  await wrong.stop(); // what it forgets when it starts with that clock must not be forgotten by the others
+  // what it forgets when it starts with that clock must not be forgotten by the others
+  await wrong.stop();
   await wrong.restart();
   await clock.jump(0);
   const jumpedBackAt = performance.now();
@@ -104,15 +113,30 @@ async function jump({ right, wrong, clock, seconds, fleet, tally }: Jump): Promi
   tally.recoveries.push(performance.now() - jumpedBackAt);
 }
 
-/** Calls, until some time after the expiry: what is sent later than that, and what is published later, must not be served. */
-async function askOn(client: RawClient, endsAt: number, publisher: NodeProcess, tally: Tally): Promise<void> {
+/**
+ * Calls, until some time after the expiry: what is sent later than that, and what is published
+ * later, must not be served.
+ */
+async function askOn(
+  client: RawClient,
+  endsAt: number,
+  publisher: NodeProcess,
+  tally: Tally,
+): Promise<void> {
   client.socket.on("message", (data) => {
-    const { method, params } = JSON.parse(String(data)) as { method?: string; params?: { data: { at: number } } };
+    const { method, params } = JSON.parse(String(data)) as {
+      method?: string;
+      params?: { data: { at: number } };
+    };
     if (method !== "subscription.event" || params === undefined) return;
     tally.eventsHeard++;
     if (params.data.at >= endsAt) late("an event", tally);
   });
-  for (let n = 0; Date.now() < endsAt + afterExpiry && client.socket.readyState === client.socket.OPEN; n++) {
+  for (
+    let n = 0;
+    Date.now() < endsAt + afterExpiry && client.socket.readyState === client.socket.OPEN;
+    n++
+  ) {
     const sentAt = Date.now();
     const { error } = await Promise.race([
       client.call("record", { id: `j${sentAt}-${n}`, work: 0 }),
@@ -138,8 +162,16 @@ async function refusesExpired(node: NodeProcess, token: string, tally: Tally): P
   await client.close();
 }
 
-/** The answer to a refresh is lost, and the client tries again at the other node, whose clock is wrong: that is no theft. */
-async function repeatElsewhere(right: NodeProcess, wrong: NodeProcess, token: string, tally: Tally): Promise<void> {
+/**
+ * The answer to a refresh is lost, and the client tries again at the other node, whose clock is
+ * wrong: that is no theft.
+ */
+async function repeatElsewhere(
+  right: NodeProcess,
+  wrong: NodeProcess,
+  token: string,
+  tally: Tally,
+): Promise<void> {
   await refresh(right.url, token);
   const again = await refresh(wrong.url, token).catch(() => undefined);
   if (again === undefined) tally.falselyRevoked++;
@@ -149,12 +181,15 @@ async function takesAgain(node: NodeProcess, tally: Tally): Promise<void> {
   const client = await RawClient.connect(node.url);
   const { access_token: token } = await login(node.url, 2);
   const { error } = await client.authenticate(token);
-  if (error !== undefined) tally.violation(`a node whose clock is right again refuses a good token: ${error.code}`);
+  if (error !== undefined)
+    tally.violation(`a node whose clock is right again refuses a good token: ${error.code}`);
   await client.close();
 }
 
 /** Milliseconds since 1970. */
 function expiryOf(token: string): number {
-  const { exp } = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()) as { exp: number };
+  const { exp } = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()) as {
+    exp: number;
+  };
   return exp * 1_000;
 }

@@ -64,7 +64,9 @@ export class Crowd implements AsyncDisposable {
     const away = () => this.#members.filter(({ client }) => client.state !== "ready").length;
     await eventually(() => {
       if (away() > 0) throw new Error();
-    }, timeoutMs).catch(() => this.#tally.violation(`${away()} clients did not come back within ${timeoutMs} ms`));
+    }, timeoutMs).catch(() =>
+      this.#tally.violation(`${away()} clients did not come back within ${timeoutMs} ms`),
+    );
   }
 
   /** Ends the load, waits for what is under way, and judges all of it. */
@@ -74,7 +76,10 @@ export class Crowd implements AsyncDisposable {
     await this.#allHear();
     await Promise.all(this.#members.splice(0).map((member) => this.#part(member)));
     this.#tally.eventsPublished += this.#publisher.published;
-    const { lost, twice, late } = judgeExecutions(await this.#fleet.executions(), this.#tally.acknowledged);
+    const { lost, twice, late } = judgeExecutions(
+      await this.#fleet.executions(),
+      this.#tally.acknowledged,
+    );
     this.#tally.servedLate += late.length;
     for (const id of lost) this.#tally.violation(`${id} was acknowledged, and is lost`);
     for (const id of twice) this.#tally.violation(`${id} was executed twice`);
@@ -88,16 +93,23 @@ export class Crowd implements AsyncDisposable {
     await this.#publisher.stop();
   }
 
-  /** Until one event has reached all. Who is only just subscribing has missed none, and hears a later one; who is deaf, never any. */
+  /**
+   * Until one event has reached all. Who is only just subscribing has missed none, and hears a
+   * later one; who is deaf, never any.
+   */
   async #allHear(): Promise<void> {
-    const behind = (last: number) => this.#members.filter(({ events }) => events !== undefined && events.last !== last).length;
+    const behind = (last: number) =>
+      this.#members.filter(({ events }) => events !== undefined && events.last !== last).length;
     const round = async () => {
       const last = await this.#publisher.finish();
       await eventually(() => {
-        if (behind(last) > 0) throw new Error(`${behind(last)} subscribers never heard the last event`);
+        if (behind(last) > 0)
+          throw new Error(`${behind(last)} subscribers never heard the last event`);
       }, hearing);
     };
-    await eventually(round, timeoutMs).catch((error: Error) => this.#tally.violation(error.message));
+    await eventually(round, timeoutMs).catch((error: Error) =>
+      this.#tally.violation(error.message),
+    );
   }
 
   async #join(count: number): Promise<void> {
@@ -112,7 +124,15 @@ export class Crowd implements AsyncDisposable {
     const { pace, mayForget = false, url = () => this.#fleet.any().url } = this.#options;
     const user = this.#made++;
     const { isPublished } = this.#publisher;
-    return new Member({ name: `c${user}`, user, tally: this.#tally, url, pace, mayForget, isPublished });
+    return new Member({
+      name: `c${user}`,
+      user,
+      tally: this.#tally,
+      url,
+      pace,
+      mayForget,
+      isPublished,
+    });
   }
 
   async #part(member: Member): Promise<void> {

@@ -33,7 +33,8 @@ export class EventJudge {
     if (last === undefined) return;
     if (n < last && this.#isPublished(n)) this.faults.push(`event ${n} came after ${last}`);
     for (let missing = last + 1; missing < n && !wasTold; missing++) {
-      if (this.#isPublished(missing)) this.faults.push(`event ${missing} is missing before ${n}, and no gap was told`);
+      if (this.#isPublished(missing))
+        this.faults.push(`event ${missing} is missing before ${n}, and no gap was told`);
     }
   }
 }

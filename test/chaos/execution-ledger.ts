@@ -1,6 +1,9 @@
 import { readFile } from "node:fs/promises";
 
-/** Milliseconds for which the machine may keep a call from running that was judged in time: what it writes down comes after that. */
+/**
+ * Milliseconds for which the machine may keep a call from running that was judged in time: what it
+ * writes down comes after that.
+ */
 const stolen = 100;
 
 export interface LedgerVerdict {
@@ -12,7 +15,10 @@ export interface LedgerVerdict {
 }
 
 /** What the nodes have executed, line by line, beside what callers were told. */
-export function judgeExecutions(lines: readonly string[], acknowledged: Iterable<string>): LedgerVerdict {
+export function judgeExecutions(
+  lines: readonly string[],
+  acknowledged: Iterable<string>,
+): LedgerVerdict {
   const times = new Map<string, number>();
   const late: string[] = [];
   for (const line of lines) {

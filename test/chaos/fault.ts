@@ -16,6 +16,9 @@ export interface Fault {
   readonly name: string;
   /** Why it can't be done on this machine; undefined: it can. */
   readonly obstacle?: () => string | undefined;
-  /** Does it, judges, and says in a few words how often, and to what. Ends what it has started, also when it fails. */
+  /**
+   * Does it, judges, and says in a few words how often, and to what. Ends what it has started, also
+   * when it fails.
+   */
   readonly run: (settings: ChaosSettings, tally: Tally) => Promise<string>;
 }

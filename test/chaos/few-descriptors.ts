@@ -22,8 +22,15 @@ export const fewDescriptors: Fault = {
   async run({ times }, tally) {
     const folder = await mkdtemp(join(tmpdir(), "jotwire-few-"));
     try {
-      const settings = { port: await freePort(), store: { folder: join(folder, "state") }, ledger: join(folder, "ledger") };
-      await using node = await NodeProcess.start({ ...settings, tokenTtl: 600_000, drain: 0 }, { descriptors });
+      const settings = {
+        port: await freePort(),
+        store: { folder: join(folder, "state") },
+        ledger: join(folder, "ledger"),
+      };
+      await using node = await NodeProcess.start(
+        { ...settings, tokenTtl: 600_000, drain: 0 },
+        { descriptors },
+      );
       await node.addUsers();
       const { access_token: token } = await login(node.url, 0);
       let most = 0;
@@ -61,7 +68,8 @@ async function crowdIn(url: string, token: string): Promise<RawClient[]> {
 }
 
 async function tryToEnter(url: string, token: string): Promise<RawClient | undefined> {
-  const given = RawClient.connect(url, { handshakeTimeout: timeoutMs }).catch(() => undefined); // refused, or left waiting
+  // refused, or left waiting
+  const given = RawClient.connect(url, { handshakeTimeout: timeoutMs }).catch(() => undefined);
   const client = await given;
   if (client === undefined) return undefined;
   const answer = await Promise.race([client.authenticate(token), client.closed, pause(timeoutMs)]);
@@ -82,7 +90,11 @@ async function entered(url: string, token: string): Promise<RawClient> {
 
 async function callAll(clients: readonly RawClient[], tally: Tally): Promise<void> {
   for (const [n, client] of clients.entries()) {
-    const answer = await Promise.race([client.call("record", { id: `f${n}`, work: 0 }), client.closed, pause(10 * timeoutMs)]);
+    const answer = await Promise.race([
+      client.call("record", { id: `f${n}`, work: 0 }),
+      client.closed,
+      pause(10 * timeoutMs),
+    ]);
     if (answer !== undefined && "result" in answer) tally.answered++;
     else tally.violation("a live session got no answer at the limit");
   }

@@ -7,7 +7,8 @@ import { readLedgers } from "./execution-ledger.js";
 import { NodeProcess, type ProcessOptions } from "./node-process.js";
 import type { NodeSettings } from "./node-settings.js";
 
-export interface FleetOptions extends Partial<Pick<NodeSettings, "tokenTtl" | "drain" | "reuseWindow">> {
+export interface FleetOptions
+  extends Partial<Pick<NodeSettings, "tokenTtl" | "drain" | "reuseWindow">> {
   readonly nodes: number;
   readonly redisUrl: string;
 }
@@ -36,12 +37,18 @@ export class Fleet implements AsyncDisposable {
   }
 
   /** One more node. */
-  async add(process: ProcessOptions = {}, settings: Partial<NodeSettings> = {}): Promise<NodeProcess> {
+  async add(
+    process: ProcessOptions = {},
+    settings: Partial<NodeSettings> = {},
+  ): Promise<NodeProcess> {
     const { redisUrl, tokenTtl = 10_000, drain = 10_000, reuseWindow } = this.#options;
     const port = await freePort();
     const ledger = join(this.#folder, `${port}.log`);
     const more = reuseWindow === undefined ? {} : { reuseWindow };
-    const node = await NodeProcess.start({ port, store: { redis: redisUrl }, ledger, tokenTtl, drain, ...more, ...settings }, process);
+    const node = await NodeProcess.start(
+      { port, store: { redis: redisUrl }, ledger, tokenTtl, drain, ...more, ...settings },
+      process,
+    );
     this.nodes.push(node);
     return node;
   }

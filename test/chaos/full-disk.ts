@@ -14,8 +14,10 @@ import type { Tally } from "./tally.js";
 const recoveryLimit = 10_000; // 10 s
 const logins = 5;
 
-const mount = (...args: readonly string[]): boolean => spawnSync("mount", args, { stdio: "ignore" }).status === 0;
-const unmount = (folder: string) => spawnSync("umount", ["--lazy", folder], { stdio: "ignore" }).status === 0;
+const mount = (...args: readonly string[]): boolean =>
+  spawnSync("mount", args, { stdio: "ignore" }).status === 0;
+const unmount = (folder: string) =>
+  spawnSync("umount", ["--lazy", folder], { stdio: "ignore" }).status === 0;
 
 interface Trouble {
   readonly name: string;
@@ -25,10 +27,17 @@ interface Trouble {
 
 const troubles: readonly Trouble[] = [
   { name: "is full", begin: fill, end: (folder) => rm(join(folder, "filler")) },
-  { name: "is read-only", begin: async (folder) => remount(folder, "ro"), end: async (folder) => remount(folder, "rw") },
+  {
+    name: "is read-only",
+    begin: async (folder) => remount(folder, "ro"),
+    end: async (folder) => remount(folder, "rw"),
+  },
 ];
 
-/** The file store on a file system of its own, in memory, which only root may mount. No right that is taken away binds root. */
+/**
+ * The file store on a file system of its own, in memory, which only root may mount. No right that
+ * is taken away binds root.
+ */
 export const diskFaults: readonly Fault[] = troubles.map((trouble) => ({
   name: `The disk of the file store ${trouble.name}`,
   obstacle: () => (mayMount() ? undefined : "the right to mount a file system"),
@@ -38,7 +47,13 @@ export const diskFaults: readonly Fault[] = troubles.map((trouble) => ({
     mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", folder);
     try {
       const store = { folder: join(folder, "state") };
-      await using node = await NodeProcess.start({ port: await freePort(), store, ledger, tokenTtl: 60_000, drain: 0 });
+      await using node = await NodeProcess.start({
+        port: await freePort(),
+        store,
+        ledger,
+        tokenTtl: 60_000,
+        drain: 0,
+      });
       await node.addUsers();
       let refused = 0;
       let known = await Promise.all(Array.from({ length: logins }, (_, n) => login(node.url, n)));
@@ -46,8 +61,10 @@ export const diskFaults: readonly Fault[] = troubles.map((trouble) => ({
         known = await Promise.all(known.map((tokens) => refresh(node.url, tokens.refresh_token)));
         const client = await session(node.url, known[0], tally);
         await trouble.begin(folder);
-        for (const { refresh_token: token } of known) if (await isUnavailable(() => refresh(node.url, token), tally)) refused++;
-        if ((await client.call("record", { id: `d${n}`, work: 0 })).error !== undefined) tally.violation("a live session was not served");
+        for (const { refresh_token: token } of known)
+          if (await isUnavailable(() => refresh(node.url, token), tally)) refused++;
+        if ((await client.call("record", { id: `d${n}`, work: 0 })).error !== undefined)
+          tally.violation("a live session was not served");
         else tally.answered++;
         await trouble.end(folder);
         const endedAt = performance.now();

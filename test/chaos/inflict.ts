@@ -12,6 +12,9 @@ export async function inflict(fault: Fault, settings: ChaosSettings): Promise<Sc
     tally.violation(`it broke off: ${error instanceof Error ? error.message : String(error)}`);
     return "broke off";
   });
-  if (tally.falselyRevoked > 0) tally.violation(`${tally.falselyRevoked} refresh tokens were refused though nobody else had used them`);
+  if (tally.falselyRevoked > 0)
+    tally.violation(
+      `${tally.falselyRevoked} refresh tokens were refused though nobody else had used them`,
+    );
   return { name: fault.name, what, tally, seconds: (performance.now() - startedAt) / 1_000 };
 }

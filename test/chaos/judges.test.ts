@@ -18,7 +18,11 @@ describe("The judges of the chaos suite", () => {
       twice: ["a.1"],
       late: ["a.2, by 101 ms,"],
     });
-    expect(judgeExecutions(["a.0", "a.9"], ["a.0"])).to.deep.equal({ lost: [], twice: [], late: [] }); // a.9: nobody was told
+    expect(judgeExecutions(["a.0", "a.9"], ["a.0"])).to.deep.equal({
+      lost: [],
+      twice: [],
+      late: [],
+    }); // a.9: nobody was told
   });
 
   it("find an event that came twice, out of order, or is missing without a gap", () => {
@@ -28,11 +32,14 @@ describe("The judges of the chaos suite", () => {
       return judge.faults;
     };
     expect(faultsOf(2, 3, 5, "gap", 8, 9)).to.deep.equal([]);
-    expect(faultsOf(2, 3, 5, 4)).to.deep.equal([]); // it may come late, as its publisher does not know of it
+    // it may come late, as its publisher does not know of it
+    expect(faultsOf(2, 3, 5, 4)).to.deep.equal([]);
     expect(faultsOf(2, 3, 3)).to.deep.equal(["event 3 came twice"]);
     expect(faultsOf(2, "gap", 5, 3)).to.deep.equal(["event 3 came after 5"]);
     expect(faultsOf(2, 6)).to.have.length(2); // 3 and 5
-    expect(faultsOf(2, "gap", 3, 6)).to.deep.equal(["event 5 is missing before 6, and no gap was told"]); // a gap is for what follows it
+    expect(faultsOf(2, "gap", 3, 6)).to.deep.equal([
+      "event 5 is missing before 6, and no gap was told",
+    ]); // a gap is for what follows it
   });
 
   it("find a call that was lost or failed in a rolling restart", () => {
@@ -48,7 +55,12 @@ describe("The judges of the chaos suite", () => {
   });
 
   it("find what a node still holds, and a heap that grew", async () => {
-    const empty: NodeFigures = { connections: 0, objects: { Session: 0 }, resources: { Timeout: 2 }, heapUsed: 1 };
+    const empty: NodeFigures = {
+      connections: 0,
+      objects: { Session: 0 },
+      resources: { Timeout: 2 },
+      heapUsed: 1,
+    };
     const judged = async (now: Partial<NodeFigures>) => {
       const tally = new Tally();
       await gone(async () => ({ ...empty, ...now }), empty, tally, 0);
@@ -56,7 +68,9 @@ describe("The judges of the chaos suite", () => {
     };
     expect(await judged({})).to.deep.equal([]);
     expect(await judged({ objects: { Session: 1 } })).to.deep.equal(["left over: 1 Session"]);
-    expect(await judged({ connections: 1, resources: { Timeout: 9 } })).to.deep.equal(["left over: 1 connections, 9 timers, 2 before"]);
+    expect(await judged({ connections: 1, resources: { Timeout: 9 } })).to.deep.equal([
+      "left over: 1 connections, 9 timers, 2 before",
+    ]);
     const mebibyte = 1_048_576;
     const heapOf = (...heaps: readonly number[]) => {
       const tally = new Tally();
@@ -71,7 +85,10 @@ describe("The judges of the chaos suite", () => {
   });
 
   it("take what breaks off, and a family that was falsely revoked, for a violation, and write it down", async () => {
-    const broken = await inflict({ name: "x", run: () => Promise.reject(new Error("no more")) }, settings);
+    const broken = await inflict(
+      { name: "x", run: () => Promise.reject(new Error("no more")) },
+      settings,
+    );
     expect(broken.tally?.violations).to.deep.equal(["it broke off: no more"]);
     const revoked = await inflict(
       {
@@ -84,7 +101,10 @@ describe("The judges of the chaos suite", () => {
       settings,
     );
     expect(revoked.tally?.violations).to.have.length(1);
-    const skipped: Score = await inflict({ name: "z", obstacle: () => "no disk", run: () => Promise.reject(new Error()) }, settings);
+    const skipped: Score = await inflict(
+      { name: "z", obstacle: () => "no disk", run: () => Promise.reject(new Error()) },
+      settings,
+    );
     const slow = {
       what: "a flood",
       p50: 20,
@@ -99,7 +119,9 @@ describe("The judges of the chaos suite", () => {
       .to.include("| a flood | 20.0 ms | 30.0 ms | 9 | 1 MiB | 2 MiB | **no** |")
       .and.to.include("* a flood: a ping took 20.0 ms");
     expect(text).to.include("* x: it broke off: no more").and.to.include("not done: no disk");
-    expect(scoreboard([skipped], [], "npm run chaos")).to.include("Everything that must hold has held.");
+    expect(scoreboard([skipped], [], "npm run chaos")).to.include(
+      "Everything that must hold has held.",
+    );
   });
 
   it("take percentiles", () => {

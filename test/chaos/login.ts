@@ -31,10 +31,14 @@ export function refresh(url: string, token: string, signal?: AbortSignal): Promi
 }
 
 /**
- * Asks until there is an answer, as the README advises: the token may be spent though its answer was lost, and within the reuse window
- * the same answer is given again. Rejects with a {@link Refused}, with what the last attempt met, or with what aborted it.
+ * Asks until there is an answer, as the README advises: the token may be spent though its answer
+ * was lost, and within the reuse window the same answer is given again. Rejects with a
+ * {@link Refused}, with what the last attempt met, or with what aborted it.
  */
-export async function refreshSurely(attempt: () => Promise<Tokens>, signal: AbortSignal): Promise<Tokens> {
+export async function refreshSurely(
+  attempt: () => Promise<Tokens>,
+  signal: AbortSignal,
+): Promise<Tokens> {
   const endsAt = performance.now() + repeatFor;
   for (;;) {
     try {
@@ -51,7 +55,12 @@ export async function revoke(url: string, token: string): Promise<void> {
   await post(url, "/revoke", { token });
 }
 
-async function post(url: string, path: string, body: object, signal?: AbortSignal): Promise<Tokens> {
+async function post(
+  url: string,
+  path: string,
+  body: object,
+  signal?: AbortSignal,
+): Promise<Tokens> {
   using limit = new AnswerLimit(signal);
   const response = await fetch(new URL(path, url.replace(/^ws/, "http")), {
     method: "POST",
@@ -60,15 +69,22 @@ async function post(url: string, path: string, body: object, signal?: AbortSigna
     signal: limit.signal,
   });
   const text = await response.text();
-  if (response.status >= 500 || response.status === 429) throw new Error(`unavailable: ${response.status} ${text}`);
+  if (response.status >= 500 || response.status === 429)
+    throw new Error(`unavailable: ${response.status} ${text}`);
   if (!response.ok) throw new Refused(response.status, text);
   return JSON.parse(text) as Tokens;
 }
 
-/** Not by `AbortSignal.any`: in Node 20 a signal of `AbortSignal.timeout` that nobody else holds is collected before it fires. */
+/**
+ * Not by `AbortSignal.any`: in Node 20 a signal of `AbortSignal.timeout` that nobody else holds is
+ * collected before it fires.
+ */
 class AnswerLimit implements Disposable {
   readonly #controller = new AbortController();
-  readonly #timer = setTimeout(() => this.#controller.abort(new Error(`no answer within ${answerLimit} ms`)), answerLimit);
+  readonly #timer = setTimeout(
+    () => this.#controller.abort(new Error(`no answer within ${answerLimit} ms`)),
+    answerLimit,
+  );
   readonly #also: AbortSignal | undefined;
 
   constructor(also: AbortSignal | undefined) {

@@ -1,4 +1,7 @@
-/** `npm run chaos`: everything that is harmful, and the scoreboard of it in docs/CHAOS.md. Exit code 1 when something did not hold. */
+/**
+ * `npm run chaos`: everything that is harmful, and the scoreboard of it in docs/CHAOS.md. Exit code
+ * 1 when something did not hold.
+ */
 import { mkdir, writeFile } from "node:fs/promises";
 import { Command } from "commander";
 import type { ChaosSettings } from "./fault.js";
@@ -8,7 +11,9 @@ import { inflict } from "./inflict.js";
 import { type Score, scoreboard } from "./scoreboard.js";
 
 const program = new Command("npm run chaos --")
-  .description("Kills, hangs, cuts and starves servers, Redis, network and disk under load, and says what was lost")
+  .description(
+    "Kills, hangs, cuts and starves servers, Redis, network and disk under load, and says what was lost",
+  )
   .option("--clients <count>", "SDK clients under load", Number, 200)
   .option(
     "--times <count>",
@@ -21,7 +26,8 @@ const program = new Command("npm run chaos --")
   .option("--only <text>", "only the faults whose names have this in them; nothing is written")
   .parse();
 const { only, ...settings } = program.opts<ChaosSettings & { readonly only?: string }>();
-for (const [name, value] of Object.entries(settings)) if (!(value > 0)) program.error(`--${name} must be a number above 0`);
+for (const [name, value] of Object.entries(settings))
+  if (!(value > 0)) program.error(`--${name} must be a number above 0`);
 
 const hostileSeconds = 10;
 const scores: Score[] = [];
@@ -30,15 +36,25 @@ for (const fault of faults.filter(({ name }) => only === undefined || name.inclu
   scores.push(score);
   const { tally } = score;
   const isFine = tally?.violations.length === 0;
-  const outcome = tally === undefined ? "not done" : isFine ? "held" : `DID NOT HOLD: ${tally.violations.join("; ")}`;
+  const outcome =
+    tally === undefined
+      ? "not done"
+      : isFine
+        ? "held"
+        : `DID NOT HOLD: ${tally.violations.join("; ")}`;
   process.stdout.write(`${score.name}: ${score.what}, ${score.seconds.toFixed(0)} s: ${outcome}\n`);
 }
 const hostile: HostileScore[] = [];
-for (const hostility of hostilities.filter(({ what }) => only === undefined || what.includes(only))) {
+for (const hostility of hostilities.filter(
+  ({ what }) => only === undefined || what.includes(only),
+)) {
   const score = await suffer(hostility, hostileSeconds);
   hostile.push(score);
-  const outcome = score.violations.length === 0 ? "held" : `DID NOT HOLD: ${score.violations.join("; ")}`;
-  process.stdout.write(`${score.what}: p50 ${score.p50.toFixed(1)} ms, p99 ${score.p99.toFixed(1)} ms: ${outcome}\n`);
+  const outcome =
+    score.violations.length === 0 ? "held" : `DID NOT HOLD: ${score.violations.join("; ")}`;
+  process.stdout.write(
+    `${score.what}: p50 ${score.p50.toFixed(1)} ms, p99 ${score.p99.toFixed(1)} ms: ${outcome}\n`,
+  );
 }
 const command = `npm run chaos -- ${Object.entries(settings)
   .map(([name, value]) => `--${name} ${value}`)
@@ -47,5 +63,7 @@ if (only === undefined) {
   await mkdir("docs", { recursive: true });
   await writeFile("docs/CHAOS.md", scoreboard(scores, hostile, command));
 }
-const isBroken = scores.some(({ tally }) => (tally?.violations.length ?? 0) > 0) || hostile.some(({ violations }) => violations.length > 0);
+const isBroken =
+  scores.some(({ tally }) => (tally?.violations.length ?? 0) > 0) ||
+  hostile.some(({ violations }) => violations.length > 0);
 process.exitCode = isBroken ? 1 : 0;

@@ -1,5 +1,11 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { type Client, createClient, DisconnectedError, gap, type JotwireError } from "../../client/node.js";
+import {
+  type Client,
+  createClient,
+  DisconnectedError,
+  gap,
+  type JotwireError,
+} from "../../client/node.js";
 import { EventJudge } from "./event-judge.js";
 import { login, Refused, refresh, refreshSurely, type Tokens } from "./login.js";
 import type { Tally } from "./tally.js";
@@ -21,7 +27,9 @@ export interface MemberOptions {
   readonly mayForget: boolean;
 }
 
-/** Somebody with the SDK: logs in, renews the session, calls on and on, and listens to the topic. */
+/**
+ * Somebody with the SDK: logs in, renews the session, calls on and on, and listens to the topic.
+ */
 export class Member {
   readonly client: Client;
   readonly events: EventJudge | undefined;
@@ -68,7 +76,10 @@ export class Member {
   async #token(signal: AbortSignal): Promise<string> {
     const { url, user } = this.#options;
     const spent = this.#refreshToken;
-    const tokens = spent === undefined ? await login(url(), user, signal) : await refreshSurely(() => this.#use(spent, signal), signal);
+    const tokens =
+      spent === undefined
+        ? await login(url(), user, signal)
+        : await refreshSurely(() => this.#use(spent, signal), signal);
     this.#refreshToken = tokens.refresh_token;
     this.#uses = [];
     return tokens.access_token;
@@ -77,7 +88,8 @@ export class Member {
   async #use(refreshToken: string, signal: AbortSignal): Promise<Tokens> {
     const { tally, mayForget, url } = this.#options;
     const [node, startedAt] = [url(), performance.now()];
-    const told = (outcome: string) => `${node} from ${Math.round(startedAt)} to ${Math.round(performance.now())} ms: ${outcome}`;
+    const told = (outcome: string) =>
+      `${node} from ${Math.round(startedAt)} to ${Math.round(performance.now())} ms: ${outcome}`;
     try {
       const tokens = await refresh(node, refreshToken, signal);
       tally.refreshes++;
@@ -104,14 +116,16 @@ export class Member {
       } catch (error) {
         this.#failed(error as JotwireError);
       }
-      await pause(Math.random() * 2 * pace, undefined, { signal }).catch(() => {}); // aborted: it leaves
+      // aborted: it leaves
+      await pause(Math.random() * 2 * pace, undefined, { signal }).catch(() => {});
     }
   }
 
   #failed(error: JotwireError): void {
     const { tally } = this.#options;
     if (error instanceof DisconnectedError && error.sent === "maybe") tally.unknown++;
-    else if (!(error instanceof DisconnectedError && this.#stop.signal.aborted)) tally.failed(error.type ?? String(error));
+    else if (!(error instanceof DisconnectedError && this.#stop.signal.aborted))
+      tally.failed(error.type ?? String(error));
   }
 
   async #listen(): Promise<void> {
@@ -129,7 +143,8 @@ export class Member {
   }
 
   #moved(from: string, to: string): void {
-    if (to === "waiting" && from !== "connecting" && from !== "authenticating") this.#lostAt ??= performance.now();
+    if (to === "waiting" && from !== "connecting" && from !== "authenticating")
+      this.#lostAt ??= performance.now();
     if (to !== "ready" || this.#lostAt === undefined) return;
     this.#options.tally.recoveries.push(performance.now() - this.#lostAt);
     this.#lostAt = undefined;

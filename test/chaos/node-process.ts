@@ -1,7 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { builtProgram } from "./built-program.js";
-import type { NodeAnswer, NodeFigures, NodeQuestion, NodeQuestions, NodeSettings } from "./node-settings.js";
+import type {
+  NodeAnswer,
+  NodeFigures,
+  NodeQuestion,
+  NodeQuestions,
+  NodeSettings,
+} from "./node-settings.js";
 
 const startLimit = 60_000; // 1 min, on a machine that does much else
 const answerLimit = 10_000; // 10 s
@@ -57,8 +63,16 @@ export class NodeProcess implements AsyncDisposable {
   /** Starts it after its end. Resolves when it listens. */
   async restart(): Promise<void> {
     const { env, descriptors } = this.#options;
-    const command = [process.execPath, "--unhandled-rejections=strict", "--expose-gc", await builtProgram()];
-    const limited = descriptors === undefined ? command : ["bash", "-c", `ulimit -n ${descriptors}; exec "$@"`, "node", ...command];
+    const command = [
+      process.execPath,
+      "--unhandled-rejections=strict",
+      "--expose-gc",
+      await builtProgram(),
+    ];
+    const limited =
+      descriptors === undefined
+        ? command
+        : ["bash", "-c", `ulimit -n ${descriptors}; exec "$@"`, "node", ...command];
     const [file = "", ...args] = limited;
     const child = spawn(file, args, {
       env: { ...process.env, ...env, JOTWIRE_NODE: JSON.stringify(this.settings) },
@@ -70,7 +84,10 @@ export class NodeProcess implements AsyncDisposable {
     });
     child.once("exit", () => this.#ended(child));
     const late = AbortSignal.timeout(startLimit);
-    const [first] = await Promise.race([once(child, "message", { signal: late }), once(child, "exit", { signal: late })]);
+    const [first] = await Promise.race([
+      once(child, "message", { signal: late }),
+      once(child, "exit", { signal: late }),
+    ]);
     if (typeof first !== "string") throw new Error(`a node did not start: ${this.#complaints}`);
     child.on("message", (answer) => this.#answered(answer as NodeAnswer));
     this.#isUp = true;
@@ -85,7 +102,10 @@ export class NodeProcess implements AsyncDisposable {
     await exited;
   }
 
-  /** SIGTERM: it drains, and ends by itself. Returns its exit code; rejects when it had to be killed. */
+  /**
+   * SIGTERM: it drains, and ends by itself. Returns its exit code; rejects when it had to be
+   * killed.
+   */
   async stop(): Promise<number | null> {
     const child = this.#child;
     if (child === undefined) throw new Error("it does not run");
@@ -95,7 +115,9 @@ export class NodeProcess implements AsyncDisposable {
       return code;
     } catch (error) {
       await this.kill();
-      throw new Error(`a node did not end by itself within ${endLimit} ms of SIGTERM`, { cause: error });
+      throw new Error(`a node did not end by itself within ${endLimit} ms of SIGTERM`, {
+        cause: error,
+      });
     }
   }
 
@@ -116,12 +138,19 @@ export class NodeProcess implements AsyncDisposable {
     await this.kill();
   }
 
-  #ask<Name extends keyof NodeQuestions>(name: Name, asks: NodeQuestions[Name]["asks"]): Promise<NodeQuestions[Name]["answers"]> {
+  #ask<Name extends keyof NodeQuestions>(
+    name: Name,
+    asks: NodeQuestions[Name]["asks"],
+  ): Promise<NodeQuestions[Name]["answers"]> {
     const child = this.#child;
     const id = this.#asked++;
     return new Promise((resolve, reject) => {
-      if (child === undefined || !this.#isUp || !child.connected) return reject(new Error("the node does not run"));
-      const timer = setTimeout(() => this.#settle(id)?.reject(new Error(`no answer to ${name}`)), answerLimit);
+      if (child === undefined || !this.#isUp || !child.connected)
+        return reject(new Error("the node does not run"));
+      const timer = setTimeout(
+        () => this.#settle(id)?.reject(new Error(`no answer to ${name}`)),
+        answerLimit,
+      );
       this.#waiting.set(id, {
         resolve: (answer) => {
           clearTimeout(timer);
@@ -154,6 +183,7 @@ export class NodeProcess implements AsyncDisposable {
     if (this.#child !== child) return;
     this.#child = undefined;
     this.#isUp = false;
-    for (const id of [...this.#waiting.keys()]) this.#settle(id)?.reject(new Error("the node has ended"));
+    for (const id of [...this.#waiting.keys()])
+      this.#settle(id)?.reject(new Error("the node has ended"));
   }
 }

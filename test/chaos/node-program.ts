@@ -1,4 +1,7 @@
-/** A node: server and embedded issuer in a process that may be killed at any time. It ends with its parent. */
+/**
+ * A node: server and embedded issuer in a process that may be killed at any time. It ends with its
+ * parent.
+ */
 import { openSync, writeSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { queryObjects } from "node:v8";
@@ -10,7 +13,14 @@ import { TopicSubscription } from "../../src/pubsub/topic-subscription.js";
 import { Connection } from "../../src/server/connection/connection.js";
 import { redisStore } from "../../src/store/redis/index.js";
 import { CheapHasher } from "../helpers/tokens/cheap-hasher.js";
-import { type NodeAnswer, type NodeFigures, type NodeQuestion, type NodeSettings, password, users } from "./node-settings.js";
+import {
+  type NodeAnswer,
+  type NodeFigures,
+  type NodeQuestion,
+  type NodeSettings,
+  password,
+  users,
+} from "./node-settings.js";
 
 const settings = JSON.parse(process.env.JOTWIRE_NODE ?? "{}") as NodeSettings;
 const watched = { Connection, Session, TopicSubscription };
@@ -39,14 +49,25 @@ const app = rpc.router({
 const store = storeOf(settings.store);
 const { reuseWindow } = settings;
 const issuer = await createIssuer({
-  ...{ issuer: "http://localhost", audience: "chaos", store, passwordHasher: new CheapHasher(), accessTokenTtl: settings.tokenTtl },
+  ...{
+    issuer: "http://localhost",
+    audience: "chaos",
+    store,
+    passwordHasher: new CheapHasher(),
+    accessTokenTtl: settings.tokenTtl,
+  },
   failedLoginsPerAddress: 0, // all clients have the same
   ...(reuseWindow === undefined ? {} : { reuseWindow }),
 });
 const many = 1_000_000; // all clients have the same address
 const server = createServer(app, {
   auth: issuer,
-  logger: { debug() {}, info() {}, warn() {}, error: (fields, message) => process.stderr.write(`${message} ${text(fields)}\n`) },
+  logger: {
+    debug() {},
+    info() {},
+    warn() {},
+    error: (fields, message) => process.stderr.write(`${message} ${text(fields)}\n`),
+  },
   limits: {
     ...{ openPerAddress: many, open: many, acceptsPerSecond: many },
     ...{ openFramesPerSecond: many, authFailuresPerAddress: many, authCallsPerAddress: many },
@@ -62,7 +83,11 @@ process.send?.(url);
 async function answer({ id, name, asks }: NodeQuestion): Promise<void> {
   const reply = (rest: Partial<NodeAnswer>) => process.connected && process.send?.({ id, ...rest });
   try {
-    if (name === "publish") await server.publish(app.routes.ticks, undefined as never, { n: asks as number, at: Date.now() });
+    if (name === "publish")
+      await server.publish(app.routes.ticks, undefined as never, {
+        n: asks as number,
+        at: Date.now(),
+      });
     if (name === "addUsers") await addUsers();
     reply({ answers: name === "figures" ? figures() : null });
   } catch (error) {
@@ -83,8 +108,15 @@ function figures(): NodeFigures {
   globalThis.gc?.();
   const resources: Record<string, number> = {};
   for (const kind of process.getActiveResourcesInfo()) resources[kind] = (resources[kind] ?? 0) + 1;
-  const objects = Object.fromEntries(Object.entries(watched).map(([name, one]) => [name, queryObjects(one, { format: "count" })]));
-  return { connections: server.connections, objects, resources, heapUsed: process.memoryUsage().heapUsed };
+  const objects = Object.fromEntries(
+    Object.entries(watched).map(([name, one]) => [name, queryObjects(one, { format: "count" })]),
+  );
+  return {
+    connections: server.connections,
+    objects,
+    resources,
+    heapUsed: process.memoryUsage().heapUsed,
+  };
 }
 
 /** Ends by itself: what would keep the process alive after this is a leak. */

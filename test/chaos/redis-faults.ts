@@ -24,8 +24,18 @@ const kill = (redis: RedisServer) => redis.kill();
 const restart = (redis: RedisServer) => redis.restart();
 
 const outages: readonly Outage[] = [
-  { name: "SIGKILL of Redis, which keeps what it has acknowledged", keeps: true, leave: kill, comeBack: restart },
-  { name: "SIGSTOP of Redis: it hangs", keeps: true, leave: async (redis) => redis.hang(), comeBack: async (redis) => redis.goOn() },
+  {
+    name: "SIGKILL of Redis, which keeps what it has acknowledged",
+    keeps: true,
+    leave: kill,
+    comeBack: restart,
+  },
+  {
+    name: "SIGSTOP of Redis: it hangs",
+    keeps: true,
+    leave: async (redis) => redis.hang(),
+    comeBack: async (redis) => redis.goOn(),
+  },
   { name: "Redis restarted empty", keeps: false, leave: kill, comeBack: restart },
 ];
 
@@ -36,10 +46,15 @@ export const redisFaults: readonly Fault[] = outages.map((outage) => ({
     const redis = await RedisServer.start(outage.keeps ? { appendfsync: "always" } : {});
     try {
       await using fleet = await Fleet.start({ nodes: 3, redisUrl: redis.url, tokenTtl: 20_000 });
-      await using crowd = await Crowd.gather(fleet, tally, { clients, pace: 4 * clients, mayForget: !outage.keeps });
+      await using crowd = await Crowd.gather(fleet, tally, {
+        clients,
+        pace: 4 * clients,
+        mayForget: !outage.keeps,
+      });
       const revoked: string[] = [];
       for (let n = 0; n < times; n++) {
-        const victim = await eventually(() => login(fleet.any().url, n), recoveryLimit); // users that were missing are closed for a while
+        // users that were missing are closed for a while
+        const victim = await eventually(() => login(fleet.any().url, n), recoveryLimit);
         await revoke(fleet.any().url, victim.refresh_token);
         revoked.push(victim.access_token);
         await outage.leave(redis);
@@ -71,14 +86,19 @@ async function recovered(node: NodeProcess, user: number, tally: Tally): Promise
       if (error === undefined) return;
       throw new Error(String(error.code));
     } catch (error) {
-      if (performance.now() > endsAt) return tally.violation(`a node did not recover within ${recoveryLimit} ms: ${error}`);
+      if (performance.now() > endsAt)
+        return tally.violation(`a node did not recover within ${recoveryLimit} ms: ${error}`);
       await pause(50);
     }
   }
 }
 
 /** No node may take what was revoked before the outage. */
-export async function refusedBy(node: NodeProcess, revoked: readonly string[], tally: Tally): Promise<void> {
+export async function refusedBy(
+  node: NodeProcess,
+  revoked: readonly string[],
+  tally: Tally,
+): Promise<void> {
   for (const token of revoked) {
     const client = await RawClient.connect(node.url);
     const { error } = await client.authenticate(token);

@@ -13,7 +13,10 @@ const uses = 100;
 const reuseWindow = 0; // no second use is forgiven
 const name = `Refresh race: ${uses} uses of one token at the same time`;
 
-/** One refresh token, used by many at the same time: on two nodes with one store, and on one node for each store that has no other. */
+/**
+ * One refresh token, used by many at the same time: on two nodes with one store, and on one node
+ * for each store that has no other.
+ */
 export const refreshRaces: readonly Fault[] = [
   {
     name: `${name}, over two nodes`,
@@ -27,15 +30,35 @@ export const refreshRaces: readonly Fault[] = [
       }
     },
   },
-  { name: `${name}, file store`, run: ({ races }, tally) => onOneNode((folder) => ({ folder: join(folder, "state") }), races, tally) },
-  { name: `${name}, store in memory`, run: ({ races }, tally) => onOneNode(() => "memory", races, tally) },
+  {
+    name: `${name}, file store`,
+    run: ({ races }, tally) =>
+      onOneNode((folder) => ({ folder: join(folder, "state") }), races, tally),
+  },
+  {
+    name: `${name}, store in memory`,
+    run: ({ races }, tally) => onOneNode(() => "memory", races, tally),
+  },
 ];
 
-async function onOneNode(storeIn: (folder: string) => NodeSettings["store"], races: number, tally: Tally): Promise<string> {
+async function onOneNode(
+  storeIn: (folder: string) => NodeSettings["store"],
+  races: number,
+  tally: Tally,
+): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "jotwire-races-"));
   try {
-    const places = { port: await freePort(), store: storeIn(folder), ledger: join(folder, "ledger") };
-    await using node = await NodeProcess.start({ ...places, tokenTtl: 60_000, reuseWindow, drain: 0 });
+    const places = {
+      port: await freePort(),
+      store: storeIn(folder),
+      ledger: join(folder, "ledger"),
+    };
+    await using node = await NodeProcess.start({
+      ...places,
+      tokenTtl: 60_000,
+      reuseWindow,
+      drain: 0,
+    });
     await node.addUsers();
     return await run([node], races, tally);
   } finally {

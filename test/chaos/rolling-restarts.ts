@@ -4,7 +4,10 @@ import type { Fault } from "./fault.js";
 import { Fleet } from "./fleet.js";
 import type { Tally } from "./tally.js";
 
-/** Each node in turn drains, ends and comes back. Nobody may notice: here a call whose outcome is not known is a lost call. */
+/**
+ * Each node in turn drains, ends and comes back. Nobody may notice: here a call whose outcome is
+ * not known is a lost call.
+ */
 export const rollingRestarts: Fault = {
   name: "Rolling restart: SIGTERM drains one node after the other",
   async run({ clients }, tally) {

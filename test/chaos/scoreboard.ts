@@ -29,13 +29,23 @@ const columns = [
 ];
 
 /** The scoreboard as Markdown. `command`: what made it. */
-export function scoreboard(scores: readonly Score[], hostile: readonly HostileScore[], command: string): string {
+export function scoreboard(
+  scores: readonly Score[],
+  hostile: readonly HostileScore[],
+  command: string,
+): string {
   const [{ model = "" } = {}] = cpus();
   const machine = `${cpus().length} × ${model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${arch()}, Node ${process.versions.node}`;
-  const rows = [columns, columns.map(() => "---"), ...scores.map(row)].map((cells) => `| ${cells.join(" | ")} |`);
+  const rows = [columns, columns.map(() => "---"), ...scores.map(row)].map(
+    (cells) => `| ${cells.join(" | ")} |`,
+  );
   const broken = [
-    ...scores.flatMap(({ name, tally }) => (tally?.violations ?? []).map((what) => `* ${name}: ${what}`)),
-    ...hostile.flatMap(({ what, violations }) => violations.map((violation) => `* ${what}: ${violation}`)),
+    ...scores.flatMap(({ name, tally }) =>
+      (tally?.violations ?? []).map((what) => `* ${name}: ${what}`),
+    ),
+    ...hostile.flatMap(({ what, violations }) =>
+      violations.map((violation) => `* ${what}: ${violation}`),
+    ),
   ];
   return `${[
     "# Chaos: what was broken, and what was lost",
@@ -46,7 +56,9 @@ export function scoreboard(scores: readonly Score[], hostile: readonly HostileSc
     `Each in a process of its own, against a server with a heap of ${hostileHeap} MB and no other limits than the defaults; everything shares one
 machine. What a healthy user's \`ping\` took meanwhile, and the server's heap after a collection.`,
     hostileTable(hostile),
-    broken.length === 0 ? "Everything that must hold has held." : `What must hold and did not:\n\n${broken.join("\n")}`,
+    broken.length === 0
+      ? "Everything that must hold has held."
+      : `What must hold and did not:\n\n${broken.join("\n")}`,
   ].join("\n\n")}\n`;
 }
 
@@ -66,14 +78,34 @@ function hostileTable(scores: readonly HostileScore[]): string {
     ...[what, `${p50.toFixed(1)} ms`, `${p99.toFixed(1)} ms`, String(pings)],
     ...[mebibytes(heapBefore), mebibytes(heapUnder), violations.length === 0 ? "yes" : "**no**"],
   ]);
-  const header = ["attack", "ping p50", "ping p99", "pings", "heap before", "heap under it", "held"];
-  return [header, header.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+  const header = [
+    "attack",
+    "ping p50",
+    "ping p99",
+    "pings",
+    "heap before",
+    "heap under it",
+    "held",
+  ];
+  return [header, header.map(() => "---"), ...rows]
+    .map((cells) => `| ${cells.join(" | ")} |`)
+    .join("\n");
 }
 
 function row({ name, what, tally, seconds }: Score): readonly string[] {
-  if (tally === undefined) return [name, `not done: ${what}`, ...columns.slice(3).map(() => "–"), "–"];
-  const { acknowledged, unknown, lost, twice, servedLate, falselyRevoked, refreshes, recoveries } = tally;
-  const counts = [acknowledged.size + tally.answered, unknown, lost, twice, servedLate, falselyRevoked, refreshes].map(String);
+  if (tally === undefined)
+    return [name, `not done: ${what}`, ...columns.slice(3).map(() => "–"), "–"];
+  const { acknowledged, unknown, lost, twice, servedLate, falselyRevoked, refreshes, recoveries } =
+    tally;
+  const counts = [
+    acknowledged.size + tally.answered,
+    unknown,
+    lost,
+    twice,
+    servedLate,
+    falselyRevoked,
+    refreshes,
+  ].map(String);
   const events = `${tally.eventsHeard} (${tally.gapsTold})`;
   const times = [50, 99].map((rank) => milliseconds(percentile(recoveries, rank)));
   const failures = tally.failures === "" ? "" : `; calls refused: ${tally.failures}`;

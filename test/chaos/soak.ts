@@ -8,11 +8,16 @@ import { nothingLost, restartGently } from "./rolling-restarts.js";
 import type { Tally } from "./tally.js";
 
 const turn = 2_000; // 2 s: so often some leave, and others come
-const turnsToRestart = 8; // so often a node is restarted, but never the first, whose memory is watched
-const tolerance = { factor: 1.25, bytes: 8_388_608 }; // a quarter and 8 MiB more than at first is flat: a heap is never the same twice
+// so often a node is restarted, but never the first, whose memory is watched
+const turnsToRestart = 8;
+// a quarter and 8 MiB more than at first is flat: a heap is never the same twice
+const tolerance = { factor: 1.25, bytes: 8_388_608 };
 const goneWithin = 10_000; // 10 s for sockets to close
 
-/** Clients come, call, renew, listen and leave, for minutes, and nodes are restarted. Nothing may pile up. */
+/**
+ * Clients come, call, renew, listen and leave, for minutes, and nodes are restarted. Nothing may
+ * pile up.
+ */
 export const soak: Fault = {
   name: "Soak: clients connect, call, refresh, subscribe and leave; nodes are restarted",
   async run({ clients, minutes }, tally) {
@@ -44,11 +49,15 @@ export const soak: Fault = {
   },
 };
 
-/** Is the memory of the last third that of the first? The smallest of each: a heap is collected when it likes. */
+/**
+ * Is the memory of the last third that of the first? The smallest of each: a heap is collected when
+ * it likes.
+ */
 export function judgeHeap(heaps: readonly number[], tally: Pick<Tally, "violation">): void {
   const third = Math.max(1, Math.floor(heaps.length / 3));
   const [first, last] = [Math.min(...heaps.slice(0, third)), Math.min(...heaps.slice(-third))];
-  if (last > first * tolerance.factor + tolerance.bytes) tally.violation(`the heap grew from ${first} to ${last} bytes`);
+  if (last > first * tolerance.factor + tolerance.bytes)
+    tally.violation(`the heap grew from ${first} to ${last} bytes`);
 }
 
 /** When everybody has left, a node holds what it held before anybody came. */
@@ -69,9 +78,13 @@ export async function gone(
 
 function leftOver(before: NodeFigures, now: NodeFigures): readonly string[] {
   const timersOf = ({ resources }: NodeFigures) => resources.Timeout ?? 0;
-  const left = Object.entries(now.objects).filter(([name, count]) => count > (before.objects[name] ?? 0));
+  const left = Object.entries(now.objects).filter(
+    ([name, count]) => count > (before.objects[name] ?? 0),
+  );
   const told = left.map(([name, count]) => `${count} ${name}`);
   if (now.connections > 0) told.push(`${now.connections} connections`);
-  if (timersOf(now) > timersOf(before) + 2) told.push(`${timersOf(now)} timers, ${timersOf(before)} before`); // HTTP and Redis have some now and then
+  if (timersOf(now) > timersOf(before) + 2)
+    // HTTP and Redis have some now and then
+    told.push(`${timersOf(now)} timers, ${timersOf(before)} before`);
   return told;
 }

@@ -7,7 +7,10 @@ export class Tally {
   readonly #failures = new Map<string, number>();
   /** Milliseconds from each loss of something to its return. */
   readonly recoveries: number[] = [];
-  /** Calls whose connection was lost under them: nobody knows whether they ran, and the caller was told so. */
+  /**
+   * Calls whose connection was lost under them: nobody knows whether they ran, and the caller was
+   * told so.
+   */
   unknown = 0;
   /** Acknowledged writes that are nowhere. */
   lost = 0;
@@ -33,7 +36,10 @@ export class Tally {
     return [...this.#failures].map(([type, count]) => `${count} × ${type}`).join(", ");
   }
 
-  /** A refresh token was refused though nobody else had used it: what became of each of its uses, in words. */
+  /**
+   * A refresh token was refused though nobody else had used it: what became of each of its uses, in
+   * words.
+   */
   refusedToken(uses: readonly string[]): void {
     this.falselyRevoked++;
     this.violation(`a refresh token was refused, ${uses.join("; ")}`);

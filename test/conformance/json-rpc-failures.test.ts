@@ -28,8 +28,14 @@ const hostileProxy = new Proxy(new Error(secret), {
 /** What handlers throw. */
 const thrown: readonly (readonly [string, unknown])[] = [
   ["an Error", new Error(secret)],
-  ["an Error with a code and data", Object.assign(new Error(secret), { code: 1001, data: { secret } })],
-  ["an object like a JSON-RPC error", { code: -32001, message: secret, data: { reason: "unauthenticated" } }],
+  [
+    "an Error with a code and data",
+    Object.assign(new Error(secret), { code: 1001, data: { secret } }),
+  ],
+  [
+    "an object like a JSON-RPC error",
+    { code: -32001, message: secret, data: { reason: "unauthenticated" } },
+  ],
   ["a string", secret],
   ["undefined", undefined],
   ["null", null],
@@ -107,15 +113,23 @@ function failingApp() {
         [`${name}Later`, rpc.method({ handler: async () => value })] as const,
       ]),
     ),
-    holes: rpc.method({ handler: () => ({ a: undefined, b: [undefined, Number.NaN], c: new Date(0) }) }),
+    holes: rpc.method({
+      handler: () => ({ a: undefined, b: [undefined, Number.NaN], c: new Date(0) }),
+    }),
     declared: rpc.method({
-      errors: { SOLD_OUT: { code: 1001, message: "nothing left", data: z.object({ left: z.number() }) }, LOW: { code: -1 } },
+      errors: {
+        SOLD_OUT: { code: 1001, message: "nothing left", data: z.object({ left: z.number() }) },
+        LOW: { code: -1 },
+      },
       params: z.object({ name: z.enum(["SOLD_OUT", "LOW"]) }),
       handler: ({ params, error }) => {
         throw params.name === "LOW" ? error.LOW() : error.SOLD_OUT({ left: 3 });
       },
     }),
-    wrongResult: rpc.method({ result: z.object({ a: z.number() }), handler: () => JSON.parse(`{"a":"${secret}"}`) }),
+    wrongResult: rpc.method({
+      result: z.object({ a: z.number() }),
+      handler: () => JSON.parse(`{"a":"${secret}"}`),
+    }),
     schemaThrows: rpc.method({
       params: z.unknown().transform(() => {
         throw new Error(secret);
@@ -139,7 +153,11 @@ describe("Protocol §4.2, what a handler does wrong", () => {
         const answers = await exchange(server.client, request(1, method));
         expect(answers, method).to.have.length(1);
         const { error } = answers[0] ?? {};
-        expect(error).to.deep.equal({ code: -32603, message: "Internal error", data: { errorId: error?.data?.errorId } });
+        expect(error).to.deep.equal({
+          code: -32603,
+          message: "Internal error",
+          data: { errorId: error?.data?.errorId },
+        });
         expect(error?.data?.errorId).to.be.a("string").and.not.equal("");
         expect(await exchange(server.client, notification(method))).to.deep.equal([]);
       }
@@ -152,7 +170,11 @@ describe("Protocol §4.2, what a handler does wrong", () => {
       await using server = await startFailing();
       for (const method of [`return${index}`, `resolve${index}`]) {
         const { error } = await ask(server.client, method);
-        expect(error).to.deep.equal({ code: -32603, message: "Internal error", data: { errorId: error?.data?.errorId } });
+        expect(error).to.deep.equal({
+          code: -32603,
+          message: "Internal error",
+          data: { errorId: error?.data?.errorId },
+        });
         server.client.send([request(1, method), request(2, "ok")]);
         const batch = await server.client.next<{ id: number; error?: { code: number } }[]>();
         expect(batch.map(({ id, error }) => [id, error?.code])).to.deep.equal([
@@ -195,22 +217,43 @@ describe("Protocol §4.2, what a handler does wrong", () => {
   it("an undefined result is sent as null, and so is what JSON has no word for", async () => {
     await using server = await startFailing();
     for (const method of ["nothing", "nothingLater", "symbol", "symbolLater", "fn", "fnLater"]) {
-      expect(await exchange(server.client, request(1, method)), method).to.deep.equal([{ jsonrpc: "2.0", id: 1, result: null }]);
+      expect(await exchange(server.client, request(1, method)), method).to.deep.equal([
+        { jsonrpc: "2.0", id: 1, result: null },
+      ]);
     }
-    expect((await ask(server.client, "holes")).result).to.deep.equal({ b: [null, null], c: "1970-01-01T00:00:00.000Z" });
+    expect((await ask(server.client, "holes")).result).to.deep.equal({
+      b: [null, null],
+      c: "1970-01-01T00:00:00.000Z",
+    });
   });
 
   it("a declared error carries the application's own code, message and data", async () => {
     await using server = await startFailing();
     const soldOut = await ask(server.client, "declared", { name: "SOLD_OUT" });
-    expect(soldOut.error).to.deep.equal({ code: 1001, message: "SOLD_OUT: nothing left", data: { left: 3 } });
-    expect((await ask(server.client, "declared", { name: "LOW" })).error).to.deep.equal({ code: -1, message: "LOW" });
+    expect(soldOut.error).to.deep.equal({
+      code: 1001,
+      message: "SOLD_OUT: nothing left",
+      data: { left: 3 },
+    });
+    expect((await ask(server.client, "declared", { name: "LOW" })).error).to.deep.equal({
+      code: -1,
+      message: "LOW",
+    });
   });
 
   it("a declared code inside -32768…-32000, or no integer, is an error at start-up", async () => {
     const rpc = createRpc();
-    const appOf = (code: number) => rpc.router({ a: rpc.method({ errors: { BAD: { code } }, handler: () => 1 }) });
-    for (const code of [-32768, -32000, -32603, -32001, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+    const appOf = (code: number) =>
+      rpc.router({ a: rpc.method({ errors: { BAD: { code } }, handler: () => 1 }) });
+    for (const code of [
+      -32768,
+      -32000,
+      -32603,
+      -32001,
+      1.5,
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+    ]) {
       const refusal = await startServer(appOf(code)).then(
         () => undefined,
         (error: unknown) => error,

@@ -11,12 +11,17 @@ async function startSpec() {
   return { ...server, done };
 }
 
-/** An answer as the specification prints it: without `error.data`, and with any message for the codes that have one. */
+/**
+ * An answer as the specification prints it: without `error.data`, and with any message for the
+ * codes that have one.
+ */
 function plain(answer: unknown): unknown {
   if (Array.isArray(answer)) return answer.map(plain);
   const { error, ...rest } = answer as Frame;
   if (error === undefined) return rest;
-  expect(error).to.have.all.keys(error.data === undefined ? ["code", "message"] : ["code", "message", "data"]);
+  expect(error).to.have.all.keys(
+    error.data === undefined ? ["code", "message"] : ["code", "message", "data"],
+  );
   return { ...rest, error: { code: error.code, message: error.message } };
 }
 
@@ -32,9 +37,21 @@ const result = (id: unknown, value: unknown) => ({ jsonrpc: "2.0", result: value
 
 /** Name, what is sent, what comes back (nothing: undefined). */
 const examples: readonly (readonly [string, string, unknown])[] = [
-  ["positional parameters", '{"jsonrpc": "2.0", "method": "subtract", "params": [42, 23], "id": 1}', result(1, 19)],
-  ["positional parameters the other way round", '{"jsonrpc": "2.0", "method": "subtract", "params": [23, 42], "id": 2}', result(2, -19)],
-  ["named parameters", '{"jsonrpc": "2.0", "method": "subtract", "params": {"subtrahend": 23, "minuend": 42}, "id": 3}', result(3, 19)],
+  [
+    "positional parameters",
+    '{"jsonrpc": "2.0", "method": "subtract", "params": [42, 23], "id": 1}',
+    result(1, 19),
+  ],
+  [
+    "positional parameters the other way round",
+    '{"jsonrpc": "2.0", "method": "subtract", "params": [23, 42], "id": 2}',
+    result(2, -19),
+  ],
+  [
+    "named parameters",
+    '{"jsonrpc": "2.0", "method": "subtract", "params": {"subtrahend": 23, "minuend": 42}, "id": 3}',
+    result(3, 19),
+  ],
   [
     "named parameters the other way round",
     '{"jsonrpc": "2.0", "method": "subtract", "params": {"minuend": 42, "subtrahend": 23}, "id": 4}',
@@ -42,8 +59,16 @@ const examples: readonly (readonly [string, string, unknown])[] = [
   ],
   ["a notification", '{"jsonrpc": "2.0", "method": "update", "params": [1,2,3,4,5]}', undefined],
   ["a notification of no method", '{"jsonrpc": "2.0", "method": "foobar"}', undefined],
-  ["a non-existent method", '{"jsonrpc": "2.0", "method": "foobar", "id": "1"}', { jsonrpc: "2.0", error: notFound, id: "1" }],
-  ["invalid JSON", '{"jsonrpc": "2.0", "method": "foobar, "params": "bar", "baz]', { jsonrpc: "2.0", error: parseError, id: null }],
+  [
+    "a non-existent method",
+    '{"jsonrpc": "2.0", "method": "foobar", "id": "1"}',
+    { jsonrpc: "2.0", error: notFound, id: "1" },
+  ],
+  [
+    "invalid JSON",
+    '{"jsonrpc": "2.0", "method": "foobar, "params": "bar", "baz]',
+    { jsonrpc: "2.0", error: parseError, id: null },
+  ],
   ["an invalid request object", '{"jsonrpc": "2.0", "method": 1, "params": "bar"}', invalid()],
   [
     "a batch of invalid JSON",
@@ -58,7 +83,13 @@ const examples: readonly (readonly [string, string, unknown])[] = [
     `[{"jsonrpc": "2.0", "method": "sum", "params": [1,2,4], "id": "1"}, {"jsonrpc": "2.0", "method": "notify_hello", "params": [7]},
       {"jsonrpc": "2.0", "method": "subtract", "params": [42,23], "id": "2"}, {"foo": "boo"},
       {"jsonrpc": "2.0", "method": "foo.get", "params": {"name": "myself"}, "id": "5"}, {"jsonrpc": "2.0", "method": "get_data", "id": "9"}]`,
-    [result("1", 7), result("2", 19), invalid(), { jsonrpc: "2.0", error: notFound, id: "5" }, result("9", ["hello", 5])],
+    [
+      result("1", 7),
+      result("2", 19),
+      invalid(),
+      { jsonrpc: "2.0", error: notFound, id: "5" },
+      result("9", ["hello", 5]),
+    ],
   ],
   [
     "a batch of notifications",
@@ -122,9 +153,12 @@ describe("JSON-RPC 2.0, what is no request", () => {
     ['{"jsonrpc":null,"id":"a","method":"ping"}', invalid("a")],
     ['{"method":"ping"}', invalid()],
     ['{"jsonrpc":"2.0","id":1}', invalid(1)],
-    ...["1", "null", "true", "{}", "[]", '["ping"]'].map((method) => [`{"jsonrpc":"2.0","id":1,"method":${method}}`, invalid(1)] as const),
+    ...["1", "null", "true", "{}", "[]", '["ping"]'].map(
+      (method) => [`{"jsonrpc":"2.0","id":1,"method":${method}}`, invalid(1)] as const,
+    ),
     ...['"x"', "1", "0", "true", "false", '""'].map(
-      (params) => [`{"jsonrpc":"2.0","id":7,"method":"ping","params":${params}}`, invalid(7)] as const,
+      (params) =>
+        [`{"jsonrpc":"2.0","id":7,"method":"ping","params":${params}}`, invalid(7)] as const,
     ),
     ['{"jsonrpc":"2.0","method":"ping","params":"x"}', invalid()],
     ...["{}", "[]", "true", "false", "[1]", '{"a":1}', "1e999", "-1e999"].map(
@@ -136,7 +170,8 @@ describe("JSON-RPC 2.0, what is no request", () => {
     it(`is -32600 with the request's own id when it is readable, else null${isAuthenticated ? "" : ", also before authentication"}`, async () => {
       await using server = await startSpec();
       const client = isAuthenticated ? await server.login() : await server.connect();
-      for (const [sent, expected] of traps) expect(await answersTo(client, sent), sent).to.deep.equal([expected]);
+      for (const [sent, expected] of traps)
+        expect(await answersTo(client, sent), sent).to.deep.equal([expected]);
     });
   }
 
@@ -154,7 +189,9 @@ describe("JSON-RPC 2.0, what is no request", () => {
     const client = await server.login();
     for (const text of ['{jsonrpc:"2.0"}', '{"jsonrpc":"2.0","id":1,"method":"pi\nng"}']) {
       client.send(text);
-      const { error } = (await client.next()) as { readonly error: { readonly code: number; readonly data?: { readonly hint?: string } } };
+      const { error } = (await client.next()) as {
+        readonly error: { readonly code: number; readonly data?: { readonly hint?: string } };
+      };
       expect(error.code).to.equal(-32700);
       expect(error.data?.hint).to.match(/double quotes, no line break within a string$/);
     }
@@ -181,7 +218,10 @@ describe("JSON-RPC 2.0, what is no request", () => {
       "01",
       "}{",
     ];
-    for (const text of texts) expect(await answersTo(client, text), text).to.deep.equal([{ jsonrpc: "2.0", error: parseError, id: null }]);
+    for (const text of texts)
+      expect(await answersTo(client, text), text).to.deep.equal([
+        { jsonrpc: "2.0", error: parseError, id: null },
+      ]);
   });
 
   it("answers a frame of 64 KiB of [1,1,…] with one error under 400 bytes", async () => {
@@ -196,7 +236,8 @@ describe("JSON-RPC 2.0, what is no request", () => {
   it("takes JSON that is 64 deep, and answers deeper with -32600", async () => {
     await using server = await startSpec();
     const client = await server.login();
-    const deep = (levels: number, open = "[", close = "]") => `${open.repeat(levels)}${close.repeat(levels)}`;
+    const deep = (levels: number, open = "[", close = "]") =>
+      `${open.repeat(levels)}${close.repeat(levels)}`;
     for (const [open, close] of [
       ["[", "]"],
       ['{"a":', "}"],
@@ -211,9 +252,9 @@ describe("JSON-RPC 2.0, what is no request", () => {
       .to.have.nested.property("[0].error.code")
       .that.is.oneOf([-32600, -32700]);
     const brackets = "[{".repeat(1_000);
-    expect(await answersTo(client, request(2, "echo", [brackets, `"${brackets}\\`]))).to.deep.equal([
-      result(2, [brackets, `"${brackets}\\`]),
-    ]);
+    expect(await answersTo(client, request(2, "echo", [brackets, `"${brackets}\\`]))).to.deep.equal(
+      [result(2, [brackets, `"${brackets}\\`])],
+    );
   });
 });
 
@@ -234,7 +275,21 @@ describe("JSON-RPC 2.0, requests and their ids", () => {
   it("the response's id is type-identical to the request's", async () => {
     await using server = await startSpec();
     const client = await server.login();
-    for (const id of [1, "1", -1, 1.5, 1e21, 9_007_199_254_740_991, "ü", "\u0000", "a b", "null", "0", "__proto__", "constructor"]) {
+    for (const id of [
+      1,
+      "1",
+      -1,
+      1.5,
+      1e21,
+      9_007_199_254_740_991,
+      "ü",
+      "\u0000",
+      "a b",
+      "null",
+      "0",
+      "__proto__",
+      "constructor",
+    ]) {
       for (const method of ["echo", "laterEcho", "ping", "no.such.method"]) {
         const [answer] = await exchange(client, request(id, method));
         expect(answer?.id, method).to.equal(id);
@@ -246,17 +301,30 @@ describe("JSON-RPC 2.0, requests and their ids", () => {
   it("an id that would come back as another number is refused at once, in words, and runs nothing; so two of them are never taken for one", async () => {
     await using server = await startSpec();
     const client = await server.login();
-    for (const id of ["9007199254740993", "18446744073709551615", "-9223372036854775807", "0.12345678901234567890", "1e400"]) {
+    for (const id of [
+      "9007199254740993",
+      "18446744073709551615",
+      "-9223372036854775807",
+      "0.12345678901234567890",
+      "1e400",
+    ]) {
       for (const text of [
         `{"jsonrpc":"2.0","id":${id},"method":"echo"}`,
         `{"jsonrpc":"2.0","method":"authenticate","id":${id},"params":["x"]}`,
       ]) {
         const [answer] = await exchange(client, text);
-        expect(answer, text).to.include({ id: null }).and.have.nested.property("error.code", -32600);
+        expect(answer, text)
+          .to.include({ id: null })
+          .and.have.nested.property("error.code", -32600);
         if (id !== "1e400") expect(answer?.error?.data?.hint).to.match(/send it as a string/);
       }
-      const [batch] = await exchange(client, `[{"jsonrpc":"2.0","id":1,"method":"echo"},{"jsonrpc":"2.0","id":${id},"method":"echo"}]`);
-      expect((batch as unknown as Frame[]).map(({ id: answered, error }) => [answered, error?.code])).to.deep.equal([
+      const [batch] = await exchange(
+        client,
+        `[{"jsonrpc":"2.0","id":1,"method":"echo"},{"jsonrpc":"2.0","id":${id},"method":"echo"}]`,
+      );
+      expect(
+        (batch as unknown as Frame[]).map(({ id: answered, error }) => [answered, error?.code]),
+      ).to.deep.equal([
         [1, undefined],
         [null, -32600],
       ]);
@@ -272,8 +340,10 @@ describe("JSON-RPC 2.0, requests and their ids", () => {
   it("params that are null are none, for every kind of method", async () => {
     await using server = await startSpec();
     const client = await server.login();
-    const withNull = async (method: string) => (await exchange(client, `{"jsonrpc":"2.0","id":1,"method":"${method}","params":null}`))[0];
-    const without = async (method: string) => (await exchange(client, `{"jsonrpc":"2.0","id":1,"method":"${method}"}`))[0];
+    const withNull = async (method: string) =>
+      (await exchange(client, `{"jsonrpc":"2.0","id":1,"method":"${method}","params":null}`))[0];
+    const without = async (method: string) =>
+      (await exchange(client, `{"jsonrpc":"2.0","id":1,"method":"${method}"}`))[0];
     for (const method of ["echo", "laterEcho", "ping", "subtract", "no.such.method"]) {
       const { error, ...rest } = (await withNull(method)) ?? {};
       const { error: expected, ...others } = (await without(method)) ?? {};
@@ -290,13 +360,18 @@ describe("JSON-RPC 2.0, requests and their ids", () => {
     const client = await server.login();
     client.send('{"jsonrpc":"2.0","id":"\\ud800","method":"echo","params":["\\udfff","a\\ud83d"]}');
     expect(await client.next()).to.deep.equal(result("\ud800", ["\udfff", "a\ud83d"]));
-    expect((await exchange(client, '{"jsonrpc":"2.0","id":1,"method":"\\ud800"}'))[0]?.error?.code).to.equal(-32601);
+    expect(
+      (await exchange(client, '{"jsonrpc":"2.0","id":1,"method":"\\ud800"}'))[0]?.error?.code,
+    ).to.equal(-32601);
   });
 
   it("a number that is too big for a double is a parameter like any other", async () => {
     await using server = await startSpec();
     const client = await server.login();
-    const [answer] = await exchange(client, `{"jsonrpc":"2.0","id":1,"method":"echo","params":[1e999,-1e999,1e-999,${"9".repeat(400)}]}`);
+    const [answer] = await exchange(
+      client,
+      `{"jsonrpc":"2.0","id":1,"method":"echo","params":[1e999,-1e999,1e-999,${"9".repeat(400)}]}`,
+    );
     expect(answer).to.deep.equal(result(1, [null, null, 0, null]));
   });
 
@@ -313,9 +388,14 @@ describe("JSON-RPC 2.0, requests and their ids", () => {
   it("members named __proto__, constructor and prototype pollute nothing", async () => {
     await using server = await startSpec();
     const client = await server.login();
-    const snapshot = () => [Object.prototype, Array.prototype, Function.prototype].map((each) => Reflect.ownKeys(each));
+    const snapshot = () =>
+      [Object.prototype, Array.prototype, Function.prototype].map((each) => Reflect.ownKeys(each));
     const before = snapshot();
-    const members = ['{"__proto__":{"polluted":1}}', '{"constructor":{"prototype":{"polluted":1}}}', '{"\\u005f_proto__":{"polluted":1}}'];
+    const members = [
+      '{"__proto__":{"polluted":1}}',
+      '{"constructor":{"prototype":{"polluted":1}}}',
+      '{"\\u005f_proto__":{"polluted":1}}',
+    ];
     const inner = [
       ...members,
       '{"a":[{"__proto__":{"polluted":1}}]}',
@@ -324,7 +404,10 @@ describe("JSON-RPC 2.0, requests and their ids", () => {
     ];
     for (const member of inner) {
       for (const method of ["echo", "ping", "subtract", "authenticate", "refresh"]) {
-        const [answer] = await exchange(client, `{"jsonrpc":"2.0","id":1,"method":"${method}","params":${member}}`);
+        const [answer] = await exchange(
+          client,
+          `{"jsonrpc":"2.0","id":1,"method":"${method}","params":${member}}`,
+        );
         expect(answer?.id, method).to.equal(1);
         expect(Object(answer?.result)).to.not.have.property("polluted");
       }
@@ -334,8 +417,17 @@ describe("JSON-RPC 2.0, requests and their ids", () => {
       '{"__proto__":{"jsonrpc":"2.0","id":1,"method":"echo"}}',
       '{"jsonrpc":"2.0","id":1,"method":"echo","__proto__":{"params":[1]}}',
     );
-    expect(await answersTo(client, '{"__proto__":{"jsonrpc":"2.0","id":1,"method":"echo"}}')).to.deep.equal([invalid()]);
-    for (const method of ["__proto__", "constructor", "toString", "hasOwnProperty", "valueOf", "prototype"]) {
+    expect(
+      await answersTo(client, '{"__proto__":{"jsonrpc":"2.0","id":1,"method":"echo"}}'),
+    ).to.deep.equal([invalid()]);
+    for (const method of [
+      "__proto__",
+      "constructor",
+      "toString",
+      "hasOwnProperty",
+      "valueOf",
+      "prototype",
+    ]) {
       expect((await exchange(client, request(1, method)))[0]?.error?.code, method).to.equal(-32601);
     }
     expect(snapshot()).to.deep.equal(before);
@@ -345,7 +437,9 @@ describe("JSON-RPC 2.0, requests and their ids", () => {
   it("members that the specification does not know are ignored", async () => {
     await using server = await startSpec();
     const client = await server.login();
-    expect(await answersTo(client, { ...request(1, "subtract", [3, 1]), meta: {}, result: 1 })).to.deep.equal([result(1, 2)]);
+    expect(
+      await answersTo(client, { ...request(1, "subtract", [3, 1]), meta: {}, result: 1 }),
+    ).to.deep.equal([result(1, 2)]);
   });
 
   it("a batch is answered by an array, even when it has one member; a batch of notifications by nothing", async () => {
@@ -354,9 +448,13 @@ describe("JSON-RPC 2.0, requests and their ids", () => {
     for (const method of ["echo", "laterEcho", "ping"]) {
       client.send([request(1, method, [1])]);
       expect(await client.next()).to.deep.equal([result(1, [1])]);
-      expect(await answersTo(client, [notification(method, [1])], [notification(method), notification("no.such.method")])).to.deep.equal(
-        [],
-      );
+      expect(
+        await answersTo(
+          client,
+          [notification(method, [1])],
+          [notification(method), notification("no.such.method")],
+        ),
+      ).to.deep.equal([]);
     }
   });
 });

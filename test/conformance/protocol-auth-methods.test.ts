@@ -3,7 +3,14 @@ import { describe, it } from "mocha";
 import { z } from "zod";
 import { createServer, type ServerOptions, type StandardSchema } from "../../src/index.js";
 import { expectClose, expectError } from "../helpers/server/expected.js";
-import { ask, exchange, type Frame, leftovers, notification, resultOf } from "../helpers/server/frames.js";
+import {
+  ask,
+  exchange,
+  type Frame,
+  leftovers,
+  notification,
+  resultOf,
+} from "../helpers/server/frames.js";
 import { protocolApp } from "../helpers/server/protocol-app.js";
 import { startTimed } from "../helpers/server/timed-server.js";
 import { createTestKeys, signToken } from "../helpers/tokens/tokens.js";
@@ -12,7 +19,17 @@ type Claims = Readonly<Record<string, unknown>>;
 
 const start = (options: Partial<ServerOptions> = {}) => startTimed(protocolApp().app, options);
 
-const resultMembers = ["subject", "scopes", "connectionId", "expiresIn", "expiresAt", "refreshIn", "grace", "serverTime", "limits"];
+const resultMembers = [
+  "subject",
+  "scopes",
+  "connectionId",
+  "expiresIn",
+  "expiresAt",
+  "refreshIn",
+  "grace",
+  "serverTime",
+  "limits",
+];
 const uuidV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 describe("Protocol §3, authenticate", () => {
@@ -20,7 +37,9 @@ describe("Protocol §3, authenticate", () => {
     await using server = await start();
     server.clock.advance(412);
     const client = await server.connect();
-    const result = await resultOf(client, "authenticate", { token: server.token({ scope: "read write" }) });
+    const result = await resultOf(client, "authenticate", {
+      token: server.token({ scope: "read write" }),
+    });
     expect(result).to.have.all.keys(...resultMembers);
     expect(result).to.deep.include({
       subject: "user-1",
@@ -35,9 +54,27 @@ describe("Protocol §3, authenticate", () => {
   });
 
   it("and refresh tell the limits in force for the connection, 0 for none", async () => {
-    const told = { frameBytes: 65_536, batchLength: 50, requestsInFlight: 64, subscriptions: 128, responseBytes: 1_048_576 };
-    const limits = { frameBytes: 100_000, batch: 10, inFlight: 0, subscriptions: 3, responseBytes: 2_000 };
-    const toldOthers = { frameBytes: 100_000, batchLength: 10, requestsInFlight: 0, subscriptions: 3, responseBytes: 2_000 };
+    const told = {
+      frameBytes: 65_536,
+      batchLength: 50,
+      requestsInFlight: 64,
+      subscriptions: 128,
+      responseBytes: 1_048_576,
+    };
+    const limits = {
+      frameBytes: 100_000,
+      batch: 10,
+      inFlight: 0,
+      subscriptions: 3,
+      responseBytes: 2_000,
+    };
+    const toldOthers = {
+      frameBytes: 100_000,
+      batchLength: 10,
+      requestsInFlight: 0,
+      subscriptions: 3,
+      responseBytes: 2_000,
+    };
     for (const [given, expected] of [
       [{}, told],
       [limits, toldOthers],
@@ -45,7 +82,10 @@ describe("Protocol §3, authenticate", () => {
       await using server = await start({ limits: given });
       const client = await server.connect();
       for (const method of ["authenticate", "authenticate", "refresh"]) {
-        expect((await resultOf(client, method, { token: server.token() })).limits, method).to.deep.equal(expected);
+        expect(
+          (await resultOf(client, method, { token: server.token() })).limits,
+          method,
+        ).to.deep.equal(expected);
         server.clock.advance(1_000);
       }
     }
@@ -54,7 +94,10 @@ describe("Protocol §3, authenticate", () => {
   it("takes its params by name or by position", async () => {
     await using server = await start();
     for (const params of [{ token: server.token() }, [server.token()]]) {
-      expect(await resultOf(await server.connect(), "authenticate", params)).to.include({ subject: "user-1", expiresIn: 900 });
+      expect(await resultOf(await server.connect(), "authenticate", params)).to.include({
+        subject: "user-1",
+        expiresIn: 900,
+      });
     }
   });
 
@@ -62,7 +105,9 @@ describe("Protocol §3, authenticate", () => {
     await using server = await start({ limits: { openPerAddress: 0 } });
     const drawn = new Set<number>();
     for (let n = 0; n < 30; n++) {
-      const { refreshIn } = await resultOf(await server.connect(), "authenticate", { token: server.token() });
+      const { refreshIn } = await resultOf(await server.connect(), "authenticate", {
+        token: server.token(),
+      });
       expect(refreshIn).to.be.at.least(630).and.at.most(765);
       drawn.add(Number(refreshIn));
     }
@@ -90,16 +135,27 @@ describe("Protocol §3, authenticate", () => {
       `${head}.${body.slice(0, 9)}\n${body.slice(9)}.\r\n${tail}`,
     ];
     for (const text of pasted)
-      expect(await resultOf(await server.connect(), "authenticate", { token: text })).to.include({ subject: "user-1" });
+      expect(await resultOf(await server.connect(), "authenticate", { token: text })).to.include({
+        subject: "user-1",
+      });
   });
 
   it("judges the token strictly after that", async () => {
     await using server = await start();
     const token = server.token();
     const [head = "", body = "", tail = ""] = token.split(".");
-    const wrong = [`Bearer Bearer ${token}`, `Basic ${token}`, `Bearer${token}`, `${head}.${body} .${tail}`, `${head}.${body}\t.${tail}`];
+    const wrong = [
+      `Bearer Bearer ${token}`,
+      `Basic ${token}`,
+      `Bearer${token}`,
+      `${head}.${body} .${tail}`,
+      `${head}.${body}\t.${tail}`,
+    ];
     for (const text of [...wrong, `${token}=`, `"${token}"`, `${head}.${body}`, "", "Bearer "]) {
-      expectError(await ask(await server.connect(), "authenticate", { token: text }), "token_invalid");
+      expectError(
+        await ask(await server.connect(), "authenticate", { token: text }),
+        "token_invalid",
+      );
     }
   });
 
@@ -121,7 +177,9 @@ describe("Protocol §3, authenticate", () => {
     ]) {
       const { error } = await ask(client, "authenticate", params);
       expect(error?.code, JSON.stringify(params)).to.equal(-32602);
-      expect(error?.data?.hint, "what to type").to.include('"params":{"token":"…"}').and.not.include("refreshToken");
+      expect(error?.data?.hint, "what to type")
+        .to.include('"params":{"token":"…"}')
+        .and.not.include("refreshToken");
     }
     expect(await resultOf(client, "whoami")).to.include({ state: "open" });
   });
@@ -129,17 +187,30 @@ describe("Protocol §3, authenticate", () => {
   it("a failure is an error, and the connection stays as it was", async () => {
     await using server = await start();
     const client = await server.connect();
-    expectError(await ask(client, "authenticate", { token: server.token({ aud: "other" }) }), "token_invalid");
+    expectError(
+      await ask(client, "authenticate", { token: server.token({ aud: "other" }) }),
+      "token_invalid",
+    );
     expect(await resultOf(client, "whoami")).to.include({ state: "open", subject: null });
-    const before = await resultOf(client, "authenticate", { token: server.token({ scope: "read" }) });
-    expectError(await ask(client, "authenticate", { token: server.token({ aud: "other" }) }), "token_invalid");
-    expect(await resultOf(client, "whoami")).to.deep.include({ state: "active", scopes: ["read"], expiresIn: before.expiresIn });
+    const before = await resultOf(client, "authenticate", {
+      token: server.token({ scope: "read" }),
+    });
+    expectError(
+      await ask(client, "authenticate", { token: server.token({ aud: "other" }) }),
+      "token_invalid",
+    );
+    expect(await resultOf(client, "whoami")).to.deep.include({
+      state: "active",
+      scopes: ["read"],
+      expiresIn: before.expiresIn,
+    });
   });
 
   it("after 5 failed authenticate calls in a row in OPEN the connection is closed 4429", async () => {
     await using server = await start();
     const client = await server.connect();
-    for (let n = 1; n <= 4; n++) expectError(await ask(client, "authenticate", { token: "a.b.c" }), "token_invalid");
+    for (let n = 1; n <= 4; n++)
+      expectError(await ask(client, "authenticate", { token: "a.b.c" }), "token_invalid");
     expect((await ask(client, "ping")).result).to.equal("pong");
     expectError(await ask(client, "authenticate", { token: "a.b.c" }), "token_invalid");
     await expectClose(client, "too_many_attempts");
@@ -149,7 +220,8 @@ describe("Protocol §3, authenticate", () => {
     await using server = await start();
     const client = await server.connect();
     for (let round = 0; round < 3; round++) {
-      for (let n = 1; n <= 4; n++) expectError(await ask(client, "authenticate", { token: "a.b.c" }), "token_invalid");
+      for (let n = 1; n <= 4; n++)
+        expectError(await ask(client, "authenticate", { token: "a.b.c" }), "token_invalid");
       await resultOf(client, "authenticate", { token: server.token() });
       await resultOf(client, "logout");
     }
@@ -160,7 +232,9 @@ describe("Protocol §3, authenticate", () => {
     await using server = await start();
     const client = await server.login();
     for (let n = 0; n < 12; n++) {
-      const { error } = await ask(client, "authenticate", { token: n % 2 === 0 ? "a.b.c" : server.token({ sub: "user-2" }) });
+      const { error } = await ask(client, "authenticate", {
+        token: n % 2 === 0 ? "a.b.c" : server.token({ sub: "user-2" }),
+      });
       expect(error?.code).to.be.oneOf([-32004, -32006, -32029]);
     }
     expect(await resultOf(client, "whoami")).to.include({ state: "active", subject: "user-1" });
@@ -170,9 +244,17 @@ describe("Protocol §3, authenticate", () => {
     await using server = await start();
     const client = await server.login({ scope: "read" });
     server.clock.advance(10_000);
-    const result = await resultOf(client, "authenticate", { token: server.token({ scope: "read write" }) });
+    const result = await resultOf(client, "authenticate", {
+      token: server.token({ scope: "read write" }),
+    });
     expect(result).to.have.all.keys(...resultMembers, "changed", "gap");
-    expect(result).to.deep.include({ scopes: ["read", "write"], expiresIn: 900, expiresAt: 1_790_000_910, changed: true, gap: false });
+    expect(result).to.deep.include({
+      scopes: ["read", "write"],
+      expiresIn: 900,
+      expiresAt: 1_790_000_910,
+      changed: true,
+      gap: false,
+    });
   });
 
   it("with another subject, issuer or client it is -32006, and nothing changes", async () => {
@@ -185,17 +267,25 @@ describe("Protocol §3, authenticate", () => {
     const iat = server.seconds();
     for (const state of ["active", "expired"]) {
       const client = await server.connect();
-      const before = await resultOf(client, "authenticate", { token: signToken(ours, { iat, exp: server.seconds() + 100 }) });
+      const before = await resultOf(client, "authenticate", {
+        token: signToken(ours, { iat, exp: server.seconds() + 100 }),
+      });
       if (state === "expired") server.clock.advance(100_000);
       const bySubject = signToken(ours, { iat, sub: "user-2" });
       const byIssuer = signToken(theirs, { iat, iss: "https://other.test" });
       const byClient = signToken(ours, { iat, client_id: "client-2" });
       const ofNoClient = signToken(ours, { iat, client_id: undefined });
       for (const method of ["authenticate", "refresh"]) {
-        expectError(await ask(client, method, { token: bySubject }), "subject_mismatch", { claim: "sub" });
-        expectError(await ask(client, method, { token: byIssuer }), "subject_mismatch", { claim: "iss" });
+        expectError(await ask(client, method, { token: bySubject }), "subject_mismatch", {
+          claim: "sub",
+        });
+        expectError(await ask(client, method, { token: byIssuer }), "subject_mismatch", {
+          claim: "iss",
+        });
         for (const token of [byClient, ofNoClient]) {
-          expectError(await ask(client, method, { token }), "subject_mismatch", { claim: "client_id" });
+          expectError(await ask(client, method, { token }), "subject_mismatch", {
+            claim: "client_id",
+          });
         }
       }
       expect(await resultOf(client, "whoami")).to.include({ state, subject: before.subject });
@@ -222,31 +312,54 @@ describe("Protocol §3, authenticate", () => {
           if (state === "expired") server.clock.advance(900_000);
           const claim = other.org_id === "a" ? "tenant" : "org_id";
           for (const method of ["authenticate", "refresh"])
-            expectError(await ask(client, method, { token: server.token(other) }), "subject_mismatch", { claim });
+            expectError(
+              await ask(client, method, { token: server.token(other) }),
+              "subject_mismatch",
+              { claim },
+            );
           expect(await resultOf(client, "whoami")).to.include({ state });
           server.clock.advance(1_000);
           const same = { acr: "2", tenant: { tags: ["x", "y"], id: 1 }, org_id: "a" };
-          expect(await resultOf(client, "refresh", { token: server.token(same) })).to.include({ changed: true });
+          expect(await resultOf(client, "refresh", { token: server.token(same) })).to.include({
+            changed: true,
+          });
         }
       }
       const without = await server.login();
-      expectError(await ask(without, "refresh", { token: server.token(claims) }), "subject_mismatch", { claim: "org_id" });
-      expect(await resultOf(without, "refresh", { token: server.token({ acr: "2" }) })).to.include({ changed: true });
+      expectError(
+        await ask(without, "refresh", { token: server.token(claims) }),
+        "subject_mismatch",
+        { claim: "org_id" },
+      );
+      expect(await resultOf(without, "refresh", { token: server.token({ acr: "2" }) })).to.include({
+        changed: true,
+      });
     }
   });
 
   it("is not started with an option identityClaims that no refresh could meet, or that is no list of names", () => {
     const make = (identityClaims: unknown) => () =>
-      createServer(protocolApp().app, { auth: { issuer: "https://id.test", audience: "test" }, identityClaims } as ServerOptions);
-    expect(make(["org_id", "exp"])).to.throw(TypeError, "identityClaims: exp differs in every token");
+      createServer(protocolApp().app, {
+        auth: { issuer: "https://id.test", audience: "test" },
+        identityClaims,
+      } as ServerOptions);
+    expect(make(["org_id", "exp"])).to.throw(
+      TypeError,
+      "identityClaims: exp differs in every token",
+    );
     for (const wrong of ["org_id", [1], [""], {}])
-      expect(make(wrong), JSON.stringify(wrong)).to.throw(TypeError, "identityClaims must be a list");
+      expect(make(wrong), JSON.stringify(wrong)).to.throw(
+        TypeError,
+        "identityClaims must be a list",
+      );
   });
 
   it("may have other values of all other claims by default", async () => {
     await using server = await start();
     const client = await server.login({ org_id: "a" });
-    expect(await resultOf(client, "refresh", { token: server.token({ org_id: "b" }) })).to.include({ changed: true });
+    expect(await resultOf(client, "refresh", { token: server.token({ org_id: "b" }) })).to.include({
+      changed: true,
+    });
   });
 
   it("as a notification it is applied, and the outcome is told by auth.notice", async () => {
@@ -254,10 +367,18 @@ describe("Protocol §3, authenticate", () => {
     const client = await server.connect();
     client.send(notification("authenticate", { token: server.token({ aud: "other" }) }));
     const failed = await client.next<Frame>();
-    expect(failed).to.deep.include({ jsonrpc: "2.0", method: "auth.notice" }).and.not.have.property("id");
-    expect(failed.params).to.deep.include({ method: "authenticate", ok: false }).and.have.nested.property("error.code", -32004);
+    expect(failed)
+      .to.deep.include({ jsonrpc: "2.0", method: "auth.notice" })
+      .and.not.have.property("id");
+    expect(failed.params)
+      .to.deep.include({ method: "authenticate", ok: false })
+      .and.have.nested.property("error.code", -32004);
     client.send(notification("authenticate", { token: server.token() }));
-    expect(await client.next()).to.deep.equal({ jsonrpc: "2.0", method: "auth.notice", params: { method: "authenticate", ok: true } });
+    expect(await client.next()).to.deep.equal({
+      jsonrpc: "2.0",
+      method: "auth.notice",
+      params: { method: "authenticate", ok: true },
+    });
     expect(await resultOf(client, "whoami")).to.include({ state: "active" });
   });
 });
@@ -284,9 +405,14 @@ describe("Protocol §3, logout, whoami and ping", () => {
   it("logout is the way to change the user on a socket", async () => {
     await using server = await start();
     const client = await server.login();
-    expectError(await ask(client, "authenticate", { token: server.token({ sub: "user-2" }) }), "subject_mismatch");
+    expectError(
+      await ask(client, "authenticate", { token: server.token({ sub: "user-2" }) }),
+      "subject_mismatch",
+    );
     await ask(client, "logout");
-    expect(await resultOf(client, "authenticate", { token: server.token({ sub: "user-2" }) })).to.include({ subject: "user-2" });
+    expect(
+      await resultOf(client, "authenticate", { token: server.token({ sub: "user-2" }) }),
+    ).to.include({ subject: "user-2" });
   });
 
   it("logout and refresh as notifications are applied, and told by auth.notice", async () => {
@@ -298,7 +424,11 @@ describe("Protocol §3, logout, whoami and ping", () => {
       ["logout", undefined],
     ] as const) {
       client.send(notification(method, params));
-      expect(await client.next()).to.deep.equal({ jsonrpc: "2.0", method: "auth.notice", params: { method, ok: true } });
+      expect(await client.next()).to.deep.equal({
+        jsonrpc: "2.0",
+        method: "auth.notice",
+        params: { method, ok: true },
+      });
     }
     expect(await resultOf(client, "whoami")).to.include({ state: "open" });
   });
@@ -306,21 +436,44 @@ describe("Protocol §3, logout, whoami and ping", () => {
   it("whoami answers in every state, with exactly its members", async () => {
     await using server = await start();
     const client = await server.connect();
-    const members = ["state", "subject", "scopes", "expiresIn", "grace", "serverTime", "connectionId"];
+    const members = [
+      "state",
+      "subject",
+      "scopes",
+      "expiresIn",
+      "grace",
+      "serverTime",
+      "connectionId",
+    ];
     const open = await resultOf(client, "whoami");
     expect(open).to.have.all.keys(...members);
-    expect(open).to.deep.include({ state: "open", subject: null, scopes: [], expiresIn: null, grace: 30, serverTime: 1_790_000_000 });
+    expect(open).to.deep.include({
+      state: "open",
+      subject: null,
+      scopes: [],
+      expiresIn: null,
+      grace: 30,
+      serverTime: 1_790_000_000,
+    });
     await client.authenticate(server.token({ scope: "read" }));
     server.clock.advance(100_000);
     const active = await resultOf(client, "whoami");
     expect(active).to.have.all.keys(...members);
-    expect(active).to.deep.include({ state: "active", subject: "user-1", scopes: ["read"], expiresIn: 800, serverTime: 1_790_000_100 });
+    expect(active).to.deep.include({
+      state: "active",
+      subject: "user-1",
+      scopes: ["read"],
+      expiresIn: 800,
+      serverTime: 1_790_000_100,
+    });
     server.clock.advance(810_000);
     const expired = await resultOf(client, "whoami");
     expect(expired).to.have.all.keys(...members);
     expect(expired).to.include({ state: "expired", subject: "user-1" });
     expect(expired.expiresIn).to.be.at.most(0);
-    expect(new Set([open, active, expired].map(({ connectionId }) => connectionId)).size).to.equal(1);
+    expect(new Set([open, active, expired].map(({ connectionId }) => connectionId)).size).to.equal(
+      1,
+    );
   });
 
   it("ping answers pong, or gives its params back, in every state, and extends nothing", async () => {
@@ -328,7 +481,8 @@ describe("Protocol §3, logout, whoami and ping", () => {
     const client = await server.connect();
     const check = async (): Promise<void> => {
       expect((await ask(client, "ping")).result).to.equal("pong");
-      for (const params of [[1, "a"], { a: [null] }, [], {}]) expect((await ask(client, "ping", params)).result).to.deep.equal(params);
+      for (const params of [[1, "a"], { a: [null] }, [], {}])
+        expect((await ask(client, "ping", params)).result).to.deep.equal(params);
       expect(await exchange(client, notification("ping"))).to.deep.equal([]);
     };
     await check();
@@ -348,10 +502,16 @@ describe("Protocol §3, logout, whoami and ping", () => {
     const bound = server.token({ cnf: { jkt: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" } });
     const client = await server.connect();
     expectError(await ask(client, "authenticate", { token: bound }), "token_invalid");
-    expectError(await ask(client, "authenticate", { token: bound, proof: "a.b.c" }), "token_invalid");
+    expectError(
+      await ask(client, "authenticate", { token: bound, proof: "a.b.c" }),
+      "token_invalid",
+    );
     await client.authenticate(server.token());
     server.clock.advance(1_000);
-    expectError(await ask(client, "refresh", { token: server.token({ cnf: { jkt: "a" } }) }), "token_invalid");
+    expectError(
+      await ask(client, "refresh", { token: server.token({ cnf: { jkt: "a" } }) }),
+      "token_invalid",
+    );
     expect(await resultOf(client, "whoami")).to.include({ state: "active" });
   });
 });

@@ -2,7 +2,15 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { closeTable, type ServerOptions } from "../../src/index.js";
 import { expectClose, expectError } from "../helpers/server/expected.js";
-import { ask, exchange, type Frame, leftovers, request, resultOf, told } from "../helpers/server/frames.js";
+import {
+  ask,
+  exchange,
+  type Frame,
+  leftovers,
+  request,
+  resultOf,
+  told,
+} from "../helpers/server/frames.js";
 import { protocolApp } from "../helpers/server/protocol-app.js";
 import { startTimed } from "../helpers/server/timed-server.js";
 import { upgrade } from "../helpers/server/upgrade.js";
@@ -57,7 +65,8 @@ describe("Protocol §8, close codes", () => {
     const client = await server.login();
     client.socket.pause();
     for (let id = 0; id < 30; id++) client.send(request(id, "text", { size: 1_000_000 }));
-    while (!server.log.some(({ fields }) => fields.reason === "overloaded")) await new Promise((resolve) => setImmediate(resolve));
+    while (!server.log.some(({ fields }) => fields.reason === "overloaded"))
+      await new Promise((resolve) => setImmediate(resolve));
     client.socket.resume();
     const { before, params } = await expectClose(client, "overloaded");
     expect(before.length).to.be.below(31);
@@ -82,7 +91,10 @@ describe("Protocol §8, close codes", () => {
 
   it("4401 token_expired and token_revoked: reconnect only with a new token", async () => {
     await using server = await startClosing();
-    const [first, second] = [await server.login({ exp: server.seconds() + 9 }), await server.login({ sub: "user-2" })];
+    const [first, second] = [
+      await server.login({ exp: server.seconds() + 9 }),
+      await server.login({ sub: "user-2" }),
+    ];
     await server.server.revoke({ subject: "user-2" });
     await expectClose(second, "token_revoked");
     server.clock.advance(9_000);
@@ -105,24 +117,30 @@ describe("Protocol §8, close codes", () => {
     expect(await leftovers(first)).to.deep.equal([]);
     const second = await server.login();
     await expectClose(first, "replaced");
-    for (const client of [second, other]) expect(await resultOf(client, "whoami")).to.include({ state: "active" });
+    for (const client of [second, other])
+      expect(await resultOf(client, "whoami")).to.include({ state: "active" });
     await ask(second, "logout");
     const third = await server.login();
-    expect(await resultOf(second, "whoami"), "logged out, so not replaced").to.include({ state: "open" });
+    expect(await resultOf(second, "whoami"), "logged out, so not replaced").to.include({
+      state: "open",
+    });
     expect(await resultOf(third, "whoami")).to.include({ state: "active" });
   });
 
   it("4409 replaced: the oldest of more than so many, and who has left makes room", async () => {
     await using server = await startClosing({ limits: { connectionsPerSubject: 2 } });
     const [first, second] = [await server.login(), await server.login()];
-    for (const client of [first, second]) expect(await resultOf(client, "whoami")).to.include({ state: "active" });
+    for (const client of [first, second])
+      expect(await resultOf(client, "whoami")).to.include({ state: "active" });
     await second.close();
     while (server.server.connections > 1) await new Promise((resolve) => setImmediate(resolve));
     const third = await server.login();
-    for (const client of [first, third]) expect(await resultOf(client, "whoami"), "two are there").to.include({ state: "active" });
+    for (const client of [first, third])
+      expect(await resultOf(client, "whoami"), "two are there").to.include({ state: "active" });
     const fourth = await server.login();
     await expectClose(first, "replaced");
-    for (const client of [third, fourth]) expect(await resultOf(client, "whoami")).to.include({ state: "active" });
+    for (const client of [third, fourth])
+      expect(await resultOf(client, "whoami")).to.include({ state: "active" });
   });
 
   it("4429 too_many_attempts and too_many_requests: come back after 30 s at least", async () => {
@@ -142,11 +160,13 @@ describe("Protocol §8, close codes", () => {
     }
     requests.send(request(1, "ping"), request(2, "ping"));
     const second = await expectClose(requests, "too_many_requests");
-    for (const { params } of [first, second]) expect((params.reconnectAfter as number[])[0]).to.be.at.least(30);
+    for (const { params } of [first, second])
+      expect((params.reconnectAfter as number[])[0]).to.be.at.least(30);
   });
 
   it("every reason fits the 123 bytes of a close frame", () => {
-    for (const reason of Object.keys(closeTable)) expect(Buffer.byteLength(reason)).to.be.at.most(123);
+    for (const reason of Object.keys(closeTable))
+      expect(Buffer.byteLength(reason)).to.be.at.most(123);
   });
 
   it("connection.closing is the last frame, and the replies of the same turn come before it", async () => {
@@ -179,7 +199,12 @@ describe("Protocol §7 and §8, drain", () => {
     await exchange(client, request("slow", "wait"));
     const stopped = server.server.close({ drain: 10_000 });
     const ahead = await told(client, "connection.closing");
-    expect(ahead).to.include({ code: 1012, reason: "server_restart", reconnect: "yes", closeIn: 10 });
+    expect(ahead).to.include({
+      code: 1012,
+      reason: "server_restart",
+      reconnect: "yes",
+      closeIn: 10,
+    });
     expect(ahead.reconnectAfter).to.deep.equal([0, 1]);
     expectError(await ask(client, "echo"), "overloaded");
     expect((await ask(client, "ping")).result).to.equal("pong");

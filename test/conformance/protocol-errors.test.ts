@@ -3,7 +3,14 @@ import { describe, it } from "mocha";
 import { createRpc, type ServerOptions } from "../../src/index.js";
 import { ClaimsGate } from "../helpers/server/claims-gate.js";
 import { expectError } from "../helpers/server/expected.js";
-import { ask, exchange, type Frame, notification, request, resultOf } from "../helpers/server/frames.js";
+import {
+  ask,
+  exchange,
+  type Frame,
+  notification,
+  request,
+  resultOf,
+} from "../helpers/server/frames.js";
 import { protocolApp } from "../helpers/server/protocol-app.js";
 import { startServer } from "../helpers/server/test-server.js";
 import { startTimed } from "../helpers/server/timed-server.js";
@@ -15,7 +22,9 @@ async function startErrors(options: Partial<ServerOptions> = {}) {
 }
 
 /** Each cause of -32004 that a token can have. */
-function wrongTokens(server: Awaited<ReturnType<typeof startErrors>>): Readonly<Record<string, string>> {
+function wrongTokens(
+  server: Awaited<ReturnType<typeof startErrors>>,
+): Readonly<Record<string, string>> {
   const { keys, token } = server;
   const now = server.seconds();
   const strangers = createTestKeys();
@@ -24,7 +33,10 @@ function wrongTokens(server: Awaited<ReturnType<typeof startErrors>>): Readonly<
     malformed: "not a token",
     "two segments": good.split(".", 2).join("."),
     "signature of another key": signToken({ ...strangers, kid: keys.kid }, { iat: now }),
-    "changed payload": good.replace(/\.(.)/, (_all, first: string) => `.${first === "e" ? "f" : "e"}`),
+    "changed payload": good.replace(
+      /\.(.)/,
+      (_all, first: string) => `.${first === "e" ? "f" : "e"}`,
+    ),
     "unknown kid": signToken(keys, { iat: now }, { kid: "unknown" }),
     issuer: token({ iss: "https://evil.example" }),
     audience: token({ aud: "other" }),
@@ -50,22 +62,37 @@ describe("Protocol §6, errors", () => {
     await using server = await startErrors();
     const client = await server.connect();
     const old = server.token({ iat: server.seconds() - 900, exp: server.seconds() });
-    expectError(await ask(client, "authenticate", { token: old }), "token_expired", { context: "presented", action: "newToken" });
+    expectError(await ask(client, "authenticate", { token: old }), "token_expired", {
+      context: "presented",
+      action: "newToken",
+    });
     await client.authenticate(server.token());
-    expectError(await ask(client, "refresh", { token: old }), "token_expired", { context: "presented", action: "newToken" });
+    expectError(await ask(client, "refresh", { token: old }), "token_expired", {
+      context: "presented",
+      action: "newToken",
+    });
     server.clock.advance(900_000);
     const refused = await ask(client, "echo");
     expectError(refused, "token_expired", { context: "session", action: "refresh" });
     expect(refused.error?.data?.hint, "what to type").to.include('"params":{"token":"<JWT>"}');
-    expectError(await ask(client, "refresh", { token: old }), "token_expired", { context: "presented", action: "newToken" });
+    expectError(await ask(client, "refresh", { token: old }), "token_expired", {
+      context: "presented",
+      action: "newToken",
+    });
   });
 
   it("-32003 forbidden: required and missing say which scopes, before any handler or schema runs", async () => {
     await using server = await startErrors();
     const client = await server.login({ scope: "read other" });
-    expectError(await ask(client, "change"), "forbidden", { required: ["read", "write"], missing: ["write"] });
+    expectError(await ask(client, "change"), "forbidden", {
+      required: ["read", "write"],
+      missing: ["write"],
+    });
     expect((await ask(client, "read")).result).to.equal("read");
-    expectError(await ask(await server.login({ scope: "READ reader" }), "read"), "forbidden", { required: ["read"], missing: ["read"] });
+    expectError(await ask(await server.login({ scope: "READ reader" }), "read"), "forbidden", {
+      required: ["read"],
+      missing: ["read"],
+    });
   });
 
   it("-32004 token_invalid: detail says which, in development", async () => {
@@ -106,26 +133,41 @@ describe("Protocol §6, errors", () => {
     const stranger = createTestKeys();
     const token = signToken({ ...stranger, kid: server.keys.kid }, { iat });
     expectError(await ask(client, "authenticate", { token }), "token_invalid");
-    expectError(await ask(client, "authenticate", { token: server.token({ iat, aud: "other" }) }), "token_invalid");
+    expectError(
+      await ask(client, "authenticate", { token: server.token({ iat, aud: "other" }) }),
+      "token_invalid",
+    );
   });
 
   it("-32005 token_revoked: token, session, family or subject revoked", async () => {
     await using server = await startErrors();
     await server.server.revoke({ subject: "user-9" });
-    expectError(await ask(await server.connect(), "authenticate", { token: server.token({ sub: "user-9" }) }), "token_revoked");
+    expectError(
+      await ask(await server.connect(), "authenticate", { token: server.token({ sub: "user-9" }) }),
+      "token_revoked",
+    );
   });
 
   it("-32006 subject_mismatch: claim says which claim differs", async () => {
     await using server = await startErrors();
     const client = await server.login();
-    expectError(await ask(client, "refresh", { token: server.token({ sub: "user-2" }) }), "subject_mismatch", { claim: "sub" });
+    expectError(
+      await ask(client, "refresh", { token: server.token({ sub: "user-2" }) }),
+      "subject_mismatch",
+      { claim: "sub" },
+    );
   });
 
   it("-32007 auth_unavailable: the key set can't be reached; never reported as an invalid token, and never counted", async () => {
-    const auth = { issuer: "https://id.test", audience: "test", jwks: "http://127.0.0.1:9/jwks.json" }; // the discard port: nobody listens
+    const auth = {
+      issuer: "https://id.test",
+      audience: "test",
+      jwks: "http://127.0.0.1:9/jwks.json",
+    }; // the discard port: nobody listens
     await using server = await startServer(protocolApp().app, { auth });
     const client = await server.connect();
-    for (let n = 0; n < 7; n++) expectError(await ask(client, "authenticate", { token: server.token() }), "auth_unavailable");
+    for (let n = 0; n < 7; n++)
+      expectError(await ask(client, "authenticate", { token: server.token() }), "auth_unavailable");
     expect(await resultOf(client, "whoami")).to.include({ state: "open" });
   });
 
@@ -221,16 +263,25 @@ describe("Protocol §6, errors", () => {
       void seen.push(JSON.stringify(await ask(client, method, params)));
     const good = signToken(keys, { iat: server.seconds() });
     const bad = signToken(keys, { iat: server.seconds(), aud: "other" });
-    const secrets = [good, bad, bad.split(".")[2] ?? "", good.split(".")[2] ?? "", "refresh-token-of-user-1", "garbage-token"];
+    const secrets = [
+      good,
+      bad,
+      bad.split(".")[2] ?? "",
+      good.split(".")[2] ?? "",
+      "refresh-token-of-user-1",
+      "garbage-token",
+    ];
     for (const token of [bad, "garbage-token"]) await show("authenticate", { token });
     await show("authenticate", { token: good });
     await show("refresh", { token: bad });
     await show("refresh", { refreshToken: "refresh-token-of-user-1" });
     await show("refresh", { refreshToken: ["refresh-token-of-user-1"] });
-    client.send(`{"jsonrpc":"2.0","id":1,"method":"authenticate","params":{"token":"${good}"}`); // no JSON
+    // no JSON
+    client.send(`{"jsonrpc":"2.0","id":1,"method":"authenticate","params":{"token":"${good}"}`);
     seen.push(await client.nextText());
     for (const secret of secrets) {
-      for (const text of [...seen, ...server.log.map((line) => JSON.stringify(line))]) expect(text).to.not.include(secret);
+      for (const text of [...seen, ...server.log.map((line) => JSON.stringify(line))])
+        expect(text).to.not.include(secret);
     }
   });
 
@@ -248,9 +299,14 @@ describe("Protocol §6, errors", () => {
     await using server = await startTimed(protocolApp(refusing).app);
     const client = await server.connect();
     expectError(await ask(client, "authenticate", { token: server.token() }), "token_invalid");
-    expect(await resultOf(client, "authenticate", { token: server.token({ role: "user" }) })).to.include({ subject: "user-1" });
+    expect(
+      await resultOf(client, "authenticate", { token: server.token({ role: "user" }) }),
+    ).to.include({ subject: "user-1" });
     server.clock.advance(1_000);
-    expectError(await ask(client, "refresh", { token: server.token({ role: "root" }) }), "token_invalid");
+    expectError(
+      await ask(client, "refresh", { token: server.token({ role: "root" }) }),
+      "token_invalid",
+    );
     expect(await resultOf(client, "whoami")).to.include({ state: "active", expiresIn: 899 });
   });
 });

@@ -4,7 +4,15 @@ import { createRpc } from "../../src/index.js";
 import { ManualClock } from "../helpers/manual-clock.js";
 import { ConnectionHarness } from "../helpers/server/connection-harness.js";
 import { expectClose, expectError } from "../helpers/server/expected.js";
-import { ask, exchange, type Frame, leftovers, notification, request, resultOf } from "../helpers/server/frames.js";
+import {
+  ask,
+  exchange,
+  type Frame,
+  leftovers,
+  notification,
+  request,
+  resultOf,
+} from "../helpers/server/frames.js";
 import { protocolApp } from "../helpers/server/protocol-app.js";
 import type { RawClient } from "../helpers/server/raw-client.js";
 import { startTimed } from "../helpers/server/timed-server.js";
@@ -38,7 +46,9 @@ describe("Protocol §4.4, in flight", () => {
     expect((await ask(client, "ping")).result).to.equal("pong");
     expect(await resultOf(client, "whoami")).to.include({ state: "active" });
     server.clock.advance(1_000);
-    expect(await resultOf(client, "refresh", { token: server.token() })).to.include({ changed: true });
+    expect(await resultOf(client, "refresh", { token: server.token() })).to.include({
+      changed: true,
+    });
     const [cancelled] = await exchange(client, notification("$/cancelRequest", { id: "w5" }));
     expectError(cancelled, "cancelled");
     expect((await ask(client, "echo", [1])).result).to.deep.equal([1]);
@@ -47,7 +57,10 @@ describe("Protocol §4.4, in flight", () => {
   it("instant calls never count", async () => {
     await using server = await startCalls({ inFlight: 2 });
     const client = await server.login();
-    const answers = await exchange(client, ...Array.from({ length: 30 }, (_, id) => request(id, "echo", [id])));
+    const answers = await exchange(
+      client,
+      ...Array.from({ length: 30 }, (_, id) => request(id, "echo", [id])),
+    );
     expect(answers.filter(({ error }) => error !== undefined)).to.deep.equal([]);
   });
 
@@ -63,7 +76,11 @@ describe("Protocol §4.4, in flight", () => {
     await using server = await startCalls({ inFlight: 2 });
     const client = await server.login();
     await fill(client, 2, "stubborn");
-    const cancelled = await exchange(client, notification("$/cancelRequest", { id: "w0" }), notification("$/cancelRequest", { id: "w1" }));
+    const cancelled = await exchange(
+      client,
+      notification("$/cancelRequest", { id: "w0" }),
+      notification("$/cancelRequest", { id: "w1" }),
+    );
     expect(cancelled).to.have.length(2);
     for (const answer of cancelled) expectError(answer, "cancelled");
     expectError(await ask(client, "echo"), "overloaded");
@@ -87,24 +104,48 @@ describe("Protocol §4.4, in flight", () => {
       [null, "answered"],
       [null, "answered"],
     ]);
-    expect((await exchange(client, request("a", "echo", [1])))[0]).to.deep.include({ id: "a", result: [1] });
+    expect((await exchange(client, request("a", "echo", [1])))[0]).to.deep.include({
+      id: "a",
+      result: [1],
+    });
   });
 
   it("an id that is in flight is taken for ping, whoami and the like, too, and for auth methods; another one is free", async () => {
     await using server = await startCalls();
     const client = await server.login();
     await exchange(client, request("a", "wait"));
-    for (const method of ["ping", "whoami", "rpc.discover", "unsubscribe", "no.such.method", "refresh", "authenticate", "logout"]) {
-      const [refused] = await exchange(client, request("a", method, method === "logout" ? undefined : { token: server.token() }));
-      expect(refused, method).to.include({ id: "a" }).and.have.nested.property("error.code", -32600);
+    for (const method of [
+      "ping",
+      "whoami",
+      "rpc.discover",
+      "unsubscribe",
+      "no.such.method",
+      "refresh",
+      "authenticate",
+      "logout",
+    ]) {
+      const [refused] = await exchange(
+        client,
+        request("a", method, method === "logout" ? undefined : { token: server.token() }),
+      );
+      expect(refused, method)
+        .to.include({ id: "a" })
+        .and.have.nested.property("error.code", -32600);
       expect(refused?.error?.data?.hint).to.match(/still in flight/);
     }
     expect(await exchange(client, notification("ping")), "without an id").to.deep.equal([]);
     const [whoami] = await exchange(client, request("b", "whoami"));
     expect(whoami?.result, "nobody was logged out").to.include({ state: "active" });
     server.answers[0]?.();
-    expect(await leftovers(client)).to.deep.include({ jsonrpc: "2.0", id: "a", result: "answered" });
-    expect((await exchange(client, request("a", "ping")))[0]).to.include({ id: "a", result: "pong" });
+    expect(await leftovers(client)).to.deep.include({
+      jsonrpc: "2.0",
+      id: "a",
+      result: "answered",
+    });
+    expect((await exchange(client, request("a", "ping")))[0]).to.include({
+      id: "a",
+      result: "pong",
+    });
   });
 
   it("the id of an auth method is taken until its answer, and by then no call and no other auth method may have it", async () => {
@@ -121,7 +162,8 @@ describe("Protocol §4.4, in flight", () => {
     await rig.settle();
     rig.received();
     rig.send({ id: 1, method: "refresh", params: ["second"] });
-    for (const method of ["read", "ping", "refresh"]) rig.send({ id: 1, method, params: { number: 1 } });
+    for (const method of ["read", "ping", "refresh"])
+      rig.send({ id: 1, method, params: { number: 1 } });
     rig.send({ id: 2, method: "read", params: { number: 2 } });
     rig.send({ method: "$/cancelRequest", params: { id: 1 } });
     await rig.settle();
@@ -146,7 +188,10 @@ describe("Protocol §4.4, in flight", () => {
     const { app, answers } = protocolApp();
     await using server = await startTimed(app, { metrics: { port: 0 } });
     const client = await server.login();
-    const hits = () => /^jotwire_limit_hits_total\{limit="requestTimeout"\} (\d+)$/m.exec(server.server.metricsText())?.[1] ?? "0";
+    const hits = () =>
+      /^jotwire_limit_hits_total\{limit="requestTimeout"\} (\d+)$/m.exec(
+        server.server.metricsText(),
+      )?.[1] ?? "0";
     await exchange(client, request("answered", "wait"));
     answers[0]?.();
     await leftovers(client);
@@ -162,7 +207,8 @@ describe("Protocol §4.4, in flight", () => {
     const rpc = createRpc();
     const app = rpc.router({
       wait: rpc.method({
-        handler: ({ signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+        handler: ({ signal }) =>
+          new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
       }),
       fail: rpc.method({ handler: () => Promise.reject(new Error("broken")) }),
     });
@@ -170,7 +216,10 @@ describe("Protocol §4.4, in flight", () => {
     const client = await server.login();
     const faults = () => server.log.filter(({ level }) => level === "error").length;
     await exchange(client, request(1, "wait"));
-    expectError((await exchange(client, notification("$/cancelRequest", { id: 1 })))[0], "cancelled");
+    expectError(
+      (await exchange(client, notification("$/cancelRequest", { id: 1 })))[0],
+      "cancelled",
+    );
     expect(faults()).to.equal(0);
     expect((await ask(client, "fail")).error?.code).to.equal(-32603);
     expect(faults()).to.equal(1);
@@ -222,13 +271,18 @@ describe("Protocol §4.4, in flight", () => {
     });
     await using server = await startTimed(app);
     const client = await server.login();
-    await exchange(client, request("e", "endless"), request("u", "usual"), [request("q", "quick"), request("p", "ping")]);
+    await exchange(client, request("e", "endless"), request("u", "usual"), [
+      request("q", "quick"),
+      request("p", "ping"),
+    ]);
     server.clock.advance(1_000);
     const [answers] = (await leftovers(client)) as unknown as Frame[][];
     expectError(answers?.[0], "timeout");
     expect(answers?.[1]).to.include({ id: "p", result: "pong" });
     server.clock.advance(600_000);
-    expect((await leftovers(client)).filter(({ id }) => id !== undefined).map(({ id }) => id)).to.deep.equal(["u"]);
+    expect(
+      (await leftovers(client)).filter(({ id }) => id !== undefined).map(({ id }) => id),
+    ).to.deep.equal(["u"]);
   });
 });
 
@@ -242,7 +296,9 @@ describe("Protocol §4.5, $/cancelRequest", () => {
       expect(answers, String(id)).to.have.length(1);
       expect(answers[0]?.id).to.equal(id);
       expectError(answers[0], "cancelled");
-      expect(server.signals.map(({ aborted }) => aborted)).to.deep.equal([0, 1, 2, 3].map((each) => each <= index));
+      expect(server.signals.map(({ aborted }) => aborted)).to.deep.equal(
+        [0, 1, 2, 3].map((each) => each <= index),
+      );
     }
   });
 
@@ -252,7 +308,9 @@ describe("Protocol §4.5, $/cancelRequest", () => {
     const other = await server.login();
     await exchange(client, request(1, "wait"));
     const strange = [{ id: 2 }, { id: "1" }, { id: null }, { id: {} }, { id: [1] }, {}, undefined];
-    expect(await exchange(client, ...strange.map((params) => notification("$/cancelRequest", params)))).to.deep.equal([]);
+    expect(
+      await exchange(client, ...strange.map((params) => notification("$/cancelRequest", params))),
+    ).to.deep.equal([]);
     expect(await exchange(other, notification("$/cancelRequest", { id: 1 }))).to.deep.equal([]);
     expect(server.signals[0]?.aborted).to.equal(false);
     server.answers[0]?.();

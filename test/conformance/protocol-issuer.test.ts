@@ -44,8 +44,12 @@ describe("Protocol §3, the server's own issuer", () => {
     server.clock.advance(300_000);
     const refused = await ask(client, "echo");
     expectError(refused, "token_expired", { context: "session" });
-    expect(refused.error?.data?.hint, "what to type").to.include('"params":{"refreshToken":"<refresh token>"}');
-    expect(await resultOf(client, "refresh", { refreshToken: tokens.refreshToken })).to.include({ changed: true });
+    expect(refused.error?.data?.hint, "what to type").to.include(
+      '"params":{"refreshToken":"<refresh token>"}',
+    );
+    expect(await resultOf(client, "refresh", { refreshToken: tokens.refreshToken })).to.include({
+      changed: true,
+    });
     expect((await ask(client, "echo", [1])).result).to.deep.equal([1]);
   });
 
@@ -53,16 +57,26 @@ describe("Protocol §3, the server's own issuer", () => {
     await using server = await startWithIssuer();
     const tokens = await server.grant();
     const [first, second] = [await server.enter(tokens), await server.enter(tokens)];
-    const [other, bob] = [await server.enter(await server.grant()), await server.enter(await server.grant("bob"))];
+    const [other, bob] = [
+      await server.enter(await server.grant()),
+      await server.enter(await server.grant("bob")),
+    ];
     const renewed = await resultOf(first, "refresh", { refreshToken: tokens.refreshToken });
     server.clock.advance(11_000); // past the reuse window
     const answer = await ask(second, "refresh", { refreshToken: tokens.refreshToken });
     expectError(answer, "token_revoked");
     await expectClose(first, "token_revoked");
     await expectClose(second, "token_revoked");
-    for (const client of [other, bob]) expect(await resultOf(client, "whoami"), "another family").to.include({ state: "active" });
-    expectError(await ask(await server.connect(), "authenticate", { token: renewed.token }), "token_revoked");
-    expectError(await ask(other, "refresh", { refreshToken: renewed.refreshToken }), "token_revoked");
+    for (const client of [other, bob])
+      expect(await resultOf(client, "whoami"), "another family").to.include({ state: "active" });
+    expectError(
+      await ask(await server.connect(), "authenticate", { token: renewed.token }),
+      "token_revoked",
+    );
+    expectError(
+      await ask(other, "refresh", { refreshToken: renewed.refreshToken }),
+      "token_revoked",
+    );
   });
 
   it("within the reuse window of 10 s the same successor is returned again, as long as it was not used itself", async () => {
@@ -74,7 +88,10 @@ describe("Protocol §3, the server's own issuer", () => {
     const again = await resultOf(client, "refresh", { refreshToken: tokens.refreshToken });
     expect(again.refreshToken).to.equal(first.refreshToken);
     await resultOf(client, "refresh", { refreshToken: first.refreshToken });
-    expectError(await ask(client, "refresh", { refreshToken: tokens.refreshToken }), "token_revoked");
+    expectError(
+      await ask(client, "refresh", { refreshToken: tokens.refreshToken }),
+      "token_revoked",
+    );
     await expectClose(client, "token_revoked");
   });
 
@@ -82,12 +99,22 @@ describe("Protocol §3, the server's own issuer", () => {
     await using server = await startWithIssuer();
     const tokens = await server.grant();
     const [gone, here] = [await server.enter(tokens), await server.enter(tokens)];
-    gone.send({ jsonrpc: "2.0", id: 1, method: "refresh", params: { refreshToken: tokens.refreshToken } });
+    gone.send({
+      jsonrpc: "2.0",
+      id: 1,
+      method: "refresh",
+      params: { refreshToken: tokens.refreshToken },
+    });
     gone.socket.terminate();
-    const details = () => server.log.map(({ fields }) => (fields as { readonly detail?: string }).detail);
-    await eventually(() => expect(details()).to.include("the peer has hung up; its refresh token is not used up"));
+    const details = () =>
+      server.log.map(({ fields }) => (fields as { readonly detail?: string }).detail);
+    await eventually(() =>
+      expect(details()).to.include("the peer has hung up; its refresh token is not used up"),
+    );
     server.clock.advance(11_000); // a used one would be past the reuse window
-    expect(await resultOf(here, "refresh", { refreshToken: tokens.refreshToken })).to.include({ changed: true });
+    expect(await resultOf(here, "refresh", { refreshToken: tokens.refreshToken })).to.include({
+      changed: true,
+    });
   });
 
   it("a refresh token that nobody issued is -32005, and the session stays in force", async () => {
@@ -101,10 +128,16 @@ describe("Protocol §3, the server's own issuer", () => {
     await using server = await startWithIssuer();
     const [ada, bob] = [await server.grant(), await server.grant("bob")];
     const [client, owner] = [await server.enter(ada), await server.enter(bob)];
-    expectError(await ask(client, "refresh", { refreshToken: bob.refreshToken }), "subject_mismatch");
+    expectError(
+      await ask(client, "refresh", { refreshToken: bob.refreshToken }),
+      "subject_mismatch",
+    );
     expect(await resultOf(client, "whoami")).to.include({ state: "active", subject: "ada" });
     server.clock.advance(11_000);
-    expect(await resultOf(owner, "refresh", { refreshToken: bob.refreshToken })).to.include({ changed: true, subject: "bob" });
+    expect(await resultOf(owner, "refresh", { refreshToken: bob.refreshToken })).to.include({
+      changed: true,
+      subject: "bob",
+    });
     expect(await resultOf(client, "whoami")).to.include({ state: "active" });
   });
 
@@ -117,22 +150,35 @@ describe("Protocol §3, the server's own issuer", () => {
       { token: null, refreshToken: tokens.refreshToken },
       { refreshToken: [tokens.refreshToken] },
     ]) {
-      expect((await ask(client, "refresh", params)).error?.code, JSON.stringify(params)).to.equal(-32602);
+      expect((await ask(client, "refresh", params)).error?.code, JSON.stringify(params)).to.equal(
+        -32602,
+      );
     }
     server.clock.advance(11_000); // a used one would be past the reuse window
-    expect(await resultOf(client, "refresh", { refreshToken: tokens.refreshToken })).to.include({ changed: true });
+    expect(await resultOf(client, "refresh", { refreshToken: tokens.refreshToken })).to.include({
+      changed: true,
+    });
   });
 
   it("logout with a refresh token revokes its family: this socket is back in OPEN, and the family's others are closed 4401", async () => {
     await using server = await startWithIssuer();
     const tokens = await server.grant();
-    const [first, second, other] = [await server.enter(tokens), await server.enter(tokens), await server.enter(await server.grant())];
-    expect(await resultOf(first, "logout", { refreshToken: tokens.refreshToken })).to.deep.equal({ ok: true });
+    const [first, second, other] = [
+      await server.enter(tokens),
+      await server.enter(tokens),
+      await server.enter(await server.grant()),
+    ];
+    expect(await resultOf(first, "logout", { refreshToken: tokens.refreshToken })).to.deep.equal({
+      ok: true,
+    });
     await expectClose(second, "token_revoked");
     expect(await resultOf(first, "whoami")).to.include({ state: "open", subject: null });
     expect(await resultOf(other, "whoami")).to.include({ state: "active" });
     expectError(await ask(first, "authenticate", { token: tokens.token }), "token_revoked");
-    expectError(await ask(other, "refresh", { refreshToken: tokens.refreshToken }), "token_revoked");
+    expectError(
+      await ask(other, "refresh", { refreshToken: tokens.refreshToken }),
+      "token_revoked",
+    );
   });
 
   it("logout without a refresh token leaves the family alone", async () => {
@@ -141,14 +187,18 @@ describe("Protocol §3, the server's own issuer", () => {
     const [first, second] = [await server.enter(tokens), await server.enter(tokens)];
     expect(await resultOf(first, "logout")).to.deep.equal({ ok: true });
     expect(await leftovers(second)).to.deep.equal([]);
-    expect(await resultOf(second, "refresh", { refreshToken: tokens.refreshToken })).to.include({ changed: true });
+    expect(await resultOf(second, "refresh", { refreshToken: tokens.refreshToken })).to.include({
+      changed: true,
+    });
   });
 
   it("§10 the family's id is the token's sid, so it is revoked by sessionId", async () => {
     await using server = await startWithIssuer();
     const tokens = await server.grant();
     const [client, other] = [await server.enter(tokens), await server.enter(await server.grant())];
-    const { sid } = JSON.parse(Buffer.from(tokens.token.split(".")[1] ?? "", "base64url").toString());
+    const { sid } = JSON.parse(
+      Buffer.from(tokens.token.split(".")[1] ?? "", "base64url").toString(),
+    );
     expect(sid).to.be.a("string");
     await server.server.revoke({ sessionId: sid });
     await expectClose(client, "token_revoked");

@@ -5,7 +5,14 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { defaultLimits } from "../../src/index.js";
 import { expectClose, expectError } from "../helpers/server/expected.js";
-import { ask, exchange, leftovers, notification, request, resultOf } from "../helpers/server/frames.js";
+import {
+  ask,
+  exchange,
+  leftovers,
+  notification,
+  request,
+  resultOf,
+} from "../helpers/server/frames.js";
 import { protocolApp } from "../helpers/server/protocol-app.js";
 import { RawClient } from "../helpers/server/raw-client.js";
 import { startTimed } from "../helpers/server/timed-server.js";
@@ -110,7 +117,9 @@ describe("Protocol §9, limits and their defaults", () => {
     it(`JSON over the limit of ${limit} is -32600 that names it, and changes neither connection nor session; at the limit it is taken`, async () => {
       await using server = await start(limit === "stringBytes" ? { stringBytes: 3_000 } : {});
       const client = await server.login();
-      expect(await exchange(client, JSON.stringify(request(1, "ping", good)))).to.have.nested.property("[0].result");
+      expect(
+        await exchange(client, JSON.stringify(request(1, "ping", good))),
+      ).to.have.nested.property("[0].result");
       for (let n = 0; n < 25; n++) {
         const [answer] = await exchange(client, JSON.stringify(request(1, "ping", bad)));
         expect(answer).to.deep.include({ id: null }).and.have.nested.property("error.code", -32600);
@@ -124,7 +133,9 @@ describe("Protocol §9, limits and their defaults", () => {
     await using server = await start();
     const send = (client: RawClient, fragments: number): void => {
       const text = frameOf(200);
-      const parts = Array.from({ length: fragments }, (_, n) => (n === fragments - 1 ? text.slice(n) : text.slice(n, n + 1)));
+      const parts = Array.from({ length: fragments }, (_, n) =>
+        n === fragments - 1 ? text.slice(n) : text.slice(n, n + 1),
+      );
       parts.forEach((part, n) => void client.socket.send(part, { fin: n === fragments - 1 }));
     };
     const client = await server.login();
@@ -178,7 +189,8 @@ describe("Protocol §9, limits and their defaults", () => {
     await using server = await start();
     const clients = [];
     for (let n = 0; n < 30; n++) clients.push(await server.login());
-    for (const client of clients) expect(await resultOf(client, "whoami")).to.include({ state: "active" });
+    for (const client of clients)
+      expect(await resultOf(client, "whoami")).to.include({ state: "active" });
   });
 
   it("the longest session has no cap by default; with one, no refresh extends it", async () => {
@@ -189,7 +201,9 @@ describe("Protocol §9, limits and their defaults", () => {
       await using server = await start({ sessionLifetime });
       const client = await server.login();
       server.clock.advance(90_000);
-      expect(await resultOf(client, "refresh", { token: server.token() })).to.include({ changed: true });
+      expect(await resultOf(client, "refresh", { token: server.token() })).to.include({
+        changed: true,
+      });
       server.clock.advance(9_999);
       expect(await resultOf(client, "whoami")).to.include({ state: "active" });
       server.clock.advance(1);
@@ -223,7 +237,9 @@ describe("Protocol §9, limits and their defaults", () => {
   it("with a cap on the session, expiresIn and refreshIn are of the seconds that are really left", async () => {
     await using server = await start({ sessionLifetime: 100_000 });
     const client = await server.connect();
-    const { expiresIn, refreshIn } = await resultOf(client, "authenticate", { token: server.token() });
+    const { expiresIn, refreshIn } = await resultOf(client, "authenticate", {
+      token: server.token(),
+    });
     expect(expiresIn).to.be.at.most(100);
     expect(refreshIn).to.be.at.most(85);
     server.clock.advance(40_000);
@@ -234,16 +250,25 @@ describe("Protocol §9, limits and their defaults", () => {
     await using server = await start({ failedAuthCalls: 0 });
     const now = server.seconds();
     for (const claims of [{ iat: now + 30 }, { nbf: now + 30 }]) {
-      expect(await resultOf(await server.connect(), "authenticate", { token: server.token(claims) })).to.include({ subject: "user-1" });
+      expect(
+        await resultOf(await server.connect(), "authenticate", { token: server.token(claims) }),
+      ).to.include({ subject: "user-1" });
     }
     for (const claims of [{ iat: now + 31 }, { nbf: now + 31 }]) {
-      expectError(await ask(await server.connect(), "authenticate", { token: server.token(claims) }), "token_invalid");
+      expectError(
+        await ask(await server.connect(), "authenticate", { token: server.token(claims) }),
+        "token_invalid",
+      );
     }
     const over = server.token({ iat: now - 10, exp: now });
-    expectError(await ask(await server.connect(), "authenticate", { token: over }), "token_expired", {
-      context: "presented",
-      action: "newToken",
-    });
+    expectError(
+      await ask(await server.connect(), "authenticate", { token: over }),
+      "token_expired",
+      {
+        context: "presented",
+        action: "newToken",
+      },
+    );
   });
 });
 
@@ -315,11 +340,14 @@ describe("Protocol §9, frames per second", () => {
     const outcomes = [];
     for (let n = 0; n < 40; n++) outcomes.push((await client.next()).error?.code);
     expect(outcomes).to.deep.equal([...Array(20).fill(undefined), ...Array(20).fill(-32029)]);
-    expect((await ask(await server.connect(), "ping")).result, "another connection").to.equal("pong");
+    expect((await ask(await server.connect(), "ping")).result, "another connection").to.equal(
+      "pong",
+    );
     expect(client.queued).to.deep.equal([]);
     for (const passed of [1, 2]) {
       server.clock.advance(1_000);
-      for (let n = 0; n < (passed === 1 ? 40 : 20); n++) expect((await client.next()).id).to.equal(passed * 40 + n);
+      for (let n = 0; n < (passed === 1 ? 40 : 20); n++)
+        expect((await client.next()).id).to.equal(passed * 40 + n);
     }
     server.clock.advance(1_000);
     expect((await ask(client, "ping")).result).to.equal("pong");
@@ -332,10 +360,16 @@ describe("Protocol §9, frames per second", () => {
       const client = await server.connect();
       const large = request("large", "ping", ["x".repeat(2_000)]);
       client.send(request(1, "ping"), request(2, "ping"));
-      client.send(authenticates ? request(3, "authenticate", { token }) : request(3, "ping"), large, large);
+      client.send(
+        authenticates ? request(3, "authenticate", { token }) : request(3, "ping"),
+        large,
+        large,
+      );
       for (let n = 1; n <= 3; n++) expect(await client.next()).to.include({ id: n });
       if (!authenticates) {
-        expect((await ask(await server.connect(), "ping")).result, "another connection").to.equal("pong");
+        expect((await ask(await server.connect(), "ping")).result, "another connection").to.equal(
+          "pong",
+        );
         expect(client.queued).to.deep.equal([]);
         server.clock.advance(1_000);
       }
@@ -368,7 +402,8 @@ describe("Protocol §9, frames per second", () => {
     const pair = [request(1, "ping"), request(2, "ping")];
     for (let passed = 0; passed < 10; passed++) {
       client.send(...Array.from({ length: 11 }, () => pair));
-      expect(await resultOf(await server.connect(), "whoami")).to.include({ state: "open" }); // by now they were judged
+      // by now they were judged
+      expect(await resultOf(await server.connect(), "whoami")).to.include({ state: "open" });
       expect(client.socket.readyState).to.equal(client.socket.OPEN);
       server.clock.advance(1_000);
     }
@@ -391,13 +426,18 @@ describe("Protocol §9, frames per second", () => {
   it("after authentication there is no limit unless configured", async () => {
     await using server = await start(openLimits);
     const client = await server.login();
-    const answers = await exchange(client, ...Array.from({ length: 200 }, (_, id) => request(id, "ping")));
+    const answers = await exchange(
+      client,
+      ...Array.from({ length: 200 }, (_, id) => request(id, "ping")),
+    );
     expect(answers.every(({ error }) => error === undefined)).to.equal(true);
     await using limited = await start({ framesPerSecond: 2 });
     const other = await limited.login();
     limited.clock.advance(1_000);
     other.send(...[1, 2, 3].map((id) => request(id, "ping")));
-    const codes = [await other.next(), await other.next(), await other.next()].map(({ error }) => error?.code);
+    const codes = [await other.next(), await other.next(), await other.next()].map(
+      ({ error }) => error?.code,
+    );
     expect(codes).to.deep.equal([undefined, undefined, -32029]);
   });
 });
@@ -407,7 +447,9 @@ describe("Protocol §9, the key set", () => {
     let fetches = 0;
     const http: Server = createServer((_request, response) => {
       fetches++;
-      response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify({ keys: keys() }));
+      response
+        .writeHead(200, { "Content-Type": "application/json" })
+        .end(JSON.stringify({ keys: keys() }));
     });
     await once(http.listen(0, "127.0.0.1"), "listening");
     const { port } = http.address() as AddressInfo;
@@ -429,21 +471,31 @@ describe("Protocol §9, the key set", () => {
     await using server = await startTimed(protocolApp().app, { auth });
     const iat = server.seconds();
     const clients = await Promise.all([1, 2, 3, 4, 5].map(() => server.connect()));
-    const answers = await Promise.all(clients.map((client) => ask(client, "authenticate", { token: signToken(first, { iat }) })));
+    const answers = await Promise.all(
+      clients.map((client) => ask(client, "authenticate", { token: signToken(first, { iat }) })),
+    );
     expect(answers.every(({ result }) => result?.subject === "user-1")).to.equal(true);
     expect(keySet.fetches(), "one for all five").to.equal(1);
     server.clock.advance(30_000);
-    const tryUnknown = async () => ask(await server.connect(), "authenticate", { token: signToken(createTestKeys(), { iat }) });
+    const tryUnknown = async () =>
+      ask(await server.connect(), "authenticate", { token: signToken(createTestKeys(), { iat }) });
     expectError(await tryUnknown(), "token_invalid");
-    for (let n = 0; n < 3; n++) expectError(await tryUnknown(), "auth_unavailable", { retryAfter: 30 });
+    for (let n = 0; n < 3; n++)
+      expectError(await tryUnknown(), "auth_unavailable", { retryAfter: 30 });
     expect(keySet.fetches(), "one for all unknown kids").to.equal(2);
     published.push(second.publicJwk);
-    expectError(await ask(await server.connect(), "authenticate", { token: signToken(second, { iat }) }), "auth_unavailable", {
-      retryAfter: 30,
-    });
+    expectError(
+      await ask(await server.connect(), "authenticate", { token: signToken(second, { iat }) }),
+      "auth_unavailable",
+      {
+        retryAfter: 30,
+      },
+    );
     server.clock.advance(30_000);
     const client = await server.connect();
-    expect(await resultOf(client, "authenticate", { token: signToken(second, { iat }) })).to.include({ subject: "user-1" });
+    expect(
+      await resultOf(client, "authenticate", { token: signToken(second, { iat }) }),
+    ).to.include({ subject: "user-1" });
     expect(keySet.fetches()).to.equal(3);
     expect(await leftovers(client)).to.deep.equal([]);
   });

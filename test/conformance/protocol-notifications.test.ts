@@ -19,7 +19,8 @@ describe("Protocol §7, server notifications about the connection", () => {
     await using server = await start();
     const client = await server.connect();
     server.clock.advance(4_999);
-    await new Promise((resolve) => setTimeout(resolve, 5)); // no frame may be sent here to see that nothing has come
+    // no frame may be sent here to see that nothing has come
+    await new Promise((resolve) => setTimeout(resolve, 5));
     expect(client.queued).to.deep.equal([]);
     server.clock.advance(1);
     const params = await told(client, "auth.required");

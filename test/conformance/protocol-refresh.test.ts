@@ -9,16 +9,32 @@ import { createTestKeys, signToken } from "../helpers/tokens/tokens.js";
 
 const start = (options: Partial<ServerOptions> = {}) => startTimed(protocolApp().app, options);
 
-const resultMembers = ["subject", "scopes", "connectionId", "expiresIn", "expiresAt", "refreshIn", "grace", "serverTime", "limits"];
+const resultMembers = [
+  "subject",
+  "scopes",
+  "connectionId",
+  "expiresIn",
+  "expiresAt",
+  "refreshIn",
+  "grace",
+  "serverTime",
+  "limits",
+];
 
 describe("Protocol §3, refresh", () => {
   it("in OPEN is -32001", async () => {
     await using server = await start();
     const client = await server.connect();
-    for (const params of [{ token: server.token() }, [server.token()], { refreshToken: "r1" }, {}]) {
+    for (const params of [
+      { token: server.token() },
+      [server.token()],
+      { refreshToken: "r1" },
+      {},
+    ]) {
       expectError(await ask(client, "refresh", params), "unauthenticated");
     }
-    for (let n = 0; n < 10; n++) expectError(await ask(client, "refresh", { token: "a.b.c" }), "unauthenticated");
+    for (let n = 0; n < 10; n++)
+      expectError(await ask(client, "refresh", { token: "a.b.c" }), "unauthenticated");
   });
 
   it("puts a renewed JWT in force, by name or by position; scopes may change", async () => {
@@ -37,7 +53,10 @@ describe("Protocol §3, refresh", () => {
     });
     expectError(await ask(client, "read"), "forbidden");
     server.clock.advance(1_000);
-    expect(await resultOf(client, "refresh", [server.token({ scope: "read" })])).to.deep.include({ scopes: ["read"], changed: true });
+    expect(await resultOf(client, "refresh", [server.token({ scope: "read" })])).to.deep.include({
+      scopes: ["read"],
+      changed: true,
+    });
     expect((await ask(client, "read")).result).to.equal("read");
   });
 
@@ -45,7 +64,9 @@ describe("Protocol §3, refresh", () => {
     await using server = await start();
     const client = await server.login();
     server.clock.advance(1_000);
-    expect(await resultOf(client, "refresh", { token: server.token({ exp: server.seconds() + 20 }) })).to.include({
+    expect(
+      await resultOf(client, "refresh", { token: server.token({ exp: server.seconds() + 20 }) }),
+    ).to.include({
       expiresIn: 20,
       changed: true,
     });
@@ -66,8 +87,13 @@ describe("Protocol §3, refresh", () => {
       [{ refreshToken: "r1" }, -32602],
       [{}, -32602],
     ] as const;
-    for (const [params, code] of failures) expect((await ask(client, "refresh", params)).error?.code).to.equal(code);
-    expect(await resultOf(client, "whoami")).to.deep.include({ state: "active", scopes: ["read"], expiresIn: 800 });
+    for (const [params, code] of failures)
+      expect((await ask(client, "refresh", params)).error?.code).to.equal(code);
+    expect(await resultOf(client, "whoami")).to.deep.include({
+      state: "active",
+      scopes: ["read"],
+      expiresIn: 800,
+    });
     server.clock.advance(799_999);
     expect((await ask(client, "read")).result).to.equal("read");
     server.clock.advance(1);
@@ -77,14 +103,17 @@ describe("Protocol §3, refresh", () => {
   it("10 failed refreshes within a minute: -32029 with retryAfter, and the session lives on", async () => {
     await using server = await start();
     const client = await server.login();
-    for (let n = 0; n < 10; n++) expectError(await ask(client, "refresh", { token: "a.b.c" }), "token_invalid");
+    for (let n = 0; n < 10; n++)
+      expectError(await ask(client, "refresh", { token: "a.b.c" }), "token_invalid");
     server.clock.advance(20_000);
     const limited = await ask(client, "refresh", { token: server.token() });
     expectError(limited, "rate_limited");
     expect(limited.error?.data?.retryAfter).to.equal(40);
     expect((await ask(client, "echo", [1])).result).to.deep.equal([1]);
     server.clock.advance(40_000);
-    expect(await resultOf(client, "refresh", { token: server.token() })).to.include({ changed: true });
+    expect(await resultOf(client, "refresh", { token: server.token() })).to.include({
+      changed: true,
+    });
   });
 
   it("in ACTIVE the same token again is a success with changed: false and the current expiry", async () => {
@@ -109,7 +138,13 @@ describe("Protocol §3, refresh", () => {
     server.clock.advance(10_000);
     const client = await server.login({ scope: "read" });
     const result = await resultOf(client, "refresh", { token: late });
-    expect(result).to.deep.include({ changed: false, gap: false, scopes: ["read"], expiresIn: 900, expiresAt: 1_790_000_910 });
+    expect(result).to.deep.include({
+      changed: false,
+      gap: false,
+      scopes: ["read"],
+      expiresIn: 900,
+      expiresAt: 1_790_000_910,
+    });
     expectError(await ask(client, "change"), "forbidden");
   });
 
@@ -119,7 +154,11 @@ describe("Protocol §3, refresh", () => {
     server.clock.advance(10_000);
     const client = await server.login({ exp: server.seconds() + 100 });
     server.clock.advance(100_000);
-    expect(await resultOf(client, "refresh", { token: older })).to.deep.include({ changed: true, scopes: ["read"], expiresIn: 4_890 });
+    expect(await resultOf(client, "refresh", { token: older })).to.deep.include({
+      changed: true,
+      scopes: ["read"],
+      expiresIn: 4_890,
+    });
     expect((await ask(client, "read")).result).to.equal("read");
   });
 
@@ -134,7 +173,9 @@ describe("Protocol §3, refresh", () => {
 
 describe("Protocol §3, refresh with a refresh token", () => {
   /** A server whose issuer rotates as `renew` says. */
-  async function startRenewing(renew: (refreshToken: string, tokenOf: (claims?: object) => string) => Promise<RenewedTokens>) {
+  async function startRenewing(
+    renew: (refreshToken: string, tokenOf: (claims?: object) => string) => Promise<RenewedTokens>,
+  ) {
     const keys = createTestKeys();
     let iat = (): number => 0;
     const tokenOf = (claims: object = {}): string => signToken(keys, { iat: iat(), ...claims });
@@ -150,7 +191,10 @@ describe("Protocol §3, refresh with a refresh token", () => {
   }
 
   it("the result also has token and refreshToken, both new", async () => {
-    await using server = await startRenewing(async (old, tokenOf) => ({ token: tokenOf({ scope: "read" }), refreshToken: `${old}-next` }));
+    await using server = await startRenewing(async (old, tokenOf) => ({
+      token: tokenOf({ scope: "read" }),
+      refreshToken: `${old}-next`,
+    }));
     const client = await server.connect();
     await client.authenticate(server.tokenOf());
     for (const [state, seconds] of [
@@ -161,8 +205,16 @@ describe("Protocol §3, refresh with a refresh token", () => {
       expect(await resultOf(client, "whoami")).to.include({ state });
       const result = await resultOf(client, "refresh", { refreshToken: "r1" });
       expect(result).to.have.all.keys(...resultMembers, "changed", "gap", "token", "refreshToken");
-      expect(result).to.deep.include({ scopes: ["read"], expiresIn: 900, changed: true, gap: false, refreshToken: "r1-next" });
-      expect(await resultOf(await server.connect(), "authenticate", { token: result.token })).to.include({ subject: "user-1" });
+      expect(result).to.deep.include({
+        scopes: ["read"],
+        expiresIn: 900,
+        changed: true,
+        gap: false,
+        refreshToken: "r1-next",
+      });
+      expect(
+        await resultOf(await server.connect(), "authenticate", { token: result.token }),
+      ).to.include({ subject: "user-1" });
     }
   });
 
@@ -181,6 +233,10 @@ describe("Protocol §3, refresh with a refresh token", () => {
     const misnamed = await ask(client, "refresh", { refresh_token: "r1" });
     expect(misnamed.error?.code).to.equal(-32602);
     expect(misnamed.error?.data?.hint).to.include('"params":{"refreshToken":"…"}');
-    expect(await resultOf(client, "whoami")).to.include({ state: "active", subject: "user-1", expiresIn: 900 });
+    expect(await resultOf(client, "whoami")).to.include({
+      state: "active",
+      subject: "user-1",
+      expiresIn: 900,
+    });
   });
 });

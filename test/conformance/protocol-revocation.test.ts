@@ -25,8 +25,18 @@ async function startRevoking(limits = {}) {
 /** What is revoked, claims that it hits, and claims that it spares. */
 const selectors: readonly (readonly [string, RevocationSelector, Claims, readonly Claims[]])[] = [
   ["jti", { jti: "t1" }, { jti: "t1" }, [{ jti: "t2" }, { sid: "t1" }, { sub: "t1" }]],
-  ["sessionId, which is the token's sid", { sessionId: "s1" }, { sid: "s1" }, [{ sid: "s2" }, { jti: "s1" }, {}]],
-  ["subject", { subject: "user-1" }, { sub: "user-1" }, [{ sub: "user-2" }, { sub: "user-2", jti: "user-1", sid: "user-1" }]],
+  [
+    "sessionId, which is the token's sid",
+    { sessionId: "s1" },
+    { sid: "s1" },
+    [{ sid: "s2" }, { jti: "s1" }, {}],
+  ],
+  [
+    "subject",
+    { subject: "user-1" },
+    { sub: "user-1" },
+    [{ sub: "user-2" }, { sub: "user-2", jti: "user-1", sid: "user-1" }],
+  ],
 ];
 
 describe("Protocol §10, revocation", () => {
@@ -38,9 +48,11 @@ describe("Protocol §10, revocation", () => {
       for (const claims of spared) others.push(await server.login(claims));
       await server.server.revoke(selector);
       for (const client of victims) await expectClose(client, "token_revoked");
-      for (const client of others) expect(await resultOf(client, "whoami")).to.include({ state: "active" });
+      for (const client of others)
+        expect(await resultOf(client, "whoami")).to.include({ state: "active" });
       expect(await server.isRefused(hit)).to.equal(true);
-      for (const claims of spared) expect(await server.isRefused(claims), JSON.stringify(claims)).to.equal(false);
+      for (const claims of spared)
+        expect(await server.isRefused(claims), JSON.stringify(claims)).to.equal(false);
     });
   }
 
@@ -48,7 +60,11 @@ describe("Protocol §10, revocation", () => {
     await using server = await startRevoking();
     const t = server.seconds();
     server.clock.advance(10_000);
-    const [old, same, young] = [await server.login({ iat: t - 1 }), await server.login({ iat: t }), await server.login({ iat: t + 1 })];
+    const [old, same, young] = [
+      await server.login({ iat: t - 1 }),
+      await server.login({ iat: t }),
+      await server.login({ iat: t + 1 }),
+    ];
     await server.server.revoke({ subject: "user-1", issuedBefore: t });
     await expectClose(old, "token_revoked");
     await expectClose(same, "token_revoked");
@@ -70,10 +86,18 @@ describe("Protocol §10, revocation", () => {
     const client = await server.login({ jti: "t1" });
     server.clock.advance(1_000);
     await server.server.revoke({ jti: "t2" });
-    expectError(await ask(client, "refresh", { token: server.token({ jti: "t2" }) }), "token_revoked");
-    expectError(await ask(client, "authenticate", { token: server.token({ jti: "t2" }) }), "token_revoked");
+    expectError(
+      await ask(client, "refresh", { token: server.token({ jti: "t2" }) }),
+      "token_revoked",
+    );
+    expectError(
+      await ask(client, "authenticate", { token: server.token({ jti: "t2" }) }),
+      "token_revoked",
+    );
     expect(await resultOf(client, "whoami")).to.include({ state: "active", expiresIn: 899 });
-    expect(await resultOf(client, "refresh", { token: server.token({ jti: "t3" }) })).to.include({ changed: true });
+    expect(await resultOf(client, "refresh", { token: server.token({ jti: "t3" }) })).to.include({
+      changed: true,
+    });
   });
 
   it("is in force at once: no request and no push gets through between the call and the close", async () => {
@@ -82,7 +106,9 @@ describe("Protocol §10, revocation", () => {
     const durable = server.server.revoke({ jti: "t1" });
     client.send(request(1, "tell"), request(2, "echo"));
     const { before } = await expectClose(client, "token_revoked");
-    expect(before.filter(({ result, method }) => result !== undefined || method === "news")).to.deep.equal([]);
+    expect(
+      before.filter(({ result, method }) => result !== undefined || method === "news"),
+    ).to.deep.equal([]);
     expect(server.ran).to.deep.equal([]);
     await durable;
   });
@@ -130,7 +156,9 @@ describe("Protocol §10, revocation", () => {
     await expectClose(client, "token_revoked");
     await first.close();
     await using third = await startTimed(protocolApp().app, { auth, store });
-    const answer = await ask(await third.connect(), "authenticate", { token: keysOf.token({ jti: "t1" }) });
+    const answer = await ask(await third.connect(), "authenticate", {
+      token: keysOf.token({ jti: "t1" }),
+    });
     expectError(answer, "token_revoked");
     await keysOf.close();
   });
@@ -141,7 +169,10 @@ describe("Protocol §10, revocation with a margin", () => {
     await using server = await startRevoking();
     const client = await server.login({ jti: "t1" });
     await server.server.revoke({ jti: "t1" }, { margin: 20_000, reason: "left the company" });
-    expect(await told(client, "auth.refreshRequired")).to.deep.equal({ within: 20, reason: "left the company" });
+    expect(await told(client, "auth.refreshRequired")).to.deep.equal({
+      within: 20,
+      reason: "left the company",
+    });
     expect((await ask(client, "echo", [1])).result).to.deep.equal([1]);
     expect(await server.isRefused({ jti: "t1" }), "no new connection with it").to.equal(true);
     server.clock.advance(19_999);
@@ -180,8 +211,13 @@ describe("Protocol §10, revocation with a margin", () => {
     await server.server.revoke({ jti: "t1" }, { margin: 20_000 });
     await told(client, "auth.refreshRequired");
     server.clock.advance(5_000);
-    expectError(await ask(client, "refresh", { token: server.token({ jti: "t1" }) }), "token_revoked");
-    expect(await resultOf(client, "refresh", { token: server.token({ jti: "t2" }) })).to.include({ changed: true });
+    expectError(
+      await ask(client, "refresh", { token: server.token({ jti: "t1" }) }),
+      "token_revoked",
+    );
+    expect(await resultOf(client, "refresh", { token: server.token({ jti: "t2" }) })).to.include({
+      changed: true,
+    });
     server.clock.advance(60_000);
     expect(await resultOf(client, "whoami")).to.include({ state: "active" });
   });
@@ -206,8 +242,12 @@ describe("Protocol §10, revocation with a margin", () => {
         await server.server.revoke(first, { margin: 600_000 });
         await told(client, "auth.refreshRequired");
         await server.server.revoke(second);
-        const { state } = (await Promise.race([ask(client, "whoami"), client.closed.then(() => undefined)]))?.result ?? {};
-        expect(state, `${JSON.stringify(first)}, then ${JSON.stringify(second)}`).to.not.equal("active");
+        const { state } =
+          (await Promise.race([ask(client, "whoami"), client.closed.then(() => undefined)]))
+            ?.result ?? {};
+        expect(state, `${JSON.stringify(first)}, then ${JSON.stringify(second)}`).to.not.equal(
+          "active",
+        );
       }
     }
   });
@@ -218,8 +258,13 @@ describe("Protocol §10, revocation with a margin", () => {
     server.clock.advance(900_000);
     await leftovers(client);
     await server.server.revoke({ jti: "t1" }, { margin: 20_000, reason: "keys leaked" });
-    expect(await told(client, "auth.refreshRequired")).to.deep.equal({ within: 20, reason: "keys leaked" });
-    expect(await resultOf(client, "refresh", { token: server.token({ jti: "t2" }) })).to.include({ changed: true });
+    expect(await told(client, "auth.refreshRequired")).to.deep.equal({
+      within: 20,
+      reason: "keys leaked",
+    });
+    expect(await resultOf(client, "refresh", { token: server.token({ jti: "t2" }) })).to.include({
+      changed: true,
+    });
   });
 
   it("a session that expires meanwhile is closed when the margin is over", async () => {
@@ -230,7 +275,10 @@ describe("Protocol §10, revocation with a margin", () => {
     server.clock.advance(9_000);
     await told(client, "auth.expired");
     server.clock.advance(11_000);
-    const state = await Promise.race([ask(client, "whoami").then(({ result }) => result?.state), client.closed.then(() => "closed")]);
+    const state = await Promise.race([
+      ask(client, "whoami").then(({ result }) => result?.state),
+      client.closed.then(() => "closed"),
+    ]);
     expect(state).to.equal("closed");
     expect(await client.closed).to.deep.equal({ code: 4401, reason: "token_revoked" });
   });

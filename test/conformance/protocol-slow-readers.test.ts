@@ -7,11 +7,21 @@ import { feedApp } from "../helpers/server/generator-app.js";
 import type { RawClient } from "../helpers/server/raw-client.js";
 import { startServer } from "../helpers/server/test-server.js";
 
-/** A peer that has subscribed to `plain` and `kept`, on a rig whose subscriptions have room for four events. */
-async function subscribed(whenSlow: WhenSlow, ...methods: readonly string[]): Promise<{ rig: SubscriptionHarness; peer: HarnessPeer }> {
+/**
+ * A peer that has subscribed to `plain` and `kept`, on a rig whose subscriptions have room for four
+ * events.
+ */
+async function subscribed(
+  whenSlow: WhenSlow,
+  ...methods: readonly string[]
+): Promise<{ rig: SubscriptionHarness; peer: HarnessPeer }> {
   const rig = new SubscriptionHarness(new ManualClock(), whenSlow);
   const peer = rig.connect();
-  peer.send({ id: 0, method: "authenticate", params: { token: String(rig.clock.now() / 1000 + 900) } });
+  peer.send({
+    id: 0,
+    method: "authenticate",
+    params: { token: String(rig.clock.now() / 1000 + 900) },
+  });
   for (const [index, method] of methods.entries()) peer.send({ id: index + 1, method });
   await rig.settle();
   expect(peer.received().filter(({ id }) => id !== undefined)).to.have.length(methods.length + 1);
@@ -60,14 +70,20 @@ describe("Protocol §5.5, slow readers", () => {
     expect(rig.topics).to.equal(0);
     peer.send({ id: 9, method: "plain" });
     await rig.settle();
-    expect(peer.received()).to.deep.equal([{ jsonrpc: "2.0", id: 9, result: { subscription: "plain" } }]);
+    expect(peer.received()).to.deep.equal([
+      { jsonrpc: "2.0", id: 9, result: { subscription: "plain" } },
+    ]);
     rig.dispose();
   });
 
   it("what fits the room comes whole when the reader reads on, and nobody else waits for it", async () => {
     const { rig, peer } = await subscribed("close", "plain");
     const other = rig.connect();
-    other.send({ id: 1, method: "authenticate", params: { token: String(rig.clock.now() / 1000 + 900) } });
+    other.send({
+      id: 1,
+      method: "authenticate",
+      params: { token: String(rig.clock.now() / 1000 + 900) },
+    });
     other.send({ id: 2, method: "plain" });
     await rig.settle();
     other.received();
@@ -95,7 +111,9 @@ describe("Protocol §5.5, slow readers", () => {
     expect(first).to.not.deep.equal([]);
     await rig.settle();
     const seen = [...first, ...(eventsOf(peer.received()) as number[])];
-    expect(seen).to.deep.equal(Array.from({ length: seen.length }, (_, index) => (seen[0] as number) + index));
+    expect(seen).to.deep.equal(
+      Array.from({ length: seen.length }, (_, index) => (seen[0] as number) + index),
+    );
     peer.send({ id: 5, method: "unsubscribe", params: { subscription: "1" } });
     await rig.settle();
     expect(peer.received().at(-1)).to.deep.include({ id: 5, result: { ok: true } });
@@ -113,7 +131,11 @@ describe("Protocol §5.5, slow readers", () => {
     const count = 2_000; // 20 MB: more than any system's socket buffers take
     const heard = hear(healthy, count);
     for (let n = 1; n <= count; n++) {
-      await server.server.publish(app.routes.mine, { user: "user-1" }, { n, text: "x".repeat(size) });
+      await server.server.publish(
+        app.routes.mine,
+        { user: "user-1" },
+        { n, text: "x".repeat(size) },
+      );
       await new Promise((resolve) => setImmediate(resolve)); // so that a healthy reader keeps up
     }
     expect(

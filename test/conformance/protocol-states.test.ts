@@ -3,23 +3,45 @@ import { describe, it } from "mocha";
 import { type ConnectionHandle, createRpc } from "../../src/index.js";
 import { ClaimsGate } from "../helpers/server/claims-gate.js";
 import { expectClose, expectError } from "../helpers/server/expected.js";
-import { ask, exchange, type Frame, leftovers, notification, request, resultOf, told } from "../helpers/server/frames.js";
+import {
+  ask,
+  exchange,
+  type Frame,
+  leftovers,
+  notification,
+  request,
+  resultOf,
+  told,
+} from "../helpers/server/frames.js";
 import { protocolApp } from "../helpers/server/protocol-app.js";
 import { sampleApp, startServer } from "../helpers/server/test-server.js";
 import { startTimed } from "../helpers/server/timed-server.js";
 
-const needSession = ["echo", "no.such.method", "rpc.discover", "rpc.other", "unsubscribe", "checked", "__proto__", "constructor"];
+const needSession = [
+  "echo",
+  "no.such.method",
+  "rpc.discover",
+  "rpc.other",
+  "unsubscribe",
+  "checked",
+  "__proto__",
+  "constructor",
+];
 
 /** A timed server that hands out the connections' handles, in the order they came. */
 async function startWatched(limits = {}) {
   const { app, ...seen } = protocolApp();
   const handles: ConnectionHandle[] = [];
-  const server = await startTimed(app, { limits, hooks: { connected: (handle) => void handles.push(handle) } });
+  const server = await startTimed(app, {
+    limits,
+    hooks: { connected: (handle) => void handles.push(handle) },
+  });
   const push = (n: number): void => handles.at(-1)?.notify("news", { n });
   return { ...server, ...seen, push };
 }
 
-const news = (frames: readonly Frame[]) => frames.filter(({ method }) => method === "news").map(({ params }) => params?.n);
+const news = (frames: readonly Frame[]) =>
+  frames.filter(({ method }) => method === "news").map(({ params }) => params?.n);
 
 describe("Protocol §2, OPEN", () => {
   it("in OPEN authenticate, ping, whoami and methods declared public run", async () => {
@@ -28,7 +50,9 @@ describe("Protocol §2, OPEN", () => {
     expect((await ask(client, "ping")).result).to.equal("pong");
     expect((await ask(client, "whoami")).result).to.include({ state: "open" });
     expect((await ask(client, "time.now")).result).to.be.a("string");
-    expect((await ask(client, "authenticate", [server.token()])).result).to.include({ subject: "user-1" });
+    expect((await ask(client, "authenticate", [server.token()])).result).to.include({
+      subject: "user-1",
+    });
   });
 
   it("in OPEN anything else, existing or not, is -32001, in the same words, before any schema runs", async () => {
@@ -41,9 +65,15 @@ describe("Protocol §2, OPEN", () => {
       answers[index] = answer as never;
       expectError({ ...answer, id: 0 }, "unauthenticated");
     }
-    expect(new Set(answers.map((answer) => JSON.stringify(answer))).size, "one answer for all names").to.equal(1);
-    for (const method of ["refresh", "logout"]) expectError(await ask(client, method, { token: server.token() }), "unauthenticated");
-    expect(await exchange(client, notification("echo"), notification("no.such.method"))).to.deep.equal([]);
+    expect(
+      new Set(answers.map((answer) => JSON.stringify(answer))).size,
+      "one answer for all names",
+    ).to.equal(1);
+    for (const method of ["refresh", "logout"])
+      expectError(await ask(client, method, { token: server.token() }), "unauthenticated");
+    expect(
+      await exchange(client, notification("echo"), notification("no.such.method")),
+    ).to.deep.equal([]);
     expect(ran).to.deep.equal([]);
   });
 
@@ -63,7 +93,12 @@ describe("Protocol §2, OPEN", () => {
     const client = await server.connect();
     for (let second = 0; second < 30; second += 3) {
       if (second > 0) server.clock.advance(3_000);
-      await exchange(client, request(1, "time.now"), request(2, "authenticate", { token: 3 }), "not JSON");
+      await exchange(
+        client,
+        request(1, "time.now"),
+        request(2, "authenticate", { token: 3 }),
+        "not JSON",
+      );
       if (second === 9) break;
     }
     for (let second = 12; second < 30; second += 3) {
@@ -85,7 +120,9 @@ describe("Protocol §2, OPEN", () => {
     await gate.whenArrived(1);
     server.clock.advance(30_000);
     release();
-    expect((await expectClose(client, "auth_timeout")).before.some(({ result }) => result !== undefined)).to.equal(false);
+    expect(
+      (await expectClose(client, "auth_timeout")).before.some(({ result }) => result !== undefined),
+    ).to.equal(false);
   });
 
   it("an authenticated connection has no auth deadline, and after logout there is a new one", async () => {
@@ -116,11 +153,17 @@ describe("Protocol §2, the end of a session", () => {
     const client = await server.login();
     server.clock.advance(900_000);
     for (const method of needSession) {
-      expectError(await ask(client, method, { wrong: true }), "token_expired", { context: "session", action: "refresh" });
+      expectError(await ask(client, method, { wrong: true }), "token_expired", {
+        context: "session",
+        action: "refresh",
+      });
     }
     expect(ran).to.deep.equal([]);
     expect((await ask(client, "ping")).result).to.equal("pong");
-    expect((await ask(client, "whoami")).result).to.include({ state: "expired", subject: "user-1" });
+    expect((await ask(client, "whoami")).result).to.include({
+      state: "expired",
+      subject: "user-1",
+    });
     expect((await ask(client, "time.now")).result).to.equal("nobody");
   });
 
@@ -129,7 +172,10 @@ describe("Protocol §2, the end of a session", () => {
     for (const method of ["refresh", "authenticate"]) {
       const client = await server.login();
       server.clock.advance(900_000);
-      expect(await resultOf(client, method, { token: server.token() })).to.include({ changed: true, expiresIn: 900 });
+      expect(await resultOf(client, method, { token: server.token() })).to.include({
+        changed: true,
+        expiresIn: 900,
+      });
       expect((await ask(client, "echo", [1])).result).to.deep.equal([1]);
     }
     const client = await server.login();
@@ -141,13 +187,17 @@ describe("Protocol §2, the end of a session", () => {
   it("2.1 expiry is checked for each element of a batch", async () => {
     const rpc = createRpc();
     let pass = (): void => {};
-    const app = rpc.router({ work: rpc.method({ handler: () => "done" }), sleep: rpc.method({ handler: () => pass() }) });
+    const app = rpc.router({
+      work: rpc.method({ handler: () => "done" }),
+      sleep: rpc.method({ handler: () => pass() }),
+    });
     await using server = await startTimed(app);
     pass = () => server.clock.advance(900_000);
     const client = await server.login();
     client.send([request(1, "work"), request(2, "sleep"), request(3, "work"), request(4, "ping")]);
     const batch: Frame[] = [];
-    while (batch.length === 0) batch.push(...[await client.next<Frame[] | Frame>()].filter(Array.isArray).flat());
+    while (batch.length === 0)
+      batch.push(...[await client.next<Frame[] | Frame>()].filter(Array.isArray).flat());
     expect(batch.map(({ id }) => id)).to.deep.equal([1, 2, 3, 4]);
     expect(batch[0]).to.include({ result: "done" });
     expectError(batch[2], "token_expired", { context: "session" });
@@ -213,7 +263,12 @@ describe("Protocol §2, the end of a session", () => {
   it("2.1 timers survive any exp: one more than 2^31-1 ms away, by the machine's own clock, does not expire", async () => {
     await using server = await startServer(protocolApp().app);
     const now = Math.floor(Date.now() / 1_000);
-    for (const exp of [now + 2_147_484, now + 2_147_483_648, 253_402_300_799, Number.MAX_SAFE_INTEGER]) {
+    for (const exp of [
+      now + 2_147_484,
+      now + 2_147_483_648,
+      253_402_300_799,
+      Number.MAX_SAFE_INTEGER,
+    ]) {
       const client = await server.login({ exp });
       for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
       expect(await leftovers(client), String(exp)).to.deep.equal([]);
@@ -222,14 +277,18 @@ describe("Protocol §2, the end of a session", () => {
   });
 
   it("2.1 a session with an exp more than 2^31-1 ms away expires when its time has come", async () => {
-    const unwatched = { loopDelay: 0, heapPercent: 0, frameTimeout: 0 }; // what is looked at every second or two takes a while in a month
+    // what is looked at every second or two takes a while in a month
+    const unwatched = { loopDelay: 0, heapPercent: 0, frameTimeout: 0 };
     await using server = await startTimed(protocolApp().app, { limits: unwatched });
     const month = 30 * 86_400; // 30 d in seconds
     const client = await server.login({ exp: server.seconds() + month });
     server.clock.advance((month - 61) * 1_000);
     expect(await leftovers(client)).to.deep.equal([]);
     server.clock.advance(61_000);
-    expect((await leftovers(client)).map(({ method }) => method)).to.deep.equal(["auth.expiring", "auth.expired"]);
+    expect((await leftovers(client)).map(({ method }) => method)).to.deep.equal([
+      "auth.expiring",
+      "auth.expired",
+    ]);
   });
 
   it("2.1 the token is judged once, not per request", async () => {
@@ -284,7 +343,10 @@ describe("Protocol §2, pushes of an expired session", () => {
     const client = await server.login({ exp: server.seconds() + 100 });
     server.clock.advance(100_000);
     server.push(1);
-    expect(await resultOf(client, "authenticate", { token: server.token() })).to.include({ changed: true, gap: false });
+    expect(await resultOf(client, "authenticate", { token: server.token() })).to.include({
+      changed: true,
+      gap: false,
+    });
     expect(news(await leftovers(client))).to.deep.equal([1]);
   });
 
@@ -293,7 +355,10 @@ describe("Protocol §2, pushes of an expired session", () => {
     const client = await server.login({ exp: server.seconds() + 100 });
     server.clock.advance(100_000);
     server.push(1);
-    expectError(await ask(client, "refresh", { token: server.token({ sub: "user-2" }) }), "subject_mismatch");
+    expectError(
+      await ask(client, "refresh", { token: server.token({ sub: "user-2" }) }),
+      "subject_mismatch",
+    );
     expect(news(await leftovers(client))).to.deep.equal([]);
     await ask(client, "refresh", { token: server.token() });
     expect(news(await leftovers(client))).to.deep.equal([1]);
@@ -309,18 +374,27 @@ describe("Protocol §2, pushes of an expired session", () => {
       const client = await server.login({ exp: server.seconds() + 5 });
       server.clock.advance(5_000);
       for (let n = 1; n <= count; n++) server.push(n);
-      expect(await resultOf(client, "refresh", { token: server.token({ exp: server.seconds() + 5 }) })).to.include({ gap });
+      expect(
+        await resultOf(client, "refresh", { token: server.token({ exp: server.seconds() + 5 }) }),
+      ).to.include({ gap });
       const sent = news(await leftovers(client));
-      expect(sent, `${count} messages`).to.deep.equal(gap ? [] : Array.from({ length: count }, (_, index) => index + 1));
+      expect(sent, `${count} messages`).to.deep.equal(
+        gap ? [] : Array.from({ length: count }, (_, index) => index + 1),
+      );
       server.clock.advance(5_000);
-      expect(await resultOf(client, "refresh", { token: server.token() }), "the next one").to.include({ gap: false });
+      expect(
+        await resultOf(client, "refresh", { token: server.token() }),
+        "the next one",
+      ).to.include({ gap: false });
     }
   });
 
   it("are held up to 256 KiB", async () => {
     const { app } = protocolApp();
     const handles: ConnectionHandle[] = [];
-    await using server = await startTimed(app, { hooks: { connected: (handle) => void handles.push(handle) } });
+    await using server = await startTimed(app, {
+      hooks: { connected: (handle) => void handles.push(handle) },
+    });
     for (const [size, gap] of [
       [8_000, false],
       [9_000, true],
@@ -328,7 +402,10 @@ describe("Protocol §2, pushes of an expired session", () => {
       const client = await server.login({ exp: server.seconds() + 100 });
       server.clock.advance(100_000);
       for (let n = 0; n < 30; n++) handles.at(-1)?.notify("bulk", { text: "x".repeat(size) });
-      expect(await resultOf(client, "refresh", { token: server.token() }), `30 of ${size}`).to.include({ gap });
+      expect(
+        await resultOf(client, "refresh", { token: server.token() }),
+        `30 of ${size}`,
+      ).to.include({ gap });
       const held = (await leftovers(client)).filter(({ method }) => method === "bulk");
       expect(held).to.have.length(gap ? 0 : 30);
     }
@@ -340,7 +417,9 @@ describe("Protocol §2, pushes of an expired session", () => {
     server.clock.advance(100_000);
     server.push(1);
     await ask(client, "logout");
-    expect(await resultOf(client, "authenticate", { token: server.token({ sub: "user-2" }) })).to.include({ subject: "user-2" });
+    expect(
+      await resultOf(client, "authenticate", { token: server.token({ sub: "user-2" }) }),
+    ).to.include({ subject: "user-2" });
     expect(news(await leftovers(client))).to.deep.equal([]);
   });
 });

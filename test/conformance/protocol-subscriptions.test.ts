@@ -10,16 +10,31 @@ import { startTimed } from "../helpers/server/timed-server.js";
 const started = async (limits: Partial<Limits> = {}) => {
   const feed = feedApp();
   const server = await startTimed(feed.app, { limits });
-  const publish = (symbol: string, price: number) => server.server.publish(feed.app.routes.prices, { symbol }, { price });
-  const tick = (symbol: string, price: number) => server.server.publish(feed.app.routes.ticks, { symbol }, { price });
-  return { ...server, ...feed, publish, tick, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+  const publish = (symbol: string, price: number) =>
+    server.server.publish(feed.app.routes.prices, { symbol }, { price });
+  const tick = (symbol: string, price: number) =>
+    server.server.publish(feed.app.routes.ticks, { symbol }, { price });
+  return {
+    ...server,
+    ...feed,
+    publish,
+    tick,
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
 };
 
-type Event = { readonly subscription: string; readonly offset?: number; readonly gap?: true; readonly data: unknown };
+type Event = {
+  readonly subscription: string;
+  readonly offset?: number;
+  readonly gap?: true;
+  readonly data: unknown;
+};
 
-const event = async (client: RawClient) => (await told(client, "subscription.event")) as unknown as Event;
+const event = async (client: RawClient) =>
+  (await told(client, "subscription.event")) as unknown as Event;
 const ended = (client: RawClient) => told(client, "subscription.ended");
-const methodsOf = (frames: readonly { readonly method?: string }[]) => frames.map(({ method }) => method);
+const methodsOf = (frames: readonly { readonly method?: string }[]) =>
+  frames.map(({ method }) => method);
 const reader = { scope: "read" };
 
 describe("Protocol §5, subscriptions", () => {
@@ -30,7 +45,9 @@ describe("Protocol §5, subscriptions", () => {
     expect(subscription).to.be.a("string").and.not.equal("");
     for (const data of [1, 2, 3]) expect(await event(client)).to.deep.equal({ subscription, data });
     expect(await ended(client)).to.deep.equal({ subscription, reason: "completed" });
-    expect((await ask(client, "unsubscribe", { subscription })).result).to.deep.equal({ ok: false });
+    expect((await ask(client, "unsubscribe", { subscription })).result).to.deep.equal({
+      ok: false,
+    });
   });
 
   it("each call of a generator is a subscription of its own", async () => {
@@ -44,21 +61,41 @@ describe("Protocol §5, subscriptions", () => {
 
   it("a topic's id is its name, and one event reaches every subscriber as the same frame", async () => {
     await using server = await started();
-    const clients = await Promise.all([server.login(reader), server.login(reader), server.login(reader)]);
-    for (const client of clients) expect(await resultOf(client, "ticks", { symbol: "A" })).to.deep.equal({ subscription: "ticks:A" });
+    const clients = await Promise.all([
+      server.login(reader),
+      server.login(reader),
+      server.login(reader),
+    ]);
+    for (const client of clients)
+      expect(await resultOf(client, "ticks", { symbol: "A" })).to.deep.equal({
+        subscription: "ticks:A",
+      });
     await server.tick("A", 1);
     await server.tick("B", 2);
     const texts = await Promise.all(clients.map((client) => client.nextText()));
     expect(new Set(texts).size).to.equal(1);
-    expect(JSON.parse(texts[0] ?? "").params).to.deep.equal({ subscription: "ticks:A", data: { price: 1 } });
-    for (const client of clients) expect(await leftovers(client), "of another topic").to.deep.equal([]);
+    expect(JSON.parse(texts[0] ?? "").params).to.deep.equal({
+      subscription: "ticks:A",
+      data: { price: 1 },
+    });
+    for (const client of clients)
+      expect(await leftovers(client), "of another topic").to.deep.equal([]);
   });
 
   it("no event comes before the response, also when the response waits for the rest of its batch", async () => {
     await using server = await started();
     const client = await server.login(reader);
-    const request = (id: number, method: string, params?: object) => ({ jsonrpc: "2.0", id, method, ...(params && { params }) });
-    client.send([request(1, "ticks", { symbol: "A" }), request(2, "count", { to: 1 }), request(3, "slow")]);
+    const request = (id: number, method: string, params?: object) => ({
+      jsonrpc: "2.0",
+      id,
+      method,
+      ...(params && { params }),
+    });
+    client.send([
+      request(1, "ticks", { symbol: "A" }),
+      request(2, "count", { to: 1 }),
+      request(3, "slow"),
+    ]);
     await ask(client, "echo");
     await server.tick("A", 1);
     await server.tick("A", 2);
@@ -66,10 +103,9 @@ describe("Protocol §5, subscriptions", () => {
     server.slowCalls[0]?.();
     expect(await client.next<unknown[]>()).to.have.length(3);
     const events = [await event(client), await event(client), await event(client)];
-    expect(events.filter(({ subscription }) => subscription === "ticks:A").map(({ data }) => data)).to.deep.equal([
-      { price: 1 },
-      { price: 2 },
-    ]);
+    expect(
+      events.filter(({ subscription }) => subscription === "ticks:A").map(({ data }) => data),
+    ).to.deep.equal([{ price: 1 }, { price: 2 }]);
     expect(events.filter(({ data }) => data === 1)).to.have.length(1);
   });
 
@@ -81,7 +117,9 @@ describe("Protocol §5, subscriptions", () => {
     await server.tick("A", 1);
     expect(await leftovers(client)).to.deep.equal([]);
     expect(server.faucet.begun).to.equal(0);
-    expect((await server.server.sessions()).sessions.map(({ subscriptions }) => subscriptions)).to.deep.equal([0]);
+    expect(
+      (await server.server.sessions()).sessions.map(({ subscriptions }) => subscriptions),
+    ).to.deep.equal([0]);
     const open = await server.connect();
     expectError(await ask(open, "ticks", { symbol: "A" }), "unauthenticated");
   });
@@ -89,16 +127,36 @@ describe("Protocol §5, subscriptions", () => {
   it("a subscription whose response does not fit its batch has not begun, and one whose does has", async () => {
     await using server = await started({ responseBytes: 200 });
     const client = await server.login(reader);
-    const call = (id: number, method: string, params: object) => ({ jsonrpc: "2.0", id, method, params });
-    client.send([call(1, "echo", { text: "x".repeat(140) }), call(2, "ticks", { symbol: "A" }), call(3, "watch", {})]);
+    const call = (id: number, method: string, params: object) => ({
+      jsonrpc: "2.0",
+      id,
+      method,
+      params,
+    });
+    client.send([
+      call(1, "echo", { text: "x".repeat(140) }),
+      call(2, "ticks", { symbol: "A" }),
+      call(3, "watch", {}),
+    ]);
     const answers = await client.next<Frame[]>();
-    expect(answers.map(({ error }) => error?.data?.reason)).to.deep.equal([undefined, "too_large", "too_large"]);
+    expect(answers.map(({ error }) => error?.data?.reason)).to.deep.equal([
+      undefined,
+      "too_large",
+      "too_large",
+    ]);
     client.send([call(4, "ticks", { symbol: "B" })]);
-    expect(await client.next<Frame[]>()).to.have.nested.property("[0].result.subscription", "ticks:B");
+    expect(await client.next<Frame[]>()).to.have.nested.property(
+      "[0].result.subscription",
+      "ticks:B",
+    );
     for (const symbol of ["A", "B"]) await server.tick(symbol, 1);
-    expect((await leftovers(client)).map(({ params }) => params?.subscription)).to.deep.equal(["ticks:B"]);
+    expect((await leftovers(client)).map(({ params }) => params?.subscription)).to.deep.equal([
+      "ticks:B",
+    ]);
     expect(server.faucet.begun).to.equal(0);
-    expect((await server.server.sessions()).sessions.map(({ subscriptions }) => subscriptions)).to.deep.equal([1]);
+    expect(
+      (await server.server.sessions()).sessions.map(({ subscriptions }) => subscriptions),
+    ).to.deep.equal([1]);
   });
 
   it("params that don't fit are -32602, and $since is no member of them", async () => {
@@ -107,10 +165,23 @@ describe("Protocol §5, subscriptions", () => {
     for (const params of [{}, { symbol: 1 }, { symbol: "A", other: 1 }]) {
       expect((await ask(client, "prices", params)).error?.code).to.equal(-32602);
     }
-    for (const $since of [1, "x", {}, { epoch: 1, offset: 1 }, { epoch: "e", offset: -1 }, { epoch: "e", offset: 1.5 }, []]) {
-      expect((await ask(client, "prices", { symbol: "A", $since })).error?.code, JSON.stringify($since)).to.equal(-32602);
+    for (const $since of [
+      1,
+      "x",
+      {},
+      { epoch: 1, offset: 1 },
+      { epoch: "e", offset: -1 },
+      { epoch: "e", offset: 1.5 },
+      [],
+    ]) {
+      expect(
+        (await ask(client, "prices", { symbol: "A", $since })).error?.code,
+        JSON.stringify($since),
+      ).to.equal(-32602);
     }
-    expect((await ask(client, "prices", { symbol: "A", $since: { epoch: "e", offset: 1 } })).result).to.include({ recovered: false });
+    expect(
+      (await ask(client, "prices", { symbol: "A", $since: { epoch: "e", offset: 1 } })).result,
+    ).to.include({ recovered: false });
   });
 
   it("a topic whose name is too long for an id is -32602; one that names nothing is the application's fault", async () => {
@@ -128,7 +199,11 @@ describe("Protocol §5, subscriptions", () => {
     expect(epoch).to.be.a("string").and.not.equal("");
     expect(rest).to.deep.equal({ subscription: "prices:A", offset: 1 });
     await server.publish("A", 2);
-    expect(await event(client)).to.deep.equal({ subscription: "prices:A", offset: 2, data: { price: 2 } });
+    expect(await event(client)).to.deep.equal({
+      subscription: "prices:A",
+      offset: 2,
+      data: { price: 2 },
+    });
   });
 
   it("$since: all that was missed follows in order, or nothing of it", async () => {
@@ -145,15 +220,25 @@ describe("Protocol §5, subscriptions", () => {
       [5, false, []],
     ] as const) {
       const client = await server.login(reader);
-      const result = await resultOf(client, "prices", { symbol: "A", $since: { epoch, offset: since } });
+      const result = await resultOf(client, "prices", {
+        symbol: "A",
+        $since: { epoch, offset: since },
+      });
       expect(result).to.deep.equal({ subscription: "prices:A", epoch, offset: 4, recovered });
       for (const offset of offsets)
-        expect(await event(client)).to.deep.equal({ subscription: "prices:A", offset, data: { price: offset } });
+        expect(await event(client)).to.deep.equal({
+          subscription: "prices:A",
+          offset,
+          data: { price: offset },
+        });
       expect(await leftovers(client)).to.deep.equal([]);
       await client.close();
     }
     const other = await server.login(reader);
-    const result = await resultOf(other, "prices", { symbol: "A", $since: { epoch: "another", offset: 4 } });
+    const result = await resultOf(other, "prices", {
+      symbol: "A",
+      $since: { epoch: "another", offset: 4 },
+    });
     expect(result).to.include({ recovered: false });
   });
 
@@ -165,8 +250,12 @@ describe("Protocol §5, subscriptions", () => {
     server.clock.advance(60_000);
     await server.publish("A", 2);
     const late = await server.login(reader);
-    expect(await resultOf(late, "prices", { symbol: "A", $since: { epoch, offset: 0 } })).to.include({ recovered: false });
-    expect(await resultOf(late, "prices", { symbol: "A", $since: { epoch, offset: 1 } })).to.include({ recovered: true });
+    expect(
+      await resultOf(late, "prices", { symbol: "A", $since: { epoch, offset: 0 } }),
+    ).to.include({ recovered: false });
+    expect(
+      await resultOf(late, "prices", { symbol: "A", $since: { epoch, offset: 1 } }),
+    ).to.include({ recovered: true });
     expect(await event(late)).to.include({ offset: 2 });
   });
 
@@ -207,7 +296,9 @@ describe("Protocol §5, subscriptions", () => {
     await resultOf(client, "ticks", { symbol: "A" });
     const { subscription } = await resultOf(client, "watch");
     const published = server.tick("A", 1);
-    expect((await ask(client, "unsubscribe", { subscription: "ticks:A" })).result).to.deep.equal({ ok: true });
+    expect((await ask(client, "unsubscribe", { subscription: "ticks:A" })).result).to.deep.equal({
+      ok: true,
+    });
     await published;
     expect((await ask(client, "unsubscribe", { subscription })).result).to.deep.equal({ ok: true });
     expect(server.faucet.signal?.aborted).to.equal(true);
@@ -215,7 +306,9 @@ describe("Protocol §5, subscriptions", () => {
     await server.tick("A", 2);
     expect(await leftovers(client)).to.deep.equal([]);
     expect(server.faucet.over, "the generator was left").to.equal(1);
-    expect((await ask(client, "unsubscribe", { subscription: "ticks:A" })).result).to.deep.equal({ ok: false });
+    expect((await ask(client, "unsubscribe", { subscription: "ticks:A" })).result).to.deep.equal({
+      ok: false,
+    });
     expect((await ask(client, "unsubscribe", {})).error?.code).to.equal(-32602);
   });
 
@@ -224,11 +317,17 @@ describe("Protocol §5, subscriptions", () => {
     const client = await server.login(reader);
     const { subscription: declared } = await resultOf(client, "broken");
     expect(await event(client)).to.include({ data: 1 });
-    expect(await ended(client)).to.deep.equal({ subscription: declared, reason: "error", code: 1404 });
+    expect(await ended(client)).to.deep.equal({
+      subscription: declared,
+      reason: "error",
+      code: 1404,
+    });
     const { subscription } = await resultOf(client, "watch");
     server.faucet.fail(new Error("a secret of the implementation"));
     expect(await ended(client)).to.deep.equal({ subscription, reason: "error", code: -32603 });
-    expect(server.log.filter(({ level }) => level === "error").map(({ fields }) => fields.event)).to.deep.equal(["subscription.fail"]);
+    expect(
+      server.log.filter(({ level }) => level === "error").map(({ fields }) => fields.event),
+    ).to.deep.equal(["subscription.fail"]);
     const { subscription: wrong } = await resultOf(client, "count", { to: 4 });
     for (const data of [1, 2, 3]) expect(await event(client)).to.include({ data });
     expect(await ended(client), "an event that does not fit its schema").to.deep.equal({
@@ -247,11 +346,18 @@ describe("Protocol §5, subscriptions", () => {
       ["ticks", { symbol: "C" }],
       ["watch", {}],
     ] as const) {
-      expectError(await ask(client, method, params), "overloaded", { temporary: false, action: "stop" });
+      expectError(await ask(client, method, params), "overloaded", {
+        temporary: false,
+        action: "stop",
+      });
     }
-    expect((await ask(client, "ticks", { symbol: "A" })).result, "one that is there").to.deep.equal({ subscription: "ticks:A" });
+    expect((await ask(client, "ticks", { symbol: "A" })).result, "one that is there").to.deep.equal(
+      { subscription: "ticks:A" },
+    );
     await ask(client, "unsubscribe", { subscription });
-    expect((await ask(client, "ticks", { symbol: "C" })).result).to.deep.equal({ subscription: "ticks:C" });
+    expect((await ask(client, "ticks", { symbol: "C" })).result).to.deep.equal({
+      subscription: "ticks:C",
+    });
   });
 
   it("at most 256 calls of subscriptions in a second, or as many as limits.subscribeCallsPerSecond says: the next one is -32029", async () => {
@@ -261,11 +367,18 @@ describe("Protocol §5, subscriptions", () => {
     ] as const) {
       await using server = await started(limits);
       const client = await server.login(reader);
-      for (let n = 0; n < most; n++) expect(await ask(client, "ticks", { symbol: "A" })).to.have.property("result");
+      for (let n = 0; n < most; n++)
+        expect(await ask(client, "ticks", { symbol: "A" })).to.have.property("result");
       expectError(await ask(client, "ticks", { symbol: "A" }), "rate_limited", { retryAfter: 1 });
       expectError(await ask(client, "count", { to: 1 }), "rate_limited", { retryAfter: 1 });
-      expect((await ask(client, "unsubscribe", { subscription: "ticks:A" })).result, "to leave is no call").to.deep.equal({ ok: true });
-      expect(await ask(await server.login(reader), "ticks", { symbol: "A" }), "another connection").to.have.property("result");
+      expect(
+        (await ask(client, "unsubscribe", { subscription: "ticks:A" })).result,
+        "to leave is no call",
+      ).to.deep.equal({ ok: true });
+      expect(
+        await ask(await server.login(reader), "ticks", { symbol: "A" }),
+        "another connection",
+      ).to.have.property("result");
       server.clock.advance(1_000);
       expect(await ask(client, "ticks", { symbol: "A" })).to.have.property("result");
     }
@@ -290,15 +403,26 @@ describe("Protocol §5, subscriptions", () => {
       });
       client.send(places.map(call)); // none is answered before all have begun
       const answers = await client.next<Frame[]>();
-      for (const { result } of answers) expect(result).to.deep.equal({ subscription: "prices:A", epoch, offset: 3, recovered: true });
+      for (const { result } of answers)
+        expect(result).to.deep.equal({
+          subscription: "prices:A",
+          epoch,
+          offset: 3,
+          recovered: true,
+        });
       const first = Math.min(...places);
-      for (let offset = first + 1; offset <= 3; offset++) expect(await event(client), String(places)).to.include({ offset });
+      for (let offset = first + 1; offset <= 3; offset++)
+        expect(await event(client), String(places)).to.include({ offset });
       await server.publish("A", 4);
       expect(await event(client)).to.include({ offset: 4 });
       expect(await leftovers(client)).to.deep.equal([]);
       client.send(call(2, 1));
-      expect((await client.next<Frame>()).result, "all of it was sent: it is asked for once more").to.include({ recovered: true });
-      for (let offset = 3; offset <= 4; offset++) expect(await event(client)).to.include({ offset });
+      expect(
+        (await client.next<Frame>()).result,
+        "all of it was sent: it is asked for once more",
+      ).to.include({ recovered: true });
+      for (let offset = 3; offset <= 4; offset++)
+        expect(await event(client)).to.include({ offset });
       expect(await leftovers(client)).to.deep.equal([]);
     }
   });
@@ -307,11 +431,18 @@ describe("Protocol §5, subscriptions", () => {
     await using server = await started();
     const client = await server.login();
     expectError(await ask(client, "mine", { user: "somebody else" }), "forbidden");
-    expect(await resultOf(client, "mine", { user: "user-1" })).to.deep.equal({ subscription: "mine:user-1" });
+    expect(await resultOf(client, "mine", { user: "user-1" })).to.deep.equal({
+      subscription: "mine:user-1",
+    });
     await server.server.publish(server.app.routes.mine, { user: "user-1" }, 1);
     expect(await event(client)).to.include({ data: 1 });
     server.clock.advance(1_000);
-    client.send({ jsonrpc: "2.0", id: 1, method: "refresh", params: { token: server.token({ suspended: true }) } });
+    client.send({
+      jsonrpc: "2.0",
+      id: 1,
+      method: "refresh",
+      params: { token: server.token({ suspended: true }) },
+    });
     expect(await ended(client)).to.deep.equal({ subscription: "mine:user-1", reason: "forbidden" });
     await server.server.publish(server.app.routes.mine, { user: "user-1" }, 2);
     expect(methodsOf(await leftovers(client))).to.not.include("subscription.event");
@@ -327,7 +458,12 @@ describe("Protocol §5, subscriptions", () => {
     await server.publish("A", 1);
     expect(await event(client)).to.include({ subscription: "prices:A" });
     server.clock.advance(1_000);
-    client.send({ jsonrpc: "2.0", id: 1, method: "refresh", params: { token: server.token({ scope: "write" }) } });
+    client.send({
+      jsonrpc: "2.0",
+      id: 1,
+      method: "refresh",
+      params: { token: server.token({ scope: "write" }) },
+    });
     expect(await ended(client)).to.deep.equal({ subscription: "prices:A", reason: "forbidden" });
     expect(await client.next()).to.have.nested.property("result.changed", true);
     await server.publish("A", 2);
@@ -381,11 +517,25 @@ describe("Protocol §5, subscriptions", () => {
     expect(await leftovers(client)).to.deep.equal([]);
     expect(server.faucet.pulls, "one was asked for before").to.equal(1);
     expectError(await ask(client, "unsubscribe", { subscription }), "token_expired");
-    client.send({ jsonrpc: "2.0", id: 1, method: "refresh", params: { token: server.token(reader) } });
+    client.send({
+      jsonrpc: "2.0",
+      id: 1,
+      method: "refresh",
+      params: { token: server.token(reader) },
+    });
     expect(await client.next()).to.have.nested.property("result.gap", false);
-    const events = [await event(client), await event(client), await event(client), await event(client)];
-    expect(events.filter(({ offset }) => offset !== undefined).map(({ offset }) => offset)).to.deep.equal([1, 2]);
-    expect(events.filter((one) => one.subscription === subscription).map(({ data }) => data)).to.deep.equal(["a", "b"]);
+    const events = [
+      await event(client),
+      await event(client),
+      await event(client),
+      await event(client),
+    ];
+    expect(
+      events.filter(({ offset }) => offset !== undefined).map(({ offset }) => offset),
+    ).to.deep.equal([1, 2]);
+    expect(
+      events.filter((one) => one.subscription === subscription).map(({ data }) => data),
+    ).to.deep.equal(["a", "b"]);
     expect(events.some(({ gap }) => gap)).to.equal(false);
   });
 
@@ -396,13 +546,28 @@ describe("Protocol §5, subscriptions", () => {
     await resultOf(client, "ticks", { symbol: "A" });
     server.clock.advance(900_000);
     for (let price = 1; price <= 257; price++) await server.publish("A", price);
-    expect(await resultOf(client, "refresh", { token: server.token(reader) })).to.include({ gap: true });
+    expect(await resultOf(client, "refresh", { token: server.token(reader) })).to.include({
+      gap: true,
+    });
     await server.tick("A", 1);
-    expect(await event(client), "nothing of this one was lost").to.deep.equal({ subscription: "ticks:A", data: { price: 1 } });
+    expect(await event(client), "nothing of this one was lost").to.deep.equal({
+      subscription: "ticks:A",
+      data: { price: 1 },
+    });
     await server.publish("A", 258);
-    expect(await event(client)).to.deep.equal({ subscription: "prices:A", offset: 258, epoch, gap: true, data: { price: 258 } });
+    expect(await event(client)).to.deep.equal({
+      subscription: "prices:A",
+      offset: 258,
+      epoch,
+      gap: true,
+      data: { price: 258 },
+    });
     await server.publish("A", 259);
-    expect(await event(client), "told once").to.deep.equal({ subscription: "prices:A", offset: 259, data: { price: 259 } });
+    expect(await event(client), "told once").to.deep.equal({
+      subscription: "prices:A",
+      offset: 259,
+      data: { price: 259 },
+    });
   });
 
   it("closing the connection leaves no topic and no generator behind", async () => {
@@ -419,13 +584,17 @@ describe("Protocol §5, subscriptions", () => {
   it("rpc.discover marks subscriptions with x-subscription, for those who may", async () => {
     await using server = await started();
     const client = await server.login(reader);
-    const { methods } = (await resultOf(client, "rpc.discover")) as unknown as { methods: { name: string; "x-subscription"?: object }[] };
+    const { methods } = (await resultOf(client, "rpc.discover")) as unknown as {
+      methods: { name: string; "x-subscription"?: object }[];
+    };
     const prices = methods.find(({ name }) => name === "prices");
     expect(prices).to.have.nested.property("x-subscription.history", true);
     expect(prices).to.have.nested.property("x-subscription.event.properties.price.type", "number");
     expect(methods.find(({ name }) => name === "echo")).to.not.have.property("x-subscription");
     const other = await server.login();
-    const seen = (await resultOf(other, "rpc.discover")) as unknown as { methods: { name: string }[] };
+    const seen = (await resultOf(other, "rpc.discover")) as unknown as {
+      methods: { name: string }[];
+    };
     expect(seen.methods.map(({ name }) => name))
       .to.include("ticks")
       .and.not.include("prices");
@@ -450,7 +619,9 @@ describe("Protocol §5.6, what the server sends to others", () => {
       );
       expect(error).to.be.instanceOf(TypeError);
     }
-    const tooLarge = await server.server.publish(server.app.routes.mine, { user: "u" }, "x".repeat(1_048_577)).catch((error) => error);
+    const tooLarge = await server.server
+      .publish(server.app.routes.mine, { user: "u" }, "x".repeat(1_048_577))
+      .catch((error) => error);
     expect(tooLarge).to.be.instanceOf(RangeError);
     expect(await leftovers(client)).to.deep.equal([]);
   });
@@ -463,20 +634,27 @@ describe("Protocol §5.6, what the server sends to others", () => {
     const open = await server.connect();
     const heard = async (n: number, clients: readonly RawClient[]) => {
       for (const client of clients) expect(await told(client, "news")).to.deep.equal({ n });
-      for (const client of [one, two, other, open]) expect(await leftovers(client)).to.deep.equal([]);
+      for (const client of [one, two, other, open])
+        expect(await leftovers(client)).to.deep.equal([]);
     };
     const { connectionId } = await resultOf(one, "whoami");
     await server.server.notify({ connection: String(connectionId) }, "news", { n: 1 });
     await heard(1, [one]);
     await server.server.notify({ subject: "user-1" }, "news", { n: 2 });
     await heard(2, [one, two]);
-    await server.server.notify({ subject: "user-1", issuer: "https://other.test" }, "news", { n: 3 });
+    await server.server.notify({ subject: "user-1", issuer: "https://other.test" }, "news", {
+      n: 3,
+    });
     await heard(3, []);
     await server.server.notify("all", "news", { n: 4 });
     await heard(4, [one, two, other]);
     for (const target of [{}, "everybody", { subject: 1 }, { connection: "c", subject: "s" }]) {
-      expect(await server.server.notify(target as never, "news", { n: 5 }).catch((error) => error)).to.be.instanceOf(TypeError);
+      expect(
+        await server.server.notify(target as never, "news", { n: 5 }).catch((error) => error),
+      ).to.be.instanceOf(TypeError);
     }
-    expect(await server.server.notify("all", "unknown", {}).catch((error) => error)).to.be.instanceOf(TypeError);
+    expect(
+      await server.server.notify("all", "unknown", {}).catch((error) => error),
+    ).to.be.instanceOf(TypeError);
   });
 });

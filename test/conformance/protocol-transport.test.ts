@@ -29,7 +29,9 @@ describe("Protocol §1, transport", () => {
     expect(await client.next()).to.deep.equal({ jsonrpc: "2.0", id: 1, result: "pong" });
     client.send('[{"jsonrpc":"2.0","id":2,"method":"ping"}]');
     expect(await client.next()).to.deep.equal([{ jsonrpc: "2.0", id: 2, result: "pong" }]);
-    client.send('{"jsonrpc":"2.0","id":3,"method":"ping"} {"jsonrpc":"2.0","id":4,"method":"ping"}');
+    client.send(
+      '{"jsonrpc":"2.0","id":3,"method":"ping"} {"jsonrpc":"2.0","id":4,"method":"ping"}',
+    );
     expect(await client.next())
       .to.deep.include({ id: null })
       .and.have.nested.property("error.code", -32700);
@@ -51,7 +53,12 @@ describe("Protocol §1, transport", () => {
 
   it("1.2 a client that offers jotwire.v1 gets it selected, also beside others", async () => {
     await using server = await startServer(sampleApp());
-    for (const offer of ["jotwire.v1", "jotwire.v1, chat", "chat, jotwire.v1", "jotwire.v2,jotwire.v1"]) {
+    for (const offer of [
+      "jotwire.v1",
+      "jotwire.v1, chat",
+      "chat, jotwire.v1",
+      "jotwire.v2,jotwire.v1",
+    ]) {
       const answer = await upgrade(server.url, { "Sec-WebSocket-Protocol": offer });
       expect(answer, offer).to.deep.include({ status: 101 });
       expect(answer.headers["sec-websocket-protocol"], offer).to.equal("jotwire.v1");
@@ -75,8 +82,13 @@ describe("Protocol §1, transport", () => {
   it("1.3 by default a browser's upgrade is accepted from the same host and port as the Host header, and refused with 403 from elsewhere", async () => {
     await using server = await startServer(sampleApp());
     const { port } = server.listening;
-    expect((await upgrade(server.url, { Origin: `http://127.0.0.1:${port}` })).status).to.equal(101);
-    const app = await upgrade(server.url, { Host: "api.example.com", Origin: "https://api.example.com" });
+    expect((await upgrade(server.url, { Origin: `http://127.0.0.1:${port}` })).status).to.equal(
+      101,
+    );
+    const app = await upgrade(server.url, {
+      Host: "api.example.com",
+      Origin: "https://api.example.com",
+    });
     expect(app.status).to.equal(101);
     for (const origin of [
       `http://127.0.0.1:${port + 1}`,
@@ -109,7 +121,10 @@ describe("Protocol §1, transport", () => {
   it("1.4 a token is never read from a cookie or a header at upgrade: identity comes only from authenticate", async () => {
     await using server = await startServer(sampleApp());
     const token = server.token();
-    const headers = { Authorization: `Bearer ${token}`, Cookie: `token=${token}; access_token=${token}; jwt=${token}` };
+    const headers = {
+      Authorization: `Bearer ${token}`,
+      Cookie: `token=${token}; access_token=${token}; jwt=${token}`,
+    };
     const client = await RawClient.connect(server.url, { headers });
     expect(await resultOf(client, "whoami")).to.include({ state: "open", subject: null });
     expect((await ask(client, "subtract", [3, 1])).error?.code).to.equal(-32001);
@@ -121,7 +136,11 @@ describe("Protocol §1, transport", () => {
     await using server = await startServer(sampleApp());
     const token = server.token();
     for (const name of ["token", "access_token", "jwt"]) {
-      for (const url of [`${server.url}?${name}=${token}`, `${server.url}?a=1&${name}=${token}`, `${server.url}?${name}`]) {
+      for (const url of [
+        `${server.url}?${name}=${token}`,
+        `${server.url}?a=1&${name}=${token}`,
+        `${server.url}?${name}`,
+      ]) {
         const answer = await upgrade(url);
         expect(answer.status, url).to.equal(400);
         expect(answer.body).to.include("authenticate").and.not.include(token);
@@ -138,6 +157,8 @@ describe("Protocol §1, transport", () => {
     expect(refused.status).to.equal(101);
     expect(refused.headers).to.not.have.property("sec-websocket-extensions");
     await using compressing = await startServer(sampleApp(), { compression: true });
-    expect((await upgrade(compressing.url, offer)).headers["sec-websocket-extensions"]).to.include("permessage-deflate");
+    expect((await upgrade(compressing.url, offer)).headers["sec-websocket-extensions"]).to.include(
+      "permessage-deflate",
+    );
   });
 });

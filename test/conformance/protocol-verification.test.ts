@@ -3,7 +3,16 @@ import { describe, it } from "mocha";
 import type { RenewedTokens } from "../../src/index.js";
 import { ClaimsGate } from "../helpers/server/claims-gate.js";
 import { expectClose, expectError } from "../helpers/server/expected.js";
-import { ask, exchange, type Frame, leftovers, notification, request, resultOf, told } from "../helpers/server/frames.js";
+import {
+  ask,
+  exchange,
+  type Frame,
+  leftovers,
+  notification,
+  request,
+  resultOf,
+  told,
+} from "../helpers/server/frames.js";
 import { protocolApp } from "../helpers/server/protocol-app.js";
 import type { RawClient } from "../helpers/server/raw-client.js";
 import { startTimed } from "../helpers/server/timed-server.js";
@@ -54,7 +63,10 @@ describe("Protocol §2, while a token is verified", () => {
       const client = await server.connect();
       const { arrived } = server.gate;
       const release = server.gate.holdNext();
-      client.send(request(1, "authenticate", { token: server.token() }), request(2, "authenticate", { token: "none" }));
+      client.send(
+        request(1, "authenticate", { token: server.token() }),
+        request(2, "authenticate", { token: "none" }),
+      );
       await server.gate.whenArrived(arrived + 1);
       client.socket.terminate();
       while (server.server.connections > 0) await turns(1);
@@ -72,21 +84,31 @@ describe("Protocol §2, while a token is verified", () => {
     const token = server.token({ jti: "t1", exp: server.seconds() + 10 });
     const tries = [
       { pass: () => server.clock.advance(10_000), method: "authenticate", code: -32002 },
-      { pass: () => void server.server.revoke({ jti: "t2" }), method: "authenticate", code: -32005 },
+      {
+        pass: () => void server.server.revoke({ jti: "t2" }),
+        method: "authenticate",
+        code: -32005,
+      },
       { pass: () => void server.server.revoke({ jti: "t3" }), method: "refresh", code: -32005 },
     ] as const;
     for (const [index, { pass, method, code }] of tries.entries()) {
       const client = method === "refresh" ? await server.login() : await server.connect();
       const { arrived } = server.gate;
       const release = server.gate.holdNext();
-      client.send(request("late", method, { token: index === 0 ? token : server.token({ jti: `t${index + 1}` }) }));
+      client.send(
+        request("late", method, {
+          token: index === 0 ? token : server.token({ jti: `t${index + 1}` }),
+        }),
+      );
       await server.gate.whenArrived(arrived + 1);
       pass();
       release();
       const answer = await client.next<Frame>();
       expect(answer.id).to.equal("late");
       expect(answer.error?.code, method).to.equal(code);
-      expect(await resultOf(client, "whoami")).to.include({ state: method === "refresh" ? "active" : "open" });
+      expect(await resultOf(client, "whoami")).to.include({
+        state: method === "refresh" ? "active" : "open",
+      });
     }
   });
 
@@ -103,7 +125,10 @@ describe("Protocol §2, while a token is verified", () => {
     expect(frames[0]).to.include({ id: 1 }).and.have.nested.property("result.subject", "user-1");
     const rest = frames.slice(1).flat() as Frame[];
     expect(rest.find(({ id }) => id === 2)?.result).to.equal("read");
-    expect(rest.find(({ id }) => id === 3)?.result).to.deep.equal({ subject: "user-1", scopes: ["read"] });
+    expect(rest.find(({ id }) => id === 3)?.result).to.deep.equal({
+      subject: "user-1",
+      scopes: ["read"],
+    });
     expect(rest.find(({ id }) => id === 4)?.result).to.equal("pong");
   });
 
@@ -133,7 +158,9 @@ describe("Protocol §2, while a token is verified", () => {
     await turns();
     expect(client.queued).to.deep.equal([]);
     release();
-    expect((await nextFrames(client, 16)).map(({ id }) => id)).to.deep.equal(Array.from({ length: 16 }, (_, id) => id));
+    expect((await nextFrames(client, 16)).map(({ id }) => id)).to.deep.equal(
+      Array.from({ length: 16 }, (_, id) => id),
+    );
   });
 
   it("2.5 at most 16 frames wait; the next ones are refused, and the connection stays", async () => {
@@ -142,13 +169,23 @@ describe("Protocol §2, while a token is verified", () => {
     const release = server.gate.holdNext();
     client.send(request(0, "authenticate", { token: server.token() }));
     for (let id = 1; id <= 17; id++) client.send(request(id, "ping"));
-    client.send(notification("echo"), [request(18, "echo"), notification("echo"), request(19, "echo"), 1], [notification("echo")]);
+    client.send(
+      notification("echo"),
+      [request(18, "echo"), notification("echo"), request(19, "echo"), 1],
+      [notification("echo")],
+    );
     const [seventeenth, batch] = [await client.next<Frame>(), await client.next<Frame[]>()];
-    for (const refused of [seventeenth, ...batch]) expectError(refused, "rate_limited", { retryAfter: 1 });
+    for (const refused of [seventeenth, ...batch])
+      expectError(refused, "rate_limited", { retryAfter: 1 });
     expect([seventeenth, ...batch].map(({ id }) => id)).to.deep.equal([17, 18, 19, null]);
-    expect(client.queued, "nothing for notifications, nor before the outcome for the others").to.deep.equal([]);
+    expect(
+      client.queued,
+      "nothing for notifications, nor before the outcome for the others",
+    ).to.deep.equal([]);
     release();
-    expect((await nextFrames(client, 17)).map(({ id }) => id)).to.deep.equal(Array.from({ length: 17 }, (_, id) => id));
+    expect((await nextFrames(client, 17)).map(({ id }) => id)).to.deep.equal(
+      Array.from({ length: 17 }, (_, id) => id),
+    );
     expect(server.ran, "not executed").to.deep.equal([]);
     expect(await resultOf(client, "whoami")).to.include({ state: "active" });
     expect((await ask(client, "echo", [1])).result, "and later ones run").to.deep.equal([1]);
@@ -194,7 +231,9 @@ describe("Protocol §2, while a token is verified", () => {
       expect(refused.id).to.equal(id);
     }
     release();
-    expect((await nextFrames(client, 17)).map(({ id }) => id)).to.deep.equal(Array.from({ length: 17 }, (_, id) => id));
+    expect((await nextFrames(client, 17)).map(({ id }) => id)).to.deep.equal(
+      Array.from({ length: 17 }, (_, id) => id),
+    );
   });
 
   it("2.5 in ACTIVE a pending refresh blocks nobody", async () => {
@@ -204,7 +243,9 @@ describe("Protocol §2, while a token is verified", () => {
     server.clock.advance(1_000);
     client.send(request("refresh", "refresh", { token: server.token() }));
     await server.gate.whenArrived(2);
-    expect(await exchange(client, request(1, "echo", [1]))).to.deep.equal([{ jsonrpc: "2.0", id: 1, result: [1] }]);
+    expect(await exchange(client, request(1, "echo", [1]))).to.deep.equal([
+      { jsonrpc: "2.0", id: 1, result: [1] },
+    ]);
     release();
     expect(await client.next<Frame>())
       .to.include({ id: "refresh" })
@@ -217,7 +258,11 @@ describe("Protocol §2, while a token is verified", () => {
     server.clock.advance(900_000);
     await leftovers(client);
     const release = server.gate.holdNext();
-    client.send(request("refresh", "refresh", { token: server.token() }), request(1, "echo", [1]), request(2, "ping"));
+    client.send(
+      request("refresh", "refresh", { token: server.token() }),
+      request(1, "echo", [1]),
+      request(2, "ping"),
+    );
     await server.gate.whenArrived(2);
     await turns();
     expect(client.queued).to.deep.equal([]);
@@ -233,7 +278,10 @@ describe("Protocol §2, while a token is verified", () => {
     const client = await server.login();
     server.clock.advance(900_000);
     await leftovers(client);
-    client.send(request("refresh", "refresh", { token: server.token({ sub: "user-2" }) }), request(1, "echo", [1]));
+    client.send(
+      request("refresh", "refresh", { token: server.token({ sub: "user-2" }) }),
+      request(1, "echo", [1]),
+    );
     const [first, second] = await nextFrames(client, 2);
     expectError(first, "subject_mismatch");
     expectError(second, "token_expired", { context: "session" });
@@ -250,7 +298,11 @@ describe("Protocol §2, while a token is verified", () => {
     await server.gate.whenArrived(2);
     server.clock.advance(30_000);
     release();
-    expect((await expectClose(client, "token_expired")).before.some(({ result }) => result !== undefined)).to.equal(false);
+    expect(
+      (await expectClose(client, "token_expired")).before.some(
+        ({ result }) => result !== undefined,
+      ),
+    ).to.equal(false);
   });
 
   it("2.6 auth calls are applied one at a time, in the order received: the second sees what the first left", async () => {
@@ -275,7 +327,11 @@ describe("Protocol §2, while a token is verified", () => {
     await using server = await startGated();
     const client = await server.connect();
     const release = server.gate.holdNext();
-    client.send(request(1, "authenticate", { token: server.token() }), request(2, "logout"), request(3, "echo"));
+    client.send(
+      request(1, "authenticate", { token: server.token() }),
+      request(2, "logout"),
+      request(3, "echo"),
+    );
     await server.gate.whenArrived(1);
     release();
     const [first, second, third] = await nextFrames(client, 3);
@@ -294,14 +350,23 @@ describe("Protocol §2, while a token is verified", () => {
       overlaps.push([...running]);
       await turns(refreshToken === "first" ? 30 : 1);
       running.splice(running.indexOf(refreshToken), 1);
-      return { token: signToken(keys, { iat: now, jti: refreshToken }), refreshToken: `after-${refreshToken}` };
+      return {
+        token: signToken(keys, { iat: now, jti: refreshToken }),
+        refreshToken: `after-${refreshToken}`,
+      };
     };
     const auth = { issuer: "https://id.test", audience: "test", publicKey: keys.publicJwk, renew };
     await using server = await startTimed(protocolApp().app, { auth });
     const client = await server.connect();
     client.send(request(0, "authenticate", { token: signToken(keys, { iat: now }) }));
-    for (const refreshToken of ["first", "second", "third"]) client.send(request(refreshToken, "refresh", { refreshToken }));
-    expect((await nextFrames(client, 4)).map(({ id }) => id)).to.deep.equal([0, "first", "second", "third"]);
+    for (const refreshToken of ["first", "second", "third"])
+      client.send(request(refreshToken, "refresh", { refreshToken }));
+    expect((await nextFrames(client, 4)).map(({ id }) => id)).to.deep.equal([
+      0,
+      "first",
+      "second",
+      "third",
+    ]);
     expect(overlaps).to.deep.equal([["first"], ["second"], ["third"]]);
     expect((await ask(client, "ping")).result).to.equal("pong");
   });

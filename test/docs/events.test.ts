@@ -5,7 +5,11 @@ import { logEvents, loggingSources } from "../helpers/log-events.js";
 describe("the log's events", () => {
   it("stand in every line that is logged", () => {
     const calls = loggingSources.flatMap(({ name, text }) =>
-      [...text.matchAll(/\b(?:log|logger)(?:\.(?:debug|info|warn|error)|\[level\])\(\s*([^)]{0,80})/g)].map(([, given = ""]) => ({
+      [
+        ...text.matchAll(
+          /\b(?:log|logger)(?:\.(?:debug|info|warn|error)|\[level\])\(\s*([^)]{0,80})/g,
+        ),
+      ].map(([, given = ""]) => ({
         name,
         given,
       })),
@@ -16,9 +20,14 @@ describe("the log's events", () => {
   });
 
   it("are all explained in docs/DEPLOYMENT.md, and no others", () => {
-    const table = readFileSync(new URL("../../docs/DEPLOYMENT.md", import.meta.url), "utf8").split("| event | level |")[1] ?? "";
+    const table =
+      readFileSync(new URL("../../docs/DEPLOYMENT.md", import.meta.url), "utf8").split(
+        "| event | level |",
+      )[1] ?? "";
     const cells = [...table.matchAll(/^\| (`[^|]*) \|/gm)].map(([, cell = ""]) => cell);
-    const explained = cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, event]) => event));
+    const explained = cells.flatMap((cell) =>
+      [...cell.matchAll(/`([^`]+)`/g)].map(([, event]) => event),
+    );
     expect(explained).to.have.members(logEvents());
   });
 });

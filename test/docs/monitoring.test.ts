@@ -20,8 +20,17 @@ interface Panel {
   readonly id: number;
   readonly type: string;
   readonly title: string;
-  readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
-  readonly targets?: readonly { readonly refId: string; readonly expr: string; readonly legendFormat: string }[];
+  readonly gridPos: {
+    readonly x: number;
+    readonly y: number;
+    readonly w: number;
+    readonly h: number;
+  };
+  readonly targets?: readonly {
+    readonly refId: string;
+    readonly expr: string;
+    readonly legendFormat: string;
+  }[];
 }
 
 interface Dashboard {
@@ -29,17 +38,22 @@ interface Dashboard {
   readonly uid: string;
   readonly schemaVersion: number;
   readonly panels: readonly Panel[];
-  readonly templating: { readonly list: readonly { readonly name: string; readonly definition?: string }[] };
+  readonly templating: {
+    readonly list: readonly { readonly name: string; readonly definition?: string }[];
+  };
 }
 
 const dashboard = JSON.parse(read("docs/grafana-dashboard.json")) as Dashboard;
 const readme = read("README.md");
 const targets = dashboard.panels.flatMap((panel) => panel.targets ?? []);
-const alertExpressions = [...read("docs/alerts.yml").matchAll(/^ +expr: (?:>-\n((?: {10}.*\n)+)|(.*)\n)/gm)].map(
-  ([, folded, plain]) => folded ?? plain ?? "",
-);
+const alertExpressions = [
+  ...read("docs/alerts.yml").matchAll(/^ +expr: (?:>-\n((?: {10}.*\n)+)|(.*)\n)/gm),
+].map(([, folded, plain]) => folded ?? plain ?? "");
 
-/** What `/metrics` shows after a little of everything: names of series, each with the labels that it has. */
+/**
+ * What `/metrics` shows after a little of everything: names of series, each with the labels that it
+ * has.
+ */
 type Exposed = ReadonlyMap<string, ReadonlySet<string>>;
 
 const ofPrometheus = ["job", "instance"]; // it puts them beside each series itself
@@ -47,35 +61,52 @@ const ofWorkers = ["worker"]; // of serve --workers
 
 async function expose(): Promise<Exposed> {
   const identity = { issuer: "http://localhost:8080", audience: "jotwire" };
-  const issuer = await createIssuer({ ...identity, store: memoryStore(), passwordHasher: new CheapHasher() });
+  const issuer = await createIssuer({
+    ...identity,
+    store: memoryStore(),
+    passwordHasher: new CheapHasher(),
+  });
   await using server = await startServer(sampleApp(), { auth: issuer, metrics: { port: 0 } });
   const client = await RawClient.connect(server.url);
   await client.call("time.now");
   await client.authenticate("no token");
   await client.close();
-  await RawClient.connect(server.url, { origin: "https://evil.example" }).catch(() => undefined); // refused
-  const own = await (await fetch(`http://127.0.0.1:${server.listening.metricsPort}/metrics`)).text();
+  // refused
+  await RawClient.connect(server.url, { origin: "https://evil.example" }).catch(() => undefined);
+  const own = await (
+    await fetch(`http://127.0.0.1:${server.listening.metricsPort}/metrics`)
+  ).text();
   const text = own + (await new GatheredMetrics(new Map()).text()); // what serve --workers adds
   const exposed = new Map<string, Set<string>>();
   for (const [, name = "", type] of text.matchAll(/^# TYPE (\w+) (\w+)$/gm))
-    for (const suffix of type === "histogram" ? ["_bucket", "_sum", "_count"] : [""]) exposed.set(name + suffix, new Set());
+    for (const suffix of type === "histogram" ? ["_bucket", "_sum", "_count"] : [""])
+      exposed.set(name + suffix, new Set());
   for (const [, name = "", labels = ""] of text.matchAll(/^(\w+)\{(.*)\} /gm))
     for (const [, label = ""] of labels.matchAll(/(?:^|,)(\w+)="/g)) exposed.get(name)?.add(label);
   await issuer.close();
   return exposed;
 }
 
-/** Names of the metrics in a PromQL expression: what is neither a function, nor a keyword, nor within braces or a `by`. */
+/**
+ * Names of the metrics in a PromQL expression: what is neither a function, nor a keyword, nor
+ * within braces or a `by`.
+ */
 function metricsIn(expression: string): string[] {
   const bare = withoutStrings(expression)
     .replaceAll(/\{[^}]*\}|\[[^\]]*\]/g, " ")
     .replaceAll(/\bby \([^)]*\)/g, " ");
   const words = [...bare.matchAll(/\b[a-z_]\w*\b(?!\s*\()/gi)].map(([word]) => word);
-  return words.filter((word) => !["or", "and", "unless", "sum", "max"].includes(word)); // an aggregation may have its `by` before its bracket
+  // an aggregation may have its `by` before its bracket
+  return words.filter((word) => !["or", "and", "unless", "sum", "max"].includes(word));
 }
 
-/** Each label of an expression, with the metrics one of which must have it: the one before the braces, or for a `by` any. */
-function labelsIn(expression: string): readonly { readonly label: string; readonly of: readonly string[] }[] {
+/**
+ * Each label of an expression, with the metrics one of which must have it: the one before the
+ * braces, or for a `by` any.
+ */
+function labelsIn(
+  expression: string,
+): readonly { readonly label: string; readonly of: readonly string[] }[] {
   const bare = withoutStrings(expression);
   const matched = [...bare.matchAll(/(\w+)\{([^}]*)\}/g)].flatMap(([, name = "", matchers = ""]) =>
     [...matchers.matchAll(/(\w+)\s*[=!]/g)].map(([, label = ""]) => ({ label, of: [name] })),
@@ -88,7 +119,10 @@ function labelsIn(expression: string): readonly { readonly label: string; readon
 
 /** Has one of these metrics such a label? */
 function has(exposed: Exposed, label: string, names: readonly string[]): boolean {
-  return [...ofPrometheus, ...ofWorkers].includes(label) || names.some((name) => exposed.get(name)?.has(label));
+  return (
+    [...ofPrometheus, ...ofWorkers].includes(label) ||
+    names.some((name) => exposed.get(name)?.has(label))
+  );
 }
 
 function withoutStrings(expression: string): string {
@@ -107,13 +141,18 @@ describe("docs/grafana-dashboard.json and docs/alerts.yml", () => {
     expect(expressions.length).to.be.greaterThan(20);
     for (const expression of expressions) {
       const metrics = metricsIn(expression).filter((name) => name !== "up"); // Prometheus' own
-      for (const name of metrics) expect(exposed.has(name), `${name} in ${expression}`).to.equal(true);
+      for (const name of metrics)
+        expect(exposed.has(name), `${name} in ${expression}`).to.equal(true);
       if (!/\bup\b/.test(expression)) expect(metrics, expression).to.not.deep.equal([]);
       for (const { label, of } of labelsIn(expression))
         expect(has(exposed, label, of), `${label} of ${of} in ${expression}`).to.equal(true);
     }
-    expect(metricsIn('sum by (a) (rate(no_such_total{job="up"}[5m])) > 1 or nothing')).to.deep.equal(["no_such_total", "nothing"]);
-    const misplaced = labelsIn('sum by (code) (rate(jotwire_upgrades_refused_total{code=~"429|503"}[5m]))');
+    expect(
+      metricsIn('sum by (a) (rate(no_such_total{job="up"}[5m])) > 1 or nothing'),
+    ).to.deep.equal(["no_such_total", "nothing"]);
+    const misplaced = labelsIn(
+      'sum by (code) (rate(jotwire_upgrades_refused_total{code=~"429|503"}[5m]))',
+    );
     expect(
       misplaced.map(({ label, of }) => has(exposed, label, of)),
       "a label of another metric",
@@ -121,19 +160,29 @@ describe("docs/grafana-dashboard.json and docs/alerts.yml", () => {
   });
 
   it("leave no metric out, together", () => {
-    const used = new Set([...targets.map(({ expr }) => expr), ...alertExpressions].flatMap(metricsIn));
-    const families = new Set([...exposed.keys()].map((name) => name.replace(/_(bucket|sum|count)$/, "")));
-    const unused = [...families].filter((family) => ![...used].some((name) => name.replace(/_(bucket|sum|count)$/, "") === family));
+    const used = new Set(
+      [...targets.map(({ expr }) => expr), ...alertExpressions].flatMap(metricsIn),
+    );
+    const families = new Set(
+      [...exposed.keys()].map((name) => name.replace(/_(bucket|sum|count)$/, "")),
+    );
+    const unused = [...families].filter(
+      (family) => ![...used].some((name) => name.replace(/_(bucket|sum|count)$/, "") === family),
+    );
     expect(unused).to.deep.equal([]);
   });
 
   it("README.md explains every metric, and no other", () => {
     const table = readme.split("| metric | |")[1]?.split("\n\n")[0] ?? "";
     const cells = [...table.matchAll(/^\| (`[^|]*) \|/gm)].map(([, cell = ""]) => cell);
-    const explained = cells.flatMap((cell) => [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name));
+    const explained = cells.flatMap((cell) =>
+      [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name),
+    );
     const workers = "jotwire_workers"; // in the paragraph about them
     expect(readme).to.include(`\`${workers}\``);
-    const families = new Set([...exposed.keys()].map((name) => name.replace(/_(bucket|sum|count)$/, "")));
+    const families = new Set(
+      [...exposed.keys()].map((name) => name.replace(/_(bucket|sum|count)$/, "")),
+    );
     expect([...explained, workers]).to.have.members([...families]);
   });
 
@@ -157,7 +206,8 @@ describe("docs/grafana-dashboard.json and docs/alerts.yml", () => {
   it("the alerts are ten rules, which Prometheus takes", async function () {
     requires(this, "promtool", () => runs("promtool", "--version"));
     expect(alertExpressions).to.have.length(10);
-    const check = (file: string) => spawnSync("promtool", ["check", "rules", file], { encoding: "utf8" });
+    const check = (file: string) =>
+      spawnSync("promtool", ["check", "rules", file], { encoding: "utf8" });
     const { status, stdout, stderr } = check(path("docs/alerts.yml"));
     expect(status, stdout + stderr).to.equal(0);
     await withFolder(async (folder) => {
@@ -169,9 +219,13 @@ describe("docs/grafana-dashboard.json and docs/alerts.yml", () => {
 
   it("each alert goes off on a bad night, and none on a quiet one", async function () {
     requires(this, "promtool", () => runs("promtool", "--version"));
-    const { status, stdout, stderr } = spawnSync("promtool", ["test", "rules", path("test/fixtures/alerts.test.yml")], {
-      encoding: "utf8",
-    });
+    const { status, stdout, stderr } = spawnSync(
+      "promtool",
+      ["test", "rules", path("test/fixtures/alerts.test.yml")],
+      {
+        encoding: "utf8",
+      },
+    );
     expect(status, stdout + stderr).to.equal(0);
   });
 
@@ -181,7 +235,8 @@ describe("docs/grafana-dashboard.json and docs/alerts.yml", () => {
     for (const [index, { gridPos: a, title }] of panels.entries()) {
       expect(a.x + a.w, title).to.be.at.most(24);
       for (const { gridPos: b, title: other } of panels.slice(index + 1)) {
-        const isApart = a.x + a.w <= b.x || b.x + b.w <= a.x || a.y + a.h <= b.y || b.y + b.h <= a.y;
+        const isApart =
+          a.x + a.w <= b.x || b.x + b.w <= a.x || a.y + a.h <= b.y || b.y + b.h <= a.y;
         expect(isApart, `${title} and ${other}`).to.equal(true);
       }
     }
@@ -190,8 +245,11 @@ describe("docs/grafana-dashboard.json and docs/alerts.yml", () => {
       expect(new Set(shown.map(({ refId }) => refId)).size, title).to.equal(shown.length);
       for (const { expr, legendFormat } of shown) {
         const legend = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].map(([, label = ""]) => label);
-        for (const label of legend) expect(has(exposed, label, metricsIn(expr)), `${label} in ${title}`).to.equal(true);
-        const variables = [...expr.matchAll(/\$(\w+)/g)].map(([, name = ""]) => name).filter((name) => !name.startsWith("__"));
+        for (const label of legend)
+          expect(has(exposed, label, metricsIn(expr)), `${label} in ${title}`).to.equal(true);
+        const variables = [...expr.matchAll(/\$(\w+)/g)]
+          .map(([, name = ""]) => name)
+          .filter((name) => !name.startsWith("__"));
         expect(
           dashboard.templating.list.map(({ name }) => name),
           title,

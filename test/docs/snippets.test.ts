@@ -15,10 +15,12 @@ interface Snippet {
 
 async function snippets(): Promise<Snippet[]> {
   const readme = await readFile(`${root}README.md`, "utf8");
-  return [...readme.matchAll(/^```tsx? ?(\S*)\n([\s\S]*?)^```$/gm)].map(([, name, code = ""], index) => ({
-    name: name || `snippet-${index}.ts`,
-    code,
-  }));
+  return [...readme.matchAll(/^```tsx? ?(\S*)\n([\s\S]*?)^```$/gm)].map(
+    ([, name, code = ""], index) => ({
+      name: name || `snippet-${index}.ts`,
+      code,
+    }),
+  );
 }
 
 const compilerOptions = {
@@ -39,20 +41,30 @@ describe("the TypeScript in README.md", () => {
   before(async () => {
     all = await snippets();
     await mkdir(folder, { recursive: true });
-    await writeFile(`${folder}/tsconfig.json`, JSON.stringify({ compilerOptions, include: ["*.ts", "*.tsx"] }));
+    await writeFile(
+      `${folder}/tsconfig.json`,
+      JSON.stringify({ compilerOptions, include: ["*.ts", "*.tsx"] }),
+    );
     for (const { name, code } of all) await writeFile(`${folder}/${name}`, `${code}\nexport {};\n`);
   });
 
   after(() => rm(folder, { recursive: true, force: true }));
 
   it("is there", () => {
-    expect(all.map(({ name }) => name)).to.include.members(["app.ts", "server.ts", "client.ts", "price.tsx"]);
+    expect(all.map(({ name }) => name)).to.include.members([
+      "app.ts",
+      "server.ts",
+      "client.ts",
+      "price.tsx",
+    ]);
     expect(all.length).to.be.greaterThan(4);
   });
 
   it("compiles", async function () {
     this.timeout(60_000);
-    await run("npx", ["tsc", "-p", folder], { cwd: root }).catch((error: { stdout: string }) => expect.fail(error.stdout));
+    await run("npx", ["tsc", "-p", folder], { cwd: root }).catch((error: { stdout: string }) =>
+      expect.fail(error.stdout),
+    );
   });
 
   it("runs: the server starts, and the client prints what it should", async function () {
@@ -63,7 +75,9 @@ describe("the TypeScript in README.md", () => {
       stdio: ["ignore", "pipe", "inherit"],
     });
     const exited = new Promise<number | null>((resolve) => server.once("exit", resolve));
-    const line = await new Promise<string>((resolve) => server.stdout.once("data", (data) => resolve(String(data))));
+    const line = await new Promise<string>((resolve) =>
+      server.stdout.once("data", (data) => resolve(String(data))),
+    );
     const port = /:(\d+)\/rpc/.exec(line)?.[1];
     const { stdout } = await run(process.execPath, ["--import", "tsx", `${folder}/client.ts`], {
       cwd: root,

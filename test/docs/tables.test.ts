@@ -44,9 +44,13 @@ describe("the documents", () => {
     });
 
     it(`${name} mentions no error code that the code does not have`, () => {
-      const known = new Set<number>([...Object.values(errorTable), ...Object.values(standardErrors)].map(({ code }) => code));
+      const known = new Set<number>(
+        [...Object.values(errorTable), ...Object.values(standardErrors)].map(({ code }) => code),
+      );
       const range = new Set([-32768, -32000]);
-      const mentioned = [...text.matchAll(/-32\d{3}\b/g)].map(([code]) => Number(code)).filter((code) => !range.has(code));
+      const mentioned = [...text.matchAll(/-32\d{3}\b/g)]
+        .map(([code]) => Number(code))
+        .filter((code) => !range.has(code));
       for (const code of mentioned) expect(known.has(code), String(code)).to.equal(true);
     });
 
@@ -87,7 +91,14 @@ describe("the documents", () => {
   });
 
   it("no document speaks of a place outside the project", () => {
-    for (const name of ["README.md", "PROTOCOL.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/DEPLOYMENT.md"]) {
+    for (const name of [
+      "README.md",
+      "PROTOCOL.md",
+      "CONTRIBUTING.md",
+      "SECURITY.md",
+      "CHANGELOG.md",
+      "docs/DEPLOYMENT.md",
+    ]) {
       expect(read(name), name).to.not.match(/\/work\/|\/tmp\/|\.\.\/shared/);
     }
   });

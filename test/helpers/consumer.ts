@@ -6,7 +6,10 @@ export interface Consumed<Event> {
 }
 
 /** Reads events as they come, until the end or the first that `isEnough`. */
-export function consume<Event>(events: AsyncIterable<Event>, isEnough: (event: Event) => boolean = () => false): Consumed<Event> {
+export function consume<Event>(
+  events: AsyncIterable<Event>,
+  isEnough: (event: Event) => boolean = () => false,
+): Consumed<Event> {
   const consumed: Consumed<Event> = { events: [], isDone: false };
   const read = async () => {
     for await (const event of events) {

@@ -1,4 +1,6 @@
-/** Tries again until it succeeds, for 5 s: so long a recovery may take. Throws what was thrown last. */
+/**
+ * Tries again until it succeeds, for 5 s: so long a recovery may take. Throws what was thrown last.
+ */
 export async function eventually<T>(attempt: () => T | Promise<T>, timeoutMs = 5_000): Promise<T> {
   const endsAt = performance.now() + timeoutMs;
   for (;;) {

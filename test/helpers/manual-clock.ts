@@ -48,7 +48,10 @@ export class ManualClock implements Clock {
     this.#moveTo(end);
   }
 
-  /** Moves both clocks and runs nothing, as while the event loop stands still: what is due comes with the next `advance`. */
+  /**
+   * Moves both clocks and runs nothing, as while the event loop stands still: what is due comes
+   * with the next `advance`.
+   */
   stall(milliseconds: number): void {
     this.#moveTo(this.#monotonic + milliseconds);
   }

@@ -2,7 +2,11 @@ import { type Oddity, oddities } from "./oddities.js";
 
 /** The names of what can be called in some options. */
 export type CallbacksOf<Options> = {
-  readonly [Name in keyof Options & string]-?: NonNullable<Options[Name]> extends (...args: never[]) => unknown ? Name : never;
+  readonly [Name in keyof Options & string]-?: NonNullable<Options[Name]> extends (
+    ...args: never[]
+  ) => unknown
+    ? Name
+    : never;
 }[keyof Options & string];
 
 /** Gives a callback that is odd, and asserts what comes of it. */
@@ -19,7 +23,10 @@ export function describeRows(of: string, rows: Readonly<Record<string, Row>>): v
           try {
             await row(oddity);
           } catch (error) {
-            throw new Error(`${oddity.name}: ${error instanceof Error ? error.stack : String(error)}`, { cause: error });
+            throw new Error(
+              `${oddity.name}: ${error instanceof Error ? error.stack : String(error)}`,
+              { cause: error },
+            );
           }
       });
   });

@@ -1,6 +1,9 @@
 /** What code of the application may do wherever a callback is taken, beside what it should. */
 
-/** Of what a callback returns. `right`: what it should be, though maybe late; `failure`: it throws or rejects; `never`: it never settles. */
+/**
+ * Of what a callback returns. `right`: what it should be, though maybe late; `failure`: it throws
+ * or rejects; `never`: it never settles.
+ */
 export type Outcome = "right" | "failure" | "never";
 
 export type Callback = (...args: never[]) => unknown;
@@ -32,10 +35,13 @@ const thenName = "then";
 type Settle = (value?: unknown) => void;
 
 /** A callback that returns a thenable with this `then`. */
-function thenable(then: (settle: { resolve: Settle; reject: Settle }, result: () => unknown) => unknown) {
+function thenable(
+  then: (settle: { resolve: Settle; reject: Settle }, result: () => unknown) => unknown,
+) {
   return (right: Callback) =>
     (...args: never[]) => ({
-      [thenName]: (resolve: Settle, reject: Settle) => then({ resolve, reject }, () => right(...args)),
+      [thenName]: (resolve: Settle, reject: Settle) =>
+        then({ resolve, reject }, () => right(...args)),
     });
 }
 
@@ -48,8 +54,16 @@ export const oddities: readonly Oddity[] = [
       async (...args) =>
         right(...args),
   },
-  { name: "an async function that rejects", outcome: "failure", of: () => () => Promise.reject(oddFailure) },
-  { name: "an async function that rejects with what can't be looked at", outcome: "failure", of: () => () => Promise.reject(shy) },
+  {
+    name: "an async function that rejects",
+    outcome: "failure",
+    of: () => () => Promise.reject(oddFailure),
+  },
+  {
+    name: "an async function that rejects with what can't be looked at",
+    outcome: "failure",
+    of: () => () => Promise.reject(shy),
+  },
   { name: "a never-settler", outcome: "never", of: () => () => new Promise(() => {}) },
   {
     name: "a thrower",
@@ -94,7 +108,11 @@ export const oddities: readonly Oddity[] = [
       throw oddFailure;
     }),
   },
-  { name: "a thenable that rejects", outcome: "failure", of: thenable(({ reject }) => reject(oddFailure)) },
+  {
+    name: "a thenable that rejects",
+    outcome: "failure",
+    of: thenable(({ reject }) => reject(oddFailure)),
+  },
   { name: "a thenable that never calls back", outcome: "never", of: thenable(() => undefined) },
   {
     name: "a thenable whose then throws",
@@ -109,7 +127,9 @@ export const oddities: readonly Oddity[] = [
     of:
       (right) =>
       (...args) =>
-        Object.assign(Promise.resolve(), { [thenName]: (resolve: Settle) => resolve(right(...args)) }),
+        Object.assign(Promise.resolve(), {
+          [thenName]: (resolve: Settle) => resolve(right(...args)),
+        }),
   },
   {
     name: "what throws when it is asked whether it is a promise",

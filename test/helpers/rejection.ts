@@ -5,5 +5,7 @@ export async function rejectionOf(promise: Promise<unknown>): Promise<Error> {
     (error: unknown) => error,
   );
   if (outcome instanceof Error) return outcome;
-  throw new Error(outcome === undefined ? "it resolved" : "it rejected with something that is no Error");
+  throw new Error(
+    outcome === undefined ? "it resolved" : "it rejected with something that is no Error",
+  );
 }

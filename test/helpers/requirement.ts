@@ -4,8 +4,9 @@ import Mocha from "mocha";
 const { Test } = Mocha;
 
 /**
- * For a test, or a `before` hook, that needs something beside Node and npm's packages. When `isThere` says no, the tests are skipped
- * and say so in their titles; where `CI` is set they fail, since there it must be installed.
+ * For a test, or a `before` hook, that needs something beside Node and npm's packages. When
+ * `isThere` says no, the tests are skipped and say so in their titles; where `CI` is set they fail,
+ * since there it must be installed.
  */
 export function requires(context: Mocha.Context, what: string, isThere: () => boolean): void {
   if (isThere()) return;

@@ -26,7 +26,8 @@ export function parseModule(path: string, text: string): Module {
   const literals: Span[] = [];
   const switches: Span[] = [];
   const addImport = ({ source }: { readonly source: object | null }) => {
-    if (source !== null && "value" in source) imports.push(resolveImport(path, String(source.value)));
+    if (source !== null && "value" in source)
+      imports.push(resolveImport(path, String(source.value)));
   };
   const addFunction = (node: Span) => functions.push(node);
   const addLiteral = (node: Span) => literals.push(node);

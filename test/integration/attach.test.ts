@@ -13,7 +13,10 @@ const keys = createTestKeys();
 
 function rpcServer(): Server {
   const { logger } = recordingLogger();
-  return createServer(sampleApp(), { auth: { issuer: "https://id.test", audience: "test", publicKey: keys.publicJwk }, logger });
+  return createServer(sampleApp(), {
+    auth: { issuer: "https://id.test", audience: "test", publicKey: keys.publicJwk },
+    logger,
+  });
 }
 
 async function portOf(http: HttpServer): Promise<number> {
@@ -32,7 +35,10 @@ async function stop(http: HttpServer, server: Server): Promise<void> {
 /** Authenticates, calls a method, and says goodbye. */
 async function useRpc(url: string): Promise<void> {
   const client = await RawClient.connect(url);
-  expect(await client.authenticate(signToken(keys))).to.have.nested.property("result.subject", "user-1");
+  expect(await client.authenticate(signToken(keys))).to.have.nested.property(
+    "result.subject",
+    "user-1",
+  );
   expect(await client.call("subtract", [42, 23])).to.have.property("result", 19);
   await client.close();
 }
@@ -43,7 +49,9 @@ describe("a server that is attached", () => {
     const echo = new WebSocketServer({ noServer: true });
     http.on("upgrade", (request, socket, head) => {
       if (request.url === "/echo")
-        echo.handleUpgrade(request, socket, head, (peer) => peer.on("message", (data) => peer.send(String(data))));
+        echo.handleUpgrade(request, socket, head, (peer) =>
+          peer.on("message", (data) => peer.send(String(data))),
+        );
     });
     const server = rpcServer();
     server.attach(http, { path: "/api" });
@@ -100,7 +108,9 @@ describe("a server that is attached", () => {
     const port = await portOf(http);
     await useRpc(`ws://127.0.0.1:${port}/rpc`);
     expect(await (await fetch(`http://127.0.0.1:${port}/hello`)).text()).to.equal("from Express");
-    expect(await (await fetch(`http://127.0.0.1:${port}/livez`)).json()).to.deep.equal({ status: "ok" });
+    expect(await (await fetch(`http://127.0.0.1:${port}/livez`)).json()).to.deep.equal({
+      status: "ok",
+    });
     await stop(http, server);
   });
 
@@ -149,7 +159,11 @@ describe("a server that listens", () => {
   it("says which option it is when the certificate and the key can't be used", async () => {
     const { logger } = recordingLogger();
     const auth = { issuer: "https://id.test", audience: "test", publicKey: keys.publicJwk };
-    const server = createServer(sampleApp(), { auth, logger, tls: { cert: "no certificate", key: "no key" } });
+    const server = createServer(sampleApp(), {
+      auth,
+      logger,
+      tls: { cert: "no certificate", key: "no key" },
+    });
     const error = await server.listen(0).catch((thrown: unknown) => thrown);
     expect(error)
       .to.be.instanceOf(TypeError)
@@ -171,7 +185,8 @@ describe("a server that listens", () => {
   it("answers plain HTTP: livez, readyz, the WebSocket's path, and what it does not serve", async () => {
     const server = rpcServer();
     const { port } = await server.listen(0);
-    const get = (path: string, init?: RequestInit) => fetch(`http://127.0.0.1:${port}${path}`, init);
+    const get = (path: string, init?: RequestInit) =>
+      fetch(`http://127.0.0.1:${port}${path}`, init);
     expect(await (await get("/readyz")).json()).to.deep.equal({ status: "ready" });
     expect((await get("/rpc")).status).to.equal(426);
     expect((await get("/nothing")).status).to.equal(404);
@@ -184,9 +199,13 @@ describe("a server that listens", () => {
     const server = rpcServer();
     const { port } = await server.listen(0);
     const document = async (token?: string) => {
-      const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      const headers: Record<string, string> =
+        token === undefined ? {} : { authorization: `Bearer ${token}` };
       const answer = await fetch(`http://127.0.0.1:${port}/openrpc.json`, { headers });
-      return { status: answer.status, body: (await answer.json()) as { methods?: { name: string }[] } };
+      return {
+        status: answer.status,
+        body: (await answer.json()) as { methods?: { name: string }[] },
+      };
     };
     expect((await document()).status).to.equal(401);
     expect((await document("x.y.z")).status).to.equal(401);
@@ -203,11 +222,16 @@ describe("a server that listens", () => {
       ["public", [200, 401, 200]],
       [false, [404, 404, 404]],
     ] as const) {
-      const server = createServer(sampleApp(), { auth, discover, logger: recordingLogger().logger });
+      const server = createServer(sampleApp(), {
+        auth,
+        discover,
+        logger: recordingLogger().logger,
+      });
       const { port } = await server.listen(0);
       const statuses: number[] = [];
       for (const authorization of [undefined, "Bearer x.y.z", `Bearer ${signToken(keys)}`]) {
-        const headers: Record<string, string> = authorization === undefined ? {} : { authorization };
+        const headers: Record<string, string> =
+          authorization === undefined ? {} : { authorization };
         const answer = await fetch(`http://127.0.0.1:${port}/openrpc.json`, { headers });
         statuses.push(answer.status);
         expect(answer.headers.get("cache-control"), "it is one caller's").to.equal("no-store");
@@ -242,12 +266,36 @@ describe("a server that listens", () => {
   });
 
   for (const [what, options, says] of [
-    ["an unknown limit", { limits: { frameBtyes: 1 } }, /^limits: there is no "frameBtyes"; did you mean "frameBytes"\?$/],
-    ["an unknown option", { orgins: [] }, /^createServer: there is no "orgins"; did you mean "origins"\?$/],
-    ["an option that is nearly none", { ssl: {} }, /^createServer: there is no "ssl"; there are auth, origins, path, .*compression$/],
-    ["an unknown option of an issuer", { auth: { maxlifetime: 1 } }, /^auth: there is no "maxlifetime"; did you mean "maxLifetime"\?$/],
-    ["an unknown hook", { hooks: { connect: () => {} } }, /^hooks: there is no "connect"; did you mean "connected"\?$/],
-    ["an unknown option of the metrics", { metrics: { prot: 1 } }, /^metrics: there is no "prot"; did you mean "port"\?$/],
+    [
+      "an unknown limit",
+      { limits: { frameBtyes: 1 } },
+      /^limits: there is no "frameBtyes"; did you mean "frameBytes"\?$/,
+    ],
+    [
+      "an unknown option",
+      { orgins: [] },
+      /^createServer: there is no "orgins"; did you mean "origins"\?$/,
+    ],
+    [
+      "an option that is nearly none",
+      { ssl: {} },
+      /^createServer: there is no "ssl"; there are auth, origins, path, .*compression$/,
+    ],
+    [
+      "an unknown option of an issuer",
+      { auth: { maxlifetime: 1 } },
+      /^auth: there is no "maxlifetime"; did you mean "maxLifetime"\?$/,
+    ],
+    [
+      "an unknown hook",
+      { hooks: { connect: () => {} } },
+      /^hooks: there is no "connect"; did you mean "connected"\?$/,
+    ],
+    [
+      "an unknown option of the metrics",
+      { metrics: { prot: 1 } },
+      /^metrics: there is no "prot"; did you mean "port"\?$/,
+    ],
     ["a negative limit", { limits: { batch: -1 } }, /limits\.batch must be a number from 0 up/],
     ["a path without a slash", { path: "rpc" }, /path must begin with/],
     ["an origin with a path", { origins: ["https://a.example/x"] }, /origins/],
@@ -256,20 +304,27 @@ describe("a server that listens", () => {
   ] as const) {
     it(`is not made with ${what}`, () => {
       const auth = { issuer: "https://id.test", audience: "test", publicKey: keys.publicJwk };
-      expect(() => createServer(sampleApp(), { auth, ...(options as object) })).to.throw(TypeError, says);
+      expect(() => createServer(sampleApp(), { auth, ...(options as object) })).to.throw(
+        TypeError,
+        says,
+      );
     });
   }
 
   it("says which notification has no schema, if none was given at all", () => {
     const auth = { issuer: "https://id.test", audience: "test", publicKey: keys.publicJwk };
     const app = createRpc({ notifications: { news: undefined as never } }).router({});
-    expect(() => createServer(app, { auth })).to.throw(TypeError, 'the notification "news" has no Standard Schema');
+    expect(() => createServer(app, { auth })).to.throw(
+      TypeError,
+      'the notification "news" has no Standard Schema',
+    );
   });
 
   it("says what it needs to who has no types to tell: a router, and auth", () => {
     const make = createServer as (app?: unknown, options?: unknown) => unknown;
     const auth = { issuer: "https://id.test", audience: "test", publicKey: keys.publicJwk };
-    for (const app of [undefined, {}, { ping: () => "pong" }]) expect(() => make(app, { auth })).to.throw(TypeError, /^app is no router/);
+    for (const app of [undefined, {}, { ping: () => "pong" }])
+      expect(() => make(app, { auth })).to.throw(TypeError, /^app is no router/);
     expect(() => make(sampleApp())).to.throw(TypeError, /^auth is missing/);
     expect(() => make(sampleApp(), { auth })).to.not.throw();
   });

@@ -1,7 +1,13 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
-import { type DevServer, type Finished, runCli, shownPassword, startDev } from "../helpers/cli/command-line.js";
+import {
+  type DevServer,
+  type Finished,
+  runCli,
+  shownPassword,
+  startDev,
+} from "../helpers/cli/command-line.js";
 import { eventually } from "../helpers/eventually.js";
 import { RawClient } from "../helpers/server/raw-client.js";
 import { withFolder } from "../helpers/temporary-folder.js";
@@ -18,12 +24,21 @@ describe("jotwire user", function () {
   it("adds, lists, disables, enables and removes users beside a running server", () =>
     withFolder(async (folder) => {
       await using server = await startDev(folder);
-      const user = (verb: string, ...args: string[]) => runCli(["user", verb, ...args, "--state", folder], { input: `${password}\n` });
+      const user = (verb: string, ...args: string[]) =>
+        runCli(["user", verb, ...args, "--state", folder], { input: `${password}\n` });
 
-      expect((await user("add", "bob", "--scope", "numbers:read", "--scope", "numbers:write")).code).to.equal(0);
+      expect(
+        (await user("add", "bob", "--scope", "numbers:read", "--scope", "numbers:write")).code,
+      ).to.equal(0);
       const [, bob] = JSON.parse((await user("list", "--json")).stdout);
-      expect(bob).to.deep.include({ username: "bob", scopes: ["numbers:read", "numbers:write"], disabled: false });
-      expect((await user("list")).stdout).to.match(/^bob +active +\S+ +numbers:read numbers:write$/m);
+      expect(bob).to.deep.include({
+        username: "bob",
+        scopes: ["numbers:read", "numbers:write"],
+        disabled: false,
+      });
+      expect((await user("list")).stdout).to.match(
+        /^bob +active +\S+ +numbers:read numbers:write$/m,
+      );
       expect((await tokenFor(server, "bob", password)).code).to.equal(0);
 
       expect((await user("disable", "bob")).code).to.equal(0);
@@ -45,7 +60,10 @@ describe("jotwire user", function () {
       const client = await RawClient.connect(server.url);
       expect((await client.authenticate(token)).error).to.equal(undefined);
 
-      const changed = await runCli(["user", "passwd", "ada", "--password-stdin", "--state", folder], { input: password });
+      const changed = await runCli(
+        ["user", "passwd", "ada", "--password-stdin", "--state", folder],
+        { input: password },
+      );
       expect(changed.code).to.equal(0);
       expect(await client.closed).to.deep.equal({ code: 4401, reason: "token_revoked" });
       expect((await tokenFor(server, "ada", old)).code).to.equal(5);
@@ -55,16 +73,21 @@ describe("jotwire user", function () {
   it("says to which folder a user was added, and when that was made new", () =>
     withFolder(async (folder) => {
       const state = join(folder, "state");
-      const add = (name: string) => runCli(["user", "add", name, "--state", state], { input: password });
+      const add = (name: string) =>
+        runCli(["user", "add", name, "--state", state], { input: password });
       expect((await add("bob")).stderr).to.match(
-        new RegExp(`^user bob added to ${state}\\nthe state folder ${state} was made new: [^\\n]+\\n$`),
+        new RegExp(
+          `^user bob added to ${state}\\nthe state folder ${state} was made new: [^\\n]+\\n$`,
+        ),
       );
       expect((await add("eve")).stderr).to.equal(`user eve added to ${state}\n`);
     }));
 
   it("never shows a password", () =>
     withFolder(async (folder) => {
-      const { stdout, stderr } = await runCli(["user", "add", "bob", "--state", folder], { input: password });
+      const { stdout, stderr } = await runCli(["user", "add", "bob", "--state", folder], {
+        input: password,
+      });
       expect(stdout + stderr)
         .to.include("bob")
         .and.not.include(password);
@@ -107,25 +130,54 @@ describe("jotwire client", function () {
   it("makes a client whose secret gets it a token, and removes it again", () =>
     withFolder(async (folder) => {
       await using server = await startDev(folder);
-      const added = await runCli(["client", "add", "billing", "--scope", "numbers:read", "--json", "--state", folder]);
+      const added = await runCli([
+        "client",
+        "add",
+        "billing",
+        "--scope",
+        "numbers:read",
+        "--json",
+        "--state",
+        folder,
+      ]);
       const { clientId, clientSecret } = JSON.parse(added.stdout);
       const token = (secret: string) =>
-        runCli(["token", "--url", server.base, "--client-id", clientId, "--client-secret-stdin", "--json"], { input: secret });
+        runCli(
+          [
+            "token",
+            "--url",
+            server.base,
+            "--client-id",
+            clientId,
+            "--client-secret-stdin",
+            "--json",
+          ],
+          { input: secret },
+        );
 
       const granted = await token(clientSecret);
       expect(granted.code).to.equal(0);
       const { access_token, token_type, scope } = JSON.parse(granted.stdout);
       expect({ token_type, scope }).to.deep.equal({ token_type: "Bearer", scope: "numbers:read" });
-      const called = await runCli(["call", server.url, "numbers.double", '{"n":4}'], { env: { JOTWIRE_TOKEN: access_token } });
+      const called = await runCli(["call", server.url, "numbers.double", '{"n":4}'], {
+        env: { JOTWIRE_TOKEN: access_token },
+      });
       expect(called).to.include({ code: 0, stdout: "8\n" });
 
       expect((await token(`${clientSecret}x`)).code).to.equal(5);
-      expect((await runCli(["client", "list", "--state", folder])).stdout).to.match(/^billing +\S+ +numbers:read$/m);
+      expect((await runCli(["client", "list", "--state", folder])).stdout).to.match(
+        /^billing +\S+ +numbers:read$/m,
+      );
       const removed = await runCli(["client", "remove", "billing", "--state", folder]);
-      expect(removed).to.include({ code: 0, stderr: "client billing removed, and its tokens revoked\n" });
+      expect(removed).to.include({
+        code: 0,
+        stderr: "client billing removed, and its tokens revoked\n",
+      });
       expect((await token(clientSecret)).code).to.equal(5);
       await eventually(async () => {
-        const refused = await runCli(["call", server.url, "numbers.double", '{"n":4}'], { env: { JOTWIRE_TOKEN: access_token } });
+        const refused = await runCli(["call", server.url, "numbers.double", '{"n":4}'], {
+          env: { JOTWIRE_TOKEN: access_token },
+        });
         expect(refused.stderr).to.match(/revoked/i);
       });
       const help = (await runCli(["client", "--help"])).stdout.replaceAll(/\s+/g, " ");
@@ -152,13 +204,33 @@ describe("jotwire call", function () {
         [2, [server.url, "numbers.double", "2"], token, "must be a JSON object or array"],
         [2, ["ftp://localhost", "x"], token, "is no URL that begins with"],
         [3, ["ws://api.invalid", "x"], token, "in the clear"],
-        [4, ["ws://127.0.0.1:1", "x"], "", "nothing listens at ws://127.0.0.1:1/rpc (ECONNREFUSED)"],
+        [
+          4,
+          ["ws://127.0.0.1:1", "x"],
+          "",
+          "nothing listens at ws://127.0.0.1:1/rpc (ECONNREFUSED)",
+        ],
         [4, ["ws://nowhere.invalid", "x"], "", "nowhere.invalid can't be found"],
-        [4, [`${server.base}/elsewhere`, "public.hello"], "", "(HTTP 404): the WebSocket is at /rpc"],
-        [4, [`${server.url}?token=secret`, "public.hello"], "", '(HTTP 400): take "token" out of the URL'],
+        [
+          4,
+          [`${server.base}/elsewhere`, "public.hello"],
+          "",
+          "(HTTP 404): the WebSocket is at /rpc",
+        ],
+        [
+          4,
+          [`${server.url}?token=secret`, "public.hello"],
+          "",
+          '(HTTP 400): take "token" out of the URL',
+        ],
         [4, [server.url, "slow", '{"ms":5000}', "--timeout", "500"], token, "--timeout"],
         [5, [server.url, "numbers.double"], "", "-32001 Not authenticated (unauthenticated)"],
-        [5, [server.url, "numbers.double"], "no-token", "the token was refused (-32004 token_invalid): "],
+        [
+          5,
+          [server.url, "numbers.double"],
+          "no-token",
+          "the token was refused (-32004 token_invalid): ",
+        ],
         [6, [server.url, "numbers.clear"], token, "1001 LOCKED"],
         [6, [server.url, "nothing.there"], token, "-32601 Method not found"],
         [6, [server.url, "numbers.double"], token, "\"}: look the errorId up in the server's log"],
@@ -178,7 +250,10 @@ describe("jotwire call", function () {
     withFolder(async (folder) => {
       await using server = await startDev(folder);
       const args = ["call", server.url, "numbers.double", '{"n":21}', "--user", "ada"];
-      expect(await runCli(args, { input: shownPassword(server) })).to.include({ code: 0, stdout: "42\n" });
+      expect(await runCli(args, { input: shownPassword(server) })).to.include({
+        code: 0,
+        stdout: "42\n",
+      });
       expect((await runCli(args, { input: "wrong password" })).code).to.equal(5);
       expect((await runCli([...args, "--token", "x"], { input: "password" })).code).to.equal(2);
     }));
@@ -186,7 +261,9 @@ describe("jotwire call", function () {
   it("is refused with -32003 and 6 where a scope is missing", () =>
     withFolder(async (folder) => {
       await using server = await startDev(folder);
-      await runCli(["user", "add", "bob", "--scope", "numbers:read", "--state", folder], { input: "a good password" });
+      await runCli(["user", "add", "bob", "--scope", "numbers:read", "--state", folder], {
+        input: "a good password",
+      });
       const args = (method: string) => ["call", server.url, method, '{"n":1}', "--user", "bob"];
       expect((await runCli(args("numbers.double"), { input: "a good password" })).code).to.equal(0);
       const { code, stderr } = await runCli(args("numbers.clear"), { input: "a good password" });

@@ -23,10 +23,14 @@ async function check(...args: string[]): Promise<{ code: number | null; findings
   return { code, findings: JSON.parse(stdout) as Finding[] };
 }
 
-const about = (findings: readonly Finding[], name: string) => findings.filter((finding) => finding.check === name);
+const about = (findings: readonly Finding[], name: string) =>
+  findings.filter((finding) => finding.check === name);
 
 /** Key set in a file, and an issuer whose clock is `ahead` seconds. */
-async function withIssuer(ahead: number, use: (args: readonly string[], url: string) => Promise<void>): Promise<void> {
+async function withIssuer(
+  ahead: number,
+  use: (args: readonly string[], url: string) => Promise<void>,
+): Promise<void> {
   const provider = createServer((_request, response) => {
     response.setHeader("Date", new Date(Date.now() + ahead * 1_000).toUTCString());
     response.end();
@@ -37,7 +41,10 @@ async function withIssuer(ahead: number, use: (args: readonly string[], url: str
     await withFolder(async (folder) => {
       const jwks = join(folder, "jwks.json");
       await writeFile(jwks, JSON.stringify({ keys: [createTestKeys().publicJwk] }));
-      await use(["--issuer", url, "--audience", "test", "--jwks", jwks, "--state", join(folder, "state")], url);
+      await use(
+        ["--issuer", url, "--audience", "test", "--jwks", jwks, "--state", join(folder, "state")],
+        url,
+      );
     });
   } finally {
     provider.closeAllConnections();
@@ -50,7 +57,15 @@ describe("jotwire check", function () {
 
   it("finds nothing unsafe in settings that are not, and ends with 0; warnings are told", async () => {
     await withFolder(async (folder) => {
-      const settings = ["--embedded", "--issuer", "https://api.example.com", "--trust-proxy", "loopback", "--origin", "none"];
+      const settings = [
+        "--embedded",
+        "--issuer",
+        "https://api.example.com",
+        "--trust-proxy",
+        "loopback",
+        "--origin",
+        "none",
+      ];
       const { code, findings } = await check(smallApp, ...settings, "--state", folder);
       expect(findings.filter(({ level }) => level === "unsafe")).to.deep.equal([]);
       expect(code).to.equal(0);
@@ -60,7 +75,16 @@ describe("jotwire check", function () {
         advice: "the state folder serves one process on one machine: --redis for more",
       });
       expect(about(findings, "exposure").map(({ level }) => level)).to.deep.equal(["ok"]);
-      const checks = ["settings", "exposure", "tls", "origins", "tokens", "limits", "store", "drain"];
+      const checks = [
+        "settings",
+        "exposure",
+        "tls",
+        "origins",
+        "tokens",
+        "limits",
+        "store",
+        "drain",
+      ];
       expect([...new Set(findings.map((finding) => finding.check))]).to.deep.equal(checks);
     });
   });
@@ -69,20 +93,43 @@ describe("jotwire check", function () {
     await withFolder(async (folder) => {
       await writeFile(join(folder, "something"), "");
       await chmod(folder, 0o755);
-      const settings = ["--embedded", "--issuer", "https://api.example.com", "--trust-proxy", "loopback", "--origin", "none"];
+      const settings = [
+        "--embedded",
+        "--issuer",
+        "https://api.example.com",
+        "--trust-proxy",
+        "loopback",
+        "--origin",
+        "none",
+      ];
       const { code, findings } = await check(smallApp, ...settings, "--state", folder);
       expect(code).to.equal(3);
       const advice = `other users of this machine may enter the state folder ${folder} (mode 755): chmod 700 ${folder}`;
-      expect(about(findings, "store")[0]).to.deep.equal({ level: "unsafe", check: "store", advice });
+      expect(about(findings, "store")[0]).to.deep.equal({
+        level: "unsafe",
+        check: "store",
+        advice,
+      });
       for (const command of [
         ["serve", smallApp, "--port", "0", ...settings],
         ["user", "list"],
         ["client", "list"],
       ]) {
         const refused = await runCli([...command, "--state", folder]);
-        expect([refused.code, refused.stderr.includes(`chmod 700 ${folder}`)], command.join(" ")).to.deep.equal([3, true]);
+        expect(
+          [refused.code, refused.stderr.includes(`chmod 700 ${folder}`)],
+          command.join(" "),
+        ).to.deep.equal([3, true]);
       }
-      const foreign = await check(smallApp, "--issuer", "http://127.0.0.1:1", "--audience", "test", "--state", folder);
+      const foreign = await check(
+        smallApp,
+        "--issuer",
+        "http://127.0.0.1:1",
+        "--audience",
+        "test",
+        "--state",
+        folder,
+      );
       expect(JSON.stringify(foreign.findings), "it keeps nothing there").to.not.include("chmod");
     });
   });
@@ -91,15 +138,39 @@ describe("jotwire check", function () {
     requires(this, "openssl", () => runs("openssl", "version"));
     await withFolder(async (folder) => {
       await makeCertificate(folder);
-      const tls = ["--tls-cert", join(folder, "certificate.pem"), "--tls-key", join(folder, "key.pem")];
-      const settings = ["--embedded", "--issuer", "https://api.example.com", "--host", "0.0.0.0", "--state", folder, ...tls];
-      const { code, findings } = await check(smallApp, ...settings, "--origin", "http://app.example.com");
+      const tls = [
+        "--tls-cert",
+        join(folder, "certificate.pem"),
+        "--tls-key",
+        join(folder, "key.pem"),
+      ];
+      const settings = [
+        "--embedded",
+        "--issuer",
+        "https://api.example.com",
+        "--host",
+        "0.0.0.0",
+        "--state",
+        folder,
+        ...tls,
+      ];
+      const { code, findings } = await check(
+        smallApp,
+        ...settings,
+        "--origin",
+        "http://app.example.com",
+      );
       expect(code).to.equal(3);
       expect(about(findings, "tls").map(({ level }) => level)).to.deep.equal(["unsafe", "warning"]);
-      expect(about(findings, "tls")[0]?.advice).to.include("not for api.example.com").and.include("localhost");
+      expect(about(findings, "tls")[0]?.advice)
+        .to.include("not for api.example.com")
+        .and.include("localhost");
       expect(about(findings, "origins")[0]).to.deep.include({ level: "unsafe" });
       const misspelt = await check(smallApp, ...settings, "--origin", "app.example.com");
-      expect(about(misspelt.findings, "tokens")[0]?.advice, "the server would not start").to.include("is not an origin");
+      expect(
+        about(misspelt.findings, "tokens")[0]?.advice,
+        "the server would not start",
+      ).to.include("is not an origin");
     });
   });
 
@@ -126,15 +197,22 @@ describe("jotwire check", function () {
       const { code, findings } = await check(smallApp, ...args);
       expect(code).to.equal(3);
       expect(about(findings, "clock")[0]).to.deep.include({ level: "unsafe" });
-      expect(about(findings, "clock")[0]?.advice).to.match(/clock is (119|120|121) s behind the issuer's/);
+      expect(about(findings, "clock")[0]?.advice).to.match(
+        /clock is (119|120|121) s behind the issuer's/,
+      );
       expect(about(findings, "tokens")[0]?.advice).to.include("https");
-      for (const name of ["algorithms", "audience"]) expect(about(findings, name)[0]).to.deep.include({ level: "ok" });
+      for (const name of ["algorithms", "audience"])
+        expect(about(findings, name)[0]).to.deep.include({ level: "ok" });
       const other = await check(smallApp, ...args, "--algorithm", "RS256");
       expect(about(other.findings, "algorithms")[0]).to.deep.include({ level: "unsafe" });
-      expect(about(other.findings, "tokens")[0]?.advice).to.include("no key of the set can be used");
+      expect(about(other.findings, "tokens")[0]?.advice).to.include(
+        "no key of the set can be used",
+      );
     });
     await withIssuer(0, async (args, url) => {
-      expect(about((await check(smallApp, ...args)).findings, "clock")[0]).to.deep.include({ level: "ok" });
+      expect(about((await check(smallApp, ...args)).findings, "clock")[0]).to.deep.include({
+        level: "ok",
+      });
       const { code, findings } = await check(smallApp, "--issuer", url);
       expect(code).to.equal(3);
       expect(about(findings, "tokens")[0]?.advice).to.include("--audience");
@@ -155,7 +233,13 @@ describe("jotwire check", function () {
     for (const [settings, wanted] of [
       [{}, ["a restart loses"]],
       [{ appendfsync: "everysec" as const }, ["last second"]],
-      [{ appendfsync: "always" as const, options: ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"] }, ["noeviction"]],
+      [
+        {
+          appendfsync: "always" as const,
+          options: ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"],
+        },
+        ["noeviction"],
+      ],
       [{ appendfsync: "always" as const }, ["nothing to do"]],
     ] as const) {
       const redis = await RedisServer.start(settings);
@@ -172,20 +256,37 @@ describe("jotwire check", function () {
     try {
       const place = { redis: shared.url, redisPrefix: "jotwire" };
       const store = await redisStoreOf(place);
-      if (store !== undefined) await claimStore(store, { issuer: "https://a.example", audience: "a" });
+      if (store !== undefined)
+        await claimStore(store, { issuer: "https://a.example", audience: "a" });
       await store?.close();
-      const served = ["--embedded", "--trust-proxy", "loopback", "--origin", "none", "--redis", shared.url];
+      const served = [
+        "--embedded",
+        "--trust-proxy",
+        "loopback",
+        "--origin",
+        "none",
+        "--redis",
+        shared.url,
+      ];
       const other = await check(...served, "--issuer", "https://b.example", "--audience", "a");
       expect(other.code).to.equal(3);
-      expect(about(other.findings, "store")[0]?.advice).to.include("https://a.example").and.include("--redis-prefix");
-      expect((await check(...served, "--issuer", "https://a.example", "--audience", "a")).code).to.equal(0);
-      expect((await check(...served, "--issuer", "https://b.example", "--redis-prefix", "b")).code).to.equal(0);
+      expect(about(other.findings, "store")[0]?.advice)
+        .to.include("https://a.example")
+        .and.include("--redis-prefix");
+      expect(
+        (await check(...served, "--issuer", "https://a.example", "--audience", "a")).code,
+      ).to.equal(0);
+      expect(
+        (await check(...served, "--issuer", "https://b.example", "--redis-prefix", "b")).code,
+      ).to.equal(0);
       expect(await shared.command("EXISTS", "b:deployment"), "only looked at").to.include(":0");
     } finally {
       await shared.stop();
     }
     const { code, findings } = await check("--embedded", "--redis", "redis://:hunter2@127.0.0.1:1");
     expect(code).to.equal(3);
-    expect(about(findings, "store")[0]?.advice).to.include("no Redis answers").and.not.include("hunter2");
+    expect(about(findings, "store")[0]?.advice)
+      .to.include("no Redis answers")
+      .and.not.include("hunter2");
   });
 });

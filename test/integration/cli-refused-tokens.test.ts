@@ -12,7 +12,10 @@ describe("jotwire call with a token that the server refuses", function () {
   it("says which rule it broke, and nothing about its expiry, outside of production", async () => {
     await using server = await startServer(sampleApp(), { production: false });
     const now = Math.floor(Date.now() / 1_000);
-    expect(await call(server, server.token({ scope: "numbers:add" }))).to.include({ code: 0, stdout: "2\n" });
+    expect(await call(server, server.token({ scope: "numbers:add" }))).to.include({
+      code: 0,
+      stdout: "2\n",
+    });
     const refused = [
       [server.token({ aud: "somebody else" }), "aud does not contain our audience"],
       [server.token({ iss: "https://other.test" }), "iss"],
@@ -35,7 +38,9 @@ describe("jotwire call with a token that the server refuses", function () {
     await using server = await startServer(sampleApp(), { production: true });
     const { code, stderr } = await call(server, signToken(createTestKeys()));
     expect(code).to.equal(5);
-    expect(stderr).to.equal("jotwire: the token was refused (-32004 token_invalid): the cause is in the server's log\n");
+    expect(stderr).to.equal(
+      "jotwire: the token was refused (-32004 token_invalid): the cause is in the server's log\n",
+    );
   });
 
   it("says that it was revoked, and to log in again", async () => {
@@ -43,7 +48,9 @@ describe("jotwire call with a token that the server refuses", function () {
     await server.server.revoke({ jti: "t1" });
     const { code, stderr } = await call(server, server.token({ jti: "t1" }));
     expect(code).to.equal(5);
-    expect(stderr).to.equal("jotwire: the token was refused (-32005 token_revoked): log in again\n");
+    expect(stderr).to.equal(
+      "jotwire: the token was refused (-32005 token_revoked): log in again\n",
+    );
   });
 
   it("says since when it has been dead, when that is the cause", async () => {
@@ -51,6 +58,8 @@ describe("jotwire call with a token that the server refuses", function () {
     const iat = Math.floor(Date.now() / 1_000) - 900 - 7_200;
     const { code, stderr } = await call(server, server.token({ iat }));
     expect(code).to.equal(5);
-    expect(stderr).to.match(/refused \(-32002 token_expired\): it expired 2 h( \d+ s)? ago; a new one: jotwire token --user <name>\n$/);
+    expect(stderr).to.match(
+      /refused \(-32002 token_expired\): it expired 2 h( \d+ s)? ago; a new one: jotwire token --user <name>\n$/,
+    );
   });
 });

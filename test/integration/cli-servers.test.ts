@@ -4,7 +4,14 @@ import { chmod, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promis
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
-import { projectFolder, RunningCli, runCli, shownPassword, smallApp, startDev } from "../helpers/cli/command-line.js";
+import {
+  projectFolder,
+  RunningCli,
+  runCli,
+  shownPassword,
+  smallApp,
+  startDev,
+} from "../helpers/cli/command-line.js";
 import { requires, runs } from "../helpers/requirement.js";
 import { RawClient } from "../helpers/server/raw-client.js";
 import { withFolder } from "../helpers/temporary-folder.js";
@@ -19,9 +26,17 @@ interface TokenAnswer {
   readonly expires_in: number;
 }
 
-async function logIn(base: string, username: string, password: string): Promise<{ status: number; answer: TokenAnswer }> {
+async function logIn(
+  base: string,
+  username: string,
+  password: string,
+): Promise<{ status: number; answer: TokenAnswer }> {
   const headers = { "Content-Type": "application/json" };
-  const response = await fetch(`${base}/login`, { method: "POST", headers, body: JSON.stringify({ username, password }) });
+  const response = await fetch(`${base}/login`, {
+    method: "POST",
+    headers,
+    body: JSON.stringify({ username, password }),
+  });
   return { status: response.status, answer: (await response.json()) as TokenAnswer };
 }
 
@@ -35,7 +50,9 @@ describe("jotwire dev", function () {
       const password = shownPassword(server);
       const { stdout } = server.cli;
       expect(stdout).to.include(`npx wscat -c ${server.url}`).and.include(state);
-      expect(stdout).to.include(`curl -s ${server.base}/login`).and.include(`Console    ${server.base}/console\n`);
+      expect(stdout)
+        .to.include(`curl -s ${server.base}/login`)
+        .and.include(`Console    ${server.base}/console\n`);
       expect((await fetch(`${server.base}/console`)).status).to.equal(200);
 
       const { answer } = await logIn(server.base, "ada", password);
@@ -55,7 +72,9 @@ describe("jotwire dev", function () {
       const password = shownPassword(first);
       await first[Symbol.asyncDispose](); // SIGKILL
       await using second = await startDev(folder);
-      expect(second.cli.stdout).to.include("was shown at the first start").and.not.include(password);
+      expect(second.cli.stdout)
+        .to.include("was shown at the first start")
+        .and.not.include(password);
       expect((await logIn(second.base, "ada", password)).status).to.equal(200);
       expect((await logIn(second.base, "ada", `${password}x`)).status).to.equal(400);
     }));
@@ -65,7 +84,8 @@ describe("jotwire dev", function () {
       const state = join(folder, "state");
       await using _server = await startDev(state);
       expect((await stat(state)).mode & 0o077).to.equal(0);
-      for (const name of await readdir(state)) expect((await stat(join(state, name))).mode & 0o077, name).to.equal(0);
+      for (const name of await readdir(state))
+        expect((await stat(join(state, name))).mode & 0o077, name).to.equal(0);
     }));
 
   it("keeps its state, which has keys in it, out of git; a folder that was there is left as it is", () =>
@@ -83,10 +103,21 @@ describe("jotwire dev", function () {
 
   it("gives tokens that are good for as long as --token-ttl says", () =>
     withFolder(async (folder) => {
-      await using cli = new RunningCli(["dev", "--port", "0", "--state", folder, "--token-ttl", "30000"]);
+      await using cli = new RunningCli([
+        "dev",
+        "--port",
+        "0",
+        "--state",
+        folder,
+        "--token-ttl",
+        "30000",
+      ]);
       const base = new URL("/", await cli.printed(/Login +(\S+)/)).origin;
       const { status, answer } = await logIn(base, "ada", await cli.printed(/Password +(\S+)/));
-      expect({ status, expiresIn: answer.expires_in }).to.deep.equal({ status: 200, expiresIn: 30 });
+      expect({ status, expiresIn: answer.expires_in }).to.deep.equal({
+        status: 200,
+        expiresIn: 30,
+      });
     }));
 
   it("serves a demo when it is given no module", () =>
@@ -103,9 +134,10 @@ describe("jotwire dev", function () {
       await using server = await startDev(folder);
       await (await RawClient.connect(server.url, { origin: server.base })).close();
       const headers = { Host: "evil.example" };
-      const refused = await RawClient.connect(server.url, { origin: "http://evil.example", headers }).catch(
-        (error: Error) => error.message,
-      );
+      const refused = await RawClient.connect(server.url, {
+        origin: "http://evil.example",
+        headers,
+      }).catch((error: Error) => error.message);
       expect(refused).to.include("403");
     }));
 
@@ -127,7 +159,9 @@ describe("jotwire dev", function () {
       await using _server = await startDev(folder);
       const { code, stderr } = await runCli(["dev", "--port", "0", "--state", folder]);
       expect(code).to.equal(3);
-      expect(stderr).to.match(/^jotwire: process \d+ already serves from [^\n]+, or give this server another folder \(--state\)\n$/);
+      expect(stderr).to.match(
+        /^jotwire: process \d+ already serves from [^\n]+, or give this server another folder \(--state\)\n$/,
+      );
       expect(stderr.split(folder)).to.have.length(2); // named once
     }));
 
@@ -138,9 +172,15 @@ describe("jotwire dev", function () {
       const state = join(folder, "state");
       await using server = await startDev(state);
       const { port } = new URL(server.base);
-      expect((await runCli(["dev", module, "--port", port, "--state", join(folder, "other")])).stderr).to.include(`port ${port} is taken`);
-      expect((await runCli(["dev", module, "--port", "0", "--state", state])).stderr).to.include("already serves from");
-      expect((await runCli(["dev", module, "--port", "0", "--state", join(folder, "other")])).stderr).to.include("it was run");
+      expect(
+        (await runCli(["dev", module, "--port", port, "--state", join(folder, "other")])).stderr,
+      ).to.include(`port ${port} is taken`);
+      expect((await runCli(["dev", module, "--port", "0", "--state", state])).stderr).to.include(
+        "already serves from",
+      );
+      expect(
+        (await runCli(["dev", module, "--port", "0", "--state", join(folder, "other")])).stderr,
+      ).to.include("it was run");
       expect(await readdir(join(folder, "other"))).to.not.include("server.lock");
     }));
 
@@ -156,11 +196,14 @@ describe("jotwire dev", function () {
       await writeFile(join(folder, "app.js"), "export const app = 1;");
       await writeFile(join(folder, "missing.mjs"), 'import "@some/package/part";');
       await writeFile(join(folder, "misspelt.mjs"), 'import "./part.js";');
-      const dev = async (module: string) => (await runCli(["dev", module, "--port", "0"], { cwd: folder })).stderr;
+      const dev = async (module: string) =>
+        (await runCli(["dev", module, "--port", "0"], { cwd: folder })).stderr;
       expect(await dev("app.js")).to.include(
         "jotwire: app.js is an ES module, but package.json does not say so: npm pkg set type=module, or name it app.mjs\n",
       );
-      expect(await dev("missing.mjs")).to.match(/Cannot find package '@some\/package' [^\n]+: npm install @some\/package\n$/);
+      expect(await dev("missing.mjs")).to.match(
+        /Cannot find package '@some\/package' [^\n]+: npm install @some\/package\n$/,
+      );
       expect(await dev("misspelt.mjs"))
         .to.include("part.js")
         .and.not.include("npm install");
@@ -172,13 +215,28 @@ describe("jotwire dev", function () {
         ["none.mjs", undefined, "there is no module"],
         ["empty.mjs", "export const App = 1;", "exports no app"],
         ["string.mjs", 'export const app = "x";', "is no router"],
-        ["foreign.mjs", "export const app = { routes: {}, notifications: new Map() };", "another copy of jotwire"],
+        [
+          "foreign.mjs",
+          "export const app = { routes: {}, notifications: new Map() };",
+          "another copy of jotwire",
+        ],
         ["broken.mjs", 'throw new Error("no database");', "Error: no database (at file:"],
-        ["app.ts", "export const app: number = 1;", canStripTypes ? "is no router" : "node --import tsx node_modules/.bin/jotwire dev "],
+        [
+          "app.ts",
+          "export const app: number = 1;",
+          canStripTypes ? "is no router" : "node --import tsx node_modules/.bin/jotwire dev ",
+        ],
       ] as const;
       for (const [name, text, message] of modules) {
         if (text !== undefined) await writeFile(join(folder, name), text);
-        const { code, stderr } = await runCli(["dev", join(folder, name), "--port", "0", "--state", join(folder, "state")]);
+        const { code, stderr } = await runCli([
+          "dev",
+          join(folder, name),
+          "--port",
+          "0",
+          "--state",
+          join(folder, "state"),
+        ]);
         expect(code, name).to.equal(3);
         expect(stderr)
           .to.match(/^jotwire: [^\n]+\n$/)
@@ -205,7 +263,10 @@ describe("a server of the command line that is told to stop", function () {
     withFolder(async (folder) => {
       const { server, client } = await serverWithCall(folder, 700);
       server.cli.signal("SIGTERM");
-      expect((await client.notification("connection.closing")).params).to.include({ reason: "server_restart", reconnect: "yes" });
+      expect((await client.notification("connection.closing")).params).to.include({
+        reason: "server_restart",
+        reconnect: "yes",
+      });
       expect((await client.nextWhere(({ id }) => id === "slow")).result).to.equal("finished");
       expect(await client.closed).to.deep.equal({ code: 1012, reason: "server_restart" });
       expect(await server.cli.exited).to.equal(0);
@@ -263,11 +324,16 @@ describe("jotwire serve", function () {
     withFolder(async (folder) => {
       await using cli = await serveWithKeys(folder);
       const url = await cli.printed(/"url":"([^"]+)"/);
-      for (const line of cli.stderr.trim().split("\n")) expect(JSON.parse(line)).to.include.keys("time", "level", "msg");
+      for (const line of cli.stderr.trim().split("\n"))
+        expect(JSON.parse(line)).to.include.keys("time", "level", "msg");
       const call = ["call", url, "numbers.double", '{"n":21}'];
-      const right = await runCli(call, { env: { JOTWIRE_TOKEN: signToken(keys, { scope: "numbers:read" }) } });
+      const right = await runCli(call, {
+        env: { JOTWIRE_TOKEN: signToken(keys, { scope: "numbers:read" }) },
+      });
       expect(right).to.include({ code: 0, stdout: "42\n" });
-      const wrong = await runCli(call, { env: { JOTWIRE_TOKEN: signToken(createTestKeys(), { scope: "numbers:read" }) } });
+      const wrong = await runCli(call, {
+        env: { JOTWIRE_TOKEN: signToken(createTestKeys(), { scope: "numbers:read" }) },
+      });
       expect(wrong.code).to.equal(5);
       cli.signal("SIGTERM");
       expect(await cli.exited).to.equal(0);
@@ -281,13 +347,23 @@ describe("jotwire serve", function () {
       ] as const) {
         await using cli = await serveWithKeys(folder, args);
         const url = await cli.printed(/"url":"([^"]+)"/);
-        expect((await fetch(new URL("/console", url.replace("ws", "http")))).status).to.equal(status);
+        expect((await fetch(new URL("/console", url.replace("ws", "http")))).status).to.equal(
+          status,
+        );
       }
     }));
 
   it("serves logins with --embedded, for users that were added beside it", () =>
     withFolder(async (folder) => {
-      await using cli = new RunningCli(["serve", smallApp, "--port", "0", "--embedded", "--state", folder]);
+      await using cli = new RunningCli([
+        "serve",
+        smallApp,
+        "--port",
+        "0",
+        "--embedded",
+        "--state",
+        folder,
+      ]);
       const base = await cli.printed(/"issuer":"([^"]+)"/);
       expect(cli.stderr).to.include("there are no users");
       await runCli(["user", "add", "eve", "--state", folder], { input: "a good password" });
@@ -295,25 +371,59 @@ describe("jotwire serve", function () {
     }));
 
   it("wants to know whose tokens count: exit code 2", async () => {
-    for (const args of [[], ["--issuer", "https://id.test"], ["--audience", "test"], ["--embedded", "--jwks", "https://id.test/keys"]]) {
-      expect((await runCli(["serve", smallApp, "--port", "0", ...args])).code, args.join(" ")).to.equal(2);
+    for (const args of [
+      [],
+      ["--issuer", "https://id.test"],
+      ["--audience", "test"],
+      ["--embedded", "--jwks", "https://id.test/keys"],
+    ]) {
+      expect(
+        (await runCli(["serve", smallApp, "--port", "0", ...args])).code,
+        args.join(" "),
+      ).to.equal(2);
     }
-    const { code, stderr } = await runCli(["serve", smallApp, "--port", "0", "--embedded", "--host", "0.0.0.0"]);
+    const { code, stderr } = await runCli([
+      "serve",
+      smallApp,
+      "--port",
+      "0",
+      "--embedded",
+      "--host",
+      "0.0.0.0",
+    ]);
     expect(code).to.equal(2);
     expect(stderr).to.include("--issuer https://api.example.com");
   });
 
   it("wants a URL for the issuer whose keys it has to find: exit code 2", async () => {
     for (const issuer of ["id.example.com", "localhost:8080"]) {
-      const { code, stderr } = await runCli(["serve", "none.mjs", "--audience", "test", "--issuer", issuer]);
+      const { code, stderr } = await runCli([
+        "serve",
+        "none.mjs",
+        "--audience",
+        "test",
+        "--issuer",
+        issuer,
+      ]);
       expect(code, issuer).to.equal(2);
       expect(stderr).to.include("--issuer must be a URL such as https://id.example.com");
     }
   });
 
   it("refuses what is unsafe before it looks at the module", async () => {
-    const args = ["serve", "none.mjs", "--port", "0", "--issuer", "https://id.test", "--audience", "test"];
-    expect((await runCli([...args, "--host", "0.0.0.0", "--origin", "none"])).stderr).to.include("refusing to start");
+    const args = [
+      "serve",
+      "none.mjs",
+      "--port",
+      "0",
+      "--issuer",
+      "https://id.test",
+      "--audience",
+      "test",
+    ];
+    expect((await runCli([...args, "--host", "0.0.0.0", "--origin", "none"])).stderr).to.include(
+      "refusing to start",
+    );
     expect((await runCli(args)).stderr).to.include("there is no module");
   });
 
@@ -331,7 +441,10 @@ describe("jotwire serve", function () {
         [safe, { NODE_ENV: "development" }, 'NODE_ENV is "development"'],
       ] as const;
       for (const [args, env, message] of hazards) {
-        const { code, stderr } = await runCli(["serve", smallApp, "--port", "0", ...foreign, ...args], { env });
+        const { code, stderr } = await runCli(
+          ["serve", smallApp, "--port", "0", ...foreign, ...args],
+          { env },
+        );
         expect(code, message).to.equal(3);
         expect(stderr)
           .to.match(/^jotwire: refusing to start: [^\n]+\n$/)
@@ -342,7 +455,17 @@ describe("jotwire serve", function () {
   it("refuses the user of dev, whose password was on a screen, until it has another", () =>
     withFolder(async (folder) => {
       await (await startDev(folder))[Symbol.asyncDispose]();
-      const args = ["serve", smallApp, "--port", "0", "--embedded", "--issuer", "https://api.test", "--state", folder];
+      const args = [
+        "serve",
+        smallApp,
+        "--port",
+        "0",
+        "--embedded",
+        "--issuer",
+        "https://api.test",
+        "--state",
+        folder,
+      ];
       const exposed = [...args, "--trust-proxy", "loopback", "--origin", "none"];
       const refused = await runCli(exposed);
       expect(refused.code).to.equal(3);
@@ -354,7 +477,19 @@ describe("jotwire serve", function () {
 
   it("refuses an embedded issuer whose passwords would go to an http URL", () =>
     withFolder(async (folder) => {
-      const args = ["serve", smallApp, "--port", "0", "--embedded", "--state", folder, "--trust-proxy", "loopback", "--origin", "none"];
+      const args = [
+        "serve",
+        smallApp,
+        "--port",
+        "0",
+        "--embedded",
+        "--state",
+        folder,
+        "--trust-proxy",
+        "loopback",
+        "--origin",
+        "none",
+      ];
       const { code, stderr } = await runCli([...args, "--issuer", "http://api.test"]);
       expect(code).to.equal(3);
       expect(stderr).to.include("http URL");
@@ -367,7 +502,9 @@ describe("jotwire serve", function () {
       await chmod(key, 0o644);
       const args = ["serve", smallApp, "--port", "0", ...foreign];
       expect((await runCli([...args, "--tls-cert", key])).code).to.equal(2);
-      expect((await runCli([...args, "--tls-cert", join(folder, "none"), "--tls-key", key])).code).to.equal(3);
+      expect(
+        (await runCli([...args, "--tls-cert", join(folder, "none"), "--tls-key", key])).code,
+      ).to.equal(3);
       const open = await runCli([...args, "--tls-cert", key, "--tls-key", key]);
       expect(open.code).to.equal(3);
       expect(open.stderr).to.include("everybody on this machine may read the key");
@@ -376,12 +513,20 @@ describe("jotwire serve", function () {
   it("wants a certificate and a key that are such, and belong together", async function () {
     requires(this, "openssl", () => runs("openssl", "version"));
     await withFolder(async (folder) => {
-      const [cert, key, other] = ["cert.pem", "key.pem", "other.pem"].map((name) => join(folder, name)) as [string, string, string];
+      const [cert, key, other] = ["cert.pem", "key.pem", "other.pem"].map((name) =>
+        join(folder, name),
+      ) as [string, string, string];
       const subject = ["-subj", "/CN=localhost", "-days", "2"];
-      execFileSync("openssl", ["req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", key, "-out", cert, ...subject], {
+      execFileSync(
+        "openssl",
+        ["req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", key, "-out", cert, ...subject],
+        {
+          stdio: "ignore",
+        },
+      );
+      execFileSync("openssl", ["genpkey", "-algorithm", "ed25519", "-out", other], {
         stdio: "ignore",
       });
-      execFileSync("openssl", ["genpkey", "-algorithm", "ed25519", "-out", other], { stdio: "ignore" });
       for (const path of [cert, key, other]) await chmod(path, 0o600);
       const args = ["serve", smallApp, "--port", "0", ...foreign];
       for (const [first, second, says] of [
@@ -400,7 +545,13 @@ describe("jotwire serve", function () {
 
   it("takes limits, by flag and by environment, and refuses what is none", async () => {
     const args = ["serve", smallApp, "--port", "0", ...foreign];
-    await using cli = new RunningCli([...args, "--limits", "authDeadline=60000", "--limits", "openPerAddress=1"]);
+    await using cli = new RunningCli([
+      ...args,
+      "--limits",
+      "authDeadline=60000",
+      "--limits",
+      "openPerAddress=1",
+    ]);
     const url = await cli.printed(/"url":"([^"]+)"/);
     await RawClient.connect(url);
     expect(await RawClient.connect(url).catch((error: Error) => error.message)).to.include("429");
@@ -433,7 +584,9 @@ describe("jotwire serve", function () {
     expect(code).to.equal(4);
     expect(stderr).to.include(`port ${port} is taken`).and.include("--metrics-port");
     const elsewhere = await runCli([...args, "--metrics-host", "192.0.2.1"]);
-    expect(elsewhere.stderr).to.include("192.0.2.1 is no address of this machine").and.include("--metrics-host");
+    expect(elsewhere.stderr)
+      .to.include("192.0.2.1 is no address of this machine")
+      .and.include("--metrics-host");
     taken.close();
     await once(taken, "close");
   });
@@ -442,7 +595,15 @@ describe("jotwire serve", function () {
     withFolder(async (folder) => {
       const file = join(folder, "file");
       await writeFile(file, "");
-      const { code, stderr } = await runCli(["serve", smallApp, "--port", "0", "--embedded", "--state", join(file, "state")]);
+      const { code, stderr } = await runCli([
+        "serve",
+        smallApp,
+        "--port",
+        "0",
+        "--embedded",
+        "--state",
+        join(file, "state"),
+      ]);
       expect(code).to.equal(3);
       expect(stderr).to.include("can't be");
     }));

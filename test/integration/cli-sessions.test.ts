@@ -14,8 +14,13 @@ describe("jotwire sessions", function () {
       const password = shownPassword(server);
       const tokenOf = async (user: string, input: string) =>
         (await runCli(["token", "--url", server.base, "--user", user], { input })).stdout.trim();
-      await runCli(["user", "add", "bob", "--scope", "numbers:read", "--state", folder], { input: "correct horse battery" });
-      const [admin, bobs] = [await tokenOf("ada", password), await tokenOf("bob", "correct horse battery")];
+      await runCli(["user", "add", "bob", "--scope", "numbers:read", "--state", folder], {
+        input: "correct horse battery",
+      });
+      const [admin, bobs] = [
+        await tokenOf("ada", password),
+        await tokenOf("bob", "correct horse battery"),
+      ];
       const file = join(folder, "admin.jwt");
       await writeFile(file, `${admin}\n`);
       const sessions = (verb: string, ...args: string[]) =>
@@ -28,7 +33,16 @@ describe("jotwire sessions", function () {
       expect(table.stdout)
         .to.match(/^ID +STATE +SUBJECT/)
         .and.match(/^\S+ +active +bob +127\.0\.0\.1 +\S+ \S+ +\d+ s/m);
-      const json = await runCli(["sessions", "list", server.url, "--token-file", file, "--subject", "bob", "--json"]);
+      const json = await runCli([
+        "sessions",
+        "list",
+        server.url,
+        "--token-file",
+        file,
+        "--subject",
+        "bob",
+        "--json",
+      ]);
       expect(JSON.parse(json.stdout)).to.deep.include({ total: 1, nodes: 1, complete: true });
 
       expect((await sessions("kick", "--subject", "bob")).stderr).to.equal("1 kicked\n");
@@ -36,16 +50,22 @@ describe("jotwire sessions", function () {
 
       const second = await RawClient.connect(server.url);
       await second.authenticate(bobs);
-      expect((await sessions("revoke", "--subject", "bob", "--reason", "left the company")).stderr).to.equal("revoked\n");
+      expect(
+        (await sessions("revoke", "--subject", "bob", "--reason", "left the company")).stderr,
+      ).to.equal("revoked\n");
       expect(await second.closed).to.deep.equal({ code: 4401, reason: "token_revoked" });
     }));
 
   it("says what is missing: a token, the scope, or whom", () =>
     withFolder(async (folder) => {
       await using server = await startDev(folder);
-      await runCli(["user", "add", "bob", "--scope", "numbers:read", "--state", folder], { input: "correct horse battery" });
+      await runCli(["user", "add", "bob", "--scope", "numbers:read", "--state", folder], {
+        input: "correct horse battery",
+      });
       const bob = ["--user", "bob", "--password-stdin"];
-      const refused = await runCli(["sessions", "list", server.url, ...bob], { input: "correct horse battery" });
+      const refused = await runCli(["sessions", "list", server.url, ...bob], {
+        input: "correct horse battery",
+      });
       expect(refused.code).to.equal(6);
       expect(refused.stderr).to.include("-32003").and.include("admin");
       const nobody = await runCli(["sessions", "list", server.url]);
@@ -59,7 +79,13 @@ describe("jotwire sessions", function () {
         expect(usage.code).to.equal(2);
         expect(usage.stderr).to.include(flag);
       }
-      const unreadable = await runCli(["sessions", "list", server.url, "--token-file", join(folder, "nothing")]);
+      const unreadable = await runCli([
+        "sessions",
+        "list",
+        server.url,
+        "--token-file",
+        join(folder, "nothing"),
+      ]);
       expect(unreadable.code).to.equal(3);
     }));
 });

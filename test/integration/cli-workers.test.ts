@@ -14,7 +14,9 @@ interface ServingLine {
 }
 
 function serving({ stderr }: RunningCli): ServingLine[] {
-  return [...stderr.matchAll(/^\{.*"msg":"serving".*$/gm)].map(([line]) => JSON.parse(line) as ServingLine);
+  return [...stderr.matchAll(/^\{.*"msg":"serving".*$/gm)].map(
+    ([line]) => JSON.parse(line) as ServingLine,
+  );
 }
 
 async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
@@ -27,7 +29,15 @@ describe("jotwire serve --workers", function () {
   it("refuses several workers without a store that they can share, and names one", async () => {
     const foreign = ["--issuer", "https://id.test", "--audience", "test"];
     for (const whose of [["--embedded"], foreign]) {
-      const { code, stderr } = await runCli(["serve", smallApp, "--port", "0", ...whose, "--workers", "2"]);
+      const { code, stderr } = await runCli([
+        "serve",
+        smallApp,
+        "--port",
+        "0",
+        ...whose,
+        "--workers",
+        "2",
+      ]);
       expect(code).to.equal(3);
       expect(stderr).to.include("--redis redis://");
     }
@@ -35,11 +45,21 @@ describe("jotwire serve --workers", function () {
   });
 
   it("tells a Redis that does not answer, without its password: exit code 4", async () => {
-    const args = ["serve", smallApp, "--port", "0", "--embedded", "--redis", "redis://:hunter2@127.0.0.1:1"];
+    const args = [
+      "serve",
+      smallApp,
+      "--port",
+      "0",
+      "--embedded",
+      "--redis",
+      "redis://:hunter2@127.0.0.1:1",
+    ];
     for (const workers of ["1", "2"]) {
       const { code, stderr } = await runCli([...args, "--workers", workers]);
       expect(code).to.equal(4);
-      expect(stderr).to.include("no Redis answers at redis://127.0.0.1:1").and.not.include("hunter2");
+      expect(stderr)
+        .to.include("no Redis answers at redis://127.0.0.1:1")
+        .and.not.include("hunter2");
     }
   });
 
@@ -52,9 +72,21 @@ describe("jotwire serve --workers", function () {
       for (const [url, code, says] of [
         [`redis://:hunter@3/4@${place}`, 2, "url must be like redis://"],
         [`redis://${place}`, 4, `the Redis at redis://${place} does not let us in: Redis: NOAUTH`],
-        [`redis://:hunter3@${place}`, 4, `the Redis at redis://${place} does not let us in: Redis: WRONGPASS`],
+        [
+          `redis://:hunter3@${place}`,
+          4,
+          `the Redis at redis://${place} does not let us in: Redis: WRONGPASS`,
+        ],
       ] as const) {
-        const served = await runCli(["serve", smallApp, "--port", "0", "--embedded", "--redis", url]);
+        const served = await runCli([
+          "serve",
+          smallApp,
+          "--port",
+          "0",
+          "--embedded",
+          "--redis",
+          url,
+        ]);
         const checked = await runCli(["check", smallApp, "--embedded", "--redis", url]);
         expect(served.code, url).to.equal(code);
         expect(served.stderr).to.include(says).and.not.include("hunter");
@@ -74,17 +106,35 @@ describe("jotwire serve --workers", function () {
     try {
       await withFolder(async (folder) => {
         const shared = ["--redis", redis.url, "--state", folder];
-        const options = [...shared, "--embedded", "--admin", "admin", "--metrics", "--metrics-port", "0", "--workers", "2"];
+        const options = [
+          ...shared,
+          "--embedded",
+          "--admin",
+          "admin",
+          "--metrics",
+          "--metrics-port",
+          "0",
+          "--workers",
+          "2",
+        ];
         await using server = new RunningCli(["serve", smallApp, "--port", "0", ...options]);
         await until(() => serving(server).length === 2);
-        const [{ url = "", pid = 0 } = {}, other] = serving(server) as [Partial<ServingLine>, ServingLine];
+        const [{ url = "", pid = 0 } = {}, other] = serving(server) as [
+          Partial<ServingLine>,
+          ServingLine,
+        ];
         expect(other.url).to.equal(url);
         expect(other.pid).to.not.equal(pid);
         expect(other).to.not.have.property("metricsPort");
-        expect((await runCli(["user", "add", "ada", "--scope", "admin", ...shared], { input: password })).code).to.equal(0);
+        expect(
+          (await runCli(["user", "add", "ada", "--scope", "admin", ...shared], { input: password }))
+            .code,
+        ).to.equal(0);
 
         const base = url.replace("ws", "http").replace("/rpc", "");
-        const token = (await runCli(["token", "--url", base, "--user", "ada"], { input: password })).stdout.trim();
+        const token = (
+          await runCli(["token", "--url", base, "--user", "ada"], { input: password })
+        ).stdout.trim();
         const clients: RawClient[] = [];
         for (let n = 0; n < 4; n++) {
           const client = await RawClient.connect(url);
@@ -92,9 +142,13 @@ describe("jotwire serve --workers", function () {
           clients.push(client);
         }
         const asked = async () =>
-          (await clients[0]?.call("rpc.sessions.list"))?.result as unknown as { nodes: number; sessions: { node: string }[] };
+          (await clients[0]?.call("rpc.sessions.list"))?.result as unknown as {
+            nodes: number;
+            sessions: { node: string }[];
+          };
         let list = await asked();
-        while (list.nodes < 2) list = await asked(); // a worker that is busy starting answers late; the test's own limit ends it
+        // a worker that is busy starting answers late; the test's own limit ends it
+        while (list.nodes < 2) list = await asked();
         expect(list.nodes).to.equal(2);
         expect(new Set(list.sessions.map(({ node }) => node)).size).to.equal(2);
 
@@ -117,21 +171,37 @@ describe("jotwire serve --workers", function () {
     const redis = await RedisServer.start();
     try {
       await withFolder(async (folder) => {
-        const options = ["--embedded", "--redis", redis.url, "--state", folder, "--metrics", "--metrics-port", "0", "--workers", "2"];
+        const options = [
+          "--embedded",
+          "--redis",
+          redis.url,
+          "--state",
+          folder,
+          "--metrics",
+          "--metrics-port",
+          "0",
+          "--workers",
+          "2",
+        ];
         await using server = new RunningCli(["serve", smallApp, "--port", "0", ...options]);
         const port = Number(await server.printed(/"event":"metrics","metricsPort":(\d+)/));
         await until(() => serving(server).length === 2);
         const [first, second] = serving(server) as [ServingLine, ServingLine];
         for (let n = 0; n < 4; n++) await RawClient.connect(first.url);
         const opened = (found: ReadonlyMap<string, number>) =>
-          ["1", "2"].map((worker) => found.get(`jotwire_connections_opened_total{worker="${worker}"}`));
+          ["1", "2"].map((worker) =>
+            found.get(`jotwire_connections_opened_total{worker="${worker}"}`),
+          );
         let found = await scrape(port);
-        while (opened(found).includes(undefined)) found = await scrape(port); // a worker that is busy starting is silent at first
+        // a worker that is busy starting is silent at first
+        while (opened(found).includes(undefined)) found = await scrape(port);
         expect(opened(found).reduce<number>((sum, value) => sum + (value ?? 0), 0)).to.equal(4);
         expect(opened(found), "both have some").to.not.include(0);
         for (const worker of ["1", "2"]) {
           expect(found.get(`jotwire_store_up{worker="${worker}"}`)).to.equal(1);
-          expect(found.get(`jotwire_revocation_lag_seconds_bucket{worker="${worker}",le="+Inf"}`)).to.equal(0);
+          expect(
+            found.get(`jotwire_revocation_lag_seconds_bucket{worker="${worker}",le="+Inf"}`),
+          ).to.equal(0);
         }
         expect(found.get('jotwire_workers{state="answering"}')).to.equal(2);
         expect(found.get('jotwire_workers{state="silent"}')).to.equal(0);
@@ -165,7 +235,18 @@ describe("jotwire serve --workers", function () {
     const redis = await RedisServer.start();
     try {
       const taken = ["--metrics", "--metrics-port", new URL(redis.url).port];
-      const args = ["serve", smallApp, "--port", "0", "--embedded", "--redis", redis.url, "--workers", "2", ...taken];
+      const args = [
+        "serve",
+        smallApp,
+        "--port",
+        "0",
+        "--embedded",
+        "--redis",
+        redis.url,
+        "--workers",
+        "2",
+        ...taken,
+      ];
       const { code, stderr } = await runCli(args);
       expect(code).to.equal(4);
       expect(stderr).to.include("--metrics-port").and.include("EADDRINUSE");

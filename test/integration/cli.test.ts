@@ -21,7 +21,10 @@ describe("the command line", function () {
     for (const command of ["dev", "serve", "user", "client", "token", "call"]) {
       const { code, stdout } = await runCli([command, "--help"]);
       expect(code, command).to.equal(0);
-      expect(stdout, command).to.include(`Usage: jotwire ${command}`).and.include("Examples:").and.include("Exit codes:");
+      expect(stdout, command)
+        .to.include(`Usage: jotwire ${command}`)
+        .and.include("Examples:")
+        .and.include("Exit codes:");
     }
   });
 
@@ -60,8 +63,14 @@ describe("the settings of the command line", function () {
   this.timeout(60_000); // many processes
 
   /** Where `jotwire token` would log in, told by its failure to connect. */
-  async function urlOf(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<string | undefined> {
-    const { code, stderr } = await runCli(["token", "--user", "ada", ...args], { env, input: "password" });
+  async function urlOf(
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<string | undefined> {
+    const { code, stderr } = await runCli(["token", "--user", "ada", ...args], {
+      env,
+      input: "password",
+    });
     expect(code).to.equal(4);
     return /http:\/\/127\.0\.0\.1:1\/(\w+)\/login can't be reached/.exec(stderr)?.[1];
   }
@@ -69,12 +78,17 @@ describe("the settings of the command line", function () {
   it("come from a flag first, then from the environment, then from the file", () =>
     withFolder(async (folder) => {
       const config = join(folder, "jotwire.json");
-      await writeFile(config, JSON.stringify({ url: "http://127.0.0.1:1/file", port: 1, origin: ["https://a.example"] }));
+      await writeFile(
+        config,
+        JSON.stringify({ url: "http://127.0.0.1:1/file", port: 1, origin: ["https://a.example"] }),
+      );
       const env = { JOTWIRE_URL: "http://127.0.0.1:1/environment" };
       expect(await urlOf(["--config", config])).to.equal("file");
       expect(await urlOf([], { JOTWIRE_CONFIG: config })).to.equal("file");
       expect(await urlOf(["--config", config], env)).to.equal("environment");
-      expect(await urlOf(["--config", config, "--url", "http://127.0.0.1:1/flag"], env)).to.equal("flag");
+      expect(await urlOf(["--config", config, "--url", "http://127.0.0.1:1/flag"], env)).to.equal(
+        "flag",
+      );
     }));
 
   it("are refused from a file with an unknown key, a wrong value, a secret or no JSON", () =>
@@ -97,7 +111,18 @@ describe("the settings of the command line", function () {
     }));
 
   it("take no word but true and false for a switch, so that JOTWIRE_ALLOW_INSECURE=false is no yes", async () => {
-    const args = ["serve", smallApp, "--issuer", "https://id.test", "--audience", "test", "--host", "0.0.0.0", "--port", "0"];
+    const args = [
+      "serve",
+      smallApp,
+      "--issuer",
+      "https://id.test",
+      "--audience",
+      "test",
+      "--host",
+      "0.0.0.0",
+      "--port",
+      "0",
+    ];
     const off = await runCli(args, { env: { JOTWIRE_ALLOW_INSECURE: "false" } });
     expect(off.code).to.equal(3);
     expect(off.stderr).to.include("in the clear");
@@ -137,11 +162,17 @@ describe("jotwire token", function () {
     expect(decoded.verified).to.equal(false);
     expect(decoded.claims.exp).to.equal(exp);
     expect(decoded.expiresIn).to.be.within(-7_230, -7_200);
-    expect((await runCli(["token", "--decode", signToken(keys, { exp })])).stdout).to.include("expired 2 h");
+    expect((await runCli(["token", "--decode", signToken(keys, { exp })])).stdout).to.include(
+      "expired 2 h",
+    );
   });
 
   it("writes control characters of a token out", async () => {
-    const { stdout } = await runCli(["token", "--decode", signToken(keys, { sub: "\u001b[2J\u009b2J" })]);
+    const { stdout } = await runCli([
+      "token",
+      "--decode",
+      signToken(keys, { sub: "\u001b[2J\u009b2J" }),
+    ]);
     expect(stdout).to.include("\\u009b2J").and.not.include("\u001b").and.not.include("\u009b");
   });
 

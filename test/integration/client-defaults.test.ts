@@ -8,7 +8,8 @@ import { defaultLimits } from "../../src/server/limits.js";
 import { ManualClock } from "../helpers/manual-clock.js";
 import { startServer, type TestServer } from "../helpers/server/test-server.js";
 
-const { frameBytes, batchLength, requestsInFlight, subscriptions, responseBytes } = defaultConnectionLimits;
+const { frameBytes, batchLength, requestsInFlight, subscriptions, responseBytes } =
+  defaultConnectionLimits;
 const range = (count: number) => Array.from({ length: count }, (_, index) => index);
 
 /** Methods that take 20 ms, so that they are in flight together, and topics without end. */
@@ -25,7 +26,10 @@ function app(clock: ManualClock) {
   const router = rpc.router({
     echo: rpc.method({ handler: ({ params }) => turn(params) }),
     open: rpc.method({ public: true, handler: ({ params }) => turn(params) }),
-    large: rpc.method({ params: z.object({ bytes: z.number() }), handler: ({ params }) => "x".repeat(params.bytes) }),
+    large: rpc.method({
+      params: z.object({ bytes: z.number() }),
+      handler: ({ params }) => "x".repeat(params.bytes),
+    }),
     watch: rpc.topic({
       params: z.object({ n: z.number() }).refine(() => turn(true)),
       event: z.number(),
@@ -50,7 +54,10 @@ async function start(options: Partial<ClientOptions> = {}) {
     client,
     server,
     most,
-    /** Lets time pass until `promise` is settled, a tenth of a second each time that nothing else happens. */
+    /**
+     * Lets time pass until `promise` is settled, a tenth of a second each time that nothing else
+     * happens.
+     */
     async over<Value>(promise: Promise<Value>): Promise<Value> {
       let isSettled = false;
       const settled = () => {
@@ -76,11 +83,18 @@ async function start(options: Partial<ClientOptions> = {}) {
   };
 }
 
-const names = (client: Client, count: number) => range(count).map((n) => client.call("echo", { n }));
+const names = (client: Client, count: number) =>
+  range(count).map((n) => client.call("echo", { n }));
 
 describe("The defaults of both ends", () => {
   it("stand in one table", () => {
-    expect(defaultLimits).to.include({ frameBytes, responseBytes, subscriptions, batch: batchLength, inFlight: requestsInFlight });
+    expect(defaultLimits).to.include({
+      frameBytes,
+      responseBytes,
+      subscriptions,
+      batch: batchLength,
+      inFlight: requestsInFlight,
+    });
   });
 
   it("fit for hundreds of calls at once, of which none is refused, and those in flight are as many as may be", async () => {
@@ -130,14 +144,18 @@ describe("The defaults of both ends", () => {
 
   it("fit for a batch of any length, which is answered in the order of its calls", async () => {
     await using pair = await start();
-    const results = await pair.over(pair.client.batch((api) => range(3 * batchLength + 1).map((n) => api.echo?.({ n }))));
+    const results = await pair.over(
+      pair.client.batch((api) => range(3 * batchLength + 1).map((n) => api.echo?.({ n }))),
+    );
     expect(results).to.deep.equal(range(3 * batchLength + 1).map((n) => ({ n })));
   });
 
   it("fit for batches and calls without a session", async () => {
     await using pair = await start({ token: null });
     const { client, over } = pair;
-    const batch = client.batch((api) => range(5 * openBatchLength + 1).map((n) => api.open?.({ n })));
+    const batch = client.batch((api) =>
+      range(5 * openBatchLength + 1).map((n) => api.open?.({ n })),
+    );
     const calls = range(60).map((n) => client.call("open", { n })); // at 20 a second
     expect(await over(batch)).to.have.length(5 * openBatchLength + 1);
     expect(await over(Promise.all(calls))).to.deep.equal(range(60).map((n) => ({ n })));
@@ -148,10 +166,14 @@ describe("The defaults of both ends", () => {
     const { client, over } = pair;
     await over(client.ready());
     const { connectionId } = client.session ?? {};
-    const around = Buffer.byteLength(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "echo", params: { text: "" } }));
+    const around = Buffer.byteLength(
+      JSON.stringify({ jsonrpc: "2.0", id: 1, method: "echo", params: { text: "" } }),
+    );
     const fits = client.call("echo", { text: "x".repeat(frameBytes - around) });
     const small = client.call("echo", { n: 1 });
-    const tooLarge = await safe(client.call("echo", { text: `${"x".repeat(frameBytes - around - 1)}é` }));
+    const tooLarge = await safe(
+      client.call("echo", { text: `${"x".repeat(frameBytes - around - 1)}é` }),
+    );
     expect(tooLarge).to.have.nested.property("error.type", "too_large");
     expect(tooLarge).to.have.nested.property("error.sent", "no");
     expect(await over(Promise.all([fits, small]))).to.have.length(2);
@@ -162,7 +184,9 @@ describe("The defaults of both ends", () => {
     await using pair = await start();
     const { client, over } = pair;
     const around = Buffer.byteLength(JSON.stringify({ jsonrpc: "2.0", id: 9, result: "" }));
-    expect(await over(client.call("large", { bytes: responseBytes - around }))).to.have.length(responseBytes - around);
+    expect(await over(client.call("large", { bytes: responseBytes - around }))).to.have.length(
+      responseBytes - around,
+    );
     const tooLarge = await over(safe(client.call("large", { bytes: responseBytes + 1 })));
     expect(tooLarge).to.have.nested.property("error.code", -32010);
   });
@@ -170,17 +194,27 @@ describe("The defaults of both ends", () => {
   it("agree on the subscriptions, which all come back over a restart; the one too many is told so at once", async () => {
     await using pair = await start();
     const { client, over, router } = pair;
-    const iterators = range(subscriptions).map((n) => client.subscribe("watch", { n })[Symbol.asyncIterator]());
+    const iterators = range(subscriptions).map((n) =>
+      client.subscribe("watch", { n })[Symbol.asyncIterator](),
+    );
     const received = (value: number) =>
       over(Promise.all(iterators.map((iterator) => iterator.next()))).then((all) =>
         expect(all.every((one) => one.value === value)).to.equal(true),
       );
     const publish = (value: number) =>
-      over(Promise.all(range(subscriptions).map((n) => pair.server().server.publish(router.routes.watch, { n }, value))));
+      over(
+        Promise.all(
+          range(subscriptions).map((n) =>
+            pair.server().server.publish(router.routes.watch, { n }, value),
+          ),
+        ),
+      );
     await over(client.call("echo"));
     await publish(1);
     await received(1);
-    const oneMore = await over(safe(client.subscribe("watch", { n: -1 })[Symbol.asyncIterator]().next() as never));
+    const oneMore = await over(
+      safe(client.subscribe("watch", { n: -1 })[Symbol.asyncIterator]().next() as never),
+    );
     expect(oneMore).to.have.nested.property("error.type", "overloaded");
     const old = await pair.replace();
     await old.close();

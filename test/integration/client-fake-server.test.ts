@@ -4,7 +4,13 @@ import type { AddressInfo } from "node:net";
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { type RawData, type WebSocket, WebSocketServer } from "ws";
-import { type ClientOptions, createClient, type StateChange, safe, UpgradeRefused } from "../../client/node.js";
+import {
+  type ClientOptions,
+  createClient,
+  type StateChange,
+  safe,
+  UpgradeRefused,
+} from "../../client/node.js";
 import { errorOf } from "../../src/protocol/error-codes.js";
 import { subprotocol } from "../../src/protocol/messages.js";
 
@@ -26,7 +32,9 @@ async function startServer(script: (request: Request, socket: WebSocket) => Answ
   const respond = (request: Request, socket: WebSocket): unknown => {
     seen.push(request);
     const answer = script(request, socket);
-    return answer && request.id !== undefined ? { jsonrpc: "2.0", id: request.id, ...answer } : undefined;
+    return answer && request.id !== undefined
+      ? { jsonrpc: "2.0", id: request.id, ...answer }
+      : undefined;
   };
 
   sockets.on("connection", (socket) => {
@@ -34,8 +42,11 @@ async function startServer(script: (request: Request, socket: WebSocket) => Answ
       const text = String(data);
       frames.push(text);
       const frame: Request | Request[] = JSON.parse(text);
-      const answer = Array.isArray(frame) ? frame.map((request) => respond(request, socket)) : respond(frame, socket);
-      if (answer !== undefined && socket.readyState === socket.OPEN) socket.send(JSON.stringify(answer));
+      const answer = Array.isArray(frame)
+        ? frame.map((request) => respond(request, socket))
+        : respond(frame, socket);
+      if (answer !== undefined && socket.readyState === socket.OPEN)
+        socket.send(JSON.stringify(answer));
     });
   });
   http.listen(0, "127.0.0.1");
@@ -72,8 +83,11 @@ const session = {
 const quick: Partial<ClientOptions> = { token: () => "token", backoff: { min: 1, max: 5 } };
 
 const usual = ({ method, params }: Request): Answer => {
-  if (method === "authenticate" || method === "refresh") return { result: { ...session, changed: true, gap: false } };
-  return method === "fail" ? { error: { code: 1001, message: "FAILED: on purpose", data: { left: 1 } } } : { result: params ?? null };
+  if (method === "authenticate" || method === "refresh")
+    return { result: { ...session, changed: true, gap: false } };
+  return method === "fail"
+    ? { error: { code: 1001, message: "FAILED: on purpose", data: { left: 1 } } }
+    : { result: params ?? null };
 };
 
 describe("The client in Node", () => {
@@ -81,7 +95,10 @@ describe("The client in Node", () => {
     await using server = await startServer(usual);
     const client = createClient({ url: server.url, ...quick });
     expect(await client.call("echo", { n: 1 })).to.deep.equal({ n: 1 });
-    expect(await client.batch((api) => [api.echo?.({ n: 2 }), api.echo?.()])).to.deep.equal([{ n: 2 }, null]);
+    expect(await client.batch((api) => [api.echo?.({ n: 2 }), api.echo?.()])).to.deep.equal([
+      { n: 2 },
+      null,
+    ]);
     const failed = await safe(client.call("fail"));
     expect(failed).to.have.nested.property("error.type", "FAILED");
     const [socket] = server.sockets.clients;
@@ -100,7 +117,10 @@ describe("The client in Node", () => {
     await client.ready();
     const writes: number[] = [];
     server.sockets.clients.forEach((socket) => {
-      const raw: { on(event: "data", listener: (chunk: Buffer) => void): void } = Reflect.get(socket, "_socket");
+      const raw: { on(event: "data", listener: (chunk: Buffer) => void): void } = Reflect.get(
+        socket,
+        "_socket",
+      );
       raw.on("data", (chunk) => writes.push(chunk.length));
     });
     await Promise.all(Array.from({ length: 20 }, (_, n) => client.call("echo", { n })));
@@ -117,7 +137,10 @@ describe("The client in Node", () => {
     });
     await using client = createClient({ url: server.url, ...quick });
     await client.ready();
-    const [once, twice] = await Promise.all([safe(client.call("break")), safe(client.call("break", {}, { idempotent: true }))]);
+    const [once, twice] = await Promise.all([
+      safe(client.call("break")),
+      safe(client.call("break", {}, { idempotent: true })),
+    ]);
     expect(once).to.have.nested.property("error.sent", "maybe");
     expect(twice).to.deep.equal({ ok: true, value: {} });
     expect(server.seen.filter(({ method }) => method === "authenticate")).to.have.length(2);
@@ -132,20 +155,38 @@ describe("The client in Node", () => {
         : usual(request);
     });
     let count = 0;
-    await using client = createClient({ url: server.url, ...quick, token: async () => `token-${++count}` });
+    await using client = createClient({
+      url: server.url,
+      ...quick,
+      token: async () => `token-${++count}`,
+    });
     expect(await client.call("work", { n: 1 })).to.deep.equal({ n: 1 });
-    expect(server.seen.map(({ method }) => method)).to.deep.equal(["authenticate", "work", "refresh", "work"]);
+    expect(server.seen.map(({ method }) => method)).to.deep.equal([
+      "authenticate",
+      "work",
+      "refresh",
+      "work",
+    ]);
   });
 
   it("brings a new token after 4401", async () => {
     let count = 0;
     await using server = await startServer((request, socket) => {
-      if (request.params?.token === "token-1") setImmediate(() => socket.close(4401, "token_revoked"));
+      if (request.params?.token === "token-1")
+        setImmediate(() => socket.close(4401, "token_revoked"));
       return usual(request);
     });
-    await using client = createClient({ url: server.url, ...quick, token: () => `token-${++count}` });
+    await using client = createClient({
+      url: server.url,
+      ...quick,
+      token: () => `token-${++count}`,
+    });
     const back = new Promise<void>(
-      (resolve) => void client.on("state", ({ from, to }) => from === "authenticating" && to === "ready" && count === 2 && resolve()),
+      (resolve) =>
+        void client.on(
+          "state",
+          ({ from, to }) => from === "authenticating" && to === "ready" && count === 2 && resolve(),
+        ),
     );
     await back;
     expect(server.seen.map(({ params }) => params?.token)).to.deep.equal(["token-1", "token-2"]);
@@ -159,7 +200,13 @@ describe("The client in Node", () => {
     for (const isOpen of [true, false]) {
       if (!isOpen) await closed(http);
       await using client = createClient({ url, ...quick });
-      await new Promise<void>((resolve) => void client.on("state", ({ to, attempt }) => to === "waiting" && attempt === 3 && resolve()));
+      await new Promise<void>(
+        (resolve) =>
+          void client.on(
+            "state",
+            ({ to, attempt }) => to === "waiting" && attempt === 3 && resolve(),
+          ),
+      );
       expect(client.state).to.equal("waiting");
     }
   });
@@ -183,7 +230,10 @@ describe("The client in Node", () => {
     const url = `ws://127.0.0.1:${(http.address() as AddressInfo).port}/rpc`;
     await using client = createClient({ url, ...quick });
     const losses: StateChange[] = [];
-    const seen = (count: number) => new Promise<void>((resolve) => void client.on("state", () => losses.length >= count && resolve()));
+    const seen = (count: number) =>
+      new Promise<void>(
+        (resolve) => void client.on("state", () => losses.length >= count && resolve()),
+      );
     client.on("state", (change) => change.to === "waiting" && losses.push(change));
     await seen(answers.length);
     answers.forEach(([status, , told], index) => {
@@ -206,9 +256,13 @@ describe("The client in Node", () => {
 
   it("takes no frame that is larger than maxFrameBytes, and comes back", async () => {
     let size = 2_000;
-    await using server = await startServer((request) => (request.method === "big" ? { result: "x".repeat(size) } : usual(request)));
+    await using server = await startServer((request) =>
+      request.method === "big" ? { result: "x".repeat(size) } : usual(request),
+    );
     await using client = createClient({ url: server.url, ...quick, maxFrameBytes: 1_000 });
-    const lost = new Promise<StateChange>((resolve) => void client.on("state", (change) => change.to === "waiting" && resolve(change)));
+    const lost = new Promise<StateChange>(
+      (resolve) => void client.on("state", (change) => change.to === "waiting" && resolve(change)),
+    );
     expect(await safe(client.call("big"))).to.have.nested.property("error.sent", "maybe");
     expect(await lost)
       .to.include({ reason: "frame_too_large" })
@@ -228,7 +282,10 @@ describe("The client in Node", () => {
     });
     http.listen(0, "127.0.0.1");
     await once(http, "listening");
-    await using client = createClient({ url: `ws://127.0.0.1:${(http.address() as AddressInfo).port}/rpc`, ...quick });
+    await using client = createClient({
+      url: `ws://127.0.0.1:${(http.address() as AddressInfo).port}/rpc`,
+      ...quick,
+    });
     const refused = await new Promise<StateChange>(
       (resolve) => void client.on("state", (change) => change.to === "waiting" && resolve(change)),
     );
@@ -242,7 +299,10 @@ describe("The client in Node", () => {
     const upgrade = once(http, "upgrade"); // never answered
     http.listen(0, "127.0.0.1");
     await once(http, "listening");
-    const client = createClient({ url: `ws://127.0.0.1:${(http.address() as AddressInfo).port}/rpc`, ...quick });
+    const client = createClient({
+      url: `ws://127.0.0.1:${(http.address() as AddressInfo).port}/rpc`,
+      ...quick,
+    });
     const [, raw] = await upgrade;
     const call = safe(client.call("a"));
     await client.close();

@@ -2,7 +2,12 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { WebSocket } from "ws";
 import { z } from "zod";
-import { type ClientOptions, createClient, gap, type SocketConstructor } from "../../client/node.js";
+import {
+  type ClientOptions,
+  createClient,
+  gap,
+  type SocketConstructor,
+} from "../../client/node.js";
 import { createRpc, type ServerOptions } from "../../src/index.js";
 import { consume } from "../helpers/consumer.js";
 import { eventually } from "../helpers/eventually.js";
@@ -21,9 +26,28 @@ function numbersApp() {
   const event = z.object({ n: z.number(), padding: z.string().optional() });
   const params = z.object({ kind: z.string() });
   const app = rpc.router({
-    kept: rpc.topic({ scope: "numbers", params, event, name: ({ kind }) => `kept:${kind}`, history }),
-    plain: rpc.topic({ scope: "numbers", params, event, name: ({ kind }) => `plain:${kind}`, whenSlow: "drop-oldest", buffer: 4 }),
-    strict: rpc.topic({ params, event, name: ({ kind }) => `strict:${kind}`, whenSlow: "close", buffer: 4 }),
+    kept: rpc.topic({
+      scope: "numbers",
+      params,
+      event,
+      name: ({ kind }) => `kept:${kind}`,
+      history,
+    }),
+    plain: rpc.topic({
+      scope: "numbers",
+      params,
+      event,
+      name: ({ kind }) => `plain:${kind}`,
+      whenSlow: "drop-oldest",
+      buffer: 4,
+    }),
+    strict: rpc.topic({
+      params,
+      event,
+      name: ({ kind }) => `strict:${kind}`,
+      whenSlow: "close",
+      buffer: 4,
+    }),
     count: rpc.subscription({
       params: z.object({ to: z.number() }),
       async *handler({ params: { to }, signal }) {
@@ -41,7 +65,10 @@ function numbersApp() {
   return { app, state };
 }
 
-async function startPair(options: Partial<ClientOptions> = {}, serverOptions: Partial<ServerOptions> = {}) {
+async function startPair(
+  options: Partial<ClientOptions> = {},
+  serverOptions: Partial<ServerOptions> = {},
+) {
   const clock = new ManualClock();
   const { app, state } = numbersApp();
   const start = () => startServer(app, { clock, limits: { pingInterval: 0 }, ...serverOptions });
@@ -108,8 +135,10 @@ async function startPair(options: Partial<ClientOptions> = {}, serverOptions: Pa
   return pair;
 }
 
-const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
-const read = (events: readonly unknown[]) => events.map((event) => (event === gap ? "gap" : (event as { n: number }).n));
+const numbers = (from: number, to: number) =>
+  Array.from({ length: to - from + 1 }, (_, index) => from + index);
+const read = (events: readonly unknown[]) =>
+  events.map((event) => (event === gap ? "gap" : (event as { n: number }).n));
 
 describe("Subscriptions of the client, from the real server", () => {
   it("give a generator's events in order, and end with it", async () => {
@@ -157,13 +186,17 @@ describe("Subscriptions of the client, from the real server", () => {
 
   it("live over a refresh in place, and over an expired session whose events were held", async () => {
     await using pair = await startPair();
-    const [kept, plain] = [consume(pair.client.api.kept({ kind: "a" })), consume(pair.client.api.plain({ kind: "a" }))];
+    const [kept, plain] = [
+      consume(pair.client.api.kept({ kind: "a" })),
+      consume(pair.client.api.plain({ kind: "a" })),
+    ];
     await pair.client.call("ping");
     await pair.publish(1, 3);
     await pair.client.refresh();
     await pair.publish(4, 6);
     await until(() => plain.events.length === 6);
-    pair.clock.advance(900_000); // the client's timer and the server's are one: it is renewed after it has expired
+    // the client's timer and the server's are one: it is renewed after it has expired
+    pair.clock.advance(900_000);
     await pair.publish(7, 9);
     await until(() => kept.events.length === 9 && plain.events.length === 9);
     expect(read(kept.events)).to.deep.equal(numbers(1, 9));
@@ -217,7 +250,10 @@ describe("Subscriptions of the client, from the real server", () => {
 
   it("of one topic share it on the server, until the last one leaves", async () => {
     await using pair = await startPair();
-    const [first, second] = [pair.client.api.kept({ kind: "a" }), pair.client.api.kept({ kind: "a" })];
+    const [first, second] = [
+      pair.client.api.kept({ kind: "a" }),
+      pair.client.api.kept({ kind: "a" }),
+    ];
     const [got, also] = [consume(first), consume(second)];
     await pair.client.call("ping");
     await pair.publish(1, 2);
@@ -259,7 +295,10 @@ describe("Subscriptions of the client, from the real server", () => {
 
   it("of a slow consumer have a gap where events were dropped, in one order, up to the newest", async function () {
     this.timeout(20_000);
-    await using pair = await startPair({}, { limits: { pingInterval: 0, sendBufferBytes: 16_384, responseBytes: 0 } });
+    await using pair = await startPair(
+      {},
+      { limits: { pingInterval: 0, sendBufferBytes: 16_384, responseBytes: 0 } },
+    );
     const plain = consume(pair.client.api.plain({ kind: "a" }, { gaps: true }));
     await pair.client.call("ping");
     pair.socket.pause();
@@ -283,7 +322,10 @@ describe("Subscriptions of the client, from the real server", () => {
 
   it("that were closed as slow are made again, after a gap", async function () {
     this.timeout(20_000);
-    await using pair = await startPair({}, { limits: { pingInterval: 0, sendBufferBytes: 16_384, responseBytes: 0 } });
+    await using pair = await startPair(
+      {},
+      { limits: { pingInterval: 0, sendBufferBytes: 16_384, responseBytes: 0 } },
+    );
     const strict = consume(pair.client.api.strict({ kind: "a" }, { gaps: true }));
     await pair.client.call("ping");
     pair.socket.pause();
@@ -293,7 +335,9 @@ describe("Subscriptions of the client, from the real server", () => {
       await new Promise((resolve) => void setImmediate(resolve));
     }
     pair.socket.resume();
-    const ended = new Promise<void>((resolve) => void pair.client.on("subscription.ended", () => resolve()));
+    const ended = new Promise<void>(
+      (resolve) => void pair.client.on("subscription.ended", () => resolve()),
+    );
     await ended;
     pair.clock.advance(20_000);
     await pair.client.call("ping");

@@ -7,8 +7,14 @@ import { sampleApp, startServer } from "../helpers/server/test-server.js";
 
 type App = ReturnType<typeof sampleApp>;
 
-/** A server and a client on one manual clock; the tokens are for user-1, good for 900 s from when they are asked for, each with its own id. */
-async function startPair(options: Partial<ClientOptions> = {}, claims: Readonly<Record<string, unknown>> = { scope: "numbers:add" }) {
+/**
+ * A server and a client on one manual clock; the tokens are for user-1, good for 900 s from when
+ * they are asked for, each with its own id.
+ */
+async function startPair(
+  options: Partial<ClientOptions> = {},
+  claims: Readonly<Record<string, unknown>> = { scope: "numbers:add" },
+) {
   const clock = new ManualClock();
   const server = await startServer(sampleApp(), { clock, limits: { pingInterval: 0 } });
   const iat = () => Math.floor(clock.now() / 1_000);
@@ -48,16 +54,27 @@ describe("The client and the server", () => {
   it("agree on results, declared errors, batches and notifications", async () => {
     await using pair = await startPair();
     const { client } = pair;
-    const told = new Promise<number>((resolve) => void client.on("numbers.changed", ({ sum }) => resolve(sum)));
+    const told = new Promise<number>(
+      (resolve) => void client.on("numbers.changed", ({ sum }) => resolve(sum)),
+    );
     const sum: number = await client.api.numbers.add({ a: 1 });
     expect(sum).to.equal(2);
     expect(await told).to.equal(2);
     const tooBig = await safe(client.api.numbers.add({ a: 1_001, b: 1 }));
-    if (tooBig.ok || tooBig.error.type !== "TOO_BIG") throw new Error("The declared error was expected");
+    if (tooBig.ok || tooBig.error.type !== "TOO_BIG")
+      throw new Error("The declared error was expected");
     expect(tooBig.error.data.most).to.equal(1_000);
-    const [now, three, nothing] = await client.batch((api) => [api.time.now(), api.numbers.add({ a: 1, b: 2 }), api.nothing()]);
+    const [now, three, nothing] = await client.batch((api) => [
+      api.time.now(),
+      api.numbers.add({ a: 1, b: 2 }),
+      api.nothing(),
+    ]);
     expect([now, three, nothing]).to.deep.equal(["1970-01-01T00:00:00.000Z", 3, null]);
-    expect(client.session).to.deep.include({ subject: "user-1", scopes: ["numbers:add"], expiresAt: pair.iat() + 900 });
+    expect(client.session).to.deep.include({
+      subject: "user-1",
+      scopes: ["numbers:add"],
+      expiresAt: pair.iat() + 900,
+    });
   });
 
   it("agree on what was wrong with a call", async () => {
@@ -70,7 +87,12 @@ describe("The client and the server", () => {
       safe(client.api.fail()),
     ]);
     const types = outcomes.map((outcome) => (outcome.ok ? "ok" : outcome.error.type));
-    expect(types).to.deep.equal(["invalid_params", "method_not_found", "forbidden", "internal_error"]);
+    expect(types).to.deep.equal([
+      "invalid_params",
+      "method_not_found",
+      "forbidden",
+      "internal_error",
+    ]);
   });
 
   it("need no token for public methods", async () => {
@@ -111,7 +133,8 @@ describe("The client and the server", () => {
       if (reason !== "connect") await slow;
       return server.token({ iat: Math.floor(clock.now() / 1_000), scope: "numbers:add" });
     };
-    await using client = createClient<App>({ url: server.url, token }); // on the machine's clock, so that it isn't told of time passing
+    // on the machine's clock, so that it isn't told of time passing
+    await using client = createClient<App>({ url: server.url, token });
     await client.ready();
     const { connectionId } = client.session ?? {};
     clock.advance(900_000);
@@ -124,7 +147,10 @@ describe("The client and the server", () => {
 
   it("wait while their address may have no more tokens judged, and come through, with the calls that were made meanwhile", async () => {
     const clock = new ManualClock();
-    await using server = await startServer(sampleApp(), { clock, limits: { pingInterval: 0, authCallsPerAddress: 1 } });
+    await using server = await startServer(sampleApp(), {
+      clock,
+      limits: { pingInterval: 0, authCallsPerAddress: 1 },
+    });
     let asked = 0;
     const token = () => {
       asked++;
@@ -157,7 +183,10 @@ describe("The client and the server", () => {
     await client.ready();
     const first = client.session;
     clock.advance(2_000);
-    await server.server.revoke({ subject: "user-1", issuedBefore: pair.iat() - 1 }, { margin: 10_000, reason: "roles changed" });
+    await server.server.revoke(
+      { subject: "user-1", issuedBefore: pair.iat() - 1 },
+      { margin: 10_000, reason: "roles changed" },
+    );
     await until(() => client.session !== first);
     expect(client.session?.connectionId).to.equal(first?.connectionId);
     clock.advance(2_000);
@@ -174,7 +203,10 @@ describe("The client and the server", () => {
     let token = server.token({ iat: Math.floor(clock.now() / 1_000), jti: "t1" });
     await using client = createClient<App>({ url: server.url, clock, token: () => token });
     await client.ready();
-    const refused = new Promise((resolve) => void client.on("state", (change) => change.reason === "token_refused" && resolve(change)));
+    const refused = new Promise(
+      (resolve) =>
+        void client.on("state", (change) => change.reason === "token_refused" && resolve(change)),
+    );
     const { connectionId } = client.session ?? {};
     await server.server.revoke({ jti: "t1" });
     await until(() => client.state === "waiting");

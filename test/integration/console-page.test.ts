@@ -54,31 +54,52 @@ describe("The console's page", () => {
     const changed = await fetch(urlOf(server.url), { headers: { "If-None-Match": '"another"' } });
     expect(changed.status).to.equal(200);
     const head = await fetch(urlOf(server.url), { method: "HEAD" });
-    expect([head.status, await head.text(), head.headers.get("etag")]).to.deep.equal([200, "", tag]);
+    expect([head.status, await head.text(), head.headers.get("etag")]).to.deep.equal([
+      200,
+      "",
+      tag,
+    ]);
   });
 
   it("knows where the socket is, and logins only where there is an issuer", async () => {
     const { issuer } = await openIssuer({ issuer: "http://localhost:8080/id" });
-    await using embedded = await startServer(sampleApp(), { console: true, auth: issuer, path: '/a"b' });
+    await using embedded = await startServer(sampleApp(), {
+      console: true,
+      auth: issuer,
+      path: '/a"b',
+    });
     const at = (url: string) => new URL("/console", url.replace(/^ws/, "http"));
-    expect(await (await fetch(at(embedded.url))).text()).to.include('<html data-rpc="/a&quot;b" data-issuer="/id" lang="en">');
+    expect(await (await fetch(at(embedded.url))).text()).to.include(
+      '<html data-rpc="/a&quot;b" data-issuer="/id" lang="en">',
+    );
     await using foreign = await startServer(sampleApp(), { console: true });
-    expect(await (await fetch(at(foreign.url))).text()).to.include('<html data-rpc="/rpc" lang="en">');
+    expect(await (await fetch(at(foreign.url))).text()).to.include(
+      '<html data-rpc="/rpc" lang="en">',
+    );
     await issuer.close();
   });
 
   it("is refused under a name from which its socket would be refused, and says what to change", async () => {
-    await using server = await startServer(sampleApp(), { console: true, origins: ["https://app.example.com"] });
+    await using server = await startServer(sampleApp(), {
+      console: true,
+      origins: ["https://app.example.com"],
+    });
     const refused = await get(urlOf(server.url), "evil.example");
     expect(refused).to.deep.include({ status: 403, caching: "no-store" });
     expect(refused.text).to.include("`origins`");
-    expect(await get(urlOf(server.url), "app.example.com")).to.deep.include({ status: 200, caching: "no-cache" });
+    expect(await get(urlOf(server.url), "app.example.com")).to.deep.include({
+      status: 200,
+      caching: "no-cache",
+    });
     expect(await get(urlOf(server.url), "app.example.com:8443")).to.deep.include({ status: 403 });
   });
 });
 
 /** `fetch` doesn't let us choose the Host. */
-async function get(url: string, host: string): Promise<{ status: number | undefined; caching: string | undefined; text: string }> {
+async function get(
+  url: string,
+  host: string,
+): Promise<{ status: number | undefined; caching: string | undefined; text: string }> {
   const request = httpGet(url, { headers: { host } });
   const [response] = (await once(request, "response")) as [IncomingMessage];
   let text = "";

@@ -19,7 +19,10 @@ describe("the issuer over HTTP", () => {
   let url: string;
 
   beforeEach(async () => {
-    opened = await openIssuer({ origins: ["https://app.example.com"], failedLoginsPerAddress: 100 });
+    opened = await openIssuer({
+      origins: ["https://app.example.com"],
+      failedLoginsPerAddress: 100,
+    });
     ({ server, url } = await serve(opened));
   });
 
@@ -32,20 +35,45 @@ describe("the issuer over HTTP", () => {
   const ask = async (path: string, init: RequestInit = {}): Promise<Reply> => {
     const response = await fetch(url + path, init);
     const text = await response.text();
-    return { status: response.status, headers: response.headers, text, body: text === "" ? {} : JSON.parse(text) };
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      body: text === "" ? {} : JSON.parse(text),
+    };
   };
   const post = (path: string, body: object, headers: Record<string, string> = {}): Promise<Reply> =>
-    ask(path, { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...headers } });
-  const postForm = (path: string, body: Record<string, string>, headers: Record<string, string> = {}): Promise<Reply> =>
-    ask(path, { method: "POST", body: new URLSearchParams(body), headers });
+    ask(path, {
+      method: "POST",
+      body: JSON.stringify(body),
+      headers: { "Content-Type": "application/json", ...headers },
+    });
+  const postForm = (
+    path: string,
+    body: Record<string, string>,
+    headers: Record<string, string> = {},
+  ): Promise<Reply> => ask(path, { method: "POST", body: new URLSearchParams(body), headers });
   const login = async (): Promise<Reply> => post("/login", { username: "ada", password });
 
   describe("POST /login", () => {
     it("answers JSON and form alike, in OAuth's shape, and nobody may cache it", async () => {
-      for (const reply of [await login(), await postForm("/login", { username: "ada", password })]) {
+      for (const reply of [
+        await login(),
+        await postForm("/login", { username: "ada", password }),
+      ]) {
         expect(reply.status).to.equal(200);
-        expect(reply.body).to.have.all.keys("access_token", "token_type", "expires_in", "refresh_token", "scope");
-        expect(reply.body).to.include({ token_type: "Bearer", expires_in: 300, scope: "orders:read orders:write" });
+        expect(reply.body).to.have.all.keys(
+          "access_token",
+          "token_type",
+          "expires_in",
+          "refresh_token",
+          "scope",
+        );
+        expect(reply.body).to.include({
+          token_type: "Bearer",
+          expires_in: 300,
+          scope: "orders:read orders:write",
+        });
         expect(reply.headers.get("cache-control")).to.equal("no-store");
         expect(reply.headers.get("pragma")).to.equal("no-cache");
       }
@@ -54,7 +82,12 @@ describe("the issuer over HTTP", () => {
     it("gives a token that verifies with the published keys", async () => {
       const { body } = await login();
       const keys = createRemoteJWKSet(new URL(`${url}/.well-known/jwks.json`));
-      const options = { issuer: "http://localhost:8080", audience: "jotwire", typ: "at+jwt", currentDate: new Date(opened.clock.now()) };
+      const options = {
+        issuer: "http://localhost:8080",
+        audience: "jotwire",
+        typ: "at+jwt",
+        currentDate: new Date(opened.clock.now()),
+      };
       expect((await jwtVerify(body.access_token ?? "", keys, options)).payload.sub).to.equal("ada");
     });
 
@@ -71,7 +104,9 @@ describe("the issuer over HTTP", () => {
         ["ada", password],
       ] as const) {
         const { status, headers, text } = await post("/login", { username, password: secret });
-        replies.push(JSON.stringify([status, text, [...headers].filter(([name]) => name !== "date")]));
+        replies.push(
+          JSON.stringify([status, text, [...headers].filter(([name]) => name !== "date")]),
+        );
       }
       expect(new Set(replies).size).to.equal(1);
       expect(replies[0]).to.include("400").and.to.include("invalid_grant");
@@ -99,20 +134,24 @@ describe("the issuer over HTTP", () => {
     });
 
     it("answers 429 with Retry-After, right or wrong, when too many logins of an address have failed", async () => {
-      for (let n = 0; n < 100; n++) await post("/login", { username: `user${n}`, password: "wrong password" });
+      for (let n = 0; n < 100; n++)
+        await post("/login", { username: `user${n}`, password: "wrong password" });
       const replies = [await login(), await post("/login", { username: "nobody", password })];
       for (const { status, headers, body } of replies) {
         expect(status).to.equal(429);
         expect(headers.get("retry-after")).to.equal("60");
         expect(body.error).to.equal("temporarily_unavailable");
-        expect(body.error_description).to.equal("Too many failed logins from your address: try again in 60 s.");
+        expect(body.error_description).to.equal(
+          "Too many failed logins from your address: try again in 60 s.",
+        );
       }
       opened.clock.advance(60_000);
       expect((await login()).status).to.equal(200);
     });
 
     it("answers 503 while the store is away, without its message", async () => {
-      opened.issuer.store.users.get = () => Promise.reject(new Error("secret address of the store"));
+      opened.issuer.store.users.get = () =>
+        Promise.reject(new Error("secret address of the store"));
       const reply = await login();
       expect(reply.status).to.equal(503);
       expect(reply.body.error).to.equal("temporarily_unavailable");
@@ -123,16 +162,29 @@ describe("the issuer over HTTP", () => {
   describe("POST /token", () => {
     it("rotates a refresh token of the first-party client without client authentication", async () => {
       const { body } = await login();
-      const reply = await postForm("/token", { grant_type: "refresh_token", refresh_token: body.refresh_token ?? "" });
+      const reply = await postForm("/token", {
+        grant_type: "refresh_token",
+        refresh_token: body.refresh_token ?? "",
+      });
       expect(reply.status).to.equal(200);
-      expect(reply.body).to.include({ token_type: "Bearer", expires_in: 300, scope: "orders:read orders:write" });
+      expect(reply.body).to.include({
+        token_type: "Bearer",
+        expires_in: 300,
+        scope: "orders:read orders:write",
+      });
       expect(reply.body.refresh_token).to.not.equal(body.refresh_token);
       expect(reply.headers.get("cache-control")).to.equal("no-store");
     });
 
     it("uses a token for who waits for the answer, and not for who has hung up, as callers do who have waited too long", async () => {
-      const refresh = { grant_type: "refresh_token", refresh_token: (await login()).body.refresh_token };
-      const rotations = () => opened.log.filter(({ fields }) => (fields as { readonly event?: string }).event === "refresh.ok").length;
+      const refresh = {
+        grant_type: "refresh_token",
+        refresh_token: (await login()).body.refresh_token,
+      };
+      const rotations = () =>
+        opened.log.filter(
+          ({ fields }) => (fields as { readonly event?: string }).event === "refresh.ok",
+        ).length;
       hangUp(addressOf(server).port, "/token", JSON.stringify(refresh));
       await login(); // by now it was judged
       expect(rotations()).to.equal(0);
@@ -141,26 +193,48 @@ describe("the issuer over HTTP", () => {
     });
 
     it("consumes nothing when another client shows the token, or asks for more scopes", async () => {
-      const { clientId, clientSecret } = await opened.issuer.clients.add({ clientId: "robot", scopes: [] });
-      const refresh = { grant_type: "refresh_token", refresh_token: (await login()).body.refresh_token ?? "" };
-      expect((await post("/token", { ...refresh, client_id: "other" })).body.error).to.equal("invalid_grant");
+      const { clientId, clientSecret } = await opened.issuer.clients.add({
+        clientId: "robot",
+        scopes: [],
+      });
+      const refresh = {
+        grant_type: "refresh_token",
+        refresh_token: (await login()).body.refresh_token ?? "",
+      };
+      expect((await post("/token", { ...refresh, client_id: "other" })).body.error).to.equal(
+        "invalid_grant",
+      );
       const asRobot = { ...refresh, client_id: clientId, client_secret: clientSecret };
       expect((await post("/token", asRobot)).body.error).to.equal("invalid_grant");
-      expect((await post("/token", { ...refresh, scope: "orders:read admin" })).body.error).to.equal("invalid_scope");
-      const reply = await post("/token", { ...refresh, client_id: "jotwire", scope: "orders:read" });
+      expect(
+        (await post("/token", { ...refresh, scope: "orders:read admin" })).body.error,
+      ).to.equal("invalid_scope");
+      const reply = await post("/token", {
+        ...refresh,
+        client_id: "jotwire",
+        scope: "orders:read",
+      });
       expect(reply.status).to.equal(200);
       expect(reply.body.scope).to.equal("orders:read");
-      const wider = await post("/token", { grant_type: "refresh_token", refresh_token: reply.body.refresh_token });
-      expect(wider.body.scope).to.equal("orders:read orders:write"); // the narrower scope was that access token's alone
+      const wider = await post("/token", {
+        grant_type: "refresh_token",
+        refresh_token: reply.body.refresh_token,
+      });
+      // the narrower scope was that access token's alone
+      expect(wider.body.scope).to.equal("orders:read orders:write");
     });
 
     it("can't be asked which of unknown, reused and revoked a refresh token is", async () => {
       const first = (await login()).body.refresh_token;
-      const second = (await post("/token", { grant_type: "refresh_token", refresh_token: first })).body.refresh_token;
+      const second = (await post("/token", { grant_type: "refresh_token", refresh_token: first }))
+        .body.refresh_token;
       opened.clock.advance(60_000);
       const replies = [];
       for (const token of ["unknown", first, first, second]) {
-        const { status, text } = await post("/token", { grant_type: "refresh_token", refresh_token: token });
+        const { status, text } = await post("/token", {
+          grant_type: "refresh_token",
+          refresh_token: token,
+        });
         replies.push(`${status} ${text}`);
       }
       expect(new Set(replies).size).to.equal(1);
@@ -168,8 +242,13 @@ describe("the issuer over HTTP", () => {
     });
 
     it("gives clients tokens for themselves, by header or body, without refresh token and session", async () => {
-      const { clientSecret } = await opened.issuer.clients.add({ clientId: "ro bot".replace(" ", ":"), scopes: ["a", "b"] });
-      const credentials = Buffer.from(`${encodeURIComponent("ro:bot")}:${clientSecret}`).toString("base64");
+      const { clientSecret } = await opened.issuer.clients.add({
+        clientId: "ro bot".replace(" ", ":"),
+        scopes: ["a", "b"],
+      });
+      const credentials = Buffer.from(`${encodeURIComponent("ro:bot")}:${clientSecret}`).toString(
+        "base64",
+      );
       const form = { grant_type: "client_credentials" };
       for (const reply of [
         await postForm("/token", form, { Authorization: `Basic ${credentials}` }),
@@ -181,9 +260,17 @@ describe("the issuer over HTTP", () => {
         expect(claims).to.include({ sub: "client:ro:bot", client_id: "ro:bot", scope: "a b" });
         expect(claims).to.not.have.any.keys("sid", "auth_time");
       }
-      const narrow = await postForm("/token", { ...form, scope: "b" }, { Authorization: `Basic ${credentials}` });
+      const narrow = await postForm(
+        "/token",
+        { ...form, scope: "b" },
+        { Authorization: `Basic ${credentials}` },
+      );
       expect(narrow.body.scope).to.equal("b");
-      const wide = await postForm("/token", { ...form, scope: "b c" }, { Authorization: `Basic ${credentials}` });
+      const wide = await postForm(
+        "/token",
+        { ...form, scope: "b c" },
+        { Authorization: `Basic ${credentials}` },
+      );
       expect(wide.body.error).to.equal("invalid_scope");
     });
 
@@ -197,19 +284,31 @@ describe("the issuer over HTTP", () => {
         await postForm("/token", { ...form, client_id: "other", client_secret: clientSecret }),
         await postForm("/token", { ...form, client_id: "other", client_secret: "" }),
         await postForm("/token", form, { Authorization: "Bearer abc" }),
-        await postForm("/token", form, { Authorization: `Basic ${Buffer.from("%zz:a").toString("base64")}` }),
+        await postForm("/token", form, {
+          Authorization: `Basic ${Buffer.from("%zz:a").toString("base64")}`,
+        }),
       ]) {
         expect(reply.status).to.equal(401);
         expect(reply.body.error).to.equal("invalid_client");
         expect(reply.headers.get("www-authenticate")).to.match(/^Basic /);
       }
-      const both = await postForm("/token", { ...form, client_id: "robot", client_secret: clientSecret }, { Authorization: "Basic YTpi" });
+      const both = await postForm(
+        "/token",
+        { ...form, client_id: "robot", client_secret: clientSecret },
+        { Authorization: "Basic YTpi" },
+      );
       expect(both.body.error).to.equal("invalid_request");
     });
 
     it("refuses a client that shows a wrong secret with a refresh token, and use no token up", async () => {
-      const { clientId, clientSecret } = await opened.issuer.clients.add({ clientId: "robot", scopes: [] });
-      const refresh = { grant_type: "refresh_token", refresh_token: (await login()).body.refresh_token ?? "" };
+      const { clientId, clientSecret } = await opened.issuer.clients.add({
+        clientId: "robot",
+        scopes: [],
+      });
+      const refresh = {
+        grant_type: "refresh_token",
+        refresh_token: (await login()).body.refresh_token ?? "",
+      };
       for (const client_id of ["jotwire", "robot"]) {
         const reply = await post("/token", { ...refresh, client_id, client_secret: "wrong" });
         expect([reply.status, reply.body.error], client_id).to.deep.equal([401, "invalid_client"]);
@@ -217,10 +316,20 @@ describe("the issuer over HTTP", () => {
       const credentials = Buffer.from(`${clientId}:${clientSecret}`).toString("base64");
       const headers = { Authorization: `Basic ${credentials}` };
       for (const doubled of [{ client_secret: clientSecret }, { client_id: "other" }]) {
-        const reply = await post("/token", { grant_type: "client_credentials", ...doubled }, headers);
-        expect([reply.status, reply.body.error], JSON.stringify(doubled)).to.deep.equal([400, "invalid_request"]);
+        const reply = await post(
+          "/token",
+          { grant_type: "client_credentials", ...doubled },
+          headers,
+        );
+        expect([reply.status, reply.body.error], JSON.stringify(doubled)).to.deep.equal([
+          400,
+          "invalid_request",
+        ]);
       }
-      expect((await post("/token", { grant_type: "client_credentials", client_id: clientId }, headers)).status).to.equal(200);
+      expect(
+        (await post("/token", { grant_type: "client_credentials", client_id: clientId }, headers))
+          .status,
+      ).to.equal(200);
       expect((await post("/token", refresh)).status).to.equal(200);
     });
 
@@ -234,8 +343,15 @@ describe("the issuer over HTTP", () => {
   describe("POST /revoke", () => {
     it("answers 200 to whatever isn't a token", async () => {
       const foreign = "eyJhbGciOiJub25lIn0.e30.";
-      for (const token of ["unknown", foreign, "a.b.c", ((await login()).body.access_token ?? "").slice(0, -4)]) {
-        expect((await postForm("/revoke", { token, token_type_hint: "whatever" })).status).to.equal(200);
+      for (const token of [
+        "unknown",
+        foreign,
+        "a.b.c",
+        ((await login()).body.access_token ?? "").slice(0, -4),
+      ]) {
+        expect((await postForm("/revoke", { token, token_type_hint: "whatever" })).status).to.equal(
+          200,
+        );
       }
       expect(await opened.issuer.store.revocations.list(0)).to.deep.equal([]);
       expect((await postForm("/revoke", {})).status).to.equal(400);
@@ -255,7 +371,11 @@ describe("the issuer over HTTP", () => {
       await postForm("/revoke", { token });
       const { jti, exp } = claimsOf(token);
       const [revocation] = await opened.issuer.store.revocations.list(0);
-      expect(revocation).to.include({ issuer: "http://localhost:8080", jti, until: Number(exp) + 60 });
+      expect(revocation).to.include({
+        issuer: "http://localhost:8080",
+        jti,
+        until: Number(exp) + 60,
+      });
     });
 
     it("revokes an access token that has expired for less than a minute, for servers whose clocks are behind, and no older one", async () => {
@@ -266,7 +386,9 @@ describe("the issuer over HTTP", () => {
         const token = (await login()).body.access_token ?? "";
         opened.clock.advance(300_000 + age);
         await postForm("/revoke", { token });
-        const revoked = (await opened.issuer.store.revocations.list(0)).filter(({ jti }) => jti === claimsOf(token).jti);
+        const revoked = (await opened.issuer.store.revocations.list(0)).filter(
+          ({ jti }) => jti === claimsOf(token).jti,
+        );
         expect(revoked, `${age} ms`).to.have.length(count);
       }
     });
@@ -277,7 +399,9 @@ describe("the issuer over HTTP", () => {
       for (const path of ["/.well-known/jwks.json", "/.well-known/oauth-authorization-server"]) {
         const first = await ask(path);
         const tag = first.headers.get("etag") ?? "";
-        expect(Number(/max-age=(\d+)/.exec(first.headers.get("cache-control") ?? "")?.[1])).to.be.within(1, 600);
+        expect(
+          Number(/max-age=(\d+)/.exec(first.headers.get("cache-control") ?? "")?.[1]),
+        ).to.be.within(1, 600);
         expect((await ask(path, { headers: { "If-None-Match": tag } })).status).to.equal(304);
         expect((await ask(path, { headers: { "If-None-Match": '"other"' } })).status).to.equal(200);
         const head = await ask(path, { method: "HEAD" });
@@ -319,16 +443,24 @@ describe("the issuer over HTTP", () => {
         const reply = await ask(path, { method });
         expect([reply.status, reply.headers.get("allow")]).to.deep.equal([405, allow]);
       }
-      expect(await rawAsk(server, "TRACE /login HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).to.match(/^HTTP\/1.1 405 /);
+      expect(
+        await rawAsk(server, "TRACE /login HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
+      ).to.match(/^HTTP\/1.1 405 /);
     });
 
     it("is answered 415 for another content type", async () => {
       for (const type of ["text/plain", "multipart/form-data", "application/jsonx"]) {
         expect((await post("/login", {}, { "Content-Type": type })).status).to.equal(415);
       }
-      expect((await post("/login", { username: "ada", password }, { "Content-Type": "Application/JSON; charset=utf-8" })).status).to.equal(
-        200,
-      );
+      expect(
+        (
+          await post(
+            "/login",
+            { username: "ada", password },
+            { "Content-Type": "Application/JSON; charset=utf-8" },
+          )
+        ).status,
+      ).to.equal(200);
     });
 
     it("is told to say so when it is JSON and is sent as a form, as curl -d does; a form is taken", async () => {
@@ -337,24 +469,37 @@ describe("the issuer over HTTP", () => {
       const refused = await login(JSON.stringify({ username: "ada", password }));
       expect(refused.status).to.equal(400);
       expect(refused.body.error_description).to.match(/ Content-Type: application\/json\.$/);
-      expect((await login(String(new URLSearchParams({ username: "ada", password })))).status).to.equal(200);
+      expect(
+        (await login(String(new URLSearchParams({ username: "ada", password })))).status,
+      ).to.equal(200);
     });
 
     it("is answered 413 over 16 KiB, told by the length or only by what comes", async () => {
       const fits = JSON.stringify({ username: "ada", password, more: "" });
-      const exactly = JSON.stringify({ username: "ada", password, more: "x".repeat(16_384 - fits.length) });
+      const exactly = JSON.stringify({
+        username: "ada",
+        password,
+        more: "x".repeat(16_384 - fits.length),
+      });
       const headers = { "Content-Type": "application/json" };
-      expect((await ask("/login", { method: "POST", body: exactly, headers })).status).to.equal(200);
-      expect((await ask("/login", { method: "POST", body: `${exactly} `, headers })).status).to.equal(413);
-      const told = "POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 16385\r\n\r\n";
+      expect((await ask("/login", { method: "POST", body: exactly, headers })).status).to.equal(
+        200,
+      );
+      expect(
+        (await ask("/login", { method: "POST", body: `${exactly} `, headers })).status,
+      ).to.equal(413);
+      const told =
+        "POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 16385\r\n\r\n";
       expect(await rawAsk(server, told), "before any of it has come").to.match(/^HTTP\/1.1 413 /);
       const chunks = `4001\r\n${"x".repeat(0x4001)}\r\n`.repeat(3);
-      const head = "POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+      const head =
+        "POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
       expect(await rawAsk(server, head + chunks)).to.match(/^HTTP\/1.1 413 /);
     });
 
     it("is answered 408 when the body takes more than 10 s", async () => {
-      const head = "POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
+      const head =
+        "POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
       const reply = rawAsk(server, head);
       while (opened.clock.pending === 0) await new Promise((resolve) => setImmediate(resolve));
       opened.clock.advance(10_000);
@@ -364,7 +509,10 @@ describe("the issuer over HTTP", () => {
     it("is answered 400 with a description that OAuth allows", async () => {
       const headers = { "Content-Type": "application/json" };
       const form = { "Content-Type": "application/x-www-form-urlencoded" };
-      const bodies: readonly (readonly [string | Uint8Array<ArrayBuffer>, Record<string, string>])[] = [
+      const bodies: readonly (readonly [
+        string | Uint8Array<ArrayBuffer>,
+        Record<string, string>,
+      ])[] = [
         ...[
           "",
           "{",
@@ -394,8 +542,12 @@ describe("the issuer over HTTP", () => {
     it("is survived when the caller hangs up in the middle", async () => {
       const { port } = addressOf(server);
       const socket = connect(port, "127.0.0.1");
-      const closed = once(server, "connection").then(([peer]) => new Promise((resolve) => peer.on("error", () => {}).on("close", resolve)));
-      socket.end("POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{");
+      const closed = once(server, "connection").then(
+        ([peer]) => new Promise((resolve) => peer.on("error", () => {}).on("close", resolve)),
+      );
+      socket.end(
+        "POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+      );
       socket.resume();
       await closed;
       expect((await login()).status).to.equal(200);
@@ -431,7 +583,10 @@ describe("the issuer over HTTP", () => {
           ["/revoke", { token: body.refresh_token ?? "" }],
         ] as const) {
           const reply = await postForm(path, fields, headers);
-          expect([reply.status, reply.body.error], `${path} ${JSON.stringify(headers)}`).to.deep.equal([403, "forbidden"]);
+          expect(
+            [reply.status, reply.body.error],
+            `${path} ${JSON.stringify(headers)}`,
+          ).to.deep.equal([403, "forbidden"]);
           expect(reply.headers.get("access-control-allow-origin")).to.equal(null);
           expect(reply.body.error_description)
             .to.match(/^[\x20\x21\x23-\x5b\x5d-\x7e]+$/)
@@ -439,16 +594,25 @@ describe("the issuer over HTTP", () => {
         }
       }
       expect(opened.issuer.counts).to.include({ logins: 1, refreshes: 0 });
-      expect((await post("/token", { grant_type: "refresh_token", refresh_token: body.refresh_token })).status).to.equal(200);
+      expect(
+        (await post("/token", { grant_type: "refresh_token", refresh_token: body.refresh_token }))
+          .status,
+      ).to.equal(200);
     });
 
     it("that may read it is served, as is every program that is no browser", async () => {
-      for (const headers of own) expect((await postForm("/login", { username: "ada", password }, headers)).status).to.equal(200);
+      for (const headers of own)
+        expect((await postForm("/login", { username: "ada", password }, headers)).status).to.equal(
+          200,
+        );
     });
 
     it("that may not is refused before its body has come", async () => {
-      const head = "POST /login HTTP/1.1\r\nHost: a\r\nOrigin: https://evil.example\r\nContent-Type: application/x-www-form-urlencoded\r\n";
-      expect(await rawAsk(server, `${head}Content-Length: 1000\r\n\r\nusername=a`)).to.match(/^HTTP\/1.1 403 /);
+      const head =
+        "POST /login HTTP/1.1\r\nHost: a\r\nOrigin: https://evil.example\r\nContent-Type: application/x-www-form-urlencoded\r\n";
+      expect(await rawAsk(server, `${head}Content-Length: 1000\r\n\r\nusername=a`)).to.match(
+        /^HTTP\/1.1 403 /,
+      );
       expect(opened.clock.pending).to.equal(0);
     });
 
@@ -457,10 +621,19 @@ describe("the issuer over HTTP", () => {
       const { server: other, url: there } = await serve(visited);
       const body = new URLSearchParams({ username: "ada", password: "wrong password" });
       for (let n = 0; n < 30; n++)
-        expect((await fetch(`${there}/login`, { method: "POST", body, headers: foreign[n % foreign.length] ?? {} })).status).to.equal(403);
+        expect(
+          (
+            await fetch(`${there}/login`, {
+              method: "POST",
+              body,
+              headers: foreign[n % foreign.length] ?? {},
+            })
+          ).status,
+        ).to.equal(403);
       const right = new URLSearchParams({ username: "ada", password });
       expect(
-        (await fetch(`${there}/login`, { method: "POST", body: right, headers: { Origin: there } })).status,
+        (await fetch(`${there}/login`, { method: "POST", body: right, headers: { Origin: there } }))
+          .status,
         "of the same host",
       ).to.equal(200);
       expect(visited.issuer.counts).to.include({ refusedLogins: 0, limitedLogins: 0 });
@@ -481,22 +654,37 @@ describe("the issuer over HTTP", () => {
       await ask("/no/such/page"),
       await ask("/.well-known/jwks.json"),
     ];
-    expect(replies.map(({ status }) => status)).to.deep.equal([200, 400, 403, 200, 204, 405, 404, 200]);
-    for (const { status, headers } of replies) expect(headers.get("x-content-type-options"), `${status}`).to.equal("nosniff");
+    expect(replies.map(({ status }) => status)).to.deep.equal([
+      200, 400, 403, 200, 204, 405, 404, 200,
+    ]);
+    for (const { status, headers } of replies)
+      expect(headers.get("x-content-type-options"), `${status}`).to.equal("nosniff");
   });
 
   describe("CORS", () => {
-    const preflight = { "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type" };
+    const preflight = {
+      "Access-Control-Request-Method": "POST",
+      "Access-Control-Request-Headers": "content-type",
+    };
 
     it("lets pages of an allowed origin read, without credentials", async () => {
       const headers = { Origin: "https://app.example.com" };
-      const before = await ask("/login", { method: "OPTIONS", headers: { ...headers, ...preflight } });
+      const before = await ask("/login", {
+        method: "OPTIONS",
+        headers: { ...headers, ...preflight },
+      });
       expect(before.status).to.equal(204);
       expect(before.headers.get("access-control-allow-origin")).to.equal("https://app.example.com");
       expect(before.headers.get("access-control-allow-methods")).to.include("POST");
       expect(before.headers.get("access-control-allow-headers")).to.include("Content-Type");
-      for (const reply of [before, await post("/login", { username: "ada", password }, headers), await post("/login", {}, headers)]) {
-        expect(reply.headers.get("access-control-allow-origin")).to.equal("https://app.example.com");
+      for (const reply of [
+        before,
+        await post("/login", { username: "ada", password }, headers),
+        await post("/login", {}, headers),
+      ]) {
+        expect(reply.headers.get("access-control-allow-origin")).to.equal(
+          "https://app.example.com",
+        );
         expect(reply.headers.get("access-control-allow-credentials")).to.equal(null);
         expect(reply.headers.get("vary")).to.equal("Origin");
       }
@@ -504,9 +692,14 @@ describe("the issuer over HTTP", () => {
 
     it("lets no other page read", async () => {
       for (const origin of ["https://app.example.com.evil", "http://app.example.com", "null"]) {
-        const before = await ask("/login", { method: "OPTIONS", headers: { Origin: origin, ...preflight } });
+        const before = await ask("/login", {
+          method: "OPTIONS",
+          headers: { Origin: origin, ...preflight },
+        });
         expect(before.headers.get("access-control-allow-origin")).to.equal(null);
-        expect((await post("/login", {}, { Origin: origin })).headers.get("access-control-allow-origin")).to.equal(null);
+        expect(
+          (await post("/login", {}, { Origin: origin })).headers.get("access-control-allow-origin"),
+        ).to.equal(null);
       }
     });
   });
@@ -516,8 +709,13 @@ describe("an issuer whose URL has a path", () => {
   it("answers below it, with its metadata where RFC 8414 puts them", async () => {
     const opened = await openIssuer({ issuer: "http://localhost:8080/auth" });
     const { server, url } = await serve(opened);
-    const metadata = await fetch(`${url}/.well-known/oauth-authorization-server/auth`).then((response) => response.json());
-    expect(metadata).to.include({ issuer: "http://localhost:8080/auth", jwks_uri: "http://localhost:8080/auth/.well-known/jwks.json" });
+    const metadata = await fetch(`${url}/.well-known/oauth-authorization-server/auth`).then(
+      (response) => response.json(),
+    );
+    expect(metadata).to.include({
+      issuer: "http://localhost:8080/auth",
+      jwks_uri: "http://localhost:8080/auth/.well-known/jwks.json",
+    });
     expect((await fetch(`${url}/auth/.well-known/jwks.json`)).status).to.equal(200);
     expect((await fetch(`${url}/.well-known/jwks.json`)).status).to.equal(404);
     server.close();
@@ -534,11 +732,15 @@ async function serve({ issuer }: TestIssuer): Promise<{ server: Server; url: str
 
 function addressOf(server: Server): { readonly port: number } {
   const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("the server does not listen");
+  if (address === null || typeof address === "string")
+    throw new Error("the server does not listen");
   return address;
 }
 
-/** Somebody asks and hangs up, both while this process, which is the server too, does something else. */
+/**
+ * Somebody asks and hangs up, both while this process, which is the server too, does something
+ * else.
+ */
 function hangUp(port: number, path: string, body: string): void {
   const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`;
   const program = `require("node:net").connect(${port}, "127.0.0.1").end(${JSON.stringify(head + body)}, () => process.exit())`;

@@ -32,23 +32,31 @@ describe("an issuer that is killed", () => {
         const url = await process.serve(folder);
         next = new IssuerProcess(); // loads meanwhile
         for (const token of known) lostReplies += await unheardOf(token);
-        if (known.length === 0) known = await Promise.all(Array.from({ length: sessions }, () => login(url)));
-        else known = await Promise.all(known.map((token) => refresh(url, token))); // what the last kill left is enough to go on
+        if (known.length === 0)
+          known = await Promise.all(Array.from({ length: sessions }, () => login(url)));
+        // what the last kill left is enough to go on
+        else known = await Promise.all(known.map((token) => refresh(url, token)));
         await login(url); // a login that was cut short counts as failed, until this one succeeds
-        const clients = known.map((token, index) => (index === 0 ? loginOn(url, token) : refreshOn(url, token)));
+        const clients = known.map((token, index) =>
+          index === 0 ? loginOn(url, token) : refreshOn(url, token),
+        );
         await sleep(Math.random() * longestLife);
         await process.kill();
         known = await Promise.all(clients);
       }
       await next.kill();
-      expect(lostReplies).to.be.within(1, kills * sessions - 1); // some died between the commit and the answer, others before
+      // some died between the commit and the answer, others before
+      expect(lostReplies).to.be.within(1, kills * sessions - 1);
       await administration.store.families.sweep(0); // reads every family: none is damaged
       await administration.close();
     });
   }).timeout(120_000); // some 25 s on two idle cores
 });
 
-/** Uses one refresh token after the other until the issuer is gone. Returns the last that was received. */
+/**
+ * Uses one refresh token after the other until the issuer is gone. Returns the last that was
+ * received.
+ */
 async function refreshOn(url: string, first: string): Promise<string> {
   for (let last = first; ; ) {
     const answer = await untilKilled(refresh(url, last));
@@ -57,7 +65,10 @@ async function refreshOn(url: string, first: string): Promise<string> {
   }
 }
 
-/** Logs in again and again until the issuer is gone. Returns the last refresh token that was received. */
+/**
+ * Logs in again and again until the issuer is gone. Returns the last refresh token that was
+ * received.
+ */
 async function loginOn(url: string, first: string): Promise<string> {
   for (let last = first; ; ) {
     const answer = await untilKilled(login(url));
@@ -81,11 +92,16 @@ async function login(url: string): Promise<string> {
 }
 
 async function refresh(url: string, token: string): Promise<string> {
-  return (await post(`${url}/token`, { grant_type: "refresh_token", refresh_token: token })).refresh_token;
+  return (await post(`${url}/token`, { grant_type: "refresh_token", refresh_token: token }))
+    .refresh_token;
 }
 
 async function post(url: string, body: object): Promise<Tokens> {
-  const response = await fetch(url, { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
+  const response = await fetch(url, {
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: { "Content-Type": "application/json" },
+  });
   const text = await response.text();
   if (!response.ok) throw new Error(`${response.status} ${text}`);
   return JSON.parse(text);

@@ -17,7 +17,10 @@ describe("Several nodes on one Redis", () => {
   let deployments = 0;
 
   /** So many nodes of a new deployment with the user ada. */
-  async function deploy(count: number, issuerOptions: { readonly reuseWindow?: number } = {}): Promise<RedisNode[]> {
+  async function deploy(
+    count: number,
+    issuerOptions: { readonly reuseWindow?: number } = {},
+  ): Promise<RedisNode[]> {
     const prefix = `n${deployments++}`;
     const started: RedisNode[] = [];
     for (let n = 0; n < count; n++) started.push(await join(prefix, redis.url, issuerOptions));
@@ -25,7 +28,11 @@ describe("Several nodes on one Redis", () => {
     return started;
   }
 
-  async function join(prefix: string, url: string, issuerOptions: { readonly reuseWindow?: number } = {}): Promise<RedisNode> {
+  async function join(
+    prefix: string,
+    url: string,
+    issuerOptions: { readonly reuseWindow?: number } = {},
+  ): Promise<RedisNode> {
     const node = await RedisNode.start({ url, prefix }, whoApp(), issuerOptions);
     nodes.push(node);
     return node;
@@ -35,7 +42,8 @@ describe("Several nodes on one Redis", () => {
   async function limited(count: number, authFailuresPerAddress: number): Promise<RedisNode[]> {
     const options = { url: redis.url, prefix: `n${deployments++}` };
     const started: RedisNode[] = [];
-    for (let n = 0; n < count; n++) started.push(await RedisNode.start(options, whoApp(), {}, { authFailuresPerAddress }));
+    for (let n = 0; n < count; n++)
+      started.push(await RedisNode.start(options, whoApp(), {}, { authFailuresPerAddress }));
     nodes.push(...started);
     return started;
   }
@@ -87,9 +95,14 @@ describe("Several nodes on one Redis", () => {
     const { access_token, refresh_token } = await a.login();
     const client = await b.connect(access_token);
     expect((await client.call("who")).result).to.equal("ada");
-    const renewed = (await c.post("/token", { grant_type: "refresh_token", refresh_token })) as Response;
+    const renewed = (await c.post("/token", {
+      grant_type: "refresh_token",
+      refresh_token,
+    })) as Response;
     const { refresh_token: next } = (await renewed.json()) as { refresh_token: string };
-    const refreshed = (await client.call("refresh", { refreshToken: next })).result as unknown as { refreshToken: string };
+    const refreshed = (await client.call("refresh", { refreshToken: next })).result as unknown as {
+      refreshToken: string;
+    };
     expect((await a.post("/revoke", { token: refreshed.refreshToken })).status).to.equal(200);
     expect(await client.closed).to.deep.equal({ code: 4401, reason: "token_revoked" });
     for (const node of [a, b, c]) {
@@ -102,7 +115,8 @@ describe("Several nodes on one Redis", () => {
   it("close the connections of a user whom another node disables or names in revoke", async () => {
     const [a, b] = (await deploy(2)) as [RedisNode, RedisNode];
     const first = await b.connect((await a.login()).access_token);
-    await a.server.revoke({ subject: "ada", issuedBefore: Math.floor(Date.now() / 1_000) - 3_600 }); // none is so old
+    // none is so old
+    await a.server.revoke({ subject: "ada", issuedBefore: Math.floor(Date.now() / 1_000) - 3_600 });
     expect((await first.call("who")).result).to.equal("ada");
     await a.issuer.users.disable("ada");
     expect((await first.closed).reason).to.equal("token_revoked");
@@ -116,7 +130,9 @@ describe("Several nodes on one Redis", () => {
     await eventually(() => expect(shown(b, "jotwire_revocation_lag_seconds_count")).to.equal(1));
     expect(shown(b, "jotwire_revocation_lag_seconds_sum")).to.be.within(0, 60);
     expect(shown(a, "jotwire_revocation_lag_seconds_count"), "it did that itself").to.equal(0);
-    expect(shown(a, 'jotwire_store_operation_duration_seconds_count{operation="revocations.add"}')).to.equal(1);
+    expect(
+      shown(a, 'jotwire_store_operation_duration_seconds_count{operation="revocations.add"}'),
+    ).to.equal(1);
     await eventually(() => expect(shown(a, "jotwire_store_up")).to.equal(1));
     redis.hang();
     await eventually(() => expect(shown(a, "jotwire_store_up")).to.equal(0));
@@ -132,7 +148,9 @@ describe("Several nodes on one Redis", () => {
     for (let race = 0; race < 10; race++) {
       const { refresh_token } = await a.login();
       const use = { grant_type: "refresh_token", refresh_token };
-      const answers = await Promise.all(Array.from({ length: 100 }, (_, n) => (n % 2 === 0 ? a : b).post("/token", use)));
+      const answers = await Promise.all(
+        Array.from({ length: 100 }, (_, n) => (n % 2 === 0 ? a : b).post("/token", use)),
+      );
       const statuses = answers.map(({ status }) => status);
       expect(statuses.filter((status) => status === 200)).to.have.length(1);
       expect(statuses.filter((status) => status === 400)).to.have.length(99);
@@ -143,7 +161,10 @@ describe("Several nodes on one Redis", () => {
     const [a, b] = (await deploy(2)) as [RedisNode, RedisNode];
     const client = await b.connect((await a.login()).access_token);
     const { sessions, complete } = await a.server.sessions({ subject: "ada" });
-    expect({ seen: sessions.map(({ subject }) => subject), complete }).to.deep.equal({ seen: ["ada"], complete: true });
+    expect({ seen: sessions.map(({ subject }) => subject), complete }).to.deep.equal({
+      seen: ["ada"],
+      complete: true,
+    });
     await a.server.notify({ subject: "ada" }, "news", { text: "hello" });
     expect((await client.notification("news")).params).to.deep.equal({ text: "hello" });
     expect(await a.server.kick({ subject: "ada" })).to.deep.equal({ kicked: 1, complete: true });
@@ -152,7 +173,11 @@ describe("Several nodes on one Redis", () => {
 
   it("count failed logins together", async () => {
     const [a, b] = (await deploy(2)) as [RedisNode, RedisNode];
-    for (let n = 0; n < 6; n++) await (n % 2 === 0 ? a : b).post("/login", { username: "ada", password: "wrong, but long enough" });
+    for (let n = 0; n < 6; n++)
+      await (n % 2 === 0 ? a : b).post("/login", {
+        username: "ada",
+        password: "wrong, but long enough",
+      });
     expect((await b.post("/login", { username: "ada", password })).status).to.equal(400);
   });
 
@@ -176,11 +201,16 @@ describe("Several nodes on one Redis", () => {
   });
 
   it("keep two deployments with different prefixes apart", async () => {
-    const [[a], [other]] = (await Promise.all([deploy(1), deploy(1)])) as [[RedisNode], [RedisNode]];
+    const [[a], [other]] = (await Promise.all([deploy(1), deploy(1)])) as [
+      [RedisNode],
+      [RedisNode],
+    ];
     const { access_token, refresh_token } = await a.login();
     const stranger = await RawClient.connect(other.url);
     expect((await stranger.authenticate(access_token)).error?.code).to.equal(-32004);
-    expect((await other.post("/token", { grant_type: "refresh_token", refresh_token })).status).to.equal(400);
+    expect(
+      (await other.post("/token", { grant_type: "refresh_token", refresh_token })).status,
+    ).to.equal(400);
     await other.server.revoke({ subject: "ada" });
     const client = await a.connect(access_token);
     expect((await client.call("who")).result).to.equal("ada");
@@ -199,11 +229,19 @@ describe("Several nodes on one Redis", () => {
     await near.server.revoke({ subject: "ada" });
     expect((await client.call("who")).result).to.equal("ada"); // goes on: it can't know
     const stranger = await RawClient.connect(far.url);
-    await eventually(async () => expect((await stranger.authenticate(access_token)).error?.code).to.equal(unavailable));
-    expect((await client.call("refresh", { token: access_token })).error?.code).to.equal(unavailable);
-    expect((await client.call("refresh", { refreshToken: refresh_token })).error?.code).to.equal(unavailable);
+    await eventually(async () =>
+      expect((await stranger.authenticate(access_token)).error?.code).to.equal(unavailable),
+    );
+    expect((await client.call("refresh", { token: access_token })).error?.code).to.equal(
+      unavailable,
+    );
+    expect((await client.call("refresh", { refreshToken: refresh_token })).error?.code).to.equal(
+      unavailable,
+    );
     proxy.restore();
-    await eventually(async () => expect((await stranger.authenticate(access_token)).error?.code).to.equal(revoked));
+    await eventually(async () =>
+      expect((await stranger.authenticate(access_token)).error?.code).to.equal(revoked),
+    );
     expect((await client.closed).code).to.equal(4401);
     await stranger.close();
     await far[Symbol.asyncDispose]();
@@ -219,13 +257,21 @@ describe("Several nodes on one Redis", () => {
       const client = await a.connect(access_token);
       await leave();
       for (const attempt of [
-        async () => expect((await client.call("refresh", { refreshToken: refresh_token })).error?.code).to.equal(unavailable),
-        async () => expect((await a.post("/login", { username: "ada", password })).status).to.equal(503),
-        async () => expect((await a.post("/token", { grant_type: "refresh_token", refresh_token })).status).to.equal(503),
+        async () =>
+          expect(
+            (await client.call("refresh", { refreshToken: refresh_token })).error?.code,
+          ).to.equal(unavailable),
+        async () =>
+          expect((await a.post("/login", { username: "ada", password })).status).to.equal(503),
+        async () =>
+          expect(
+            (await a.post("/token", { grant_type: "refresh_token", refresh_token })).status,
+          ).to.equal(503),
       ]) {
         const startedAt = performance.now();
         await attempt();
-        expect(performance.now() - startedAt).to.be.below(2_000); // 1 s, and what a busy machine adds
+        // 1 s, and what a busy machine adds
+        expect(performance.now() - startedAt).to.be.below(2_000);
       }
       expect((await client.call("who")).result).to.equal("ada");
       await comeBack();
@@ -235,7 +281,10 @@ describe("Several nodes on one Redis", () => {
         await other.close();
         expect(error).to.equal(undefined);
       });
-      if (how === "hanging") expect((await client.call("refresh", { refreshToken: refresh_token })).error).to.equal(undefined);
+      if (how === "hanging")
+        expect((await client.call("refresh", { refreshToken: refresh_token })).error).to.equal(
+          undefined,
+        );
       expect((await client.call("who")).result).to.equal("ada");
       await client.close();
     });
@@ -248,12 +297,22 @@ describe("Several nodes on one Redis", () => {
     await redis.kill();
     await redis.restart();
     const client = await RawClient.connect(a.url);
-    await eventually(async () => expect((await client.authenticate(first.access_token)).error?.code).to.equal(revoked));
+    await eventually(async () =>
+      expect((await client.authenticate(first.access_token)).error?.code).to.equal(revoked),
+    );
     const fresh = await join(`n${deployments - 1}`, redis.url);
     const other = await RawClient.connect(fresh.url);
     expect((await other.authenticate(first.access_token)).error?.code).to.equal(revoked);
-    expect((await other.authenticate(second.access_token)).error).to.equal(undefined); // the keys were written back
-    expect((await fresh.post("/token", { grant_type: "refresh_token", refresh_token: second.refresh_token })).status).to.equal(400);
+    // the keys were written back
+    expect((await other.authenticate(second.access_token)).error).to.equal(undefined);
+    expect(
+      (
+        await fresh.post("/token", {
+          grant_type: "refresh_token",
+          refresh_token: second.refresh_token,
+        })
+      ).status,
+    ).to.equal(400);
     await Promise.all([client.close(), other.close()]);
   });
 });

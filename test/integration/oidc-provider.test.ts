@@ -8,7 +8,9 @@ describe("With oidc-provider as the identity provider", () => {
   for (const algorithm of ["RS256", "ES256"] as const) {
     it(`an access token signed with ${algorithm} is verified by discovery, and its scope counts`, async () => {
       await using provider = await IdentityProvider.start(algorithm);
-      await using server = await startServer(sampleApp(), { auth: { issuer: provider.issuer, audience } });
+      await using server = await startServer(sampleApp(), {
+        auth: { issuer: provider.issuer, audience },
+      });
       const client = await server.connect();
 
       const { result, error } = await client.authenticate(await provider.token(audience));
@@ -26,7 +28,9 @@ describe("With oidc-provider as the identity provider", () => {
 
   it("an access token for another audience is refused", async () => {
     await using provider = await IdentityProvider.start("ES256");
-    await using server = await startServer(sampleApp(), { auth: { issuer: provider.issuer, audience } });
+    await using server = await startServer(sampleApp(), {
+      auth: { issuer: provider.issuer, audience },
+    });
     const client = await server.connect();
 
     const { error } = await client.authenticate(await provider.token("https://invoices.test"));
@@ -37,7 +41,9 @@ describe("With oidc-provider as the identity provider", () => {
 
   it("a token of another provider that says it is this one is refused", async () => {
     await using provider = await IdentityProvider.start("ES256");
-    await using server = await startServer(sampleApp(), { auth: { issuer: provider.issuer, audience } });
+    await using server = await startServer(sampleApp(), {
+      auth: { issuer: provider.issuer, audience },
+    });
     const client = await server.connect();
 
     const forged = server.token({ iss: provider.issuer, aud: audience, sub: "orders-worker" });
@@ -48,13 +54,20 @@ describe("With oidc-provider as the identity provider", () => {
     const provider = await IdentityProvider.start("ES256");
     const token = await provider.token(audience);
     await provider[Symbol.asyncDispose]();
-    await using server = await startServer(sampleApp(), { auth: { issuer: provider.issuer, audience } });
+    await using server = await startServer(sampleApp(), {
+      auth: { issuer: provider.issuer, audience },
+    });
     const client = await server.connect();
 
     for (let attempt = 0; attempt < 6; attempt++) {
       const { error } = await client.authenticate(token);
       expect(error?.code).to.equal(-32007);
-      expect(error?.data).to.include({ reason: "auth_unavailable", temporary: true, executed: false, action: "retry" });
+      expect(error?.data).to.include({
+        reason: "auth_unavailable",
+        temporary: true,
+        executed: false,
+        action: "retry",
+      });
     }
     expect((await client.call("whoami")).result).to.include({ state: "open" });
   });

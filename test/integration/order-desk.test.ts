@@ -4,7 +4,14 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { type Client, createClient, RpcError } from "jotwire/client";
 import type { App } from "../../examples/order-desk/app.js";
-import { type DevServer, projectFolder, RunningCli, runCli, shownPassword, startDev } from "../helpers/cli/command-line.js";
+import {
+  type DevServer,
+  projectFolder,
+  RunningCli,
+  runCli,
+  shownPassword,
+  startDev,
+} from "../helpers/cli/command-line.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 
 const module = join(projectFolder, "examples/order-desk/app.ts");
@@ -13,7 +20,11 @@ const start = (state: string): Promise<DevServer> => startDev(state, { module, t
 
 async function signIn(server: DevServer, username: string, password: string): Promise<Client<App>> {
   const body = JSON.stringify({ username, password });
-  const answer = await fetch(`${server.base}/login`, { method: "POST", headers: { "Content-Type": "application/json" }, body });
+  const answer = await fetch(`${server.base}/login`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body,
+  });
   const { access_token: token } = (await answer.json()) as { access_token: string };
   const client = createClient<App>({ url: server.url, token: () => token });
   await client.ready();
@@ -47,15 +58,28 @@ describe("the order desk", function () {
       const created: unknown[] = [];
       ada.on("order.created", (order) => created.push(order));
       const order = await ada.api.orders.create({ sku: "C3", qty: 2 });
-      expect(order).to.include({ id: "o1", customer: "ada", sku: "C3", qty: 2, total: 62_000, status: "placed" });
+      expect(order).to.include({
+        id: "o1",
+        customer: "ada",
+        sku: "C3",
+        qty: 2,
+        total: 62_000,
+        status: "placed",
+      });
       expect(created).to.deep.equal([order]);
       expect(await failure(ada.api.orders.create({ sku: "C3", qty: 2 }))).to.deep.include({
         type: "OUT_OF_STOCK",
         code: 1001,
         data: { left: 1 },
       });
-      expect(await failure(ada.api.orders.create({ sku: "Z9" }))).to.include({ type: "NO_SUCH_ITEM", code: 1002 });
-      expect(await failure(ada.call("orders.create", { sku: "C3", qty: 0 }))).to.include({ type: "invalid_params", code: -32602 });
+      expect(await failure(ada.api.orders.create({ sku: "Z9" }))).to.include({
+        type: "NO_SUCH_ITEM",
+        code: 1002,
+      });
+      expect(await failure(ada.call("orders.create", { sku: "C3", qty: 0 }))).to.include({
+        type: "invalid_params",
+        code: -32602,
+      });
       expect((await ada.api.stock.list()).find(({ sku }) => sku === "C3")).to.include({ left: 1 });
     }));
 
@@ -63,7 +87,9 @@ describe("the order desk", function () {
     withFolder(async (state) => {
       await using server = await start(state);
       await using ada = await signIn(server, "ada", shownPassword(server));
-      const outcomes = await Promise.allSettled(Array.from({ length: 8 }, () => ada.api.orders.create({ sku: "C3" })));
+      const outcomes = await Promise.allSettled(
+        Array.from({ length: 8 }, () => ada.api.orders.create({ sku: "C3" })),
+      );
       expect(outcomes.filter(({ status }) => status === "fulfilled")).to.have.lengthOf(3);
       expect((await ada.api.stock.list()).find(({ sku }) => sku === "C3")).to.include({ left: 0 });
     }));
@@ -77,7 +103,10 @@ describe("the order desk", function () {
         ada.api.orders.create({ sku: "A1", key: "k1" }),
       ]);
       expect(second).to.deep.equal(first);
-      expect(await failure(ada.api.orders.create({ sku: "A1", qty: 2, key: "k1" }))).to.include({ type: "KEY_TAKEN", code: 1003 });
+      expect(await failure(ada.api.orders.create({ sku: "A1", qty: 2, key: "k1" }))).to.include({
+        type: "KEY_TAKEN",
+        code: 1003,
+      });
       expect((await ada.api.orders.list()).orders).to.have.lengthOf(1);
     }));
 
@@ -91,7 +120,11 @@ describe("the order desk", function () {
       expect((await bob.api.orders.list()).orders.map(({ id }) => id)).to.deep.equal([bobs]);
       expect((await ada.api.orders.list()).orders.map(({ id }) => id)).to.deep.equal([bobs, adas]);
       expect(await bob.api.orders.get({ id: bobs })).to.include({ customer: "bob" });
-      for (const call of [bob.api.orders.get({ id: adas }), bob.api.orders.cancel({ id: adas }), bob.api.orders.get({ id: "o99" })]) {
+      for (const call of [
+        bob.api.orders.get({ id: adas }),
+        bob.api.orders.cancel({ id: adas }),
+        bob.api.orders.get({ id: "o99" }),
+      ]) {
         expect(await failure(call)).to.include({ type: "NOT_FOUND", code: 1004 });
       }
       expect(await ada.api.orders.cancel({ id: bobs })).to.include({ status: "cancelled" });
@@ -102,12 +135,21 @@ describe("the order desk", function () {
       await using server = await start(state);
       await using ada = await signIn(server, "ada", shownPassword(server));
       await using bob = await signInBob(server, state);
-      expect(await failure(bob.api.admin.restock({ sku: "C3", qty: 5 }))).to.include({ type: "forbidden", code: -32003 });
-      expect(await failure(bob.api.admin.ship({ id: "o1" }))).to.include({ type: "forbidden", code: -32003 });
+      expect(await failure(bob.api.admin.restock({ sku: "C3", qty: 5 }))).to.include({
+        type: "forbidden",
+        code: -32003,
+      });
+      expect(await failure(bob.api.admin.ship({ id: "o1" }))).to.include({
+        type: "forbidden",
+        code: -32003,
+      });
       expect(await ada.api.admin.restock({ sku: "C3", qty: 5 })).to.include({ left: 8 });
       await using nobody = createClient<App>({ url: server.url });
       expect(await nobody.api.stock.list()).to.have.lengthOf(3);
-      expect(await failure(nobody.api.orders.list())).to.include({ type: "unauthenticated", code: -32001 });
+      expect(await failure(nobody.api.orders.list())).to.include({
+        type: "unauthenticated",
+        code: -32001,
+      });
     }));
 
   it("cancels what has not been shipped, and puts it back on the shelf", () =>
@@ -116,11 +158,20 @@ describe("the order desk", function () {
       await using ada = await signIn(server, "ada", shownPassword(server));
       const updated: string[] = [];
       ada.on("order.updated", ({ id, status }) => updated.push(`${id} ${status}`));
-      const [one, two] = [await ada.api.orders.create({ sku: "C3" }), await ada.api.orders.create({ sku: "C3" })];
+      const [one, two] = [
+        await ada.api.orders.create({ sku: "C3" }),
+        await ada.api.orders.create({ sku: "C3" }),
+      ];
       await ada.api.admin.ship({ id: one.id });
-      expect(await failure(ada.api.orders.cancel({ id: one.id }))).to.include({ type: "ALREADY_SHIPPED", code: 1005 });
+      expect(await failure(ada.api.orders.cancel({ id: one.id }))).to.include({
+        type: "ALREADY_SHIPPED",
+        code: 1005,
+      });
       await ada.api.orders.cancel({ id: two.id });
-      expect(await failure(ada.api.orders.cancel({ id: two.id }))).to.include({ type: "ALREADY_CANCELLED", code: 1006 });
+      expect(await failure(ada.api.orders.cancel({ id: two.id }))).to.include({
+        type: "ALREADY_CANCELLED",
+        code: 1006,
+      });
       expect(updated).to.deep.equal(["o1 shipped", "o2 cancelled"]);
       expect((await ada.api.stock.list()).find(({ sku }) => sku === "C3")).to.include({ left: 2 });
     }));
@@ -144,7 +195,9 @@ describe("the order desk", function () {
       const first = await start(state);
       const password = shownPassword(first);
       const ada = await signIn(first, "ada", password);
-      const acknowledged = await Promise.all(Array.from({ length: 10 }, (_, i) => ada.api.orders.create({ sku: "B2", key: `k${i}` })));
+      const acknowledged = await Promise.all(
+        Array.from({ length: 10 }, (_, i) => ada.api.orders.create({ sku: "B2", key: `k${i}` })),
+      );
       await ada.api.orders.cancel({ id: "o3" });
       await first[Symbol.asyncDispose](); // SIGKILL
       await ada.close();
@@ -153,18 +206,25 @@ describe("the order desk", function () {
       await using second = await start(state);
       await using again = await signIn(second, "ada", password);
       const { orders } = await again.api.orders.list();
-      const expected = acknowledged.map((order) => (order.id === "o3" ? { ...order, status: "cancelled" } : order)).reverse();
+      const expected = acknowledged
+        .map((order) => (order.id === "o3" ? { ...order, status: "cancelled" } : order))
+        .reverse();
       expect(orders).to.deep.equal(expected);
-      expect((await again.api.stock.list()).find(({ sku }) => sku === "B2")).to.include({ left: 31 });
+      expect((await again.api.stock.list()).find(({ sku }) => sku === "B2")).to.include({
+        left: 31,
+      });
       expect(await again.api.orders.create({ sku: "B2", key: "k0" })).to.include({ id: "o1" });
       expect(await again.api.orders.create({ sku: "B2" })).to.include({ id: "o11" });
-      for (const line of (await readFile(join(state, "orders.jsonl"), "utf8")).trim().split("\n")) JSON.parse(line);
+      for (const line of (await readFile(join(state, "orders.jsonl"), "utf8")).trim().split("\n"))
+        JSON.parse(line);
     }));
 
   it("does not start on a damaged journal, and says which line", () =>
     withFolder(async (state) => {
       await appendFile(join(state, "orders.jsonl"), "no JSON\n");
-      const { code, stderr } = await runCli(["dev", module, "--port", "0", "--state", state], { typescript: true });
+      const { code, stderr } = await runCli(["dev", module, "--port", "0", "--state", state], {
+        typescript: true,
+      });
       expect(code).to.equal(3);
       expect(stderr).to.include("orders.jsonl:1 is damaged");
     }));
@@ -176,11 +236,18 @@ describe("the order desk", function () {
       await ada.api.orders.create({ sku: "A1", qty: 2 });
       const { id } = await ada.api.orders.create({ sku: "B2" });
       await ada.api.orders.cancel({ id });
-      expect(await ada.api.reports.sales()).to.deep.equal({ orders: 2, cancelled: 1, revenue: 7_800, bySku: { A1: 2 } });
+      expect(await ada.api.reports.sales()).to.deep.equal({
+        orders: 2,
+        cancelled: 1,
+        revenue: 7_800,
+        bySku: { A1: 2 },
+      });
 
       const controller = new AbortController();
       ada.on("report.progress", ({ done }) => done === 3 && controller.abort());
-      const error = await ada.api.reports.sales(undefined, { signal: controller.signal }).catch((thrown: { type: string }) => thrown);
+      const error = await ada.api.reports
+        .sales(undefined, { signal: controller.signal })
+        .catch((thrown: { type: string }) => thrown);
       expect(error).to.include({ type: "aborted" });
       expect(await server.cli.printed(/report given up .*done=(\d+)/)).to.match(/^[345]$/);
     }));
@@ -188,7 +255,18 @@ describe("the order desk", function () {
   it("shows its notifications to jotwire call --on", () =>
     withFolder(async (state) => {
       await using server = await start(state);
-      const args = ["call", server.url, "orders.create", '{"sku":"A1"}', "--user", "ada", "--on", "order.created", "--listen", "0"];
+      const args = [
+        "call",
+        server.url,
+        "orders.create",
+        '{"sku":"A1"}',
+        "--user",
+        "ada",
+        "--on",
+        "order.created",
+        "--listen",
+        "0",
+      ];
       const { code, stdout } = await runCli(args, { input: shownPassword(server) });
       expect(code).to.equal(0);
       const [notification, order] = stdout
@@ -207,13 +285,20 @@ describe("the order desk", function () {
       const env = { JOTWIRE_PASSWORD: shownPassword(server) };
       await using shopper = new RunningCli([server.base, "ada"], { command, env });
       expect(await shopper.exited, shopper.stderr).to.equal(0);
-      expect(shopper.stdout).to.include("ordered:").and.include("out of stock, left: 3").and.include("report: aborted");
+      expect(shopper.stdout)
+        .to.include("ordered:")
+        .and.include("out of stock, left: 3")
+        .and.include("report: aborted");
       expect(shopper.stdout).to.include("notification: order o1 cancelled");
 
       const failures = [
         [server.base, { JOTWIRE_PASSWORD: "wrong" }, /^\/login answered 400: [^\n{]+\n$/],
         [server.base, {}, /^put the password [^\n]+\n$/],
-        [await unusedBase(), env, /^nothing listens at http:\/\/127\.0\.0\.1:\d+: is the server running\? [^\n]+\n$/],
+        [
+          await unusedBase(),
+          env,
+          /^nothing listens at http:\/\/127\.0\.0\.1:\d+: is the server running\? [^\n]+\n$/,
+        ],
       ] as const;
       for (const [base, environment, words] of failures) {
         await using failing = new RunningCli([base, "ada"], { command, env: environment });

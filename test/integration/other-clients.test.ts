@@ -18,7 +18,9 @@ describe("A client of rpc-websockets", () => {
 
     expect(await codeOf(client.call("subtract", [42, 23]))).to.equal(-32001);
     expect(await codeOf(client.call("authenticate", { token: "not.a.token" }))).to.equal(-32004);
-    expect(await client.call("authenticate", { token: server.token({ scope: "numbers:add" }) })).to.include({ subject: "user-1" });
+    expect(
+      await client.call("authenticate", { token: server.token({ scope: "numbers:add" }) }),
+    ).to.include({ subject: "user-1" });
     expect(await client.call("subtract", [42, 23])).to.equal(19);
     expect(await client.call("subtract", { minuend: 42, subtrahend: 23 })).to.equal(19);
     expect(await codeOf(client.call("admin.reset"))).to.equal(-32003);
@@ -27,7 +29,9 @@ describe("A client of rpc-websockets", () => {
     expect(await client.call("numbers.add", { a: 1, b: 2 })).to.equal(3);
     expect(await heard).to.deep.equal({ sum: 3 });
 
-    expect(await client.call("refresh", [server.token({ scope: "admin" })])).to.include({ changed: true });
+    expect(await client.call("refresh", [server.token({ scope: "admin" })])).to.include({
+      changed: true,
+    });
     expect(await client.call("admin.reset")).to.equal("done");
     const closed = new Promise((resolve) => client.on("close", resolve));
     client.close();
@@ -49,7 +53,9 @@ describe("A client of json-rpc-2.0, over ws", () => {
       );
 
     expect(await codeOf(client.request("subtract", [42, 23]))).to.equal(-32001);
-    expect(await client.request("authenticate", [server.token()])).to.include({ subject: "user-1" });
+    expect(await client.request("authenticate", [server.token()])).to.include({
+      subject: "user-1",
+    });
     expect(await client.request("subtract", [42, 23])).to.equal(19);
     client.notify("subtract", [42, 23]);
     expect(await codeOf(client.request("absent", undefined))).to.equal(-32601);

@@ -9,18 +9,40 @@ import { WebSocket } from "ws";
 import { createClient } from "../../client/node.js";
 import { defaultLimits } from "../../src/server/limits.js";
 import { eventually } from "../helpers/eventually.js";
-import { exampleOf, makeCertificate, type ProxyName, ReverseProxy } from "../helpers/network/reverse-proxy.js";
+import {
+  exampleOf,
+  makeCertificate,
+  type ProxyName,
+  ReverseProxy,
+} from "../helpers/network/reverse-proxy.js";
 import { requires, runs } from "../helpers/requirement.js";
 import { RawClient } from "../helpers/server/raw-client.js";
 import { sampleApp, startServer, type TestServer } from "../helpers/server/test-server.js";
 
-const visitor = "127.0.0.9"; // where the client comes from, as far as loopback goes; the proxy comes to the server from 127.0.0.1
+// where the client comes from, as far as loopback goes; the proxy comes to the server from
+// 127.0.0.1
+const visitor = "127.0.0.9";
 const claimed = "203.0.113.7"; // where it says it comes from
 
 const proxies = [
-  { name: "nginx", isThere: () => runs("nginx", "-v"), idle: /proxy_(?:read|send)_timeout (\d+)s;/g, mustHoldOverReload: true },
-  { name: "haproxy", isThere: () => runs("haproxy", "-v"), idle: /timeout tunnel (\d+)s/g, mustHoldOverReload: true },
-  { name: "caddy", isThere: () => runs("caddy", "version"), idle: undefined, mustHoldOverReload: false }, // some versions do
+  {
+    name: "nginx",
+    isThere: () => runs("nginx", "-v"),
+    idle: /proxy_(?:read|send)_timeout (\d+)s;/g,
+    mustHoldOverReload: true,
+  },
+  {
+    name: "haproxy",
+    isThere: () => runs("haproxy", "-v"),
+    idle: /timeout tunnel (\d+)s/g,
+    mustHoldOverReload: true,
+  },
+  {
+    name: "caddy",
+    isThere: () => runs("caddy", "version"),
+    idle: undefined,
+    mustHoldOverReload: false,
+  }, // some versions do
 ] as const satisfies readonly { readonly name: ProxyName; readonly [more: string]: unknown }[];
 
 async function addressesOf({ server }: TestServer): Promise<readonly string[]> {
@@ -87,34 +109,53 @@ for (const { name, isThere, idle, mustHoldOverReload } of proxies) {
       expect(await addressesOf(first)).to.deep.equal([visitor]);
       await honest.close();
       for (const header of ["X-Forwarded-For", "x-forwarded-for"]) {
-        const liar = await logIn(first, { [header]: claimed, Forwarded: `for=${claimed}`, "X-Real-IP": claimed });
+        const liar = await logIn(first, {
+          [header]: claimed,
+          Forwarded: `for=${claimed}`,
+          "X-Real-IP": claimed,
+        });
         expect(await addressesOf(first)).to.deep.equal([visitor]);
         await liar.close();
       }
     });
 
     it("who goes round the proxy is not believed either, and the proxy is not where it was not named", async () => {
-      const direct = await RawClient.connect(first.url, { headers: { "X-Forwarded-For": claimed }, localAddress: visitor });
+      const direct = await RawClient.connect(first.url, {
+        headers: { "X-Forwarded-For": claimed },
+        localAddress: visitor,
+      });
       await direct.authenticate(first.token());
       expect(await addressesOf(first)).to.deep.equal([visitor]);
       await direct.close();
-      const fromProxy = await RawClient.connect(first.url, { headers: { "X-Forwarded-For": claimed } }); // the test, in the proxy's place
+      const fromProxy = await RawClient.connect(first.url, {
+        headers: { "X-Forwarded-For": claimed },
+      }); // the test, in the proxy's place
       await fromProxy.authenticate(first.token());
       expect(await addressesOf(first)).to.deep.equal([claimed]);
       await fromProxy.close();
     });
 
     it("pages of the proxy's origin may connect, and others not", async () => {
-      await (await RawClient.connect(proxy.url, { ca, origin: `https://localhost:${proxy.port}` })).close();
-      const refused = await RawClient.connect(proxy.url, { ca, origin: "https://evil.example" }).catch((error: Error) => error.message);
+      await (
+        await RawClient.connect(proxy.url, { ca, origin: `https://localhost:${proxy.port}` })
+      ).close();
+      const refused = await RawClient.connect(proxy.url, {
+        ca,
+        origin: "https://evil.example",
+      }).catch((error: Error) => error.message);
       expect(refused).to.include("403");
     });
 
     it("a living connection is never cut for silence", async () => {
       if (idle === undefined) return; // it has no such limit
-      const limits = [...(await exampleOf(name)).matchAll(idle)].map(([, seconds]) => Number(seconds) * 1000);
+      const limits = [...(await exampleOf(name)).matchAll(idle)].map(
+        ([, seconds]) => Number(seconds) * 1000,
+      );
       expect(limits).to.not.deep.equal([]);
-      for (const limit of limits) expect(limit).to.be.greaterThan(2 * (defaultLimits.pingInterval + defaultLimits.pongTimeout));
+      for (const limit of limits)
+        expect(limit).to.be.greaterThan(
+          2 * (defaultLimits.pingInterval + defaultLimits.pongTimeout),
+        );
     });
 
     const whatHappens = mustHoldOverReload
@@ -141,11 +182,15 @@ for (const { name, isThere, idle, mustHoldOverReload } of proxies) {
         expect(await addressesOf(second)).to.include(visitor);
         await other.close();
       });
-      const answered = held.call("numbers.add", { a: 40, b: 2 }).then(({ result }) => result === 42);
+      const answered = held
+        .call("numbers.add", { a: 40, b: 2 })
+        .then(({ result }) => result === 42);
       const isHeld = await Promise.race([answered, held.closed.then(() => false)]);
       if (mustHoldOverReload) expect(isHeld).to.equal(true);
       if (isHeld) {
-        await eventually(async () => expect(await addressesOf(first)).to.deep.equal([visitor, visitor])); // its own, and the SDK's
+        await eventually(async () =>
+          expect(await addressesOf(first)).to.deep.equal([visitor, visitor]),
+        ); // its own, and the SDK's
         expect(asked).to.equal(1);
         await held.close();
       }
@@ -155,7 +200,11 @@ for (const { name, isThere, idle, mustHoldOverReload } of proxies) {
   });
 }
 
-async function getText(port: number, path: string, ca: string): Promise<{ readonly status: number | undefined; readonly body: string }> {
+async function getText(
+  port: number,
+  path: string,
+  ca: string,
+): Promise<{ readonly status: number | undefined; readonly body: string }> {
   const request = get({ host: "localhost", port, path, ca, agent: false });
   const [response] = await once(request, "response");
   return { status: response.statusCode, body: await text(response) };

@@ -6,14 +6,24 @@ import { runCli, startDev } from "../helpers/cli/command-line.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 
 /** Asks for a path as it stands: `fetch` would tidy it up first. */
-function ask(base: string, path: string, method = "GET"): Promise<{ status: number; type: string; body: string }> {
+function ask(
+  base: string,
+  path: string,
+  method = "GET",
+): Promise<{ status: number; type: string; body: string }> {
   return new Promise((resolve, reject) => {
     const asked = request(new URL(base), { path, method }, (response) => {
       let body = "";
       response.on("data", (chunk) => {
         body += String(chunk);
       });
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, type: response.headers["content-type"] ?? "", body }));
+      response.on("end", () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          type: response.headers["content-type"] ?? "",
+          body,
+        }),
+      );
     });
     asked.on("error", reject).end();
   });
@@ -34,12 +44,30 @@ describe("jotwire dev --public", function () {
       await using server = await startDev(join(folder, "state"), { flags: ["--public", web] });
       const get = (path: string) => ask(server.base, path);
 
-      expect(await get("/")).to.deep.equal({ status: 200, type: "text/html; charset=utf-8", body: "<!doctype html>hello" });
-      expect(await get("/index.html?x=1")).to.include({ status: 200, body: "<!doctype html>hello" });
-      expect(await get("/more/a%20b.css")).to.deep.equal({ status: 200, type: "text/css; charset=utf-8", body: "body {}" });
-      expect(await get("/jotwire.min.js")).to.include({ status: 200, type: "text/javascript; charset=utf-8" });
+      expect(await get("/")).to.deep.equal({
+        status: 200,
+        type: "text/html; charset=utf-8",
+        body: "<!doctype html>hello",
+      });
+      expect(await get("/index.html?x=1")).to.include({
+        status: 200,
+        body: "<!doctype html>hello",
+      });
+      expect(await get("/more/a%20b.css")).to.deep.equal({
+        status: 200,
+        type: "text/css; charset=utf-8",
+        body: "body {}",
+      });
+      expect(await get("/jotwire.min.js")).to.include({
+        status: 200,
+        type: "text/javascript; charset=utf-8",
+      });
       expect((await get("/jotwire.min.js")).body).to.include("authenticate");
-      expect(await ask(server.base, "/", "HEAD")).to.deep.equal({ status: 200, type: "text/html; charset=utf-8", body: "" });
+      expect(await ask(server.base, "/", "HEAD")).to.deep.equal({
+        status: 200,
+        type: "text/html; charset=utf-8",
+        body: "",
+      });
       expect(await get("/livez")).to.include({ status: 200, body: '{"status":"ok"}\n' });
 
       const outside = [
@@ -50,7 +78,16 @@ describe("jotwire dev --public", function () {
         "/..\\secret.txt",
         "//secret.txt",
       ];
-      for (const path of [...outside, "/link.txt", "/.hidden", "/more", "/more/", "/none", "/%", "/a%00b"]) {
+      for (const path of [
+        ...outside,
+        "/link.txt",
+        "/.hidden",
+        "/more",
+        "/more/",
+        "/none",
+        "/%",
+        "/a%00b",
+      ]) {
         const answer = await get(path);
         expect(answer.status, path).to.equal(404);
         expect(answer.body, path).to.not.match(/secret$|hidden$/);
@@ -60,7 +97,15 @@ describe("jotwire dev --public", function () {
 
   it("says so when there is no such folder", () =>
     withFolder(async (folder) => {
-      const { code, stderr } = await runCli(["dev", "--port", "0", "--state", join(folder, "state"), "--public", join(folder, "none")]);
+      const { code, stderr } = await runCli([
+        "dev",
+        "--port",
+        "0",
+        "--state",
+        join(folder, "state"),
+        "--public",
+        join(folder, "none"),
+      ]);
       expect(stderr).to.include(`--public: there is no folder ${join(folder, "none")}`);
       expect(code).to.equal(3);
     }));
@@ -89,7 +134,14 @@ describe("A module's started", function () {
     withFolder(async (folder) => {
       const module = join(folder, "app.mjs");
       await writeFile(module, `${app} export const started = 1;`);
-      const { code, stderr } = await runCli(["dev", module, "--port", "0", "--state", join(folder, "state")]);
+      const { code, stderr } = await runCli([
+        "dev",
+        module,
+        "--port",
+        "0",
+        "--state",
+        join(folder, "state"),
+      ]);
       expect(stderr).to.include("is no function");
       expect(code).to.equal(3);
     }));

@@ -26,14 +26,20 @@ describe("A client in Python, with websockets and PyJWT", function () {
   this.timeout(20_000);
 
   before(function () {
-    requires(this, "python3-websockets or python3-jwt", () => runs(python, "-c", "import websockets, jwt, cryptography"));
+    requires(this, "python3-websockets or python3-jwt", () =>
+      runs(python, "-c", "import websockets, jwt, cryptography"),
+    );
   });
 
   const secret = "a secret of more than thirty-two bytes";
   const keys = createTestKeys("ES256");
   const modes = [
     { algorithm: "HS256", key: secret, trust: { secret } },
-    { algorithm: "ES256", key: String(keys.privateKey.export({ type: "pkcs8", format: "pem" })), trust: { publicKey: keys.publicKey } },
+    {
+      algorithm: "ES256",
+      key: String(keys.privateKey.export({ type: "pkcs8", format: "pem" })),
+      trust: { publicKey: keys.publicKey },
+    },
   ];
 
   for (const { algorithm, key, trust } of modes) {
@@ -42,14 +48,17 @@ describe("A client in Python, with websockets and PyJWT", function () {
       let steps: Steps;
 
       before(async () => {
-        server = await startServer(sampleApp(), { auth: { issuer: "https://id.test", audience: "test", ...trust } });
+        server = await startServer(sampleApp(), {
+          auth: { issuer: "https://id.test", audience: "test", ...trust },
+        });
         steps = await converse({ url: server.url, key, algorithm });
       });
 
       after(() => server.close());
 
       const succeeds = (step: string) => expect(steps[step], step).to.have.property("result");
-      const fails = (step: string, code: number) => expect(steps[step]?.error?.code, step).to.equal(code);
+      const fails = (step: string, code: number) =>
+        expect(steps[step]?.error?.code, step).to.equal(code);
 
       it("is let in with its own token, and its calls are answered", () => {
         expect(steps.subprotocol).to.equal("jotwire.v1");
@@ -71,7 +80,11 @@ describe("A client in Python, with websockets and PyJWT", function () {
         expect(steps.refresh?.result).to.include({ subject: "ada", changed: true });
         expect(steps["in scope now"]?.result).to.equal("done");
         expect(steps["late refresh"]?.result).to.include({ changed: false });
-        expect(steps.whoami?.result).to.deep.include({ state: "active", subject: "ada", scopes: ["numbers:add", "admin"] });
+        expect(steps.whoami?.result).to.deep.include({
+          state: "active",
+          subject: "ada",
+          scopes: ["numbers:add", "admin"],
+        });
       });
     });
   }

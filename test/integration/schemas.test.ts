@@ -12,17 +12,32 @@ const app = rpc.router({
   zod: rpc.method({ params: z.object({ n: z.number() }), handler: ({ params }) => params.n }),
   valibot: rpc.method({ params: v.object({ n: v.number() }), handler: ({ params }) => params.n }),
   arktype: rpc.method({ params: type({ n: "number" }), handler: ({ params }) => params.n }),
-  slow: rpc.method({ params: z.object({ n: z.number().refine(async (n) => n > 0, "not positive") }), handler: ({ params }) => params.n }),
-  pair: rpc.method({ params: z.tuple([z.number(), z.number()]), handler: ({ params: [a, b] }) => a + b }),
-  optional: rpc.method({ params: z.object({ n: z.number().default(7) }), handler: ({ params }) => params.n }),
+  slow: rpc.method({
+    params: z.object({ n: z.number().refine(async (n) => n > 0, "not positive") }),
+    handler: ({ params }) => params.n,
+  }),
+  pair: rpc.method({
+    params: z.tuple([z.number(), z.number()]),
+    handler: ({ params: [a, b] }) => a + b,
+  }),
+  optional: rpc.method({
+    params: z.object({ n: z.number().default(7) }),
+    handler: ({ params }) => params.n,
+  }),
   broken: rpc.method({
     params: z.unknown().refine(() => {
       throw new Error("a broken schema");
     }),
     handler: () => 1,
   }),
-  wrong: rpc.method({ result: z.object({ n: z.number() }), handler: () => ({ n: "no number" }) as never }),
-  stripped: rpc.method({ result: z.object({ n: z.number() }), handler: () => ({ n: 1, secret: "not for callers" }) }),
+  wrong: rpc.method({
+    result: z.object({ n: z.number() }),
+    handler: () => ({ n: "no number" }) as never,
+  }),
+  stripped: rpc.method({
+    result: z.object({ n: z.number() }),
+    handler: () => ({ n: 1, secret: "not for callers" }),
+  }),
 });
 
 describe("schemas", () => {
@@ -64,20 +79,26 @@ describe("schemas", () => {
   });
 
   it("of claims are checked at authenticate and at refresh, and type what handlers see", async () => {
-    const typed = createRpc({ claims: z.object({ sub: z.string(), role: z.enum(["user", "admin"]) }) });
+    const typed = createRpc({
+      claims: z.object({ sub: z.string(), role: z.enum(["user", "admin"]) }),
+    });
     const roles = typed.router({ role: typed.method({ handler: ({ auth }) => auth.claims.role }) });
     await using server = await startServer(roles);
     const client = await server.connect();
-    expect((await client.authenticate(server.token({ role: "king" }))).error?.code).to.equal(-32004);
+    expect((await client.authenticate(server.token({ role: "king" }))).error?.code).to.equal(
+      -32004,
+    );
     expect(await client.authenticate(server.token({ role: "user" }))).to.have.property("result");
     expect(await client.call("role")).to.have.property("result", "user");
     const now = Math.floor(Date.now() / 1000);
-    expect((await client.call("refresh", { token: server.token({ role: "king", iat: now + 1 }) })).error?.code).to.equal(-32004);
+    expect(
+      (await client.call("refresh", { token: server.token({ role: "king", iat: now + 1 }) })).error
+        ?.code,
+    ).to.equal(-32004);
     expect(await client.call("role")).to.have.property("result", "user");
-    expect(await client.call("refresh", { token: server.token({ role: "admin", iat: now + 1 }) })).to.have.nested.property(
-      "result.changed",
-      true,
-    );
+    expect(
+      await client.call("refresh", { token: server.token({ role: "admin", iat: now + 1 }) }),
+    ).to.have.nested.property("result.changed", true);
     expect(await client.call("role")).to.have.property("result", "admin");
   });
 });

@@ -13,12 +13,25 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** A module of the client as a page would load it: one file, and what went into it. */
 async function bundle(entry: string, platform: "browser" | "node") {
-  const options = { bundle: true, minify: true, format: "esm", write: false, metafile: true, logLevel: "silent" } as const;
-  const { metafile, outputFiles } = await build({ ...options, absWorkingDir: root, entryPoints: [entry], platform });
+  const options = {
+    bundle: true,
+    minify: true,
+    format: "esm",
+    write: false,
+    metafile: true,
+    logLevel: "silent",
+  } as const;
+  const { metafile, outputFiles } = await build({
+    ...options,
+    absWorkingDir: root,
+    entryPoints: [entry],
+    platform,
+  });
   return { text: outputFiles[0]?.text ?? "", inputs: Object.keys(metafile.inputs) };
 }
 
-const foreign = (inputs: readonly string[]) => inputs.filter((path) => path.includes("node_modules"));
+const foreign = (inputs: readonly string[]) =>
+  inputs.filter((path) => path.includes("node_modules"));
 
 describe("The client's bundle for browsers", function () {
   this.timeout(60_000);
@@ -29,12 +42,17 @@ describe("The client's bundle for browsers", function () {
     const text = await readFile(path, "utf8");
     expect(gzipSync(text, { level: 9 }).length).to.be.within(1_000, 8_000);
     expect(text).to.not.match(/node:|\brequire\(|\bimport\b/);
-    const [ready, module] = [(await import(path)) as object, (await import("../../client/index.js")) as object];
+    const [ready, module] = [
+      (await import(path)) as object,
+      (await import("../../client/index.js")) as object,
+    ];
     expect(Object.keys(ready)).to.have.members(Object.keys(module));
   });
 
   it("works as the module does, with the short names that it has inside", async () => {
-    const { createClient, gap } = (await import(`${root}dist/client/jotwire.min.js`)) as typeof import("../../client/index.js");
+    const { createClient, gap } = (await import(
+      `${root}dist/client/jotwire.min.js`
+    )) as typeof import("../../client/index.js");
     const { client, signIn, clock, pass } = scriptedClient({}, createClient);
     const socket = await signIn();
     const call = client.call("orders.list", { limit: 2 }, { idempotent: true });
@@ -44,9 +62,21 @@ describe("The client's bundle for browsers", function () {
     socket.drop();
     await pass(20_000);
     const next = await signIn();
-    expect(next.frames.map(({ method }) => method)).to.deep.equal(["authenticate", "orders.watch", "orders.list"]);
-    expect(next.last("orders.watch").params).to.deep.equal({ id: "o1", $since: { epoch: "e", offset: 3 } });
-    next.answer(next.last("orders.watch"), { subscription: "t", epoch: "e", offset: 3, recovered: true });
+    expect(next.frames.map(({ method }) => method)).to.deep.equal([
+      "authenticate",
+      "orders.watch",
+      "orders.list",
+    ]);
+    expect(next.last("orders.watch").params).to.deep.equal({
+      id: "o1",
+      $since: { epoch: "e", offset: 3 },
+    });
+    next.answer(next.last("orders.watch"), {
+      subscription: "t",
+      epoch: "e",
+      offset: 3,
+      recovered: true,
+    });
     next.answer(next.last("orders.list"), ["o1"]);
     expect(await call).to.deep.equal(["o1"]);
     await pass(600_000);
@@ -64,7 +94,8 @@ describe("The client's bundle for browsers", function () {
     expect(foreign(browser.inputs)).to.deep.equal([]);
     expect(browser.text).to.not.match(/node:|\brequire\(/);
     const node = await bundle("client/node.ts", "node");
-    expect(foreign(node.inputs).filter((path) => path.includes("node_modules/ws/"))).to.not.be.empty;
+    expect(foreign(node.inputs).filter((path) => path.includes("node_modules/ws/"))).to.not.be
+      .empty;
     expect(node.inputs.filter((path) => path.includes("node_modules/jose/"))).to.deep.equal([]);
   });
 });

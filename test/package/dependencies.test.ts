@@ -15,13 +15,19 @@ interface Locked {
 const read = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), "utf8");
 const { dependencies } = JSON.parse(read("package.json")) as Manifest;
 const lockFile = read("package-lock.json");
-const locked = new Map(Object.entries((JSON.parse(lockFile) as { readonly packages: Readonly<Record<string, Locked>> }).packages));
+const locked = new Map(
+  Object.entries(
+    (JSON.parse(lockFile) as { readonly packages: Readonly<Record<string, Locked>> }).packages,
+  ),
+);
 
 /** Where the lock file has what the package at `from` calls `name`: beside it, or further up. */
 function pathOf(name: string, from: string): string | undefined {
   const path = `${from}/node_modules/${name}`.replace(/^\//, "");
   if (locked.has(path)) return path;
-  return from === "" ? undefined : pathOf(name, from.slice(0, Math.max(from.lastIndexOf("/node_modules/"), 0)));
+  return from === ""
+    ? undefined
+    : pathOf(name, from.slice(0, Math.max(from.lastIndexOf("/node_modules/"), 0)));
 }
 
 function needsOf(path: string): readonly string[] {
@@ -30,7 +36,11 @@ function needsOf(path: string): readonly string[] {
 }
 
 /** The paths, in the lock file, of everything that is installed with these packages. */
-function closureOf(names: readonly string[], from = "", found = new Set<string>()): ReadonlySet<string> {
+function closureOf(
+  names: readonly string[],
+  from = "",
+  found = new Set<string>(),
+): ReadonlySet<string> {
   for (const name of names) {
     const path = pathOf(name, from);
     if (path === undefined || found.has(path)) continue;
@@ -48,7 +58,8 @@ function isAtLeast(version: string | undefined, least: string): boolean {
 describe("The dependencies", () => {
   it("are at most six at run time, each pinned to one version", () => {
     expect(Object.keys(dependencies)).to.have.lengthOf.at.most(6);
-    for (const [name, version] of Object.entries(dependencies)) expect(version, name).to.match(/^\d+\.\d+\.\d+$/);
+    for (const [name, version] of Object.entries(dependencies))
+      expect(version, name).to.match(/^\d+\.\d+\.\d+$/);
   });
 
   it("have the fixes that the server's safety counts on", () => {
@@ -59,12 +70,19 @@ describe("The dependencies", () => {
 
   it("run no script when they are installed, and neither do theirs", () => {
     const installed = [...closureOf(Object.keys(dependencies))];
-    expect(installed).to.include.members(["node_modules/ws", "node_modules/@node-rs/argon2-linux-x64-gnu"]);
-    expect(installed.filter((path) => locked.get(path)?.hasInstallScript === true)).to.deep.equal([]);
+    expect(installed).to.include.members([
+      "node_modules/ws",
+      "node_modules/@node-rs/argon2-linux-x64-gnu",
+    ]);
+    expect(installed.filter((path) => locked.get(path)?.hasInstallScript === true)).to.deep.equal(
+      [],
+    );
   });
 
   it("are all locked, those for other platforms too, or `npm ci` refuses", () => {
-    const missing = [...locked.keys()].flatMap((path) => needsOf(path).filter((name) => pathOf(name, path) === undefined));
+    const missing = [...locked.keys()].flatMap((path) =>
+      needsOf(path).filter((name) => pathOf(name, path) === undefined),
+    );
     expect(missing).to.deep.equal([]);
   });
 

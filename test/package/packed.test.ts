@@ -9,7 +9,8 @@ import { withFolder } from "../helpers/temporary-folder.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const run = promisify(execFile);
-const packageFolder = (name: string) => dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
+const packageFolder = (name: string) =>
+  dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
 
 interface Packed {
   readonly filename: string;
@@ -18,21 +19,30 @@ interface Packed {
 
 /** Packs what was built, without building it again. */
 async function pack(folder: string): Promise<Packed> {
-  const { stdout } = await run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", folder], { cwd: root });
+  const { stdout } = await run(
+    "npm",
+    ["pack", "--json", "--ignore-scripts", "--pack-destination", folder],
+    { cwd: root },
+  );
   const answer = JSON.parse(stdout) as readonly Packed[] | Readonly<Record<string, Packed>>;
   const [packed] = Object.values(answer) as readonly Packed[];
   if (packed === undefined) throw new Error(`npm pack said ${stdout}`);
   return packed;
 }
 
-/** What `npm install` makes of it in an empty folder, and the packages named besides; nothing else is found from there. */
+/**
+ * What `npm install` makes of it in an empty folder, and the packages named besides; nothing else
+ * is found from there.
+ */
 async function install(folder: string, ...others: readonly string[]): Promise<void> {
   const { filename } = await pack(folder);
   const modules = join(folder, "node_modules");
   await mkdir(modules);
   await run("tar", ["-xzf", join(folder, filename), "-C", modules]);
   await rename(join(modules, "package"), join(modules, "jotwire"));
-  const { dependencies } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { dependencies: object };
+  const { dependencies } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as {
+    dependencies: object;
+  };
   for (const name of [...Object.keys(dependencies), ...others]) {
     await mkdir(dirname(join(modules, name)), { recursive: true });
     await symlink(join(root, "node_modules", name), join(modules, name));
@@ -54,7 +64,14 @@ export const sum: number = await createClient<typeof app>({ url: "ws://localhost
 `;
 
 /** As in the README, and nothing that would hide what is wrong with the declarations. */
-const compilerOptions = { module: "NodeNext", target: "ES2022", strict: true, types: ["node"], noEmit: true, skipLibCheck: false };
+const compilerOptions = {
+  module: "NodeNext",
+  target: "ES2022",
+  strict: true,
+  types: ["node"],
+  noEmit: true,
+  skipLibCheck: false,
+};
 
 const program = `
 import { createClient } from "jotwire/client";
@@ -84,11 +101,27 @@ describe("The packed package", function () {
   it("has the built code, its types and the documents, and no sources, tests or maps to what is not there", async () => {
     await withFolder(async (folder) => {
       const paths = (await pack(folder)).files.map(({ path }) => path);
-      expect(paths).to.include.members(["package.json", "LICENSE", "README.md", "PROTOCOL.md", "dist/src/index.js", "dist/src/index.d.ts"]);
-      expect(paths).to.include.members(["dist/client/index.js", "dist/client/node.js", "dist/src/issuer/index.js"]);
-      const strays = paths.filter((path) => path.includes("/") && !/^dist\/(src|client)\/.+\.(js|d\.ts|js\.map|html)$/.test(path));
+      expect(paths).to.include.members([
+        "package.json",
+        "LICENSE",
+        "README.md",
+        "PROTOCOL.md",
+        "dist/src/index.js",
+        "dist/src/index.d.ts",
+      ]);
+      expect(paths).to.include.members([
+        "dist/client/index.js",
+        "dist/client/node.js",
+        "dist/src/issuer/index.js",
+      ]);
+      const strays = paths.filter(
+        (path) =>
+          path.includes("/") && !/^dist\/(src|client)\/.+\.(js|d\.ts|js\.map|html)$/.test(path),
+      );
       expect(strays).to.deep.equal([]);
-      expect(paths.filter((path) => /(^|\/)(test|examples|bench)\/|\.env|\.jotwire/.test(path))).to.deep.equal([]);
+      expect(
+        paths.filter((path) => /(^|\/)(test|examples|bench)\/|\.env|\.jotwire/.test(path)),
+      ).to.deep.equal([]);
     });
   });
 
@@ -102,7 +135,14 @@ describe("The packed package", function () {
     await withFolder(async (folder) => {
       const { filename } = await pack(folder);
       const attw = join(packageFolder("@arethetypeswrong/cli"), "dist", "index.js");
-      const { stdout } = await run(process.execPath, [attw, join(folder, filename), "--profile", "esm-only", "--no-emoji", "--no-color"]);
+      const { stdout } = await run(process.execPath, [
+        attw,
+        join(folder, filename),
+        "--profile",
+        "esm-only",
+        "--no-emoji",
+        "--no-color",
+      ]);
       for (const door of ["jotwire", "jotwire/client", "jotwire/issuer", "jotwire/redis"]) {
         expect(stdout).to.match(new RegExp(`"${door}" +│ OK \\(ESM\\) +│ OK`));
       }
@@ -113,7 +153,11 @@ describe("The packed package", function () {
     await withFolder(async (folder) => {
       await install(folder);
       await writeFile(join(folder, "main.mjs"), program);
-      const { stdout } = await run(process.execPath, ["--unhandled-rejections=strict", "main.mjs"], { cwd: folder, timeout: 20_000 });
+      const { stdout } = await run(
+        process.execPath,
+        ["--unhandled-rejections=strict", "main.mjs"],
+        { cwd: folder, timeout: 20_000 },
+      );
       expect(stdout).to.equal("sum 42\n");
     });
   });
@@ -122,7 +166,10 @@ describe("The packed package", function () {
     await withFolder(async (folder) => {
       await install(folder, "@types/node");
       await writeFile(join(folder, "package.json"), JSON.stringify({ type: "module" }));
-      await writeFile(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["main.ts"] }));
+      await writeFile(
+        join(folder, "tsconfig.json"),
+        JSON.stringify({ compilerOptions, files: ["main.ts"] }),
+      );
       const compile = async (source: string) => {
         await writeFile(join(folder, "main.ts"), source);
         return run("npx", ["tsc", "-p", folder], { cwd: root }).then(
@@ -131,7 +178,9 @@ describe("The packed package", function () {
         );
       };
       expect(await compile(typed)).to.equal("");
-      expect(await compile(typed.replace("sum: number", "sum: string"))).to.match(/^\S*main\.ts\(\d+,\d+\): error TS2322: /);
+      expect(await compile(typed.replace("sum: number", "sum: string"))).to.match(
+        /^\S*main\.ts\(\d+,\d+\): error TS2322: /,
+      );
     });
   });
 });

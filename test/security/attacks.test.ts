@@ -14,21 +14,33 @@ describe("what an attacker tried", () => {
     const client = await server.connect();
     const answer = await client.call("authenticate", ["x", ...Array<string>(60).fill("e")]);
     expect(answer.error?.code).to.equal(-32004);
-    expect(Math.max(...server.log.map((line) => JSON.stringify(line).length))).to.be.lessThan(1_000);
+    expect(Math.max(...server.log.map((line) => JSON.stringify(line).length))).to.be.lessThan(
+      1_000,
+    );
     expect(await client.call("ping")).to.have.property("result", "pong");
   });
 
   it("so many headers that the proxy's own might be dropped are refused, over HTTP and at upgrade", async () => {
     await using server = await startServer(sampleApp(), { trustProxy: ["loopback"] });
     const { port } = server.listening;
-    const headers = Object.fromEntries(Array.from({ length: 70 }, (_, index) => [`x-filler-${index}`, "1"]));
+    const headers = Object.fromEntries(
+      Array.from({ length: 70 }, (_, index) => [`x-filler-${index}`, "1"]),
+    );
     const status = await new Promise((resolve) => {
-      httpRequest({ port, path: "/livez", headers }, (response) => resolve(response.resume().statusCode)).end();
+      httpRequest({ port, path: "/livez", headers }, (response) =>
+        resolve(response.resume().statusCode),
+      ).end();
     });
     expect(status).to.equal(431);
-    const refused = await RawClient.connect(server.url, { headers }).catch((error: Error) => error.message);
+    const refused = await RawClient.connect(server.url, { headers }).catch(
+      (error: Error) => error.message,
+    );
     expect(refused).to.match(/431/);
-    expect(await RawClient.connect(server.url, { headers: { "x-filler": "1" } }).then((client) => client.close())).to.equal(undefined);
+    expect(
+      await RawClient.connect(server.url, { headers: { "x-filler": "1" } }).then((client) =>
+        client.close(),
+      ),
+    ).to.equal(undefined);
   });
 
   describe("a call whose params are still being checked", () => {
@@ -159,7 +171,9 @@ describe("what an attacker tried", () => {
     const bare = { iat: undefined, jti: undefined };
     const client = await server.login({ ...bare, scope: "admin", exp: now() + 60 });
     expect(await client.call("admin")).to.have.property("result", "done");
-    const refreshed = await client.call("refresh", { token: server.token({ ...bare, scope: "", exp: now() + 900 }) });
+    const refreshed = await client.call("refresh", {
+      token: server.token({ ...bare, scope: "", exp: now() + 900 }),
+    });
     expect(refreshed).to.have.nested.property("result.changed", true);
     expect(refreshed).to.have.nested.property("result.expiresIn").that.is.greaterThan(800);
     expect((await client.call("admin")).error?.code).to.equal(-32003);
@@ -168,7 +182,8 @@ describe("what an attacker tried", () => {
   it("nobody fills the room for newcomers by logging out again and again", async () => {
     await using server = await startServer(sampleApp(), { limits: { openPerAddress: 2 } });
     const users = [await server.login(), await server.login(), await server.login()];
-    for (const user of users) expect((await user.call("logout")).result).to.deep.equal({ ok: true });
+    for (const user of users)
+      expect((await user.call("logout")).result).to.deep.equal({ ok: true });
     expect((await users[2]?.closed)?.code).to.equal(1013);
     const refused = await server.connect().catch((error: Error) => error.message);
     expect(refused).to.match(/429/);
@@ -180,7 +195,8 @@ describe("what an attacker tried", () => {
     await using server = await startServer(sampleApp(), { limits: { authFailuresPerAddress: 3 } });
     const get = async (token: string) => {
       const headers = { authorization: `Bearer ${token}` };
-      return (await fetch(`http://127.0.0.1:${server.listening.port}/openrpc.json`, { headers })).status;
+      return (await fetch(`http://127.0.0.1:${server.listening.port}/openrpc.json`, { headers }))
+        .status;
     };
     const token = server.token({ jti: "j1" });
     expect(await get(token)).to.equal(200);
@@ -204,7 +220,9 @@ describe("what an attacker tried", () => {
       "~standard": { version: 1 as const, vendor: "test", validate: validate as never },
     });
     const method = "then"; // as a promise of another make has it
-    const thenable = { [method]: (resolve: (value: object) => void) => resolve({ issues: [{ message: "no" }] }) };
+    const thenable = {
+      [method]: (resolve: (value: object) => void) => resolve({ issues: [{ message: "no" }] }),
+    };
     const rpc = createRpc();
     const app = rpc.router({
       refusing: rpc.method({ params: schema(() => thenable), handler: () => "ran" }),
@@ -218,15 +236,26 @@ describe("what an attacker tried", () => {
 
   it("an option that is no schema is refused when the server is made, not at every call", () => {
     const rpc = createRpc();
-    const app = rpc.router({ hello: rpc.method({ params: { name: "string" } as never, handler: () => 1 }) });
-    const auth = { issuer: "https://id.test", audience: "test", secret: "0123456789abcdef0123456789abcdef" };
-    expect(() => createServer(app, { auth })).to.throw(TypeError, "hello: params is no Standard Schema");
+    const app = rpc.router({
+      hello: rpc.method({ params: { name: "string" } as never, handler: () => 1 }),
+    });
+    const auth = {
+      issuer: "https://id.test",
+      audience: "test",
+      secret: "0123456789abcdef0123456789abcdef",
+    };
+    expect(() => createServer(app, { auth })).to.throw(
+      TypeError,
+      "hello: params is no Standard Schema",
+    );
   });
 
   it("the OpenRPC document is made once, however often it is asked for", async () => {
     let made = 0;
     const params = z.object({ n: z.number() });
-    const { jsonSchema } = params["~standard"] as unknown as { jsonSchema: { input: (options: object) => object } };
+    const { jsonSchema } = params["~standard"] as unknown as {
+      jsonSchema: { input: (options: object) => object };
+    };
     const input = jsonSchema.input.bind(jsonSchema);
     Object.assign(jsonSchema, {
       input: (options: object) => {
@@ -235,9 +264,15 @@ describe("what an attacker tried", () => {
       },
     });
     const rpc = createRpc();
-    await using server = await startServer(rpc.router({ hello: rpc.method({ params, handler: () => 1 }) }));
+    await using server = await startServer(
+      rpc.router({ hello: rpc.method({ params, handler: () => 1 }) }),
+    );
     const client = await server.login();
-    for (let i = 0; i < 5; i++) expect(await client.call("rpc.discover")).to.have.nested.property("result.methods[0].name", "hello");
+    for (let i = 0; i < 5; i++)
+      expect(await client.call("rpc.discover")).to.have.nested.property(
+        "result.methods[0].name",
+        "hello",
+      );
     expect(made).to.be.at.most(1);
   });
 });

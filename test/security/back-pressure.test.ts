@@ -27,12 +27,24 @@ async function started(limits: Partial<Limits> = {}): Promise<ConnectionHarness>
 
 function login(rig: ConnectionHarness, name: string): void {
   const issuedAt = Math.floor(rig.clock.now() / 1_000);
-  rig.issue({ name, subject: name, issuedAt, expiresAt: issuedAt + 900, mayWrite: false, kind: "genuine" });
+  rig.issue({
+    name,
+    subject: name,
+    issuedAt,
+    expiresAt: issuedAt + 900,
+    mayWrite: false,
+    kind: "genuine",
+  });
   rig.send({ id: name, method: "authenticate", params: [name] });
   rig.finishVerification();
 }
 
-const call = (id: unknown, method = "text", number = size) => ({ jsonrpc: "2.0", id, method, params: { number } });
+const call = (id: unknown, method = "text", number = size) => ({
+  jsonrpc: "2.0",
+  id,
+  method,
+  params: { number },
+});
 const ids = (messages: readonly Message[]) => messages.map(({ id }) => id);
 
 /** Reads until nothing more comes; gives all that came. */
@@ -77,7 +89,14 @@ describe("Back-pressure", () => {
     await rig.settle();
     expect(rig.runs, "the batch, which is one answer; not what follows").to.have.lengthOf(14);
     expect(rig.unread).to.be.below(10 * answer + 100);
-    const [, , , , batch, last] = [...rig.received(), ...(await readOn(rig))] as unknown as [0, 0, 0, 0, Message[], Message];
+    const [, , , , batch, last] = [...rig.received(), ...(await readOn(rig))] as unknown as [
+      0,
+      0,
+      0,
+      0,
+      Message[],
+      Message,
+    ];
     expect(ids(batch)).to.deep.equal(Array.from({ length: 10 }, (_, n) => `b${n}`));
     expect(last.id).to.equal("last");
     rig.dispose();
@@ -90,16 +109,25 @@ describe("Back-pressure", () => {
     await rig.settle();
     expect(rig.unread).to.be.within(soft, soft + answer);
     expect(rig.connection.pending.size).to.equal(16);
-    expect(ids([...rig.received(), ...(await readOn(rig))])).to.deep.equal(Array.from({ length: 20 }, (_, id) => id));
+    expect(ids([...rig.received(), ...(await readOn(rig))])).to.deep.equal(
+      Array.from({ length: 20 }, (_, id) => id),
+    );
     expect(rig.connection.pending.size).to.equal(0);
     rig.dispose();
   });
 
   it("keeps no more answers for slow members of batches than one batch may have: further members are refused", async () => {
     const rig = await started({ responseBytes: 20_000 });
-    const batch = (name: string) => JSON.stringify([call(`${name} slow`, "laterText"), ...[1, 2, 3, 4].map((n) => call(`${name}${n}`))]);
+    const batch = (name: string) =>
+      JSON.stringify([
+        call(`${name} slow`, "laterText"),
+        ...[1, 2, 3, 4].map((n) => call(`${name}${n}`)),
+      ]);
     for (const name of ["a", "b", "c"]) rig.sendText(batch(name));
-    expect(rig.runs, "two batches, of which the second one filled it, and not the third").to.have.lengthOf(10);
+    expect(
+      rig.runs,
+      "two batches, of which the second one filled it, and not the third",
+    ).to.have.lengthOf(10);
     rig.send(call("alone"));
     await rig.settle();
     const [third, alone] = rig.received() as unknown as [Message[], Message];
@@ -116,12 +144,16 @@ describe("Back-pressure", () => {
   it("gives a connection 64 requests of a turn, elements of batches among them, or 32 KiB, or 2 ms", async () => {
     const small = await started();
     for (const name of ["a", "b", "c"])
-      small.sendText(JSON.stringify(Array.from({ length: 40 }, (_, n) => call(`${name}${n}`, "text", 1))));
+      small.sendText(
+        JSON.stringify(Array.from({ length: 40 }, (_, n) => call(`${name}${n}`, "text", 1))),
+      );
     expect(small.runs.length).to.be.within(60, 64);
     await small.settle();
     await small.settle();
     expect(small.runs).to.have.lengthOf(120);
-    expect(small.received().map((batch) => (batch as unknown as Message[]).length)).to.deep.equal([40, 40, 40]);
+    expect(small.received().map((batch) => (batch as unknown as Message[]).length)).to.deep.equal([
+      40, 40, 40,
+    ]);
     small.dispose();
 
     for (const [what, message] of [

@@ -6,11 +6,18 @@ import { Bystander, type Memory, ServerProcess } from "../helpers/server/server-
 const framesEach = 50_000;
 const warmUp = 10_000;
 const burst = 25;
-const limits = { openFramesPerSecond: 0, failedAuthCalls: 0, authFailuresPerAddress: 0, requestTimeout: 500, openPerAddress: 0 };
+const limits = {
+  openFramesPerSecond: 0,
+  failedAuthCalls: 0,
+  authFailuresPerAddress: 0,
+  requestTimeout: 500,
+  openPerAddress: 0,
+};
 
 /** Valid frames of every kind. */
 function corpusOf(token: string): readonly string[] {
-  const call = (method: string, params?: unknown, id: unknown = 1) => JSON.stringify({ jsonrpc: "2.0", id, method, params });
+  const call = (method: string, params?: unknown, id: unknown = 1) =>
+    JSON.stringify({ jsonrpc: "2.0", id, method, params });
   return [
     call("authenticate", { token }),
     call("authenticate", [token]),
@@ -40,18 +47,32 @@ interface Attack {
   readonly isAuthenticated: boolean;
 }
 
-/** Sends so many mutated frames, and comes back each time it is thrown out. After each burst that it survives, a ping is answered. */
-async function attack({ server, token, corpus, dice, isAuthenticated }: Attack, frames: number): Promise<number> {
+/**
+ * Sends so many mutated frames, and comes back each time it is thrown out. After each burst that it
+ * survives, a ping is answered.
+ */
+async function attack(
+  { server, token, corpus, dice, isAuthenticated }: Attack,
+  frames: number,
+): Promise<number> {
   let client = await RawClient.connect(server.url);
   let pings = 0;
   for (let sent = 0; sent < frames; sent += burst) {
-    if (client.socket.readyState !== client.socket.OPEN) client = await RawClient.connect(server.url);
-    if (isAuthenticated) client.send({ jsonrpc: "2.0", id: "in", method: "authenticate", params: { token } });
-    for (let count = 0; count < burst; count++) client.socket.send(mutate(corpus, dice), { binary: false });
-    if (dice.roll(20) === 0) client.socket.send(dice.bytes(dice.roll(200)), { binary: dice.roll(2) === 0 }); // the last one: it ends the socket
+    if (client.socket.readyState !== client.socket.OPEN)
+      client = await RawClient.connect(server.url);
+    if (isAuthenticated)
+      client.send({ jsonrpc: "2.0", id: "in", method: "authenticate", params: { token } });
+    for (let count = 0; count < burst; count++)
+      client.socket.send(mutate(corpus, dice), { binary: false });
+    if (dice.roll(20) === 0)
+      // the last one: it ends the socket
+      client.socket.send(dice.bytes(dice.roll(200)), { binary: dice.roll(2) === 0 });
     const id = `ping-${sent}`;
     client.send({ jsonrpc: "2.0", id, method: "ping" });
-    const answer = await Promise.race([client.closed, client.nextWhere((message) => message.id === id)]);
+    const answer = await Promise.race([
+      client.closed,
+      client.nextWhere((message) => message.id === id),
+    ]);
     if ("id" in answer) pings++;
   }
   client.socket.close();
@@ -62,7 +83,9 @@ async function attack({ server, token, corpus, dice, isAuthenticated }: Attack, 
 function expectNoGrowth(before: Memory, after: Memory): void {
   const most = Math.max(before.heapUsed * 1.2, before.heapUsed + 10 * 2 ** 20);
   expect(after.heapUsed, `heap, ${before.heapUsed} bytes after warming up`).to.be.below(most);
-  expect(after.rss, `resident set, ${before.rss} bytes after warming up`).to.be.below(before.rss * 1.5 + 50 * 2 ** 20);
+  expect(after.rss, `resident set, ${before.rss} bytes after warming up`).to.be.below(
+    before.rss * 1.5 + 50 * 2 ** 20,
+  );
 }
 
 describe("A server that is sent 100,000 mutated frames", () => {
@@ -70,7 +93,13 @@ describe("A server that is sent 100,000 mutated frames", () => {
     it(`stays up, flat and at everybody else's service, ${isAuthenticated ? "after" : "before"} authentication`, async () => {
       await using server = await ServerProcess.start(limits);
       const token = server.token({ scope: "numbers:add admin" });
-      const assault = { server, token, corpus: corpusOf(token), dice: new Dice(isAuthenticated ? 2 : 1), isAuthenticated };
+      const assault = {
+        server,
+        token,
+        corpus: corpusOf(token),
+        dice: new Dice(isAuthenticated ? 2 : 1),
+        isAuthenticated,
+      };
       const bystander = new Bystander(await server.login({ sub: "bystander" }));
       const observer = await server.login({ sub: "observer" });
 

@@ -11,7 +11,10 @@ const password = `${canary}-password-of-ada`;
 /** pino as an application sets it up: every level, with its own redaction. */
 function pinoLines() {
   const lines: string[] = [];
-  const logger = pino({ level: "debug", redact: ["address"] }, { write: (line: string) => void lines.push(line) });
+  const logger = pino(
+    { level: "debug", redact: ["address"] },
+    { write: (line: string) => void lines.push(line) },
+  );
   return { logger: logger as unknown as Logger, lines };
 }
 
@@ -33,25 +36,49 @@ function canaryApp() {
 async function scenario() {
   const { logger, lines } = pinoLines();
   const issuer = await createIssuer({
-    ...{ issuer: "http://localhost:1", audience: "test", store: memoryStore(), logger, reuseWindow: 0 },
+    ...{
+      issuer: "http://localhost:1",
+      audience: "test",
+      store: memoryStore(),
+      logger,
+      reuseWindow: 0,
+    },
     passwordHasher: new CheapHasher(),
   });
   await issuer.users.add("ada", password, {});
-  const server = createServer(canaryApp(), { auth: issuer, logger, production: true, metrics: { port: 0 }, admin: "ops" });
+  const server = createServer(canaryApp(), {
+    auth: issuer,
+    logger,
+    production: true,
+    metrics: { port: 0 },
+    admin: "ops",
+  });
   const { url, port, metricsPort } = await server.listen(0);
   const answers: unknown[] = [];
   const post = async (path: string, body: object) => {
     const answer = await fetch(`http://127.0.0.1:${port}${path}`, {
-      ...{ method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) },
+      ...{
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+      },
     });
     return (await answer.json()) as Record<string, string>;
   };
   const good = await post("/login", { username: "ada", password });
   answers.push(await post("/login", { username: "ada", password: `${canary}-wrong-password` }));
-  answers.push(await post("/login", { username: `${canary}-typed-into-the-name`, password: "long enough a password" }));
-  answers.push(await post("/token", { grant_type: "refresh_token", refresh_token: `${canary}-refresh` }));
+  answers.push(
+    await post("/login", {
+      username: `${canary}-typed-into-the-name`,
+      password: "long enough a password",
+    }),
+  );
+  answers.push(
+    await post("/token", { grant_type: "refresh_token", refresh_token: `${canary}-refresh` }),
+  );
   const client = await RawClient.connect(url);
-  const ask = async (method: string, params?: unknown) => void answers.push(await client.call(method, params));
+  const ask = async (method: string, params?: unknown) =>
+    void answers.push(await client.call(method, params));
   await ask("authenticate", { token: `${canary}.${canary}.${canary}` });
   await ask("made.up", { secret: canary });
   await client.authenticate(good.access_token ?? "");
@@ -63,12 +90,21 @@ async function scenario() {
   const again = await client.call("refresh", { refreshToken: good.refresh_token });
   await ask("refresh", { refreshToken: good.refresh_token }); // reuse: the session ends
   const closed = await client.closed;
-  await fetch(`http://127.0.0.1:${port}/rpc?access_token=${canary}`).then((answer) => answer.text());
+  await fetch(`http://127.0.0.1:${port}/rpc?access_token=${canary}`).then((answer) =>
+    answer.text(),
+  );
   const metrics = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
   await server.close();
   await issuer.close();
   const renewed = again.result as unknown as { token: string; refreshToken: string };
-  const secrets = [canary, password, good.access_token, good.refresh_token, renewed.token, renewed.refreshToken] as string[];
+  const secrets = [
+    canary,
+    password,
+    good.access_token,
+    good.refresh_token,
+    renewed.token,
+    renewed.refreshToken,
+  ] as string[];
   return { lines, answers, metrics, closed, secrets };
 }
 
@@ -89,7 +125,9 @@ describe("Secrets in a day of failures", () => {
       "refresh.ok",
       "refresh.reuse_detected",
     ]);
-    expect(seen.secrets.every((secret) => typeof secret === "string" && secret.length > 5)).to.equal(true);
+    expect(
+      seen.secrets.every((secret) => typeof secret === "string" && secret.length > 5),
+    ).to.equal(true);
     expect(seen.closed).to.deep.equal({ code: 4401, reason: "token_revoked" });
   });
 
@@ -99,7 +137,8 @@ describe("Secrets in a day of failures", () => {
     ["the errors", () => JSON.stringify(seen.answers)],
   ] as const) {
     it(`are nowhere in ${where}`, () => {
-      for (const secret of seen.secrets) expect(text().includes(secret), `${secret.slice(0, 12)}… in ${where}`).to.equal(false);
+      for (const secret of seen.secrets)
+        expect(text().includes(secret), `${secret.slice(0, 12)}… in ${where}`).to.equal(false);
     });
   }
 
@@ -109,11 +148,15 @@ describe("Secrets in a day of failures", () => {
     const told = seen.answers
       .map((answer) => (answer as { error?: { code?: number; data?: { errorId?: string } } }).error)
       .filter((error) => error?.code === -32603);
-    expect(errors.map(({ errorId }) => errorId)).to.deep.equal(told.map((error) => error?.data?.errorId));
+    expect(errors.map(({ errorId }) => errorId)).to.deep.equal(
+      told.map((error) => error?.data?.errorId),
+    );
     expect(errors).to.have.length(1);
     const addressed = events.filter(({ address }) => address !== undefined);
     expect(addressed.length).to.be.greaterThan(0);
     expect(addressed.every(({ address }) => address === "[Redacted]")).to.equal(true);
-    expect(events.filter(({ event, level }) => event === "authz.deny" && level === 20)).to.have.length(1);
+    expect(
+      events.filter(({ event, level }) => event === "authz.deny" && level === 20),
+    ).to.have.length(1);
   });
 });

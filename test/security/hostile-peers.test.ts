@@ -34,11 +34,13 @@ describe("Peers that ask for more than they read", () => {
       const before = (await server.memory(observer)).heapUsed;
       await using peer = await startAttack(server, name, connections);
       const ping = await medianPing(healthy, 100);
-      await Promise.race([peer.whenDone(), pause(1_000)]); // what the server does not read is not sent
+      // what the server does not read is not sent
+      await Promise.race([peer.whenDone(), pause(1_000)]);
       const held = (await server.memory(observer)).heapUsed - before;
       expect(server.isUp, server.complaints.join("\n")).to.equal(true);
       expect(held / connections, "bytes of the heap for one connection").to.be.below(4 * 1_048_576);
-      expect(ping, "ms").to.be.below(100); // it was seconds; 1 ms where nobody else uses the machine
+      // it was seconds; 1 ms where nobody else uses the machine
+      expect(ping, "ms").to.be.below(100);
       expect(server.complaints).to.deep.equal([]);
     });
   }
@@ -55,7 +57,8 @@ describe("Peers that send as fast as they can", () => {
       const quiet = await medianPing(healthy, 100);
       await using _peer = await startAttack(server, name, connections);
       const ping = await medianPing(healthy, 200);
-      expect(ping, `ms; ${quiet.toFixed(1)} before`).to.be.below(50 + 5 * quiet); // 2 where nobody else uses the machine; it was 266 and more
+      // 2 where nobody else uses the machine; it was 266 and more
+      expect(ping, `ms; ${quiet.toFixed(1)} before`).to.be.below(50 + 5 * quiet);
       expect(server.complaints).to.deep.equal([]);
     });
   }

@@ -27,7 +27,9 @@ class Deployment implements AsyncDisposable {
     const http = createServer((_request, response) => {
       if (deployment !== undefined) deployment.fetches++;
       response.setHeader("content-type", "application/json");
-      response.end(JSON.stringify({ keys: (deployment?.published ?? []).map(({ publicJwk }) => publicJwk) }));
+      response.end(
+        JSON.stringify({ keys: (deployment?.published ?? []).map(({ publicJwk }) => publicJwk) }),
+      );
     });
     await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
     const jwks = `http://127.0.0.1:${(http.address() as AddressInfo).port}/jwks`;
@@ -63,12 +65,20 @@ describe("A made-up kid just before an issuer rotates its keys", () => {
     const live = await deployment.from("203.0.113.7"); // behind the same NAT as the attacker
     expect(await live.authenticate(deployment.token(old))).to.have.property("result");
     const attacker = await deployment.from("203.0.113.7");
-    expect((await attacker.authenticate(deployment.token(old, { kid: "made up" }))).error?.code).to.equal(-32004);
+    expect(
+      (await attacker.authenticate(deployment.token(old, { kid: "made up" }))).error?.code,
+    ).to.equal(-32004);
     deployment.published = [next];
     deployment.server.clock.advance(1_000);
-    const clients = await Promise.all(Array.from({ length: 15 }, (_, n) => deployment.from(`198.51.100.${n}`)));
-    for (const client of clients) expect(await client.authenticate(deployment.token(next))).to.have.property("result");
-    expect(await live.call("refresh", { token: deployment.token(next) })).to.have.nested.property("result.changed", true);
+    const clients = await Promise.all(
+      Array.from({ length: 15 }, (_, n) => deployment.from(`198.51.100.${n}`)),
+    );
+    for (const client of clients)
+      expect(await client.authenticate(deployment.token(next))).to.have.property("result");
+    expect(await live.call("refresh", { token: deployment.token(next) })).to.have.nested.property(
+      "result.changed",
+      true,
+    );
     expect(deployment.fetches).to.equal(3);
   });
 
@@ -84,7 +94,13 @@ describe("A made-up kid just before an issuer rotates its keys", () => {
     for (let n = 0; n < 20; n++) {
       const { error } = await client.authenticate(token);
       expect(error?.code).to.equal(-32007);
-      expect(error?.data).to.deep.include({ reason: "auth_unavailable", temporary: true, executed: false, action: "retry", retryAfter: 8 });
+      expect(error?.data).to.deep.include({
+        reason: "auth_unavailable",
+        temporary: true,
+        executed: false,
+        action: "retry",
+        retryAfter: 8,
+      });
     }
     const http = await fetch(`http://127.0.0.1:${deployment.server.listening.port}/openrpc.json`, {
       headers: { Authorization: `Bearer ${token}`, "X-Forwarded-For": "198.51.100.1" },
@@ -107,7 +123,10 @@ describe("A refresh token that is exchanged for a token of a new key", () => {
     const { clock } = deployment.server;
     const client = await deployment.from("198.51.100.1");
     await client.authenticate(deployment.token(old));
-    for (let n = 0; n < 5; n++) await (await deployment.from(`203.0.113.${n}`)).authenticate(deployment.token(old, { kid: "made up" }));
+    for (let n = 0; n < 5; n++)
+      await (await deployment.from(`203.0.113.${n}`)).authenticate(
+        deployment.token(old, { kid: "made up" }),
+      );
     deployment.published = [next];
     const timers = clock.pending;
     const refreshed = client.call("refresh", { refreshToken: "r1" });
@@ -126,9 +145,13 @@ describe("A refresh token that is exchanged for a token of a new key", () => {
     const idle = clock.pending;
     const client = await deployment.from("198.51.100.1");
     await client.authenticate(deployment.token(old));
-    const attackers = await Promise.all(Array.from({ length: 4 }, (_, n) => deployment.from(`203.0.113.${n}`)));
-    for (const attacker of attackers) await attacker.authenticate(deployment.token(old, { kid: "made up" }));
-    for (const attacker of attackers) await attacker.closed; // a failure is the end of a connection here
+    const attackers = await Promise.all(
+      Array.from({ length: 4 }, (_, n) => deployment.from(`203.0.113.${n}`)),
+    );
+    for (const attacker of attackers)
+      await attacker.authenticate(deployment.token(old, { kid: "made up" }));
+    // a failure is the end of a connection here
+    for (const attacker of attackers) await attacker.closed;
     const timers = clock.pending;
     client.send({ jsonrpc: "2.0", id: 1, method: "refresh", params: { refreshToken: "r1" } });
     await eventually(() => expect(clock.pending).to.equal(timers + 1));
@@ -144,28 +167,44 @@ describe("A token that was good until it expired", () => {
     await using server = await startTimed(sampleApp(), { limits });
     const expired = server.token({ iat: server.seconds() - 1_000 });
     const device = await server.connect();
-    for (let n = 0; n < 110; n++) expect((await device.authenticate(expired)).error?.code).to.equal(-32002);
+    for (let n = 0; n < 110; n++)
+      expect((await device.authenticate(expired)).error?.code).to.equal(-32002);
     const headers = { Authorization: `Bearer ${expired}` };
     for (let n = 0; n < 10; n++)
-      expect((await fetch(`http://127.0.0.1:${server.listening.port}/openrpc.json`, { headers })).status).to.equal(401);
+      expect(
+        (await fetch(`http://127.0.0.1:${server.listening.port}/openrpc.json`, { headers })).status,
+      ).to.equal(401);
     expect(await (await server.connect()).authenticate(server.token())).to.have.property("result");
   });
 
   it("counts when anything else is wrong with it", async () => {
-    const wrong = [{ aud: "another" }, { iss: "https://other.test" }, { cnf: { jkt: "x" } }, { sub: "" }, { nbf: 4_000_000_000 }];
+    const wrong = [
+      { aud: "another" },
+      { iss: "https://other.test" },
+      { cnf: { jkt: "x" } },
+      { sub: "" },
+      { nbf: 4_000_000_000 },
+    ];
     for (const claims of wrong) {
       await using server = await startTimed(sampleApp(), { limits });
       const iat = server.seconds() - 1_000;
       const client = await server.connect();
       for (let n = 0; n < 3; n++)
-        expect((await client.authenticate(server.token({ iat, ...claims }))).error?.code, JSON.stringify(claims)).to.equal(-32004);
-      expect(await server.connect().catch((error: Error) => error.message), JSON.stringify(claims)).to.match(/429/);
+        expect(
+          (await client.authenticate(server.token({ iat, ...claims }))).error?.code,
+          JSON.stringify(claims),
+        ).to.equal(-32004);
+      expect(
+        await server.connect().catch((error: Error) => error.message),
+        JSON.stringify(claims),
+      ).to.match(/429/);
     }
     await using server = await startTimed(sampleApp(), { limits });
     const [header, payload] = server.token({ iat: server.seconds() - 1_000 }).split(".");
     const forged = [header, payload, server.token().split(".")[2]].join(".");
     const client = await server.connect();
-    for (let n = 0; n < 3; n++) expect((await client.authenticate(forged)).error?.code).to.equal(-32004);
+    for (let n = 0; n < 3; n++)
+      expect((await client.authenticate(forged)).error?.code).to.equal(-32004);
     expect(await server.connect().catch((error: Error) => error.message)).to.match(/429/);
   });
 });

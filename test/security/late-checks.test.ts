@@ -5,7 +5,15 @@ import { memoryStore } from "../../src/issuer/index.js";
 import type { Bus } from "../../src/pubsub/bus.js";
 import { LocalBus } from "../../src/pubsub/local-bus.js";
 import { expectError } from "../helpers/server/expected.js";
-import { ask, exchange, type Frame, leftovers, notification, request, resultOf } from "../helpers/server/frames.js";
+import {
+  ask,
+  exchange,
+  type Frame,
+  leftovers,
+  notification,
+  request,
+  resultOf,
+} from "../helpers/server/frames.js";
 import { startTimed } from "../helpers/server/timed-server.js";
 
 /** Holds up whoever waits, until it is opened. */
@@ -62,7 +70,8 @@ async function start() {
     },
   };
   const server = await startTimed(app, { store: Object.assign(memoryStore(), { bus: farBus }) });
-  const subscriptions = async () => (await server.server.sessions()).sessions.map((session) => session.subscriptions);
+  const subscriptions = async () =>
+    (await server.server.sessions()).sessions.map((session) => session.subscriptions);
   return { ...server, app, params, bus, ran, subscriptions };
 }
 
@@ -71,7 +80,9 @@ describe("While the params of a call are checked, or its topic is read,", () => 
     await using server = await start();
     const client = await server.login();
     server.params.close();
-    expect(await exchange(client, request(1, "call", {}), request(2, "call", {}))).to.deep.equal([]);
+    expect(await exchange(client, request(1, "call", {}), request(2, "call", {}))).to.deep.equal(
+      [],
+    );
     const [cancelled] = await exchange(client, notification("$/cancelRequest", { id: 1 }));
     expectError(cancelled, "cancelled");
     server.params.open();
@@ -107,7 +118,10 @@ describe("While the params of a call are checked, or its topic is read,", () => 
         expectError(cancelled, "cancelled");
       }
       server.bus.open();
-      const answered = (await leftovers(client)).map(({ id, result }) => [id, result?.subscription]);
+      const answered = (await leftovers(client)).map(({ id, result }) => [
+        id,
+        result?.subscription,
+      ]);
       await server.server.publish(server.app.routes.far, {}, "news");
       const heard = (await leftovers(client)).map(({ params }) => params?.data);
       const left = [1, 2].filter((id) => !ids.includes(id));
@@ -122,7 +136,9 @@ describe("While the params of a call are checked, or its topic is read,", () => 
     const client = await server.login();
     server.bus.close();
     await exchange(client, request(1, "far"), request(2, "far"));
-    expect(await resultOf(client, "unsubscribe", { subscription: "far" })).to.deep.equal({ ok: true });
+    expect(await resultOf(client, "unsubscribe", { subscription: "far" })).to.deep.equal({
+      ok: true,
+    });
     server.bus.open();
     const answers = await leftovers(client);
     expectError(

@@ -28,22 +28,59 @@ type Stage = Awaited<ReturnType<typeof openStage>>;
 
 /** By event: what a peer can do to cause its line. Time stands still. */
 const floods: Readonly<Record<string, Flood>> = {
-  "authenticate.fail": { times: 50, lines: ofAddress, cause: async ({ stranger }) => stranger.authenticate("no token") },
-  "refresh.fail": { times: 50, lines: ofAddress, cause: async ({ user }) => user.call("refresh", { refreshToken: "none of ours" }) },
-  "logout.fail": { times: 50, lines: ofAddress, cause: async ({ stranger }) => stranger.call("logout") },
-  "http.auth.fail": { times: 50, lines: ofAddress, cause: ({ get }) => get("/openrpc.json", { Authorization: "Bearer none" }) },
+  "authenticate.fail": {
+    times: 50,
+    lines: ofAddress,
+    cause: async ({ stranger }) => stranger.authenticate("no token"),
+  },
+  "refresh.fail": {
+    times: 50,
+    lines: ofAddress,
+    cause: async ({ user }) => user.call("refresh", { refreshToken: "none of ours" }),
+  },
+  "logout.fail": {
+    times: 50,
+    lines: ofAddress,
+    cause: async ({ stranger }) => stranger.call("logout"),
+  },
+  "http.auth.fail": {
+    times: 50,
+    lines: ofAddress,
+    cause: ({ get }) => get("/openrpc.json", { Authorization: "Bearer none" }),
+  },
   "upgrade.refuse": {
     times: 300,
     lines: ofAddress * debug,
     cause: ({ url }) => rejectionOf(RawClient.connect(url, { origin: "https://evil.example" })),
   },
-  "limit.hit": { times: 30, lines: 1, cause: ({ crowded }) => rejectionOf(RawClient.connect(crowded)) },
-  "authz.deny": { times: 300, lines: ofAddress * debug, cause: async ({ user }) => user.call("forbidden") },
+  "limit.hit": {
+    times: 30,
+    lines: 1,
+    cause: ({ crowded }) => rejectionOf(RawClient.connect(crowded)),
+  },
+  "authz.deny": {
+    times: 300,
+    lines: ofAddress * debug,
+    cause: async ({ user }) => user.call("forbidden"),
+  },
   "authorize.fail": { times: 50, lines: ofAddress, cause: async ({ user }) => user.call("unruly") },
   "call.fail": { times: 50, lines: ofAddress, cause: async ({ user }) => user.call("fail") },
-  "subscription.fail": { times: 50, lines: ofAddress, cause: async ({ user }) => user.call("broken") },
-  "topic.fail": { times: 50, lines: ofAddress, cause: async ({ user }) => user.call("topic", { n: 1 }) },
-  "hook.fail": { times: 150, lines: ofKind, atOnce: 25, cause: async ({ url }) => (await RawClient.connect(url)).close() },
+  "subscription.fail": {
+    times: 50,
+    lines: ofAddress,
+    cause: async ({ user }) => user.call("broken"),
+  },
+  "topic.fail": {
+    times: 50,
+    lines: ofAddress,
+    cause: async ({ user }) => user.call("topic", { n: 1 }),
+  },
+  "hook.fail": {
+    times: 150,
+    lines: ofKind,
+    atOnce: 25,
+    cause: async ({ url }) => (await RawClient.connect(url)).close(),
+  },
   "connection.close": {
     ...{ times: 1_100, lines: ofKind * debug, atOnce: 25 },
     cause: async ({ url }) => {
@@ -52,16 +89,27 @@ const floods: Readonly<Record<string, Flood>> = {
       await client.closed;
     },
   },
-  "session.end": { times: 1_100, lines: ofKind * debug, atOnce: 25, cause: ({ revokedUser }, n) => revokedUser(n) },
+  "session.end": {
+    times: 1_100,
+    lines: ofKind * debug,
+    atOnce: 25,
+    cause: ({ revokedUser }, n) => revokedUser(n),
+  },
   "socket.error": {
     ...{ times: 1_100, lines: ofKind * debug, atOnce: 25 },
     cause: async ({ url }) => {
       const client = await RawClient.connect(url);
-      (client.socket as unknown as { readonly _socket: NodeJS.WritableStream })._socket.write(Buffer.from([0xff, 0xff]));
+      (client.socket as unknown as { readonly _socket: NodeJS.WritableStream })._socket.write(
+        Buffer.from([0xff, 0xff]),
+      );
       await client.closed;
     },
   },
-  "login.ok": { times: 50, lines: ofAddress, cause: ({ post }) => post("/login", { username: "ada", password }) },
+  "login.ok": {
+    times: 50,
+    lines: ofAddress,
+    cause: ({ post }) => post("/login", { username: "ada", password }),
+  },
   "login.fail": {
     times: 50,
     lines: ofAddress,
@@ -76,14 +124,29 @@ const floods: Readonly<Record<string, Flood>> = {
   "refresh.reuse_detected": { times: 50, lines: ofAddress, cause: ({ reuse }) => reuse() },
   "refresh.repeated": { times: 50, lines: ofAddress, cause: ({ repeat }) => repeat() },
   "token.limit": { times: 50, lines: ofAddress, cause: ({ limitedRefresh }) => limitedRefresh() },
-  "client.ok": { times: 50, lines: ofAddress, cause: ({ post, robot }) => post("/token", { grant_type: "client_credentials", ...robot }) },
+  "client.ok": {
+    times: 50,
+    lines: ofAddress,
+    cause: ({ post, robot }) => post("/token", { grant_type: "client_credentials", ...robot }),
+  },
   revoke: { times: 50, lines: ofAddress, cause: ({ revoke }) => revoke() },
-  "origin.refuse": { times: 300, lines: ofAddress * debug, cause: ({ post }) => post("/login", {}, { Origin: "https://evil.example" }) },
-  "issuer.unavailable": { times: 130, lines: ofKind, cause: ({ post }) => post("/login", { username: "away", password }) },
+  "origin.refuse": {
+    times: 300,
+    lines: ofAddress * debug,
+    cause: ({ post }) => post("/login", {}, { Origin: "https://evil.example" }),
+  },
+  "issuer.unavailable": {
+    times: 130,
+    lines: ofKind,
+    cause: ({ post }) => post("/login", { username: "away", password }),
+  },
   "password.rehash_failed": { times: 130, lines: ofKind, cause: ({ rehash }) => rehash() },
 };
 
-/** What only the operator, the store, another node or a fault of our own can cause. Peers may repeat a fault: it goes the same way. */
+/**
+ * What only the operator, the store, another node or a fault of our own can cause. Peers may repeat
+ * a fault: it goes the same way.
+ */
 const ofNoPeer = [
   ...[
     "listen",
@@ -119,7 +182,15 @@ const ofNoPeer = [
     "redis.listener_failed",
     "issuer.untidy",
   ],
-  ...["node.message", "node.unheard", "http.fail", "connection.fail", "reply.lost", "push.fail", "timer.fail"],
+  ...[
+    "node.message",
+    "node.unheard",
+    "http.fail",
+    "connection.fail",
+    "reply.lost",
+    "push.fail",
+    "timer.fail",
+  ],
 ];
 
 async function openStage() {
@@ -131,12 +202,31 @@ async function openStage() {
   const store = { ...memoryStore(), bus };
   const { get, update } = store.users;
   store.users.get = (name) => (name === "away" ? away() : get.call(store.users, name));
-  store.users.update = (name, change, ifHash) => (ifHash === undefined ? update.call(store.users, name, change) : away());
+  store.users.update = (name, change, ifHash) =>
+    ifHash === undefined ? update.call(store.users, name, change) : away();
   const common = { issuer: "https://id.test", audience: "test", clock, passwordHasher: hasher };
-  const issuer = await createIssuer({ ...common, store, logger, failedLoginsPerAddress: 0, tokensPerSubject: 0, reuseWindow: 0 });
-  const limited = await createIssuer({ ...common, store: memoryStore(), failedLoginsPerAddress: 1, tokensPerSubject: 0, logger });
+  const issuer = await createIssuer({
+    ...common,
+    store,
+    logger,
+    failedLoginsPerAddress: 0,
+    tokensPerSubject: 0,
+    reuseWindow: 0,
+  });
+  const limited = await createIssuer({
+    ...common,
+    store: memoryStore(),
+    failedLoginsPerAddress: 1,
+    tokensPerSubject: 0,
+    logger,
+  });
   await limited.users.add("ada", password);
-  const thrifty = await createIssuer({ ...common, store: memoryStore(), tokensPerSubject: 1, logger });
+  const thrifty = await createIssuer({
+    ...common,
+    store: memoryStore(),
+    tokensPerSubject: 1,
+    logger,
+  });
   await thrifty.users.add("ada", password);
   let { refreshToken } = await thrifty.login("ada", password);
   ({ refreshToken } = await thrifty.renew(refreshToken, "ada", "192.0.2.1"));
@@ -144,7 +234,15 @@ async function openStage() {
   await issuer.users.add("ada", password, { scopes: ["read"] });
   const { passwordHash = "" } = (await store.users.get("ada")) ?? {};
   for (let n = 0; n < 1_100; n++) {
-    const user = { username: `user-${n}`, passwordHash, scopes: [], claims: {}, disabled: false, credentialVersion: "1", createdAt: 1 };
+    const user = {
+      username: `user-${n}`,
+      passwordHash,
+      scopes: [],
+      claims: {},
+      disabled: false,
+      credentialVersion: "1",
+      createdAt: 1,
+    };
     await store.users.add(user);
   }
   const robot = await issuer.clients.add({ clientId: "robot", scopes: [] });
@@ -161,15 +259,36 @@ async function openStage() {
     topic: rpc.topic({ name: () => "topic", history: { size: 1, ttl: 0 } }),
   });
   const limits = {
-    ...{ failedAuthCalls: 0, openPerAddress: 0, acceptsPerSecond: 0, openFramesPerSecond: 0, authFailuresPerAddress: 0 },
+    ...{
+      failedAuthCalls: 0,
+      openPerAddress: 0,
+      acceptsPerSecond: 0,
+      openFramesPerSecond: 0,
+      authFailuresPerAddress: 0,
+    },
     ...{ authCallsPerAddress: 0, pingInterval: 0, loopDelay: 0, heapPercent: 0 },
   };
-  const server = await startServer(app, { auth: issuer, clock, logger, limits, hooks: { connected: () => isSet && fail() } });
-  const crowded = await startServer(app, { auth: issuer, clock, logger, limits: { ...limits, openPerAddress: 1 } });
+  const server = await startServer(app, {
+    auth: issuer,
+    clock,
+    logger,
+    limits,
+    hooks: { connected: () => isSet && fail() },
+  });
+  const crowded = await startServer(app, {
+    auth: issuer,
+    clock,
+    logger,
+    limits: { ...limits, openPerAddress: 1 },
+  });
   await RawClient.connect(crowded.url);
   const base = server.url.replace("ws:", "http:").replace("/rpc", "");
   const post = (path: string, body: object, headers: Record<string, string> = {}) =>
-    fetch(base + path, { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...headers } });
+    fetch(base + path, {
+      method: "POST",
+      body: JSON.stringify(body),
+      headers: { "Content-Type": "application/json", ...headers },
+    });
   const login = (name = "ada") => issuer.login(name, password);
   const user = await server.connect();
   await user.authenticate((await login("user-0")).token);
@@ -191,7 +310,9 @@ async function openStage() {
       await limited.renew(used, "ada", "192.0.2.1");
     },
     limitedRefresh: async () => {
-      ({ refreshToken } = await thrifty.renew(refreshToken, "ada", "192.0.2.1").catch(() => ({ refreshToken })));
+      ({ refreshToken } = await thrifty
+        .renew(refreshToken, "ada", "192.0.2.1")
+        .catch(() => ({ refreshToken })));
     },
     revoke: async () => post("/revoke", { token: (await login()).token }),
     revokedUser: async (n: number) => {
@@ -218,8 +339,10 @@ describe("a peer that causes the same line of the log again and again", () => {
     it(`writes no more than ${lines} lines of ${event}`, async () => {
       await using stage = await openStage();
       const from = stage.lines.length;
-      for (let n = 0; n < times; n += atOnce) await Promise.all(Array.from({ length: atOnce }, (_, k) => cause(stage, n + k)));
-      const written = () => stage.lines.slice(from).filter(({ fields }) => fields.event === event).length;
+      for (let n = 0; n < times; n += atOnce)
+        await Promise.all(Array.from({ length: atOnce }, (_, k) => cause(stage, n + k)));
+      const written = () =>
+        stage.lines.slice(from).filter(({ fields }) => fields.event === event).length;
       await eventually(() => expect(written()).to.be.at.least(lines));
       expect(written()).to.equal(lines);
     }).timeout(60_000);

@@ -6,10 +6,15 @@ const others = Array.from({ length: 25 }, (_, n) => `user-${n}`);
 
 /** With argon2id, as in production. */
 async function openWithUsers() {
-  const issuer = await createIssuer({ issuer: "http://localhost:8080", audience: "jotwire", store: memoryStore() });
+  const issuer = await createIssuer({
+    issuer: "http://localhost:8080",
+    audience: "jotwire",
+    store: memoryStore(),
+  });
   await issuer.users.add("ada", password);
   const [first] = await Promise.all([issuer.store.users.get("ada")]);
-  for (const username of others) if (first !== undefined) await issuer.store.users.add({ ...first, username });
+  for (const username of others)
+    if (first !== undefined) await issuer.store.users.add({ ...first, username });
   return issuer;
 }
 
@@ -27,9 +32,14 @@ describe("A user who logs in rightly 64 times at once", () => {
   ] as const) {
     it(`costs none of 25 others ${whence} a login`, async () => {
       const issuer = await openWithUsers();
-      const flood = Array.from({ length: 64 }, () => outcomeOf(issuer.login("ada", password, { address: "192.0.2.1" })));
-      await new Promise((resolve) => setImmediate(resolve)); // all of them are there before the others
-      const logins = others.map((username, n) => outcomeOf(issuer.login(username, password, { address: addressOf(n) })));
+      const flood = Array.from({ length: 64 }, () =>
+        outcomeOf(issuer.login("ada", password, { address: "192.0.2.1" })),
+      );
+      // all of them are there before the others
+      await new Promise((resolve) => setImmediate(resolve));
+      const logins = others.map((username, n) =>
+        outcomeOf(issuer.login(username, password, { address: addressOf(n) })),
+      );
       expect(await Promise.all(logins)).to.deep.equal(others.map(() => "granted"));
       const outcomes = await Promise.all(flood);
       expect(new Set(outcomes)).to.deep.equal(new Set(["granted", "busy"]));

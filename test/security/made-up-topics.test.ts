@@ -12,14 +12,20 @@ import { sampleApp } from "../helpers/server/test-server.js";
 const perBatch = 50;
 const localBus = fileURLToPath(new URL("../../src/pubsub/local-bus.ts", import.meta.url));
 
-/** Subscribes to so many topics that nobody ever published to, and leaves each again. Returns how many were answered with a subscription. */
+/**
+ * Subscribes to so many topics that nobody ever published to, and leaves each again. Returns how
+ * many were answered with a subscription.
+ */
 async function makeUp(client: RawClient, names: number): Promise<number> {
   let subscribed = 0;
   for (let from = 0; from < names; from += perBatch) {
     const colours = Array.from({ length: perBatch }, (_, n) => `made up ${from + n}`);
     const calls = [
       (colour: string) => ({ method: "numbers.watch", params: { colour } }),
-      (colour: string) => ({ method: "unsubscribe", params: { subscription: `numbers:${colour}` } }),
+      (colour: string) => ({
+        method: "unsubscribe",
+        params: { subscription: `numbers:${colour}` },
+      }),
     ];
     for (const [index, call] of calls.entries()) {
       client.send(colours.map((colour, id) => ({ jsonrpc: "2.0", id, ...call(colour) })));
@@ -37,9 +43,13 @@ describe("Subscribing to made-up names of a topic with history", () => {
       const bus = new LocalBus("e", () => performance.now());
       for (let n = 0; n < 1_500_000; n++) bus.read("numbers.watch numbers:made up " + n, { size: 50, ttl: 0 }, undefined);
       process.stdout.write("survived");`;
-    const child = spawn(process.execPath, ["--max-old-space-size=256", "--import", "tsx", "--input-type=module", "-e", program], {
-      stdio: ["ignore", "pipe", "ignore"],
-    });
+    const child = spawn(
+      process.execPath,
+      ["--max-old-space-size=256", "--import", "tsx", "--input-type=module", "-e", program],
+      {
+        stdio: ["ignore", "pipe", "ignore"],
+      },
+    );
     let said = "";
     child.stdout.on("data", (chunk) => {
       said += String(chunk);
@@ -50,7 +60,10 @@ describe("Subscribing to made-up names of a topic with history", () => {
 
   it("leaves nothing behind in a server without a store", async () => {
     await using server = await ServerProcess.start({ subscribeCallsPerSecond: 0 });
-    const [attacker, observer] = [await server.login({ scope: "numbers:add" }), await server.login()];
+    const [attacker, observer] = [
+      await server.login({ scope: "numbers:add" }),
+      await server.login(),
+    ];
     await makeUp(attacker, 2_000); // what is compiled and kept once
     const before = await server.memory(observer);
     const subscribed = await makeUp(attacker, 8_000);
@@ -63,7 +76,12 @@ describe("Subscribing to made-up names of a topic with history", () => {
     requires(this, "Redis", hasRedis);
     const redis = await RedisServer.start({ options: ["--maxmemory-policy", "noeviction"] });
     try {
-      await using node = await RedisNode.start({ url: redis.url, timeout: 10_000 }, sampleApp(), {}, { subscribeCallsPerSecond: 0 });
+      await using node = await RedisNode.start(
+        { url: redis.url, timeout: 10_000 },
+        sampleApp(),
+        {},
+        { subscribeCallsPerSecond: 0 },
+      );
       await node.issuer.users.add("ada", password, { scopes: ["numbers:add"] });
       const { access_token, refresh_token } = await node.login();
       const attacker = await node.connect(access_token);

@@ -1,12 +1,26 @@
 /**
- * Every callback that the server takes from an application, each given what it must not do. The tables' types are made of the options' own,
- * so no callback is left out. Those of issuers and stores are in odd-stores.test.ts.
+ * Every callback that the server takes from an application, each given what it must not do. The
+ * tables' types are made of the options' own, so no callback is left out. Those of issuers and
+ * stores are in odd-stores.test.ts.
  */
 import { expect } from "chai";
-import { createRpc, type HookOptions, jsonLogger, type Logger, type StandardSchema, type TopicOptions } from "../../src/index.js";
+import {
+  createRpc,
+  type HookOptions,
+  jsonLogger,
+  type Logger,
+  type StandardSchema,
+  type TopicOptions,
+} from "../../src/index.js";
 import type { MethodDefinition, SubscriptionDefinition } from "../../src/rpc/define/create-rpc.js";
 import { type CallbacksOf, describeRows, type Row, type RowsFor } from "../helpers/odd-rows.js";
-import { type Callback, type Oddity, type Outcome, observe, oddFailure } from "../helpers/oddities.js";
+import {
+  type Callback,
+  type Oddity,
+  type Outcome,
+  observe,
+  oddFailure,
+} from "../helpers/oddities.js";
 import { expectError } from "../helpers/server/expected.js";
 import { ask, type Frame, leftovers, request, resultOf } from "../helpers/server/frames.js";
 import type { RawClient } from "../helpers/server/raw-client.js";
@@ -36,7 +50,10 @@ function faults({ log }: { readonly log: readonly LogLine[] }): readonly unknown
   return log.filter(({ level }) => level === "error").map(({ fields }) => fields.event);
 }
 
-/** The server still serves others, and what was asked holds no slot: `inFlight` handlers are still running. */
+/**
+ * The server still serves others, and what was asked holds no slot: `inFlight` handlers are still
+ * running.
+ */
 async function expectUnharmed(server: TimedServer, inFlight = 0): Promise<void> {
   const client = await server.login({ sub: "somebody else" });
   expect((await ask(client, "fine")).result).to.equal("fine");
@@ -50,8 +67,15 @@ async function expectUnharmed(server: TimedServer, inFlight = 0): Promise<void> 
   expect(told).to.not.include(oddFailure.message);
 }
 
-/** What a call comes to whose callback comes to that. Advances the clock to the deadline where it must. */
-async function expectAnswer(server: TimedServer, client: RawClient, { called, outcome }: Observed): Promise<void> {
+/**
+ * What a call comes to whose callback comes to that. Advances the clock to the deadline where it
+ * must.
+ */
+async function expectAnswer(
+  server: TimedServer,
+  client: RawClient,
+  { called, outcome }: Observed,
+): Promise<void> {
   const answer = ask(client, "odd", {});
   await called;
   if (outcome === "never") {
@@ -85,7 +109,9 @@ async function hookRow(hook: keyof HookOptions, oddity: Oddity): Promise<void> {
   await client.close();
   while (server.server.connections > 0) await new Promise((resolve) => setImmediate(resolve));
   await expectUnharmed(server);
-  const told = server.log.filter(({ level }) => level === "error").map(({ fields: { event, hook: name } }) => [event, name]);
+  const told = server.log
+    .filter(({ level }) => level === "error")
+    .map(({ fields: { event, hook: name } }) => [event, name]);
   expect(told).to.deep.equal(oddity.outcome === "failure" ? [["hook.fail", hook]] : []);
 }
 
@@ -96,8 +122,13 @@ describeRows("The logger", {
   error: (oddity) => loggerRow("error", oddity),
   async child(oddity) {
     const { logger, lines } = recordingLogger();
-    const app = rpc.router({ fine, fail: rpc.method({ handler: () => Promise.reject(new Error("broken")) }) });
-    await using server = await startTimed(app, { logger: { ...logger, child: oddity.of(() => logger) as never } });
+    const app = rpc.router({
+      fine,
+      fail: rpc.method({ handler: () => Promise.reject(new Error("broken")) }),
+    });
+    await using server = await startTimed(app, {
+      logger: { ...logger, child: oddity.of(() => logger) as never },
+    });
     expect((await ask(await server.login(), "fail")).error?.code).to.equal(-32603);
     const failed = lines.find(({ fields }) => fields.event === "call.fail");
     expect(failed?.fields, "nothing of it is lost").to.include.keys("connection", "errorId");
@@ -173,12 +204,21 @@ describeRows("The schemas of a method", {
 
 describe("A promise that nobody waits for", () => {
   it("does not end the process when a schema returns it as its JSON Schema", async () => {
-    const jsonSchema = { input: () => Promise.reject(oddFailure), output: () => Promise.reject(oddFailure) };
+    const jsonSchema = {
+      input: () => Promise.reject(oddFailure),
+      output: () => Promise.reject(oddFailure),
+    };
     const odd = { "~standard": { ...anything["~standard"], jsonSchema } };
-    await using server = await startTimed(rpc.router({ fine, odd: rpc.method({ params: odd, handler: () => "right" }) }));
+    await using server = await startTimed(
+      rpc.router({ fine, odd: rpc.method({ params: odd, handler: () => "right" }) }),
+    );
     const { methods } = await resultOf(await server.login(), "rpc.discover");
     expect(methods).to.deep.include.members([
-      { ...(methods as object[])[1], name: "odd", params: [{ name: "params", required: true, schema: {} }] },
+      {
+        ...(methods as object[])[1],
+        name: "odd",
+        params: [{ name: "params", required: true, schema: {} }],
+      },
     ]);
   });
 });
@@ -206,7 +246,10 @@ describeRows("A subscription's callbacks", {
     await expectUnharmed(server);
   },
   async authorize(oddity) {
-    const odd = rpc.subscription({ authorize: oddity.of(() => true) as never, async *handler() {} });
+    const odd = rpc.subscription({
+      authorize: oddity.of(() => true) as never,
+      async *handler() {},
+    });
     await using server = await startTimed(rpc.router({ fine, odd }));
     expectError(await ask(await server.login(), "odd"), "forbidden");
     expect(faults(server)).to.deep.equal(["authorize.fail"]);
@@ -214,7 +257,10 @@ describeRows("A subscription's callbacks", {
   },
 } satisfies Readonly<Record<SubscriptionCallbacks, Row>>);
 
-/** What comes of the events of a subscription whose making comes to that: one event and the end, an error, or nothing. */
+/**
+ * What comes of the events of a subscription whose making comes to that: one event and the end, an
+ * error, or nothing.
+ */
 async function expectEvents(server: TimedServer, outcome: Outcome): Promise<void> {
   const client = await server.login();
   const { subscription } = await resultOf(client, "odd", {});
@@ -224,7 +270,9 @@ async function expectEvents(server: TimedServer, outcome: Outcome): Promise<void
     expect((await client.next<Frame>()).params).to.include({ subscription, data: 1 });
     expect(await endOf(client)).to.deep.equal(["completed", undefined]);
   }
-  expect(await resultOf(client, "unsubscribe", { subscription })).to.deep.equal({ ok: outcome === "never" });
+  expect(await resultOf(client, "unsubscribe", { subscription })).to.deep.equal({
+    ok: outcome === "never",
+  });
   expect((await server.server.sessions()).sessions[0]).to.include({ subscriptions: 0 });
   await client.close();
   await expectUnharmed(server);
@@ -249,8 +297,13 @@ describeRows("The iterator of a subscription, and its schemas", {
   async return(oddity) {
     const called: unknown[] = [];
     const leave = oddity.of(() => ({ done: true, value: undefined }));
-    const endless = { next: () => new Promise(() => {}), return: () => [called.push("return"), leave()][1] };
-    const odd = rpc.subscription({ handler: () => ({ [Symbol.asyncIterator]: () => endless }) as never });
+    const endless = {
+      next: () => new Promise(() => {}),
+      return: () => [called.push("return"), leave()][1],
+    };
+    const odd = rpc.subscription({
+      handler: () => ({ [Symbol.asyncIterator]: () => endless }) as never,
+    });
     await using server = await startTimed(rpc.router({ fine, odd }));
     const client = await server.login();
     const { subscription } = await resultOf(client, "odd");
@@ -261,7 +314,9 @@ describeRows("The iterator of a subscription, and its schemas", {
     await expectUnharmed(server);
   },
   async iterator(oddity) {
-    const odd = rpc.subscription({ handler: () => ({ [Symbol.asyncIterator]: oddity.of(() => ({ next: once() })) }) as never });
+    const odd = rpc.subscription({
+      handler: () => ({ [Symbol.asyncIterator]: oddity.of(() => ({ next: once() })) }) as never,
+    });
     await using server = await startTimed(rpc.router({ fine, odd }));
     const client = await server.login();
     await resultOf(client, "odd");
@@ -296,7 +351,11 @@ describeRows("The iterator of a subscription, and its schemas", {
 } satisfies Readonly<Record<"next" | "return" | "iterator" | "params" | "event", Row>>);
 
 /** What a publication comes to whose callback comes to that. */
-async function expectPublished(server: TimedServer, published: Promise<void>, outcome: Outcome): Promise<void> {
+async function expectPublished(
+  server: TimedServer,
+  published: Promise<void>,
+  outcome: Outcome,
+): Promise<void> {
   const settled = published.then(
     () => "right",
     () => "failure",
@@ -307,7 +366,9 @@ async function expectPublished(server: TimedServer, published: Promise<void>, ou
   await client.close();
 }
 
-type TopicCallbacks = CallbacksOf<TopicOptions<StandardSchema, StandardSchema, string, never, never>>;
+type TopicCallbacks = CallbacksOf<
+  TopicOptions<StandardSchema, StandardSchema, string, never, never>
+>;
 
 describeRows("A topic's callbacks, and its schemas", {
   async name(oddity) {
@@ -326,18 +387,34 @@ describeRows("A topic's callbacks, and its schemas", {
     await expectUnharmed(server);
   },
   async event(oddity) {
-    const app = rpc.router({ fine, odd: rpc.topic({ event: oddSchema(oddity), name: () => "odd" }) });
+    const app = rpc.router({
+      fine,
+      odd: rpc.topic({ event: oddSchema(oddity), name: () => "odd" }),
+    });
     await using server = await startTimed(app);
     const client = await server.login();
     await resultOf(client, "odd");
-    await expectPublished(server, server.server.publish(app.routes.odd, undefined, 1 as never), oddity.outcome);
-    expect((await leftovers(client)).map(({ params }) => params?.data)).to.deep.equal(oddity.outcome === "right" ? [1] : []);
+    await expectPublished(
+      server,
+      server.server.publish(app.routes.odd, undefined, 1 as never),
+      oddity.outcome,
+    );
+    expect((await leftovers(client)).map(({ params }) => params?.data)).to.deep.equal(
+      oddity.outcome === "right" ? [1] : [],
+    );
     await expectUnharmed(server);
   },
   async params(oddity) {
-    const app = rpc.router({ fine, odd: rpc.topic({ params: oddSchema(oddity), name: () => "odd" }) });
+    const app = rpc.router({
+      fine,
+      odd: rpc.topic({ params: oddSchema(oddity), name: () => "odd" }),
+    });
     await using server = await startTimed(app);
-    await expectPublished(server, server.server.publish(app.routes.odd, undefined as never, 1), oddity.outcome);
+    await expectPublished(
+      server,
+      server.server.publish(app.routes.odd, undefined as never, 1),
+      oddity.outcome,
+    );
     await expectUnharmed(server);
   },
 } satisfies Readonly<Record<TopicCallbacks | "params" | "event", Row>>);
@@ -346,7 +423,10 @@ describeRows("The rule of a subscription that lives, asked again at a refresh", 
   async authorize(oddity) {
     let asked = 0;
     const odd = oddity.of(() => true);
-    const topic = rpc.topic({ authorize: (() => (++asked === 1 ? true : odd())) as never, name: () => "odd" });
+    const topic = rpc.topic({
+      authorize: (() => (++asked === 1 ? true : odd())) as never,
+      name: () => "odd",
+    });
     await using server = await startTimed(rpc.router({ fine, topic }));
     const client = await server.login();
     await resultOf(client, "topic");
@@ -362,7 +442,9 @@ describeRows("The schemas of the whole application", {
   async claims(oddity) {
     const { callback, called } = observe(oddity, validate);
     const strict = createRpc({ claims: schemaOf(callback) });
-    await using server = await startTimed(strict.router({ fine: strict.method({ public: true, handler: () => "fine" }) }));
+    await using server = await startTimed(
+      strict.router({ fine: strict.method({ public: true, handler: () => "fine" }) }),
+    );
     const client = await server.connect();
     const answer = ask(client, "authenticate", { token: server.token() });
     await called;
@@ -372,12 +454,19 @@ describeRows("The schemas of the whole application", {
     } else if (oddity.outcome === "failure") expectError(await answer, "token_invalid");
     else expect((await answer).result).to.have.property("subject");
     expect(faults(server)).to.deep.equal([]);
-    expect((await ask(client, "fine")).result, "the connection's frames are held up no longer").to.equal("fine");
+    expect(
+      (await ask(client, "fine")).result,
+      "the connection's frames are held up no longer",
+    ).to.equal("fine");
   },
   async notifications(oddity) {
     const strict = createRpc({ notifications: { odd: oddSchema(oddity) } });
-    const tell = strict.method({ handler: ({ connection }) => connection.notify("odd", 1 as never) });
-    await using server = await startTimed(strict.router({ fine: strict.method({ handler: () => "fine" }), tell }));
+    const tell = strict.method({
+      handler: ({ connection }) => connection.notify("odd", 1 as never),
+    });
+    await using server = await startTimed(
+      strict.router({ fine: strict.method({ handler: () => "fine" }), tell }),
+    );
     const client = await server.login();
     expect((await ask(client, "tell")).error?.code).to.equal(-32603);
     await expectPublished(server, server.server.notify("all", "odd", 1), "failure");

@@ -1,6 +1,7 @@
 /**
- * Every callback that issuers, stores, metrics and the command line take from an application, each given what it must not do. The tables'
- * types are made of the options' own, so no callback is left out. Those of a server and its methods are in odd-callbacks.test.ts.
+ * Every callback that issuers, stores, metrics and the command line take from an application, each
+ * given what it must not do. The tables' types are made of the options' own, so no callback is left
+ * out. Those of a server and its methods are in odd-callbacks.test.ts.
  */
 import { expect } from "chai";
 import type { ProviderOptions } from "../../src/auth/provider-options.js";
@@ -14,13 +15,25 @@ import {
   type MetricsRegistry,
   type ServerOptions,
 } from "../../src/index.js";
-import { createIssuer, type Issuer, memoryStore, type PasswordHasher, type Store } from "../../src/issuer/index.js";
+import {
+  createIssuer,
+  type Issuer,
+  memoryStore,
+  type PasswordHasher,
+  type Store,
+} from "../../src/issuer/index.js";
 import { LocalBus } from "../../src/pubsub/local-bus.js";
 import { redisStore } from "../../src/store/redis/index.js";
 import { storeOperations } from "../../src/store/timed-store.js";
 import { ManualClock } from "../helpers/manual-clock.js";
 import { type CallbacksOf, describeRows, type Row, type RowsFor } from "../helpers/odd-rows.js";
-import { type Callback, type Oddity, type Outcome, observe, oddities } from "../helpers/oddities.js";
+import {
+  type Callback,
+  type Oddity,
+  type Outcome,
+  observe,
+  oddities,
+} from "../helpers/oddities.js";
 import { rejectionOf } from "../helpers/rejection.js";
 import { expectError } from "../helpers/server/expected.js";
 import { ask, leftovers, resultOf } from "../helpers/server/frames.js";
@@ -37,7 +50,10 @@ const app = rpc.router({
   news: rpc.topic({ name: () => "news", history: { size: 8, ttl: 0 } }),
 });
 
-/** Any object, its method of this name replaced; the others go on with the object that they belong to. */
+/**
+ * Any object, its method of this name replaced; the others go on with the object that they belong
+ * to.
+ */
 function replacing<T extends object>(object: T, name: string, method: Callback): T {
   return new Proxy(object, {
     get(target, member) {
@@ -48,8 +64,15 @@ function replacing<T extends object>(object: T, name: string, method: Callback):
   });
 }
 
-/** What `work` comes to, whose callback is this: time passes while that never settles. Hangs when `work` never settles. */
-async function outcomeOf(work: Promise<unknown>, clock: ManualClock, { outcome }: Oddity): Promise<Outcome> {
+/**
+ * What `work` comes to, whose callback is this: time passes while that never settles. Hangs when
+ * `work` never settles.
+ */
+async function outcomeOf(
+  work: Promise<unknown>,
+  clock: ManualClock,
+  { outcome }: Oddity,
+): Promise<Outcome> {
   let isSettled = false;
   const settled = work.then(
     () => "right" as const,
@@ -104,7 +127,8 @@ describeRows("What an issuer's options take", {
     await called;
     if (oddity.outcome === "never") server.clock.advance(20_000);
     const answered = await answer;
-    if (oddity.outcome === "right") expect(answered.result).to.include({ refreshToken: "next", changed: true });
+    if (oddity.outcome === "right")
+      expect(answered.result).to.include({ refreshToken: "next", changed: true });
     else expectError(answered, "auth_unavailable");
     expect((await ask(client, "fine")).result, "the session goes on").to.equal("fine");
     expect(await resultOf(client, "logout"), "nothing is held up").to.deep.equal({ ok: true });
@@ -112,21 +136,40 @@ describeRows("What an issuer's options take", {
 } satisfies RowsFor<ProviderOptions>);
 
 /** A server whose issuer has these options, too. */
-async function startWith(options: Partial<ProviderOptions>, more: Partial<ServerOptions> = {}): Promise<TimedServer> {
+async function startWith(
+  options: Partial<ProviderOptions>,
+  more: Partial<ServerOptions> = {},
+): Promise<TimedServer> {
   const keys = createTestKeys();
-  const auth = { issuer: "https://id.test", audience: "test", publicKey: keys.publicJwk, ...options };
+  const auth = {
+    issuer: "https://id.test",
+    audience: "test",
+    publicKey: keys.publicJwk,
+    ...options,
+  };
   const server = await startTimed(app, { auth, ...more });
   return { ...server, token: (claims) => signToken(keys, { iat: server.seconds(), ...claims }) };
 }
 
 describe("What renew resolves to", () => {
   it("must be two tokens: anything else is an outage, and no verdict on the session", async () => {
-    for (const renewed of [undefined, null, "a token", { token: "t" }, { token: 1, refreshToken: 2 }]) {
+    for (const renewed of [
+      undefined,
+      null,
+      "a token",
+      { token: "t" },
+      { token: 1, refreshToken: 2 },
+    ]) {
       await using server = await startWith({ renew: (async () => renewed) as never });
       const client = await server.connect();
       await resultOf(client, "authenticate", { token: server.token() });
-      expectError(await ask(client, "refresh", { refreshToken: "a-refresh-token" }), "auth_unavailable");
-      expect(server.log.some(({ fields }) => String(fields.detail).startsWith("renew must resolve to"))).to.equal(true);
+      expectError(
+        await ask(client, "refresh", { refreshToken: "a-refresh-token" }),
+        "auth_unavailable",
+      );
+      expect(
+        server.log.some(({ fields }) => String(fields.detail).startsWith("renew must resolve to")),
+      ).to.equal(true);
     }
   });
 });
@@ -142,7 +185,11 @@ async function openIssuer(
   more: { readonly passwordHasher?: PasswordHasher; readonly logger?: Logger } = {},
 ): Promise<IssuerRig> {
   const clock = new ManualClock();
-  const identity = { issuer: "https://id.test", audience: "test", passwordHasher: new CheapHasher() };
+  const identity = {
+    issuer: "https://id.test",
+    audience: "test",
+    passwordHasher: new CheapHasher(),
+  };
   return { clock, store, issuer: await createIssuer({ ...identity, store, clock, ...more }) };
 }
 
@@ -181,18 +228,28 @@ async function authRow(oddity: Oddity, method: "renew" | "revokeRefreshToken"): 
   expect((await ask(client, "authenticate", { token: "x" })).error?.code).to.equal(-32004);
 }
 
-/** Of those that end logins: `server.revoke` resolves, rejects or waits as they do, and has taken effect in any case. */
+/**
+ * Of those that end logins: `server.revoke` resolves, rejects or waits as they do, and has taken
+ * effect in any case.
+ */
 async function revokeRow(oddity: Oddity, method: "endSession" | "endSubject"): Promise<void> {
   await using server = await startWithOdd(method, () => oddity.of(() => undefined));
   const client = await server.connect();
   const { scopes: _ } = await resultOf(client, "authenticate", { token: server.tokens.token });
   const { sessions } = await server.server.sessions();
-  const selector = method === "endSubject" ? { subject: "ada" } : { sessionId: String(sessions[0]?.sessionId) };
+  const selector =
+    method === "endSubject" ? { subject: "ada" } : { sessionId: String(sessions[0]?.sessionId) };
   await expectRevoked(oddity, server.server.revoke(selector), client);
 }
 
-/** It has taken effect, whatever the store or the issuer does; the promise says what that comes to. */
-async function expectRevoked(oddity: Oddity, revoked: Promise<void>, client: RawClient): Promise<void> {
+/**
+ * It has taken effect, whatever the store or the issuer does; the promise says what that comes to.
+ */
+async function expectRevoked(
+  oddity: Oddity,
+  revoked: Promise<void>,
+  client: RawClient,
+): Promise<void> {
   const outcome = revoked.then(
     () => "right",
     () => "failure",
@@ -204,8 +261,15 @@ async function expectRevoked(oddity: Oddity, revoked: Promise<void>, client: Raw
 
 /** Of those by which a server listens: it can't do without, so it is not made. */
 async function listenRow(method: "onRevocation" | "observeStore", oddity: Oddity): Promise<void> {
-  const outcome = await startWithOdd(method, () => oddity.of(() => () => {})).then(() => "taken", told);
-  expect(outcome).to.match(isLookedAt(oddity) ? /^TypeError: .* must return the function/ : /odd failure|can't be described/);
+  const outcome = await startWithOdd(method, () => oddity.of(() => () => {})).then(
+    () => "taken",
+    told,
+  );
+  expect(outcome).to.match(
+    isLookedAt(oddity)
+      ? /^TypeError: .* must return the function/
+      : /odd failure|can't be described/,
+  );
 }
 
 describeRows("The methods of an issuer of another make", {
@@ -259,19 +323,26 @@ describe("An issuer of another make", () => {
       const right = rig.issuer.verification.keys;
       const given = await right();
       const { callback, called } = observe(oddity, () => given);
-      const verification = { ...rig.issuer.verification, keys: () => (odd ? callback() : right()) as never };
+      const verification = {
+        ...rig.issuer.verification,
+        keys: () => (odd ? callback() : right()) as never,
+      };
       const auth = Object.assign(
         replacing(rig.issuer as IssuerPort, "", () => undefined),
         {},
       );
-      const port = new Proxy(auth, { get: (target, member) => (member === "verification" ? verification : Reflect.get(target, member)) });
+      const port = new Proxy(auth, {
+        get: (target, member) =>
+          member === "verification" ? verification : Reflect.get(target, member),
+      });
       const { clock } = rig;
       await using server = await startTimed(app, { auth: port, clock });
       const client = await server.connect();
       const answer = ask(client, "authenticate", { token });
       await called;
       if (oddity.outcome === "never") clock.advance(5_000);
-      if (oddity.outcome === "right") return void expect((await answer).result).to.include({ subject: "ada" });
+      if (oddity.outcome === "right")
+        return void expect((await answer).result).to.include({ subject: "ada" });
       expectError(await answer, "auth_unavailable");
       odd = false;
       clock.advance(2_000);
@@ -285,10 +356,16 @@ function isLookedAt({ isThrown, name }: Oddity): boolean {
 }
 
 /** A login by an issuer whose hasher has one odd method. */
-async function hasherRow(oddity: Oddity, method: CallbacksOf<PasswordHasher>, right: Callback): Promise<IssuerRig> {
+async function hasherRow(
+  oddity: Oddity,
+  method: CallbacksOf<PasswordHasher>,
+  right: Callback,
+): Promise<IssuerRig> {
   const rig = await openIssuer(memoryStore());
   await rig.issuer.users.add("ada", password, {});
-  const odd = await openIssuer(rig.store, { passwordHasher: replacing(new CheapHasher(), method, oddity.of(right)) });
+  const odd = await openIssuer(rig.store, {
+    passwordHasher: replacing(new CheapHasher(), method, oddity.of(right)),
+  });
   return odd;
 }
 
@@ -302,7 +379,8 @@ describeRows("A password hasher", {
   async verify(oddity) {
     const { issuer, clock } = await hasherRow(oddity, "verify", () => true);
     const logins = [1, 2, 3, 4].map(() => outcomeOf(issuer.login("ada", password), clock, oddity));
-    for (const login of await Promise.all(logins)) expect(login).to.equal(oddity.outcome === "right" ? "right" : "failure");
+    for (const login of await Promise.all(logins))
+      expect(login).to.equal(oddity.outcome === "right" ? "right" : "failure");
     const again = await outcomeOf(issuer.login("ada", password), clock, oddity);
     expect(again, "no slot is lost").to.equal(oddity.outcome === "right" ? "right" : "failure");
   },
@@ -318,17 +396,30 @@ describe("A password hasher", () => {
       const passwordHasher = replacing(new CheapHasher(), "verify", async () => verdict);
       const { issuer, store } = await openIssuer(memoryStore(), { passwordHasher });
       await issuer.users.add("ada", password, {});
-      expect((await rejectionOf(issuer.login("ada", password))).message).to.equal("wrong username or password");
+      expect((await rejectionOf(issuer.login("ada", password))).message).to.equal(
+        "wrong username or password",
+      );
       const { issuer: strict } = await openIssuer(store);
       expect(await strict.login("ada", password)).to.have.property("token");
     }
-    const { issuer } = await openIssuer(memoryStore(), { passwordHasher: replacing(new CheapHasher(), "hash", async () => 7) });
-    expect((await rejectionOf(issuer.users.add("ada", password, {}))).message).to.equal("passwordHasher.hash must resolve to a string");
+    const { issuer } = await openIssuer(memoryStore(), {
+      passwordHasher: replacing(new CheapHasher(), "hash", async () => 7),
+    });
+    expect((await rejectionOf(issuer.users.add("ada", password, {}))).message).to.equal(
+      "passwordHasher.hash must resolve to a string",
+    );
   });
 
   it("that lacks a method or the decoy is refused at the start", async () => {
-    for (const lacking of [{}, { hash() {}, verify() {}, isOutdated() {} }, { ...new CheapHasher() }]) {
-      const made = await openIssuer(memoryStore(), { passwordHasher: lacking as never }).then(() => "made", String);
+    for (const lacking of [
+      {},
+      { hash() {}, verify() {}, isOutdated() {} },
+      { ...new CheapHasher() },
+    ]) {
+      const made = await openIssuer(memoryStore(), { passwordHasher: lacking as never }).then(
+        () => "made",
+        String,
+      );
       expect(made).to.match(/^TypeError: passwordHasher must have/);
     }
   });
@@ -342,7 +433,10 @@ describe("Each operation of an issuer's store, when it does what it must not do:
     });
 });
 
-/** Whoever logs in, refreshes or asks for users gets an answer, and an issuer that was made can be closed. */
+/**
+ * Whoever logs in, refreshes or asks for users gets an answer, and an issuer that was made can be
+ * closed.
+ */
 async function storeRow(operation: string, oddity: Oddity): Promise<void> {
   const [part, method] = operation.split(".") as [keyof Store, string];
   const store = memoryStore();
@@ -350,10 +444,17 @@ async function storeRow(operation: string, oddity: Oddity): Promise<void> {
   await sound.issuer.users.add("ada", password, {});
   const { refreshToken } = await sound.issuer.login("ada", password);
   const records = store[part] as object;
-  const right = (...args: unknown[]) => (Reflect.get(records, method) as (...given: unknown[]) => unknown).apply(records, args);
+  const right = (...args: unknown[]) =>
+    (Reflect.get(records, method) as (...given: unknown[]) => unknown).apply(records, args);
   const clock = new ManualClock();
   const odd = { ...store, [part]: replacing(records, method, oddity.of(right as never)) };
-  const made = createIssuer({ issuer: "https://id.test", audience: "test", passwordHasher: new CheapHasher(), store: odd, clock });
+  const made = createIssuer({
+    issuer: "https://id.test",
+    audience: "test",
+    passwordHasher: new CheapHasher(),
+    store: odd,
+    clock,
+  });
   const opened = await outcomeOf(made, clock, oddity);
   if (operation !== "secrets.get") expect(opened, oddity.name).to.equal("right");
   if (opened === "failure") return;
@@ -369,7 +470,8 @@ async function storeRow(operation: string, oddity: Oddity): Promise<void> {
     () => issuer.clients.list(),
   ]) {
     const outcome = await outcomeOf(Promise.resolve().then(work as () => unknown), clock, oddity);
-    if (oddity.outcome === "right" && !String(work).includes("wrong horse")) expect(outcome, `${oddity.name}: ${work}`).to.equal("right");
+    if (oddity.outcome === "right" && !String(work).includes("wrong horse"))
+      expect(outcome, `${oddity.name}: ${work}`).to.equal("right");
   }
 }
 
@@ -382,7 +484,10 @@ describeRows("The revocations of a server's store", {
   async add(oddity) {
     const store = memoryStore();
     const add = oddity.of((revocation: never) => store.revocations.add(revocation));
-    await using server = await startOn({ ...store, revocations: replacing(store.revocations, "add", add) });
+    await using server = await startOn({
+      ...store,
+      revocations: replacing(store.revocations, "add", add),
+    });
     const client = await server.login({ sub: "ada" });
     await expectRevoked(oddity, server.server.revoke({ subject: "ada" }), client);
   },
@@ -390,25 +495,37 @@ describeRows("The revocations of a server's store", {
     const store = memoryStore();
     const list = oddity.of(() => []);
     const clock = new ManualClock();
-    const started = startOn({ ...store, revocations: replacing(store.revocations, "list", list) }, { clock });
-    expect(await outcomeOf(started, clock, oddity)).to.equal(oddity.outcome === "right" ? "right" : "failure");
+    const started = startOn(
+      { ...store, revocations: replacing(store.revocations, "list", list) },
+      { clock },
+    );
+    expect(await outcomeOf(started, clock, oddity)).to.equal(
+      oddity.outcome === "right" ? "right" : "failure",
+    );
     if (oddity.outcome === "right") await (await started).close();
   },
   async whenCurrent(oddity) {
     const store = memoryStore();
     let odd: Callback | undefined;
     const { callback, called } = observe(oddity, () => undefined);
-    const revocations = replacing(store.revocations, "whenCurrent", () => odd?.() ?? Promise.resolve());
+    const revocations = replacing(
+      store.revocations,
+      "whenCurrent",
+      () => odd?.() ?? Promise.resolve(),
+    );
     await using server = await startOn({ ...store, revocations });
     odd = callback;
     const client = await server.connect();
     const answer = ask(client, "authenticate", { token: server.token() });
     await called;
     if (oddity.outcome === "never") server.clock.advance(20_000);
-    if (oddity.outcome === "right") return void expect(await answer).to.have.nested.property("result.subject");
+    if (oddity.outcome === "right")
+      return void expect(await answer).to.have.nested.property("result.subject");
     expectError(await answer, "auth_unavailable");
     odd = undefined;
-    expect(await resultOf(client, "authenticate", { token: server.token() })).to.have.property("subject");
+    expect(await resultOf(client, "authenticate", { token: server.token() })).to.have.property(
+      "subject",
+    );
   },
   async subscribe(oddity) {
     const store = memoryStore();
@@ -418,12 +535,19 @@ describeRows("The revocations of a server's store", {
       oddity.of(() => () => {}),
     );
     const started = await startOn({ ...store, revocations }).then(() => "started", told);
-    expect(started).to.match(isLookedAt(oddity) ? /^TypeError: .* must return the function/ : /odd failure|can't be described/);
+    expect(started).to.match(
+      isLookedAt(oddity)
+        ? /^TypeError: .* must return the function/
+        : /odd failure|can't be described/,
+    );
   },
   async sweep(oddity) {
     const store = memoryStore();
     const { callback, called } = observe(oddity, (now: never) => store.revocations.sweep?.(now));
-    await using server = await startOn({ ...store, revocations: replacing(store.revocations, "sweep", callback) });
+    await using server = await startOn({
+      ...store,
+      revocations: replacing(store.revocations, "sweep", callback),
+    });
     await store.revocations.add({ jti: "over", until: server.clock.now() / 1_000 + 1 });
     server.clock.advance(60_000);
     await called;
@@ -441,7 +565,10 @@ describeRows("The revocations of a server's store", {
     await server.server.revoke({ subject: "ada" });
     server.clock.advance(120_000);
     const client = await server.connect();
-    expectError(await ask(client, "authenticate", { token: server.token({ sub: "ada" }) }), "token_revoked");
+    expectError(
+      await ask(client, "authenticate", { token: server.token({ sub: "ada" }) }),
+      "token_revoked",
+    );
   },
 } satisfies RowsFor<Store["revocations"]>);
 
@@ -472,11 +599,16 @@ describeRows("A store's bus", {
     await call.called;
     if (oddity.outcome === "never") server.clock.advance(10_000);
     const answered = await answer;
-    if (oddity.outcome === "right") return void expect(answered.result).to.include({ subscription: "news" });
+    if (oddity.outcome === "right")
+      return void expect(answered.result).to.include({ subscription: "news" });
     expectError(answered, "overloaded");
-    expect((await server.server.sessions()).sessions[0], "no place is lost").to.include({ subscriptions: 0 });
+    expect((await server.server.sessions()).sessions[0], "no place is lost").to.include({
+      subscriptions: 0,
+    });
     odd = false;
-    expect(await resultOf(client, "news"), "it can be had later").to.include({ subscription: "news" });
+    expect(await resultOf(client, "news"), "it can be had later").to.include({
+      subscription: "news",
+    });
     await server.server.publish(app.routes.news, undefined, 1);
     expect((await leftovers(client)).map(({ params }) => params?.data)).to.deep.equal([1]);
   },
@@ -486,8 +618,15 @@ describeRows("A store's bus", {
     expect(await listed, "this node answers for itself").to.equal("right");
   },
   async subscribe(oddity) {
-    const started = await startOn(busStore("subscribe", () => oddity.of(() => () => {}))).then(() => "started", told);
-    expect(started).to.match(isLookedAt(oddity) ? /^TypeError: .* must return the function/ : /odd failure|can't be described/);
+    const started = await startOn(busStore("subscribe", () => oddity.of(() => () => {}))).then(
+      () => "started",
+      told,
+    );
+    expect(started).to.match(
+      isLookedAt(oddity)
+        ? /^TypeError: .* must return the function/
+        : /odd failure|can't be described/,
+    );
   },
 } satisfies RowsFor<Bus>);
 
@@ -504,7 +643,8 @@ it("Histories that never come keep no place among those that are read", async ()
   const since = { $since: { epoch: "e", offset: 0 } };
   for (let round = 0; round < 5; round++) {
     const answer = ask(client, "news", since);
-    while ((await server.server.sessions()).sessions[0]?.inFlight !== 1) await new Promise((resolve) => setImmediate(resolve));
+    while ((await server.server.sessions()).sessions[0]?.inFlight !== 1)
+      await new Promise((resolve) => setImmediate(resolve));
     server.clock.advance(10_000);
     expectError(await answer, "overloaded");
   }
@@ -544,11 +684,18 @@ describe("A logger that lacks a method", () => {
         .then(() => "taken", String);
     for (const given of [lacking, {}, "console"] as never[]) {
       const refusal = /^TypeError: logger must have the methods/;
-      expect(await outcome(() => createServer(app, { auth: { issuer: "https://id.test", audience: "test" }, logger: given }))).to.match(
+      expect(
+        await outcome(() =>
+          createServer(app, {
+            auth: { issuer: "https://id.test", audience: "test" },
+            logger: given,
+          }),
+        ),
+      ).to.match(refusal);
+      expect(await outcome(() => openIssuer(memoryStore(), { logger: given }))).to.match(refusal);
+      expect(await outcome(() => redisStore({ url: "redis://localhost", logger: given }))).to.match(
         refusal,
       );
-      expect(await outcome(() => openIssuer(memoryStore(), { logger: given }))).to.match(refusal);
-      expect(await outcome(() => redisStore({ url: "redis://localhost", logger: given }))).to.match(refusal);
     }
     await using server = await startTimed(app, { logger });
     expect((await ask(await server.connect(), "ping")).result).to.equal("pong");
@@ -562,12 +709,19 @@ describeRows("An issuer's logger", {
   error: (oddity) => issuerLoggerRow("error", oddity),
 } satisfies Readonly<Record<Exclude<keyof Logger, "child">, Row>>);
 
-async function issuerLoggerRow(level: Exclude<keyof Logger, "child">, oddity: Oddity): Promise<void> {
+async function issuerLoggerRow(
+  level: Exclude<keyof Logger, "child">,
+  oddity: Oddity,
+): Promise<void> {
   const { logger } = recordingLogger();
-  const { issuer } = await openIssuer(memoryStore(), { logger: { ...logger, [level]: oddity.of(() => undefined) as never } });
+  const { issuer } = await openIssuer(memoryStore(), {
+    logger: { ...logger, [level]: oddity.of(() => undefined) as never },
+  });
   await issuer.users.add("ada", password, {});
   expect(await issuer.login("ada", password)).to.have.property("token");
-  expect((await rejectionOf(issuer.login("ada", "wrong horse battery"))).message).to.equal("wrong username or password");
+  expect((await rejectionOf(issuer.login("ada", "wrong horse battery"))).message).to.equal(
+    "wrong username or password",
+  );
 }
 
 describe("What the command line takes from a module", () => {
@@ -588,8 +742,11 @@ describe("What the command line takes from a module", () => {
     it(`started that is ${oddity.name} is awaited, or told in one line, and can be stopped in any case`, async () => {
       const { running, lines } = start(oddity.of(() => undefined));
       const outcome = await settled(running);
-      expect(outcome).to.equal(oddity.name.startsWith("a promise whose own") ? "right" : oddity.outcome);
-      if (outcome === "failure") expect(await rejectionOf(running.ready)).to.have.property("kind", "configuration");
+      expect(outcome).to.equal(
+        oddity.name.startsWith("a promise whose own") ? "right" : oddity.outcome,
+      );
+      if (outcome === "failure")
+        expect(await rejectionOf(running.ready)).to.have.property("kind", "configuration");
       await running.stop();
       expect(lines).to.deep.equal([]);
     });

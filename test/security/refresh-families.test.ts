@@ -3,7 +3,14 @@ import { join } from "node:path";
 import { expect } from "chai";
 import type { Revocation } from "../../src/auth/revocation/revocation.js";
 import { createRpc, createServer } from "../../src/index.js";
-import { createIssuer, fileStore, type Issuer, type IssuerOptions, memoryStore, type Store } from "../../src/issuer/index.js";
+import {
+  createIssuer,
+  fileStore,
+  type Issuer,
+  type IssuerOptions,
+  memoryStore,
+  type Store,
+} from "../../src/issuer/index.js";
 import { silentLogger } from "../../src/runtime/logger.js";
 import type { ManualClock } from "../helpers/manual-clock.js";
 import { rejectionOf } from "../helpers/rejection.js";
@@ -21,20 +28,26 @@ describe("a family of refresh tokens", () => {
     expect(new Set([first.refreshToken, second.refreshToken, third.refreshToken]).size).to.equal(3);
     const sessions = [first, second, third].map(({ token }) => claimsOf(token).sid);
     expect(new Set(sessions).size).to.equal(1);
-    expect(new Set([first, second, third].map(({ token }) => claimsOf(token).jti)).size).to.equal(3);
+    expect(new Set([first, second, third].map(({ token }) => claimsOf(token).jti)).size).to.equal(
+      3,
+    );
     expect(claimsOf(third.token).auth_time).to.equal(claimsOf(first.token).auth_time);
   });
 
   it("gives all of 100 simultaneous uses of one token the same successor, and issues one generation", async () => {
     const { issuer, first } = await loggedIn();
-    const pairs = await Promise.all(Array.from({ length: 100 }, () => issuer.renew(first.refreshToken)));
+    const pairs = await Promise.all(
+      Array.from({ length: 100 }, () => issuer.renew(first.refreshToken)),
+    );
     expect(new Set(pairs.map(({ refreshToken }) => refreshToken)).size).to.equal(1);
     expect((await issuer.store.families.get(sessionOf(first)))?.generation).to.equal(2);
   });
 
   it("lets exactly one of 100 simultaneous uses succeed when the reuse window is off", async () => {
     const { issuer, first } = await loggedIn({ reuseWindow: 0 });
-    const uses = await Promise.allSettled(Array.from({ length: 100 }, () => issuer.renew(first.refreshToken)));
+    const uses = await Promise.allSettled(
+      Array.from({ length: 100 }, () => issuer.renew(first.refreshToken)),
+    );
     expect(uses.filter(({ status }) => status === "fulfilled")).to.have.length(1);
   });
 
@@ -50,10 +63,16 @@ describe("a family of refresh tokens", () => {
   it("takes another key within a minute, when its store has got one: nodes that were given an empty store agree again", async () => {
     const { issuer, clock, first } = await loggedIn();
     const { secrets } = issuer.store;
-    await secrets.replace("refresh-key", Buffer.alloc(32, 7).toString("base64url"), await secrets.get("refresh-key"));
+    await secrets.replace(
+      "refresh-key",
+      Buffer.alloc(32, 7).toString("base64url"),
+      await secrets.get("refresh-key"),
+    );
     const second = await issuer.renew(first.refreshToken); // still by the old one
     clock.advance(60_000);
-    expect(await rejectionOf(issuer.renew(second.refreshToken))).to.include({ reason: "token_revoked" });
+    expect(await rejectionOf(issuer.renew(second.refreshToken))).to.include({
+      reason: "token_revoked",
+    });
     const { refreshToken } = await issuer.login("ada", password);
     await issuer.renew(refreshToken);
   });
@@ -67,7 +86,9 @@ describe("a family of refresh tokens", () => {
     expect(told[0]).to.include({ issuer: "http://localhost:8080", sessionId: sessionOf(first) });
     expect(told[0]?.until).to.be.above(Math.floor(clock.now() / 1_000) + 900);
     expect(await issuer.store.revocations.list(clock.now() / 1_000)).to.deep.equal(told);
-    expect(log.filter(({ fields }) => "event" in fields && fields.event === "refresh.reuse_detected")).to.have.length(1);
+    expect(
+      log.filter(({ fields }) => "event" in fields && fields.event === "refresh.reuse_detected"),
+    ).to.have.length(1);
     await expectRevoked(issuer, second.refreshToken);
   });
 
@@ -102,7 +123,13 @@ describe("a family of refresh tokens", () => {
   it("can't be ended by somebody who has read its id in an access token", async () => {
     const { issuer, first } = await loggedIn();
     const [, secret] = (await issuer.login("ada", password)).refreshToken.split(".");
-    for (const forged of [`${sessionOf(first)}.${"A".repeat(48)}`, `${sessionOf(first)}.${secret}`, sessionOf(first), "", "x"]) {
+    for (const forged of [
+      `${sessionOf(first)}.${"A".repeat(48)}`,
+      `${sessionOf(first)}.${secret}`,
+      sessionOf(first),
+      "",
+      "x",
+    ]) {
       await expectRevoked(issuer, forged);
       await issuer.revokeRefreshToken(forged);
     }
@@ -159,7 +186,8 @@ describe("a family of refresh tokens", () => {
 
   it("that was revoked without a word is told of when one of its tokens comes, so that its access tokens end too", async () => {
     const { issuer, first, told } = await loggedIn();
-    await issuer.store.families.revoke(sessionOf(first)); // as by somebody who died before he told it
+    // as by somebody who died before he told it
+    await issuer.store.families.revoke(sessionOf(first));
     expect(told).to.deep.equal([]);
     await expectRevoked(issuer, first.refreshToken);
     expect(told.map(({ sessionId }) => sessionId)).to.deep.equal([sessionOf(first)]);
@@ -190,9 +218,14 @@ describe("a family of refresh tokens", () => {
     const { issuer, clock, first } = await loggedIn();
     await issuer.users.add("grace", password);
     const graces = await issuer.login("grace", password);
-    await using server = createServer(createRpc().router({}), { auth: issuer, logger: silentLogger, clock });
+    await using server = createServer(createRpc().router({}), {
+      auth: issuer,
+      logger: silentLogger,
+      clock,
+    });
     await server.revoke({ subject: "ada" });
-    const later = await issuer.login("ada", password); // its tokens are refused until the revocation is forgotten
+    // its tokens are refused until the revocation is forgotten
+    const later = await issuer.login("ada", password);
     clock.advance(3_600_000);
     await expectRevoked(issuer, first.refreshToken);
     await issuer.renew(later.refreshToken);
@@ -201,7 +234,11 @@ describe("a family of refresh tokens", () => {
 
   it("goes on when only a subject's older tokens are revoked, or with a margin, since clients are to renew", async () => {
     const { issuer, clock, first } = await loggedIn();
-    await using server = createServer(createRpc().router({}), { auth: issuer, logger: silentLogger, clock });
+    await using server = createServer(createRpc().router({}), {
+      auth: issuer,
+      logger: silentLogger,
+      clock,
+    });
     await server.revoke({ subject: "ada" }, { margin: 30_000 });
     await server.revoke({ subject: "ada", issuedBefore: Math.floor(clock.now() / 1_000) });
     await server.revoke({ subject: "ada", issuer: "https://another.example.com" });
@@ -218,7 +255,10 @@ describe("a family of refresh tokens", () => {
       let newest: { readonly refreshToken: string } = first;
       for (let n = 0; n < uses; n++) newest = await issuer.renew(newest.refreshToken, "ada");
       clock.advance(11_000); // past the reuse window
-      expect(await rejectionOf(issuer.renew(first.refreshToken, "grace")), `${uses} uses`).to.include({ reason });
+      expect(
+        await rejectionOf(issuer.renew(first.refreshToken, "grace")),
+        `${uses} uses`,
+      ).to.include({ reason });
       if (reason === "token_revoked") await expectRevoked(issuer, newest.refreshToken);
       else await issuer.renew(newest.refreshToken, "ada");
     }
@@ -241,7 +281,9 @@ describe("a family of refresh tokens", () => {
     const { users } = issuer.store;
     const get = users.get.bind(users);
     users.get = () => Promise.reject(new Error("gone")); // after the rotation
-    expect(await rejectionOf(issuer.renew(first.refreshToken))).to.include({ reason: "auth_unavailable" });
+    expect(await rejectionOf(issuer.renew(first.refreshToken))).to.include({
+      reason: "auth_unavailable",
+    });
     clock.advance(60_000);
     users.get = get;
     const second = await issuer.renew(first.refreshToken);
@@ -259,7 +301,9 @@ describe("a family of refresh tokens", () => {
       return getFamily(id);
     };
     users.get = () => Promise.reject(new Error("gone")); // after the rotation
-    expect(await rejectionOf(issuer.renew(first.refreshToken, "ada"))).to.include({ reason: "auth_unavailable" });
+    expect(await rejectionOf(issuer.renew(first.refreshToken, "ada"))).to.include({
+      reason: "auth_unavailable",
+    });
     clock.advance(1_000);
     users.get = getUser;
     await expectRevoked(issuer, first.refreshToken);
@@ -271,7 +315,9 @@ describe("a family of refresh tokens", () => {
     const again = await openAgain(store, clock);
     const get = store.secrets.get.bind(store.secrets);
     store.secrets.get = () => Promise.reject(new Error("gone"));
-    expect(await rejectionOf(again.renew(first.refreshToken))).to.include({ reason: "auth_unavailable" });
+    expect(await rejectionOf(again.renew(first.refreshToken))).to.include({
+      reason: "auth_unavailable",
+    });
     store.secrets.get = get;
     await again.renew(first.refreshToken);
     await issuer.close();
@@ -284,7 +330,9 @@ describe("a family of refresh tokens", () => {
     const { families } = issuer.store;
     const rotate = families.rotate.bind(families);
     families.rotate = () => Promise.reject(new Error("gone"));
-    expect(await rejectionOf(issuer.renew(first.refreshToken))).to.include({ reason: "auth_unavailable" });
+    expect(await rejectionOf(issuer.renew(first.refreshToken))).to.include({
+      reason: "auth_unavailable",
+    });
     families.rotate = rotate;
     clock.advance(5_000);
     await expectRevoked(issuer, first.refreshToken);
@@ -295,11 +343,14 @@ describe("a family of refresh tokens", () => {
       const { issuer, first } = await loggedIn({ store: fileStore(folder) });
       const second = await issuer.renew(first.refreshToken);
       const { clientSecret } = await issuer.clients.add({ scopes: [] });
-      const secrets = [first.refreshToken, second.refreshToken].map((token) => token.split(".")[1] ?? "");
+      const secrets = [first.refreshToken, second.refreshToken].map(
+        (token) => token.split(".")[1] ?? "",
+      );
       const dump = await contentOf(folder);
       expect(dump).to.include(sessionOf(first));
       for (const secret of [...secrets, first.token, second.token, clientSecret, password]) {
-        for (const part of [secret, secret.slice(10, 30), secret.slice(-20)]) expect(dump).to.not.include(part);
+        for (const part of [secret, secret.slice(10, 30), secret.slice(-20)])
+          expect(dump).to.not.include(part);
       }
       await issuer.close();
     });
@@ -313,7 +364,11 @@ describe("a family of refresh tokens", () => {
     clock.advance(60_000);
     await expectRevoked(issuer, first.refreshToken);
     const text = JSON.stringify(log);
-    expect(text).to.include("login.fail").and.include("login.ok").and.include("refresh.ok").and.include("refresh.reuse_detected");
+    expect(text)
+      .to.include("login.fail")
+      .and.include("login.ok")
+      .and.include("refresh.ok")
+      .and.include("refresh.reuse_detected");
     for (const secret of [
       first.token,
       first.refreshToken,
@@ -342,7 +397,13 @@ async function loggedIn(options: Partial<IssuerOptions> = {}): Promise<LoggedIn>
 
 /** Another process with the same store. */
 function openAgain(store: Store, clock: ManualClock): Promise<Issuer> {
-  return createIssuer({ issuer: "http://localhost:8080", audience: "jotwire", store, clock, passwordHasher: new CheapHasher() });
+  return createIssuer({
+    issuer: "http://localhost:8080",
+    audience: "jotwire",
+    store,
+    clock,
+    passwordHasher: new CheapHasher(),
+  });
 }
 
 function sessionOf({ token }: { readonly token: string }): string {
@@ -350,11 +411,16 @@ function sessionOf({ token }: { readonly token: string }): string {
 }
 
 async function expectRevoked(issuer: Issuer, refreshToken: string): Promise<void> {
-  expect(await rejectionOf(issuer.renew(refreshToken))).to.include({ name: "Refusal", reason: "token_revoked" });
+  expect(await rejectionOf(issuer.renew(refreshToken))).to.include({
+    name: "Refusal",
+    reason: "token_revoked",
+  });
 }
 
 async function contentOf(folder: string): Promise<string> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const files = entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
   return (await Promise.all(files.map((file) => readFile(file, "utf8")))).join("\n");
 }

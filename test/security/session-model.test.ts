@@ -1,7 +1,11 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { ManualClock } from "../helpers/manual-clock.js";
-import { type ModelMethod, type ModelToken, SessionReference } from "../helpers/models/session-reference.js";
+import {
+  type ModelMethod,
+  type ModelToken,
+  SessionReference,
+} from "../helpers/models/session-reference.js";
 import { ConnectionHarness } from "../helpers/server/connection-harness.js";
 import type { Message } from "../helpers/server/raw-client.js";
 
@@ -41,7 +45,14 @@ class Pair {
     if (old !== undefined) return old;
     const now = Math.floor(this.clock.now() / 1000);
     const { kind, subject, mayWrite, age, expiresIn } = plan;
-    const token = { kind, subject, mayWrite, name: `t${this.#tokens.length}`, issuedAt: now - age, expiresAt: now + expiresIn };
+    const token = {
+      kind,
+      subject,
+      mayWrite,
+      name: `t${this.#tokens.length}`,
+      issuedAt: now - age,
+      expiresAt: now + expiresIn,
+    };
     this.#tokens.push(token);
     this.real.issue(token);
     return token;
@@ -56,7 +67,11 @@ class Pair {
   call(method: ModelMethod): void {
     const id = this.nextNumber();
     this.model.receive({ kind: "call", id, method });
-    this.real.send({ id, method, ...(method === "ping" || method === "whoami" ? {} : { params: { number: id } }) });
+    this.real.send({
+      id,
+      method,
+      ...(method === "ping" || method === "whoami" ? {} : { params: { number: id } }),
+    });
   }
 
   push(): void {
@@ -90,9 +105,12 @@ class Pair {
     model.seen(real.isClosed);
     expect(real.runs.splice(0), "handlers that ran").to.deep.equal(model.runs.splice(0));
     const received = real.received();
-    const pushes = received.filter(({ method }) => method === "numbered").map(({ params }) => (params as unknown as Numbered).number);
+    const pushes = received
+      .filter(({ method }) => method === "numbered")
+      .map(({ params }) => (params as unknown as Numbered).number);
     expect(pushes, "pushes").to.deep.equal(model.pushes.splice(0));
-    for (const message of received) if (message.method === undefined) this.#compareResponse(message);
+    for (const message of received)
+      if (message.method === undefined) this.#compareResponse(message);
     const unanswered = [...model.expected].filter(([, { isOptional = false }]) => !isOptional);
     expect(unanswered, "requests without an answer").to.deep.equal([]);
     model.expected.clear();
@@ -160,7 +178,10 @@ const tokenPlan: fc.Arbitrary<TokenPlan> = fc.record({
     { weight: 2, arbitrary: fc.constant("forged" as const) },
     { weight: 1, arbitrary: fc.constant("unjudged" as const) },
   ),
-  subject: fc.oneof({ weight: 8, arbitrary: fc.constant("ada") }, { weight: 1, arbitrary: fc.constant("bob") }),
+  subject: fc.oneof(
+    { weight: 8, arbitrary: fc.constant("ada") },
+    { weight: 1, arbitrary: fc.constant("bob") },
+  ),
   expiresIn: fc.oneof(
     { weight: 8, arbitrary: fc.integer({ min: 1, max: 60 }) },
     { weight: 1, arbitrary: fc.constantFrom(-1, 0, 900, 3_000_000) },
@@ -171,7 +192,11 @@ const tokenPlan: fc.Arbitrary<TokenPlan> = fc.record({
 });
 
 const authCall = fc
-  .record({ method: fc.constantFrom("authenticate" as const, "refresh" as const), plan: tokenPlan, isAtOnce: fc.boolean() })
+  .record({
+    method: fc.constantFrom("authenticate" as const, "refresh" as const),
+    plan: tokenPlan,
+    isAtOnce: fc.boolean(),
+  })
   .map(({ method, plan, isAtOnce }) => {
     const name = `${method}(${JSON.stringify(plan)})${isAtOnce ? "" : " verified later"}`;
     return new Step(name, async (pair) => {
@@ -181,7 +206,10 @@ const authCall = fc
     });
   });
 
-/** A verification ends; and a push comes so many microtasks after that, to meet the pushes that a refresh sets free. */
+/**
+ * A verification ends; and a push comes so many microtasks after that, to meet the pushes that a
+ * refresh sets free.
+ */
 const verificationEnds = fc.option(fc.integer({ min: 0, max: 5 }), { nil: undefined, freq: 2 }).map(
   (pushAfter) =>
     new Step(
@@ -189,7 +217,10 @@ const verificationEnds = fc.option(fc.integer({ min: 0, max: 5 }), { nil: undefi
       async (pair) => {
         const { model, real } = pair;
         const mayPush =
-          pushAfter !== undefined && (model.state === "expired" || model.state === "live") && !model.isOverflown && !model.hasWaiting;
+          pushAfter !== undefined &&
+          (model.state === "expired" || model.state === "live") &&
+          !model.isOverflown &&
+          !model.hasWaiting;
         pair.finishVerification();
         if (!mayPush || model.state === "open" || model.state === "closed") return;
         for (let count = 0; count < pushAfter; count++) await undefined;
@@ -257,7 +288,8 @@ const timePasses = fc
     (milliseconds) =>
       new Step(`${milliseconds} ms pass`, ({ clock, model, real }) => {
         clock.advance(milliseconds);
-        if (model.isWallStepped) real.connection.check(); // as the heartbeat does: no timer hears of a wall clock that is set
+        // as the heartbeat does: no timer hears of a wall clock that is set
+        if (model.isWallStepped) real.connection.check();
         model.passed();
       }),
   );
@@ -285,7 +317,14 @@ const renewal = fc.integer({ min: 1, max: 60 }).map(
       `refresh for ${expiresIn} s more, verified later`,
       (pair) => {
         const subject = pair.model.token?.subject ?? "ada";
-        const token = pair.token({ kind: "genuine", subject, expiresIn, age: 0, mayWrite: true, again: undefined });
+        const token = pair.token({
+          kind: "genuine",
+          subject,
+          expiresIn,
+          age: 0,
+          mayWrite: true,
+          again: undefined,
+        });
         pair.authCall("refresh", token);
       },
       (model) => model.state === "live" || model.state === "expired",
@@ -296,9 +335,20 @@ const renewal = fc.integer({ min: 1, max: 60 }).map(
 const manyFailures = fc.constantFrom(4, 10).map(
   (count) =>
     new Step(`${count} forged tokens`, async (pair) => {
-      for (let failure = 0; failure < count && !pair.model.isClosed && !pair.model.isVerifying; failure++) {
+      for (
+        let failure = 0;
+        failure < count && !pair.model.isClosed && !pair.model.isVerifying;
+        failure++
+      ) {
         const method = pair.model.state === "open" ? "authenticate" : "refresh";
-        const token = pair.token({ kind: "forged", subject: "ada", expiresIn: 60, age: 0, mayWrite: true, again: undefined });
+        const token = pair.token({
+          kind: "forged",
+          subject: "ada",
+          expiresIn: 60,
+          age: 0,
+          mayWrite: true,
+          again: undefined,
+        });
         pair.authCall(method, token);
         await pair.compare();
         pair.finishVerification();
@@ -308,7 +358,10 @@ const manyFailures = fc.constantFrom(4, 10).map(
 );
 
 const wallClockStep = fc
-  .record({ by: fc.integer({ min: -60_000, max: 60_000 }), look: fc.constantFrom<Look>("check", "push", "read", "whoami") })
+  .record({
+    by: fc.integer({ min: -60_000, max: 60_000 }),
+    look: fc.constantFrom<Look>("check", "push", "read", "whoami"),
+  })
   .map(
     ({ by, look }) =>
       new Step(`the wall clock is set by ${by} ms, then a ${look}`, (pair) => {
@@ -326,14 +379,20 @@ const revoke = fc
   })
   .map(
     ({ what, margin, age }) =>
-      new Step(`revoke ${what}, margin ${margin}, issued ${age} s ago or before`, ({ clock, model, real }) => {
-        const issuedBefore = Math.floor(clock.now() / 1000) - age;
-        const subject = what === "other" ? "bob" : "ada";
-        const selector = what === "token" ? { jti: model.token?.name ?? "t0" } : { subject, ...(what === "older" ? { issuedBefore } : {}) };
-        const { jti, ...rest } = { jti: undefined, ...selector };
-        model.revoke({ ...rest, ...(jti === undefined ? {} : { tokenId: jti }), margin });
-        void real.revocations.revoke(selector, { margin });
-      }),
+      new Step(
+        `revoke ${what}, margin ${margin}, issued ${age} s ago or before`,
+        ({ clock, model, real }) => {
+          const issuedBefore = Math.floor(clock.now() / 1000) - age;
+          const subject = what === "other" ? "bob" : "ada";
+          const selector =
+            what === "token"
+              ? { jti: model.token?.name ?? "t0" }
+              : { subject, ...(what === "older" ? { issuedBefore } : {}) };
+          const { jti, ...rest } = { jti: undefined, ...selector };
+          model.revoke({ ...rest, ...(jti === undefined ? {} : { tokenId: jti }), margin });
+          void real.revocations.revoke(selector, { margin });
+        },
+      ),
   );
 
 const peerCloses = fc.constant(
@@ -344,8 +403,31 @@ const peerCloses = fc.constant(
 );
 
 const steps = fc.commands(
-  [authCall, authCall, authCall, verificationEnds, verificationEnds, call, call, callEnds, cancel, push, push, timePasses, timePasses]
-    .concat([tokenRunsOut, renewal, wallClockStep, logout, manyPushes, manyFailures, revoke, peerCloses])
+  [
+    authCall,
+    authCall,
+    authCall,
+    verificationEnds,
+    verificationEnds,
+    call,
+    call,
+    callEnds,
+    cancel,
+    push,
+    push,
+    timePasses,
+    timePasses,
+  ]
+    .concat([
+      tokenRunsOut,
+      renewal,
+      wallClockStep,
+      logout,
+      manyPushes,
+      manyFailures,
+      revoke,
+      peerCloses,
+    ])
     .map((arbitrary) => arbitrary as fc.Arbitrary<Step>),
   { maxCommands: 60, size: "max" },
 );

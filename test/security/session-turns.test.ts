@@ -5,7 +5,10 @@ import type { ModelToken } from "../helpers/models/session-reference.js";
 import { ConnectionHarness } from "../helpers/server/connection-harness.js";
 import type { Message } from "../helpers/server/raw-client.js";
 
-/** A connection whose session has a token for 10 s, and what becomes of it within one turn of the event loop. */
+/**
+ * A connection whose session has a token for 10 s, and what becomes of it within one turn of the
+ * event loop.
+ */
 async function startSession(limits: Partial<Limits> = {}): Promise<ConnectionHarness> {
   const rig = new ConnectionHarness(new ManualClock(), limits);
   issue(rig, "first", 10);
@@ -18,20 +21,36 @@ async function startSession(limits: Partial<Limits> = {}): Promise<ConnectionHar
 
 function issue(rig: ConnectionHarness, name: string, expiresIn: number): void {
   const now = Math.floor(rig.clock.now() / 1000);
-  const token: ModelToken = { name, subject: "ada", issuedAt: now, expiresAt: now + expiresIn, mayWrite: false, kind: "genuine" };
+  const token: ModelToken = {
+    name,
+    subject: "ada",
+    issuedAt: now,
+    expiresAt: now + expiresIn,
+    mayWrite: false,
+    kind: "genuine",
+  };
   rig.issue(token);
 }
 
 describe("Within one turn of the event loop", () => {
   it("the clock is looked at before each element of a batch: a handler that takes until the expiry is the last to run", async () => {
     const rig = await startSession();
-    const request = (id: number, method: string) => ({ jsonrpc: "2.0", id, method, params: { number: 5_000 } });
-    rig.sendText(JSON.stringify([request(1, "age"), request(2, "age"), request(3, "age"), request(4, "read")]));
+    const request = (id: number, method: string) => ({
+      jsonrpc: "2.0",
+      id,
+      method,
+      params: { number: 5_000 },
+    });
+    rig.sendText(
+      JSON.stringify([request(1, "age"), request(2, "age"), request(3, "age"), request(4, "read")]),
+    );
     await rig.settle();
 
     expect(rig.runs).to.have.lengthOf(2);
     const answers = rig.received().flat() as Message[];
-    expect(answers.filter(({ id }) => id !== undefined).map(({ id, error }) => [id, error?.code])).to.deep.equal([
+    expect(
+      answers.filter(({ id }) => id !== undefined).map(({ id, error }) => [id, error?.code]),
+    ).to.deep.equal([
       [1, undefined],
       [2, undefined],
       [3, -32002],
@@ -63,7 +82,10 @@ describe("Within one turn of the event loop", () => {
 
   for (const [how, pass] of [
     ["a timer has told of it", (rig: ConnectionHarness) => rig.clock.advance(10_000)],
-    ["the wall clock was set, of which no timer hears", (rig: ConnectionHarness) => rig.clock.stepWall(10_000)],
+    [
+      "the wall clock was set, of which no timer hears",
+      (rig: ConnectionHarness) => rig.clock.stepWall(10_000),
+    ],
   ] as const) {
     it(`a push that is not written yet at the expiry is held until a refresh, when ${how}`, async () => {
       const rig = await startSession();
@@ -77,7 +99,10 @@ describe("Within one turn of the event loop", () => {
       rig.send({ id: "refresh", method: "refresh", params: ["second"] });
       rig.finishVerification();
       await rig.settle();
-      expect(rig.received().map(({ id, method }) => id ?? method)).to.deep.equal(["refresh", "numbered"]);
+      expect(rig.received().map(({ id, method }) => id ?? method)).to.deep.equal([
+        "refresh",
+        "numbered",
+      ]);
       rig.dispose();
     });
   }

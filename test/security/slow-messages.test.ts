@@ -10,14 +10,20 @@ const ping = '{"jsonrpc":"2.0","id":1,"method":"ping"}';
 /** A masked frame (RFC 6455 §5.2), of a mask that changes nothing. */
 function frame(opcode: number, payload: string, isFinal = true): Buffer {
   const data = Buffer.from(payload);
-  return Buffer.concat([Buffer.from([(isFinal ? 0x80 : 0) | opcode, 0x80 | data.length, 0, 0, 0, 0]), data]);
+  return Buffer.concat([
+    Buffer.from([(isFinal ? 0x80 : 0) | opcode, 0x80 | data.length, 0, 0, 0, 0]),
+    data,
+  ]);
 }
 
 const [continuation, text, pinging] = [0, 1, 9];
 
 /** A server on a clock that stands still, and a peer whose bytes have come when they are sent. */
 async function rig(limits: object = {}) {
-  const server = await startTimed(sampleApp(), { limits: { authDeadline: 0, ...limits }, metrics: { port: 0 } });
+  const server = await startTimed(sampleApp(), {
+    limits: { authDeadline: 0, ...limits },
+    metrics: { port: 0 },
+  });
   const http: HttpServer = createServer();
   server.server.attach(http);
   await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
@@ -70,7 +76,9 @@ const bytesOf = (data: Buffer) => Array.from(data, (_, n) => data.subarray(n, n 
 
 async function expectCut({ heard, hits }: Rig): Promise<void> {
   const told = await heard("\u0003\u00f0frame_timeout"); // the close frame: 1008 and its reason
-  expect(told).to.match(/"method":"connection.closing","params":\{"code":1008,"reason":"frame_timeout","reconnect":"yes"/);
+  expect(told).to.match(
+    /"method":"connection.closing","params":\{"code":1008,"reason":"frame_timeout","reconnect":"yes"/,
+  );
   expect(hits()).to.equal(1);
 }
 
@@ -120,7 +128,9 @@ describe("A message that comes slowly", () => {
     await peer.send(Buffer.concat([frame(text, ping.slice(0, 3), false), frame(pinging, "a")]));
     for (let n = 0; n < 4; n++) {
       peer.server.clock.advance(2_500);
-      await peer.send(Buffer.concat([frame(continuation, ping.slice(3 + n, 4 + n), false), frame(pinging, "a")]));
+      await peer.send(
+        Buffer.concat([frame(continuation, ping.slice(3 + n, 4 + n), false), frame(pinging, "a")]),
+      );
     }
     expect(peer.isOpen(), "ten seconds").to.equal(true);
     peer.server.clock.advance(2_500);
@@ -139,7 +149,9 @@ describe("A message that comes slowly", () => {
     await peer.send(split.subarray(3));
     peer.server.clock.advance(30_000);
     expect(peer.hits(), "in two parts").to.equal(0);
-    await peer.send(Buffer.concat([frame(pinging, "a"), frame(pinging, "b"), frame(text, ping).subarray(0, 3)]));
+    await peer.send(
+      Buffer.concat([frame(pinging, "a"), frame(pinging, "b"), frame(text, ping).subarray(0, 3)]),
+    );
     peer.server.clock.advance(15_000);
     await expectCut(peer);
   });

@@ -10,7 +10,11 @@ type Step =
   | { readonly do: "publish"; readonly topic: "kept" | "plain"; readonly times: number }
   | { readonly do: "connect" | "refresh"; readonly reader: number; readonly seconds: number }
   | { readonly do: "leave" | "stall" | "drain"; readonly reader: number }
-  | { readonly do: "subscribe" | "unsubscribe"; readonly reader: number; readonly topic: "kept" | "plain" }
+  | {
+      readonly do: "subscribe" | "unsubscribe";
+      readonly reader: number;
+      readonly topic: "kept" | "plain";
+    }
   | { readonly do: "wait"; readonly seconds: number }
   | { readonly do: "restart" }
   | { readonly do: "turn" };
@@ -23,15 +27,38 @@ const times = fc.constantFrom(1, 1, 2, 5, 10, 300);
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ do: fc.constant("publish" as const), topic, times }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constantFrom("connect" as const, "refresh" as const), reader, seconds }) },
-  { weight: 5, arbitrary: fc.record({ do: fc.constantFrom("leave" as const, "stall" as const, "drain" as const), reader }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("subscribe" as const, "unsubscribe" as const), reader, topic }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constantFrom("connect" as const, "refresh" as const),
+      reader,
+      seconds,
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constantFrom("leave" as const, "stall" as const, "drain" as const),
+      reader,
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constantFrom("subscribe" as const, "unsubscribe" as const),
+      reader,
+      topic,
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("wait" as const), seconds }) },
   { weight: 1, arbitrary: fc.constant({ do: "restart" as const }) },
   { weight: 4, arbitrary: fc.constant({ do: "turn" as const }) },
 );
 
-/** One run: the readers do what the steps say, and at last everybody is well and hears one more event. */
+/**
+ * One run: the readers do what the steps say, and at last everybody is well and hears one more
+ * event.
+ */
 class Run {
   readonly rig: SubscriptionHarness;
   readonly readers: readonly TopicReader[];
@@ -43,7 +70,8 @@ class Run {
   }
 
   async take(step: Step): Promise<void> {
-    if (step.do === "publish") for (let time = 0; time < step.times; time++) this.publish(step.topic);
+    if (step.do === "publish")
+      for (let time = 0; time < step.times; time++) this.publish(step.topic);
     else if (step.do === "wait") this.rig.clock.advance(step.seconds * 1_000);
     else if (step.do === "restart") this.rig.restart();
     else if (step.do === "turn") await this.turn();
@@ -54,7 +82,8 @@ class Run {
     if (step.do === "connect") who.connect(step.seconds);
     else if (step.do === "refresh") who.refresh(step.seconds);
     else if (step.do === "leave" || step.do === "stall" || step.do === "drain") who[step.do]();
-    else who[step.do as "subscribe" | "unsubscribe"](who[(step as { topic: "kept" | "plain" }).topic]);
+    else
+      who[step.do as "subscribe" | "unsubscribe"](who[(step as { topic: "kept" | "plain" }).topic]);
   }
 
   publish(topic: "kept" | "plain"): void {
@@ -75,19 +104,26 @@ class Run {
       else who.connect(100_000);
     }
     await this.turn();
-    for (const who of this.readers) for (const feed of [who.kept, who.plain]) if (!feed.isSubscribed) who.subscribe(feed);
+    for (const who of this.readers)
+      for (const feed of [who.kept, who.plain]) if (!feed.isSubscribed) who.subscribe(feed);
     await this.turn();
   }
 }
 
-/** Every number once and in order; where some are missing, a gap stands between. Numbers are shared by the topics, so neighbours differ by topic. */
+/**
+ * Every number once and in order; where some are missing, a gap stands between. Numbers are shared
+ * by the topics, so neighbours differ by topic.
+ */
 function check(seen: readonly Seen[], published: readonly number[]): void {
   const numbers = seen.filter((one) => one !== "gap");
   expect(numbers, "in order, once").to.deep.equal([...new Set(numbers)].sort((a, b) => a - b));
   seen.forEach((one, index) => {
     const next = seen[index + 1];
     if (one === "gap" || next === "gap" || next === undefined) return;
-    expect(published.indexOf(next), `between ${one} and ${next} nothing was missed without a word`).to.equal(published.indexOf(one) + 1);
+    expect(
+      published.indexOf(next),
+      `between ${one} and ${next} nothing was missed without a word`,
+    ).to.equal(published.indexOf(one) + 1);
   });
 }
 
@@ -104,7 +140,8 @@ describe("Subscriptions, whatever happens", () => {
           let count = 0;
           const publish = (name: "kept" | "plain") => published[name].push(++count);
           for (const one of steps) {
-            if (one.do === "publish") for (let time = 0; time < one.times; time++) publish(one.topic);
+            if (one.do === "publish")
+              for (let time = 0; time < one.times; time++) publish(one.topic);
             await run.take(one);
           }
           await run.makeWell();
@@ -116,8 +153,12 @@ describe("Subscriptions, whatever happens", () => {
           for (const who of run.readers) {
             check(who.kept.seen, published.kept);
             check(who.plain.seen, published.plain);
-            expect(who.kept.seen.at(-1), "the last event reaches everybody").to.equal(published.kept.at(-1));
-            expect(who.plain.seen.at(-1), "the last event reaches everybody").to.equal(published.plain.at(-1));
+            expect(who.kept.seen.at(-1), "the last event reaches everybody").to.equal(
+              published.kept.at(-1),
+            );
+            expect(who.plain.seen.at(-1), "the last event reaches everybody").to.equal(
+              published.plain.at(-1),
+            );
           }
           run.rig.dispose();
           expect(run.rig.topics, "no topic is left behind").to.equal(0);

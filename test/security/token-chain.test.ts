@@ -20,7 +20,11 @@ async function openOn(store: Store, options: Partial<IssuerOptions> = {}) {
   const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const post = async (path: string, body: Body) => {
     const answer = await fetch(base + path, { method: "POST", body: new URLSearchParams(body) });
-    return { status: answer.status, retryAfter: answer.headers.get("retry-after"), body: (await answer.json()) as Body };
+    return {
+      status: answer.status,
+      retryAfter: answer.headers.get("retry-after"),
+      body: (await answer.json()) as Body,
+    };
   };
   return {
     ...{ ...opened, store, post },
@@ -73,7 +77,11 @@ for (const { name, use } of stores) {
         expect(await store.revocations.list(now.call(issuer.clock) / 1_000)).to.have.length(20);
         expect(issuer.issuer.counts).to.include({ limitedTokens: 20 });
         await issuer.issuer.login("ada", password);
-        await issuer.issuer.renew((await issuer.issuer.login("grace", password)).refreshToken, "grace", "192.0.2.1");
+        await issuer.issuer.renew(
+          (await issuer.issuer.login("grace", password)).refreshToken,
+          "grace",
+          "192.0.2.1",
+        );
         if (name !== "redisStore")
           issuer.clock.advance(60_000); // Redis has a clock of its own
         else await openAnew(store);
@@ -92,7 +100,10 @@ for (const { name, use } of stores) {
           await issuer.revoke(last.access_token);
           last = (await issuer.refresh(last.refresh_token)).body;
         }
-        const listed = async () => (await store.revocations.list(issuer.clock.now() / 1_000)).map(({ jti, sessionId }) => jti ?? sessionId);
+        const listed = async () =>
+          (await store.revocations.list(issuer.clock.now() / 1_000)).map(
+            ({ jti, sessionId }) => jti ?? sessionId,
+          );
         expect(await listed()).to.have.length(100);
         await issuer.revoke(last.refresh_token);
         await issuer.revoke(last.access_token);
@@ -113,7 +124,9 @@ for (const { name, use } of stores) {
           logins.push(await issuer.login());
           issuer.clock.advance(1_000);
         }
-        const statuses = await Promise.all(logins.map(async ({ refresh_token }) => (await issuer.refresh(refresh_token)).status));
+        const statuses = await Promise.all(
+          logins.map(async ({ refresh_token }) => (await issuer.refresh(refresh_token)).status),
+        );
         expect(statuses).to.deep.equal([400, 400, 400, 200, 200, 200]);
         await issuer.close();
       });
@@ -123,7 +136,8 @@ for (const { name, use } of stores) {
 
 /** In Redis the minute is real: it is over when its counters are gone. */
 async function openAnew(store: Store): Promise<void> {
-  for (const what of ["refresh", "revoke", "login"]) for (let n = 0; n < 40; n++) await store.rates.giveBack(`${what}\0ada`, 0);
+  for (const what of ["refresh", "revoke", "login"])
+    for (let n = 0; n < 40; n++) await store.rates.giveBack(`${what}\0ada`, 0);
 }
 
 describe("The budget of a subject", () => {
@@ -132,8 +146,10 @@ describe("The budget of a subject", () => {
     const [stolen, own] = [await issuer.login(), await issuer.login()];
     await issuer.refresh(stolen.refresh_token);
     issuer.clock.advance(60_000);
-    for (let n = 0; n < 20; n++) expect((await issuer.refresh(stolen.refresh_token)).status).to.equal(400);
-    for (let n = 0; n < 20; n++) expect((await issuer.revoke(stolen.refresh_token)).status).to.equal(200);
+    for (let n = 0; n < 20; n++)
+      expect((await issuer.refresh(stolen.refresh_token)).status).to.equal(400);
+    for (let n = 0; n < 20; n++)
+      expect((await issuer.revoke(stolen.refresh_token)).status).to.equal(200);
     expect((await issuer.refresh(own.refresh_token)).status).to.equal(200);
     expect((await issuer.revoke(own.access_token)).status).to.equal(200);
     await issuer.close();
@@ -144,7 +160,11 @@ describe("The budget of a subject", () => {
     let tokens = await issuer.login("ada", password, { address: "192.0.2.1" });
     const renew = async () => issuer.renew(tokens.refreshToken, "ada", "192.0.2.1");
     for (let n = 0; n < 2; n++) tokens = { ...tokens, ...(await renew()) };
-    expect(await rejectionOf(renew())).to.include({ name: "Refusal", reason: "rate_limited", retryAfter: 60 });
+    expect(await rejectionOf(renew())).to.include({
+      name: "Refusal",
+      reason: "rate_limited",
+      retryAfter: 60,
+    });
     expect(log.map(({ fields }) => fields)).to.deep.include({
       event: "token.limit",
       what: "refresh",
@@ -158,7 +178,12 @@ describe("The budget of a subject", () => {
   it("bounds the logins of somebody who knows the password, and the tokens of a client", async () => {
     const issuer = await openOn(memoryStore(), { tokensPerSubject: 3 });
     const { clientId, clientSecret } = await issuer.issuer.clients.add({ scopes: [] });
-    const asClient = () => issuer.post("/token", { grant_type: "client_credentials", client_id: clientId, client_secret: clientSecret });
+    const asClient = () =>
+      issuer.post("/token", {
+        grant_type: "client_credentials",
+        client_id: clientId,
+        client_secret: clientSecret,
+      });
     for (const ask of [() => issuer.post("/login", { username: "ada", password }), asClient]) {
       const statuses = [];
       for (let n = 0; n < 5; n++) statuses.push((await ask()).status);
@@ -170,13 +195,17 @@ describe("The budget of a subject", () => {
   it("is a whole number from 0 up, and so is the number of sessions", async () => {
     for (const wrong of [-1, 1.5, Number.NaN])
       for (const option of ["tokensPerSubject", "sessionsPerSubject"])
-        expect((await rejectionOf(openIssuer({ [option]: wrong }))).message).to.include(`${option} must be a whole number`);
+        expect((await rejectionOf(openIssuer({ [option]: wrong }))).message).to.include(
+          `${option} must be a whole number`,
+        );
   });
 });
 
 describe("A refresh token that is used again within the reuse window", () => {
   const repeats = (log: readonly { readonly fields: object }[]) =>
-    log.map(({ fields }) => fields as Readonly<Record<string, unknown>>).filter(({ event }) => event === "refresh.repeated");
+    log
+      .map(({ fields }) => fields as Readonly<Record<string, unknown>>)
+      .filter(({ event }) => event === "refresh.repeated");
 
   it("is logged where it comes from another address than before, and not from the same, whose answer was lost", async () => {
     const { issuer, log } = await openIssuer();
@@ -188,7 +217,12 @@ describe("A refresh token that is used again within the reuse window", () => {
     const thief = await issuer.renew(refreshToken, "ada", "192.0.2.66");
     expect(thief.refreshToken).to.equal(owner.refreshToken);
     expect(repeats(log)).to.deep.equal([
-      { event: "refresh.repeated", subject: "ada", sessionId: claimsOf(token).sid, address: "192.0.2.66" },
+      {
+        event: "refresh.repeated",
+        subject: "ada",
+        sessionId: claimsOf(token).sid,
+        address: "192.0.2.66",
+      },
     ]);
   });
 
@@ -200,8 +234,12 @@ describe("A refresh token that is used again within the reuse window", () => {
     const thief = await issuer.renew(stolen, "ada", "192.0.2.66");
     const next = await issuer.renew(thief.refreshToken, "ada", "192.0.2.66");
     clock.advance(11_000);
-    expect(await rejectionOf(issuer.renew(owner.refreshToken, "ada", "192.0.2.1"))).to.include({ reason: "token_revoked" });
-    expect(await rejectionOf(issuer.renew(next.refreshToken, "ada", "192.0.2.66"))).to.include({ reason: "token_revoked" });
+    expect(await rejectionOf(issuer.renew(owner.refreshToken, "ada", "192.0.2.1"))).to.include({
+      reason: "token_revoked",
+    });
+    expect(await rejectionOf(issuer.renew(next.refreshToken, "ada", "192.0.2.66"))).to.include({
+      reason: "token_revoked",
+    });
   });
 
   it("says nothing of the address in the store but whether two are the same", async () => {

@@ -46,7 +46,10 @@ function watched(): { readonly verifier: Verifier; readonly fetches: () => numbe
     return JSON.stringify({ keys: [keys.publicJwk, rsa.publicJwk] });
   };
   const issuer = { issuer: "https://id.test", audience: "test", jwks: "https://id.test/jwks" };
-  return { verifier: createVerifier([issuer], { clock: new ManualClock(), fetchDocument }), fetches: () => fetches };
+  return {
+    verifier: createVerifier([issuer], { clock: new ManualClock(), fetchDocument }),
+    fetches: () => fetches,
+  };
 }
 
 describe("a malformed token", () => {
@@ -74,7 +77,8 @@ describe("a malformed token", () => {
       tokenOf(JSON.stringify(validClaims({ iat })), '{"alg":"ES256","alg":"RS256"}'),
       tokenOf('["iss"]'),
     ];
-    for (const input of malformed) expect(await reasonOf(verifier.verify(input)), String(input)).to.equal("token_invalid");
+    for (const input of malformed)
+      expect(await reasonOf(verifier.verify(input)), String(input)).to.equal("token_invalid");
     expect(fetches()).to.equal(0);
     await verifier.verify(token());
     expect(fetches()).to.equal(1);
@@ -100,10 +104,26 @@ describe("a malformed token", () => {
       "RSA-OAEP",
       "dir",
     ];
-    const values: readonly unknown[] = [...names, "RS1", "A128KW", "__proto__", "constructor", [], ["ES256"], {}, null, 0, undefined];
-    for (const alg of values) expect(await reasonOf(verifier.verify(token({}, { alg }))), JSON.stringify(alg)).to.equal("token_invalid");
+    const values: readonly unknown[] = [
+      ...names,
+      "RS1",
+      "A128KW",
+      "__proto__",
+      "constructor",
+      [],
+      ["ES256"],
+      {},
+      null,
+      0,
+      undefined,
+    ];
+    for (const alg of values)
+      expect(await reasonOf(verifier.verify(token({}, { alg }))), JSON.stringify(alg)).to.equal(
+        "token_invalid",
+      );
     const unsigned = `${base64url('{"alg":"none"}')}.${base64url(JSON.stringify(validClaims({ iat })))}.`;
-    for (const end of ["", "AA", "none"]) expect(await reasonOf(verifier.verify(unsigned + end))).to.equal("token_invalid");
+    for (const end of ["", "AA", "none"])
+      expect(await reasonOf(verifier.verify(unsigned + end))).to.equal("token_invalid");
     expect(fetches()).to.equal(0);
   });
 
@@ -112,7 +132,9 @@ describe("a malformed token", () => {
     for (const alg of ["HS256", "HS384", "HS512"]) {
       for (const pair of [keys, rsa]) {
         for (const secret of publicBytes(pair))
-          expect(await reasonOf(verifier.verify(signHmac(secret, { iat }, { alg, kid: pair.kid })))).to.equal("token_invalid");
+          expect(
+            await reasonOf(verifier.verify(signHmac(secret, { iat }, { alg, kid: pair.kid }))),
+          ).to.equal("token_invalid");
       }
     }
     expect(fetches()).to.equal(0);
@@ -128,10 +150,14 @@ describe("a malformed token", () => {
     const url = `http://127.0.0.1:${(canary.address() as AddressInfo).port}/`;
     for (const name of ["jku", "x5u", "jwk", "crit", "b64", "zip", "cty", "enc"]) {
       for (const value of [url, null, [], {}, 0, keys.publicJwk]) {
-        expect((await refusalOf(verifierOf(keys).verify(token({}, { [name]: value })))).detail).to.equal(`the header has ${name}`);
+        expect(
+          (await refusalOf(verifierOf(keys).verify(token({}, { [name]: value })))).detail,
+        ).to.equal(`the header has ${name}`);
       }
     }
-    expect(await reasonOf(verifierOf(keys).verify(token({ iss: url, jwks_uri: url })))).to.equal("token_invalid");
+    expect(await reasonOf(verifierOf(keys).verify(token({ iss: url, jwks_uri: url })))).to.equal(
+      "token_invalid",
+    );
     expect(requests).to.equal(0);
     await new Promise((resolve) => canary.close(resolve));
   });
@@ -156,15 +182,21 @@ describe("a signature", () => {
     ];
     for (const [signer, header] of signers) {
       const text = JSON.stringify({ alg: signer.algorithm, kid: signer.kid, ...header });
-      expect(await reasonOf(verifier.verify(signText(signer, text, payload))), text).to.equal("token_invalid");
+      expect(await reasonOf(verifier.verify(signText(signer, text, payload))), text).to.equal(
+        "token_invalid",
+      );
     }
-    for (const signer of [keys, rsa, edwards]) expect(await verifier.verify(signToken(signer, { iat }))).to.include({ subject: "user-1" });
+    for (const signer of [keys, rsa, edwards])
+      expect(await verifier.verify(signToken(signer, { iat }))).to.include({ subject: "user-1" });
   });
 
   it("of zeros, of the wrong length, or in DER is none", async () => {
     const [header, payload, good = ""] = token().split(".");
     const bytes = Buffer.from(good, "base64url");
-    const order = Buffer.from("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551", "hex"); // of P-256
+    const order = Buffer.from(
+      "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551",
+      "hex",
+    ); // of P-256
     const wrong = {
       zeros: Buffer.alloc(64),
       "r = n, s = n": Buffer.concat([order, order]),
@@ -172,10 +204,18 @@ describe("a signature", () => {
       short: bytes.subarray(0, 63),
       long: Buffer.concat([bytes, Buffer.of(0)]),
       half: bytes.subarray(0, 32),
-      DER: Buffer.concat([Buffer.of(0x30, 68, 2, 32), bytes.subarray(0, 32), Buffer.of(2, 32), bytes.subarray(32)]),
+      DER: Buffer.concat([
+        Buffer.of(0x30, 68, 2, 32),
+        bytes.subarray(0, 32),
+        Buffer.of(2, 32),
+        bytes.subarray(32),
+      ]),
     };
     for (const [name, value] of Object.entries(wrong)) {
-      expect(await reasonOf(verifier.verify(`${header}.${payload}.${base64url(value)}`)), name).to.equal("token_invalid");
+      expect(
+        await reasonOf(verifier.verify(`${header}.${payload}.${base64url(value)}`)),
+        name,
+      ).to.equal("token_invalid");
     }
   });
 });
@@ -201,19 +241,36 @@ describe("a token of another type", () => {
       ["at+jwt"],
       {},
     ];
-    for (const typ of types) expect(await reasonOf(verifier.verify(token({}, { typ }))), JSON.stringify(typ)).to.equal("token_invalid");
-    const marks = [{ nonce: "n" }, { at_hash: "h" }, { c_hash: "h" }, { events: {} }, { events: null }, { token_use: "id" }];
+    for (const typ of types)
+      expect(await reasonOf(verifier.verify(token({}, { typ }))), JSON.stringify(typ)).to.equal(
+        "token_invalid",
+      );
+    const marks = [
+      { nonce: "n" },
+      { at_hash: "h" },
+      { c_hash: "h" },
+      { events: {} },
+      { events: null },
+      { token_use: "id" },
+    ];
     for (const typ of ["at+jwt", "JWT", undefined]) {
       for (const mark of marks)
-        expect(await reasonOf(verifier.verify(token(mark, { typ }))), JSON.stringify(mark)).to.equal("token_invalid");
+        expect(
+          await reasonOf(verifier.verify(token(mark, { typ }))),
+          JSON.stringify(mark),
+        ).to.equal("token_invalid");
     }
     expect(await verifier.verify(token({ token_use: "access" }))).to.include({ subject: "user-1" });
   });
 
   it("that the options name is the only one accepted", async () => {
-    expect(await verifierOf(keys, { typ: "x+jwt" }).verify(token({}, { typ: "X+jwt" }))).to.include({ subject: "user-1" });
+    expect(await verifierOf(keys, { typ: "x+jwt" }).verify(token({}, { typ: "X+jwt" }))).to.include(
+      { subject: "user-1" },
+    );
     for (const typ of ["at+jwt", "JWT", undefined])
-      expect(await reasonOf(verifierOf(keys, { typ: "x+jwt" }).verify(token({}, { typ })))).to.equal("token_invalid");
+      expect(
+        await reasonOf(verifierOf(keys, { typ: "x+jwt" }).verify(token({}, { typ }))),
+      ).to.equal("token_invalid");
   });
 
   it("bound to a key (cnf) is never taken for a bearer token", async () => {
@@ -228,10 +285,21 @@ describe("a token of another type", () => {
 describe("a claim of the wrong type or value", () => {
   const verifier = verifierOf(keys, { requiredClaims: ["iat", "tenant"] });
   const rest = '"tenant":"t1",';
-  const verify = (name: string, json: string) => verifier.verify(tokenOf(withClaim(name, json).replace("{", `{${rest}`)));
+  const verify = (name: string, json: string) =>
+    verifier.verify(tokenOf(withClaim(name, json).replace("{", `{${rest}`)));
 
   const wrong: Readonly<Record<string, readonly string[]>> = {
-    iss: ["null", '""', "5", '["https://id.test"]', "{}", "true", '"https://id.test/"', '"HTTPS://ID.TEST"', '"__proto__"'],
+    iss: [
+      "null",
+      '""',
+      "5",
+      '["https://id.test"]',
+      "{}",
+      "true",
+      '"https://id.test/"',
+      '"HTTPS://ID.TEST"',
+      '"__proto__"',
+    ],
     sub: ["null", '""', "5", '["user-1"]', "{}", "true", JSON.stringify("u".repeat(256))],
     aud: [
       "null",
@@ -247,8 +315,28 @@ describe("a claim of the wrong type or value", () => {
       '["test",null]',
       JSON.stringify([..."abcdefghijklmnop", "test"]),
     ],
-    exp: ["null", '""', '"1790000900"', "[1790000900]", "{}", "true", "1e999", "-1", "9007199254740992"],
-    iat: ["null", '""', '"1790000000"', "[1790000000]", "{}", "false", "1e999", "-1", "9007199254740992"],
+    exp: [
+      "null",
+      '""',
+      '"1790000900"',
+      "[1790000900]",
+      "{}",
+      "true",
+      "1e999",
+      "-1",
+      "9007199254740992",
+    ],
+    iat: [
+      "null",
+      '""',
+      '"1790000000"',
+      "[1790000000]",
+      "{}",
+      "false",
+      "1e999",
+      "-1",
+      "9007199254740992",
+    ],
     nbf: ["null", '""', '"1790000000"', "[]", "{}", "true", "1e999", "-1", "9007199254740992"],
     jti: ["null", "5", "[]", "{}", "true"],
     sid: ["null", "5", "[]", "{}", "false"],
@@ -257,7 +345,8 @@ describe("a claim of the wrong type or value", () => {
 
   it("is refused, each by itself", async () => {
     for (const [name, values] of Object.entries(wrong)) {
-      for (const json of values) expect(await reasonOf(verify(name, json)), `${name}: ${json}`).to.equal("token_invalid");
+      for (const json of values)
+        expect(await reasonOf(verify(name, json)), `${name}: ${json}`).to.equal("token_invalid");
     }
   });
 
@@ -272,16 +361,21 @@ describe("a claim of the wrong type or value", () => {
       ["iat", "0"],
       ["jti", '""'],
     ];
-    for (const [name, json] of right) expect((await verify(name, json)).issuer, `${name}: ${json}`).to.equal("https://id.test");
+    for (const [name, json] of right)
+      expect((await verify(name, json)).issuer, `${name}: ${json}`).to.equal("https://id.test");
   });
 
   it("or missing is refused when it is required", async () => {
     for (const name of ["iss", "sub", "aud", "exp", "iat"]) {
       const { [name]: _left, ...others } = validClaims({ iat, tenant: "t1" });
-      expect(await reasonOf(verifier.verify(tokenOf(JSON.stringify(others)))), name).to.equal("token_invalid");
+      expect(await reasonOf(verifier.verify(tokenOf(JSON.stringify(others)))), name).to.equal(
+        "token_invalid",
+      );
     }
-    for (const tenant of [undefined, null, "", []]) expect(await reasonOf(verifier.verify(token({ tenant })))).to.equal("token_invalid");
-    for (const tenant of [0, false, "t1"]) expect(await verifier.verify(token({ tenant }))).to.include({ subject: "user-1" });
+    for (const tenant of [undefined, null, "", []])
+      expect(await reasonOf(verifier.verify(token({ tenant })))).to.equal("token_invalid");
+    for (const tenant of [0, false, "t1"])
+      expect(await verifier.verify(token({ tenant }))).to.include({ subject: "user-1" });
   });
 });
 
@@ -313,14 +407,17 @@ describe("a real provider of keys", () => {
     const requests: string[] = [];
     const server = createServer((request, response) => {
       requests.push(request.url ?? "");
-      response.writeHead(status, { location: "/elsewhere" }).end(JSON.stringify({ keys: [keys.publicJwk] }));
+      response
+        .writeHead(status, { location: "/elsewhere" })
+        .end(JSON.stringify({ keys: [keys.publicJwk] }));
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const jwks = `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks`;
     const clock = new ManualClock();
     const ports = { clock, fetchDocument: createFetchDocument() };
     const verifier = createVerifier([{ issuer: "https://id.test", audience: "test", jwks }], ports);
-    const verify = (header: Members = {}) => verifier.verify(signToken(keys, { iat: clock.now() / 1_000 - 1 }, header));
+    const verify = (header: Members = {}) =>
+      verifier.verify(signToken(keys, { iat: clock.now() / 1_000 - 1 }, header));
     const kill = () =>
       new Promise<void>((resolve) => {
         server.close(() => resolve());
@@ -331,7 +428,9 @@ describe("a real provider of keys", () => {
 
   it("is asked twice at most for a flood of random kids", async () => {
     const { requests, verify, kill } = await provider();
-    await Promise.all(Array.from({ length: 1_000 }, (_, kid) => reasonOf(verify({ kid: `random-${kid}` }))));
+    await Promise.all(
+      Array.from({ length: 1_000 }, (_, kid) => reasonOf(verify({ kid: `random-${kid}` }))),
+    );
     expect(requests).to.deep.equal(["/jwks", "/jwks"]);
     expect(await verify()).to.include({ subject: "user-1" });
     await kill();

@@ -17,9 +17,18 @@ describe("Frames that come in one go, while the user of a connection changes,", 
       ["ada 2", "ada"],
       ["bob 1", "bob"],
     ] as const)
-      rig.issue({ name, subject, issuedAt: now, expiresAt: now + 900, mayWrite: false, kind: "genuine" });
-    const call = (id: string, method: string, params: readonly unknown[] = []) => rig.send({ id, method, params });
-    const read = (number: number) => rig.send({ id: `read ${number}`, method: "read", params: { number } });
+      rig.issue({
+        name,
+        subject,
+        issuedAt: now,
+        expiresAt: now + 900,
+        mayWrite: false,
+        kind: "genuine",
+      });
+    const call = (id: string, method: string, params: readonly unknown[] = []) =>
+      rig.send({ id, method, params });
+    const read = (number: number) =>
+      rig.send({ id: `read ${number}`, method: "read", params: { number } });
     call("in", "authenticate", ["ada 1"]);
     rig.finishVerification();
     await rig.settle();
@@ -47,7 +56,13 @@ describe("Frames that come in one go, while the user of a connection changes,", 
       [1, "ada"],
       [2, "bob"],
     ]);
-    expect(rig.received().map(({ id }) => id)).to.deep.equal(["read 1", "refresh", "logout", "authenticate", "read 2"]);
+    expect(rig.received().map(({ id }) => id)).to.deep.equal([
+      "read 1",
+      "refresh",
+      "logout",
+      "authenticate",
+      "read 2",
+    ]);
     rig.dispose();
   });
 
@@ -100,7 +115,10 @@ describe("Code of the application that still runs when the user of its connectio
     readonly isLive: boolean;
   }
 
-  /** A server whose long calls and generators stay as long as the test wants, and can be asked for whom they run. */
+  /**
+   * A server whose long calls and generators stay as long as the test wants, and can be asked for
+   * whom they run.
+   */
   const start = async () => {
     const running: (() => Seen)[] = [];
     const handles: ConnectionHandle[] = [];
@@ -115,10 +133,14 @@ describe("Code of the application that still runs when the user of its connectio
       }
     };
     const rpc = createRpc({ notifications: { note: z.object({ text: z.string() }) } });
-    const long = (context: Parameters<typeof look>[0] & { readonly connection: ConnectionHandle<never> }) => {
+    const long = (
+      context: Parameters<typeof look>[0] & { readonly connection: ConnectionHandle<never> },
+    ) => {
       running.push(look(context));
       handles.push(context.connection as never);
-      notes.push(() => (context.connection as unknown as ConnectionHandle).notify("note", { text: "for whom?" }));
+      notes.push(() =>
+        (context.connection as unknown as ConnectionHandle).notify("note", { text: "for whom?" }),
+      );
       return new Promise<never>(() => {});
     };
     const app = rpc.router({
@@ -148,16 +170,28 @@ describe("Code of the application that still runs when the user of its connectio
       expect(seen?.()).to.deep.equal({ subject: "ada", scopes: ["a"], isLive: true });
 
       await resultOf(client, "logout");
-      expect(seen?.(), "nobody is there").to.deep.equal({ subject: "ada", scopes: ["a"], isLive: false });
+      expect(seen?.(), "nobody is there").to.deep.equal({
+        subject: "ada",
+        scopes: ["a"],
+        isLive: false,
+      });
       await resultOf(client, "authenticate", { token: server.token({ sub: "bob", scope: "b" }) });
-      expect(seen?.(), "bob is there").to.deep.equal({ subject: "ada", scopes: ["a"], isLive: false });
+      expect(seen?.(), "bob is there").to.deep.equal({
+        subject: "ada",
+        scopes: ["a"],
+        isLive: false,
+      });
       server.notes[0]?.();
       server.handles[0]?.kick();
       expect(await leftovers(client)).to.deep.equal([]);
       expect(await resultOf(client, "whoami")).to.include({ state: "active", subject: "bob" });
 
       await changeTo(client, server.token({ sub: "ada", scope: "a" }));
-      expect(seen?.(), "ada is there again, in another session").to.deep.equal({ subject: "ada", scopes: ["a"], isLive: false });
+      expect(seen?.(), "ada is there again, in another session").to.deep.equal({
+        subject: "ada",
+        scopes: ["a"],
+        isLive: false,
+      });
     });
 
     it(`goes on through a refresh, an expiry and a refresh after it: ${method}`, async () => {
@@ -165,13 +199,18 @@ describe("Code of the application that still runs when the user of its connectio
       const client = await server.login({ sub: "ada", scope: "a", exp: server.seconds() + 60 });
       await exchange(client, request(1, method));
       const [seen] = server.running;
-      const later = method === "stubborn" ? ["a", "more"] : ["a"]; // a call's user is as it was when the call came
+      // a call's user is as it was when the call came
+      const later = method === "stubborn" ? ["a", "more"] : ["a"];
       server.clock.advance(30_000);
-      await resultOf(client, "refresh", { token: server.token({ sub: "ada", scope: "a more", exp: server.seconds() + 60 }) });
+      await resultOf(client, "refresh", {
+        token: server.token({ sub: "ada", scope: "a more", exp: server.seconds() + 60 }),
+      });
       expect(seen?.()).to.deep.equal({ subject: "ada", scopes: later, isLive: true });
       server.clock.advance(60_000);
       expect(seen?.(), "expired").to.deep.equal({ subject: "ada", scopes: later, isLive: false });
-      await resultOf(client, "refresh", { token: server.token({ sub: "ada", scope: "a", exp: server.seconds() + 60 }) });
+      await resultOf(client, "refresh", {
+        token: server.token({ sub: "ada", scope: "a", exp: server.seconds() + 60 }),
+      });
       expect(seen?.()).to.deep.equal({ subject: "ada", scopes: ["a"], isLive: true });
       server.notes[0]?.();
       const told = (await leftovers(client)).filter(({ method: name }) => name === "note");
@@ -184,7 +223,11 @@ describe("Code of the application that still runs when the user of its connectio
     const client = await server.connect();
     await exchange(client, request(1, "open"));
     await resultOf(client, "authenticate", { token: server.token({ sub: "ada" }) });
-    expect(server.running[0]?.()).to.deep.equal({ subject: undefined, scopes: undefined, isLive: false });
+    expect(server.running[0]?.()).to.deep.equal({
+      subject: undefined,
+      scopes: undefined,
+      isLive: false,
+    });
   });
 
   it("frees the subscription's id for the next user, whose own goes on", async () => {
@@ -196,9 +239,12 @@ describe("Code of the application that still runs when the user of its connectio
     const [answer] = await exchange(client, request(2, "stubborn"));
     expect(answer).to.have.nested.property("result.subscription");
     expect(server.running[1]?.()).to.include({ subject: "bob", isLive: true });
-    expect((await server.server.sessions()).sessions.map(({ subject, subscriptions }) => [subject, subscriptions])).to.deep.equal([
-      ["bob", 1],
-    ]);
+    expect(
+      (await server.server.sessions()).sessions.map(({ subject, subscriptions }) => [
+        subject,
+        subscriptions,
+      ]),
+    ).to.deep.equal([["bob", 1]]);
   });
 });
 

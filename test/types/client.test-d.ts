@@ -9,9 +9,14 @@ import {
   type Subscription,
   safe,
 } from "../../client/index.js";
-import type { MethodContract, RouterContract, SubscriptionContract } from "../../src/protocol/contract.js";
+import type {
+  MethodContract,
+  RouterContract,
+  SubscriptionContract,
+} from "../../src/protocol/contract.js";
 
-type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+type Equal<A, B> =
+  (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 type Extends<A, B> = A extends B ? true : false;
 const holds = <_Truth extends true>(): void => {};
 
@@ -23,7 +28,11 @@ type App = RouterContract<
   {
     readonly time: { readonly now: MethodContract<undefined, string, Record<never, never>> };
     readonly orders: {
-      readonly create: MethodContract<{ sku: string; qty?: number }, Created, { OUT_OF_STOCK: { left: number }; CLOSED: null }>;
+      readonly create: MethodContract<
+        { sku: string; qty?: number },
+        Created,
+        { OUT_OF_STOCK: { left: number }; CLOSED: null }
+      >;
       readonly list: MethodContract<{ limit?: number }, readonly Created[], Record<never, never>>;
       readonly watch: SubscriptionContract<{ id: string }, Created>;
       readonly all: SubscriptionContract<undefined, Created>;
@@ -53,14 +62,36 @@ export async function typed(client: Client<App>): Promise<void> {
   else if (outcome.error.type === "OUT_OF_STOCK") {
     const { left } = outcome.error.data;
     holds<Equal<typeof left, number>>();
-  } else if (outcome.error.type === "disconnected") holds<Equal<typeof outcome.error, DisconnectedError>>();
-  else holds<Equal<Extends<"timeout" | "token_expired" | "invalid_params" | "CLOSED", typeof outcome.error.type>, true>>();
+  } else if (outcome.error.type === "disconnected")
+    holds<Equal<typeof outcome.error, DisconnectedError>>();
+  else
+    holds<
+      Equal<
+        Extends<
+          "timeout" | "token_expired" | "invalid_params" | "CLOSED",
+          typeof outcome.error.type
+        >,
+        true
+      >
+    >();
   const undeclared = await safe(client.api.time.now());
   if (!undeclared.ok) holds<Equal<Extends<"OUT_OF_STOCK", typeof undeclared.error.type>, false>>();
-  holds<Equal<Extends<RpcError<"OUT_OF_STOCK", { left: number }>, CallError<{ OUT_OF_STOCK: { left: number } }>>, true>>();
+  holds<
+    Equal<
+      Extends<
+        RpcError<"OUT_OF_STOCK", { left: number }>,
+        CallError<{ OUT_OF_STOCK: { left: number } }>
+      >,
+      true
+    >
+  >();
 
   // a batch is a tuple, in order
-  const batch = await client.batch((api) => [api.time.now(), api.orders.create({ sku: "B" }), safe(api.time.now())]);
+  const batch = await client.batch((api) => [
+    api.time.now(),
+    api.orders.create({ sku: "B" }),
+    safe(api.time.now()),
+  ]);
   holds<Equal<(typeof batch)["length"], 3>>();
   holds<Equal<(typeof batch)[0], string>>();
   holds<Equal<(typeof batch)[1], Created>>();
@@ -74,7 +105,9 @@ export async function typed(client: Client<App>): Promise<void> {
   const unknownName = await client.call("not.declared", [1, 2], { idempotent: true });
   holds<Equal<typeof unknownName, unknown>>();
 
-  client.on("order.updated", (params) => holds<Equal<typeof params, { id: string; status: string }>>());
+  client.on("order.updated", (params) =>
+    holds<Equal<typeof params, { id: string; status: string }>>(),
+  );
   client.on("state", ({ to, retryIn }) => {
     holds<Equal<typeof retryIn, number | undefined>>();
     holds<Equal<Extends<"ready", typeof to>, true>>();
@@ -84,17 +117,24 @@ export async function typed(client: Client<App>): Promise<void> {
 }
 
 export async function subscribed(client: Client<App>, isMarked: boolean): Promise<void> {
-  for await (const order of client.api.orders.watch({ id: "o1" })) holds<Equal<typeof order, Created>>();
+  for await (const order of client.api.orders.watch({ id: "o1" }))
+    holds<Equal<typeof order, Created>>();
   for await (const order of client.api.orders.all()) holds<Equal<typeof order, Created>>();
-  for await (const order of client.api.orders.all(undefined, { buffer: 10 })) holds<Equal<typeof order, Created>>();
-  for await (const order of client.api.orders.watch({ id: "o1" }, { gaps: false })) holds<Equal<typeof order, Created>>();
+  for await (const order of client.api.orders.all(undefined, { buffer: 10 }))
+    holds<Equal<typeof order, Created>>();
+  for await (const order of client.api.orders.watch({ id: "o1" }, { gaps: false }))
+    holds<Equal<typeof order, Created>>();
 
   // gaps are among the events for who asked for them
-  for await (const order of client.api.orders.watch({ id: "o1" }, { gaps: true, signal: AbortSignal.timeout(1) })) {
+  for await (const order of client.api.orders.watch(
+    { id: "o1" },
+    { gaps: true, signal: AbortSignal.timeout(1) },
+  )) {
     holds<Equal<typeof order, Created | typeof gap>>();
     if (order !== gap) holds<Equal<typeof order, Created>>();
   }
-  for await (const order of client.api.orders.watch({ id: "o1" }, { gaps: isMarked })) holds<Equal<typeof order, Created | typeof gap>>();
+  for await (const order of client.api.orders.watch({ id: "o1" }, { gaps: isMarked }))
+    holds<Equal<typeof order, Created | typeof gap>>();
 
   // params are required where a member is, and checked
   holds<Equal<Parameters<typeof client.api.orders.watch>["length"], 1 | 2>>();
@@ -106,12 +146,14 @@ export async function subscribed(client: Client<App>, isMarked: boolean): Promis
   holds<Equal<Extends<typeof watch, Subscription<Created>>, true>>();
 
   // by wire name: typed where the name is known, anything elsewhere
-  for await (const order of client.subscribe("orders.watch", { id: "o1" })) holds<Equal<typeof order, Created>>();
+  for await (const order of client.subscribe("orders.watch", { id: "o1" }))
+    holds<Equal<typeof order, Created>>();
   for await (const order of client.subscribe("orders.all")) holds<Equal<typeof order, Created>>();
   for await (const order of client.subscribe("orders.watch", { id: "o1" }, { gaps: true })) {
     holds<Equal<typeof order, Created | typeof gap>>();
   }
-  for await (const event of client.subscribe("not.declared", [1])) holds<Equal<typeof event, unknown>>();
+  for await (const event of client.subscribe("not.declared", [1]))
+    holds<Equal<typeof event, unknown>>();
   client.on("gap", ({ name }) => holds<Equal<typeof name, string>>());
 }
 
@@ -122,7 +164,8 @@ export async function untyped(): Promise<void> {
   });
   const result = await client.call("orders.create", { sku: "A1" });
   holds<Equal<typeof result, unknown>>();
-  for await (const event of client.api.orders?.watch?.({ id: "o1" }) ?? []) holds<Equal<typeof event, unknown>>();
+  for await (const event of client.api.orders?.watch?.({ id: "o1" }) ?? [])
+    holds<Equal<typeof event, unknown>>();
   for await (const event of client.subscribe("orders.watch")) holds<Equal<typeof event, unknown>>();
   const outcome = await safe(client.call("orders.create"));
   if (!outcome.ok) holds<Equal<typeof outcome.error.message, string>>();

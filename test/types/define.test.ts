@@ -6,11 +6,14 @@ import { createRpc } from "../../src/index.js";
 import type { Jsonified, MethodContract } from "../../src/protocol/contract.js";
 
 /** True only if the two types are the same: a wrong expectation does not compile. */
-type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+type Same<A, B> =
+  (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const same = <T extends true>(proof: T): T => proof;
 
 type ContractOf<M> =
-  M extends MethodContract<infer Params, infer Result, infer Errors> ? { params: Params; result: Result; errors: Errors } : never;
+  M extends MethodContract<infer Params, infer Result, infer Errors>
+    ? { params: Params; result: Result; errors: Errors }
+    : never;
 
 const rpc = createRpc({
   claims: z.object({ sub: z.string(), role: z.enum(["user", "admin"]) }),
@@ -20,7 +23,10 @@ const rpc = createRpc({
 
 const app = rpc.router({
   time: {
-    now: rpc.method({ public: true, handler: ({ auth }) => new Date(auth === null ? 0 : auth.expiresAt) }),
+    now: rpc.method({
+      public: true,
+      handler: ({ auth }) => new Date(auth === null ? 0 : auth.expiresAt),
+    }),
   },
   orders: {
     create: rpc.method({
@@ -28,7 +34,10 @@ const app = rpc.router({
       scope: "orders:write",
       params: z.object({ sku: z.string(), qty: z.number().int().default(1) }),
       result: z.object({ id: z.string() }),
-      errors: { OUT_OF_STOCK: { code: 1001, data: z.object({ left: z.number() }) }, CLOSED: { code: 1002 } },
+      errors: {
+        OUT_OF_STOCK: { code: 1001, data: z.object({ left: z.number() }) },
+        CLOSED: { code: 1002 },
+      },
       timeout: 5_000,
       idempotent: false,
       async handler({ params, auth, signal, connection, error, log }) {
@@ -42,7 +51,11 @@ const app = rpc.router({
         return { id: "o1" };
       },
     }),
-    cancel: rpc.method({ scope: "orders:write", params: v.object({ id: v.string() }), handler: () => undefined }),
+    cancel: rpc.method({
+      scope: "orders:write",
+      params: v.object({ id: v.string() }),
+      handler: () => undefined,
+    }),
     find: rpc.method({
       params: type({ id: "string", "limit?": "number" }),
       handler: async ({ params }) => ({ id: params.id, at: new Date(), tags: new Map() }),
@@ -52,9 +65,16 @@ const app = rpc.router({
 
 describe("the types of a router", () => {
   it("tell a client the params as they go in", () => {
-    same<Same<ContractOf<typeof app.routes.orders.create>["params"], { sku: string; qty?: number | undefined }>>(true);
+    same<
+      Same<
+        ContractOf<typeof app.routes.orders.create>["params"],
+        { sku: string; qty?: number | undefined }
+      >
+    >(true);
     same<Same<ContractOf<typeof app.routes.orders.cancel>["params"], { id: string }>>(true);
-    same<Same<ContractOf<typeof app.routes.orders.find>["params"], { id: string; limit?: number }>>(true);
+    same<Same<ContractOf<typeof app.routes.orders.find>["params"], { id: string; limit?: number }>>(
+      true,
+    );
     same<Same<ContractOf<typeof app.routes.time.now>["params"], undefined>>(true);
     expect(app.routes.orders.create).to.have.property("definition");
   });
@@ -63,13 +83,21 @@ describe("the types of a router", () => {
     same<Same<ContractOf<typeof app.routes.time.now>["result"], string>>(true);
     same<Same<ContractOf<typeof app.routes.orders.create>["result"], { id: string }>>(true);
     same<Same<ContractOf<typeof app.routes.orders.cancel>["result"], null>>(true);
-    same<Same<ContractOf<typeof app.routes.orders.find>["result"], { id: string; at: string; tags: Record<string, never> }>>(true);
+    same<
+      Same<
+        ContractOf<typeof app.routes.orders.find>["result"],
+        { id: string; at: string; tags: Record<string, never> }
+      >
+    >(true);
     expect(app.routes.time.now.definition.public).to.equal(true);
   });
 
   it("tell a client the declared errors with their data", () => {
     same<
-      Same<ContractOf<typeof app.routes.orders.create>["errors"], { readonly OUT_OF_STOCK: { left: number }; readonly CLOSED: undefined }>
+      Same<
+        ContractOf<typeof app.routes.orders.create>["errors"],
+        { readonly OUT_OF_STOCK: { left: number }; readonly CLOSED: undefined }
+      >
     >(true);
     expect(app.routes.orders.create.definition.errors).to.have.keys("OUT_OF_STOCK", "CLOSED");
   });

@@ -5,9 +5,14 @@ interface Row {
   readonly target?: number;
   readonly value?: { readonly median: number };
 }
-type WorseThan = (before: Readonly<Record<string, { readonly median: number }>>, rows: readonly Row[]) => readonly Row[];
+type WorseThan = (
+  before: Readonly<Record<string, { readonly median: number }>>,
+  rows: readonly Row[],
+) => readonly Row[];
 
-const { worseThan } = (await import(new URL("../../bench/lib/guard.mjs", import.meta.url).href)) as { worseThan: WorseThan };
+const { worseThan } = (await import(
+  new URL("../../bench/lib/guard.mjs", import.meta.url).href
+)) as { worseThan: WorseThan };
 
 const before = { calls: { median: 0.66 }, restartMissing: { median: 0 }, flood: { median: 0.02 } };
 const worse = (rows: readonly Row[]) => worseThan(before, rows).map(({ id }) => id);
@@ -19,7 +24,9 @@ describe("the guard of the benchmark", () => {
   });
 
   it("fails for one lost client where there was none", () => {
-    expect(worse([{ id: "restartMissing", target: 0, value: { median: 1 } }])).to.deep.equal(["restartMissing"]);
+    expect(worse([{ id: "restartMissing", target: 0, value: { median: 1 } }])).to.deep.equal([
+      "restartMissing",
+    ]);
     expect(worse([{ id: "restartMissing", target: 0, value: { median: 0 } }])).to.deep.equal([]);
   });
 

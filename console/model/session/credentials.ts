@@ -10,7 +10,11 @@ export class Credentials {
   readonly #changed: (tokens: Tokens) => void;
 
   /** `changed` hears of each token that came after the first. */
-  constructor(tokens: Tokens, endpoint: TokenEndpoint | undefined, changed: (tokens: Tokens) => void) {
+  constructor(
+    tokens: Tokens,
+    endpoint: TokenEndpoint | undefined,
+    changed: (tokens: Tokens) => void,
+  ) {
     this.#tokens = tokens;
     this.#endpoint = endpoint;
     this.#changed = changed;
@@ -31,12 +35,16 @@ export class Credentials {
   }
 
   /** `isLive`: is there a session that a failure must not end? */
-  async give({ force, previous, signal }: TokenRequest, isLive: () => boolean): Promise<string | null> {
+  async give(
+    { force, previous, signal }: TokenRequest,
+    isLive: () => boolean,
+  ): Promise<string | null> {
     const { access, refresh } = this.#tokens;
     if (!force || access !== previous) return access;
     if (this.isHeld) throw new Error("Refreshing is held back: let it expire");
     if (this.#endpoint === undefined || refresh === undefined) {
-      if (isLive()) throw new Error("A pasted token can't be renewed by itself"); // it is good until it expires
+      // it is good until it expires
+      if (isLive()) throw new Error("A pasted token can't be renewed by itself");
       throw new AuthStop("The pasted token is of no use any more");
     }
     try {

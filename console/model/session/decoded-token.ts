@@ -17,6 +17,8 @@ export function decodedToken(token: string): DecodedToken | undefined {
 }
 
 function jsonIn(part: string): unknown {
-  const bytes = Uint8Array.from(atob(part.replaceAll("-", "+").replaceAll("_", "/")), (character) => character.charCodeAt(0));
+  const bytes = Uint8Array.from(atob(part.replaceAll("-", "+").replaceAll("_", "/")), (character) =>
+    character.charCodeAt(0),
+  );
   return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
 }

@@ -1,8 +1,13 @@
-const secretNames = /^(access_?token|refresh_?token|id_?token|token|jwt|password|secret|client_?secret|proof)$/i;
-const tokens = /eyJ[\w-]*\.[\w-]+(\.[\w-]*)*/g; // a JSON object in base64url, and what follows: JWS and JWE compact
+const secretNames =
+  /^(access_?token|refresh_?token|id_?token|token|jwt|password|secret|client_?secret|proof)$/i;
+// a JSON object in base64url, and what follows: JWS and JWE compact
+const tokens = /eyJ[\w-]*\.[\w-]+(\.[\w-]*)*/g;
 const deepest = 200; // far beyond what a server sends
 
-/** The same frame without tokens, passwords and other secrets: the only form in which the console keeps, shows and exports frames. */
+/**
+ * The same frame without tokens, passwords and other secrets: the only form in which the console
+ * keeps, shows and exports frames.
+ */
 export function maskedFrame(text: string): string {
   let value: unknown;
   try {
@@ -11,7 +16,8 @@ export function maskedFrame(text: string): string {
     return text.replace(tokens, hidden); // not JSON: told as it is
   }
   const masked = JSON.stringify(maskedValue(value));
-  return masked === JSON.stringify(value) ? text : masked; // numbers that JavaScript would round stay as they came
+  // numbers that JavaScript would round stay as they came
+  return masked === JSON.stringify(value) ? text : masked;
 }
 
 /** A copy without secrets: strings under telling names, and whatever looks like a JWT under any. */
@@ -23,7 +29,9 @@ export function maskedValue(value: unknown, depth = 0): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([name, member]) => [
       name,
-      typeof member === "string" && secretNames.test(name) ? hidden(member) : maskedValue(member, depth + 1),
+      typeof member === "string" && secretNames.test(name)
+        ? hidden(member)
+        : maskedValue(member, depth + 1),
     ]),
   );
 }

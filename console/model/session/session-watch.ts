@@ -1,7 +1,10 @@
 import { type Members, membersOf, messagesIn, numberIn, stringIn, stringsIn } from "../message.js";
 import { Store } from "../store.js";
 
-/** The session on the socket, as the server told it. Durations and times are in milliseconds, times by `performance.now()`. */
+/**
+ * The session on the socket, as the server told it. Durations and times are in milliseconds, times
+ * by `performance.now()`.
+ */
 export interface SessionView {
   readonly subject: string;
   readonly scopes: readonly string[];
@@ -28,7 +31,8 @@ export class SessionWatch {
   received(text: string): void {
     for (const { id, method, params, result } of messagesIn(text)) {
       if (method === "auth.expired") this.#expired(numberIn(membersOf(params).closeIn));
-      else if (method === undefined && this.#asked.delete(id) && result !== undefined) this.#accepted(membersOf(result));
+      else if (method === undefined && this.#asked.delete(id) && result !== undefined)
+        this.#accepted(membersOf(result));
     }
   }
 
@@ -54,6 +58,11 @@ export class SessionWatch {
 
   #expired(closeIn = 0): void {
     const session = this.view.value;
-    if (session) this.view.set({ ...session, endsAt: performance.now(), closesAt: performance.now() + closeIn * 1_000 });
+    if (session)
+      this.view.set({
+        ...session,
+        endsAt: performance.now(),
+        closesAt: performance.now() + closeIn * 1_000,
+      });
   }
 }

@@ -32,17 +32,31 @@ export const listMethod = "rpc.sessions.list";
 export async function listSessions(ask: Ask): Promise<ListedSessions> {
   const { sessions, total, complete } = membersOf(await ask(listMethod, {}));
   const listed = (Array.isArray(sessions) ? sessions : []).flatMap(sessionIn);
-  return { sessions: listed, total: numberIn(total) ?? listed.length, isComplete: complete !== false };
+  return {
+    sessions: listed,
+    total: numberIn(total) ?? listed.length,
+    isComplete: complete !== false,
+  };
 }
 
 export async function kickSession(ask: Ask, { id }: ListedSession): Promise<void> {
   await ask("rpc.sessions.kick", { connection: id });
 }
 
-/** Ends the login that this session came from; where its token names none, all sessions of the subject. */
-export async function revokeSession(ask: Ask, { sessionId, subject, issuer }: ListedSession): Promise<void> {
+/**
+ * Ends the login that this session came from; where its token names none, all sessions of the
+ * subject.
+ */
+export async function revokeSession(
+  ask: Ask,
+  { sessionId, subject, issuer }: ListedSession,
+): Promise<void> {
   const whose = sessionId === null ? { subject } : { sessionId };
-  await ask("rpc.sessions.revoke", { ...whose, ...(issuer === null ? {} : { issuer }), reason: "revoked in the console" });
+  await ask("rpc.sessions.revoke", {
+    ...whose,
+    ...(issuer === null ? {} : { issuer }),
+    reason: "revoked in the console",
+  });
 }
 
 function sessionIn(value: unknown): readonly ListedSession[] {

@@ -6,8 +6,9 @@ const place = "jotwire.console.tokens";
 const timeoutMs = 1_000; // 1 s for the page that was here before a reload to be gone
 
 /**
- * Keeps tokens in `sessionStorage`, for who asks for it. A duplicated tab gets a copy of the storage, and two tabs with one refresh token
- * would look like theft; so the tokens belong to whoever holds a lock of their name, which only one page can.
+ * Keeps tokens in `sessionStorage`, for who asks for it. A duplicated tab gets a copy of the
+ * storage, and two tabs with one refresh token would look like theft; so the tokens belong to
+ * whoever holds a lock of their name, which only one page can.
  */
 export class TabTokenStorage {
   #owner: string | undefined;
@@ -34,7 +35,8 @@ export class TabTokenStorage {
 
   /** Does nothing before `start` or `resume`. */
   update(tokens: Tokens): void {
-    if (this.#owner !== undefined) sessionStorage.setItem(place, JSON.stringify({ owner: this.#owner, ...tokens }));
+    if (this.#owner !== undefined)
+      sessionStorage.setItem(place, JSON.stringify({ owner: this.#owner, ...tokens }));
   }
 
   forget(): void {
@@ -51,15 +53,20 @@ export class TabTokenStorage {
           this.#release = release;
           resolve(true);
         });
-      navigator.locks.request(`${place}.${owner}`, { signal: AbortSignal.timeout(timeoutMs) }, hold).catch(() => resolve(false)); // held elsewhere
+      navigator.locks
+        .request(`${place}.${owner}`, { signal: AbortSignal.timeout(timeoutMs) }, hold)
+        .catch(() => resolve(false)); // held elsewhere
     });
   }
 }
 
 function read(): { readonly owner: string; readonly tokens: Tokens } | undefined {
   try {
-    const { owner, access, refresh } = membersOf(JSON.parse(sessionStorage.getItem(place) ?? "null"));
-    if (typeof owner === "string" && typeof access === "string") return { owner, tokens: { access, refresh: stringIn(refresh) } };
+    const { owner, access, refresh } = membersOf(
+      JSON.parse(sessionStorage.getItem(place) ?? "null"),
+    );
+    if (typeof owner === "string" && typeof access === "string")
+      return { owner, tokens: { access, refresh: stringIn(refresh) } };
   } catch {
     sessionStorage.removeItem(place); // not ours
   }

@@ -21,14 +21,27 @@ export interface TokenEndpoint {
   revoke(token: string): Promise<void>;
 }
 
-const timeoutMs = 3_000; // 3 s for one answer: the same refresh token is good again for one that was lost, but for 10 s only, and theft after that
+// 3 s for one answer: the same refresh token is good again for one that was lost, but for 10 s
+// only, and theft after that
+const timeoutMs = 3_000;
 
-/** `told` hears of every request: its path, its status (0: no answer), its milliseconds. Never of what was sent. */
-export function createTokenEndpoint(base: string, told: (path: string, status: number, took: number) => void): TokenEndpoint {
+/**
+ * `told` hears of every request: its path, its status (0: no answer), its milliseconds. Never of
+ * what was sent.
+ */
+export function createTokenEndpoint(
+  base: string,
+  told: (path: string, status: number, took: number) => void,
+): TokenEndpoint {
   const ask = async (path: string, body: string, signal: AbortSignal | null) => {
     const started = performance.now();
     const tell = (status: number) => told(path, status, performance.now() - started);
-    const request = { method: "POST", headers: { "Content-Type": "application/json" }, body, signal };
+    const request = {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body,
+      signal,
+    };
     const response = await fetch(`${base}${path}`, {
       ...request,
       credentials: "omit",
@@ -42,23 +55,34 @@ export function createTokenEndpoint(base: string, told: (path: string, status: n
     return { response, answer: membersOf(await response.json()) };
   };
 
-  /** `signal`: the request may be made again when there is no answer, or half of one, and is, once. */
-  const post = async (path: string, members: Readonly<Record<string, string>>, signal?: AbortSignal) => {
+  /**
+   * `signal`: the request may be made again when there is no answer, or half of one, and is, once.
+   */
+  const post = async (
+    path: string,
+    members: Readonly<Record<string, string>>,
+    signal?: AbortSignal,
+  ) => {
     const body = JSON.stringify(members);
-    const limited = () => ask(path, body, signal ? AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]) : null);
+    const limited = () =>
+      ask(path, body, signal ? AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]) : null);
     const { response, answer } = await limited().catch((error: unknown) => {
       if (signal === undefined || signal.aborted) throw error;
       return limited();
     });
     if (response.ok) return answer;
     const message = stringIn(answer.error_description) ?? `${path} answered ${response.status}`;
-    throw response.status === 400 || response.status === 401 ? new TokenRefusal(message) : new Error(message);
+    throw response.status === 400 || response.status === 401
+      ? new TokenRefusal(message)
+      : new Error(message);
   };
 
   return {
     logIn: async (username, password) => tokensIn(await post("/login", { username, password })),
     refresh: async (refreshToken, signal) =>
-      tokensIn(await post("/token", { grant_type: "refresh_token", refresh_token: refreshToken }, signal)),
+      tokensIn(
+        await post("/token", { grant_type: "refresh_token", refresh_token: refreshToken }, signal),
+      ),
     async revoke(token) {
       await post("/revoke", { token });
     },

@@ -7,15 +7,25 @@ export interface SocketRecorder {
   opened(): void;
   frame(direction: "out" | "in", text: string): void;
   /** `isLast`: no newer socket is open. */
-  closed(code: number, reason: string, how: { readonly wasDropped: boolean; readonly isLast: boolean }): void;
+  closed(
+    code: number,
+    reason: string,
+    how: { readonly wasDropped: boolean; readonly isLast: boolean },
+  ): void;
 }
 
 export interface RecordingSockets {
   /** For the SDK's option `WebSocket`. */
   readonly constructor: SocketConstructor;
-  /** Cuts the socket as a network would: the SDK sees a loss (1006) that nobody announced. `false`: none is open. */
+  /**
+   * Cuts the socket as a network would: the SDK sees a loss (1006) that nobody announced. `false`:
+   * none is open.
+   */
   drop(): boolean;
-  /** Sends a request past the SDK, and gives the server's response. Rejects when the socket closes first. */
+  /**
+   * Sends a request past the SDK, and gives the server's response. Rejects when the socket closes
+   * first.
+   */
   ask(method: string, params?: unknown): Promise<Message>;
 }
 
@@ -79,7 +89,8 @@ export function createRecordingSockets(recorder: SocketRecorder): RecordingSocke
       if (current === this) current = undefined;
       const isLast = current === undefined;
       if (isLast) {
-        for (const { reject } of asked.values()) reject(new Error("The socket closed before the answer came"));
+        for (const { reject } of asked.values())
+          reject(new Error("The socket closed before the answer came"));
         asked.clear();
       }
       recorder.closed(code, reason, { wasDropped, isLast });
@@ -106,7 +117,8 @@ export function createRecordingSockets(recorder: SocketRecorder): RecordingSocke
     ask: (method, params) =>
       new Promise((resolve, reject) => {
         if (current === undefined) throw new Error("There is no open socket");
-        const id = `console-${++count}`; // a string: the SDK's calls have numbers, and it ignores other answers
+        // a string: the SDK's calls have numbers, and it ignores other answers
+        const id = `console-${++count}`;
         asked.set(id, { resolve, reject });
         current.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
       }),

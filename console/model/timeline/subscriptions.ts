@@ -46,14 +46,27 @@ export class Subscriptions {
 
   /** Throws when there are too many. */
   start(client: Client, name: string, params: unknown): void {
-    this.#open = [...this.#open].filter(({ view }) => view.isLive || view.name !== name); // what is over makes room for the next
-    if (this.#open.length >= maxSubscriptions) throw new Error(`${maxSubscriptions} subscriptions are enough for one page: end some`);
+    // what is over makes room for the next
+    this.#open = [...this.#open].filter(({ view }) => view.isLive || view.name !== name);
+    if (this.#open.length >= maxSubscriptions)
+      throw new Error(`${maxSubscriptions} subscriptions are enough for one page: end some`);
     const controller = new AbortController();
-    const view = { number: ++this.#count, name, params, isLive: true, why: "", count: 0, events: [] };
+    const view = {
+      number: ++this.#count,
+      name,
+      params,
+      isLive: true,
+      why: "",
+      count: 0,
+      events: [],
+    };
     const open: Open = { view, end: () => controller.abort() };
     this.#open.push(open);
     this.#tell();
-    this.#follow(open, client.subscribe(name, params, { gaps: true, signal: controller.signal })).catch(reportError);
+    this.#follow(
+      open,
+      client.subscribe(name, params, { gaps: true, signal: controller.signal }),
+    ).catch(reportError);
   }
 
   end(number: number): void {
@@ -79,7 +92,11 @@ export class Subscriptions {
     const { view } = open;
     const text = event === gap ? null : JSON.stringify(maskedValue(event)).slice(0, longestText);
     const came = { number: (view.events[0]?.number ?? 0) + 1, at: Date.now(), text };
-    open.view = { ...view, count: view.count + (text === null ? 0 : 1), events: [came, ...view.events].slice(0, maxEvents) };
+    open.view = {
+      ...view,
+      count: view.count + (text === null ? 0 : 1),
+      events: [came, ...view.events].slice(0, maxEvents),
+    };
     this.#tell();
   }
 

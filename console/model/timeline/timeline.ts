@@ -60,7 +60,9 @@ export class Timeline {
     const now = performance.now();
     const number = this.#count + 1;
     const answered =
-      direction === "in" ? messages.map((message) => this.#answeredBy(message)).find((asked) => asked !== undefined) : undefined;
+      direction === "in"
+        ? messages.map((message) => this.#answeredBy(message)).find((asked) => asked !== undefined)
+        : undefined;
     const method = answered?.method ?? methodOf(messages);
     if (direction === "out") this.#remember(messages, number, now);
     this.#add({
@@ -91,11 +93,16 @@ export class Timeline {
 
   /** JSON of all entries; secrets were left out when they were recorded. */
   export(): string {
-    return JSON.stringify({ exported: new Date().toISOString(), entries: this.#entries.map(exported) }, null, 2);
+    return JSON.stringify(
+      { exported: new Date().toISOString(), entries: this.#entries.map(exported) },
+      null,
+      2,
+    );
   }
 
   #add(entry: Omit<Entry, "number" | "at">): void {
-    const text = entry.text.length > longestText ? `${entry.text.slice(0, longestText)}…` : entry.text;
+    const text =
+      entry.text.length > longestText ? `${entry.text.slice(0, longestText)}…` : entry.text;
     this.#entries.push({ ...entry, text, number: ++this.#count, at: Date.now() });
     this.#characters += text.length;
     let dropped = 0;
@@ -129,12 +136,19 @@ function methodOf(messages: readonly Message[]): string {
 
 function topicOf(method: string, messages: readonly Message[]): Topic {
   if (authNames.test(method)) return "auth";
-  return messages.length > 0 && messages.every(({ id, method: own }) => id === undefined && own !== undefined) ? "event" : "call";
+  return messages.length > 0 &&
+    messages.every(({ id, method: own }) => id === undefined && own !== undefined)
+    ? "event"
+    : "call";
 }
 
 function toneOf(method: string): Tone {
   if (method === "auth.expired" || method === "connection.closing") return "bad";
-  return method === "auth.expiring" || method === "auth.refreshRequired" || method === "auth.required" ? "warn" : "plain";
+  return method === "auth.expiring" ||
+    method === "auth.refreshRequired" ||
+    method === "auth.required"
+    ? "warn"
+    : "plain";
 }
 
 function exported({ text, at, ...entry }: Entry): object {

@@ -9,7 +9,13 @@ import { OutcomeView } from "./outcome-view.js";
 import { ParamsEditor } from "./params-editor.js";
 
 /** One method: what it is, its params, and how the last call of it ended. */
-export function CallPanel({ desk, method }: { readonly desk: ConsoleModel; readonly method: Method }) {
+export function CallPanel({
+  desk,
+  method,
+}: {
+  readonly desk: ConsoleModel;
+  readonly method: Method;
+}) {
   const [text, setText] = useState(() => textFor(sampleParams(method)));
   const [outcome, setOutcome] = useState<Outcome | undefined>(undefined);
   const [isBusy, setBusy] = useState(false);

@@ -12,7 +12,11 @@ interface MethodListProps {
   readonly onChoose: (name: string) => void;
 }
 
-const lockWords: Readonly<Record<Lock, string>> = { public: "public", open: "allowed", locked: "locked" };
+const lockWords: Readonly<Record<Lock, string>> = {
+  public: "public",
+  open: "allowed",
+  locked: "locked",
+};
 
 export function MethodList({ desk, chosen, onChoose }: MethodListProps) {
   const { methods } = useStore(desk.state);
@@ -22,7 +26,11 @@ export function MethodList({ desk, chosen, onChoose }: MethodListProps) {
   useEffect(() => {
     const listener = (event: KeyboardEvent) => {
       if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.target instanceof HTMLElement && event.target.closest("input, textarea, select") !== null) return;
+      if (
+        event.target instanceof HTMLElement &&
+        event.target.closest("input, textarea, select") !== null
+      )
+        return;
       event.preventDefault(); // "/" anywhere but in a field
       field.current?.focus();
     };
@@ -30,7 +38,9 @@ export function MethodList({ desk, chosen, onChoose }: MethodListProps) {
     return () => removeEventListener("keydown", listener);
   }, []);
   const isLive = session !== null && session.closesAt === undefined;
-  const found = methods.filter(({ name, summary }) => `${name} ${summary}`.toLowerCase().includes(search.toLowerCase()));
+  const found = methods.filter(({ name, summary }) =>
+    `${name} ${summary}`.toLowerCase().includes(search.toLowerCase()),
+  );
   const groups = groupsOf(found);
   return html`
     <nav class="methods" aria-label="Methods">
@@ -62,8 +72,14 @@ interface MethodButtonProps {
   readonly onChoose: (name: string) => void;
 }
 
-function MethodButton({ method: { name, summary, scopes, isSubscription }, lock, isChosen, onChoose }: MethodButtonProps) {
-  const needs = scopes.length === 0 ? lockWords[lock] : `${lockWords[lock]}; needs ${scopes.join(", ")}`;
+function MethodButton({
+  method: { name, summary, scopes, isSubscription },
+  lock,
+  isChosen,
+  onChoose,
+}: MethodButtonProps) {
+  const needs =
+    scopes.length === 0 ? lockWords[lock] : `${lockWords[lock]}; needs ${scopes.join(", ")}`;
   return html`
     <button type="button" class="method ${lock}" aria-current=${isChosen ? "true" : undefined} title=${summary || name} onClick=${() => onChoose(name)}>
       <${Icon} name=${lock} />
@@ -74,10 +90,14 @@ function MethodButton({ method: { name, summary, scopes, isSubscription }, lock,
   `;
 }
 
-/** Methods by what stands before the last dot in their names; the application's first, those that every server has last. */
+/**
+ * Methods by what stands before the last dot in their names; the application's first, those that
+ * every server has last.
+ */
 function groupsOf(methods: readonly Method[]): ReadonlyMap<string, readonly Method[]> {
   const groups = new Map<string, Method[]>();
-  const sorted = [...methods].sort((one, other) => rankOf(one) - rankOf(other)); // stable: otherwise in the order of the document
+  // stable: otherwise in the order of the document
+  const sorted = [...methods].sort((one, other) => rankOf(one) - rankOf(other));
   for (const method of sorted) {
     const group = groupOf(method);
     groups.set(group, [...(groups.get(group) ?? []), method]);

@@ -10,7 +10,9 @@ export function OutcomeView({ outcome }: { readonly outcome: Outcome | undefined
 
 function Told({ outcome }: { readonly outcome: Outcome }) {
   const time = `${outcome.took < 10 ? outcome.took.toFixed(1) : Math.round(outcome.took)} ms`;
-  const raw = outcome.isRaw && html`<p class="muted">Sent past the SDK, which would have waited for a refresh.</p>`;
+  const raw =
+    outcome.isRaw &&
+    html`<p class="muted">Sent past the SDK, which would have waited for a refresh.</p>`;
   if (outcome.is === "result") {
     return html`<h3 class="good">Result <span class="muted">${time}</span></h3>${raw}<${JsonView} value=${outcome.value} />`;
   }

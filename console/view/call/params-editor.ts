@@ -18,7 +18,14 @@ interface ParamsEditorProps {
 }
 
 /** The same params twice: a form from the schema, and the JSON. */
-export function ParamsEditor({ method, text, onText, problem, value, children }: ParamsEditorProps) {
+export function ParamsEditor({
+  method,
+  text,
+  onText,
+  problem,
+  value,
+  children,
+}: ParamsEditorProps) {
   const { parameters } = method;
   const isFormless = parameters.length === 0;
   const members = membersOf(value);

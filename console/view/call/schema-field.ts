@@ -12,11 +12,17 @@ interface SchemaFieldProps {
   readonly onValue: (value: unknown) => void;
 }
 
-/** A field for one member of a JSON Schema (draft 7): by its type; as JSON where the schema is more than a simple type. */
+/**
+ * A field for one member of a JSON Schema (draft 7): by its type; as JSON where the schema is more
+ * than a simple type.
+ */
 export function SchemaField(props: SchemaFieldProps) {
   const { name, isRequired, schema } = props;
-  if (schema.type === "object" && schema.properties !== undefined) return html`<${ObjectField} ...${props} />`;
-  const note = [stringIn(schema.description), rangeOf(schema)].filter((part) => part !== undefined).join(" · ");
+  if (schema.type === "object" && schema.properties !== undefined)
+    return html`<${ObjectField} ...${props} />`;
+  const note = [stringIn(schema.description), rangeOf(schema)]
+    .filter((part) => part !== undefined)
+    .join(" · ");
   return html`
     <label class="field">
       <span><b>${name}</b>${isRequired ? html`<em title="required"> *</em>` : ""}<small>${note}</small></span>
@@ -26,9 +32,18 @@ export function SchemaField(props: SchemaFieldProps) {
 }
 
 function Input({ isRequired, schema, value, onValue }: SchemaFieldProps) {
-  const placeholder = schema.default === undefined ? (isRequired ? "" : "left out") : `${JSON.stringify(schema.default)}, if left out`;
+  const placeholder =
+    schema.default === undefined
+      ? isRequired
+        ? ""
+        : "left out"
+      : `${JSON.stringify(schema.default)}, if left out`;
   const choices: readonly unknown[] | undefined =
-    schema.type === "boolean" ? [true, false] : Array.isArray(schema.enum) ? (schema.enum as readonly unknown[]) : undefined;
+    schema.type === "boolean"
+      ? [true, false]
+      : Array.isArray(schema.enum)
+        ? (schema.enum as readonly unknown[])
+        : undefined;
   if (choices !== undefined) {
     const index = choices.indexOf(value);
     return html`
@@ -61,7 +76,8 @@ function JsonInput({
   const outside = value === undefined ? "" : JSON.stringify(value);
   const [draft, setDraft] = useState(outside);
   useEffect(() => {
-    setDraft((own) => (isJsonOf(own, outside) ? own : outside)); // it may have been changed elsewhere
+    // it may have been changed elsewhere
+    setDraft((own) => (isJsonOf(own, outside) ? own : outside));
   }, [outside]);
   const take = (text: string) => {
     setDraft(text);
@@ -92,10 +108,19 @@ function ObjectField({ name, isRequired, schema, value, onValue }: SchemaFieldPr
   `;
 }
 
-function rangeOf({ minimum, maximum, minLength, maxLength, format, type }: Members): string | undefined {
+function rangeOf({
+  minimum,
+  maximum,
+  minLength,
+  maxLength,
+  format,
+  type,
+}: Members): string | undefined {
   if (typeof format === "string") return format;
-  if (minimum !== undefined && maximum !== undefined && Number(maximum) < Number.MAX_SAFE_INTEGER) return `${minimum} to ${maximum}`;
-  if (minLength !== undefined && maxLength !== undefined) return `${minLength} to ${maxLength} characters`;
+  if (minimum !== undefined && maximum !== undefined && Number(maximum) < Number.MAX_SAFE_INTEGER)
+    return `${minimum} to ${maximum}`;
+  if (minLength !== undefined && maxLength !== undefined)
+    return `${minLength} to ${maxLength} characters`;
   return type === "array" ? "list" : undefined;
 }
 

@@ -44,5 +44,7 @@ function told(name: string, value: unknown): unknown {
     const date = new Date(value * 1_000);
     return html`<time datetime=${date.toISOString()} title=${String(value)}>${date.toLocaleTimeString()}</time>`;
   }
-  return typeof value === "string" ? String(maskedValue(value)) : JSON.stringify(maskedValue(value));
+  return typeof value === "string"
+    ? String(maskedValue(value))
+    : JSON.stringify(maskedValue(value));
 }

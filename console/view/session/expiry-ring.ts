@@ -31,11 +31,14 @@ export function clockOf(left: number): string {
   const two = (number: number) => String(number).padStart(2, "0");
   if (seconds < 60) return String(seconds);
   if (seconds < 3_600) return `${Math.floor(seconds / 60)}:${two(seconds % 60)}`;
-  if (seconds < 86_400) return `${Math.floor(seconds / 3_600)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
+  if (seconds < 86_400)
+    return `${Math.floor(seconds / 3_600)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
   return `${Math.floor(seconds / 86_400)} d`;
 }
 
 function inWords(left: number): string {
   const seconds = Math.ceil(left / 1_000);
-  return seconds < 60 ? `${seconds} seconds` : `${Math.floor(seconds / 60)} minutes and ${seconds % 60} seconds`;
+  return seconds < 60
+    ? `${seconds} seconds`
+    : `${Math.floor(seconds / 60)} minutes and ${seconds % 60} seconds`;
 }

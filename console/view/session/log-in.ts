@@ -14,7 +14,9 @@ export function LogIn({ desk }: { readonly desk: ConsoleModel }) {
   const [username, setUsername] = useState("");
   const [secret, setSecret] = useState("");
   const { run, isBusy, problem } = useAction(() =>
-    way === "password" ? desk.logIn(username, secret, isKept) : desk.present({ access: secret.trim() }, isKept),
+    way === "password"
+      ? desk.logIn(username, secret, isKept)
+      : desk.present({ access: secret.trim() }, isKept),
   );
   const submit = (event: Event) => {
     event.preventDefault();

@@ -67,7 +67,13 @@ function Actions({ desk, isHeld }: { readonly desk: ConsoleModel; readonly isHel
 }
 
 /** Without a refresh token the renewed one comes from a person. */
-function PasteToken({ desk, onDone }: { readonly desk: ConsoleModel; readonly onDone: () => void }) {
+function PasteToken({
+  desk,
+  onDone,
+}: {
+  readonly desk: ConsoleModel;
+  readonly onDone: () => void;
+}) {
   const [token, setToken] = useState("");
   const { run, isBusy, problem } = useAction(async () => {
     await desk.refresh(token.trim());

@@ -1,7 +1,13 @@
 import { html } from "htm/preact";
 import { useCallback, useEffect, useState } from "preact/hooks";
 import type { ConsoleModel } from "../../model/console-model.js";
-import { kickSession, type ListedSession, type ListedSessions, listSessions, revokeSession } from "../../model/session/sessions.js";
+import {
+  kickSession,
+  type ListedSession,
+  type ListedSessions,
+  listSessions,
+  revokeSession,
+} from "../../model/session/sessions.js";
 import { ConfirmButton } from "../confirm-button.js";
 import { useNow, useStore } from "../hooks.js";
 import { sizeOf } from "../timeline/timeline-row.js";
@@ -17,7 +23,10 @@ export function SessionsPanel({ desk }: { readonly desk: ConsoleModel }) {
     setProblem(undefined);
     setListed(await listSessions(desk.ask));
   }, [desk]);
-  const tell = useCallback((error: unknown) => setProblem(error instanceof Error ? error.message : String(error)), []);
+  const tell = useCallback(
+    (error: unknown) => setProblem(error instanceof Error ? error.message : String(error)),
+    [],
+  );
   useEffect(() => {
     load().catch(tell);
   }, [load, tell]);
@@ -40,7 +49,9 @@ export function SessionsPanel({ desk }: { readonly desk: ConsoleModel }) {
           <thead><tr><th>Subject</th><th>Since</th><th>Expires in</th><th class="number">Calls</th><th class="number">Buffered</th><th>Address</th><th><span class="unseen">Actions</span></th></tr></thead>
           <tbody>
             ${sessions.map(
-              (session) => html`<${Row} key=${session.id} session=${session} now=${now} isOwn=${session.id === own}
+              (
+                session,
+              ) => html`<${Row} key=${session.id} session=${session} now=${now} isOwn=${session.id === own}
                 onKick=${() => end(kickSession(desk.ask, session))} onRevoke=${() => end(revokeSession(desk.ask, session))} />`,
             )}
           </tbody>

@@ -6,11 +6,19 @@ import { timeOf } from "./timeline-row.js";
 
 /** The subscriptions of one method, with their events. */
 export function EventsView({ desk, name }: { readonly desk: ConsoleModel; readonly name: string }) {
-  const own = useStore(desk.subscriptions.list).filter((subscription) => subscription.name === name);
+  const own = useStore(desk.subscriptions.list).filter(
+    (subscription) => subscription.name === name,
+  );
   return html`${own.map((subscription) => html`<${Events} key=${subscription.number} desk=${desk} subscription=${subscription} />`)}`;
 }
 
-function Events({ desk, subscription }: { readonly desk: ConsoleModel; readonly subscription: SubscriptionView }) {
+function Events({
+  desk,
+  subscription,
+}: {
+  readonly desk: ConsoleModel;
+  readonly subscription: SubscriptionView;
+}) {
   const { number, name, params, isLive, why, count, events } = subscription;
   return html`
     <section class="events" aria-label="Events of ${name}">

@@ -25,10 +25,15 @@ export function TimelinePanel({ desk }: { readonly desk: ConsoleModel }) {
   const [search, setSearch] = useState("");
   const [frozen, setFrozen] = useState<readonly Entry[] | undefined>(undefined);
   const [opened, setOpened] = useState<number | undefined>(undefined);
-  const entries = (frozen ?? desk.timeline.entries).filter((entry) => isWanted(entry, filter, search.toLowerCase())).slice(-shown);
+  const entries = (frozen ?? desk.timeline.entries)
+    .filter((entry) => isWanted(entry, filter, search.toLowerCase()))
+    .slice(-shown);
   const pair = pairOf(opened, entries);
   const list = useFollow();
-  const waiting = frozen === undefined ? 0 : (desk.timeline.entries.at(-1)?.number ?? 0) - (frozen.at(-1)?.number ?? 0);
+  const waiting =
+    frozen === undefined
+      ? 0
+      : (desk.timeline.entries.at(-1)?.number ?? 0) - (frozen.at(-1)?.number ?? 0);
 
   return html`
     <section class="card timeline" aria-labelledby="timeline-title">
@@ -72,7 +77,8 @@ function pairOf(number: number | undefined, entries: readonly Entry[]): number |
 }
 
 function isWanted(entry: Entry, filter: Filter, search: string): boolean {
-  if (filter === "bad" ? entry.tone !== "bad" : filter !== "all" && entry.topic !== filter) return false;
+  if (filter === "bad" ? entry.tone !== "bad" : filter !== "all" && entry.topic !== filter)
+    return false;
   return search === "" || `${entry.title} ${entry.text}`.toLowerCase().includes(search);
 }
 
@@ -85,8 +91,10 @@ function useFollow() {
     if (element === null) return;
     let last = 0;
     const look = () => {
-      if (element.scrollHeight - element.scrollTop - element.clientHeight < 40) isFollowing.current = true;
-      else if (element.scrollTop < last) isFollowing.current = false; // rows that are added never scroll up
+      if (element.scrollHeight - element.scrollTop - element.clientHeight < 40)
+        isFollowing.current = true;
+      // rows that are added never scroll up
+      else if (element.scrollTop < last) isFollowing.current = false;
       last = element.scrollTop;
     };
     const resized = new ResizeObserver(() => {

@@ -42,7 +42,9 @@ export function TimelineRow({ entry, isOpen, isPair, onOpen }: TimelineRowProps)
 
 export function timeOf(at: number): string {
   const date = new Date(at);
-  const parts = [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, "0"));
+  const parts = [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) =>
+    String(part).padStart(2, "0"),
+  );
   return `${parts.join(":")}.${String(date.getMilliseconds()).padStart(3, "0")}`;
 }
 
@@ -54,7 +56,10 @@ const longestPreview = 400; // characters; more doesn't fit in a line
 
 /** The params, result or error of a frame; the whole frame where it has another shape. */
 function previewOf(text: string): string {
-  const head = /^\{"jsonrpc":"2\.0"(,"id":("[^"]*"|[\d.]+|null))?(,"method":"[^"]*")?(,"(params|result|error)":|\}$)/.exec(text)?.[0];
+  const head =
+    /^\{"jsonrpc":"2\.0"(,"id":("[^"]*"|[\d.]+|null))?(,"method":"[^"]*")?(,"(params|result|error)":|\}$)/.exec(
+      text,
+    )?.[0];
   if (head === undefined) return text.slice(0, longestPreview);
   return text.slice(head.length, text.endsWith("}") ? -1 : undefined).slice(0, longestPreview);
 }

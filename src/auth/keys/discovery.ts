@@ -6,16 +6,24 @@ import { type KeyFetching, keySetLoader, objectionToUrl } from "./key-fetching.j
 const maxAge = 600_000; // 10 min: as the key set, so that an unknown kid fetches the set alone
 
 /**
- * Loads an issuer's key set by way of its metadata (OpenID Connect Discovery 1.0 §4, RFC 8414 §3), whose `issuer` must be exactly `issuer`.
+ * Loads an issuer's key set by way of its metadata (OpenID Connect Discovery 1.0 §4, RFC 8414 §3),
+ * whose `issuer` must be exactly `issuer`.
  */
-export function discoveredKeySetLoader(issuer: string, fetching: KeyFetching, clock: Clock): () => Promise<unknown> {
+export function discoveredKeySetLoader(
+  issuer: string,
+  fetching: KeyFetching,
+  clock: Clock,
+): () => Promise<unknown> {
   let discovered: { readonly load: () => Promise<unknown>; readonly at: number } | undefined;
 
   return async () => {
     const now = clock.monotonic();
     if (!discovered || now - discovered.at >= maxAge) {
       const metadata = await fetchMetadata(new URL(issuer), fetching);
-      discovered = { load: keySetLoader(readKeySetUrl(metadata, issuer, fetching), fetching), at: now };
+      discovered = {
+        load: keySetLoader(readKeySetUrl(metadata, issuer, fetching), fetching),
+        at: now,
+      };
     }
     try {
       return await discovered.load();
@@ -26,19 +34,33 @@ export function discoveredKeySetLoader(issuer: string, fetching: KeyFetching, cl
   };
 }
 
-async function fetchMetadata(issuer: URL, { fetchDocument, allowPrivateHosts }: KeyFetching): Promise<StrictObject> {
+async function fetchMetadata(
+  issuer: URL,
+  { fetchDocument, allowPrivateHosts }: KeyFetching,
+): Promise<StrictObject> {
   const path = issuer.pathname.replace(/\/$/, "");
-  for (const wellKnown of [`${path}/.well-known/openid-configuration`, `/.well-known/oauth-authorization-server${path}`]) {
+  for (const wellKnown of [
+    `${path}/.well-known/openid-configuration`,
+    `/.well-known/oauth-authorization-server${path}`,
+  ]) {
     const text = await fetchDocument(new URL(wellKnown, issuer.origin), { allowPrivateHosts });
     if (text !== undefined) return parseStrictObject(text);
   }
-  throw new Error("the issuer has neither openid-configuration nor oauth-authorization-server metadata (404)");
+  throw new Error(
+    "the issuer has neither openid-configuration nor oauth-authorization-server metadata (404)",
+  );
 }
 
-function readKeySetUrl(metadata: StrictObject, issuer: string, { allowPrivateHosts }: KeyFetching): URL {
-  if (metadata.issuer !== issuer) throw new Error("the metadata is another issuer's: its issuer differs from the one configured");
+function readKeySetUrl(
+  metadata: StrictObject,
+  issuer: string,
+  { allowPrivateHosts }: KeyFetching,
+): URL {
+  if (metadata.issuer !== issuer)
+    throw new Error("the metadata is another issuer's: its issuer differs from the one configured");
   const { jwks_uri: location } = metadata;
-  if (typeof location !== "string" || !URL.canParse(location)) throw new Error("the metadata has no jwks_uri");
+  if (typeof location !== "string" || !URL.canParse(location))
+    throw new Error("the metadata has no jwks_uri");
   const url = new URL(location);
   const objection = objectionToUrl(url);
   if (objection) throw new Error(`the metadata's jwks_uri is ${objection}`);

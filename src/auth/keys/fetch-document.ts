@@ -14,14 +14,22 @@ export interface FetchLimits {
   readonly lookup?: typeof systemLookup;
 }
 
-/** Makes the fetcher of key sets and issuer metadata: no redirects, no private hosts unless allowed, bounded in time and size. */
-export function createFetchDocument({ timeout = 5_000, maxBytes = 262_144, lookup = systemLookup }: FetchLimits = {}): FetchDocument {
+/**
+ * Makes the fetcher of key sets and issuer metadata: no redirects, no private hosts unless allowed,
+ * bounded in time and size.
+ */
+export function createFetchDocument({
+  timeout = 5_000,
+  maxBytes = 262_144,
+  lookup = systemLookup,
+}: FetchLimits = {}): FetchDocument {
   return async (url, { allowPrivateHosts }) => {
     const objection = objectionToUrl(url);
     if (objection) throw new Error(`the address is ${objection}`);
     const isAllowed = addressRule(url, allowPrivateHosts);
     const literal = url.hostname.replace(/^\[|\]$/g, "");
-    if (isIP(literal) && !isAllowed(literal)) throw privateHost(); // a literal address is never looked up
+    // a literal address is never looked up
+    if (isIP(literal) && !isAllowed(literal)) throw privateHost();
 
     const signal = AbortSignal.timeout(timeout);
     try {
@@ -36,7 +44,10 @@ export function createFetchDocument({ timeout = 5_000, maxBytes = 262_144, looku
 
 type AddressRule = (address: string) => boolean;
 
-/** `localhost` must be this machine; any other name must be public, or a resolver could lead us into the private network. */
+/**
+ * `localhost` must be this machine; any other name must be public, or a resolver could lead us into
+ * the private network.
+ */
 function addressRule(url: URL, allowPrivateHosts: boolean): AddressRule {
   if (isLoopback(url)) return isLoopbackAddress;
   return allowPrivateHosts ? () => true : (address) => !isPrivateAddress(address);
@@ -46,7 +57,10 @@ function privateHost(): Error {
   return new Error("the host has a private address: set allowPrivateHosts if that is meant");
 }
 
-/** The check is part of the connection's own look-up: the address that was judged is the one that is connected to. */
+/**
+ * The check is part of the connection's own look-up: the address that was judged is the one that is
+ * connected to.
+ */
 function checkedLookup(lookup: typeof systemLookup, isAllowed: AddressRule): LookupFunction {
   return (hostname, options, callback) => {
     lookup(hostname, { ...options, all: true }, (error, addresses) => {
@@ -61,24 +75,35 @@ function checkedLookup(lookup: typeof systemLookup, isAllowed: AddressRule): Loo
 
 function request(url: URL, lookup: LookupFunction, signal: AbortSignal): Promise<IncomingMessage> {
   const get = url.protocol === "https:" ? https.get : http.get;
-  const headers = { accept: "application/json, application/jwk-set+json", "accept-encoding": "identity" };
+  const headers = {
+    accept: "application/json, application/jwk-set+json",
+    "accept-encoding": "identity",
+  };
   return new Promise((resolve, reject) => {
     get(url, { lookup, signal, headers, agent: false }, resolve).on("error", reject);
   });
 }
 
-async function readAnswer(response: IncomingMessage, maxBytes: number): Promise<string | undefined> {
+async function readAnswer(
+  response: IncomingMessage,
+  maxBytes: number,
+): Promise<string | undefined> {
   const status = response.statusCode ?? 0;
   if (status !== 200) {
     response.destroy();
     if (status === 404) return undefined;
-    throw new Error(status >= 300 && status < 400 ? "answered with a redirect, which is not followed" : `answered with HTTP ${status}`);
+    throw new Error(
+      status >= 300 && status < 400
+        ? "answered with a redirect, which is not followed"
+        : `answered with HTTP ${status}`,
+    );
   }
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of response) {
     size += chunk.length;
-    if (size > maxBytes) throw new Error(`the body is larger than ${maxBytes} bytes`); // leaving the loop destroys the response
+    // leaving the loop destroys the response
+    if (size > maxBytes) throw new Error(`the body is larger than ${maxBytes} bytes`);
     chunks.push(chunk);
   }
   return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(chunks));

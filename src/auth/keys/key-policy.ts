@@ -4,16 +4,25 @@ import { isObject, type StrictObject } from "../token/strict-json.js";
 import { isKeyId } from "../token/token-format.js";
 import { weaknessOfRsaKey } from "./rsa-policy.js";
 
-/** Which keys may verify, and by which algorithm (RFC 7517, RFC 7518 §6, draft-ietf-oauth-rfc8725bis §3.1). */
+/**
+ * Which keys may verify, and by which algorithm (RFC 7517, RFC 7518 §6, draft-ietf-oauth-rfc8725bis
+ * §3.1).
+ */
 
 export type Judgement =
-  | { readonly usable: true; readonly keyId: string | undefined; readonly algorithms: readonly string[]; readonly jwk: Jwk }
+  | {
+      readonly usable: true;
+      readonly keyId: string | undefined;
+      readonly algorithms: readonly string[];
+      readonly jwk: Jwk;
+    }
   | { readonly usable: false; readonly reason: string };
 
 type UsableKey = Extract<Judgement, { usable: true }>;
 
 const maxKeys = 100;
-const secretMembers = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"]; // RFC 7518 §6.2.2, §6.3.2, §6.4
+// RFC 7518 §6.2.2, §6.3.2, §6.4
+const secretMembers = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
 const curves: Readonly<Record<string, { readonly algorithm: string; readonly bytes: number }>> = {
   "P-256": { algorithm: "ES256", bytes: 32 },
@@ -23,32 +32,47 @@ const curves: Readonly<Record<string, { readonly algorithm: string; readonly byt
 const rsaAlgorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
 const edwardsAlgorithms = ["Ed25519", "EdDSA"];
 
-/** The keys of a set that can verify by one of `accepted`; the others are passed over. @throws Error when the whole set can't be trusted. */
+/**
+ * The keys of a set that can verify by one of `accepted`; the others are passed over. @throws Error
+ * when the whole set can't be trusted.
+ */
 export function readKeySet(document: unknown, accepted: readonly string[]): readonly UsableKey[] {
   const keys = isObject(document) ? document.keys : undefined;
   if (!Array.isArray(keys)) throw new Error("the key set has no keys array");
   if (keys.length > maxKeys) throw new Error(`the key set has more than ${maxKeys} keys`);
   const jwks = keys.filter(isObject);
-  if (jwks.some(holdsSecret)) throw new Error("the key set holds private or symmetric keys: withdraw them, they are known to everybody");
+  if (jwks.some(holdsSecret))
+    throw new Error(
+      "the key set holds private or symmetric keys: withdraw them, they are known to everybody",
+    );
   const keyIds = jwks.map((jwk) => jwk.kid).filter((keyId) => keyId !== undefined);
-  if (new Set(keyIds).size < keyIds.length) throw new Error("the key set has two keys with the same kid");
+  if (new Set(keyIds).size < keyIds.length)
+    throw new Error("the key set has two keys with the same kid");
   return jwks.map((jwk) => judgeKey(jwk, accepted)).filter((judgement) => judgement.usable);
 }
 
 /** May this public key verify, and by which of the `accepted` algorithms? */
 export function judgeKey(key: StrictObject, accepted: readonly string[]): Judgement {
   if (holdsSecret(key)) return unusable("it is not a public key");
-  if (key.kid !== undefined && !isKeyId(key.kid)) return unusable("its kid is not a string of 1 to 128 characters");
+  if (key.kid !== undefined && !isKeyId(key.kid))
+    return unusable("its kid is not a string of 1 to 128 characters");
   if (key.use !== undefined && key.use !== "sig") return unusable("its use is not sig");
-  if (key.key_ops !== undefined && !(Array.isArray(key.key_ops) && key.key_ops.includes("verify"))) {
+  if (
+    key.key_ops !== undefined &&
+    !(Array.isArray(key.key_ops) && key.key_ops.includes("verify"))
+  ) {
     return unusable("its key_ops have no verify");
   }
   const material = readMaterial(key);
   if ("weakness" in material) return unusable(material.weakness);
-  const ownAlgorithms = key.alg === undefined ? material.algorithms : material.algorithms.filter((name) => name === key.alg);
+  const ownAlgorithms =
+    key.alg === undefined
+      ? material.algorithms
+      : material.algorithms.filter((name) => name === key.alg);
   if (ownAlgorithms.length === 0) return unusable("its alg does not fit its type");
   const algorithms = ownAlgorithms.filter((name) => accepted.includes(name));
-  if (algorithms.length === 0) return unusable(`it is for ${ownAlgorithms.join(", ")}, and none of these is accepted`);
+  if (algorithms.length === 0)
+    return unusable(`it is for ${ownAlgorithms.join(", ")}, and none of these is accepted`);
   return { usable: true, keyId: key.kid, algorithms, jwk: material.jwk };
 }
 
@@ -60,7 +84,9 @@ function holdsSecret(key: StrictObject): boolean {
   return key.kty === "oct" || secretMembers.some((member) => Object.hasOwn(key, member));
 }
 
-type Material = { readonly algorithms: readonly string[]; readonly jwk: Jwk } | { readonly weakness: string };
+type Material =
+  | { readonly algorithms: readonly string[]; readonly jwk: Jwk }
+  | { readonly weakness: string };
 
 /** The members that make the key, and nothing else of the JWK. */
 function readMaterial({ kty, crv, n, e, x, y }: StrictObject): Material {
@@ -71,7 +97,8 @@ function readMaterial({ kty, crv, n, e, x, y }: StrictObject): Material {
   if (kty === "EC") {
     const curve = typeof crv === "string" && Object.hasOwn(curves, crv) ? curves[crv] : undefined;
     if (!curve) return { weakness: "its curve is not P-256, P-384 or P-521" };
-    if (!isBytes(x, curve.bytes) || !isBytes(y, curve.bytes)) return { weakness: "x or y is missing or malformed" };
+    if (!isBytes(x, curve.bytes) || !isBytes(y, curve.bytes))
+      return { weakness: "x or y is missing or malformed" };
     return { algorithms: [curve.algorithm], jwk: { kty, crv, x, y } };
   }
   if (kty === "OKP") {

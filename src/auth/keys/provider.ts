@@ -13,13 +13,19 @@ import { type KeySource, publicKeyOf, secretKeyOf, staticKeys } from "./key-sour
 import { isImportable, readPublicKey } from "./public-key.js";
 import { embeddedTimes, RefreshingKeys, remoteTimes } from "./refreshing-keys.js";
 
-/** One issuer's options; `keys`, of an embedded issuer, reads its current key set and brings stricter defaults. */
+/**
+ * One issuer's options; `keys`, of an embedded issuer, reads its current key set and brings
+ * stricter defaults.
+ */
 export type VerifierOptions = ProviderOptions & { readonly keys?: () => Promise<unknown> };
 
 export interface VerifierPorts {
   readonly clock: Clock;
   readonly fetchDocument: FetchDocument;
-  /** Is told why an issuer's key set could not be had or was refused, while the last good one may still serve. For the log; must not throw. */
+  /**
+   * Is told why an issuer's key set could not be had or was refused, while the last good one may
+   * still serve. For the log; must not throw.
+   */
   readonly onKeyFailure?: (issuer: string, detail: string) => void;
 }
 
@@ -43,8 +49,24 @@ export interface Provider {
 }
 
 const providerOptions = {
-  ...{ issuer: true, audience: true, jwks: true, publicKey: true, secret: true, algorithms: true, typ: true, requiredClaims: true },
-  ...{ maxLifetime: true, leeway: true, allowPrivateHosts: true, scopes: true, renew: true, keys: true },
+  ...{
+    issuer: true,
+    audience: true,
+    jwks: true,
+    publicKey: true,
+    secret: true,
+    algorithms: true,
+    typ: true,
+    requiredClaims: true,
+  },
+  ...{
+    maxLifetime: true,
+    leeway: true,
+    allowPrivateHosts: true,
+    scopes: true,
+    renew: true,
+    keys: true,
+  },
 } satisfies Record<keyof VerifierOptions, true>;
 
 const keysTimeoutMs = 5_000; // while `keys` is pending, nobody is verified
@@ -67,16 +89,28 @@ export function createProvider(given: VerifierOptions, ports: VerifierPorts): Pr
 }
 
 function readRules(options: VerifierOptions): TokenRules {
-  const { issuer, audience, typ, requiredClaims = [], maxLifetime, leeway = 30_000, scopes = defaultScopes } = options;
+  const {
+    issuer,
+    audience,
+    typ,
+    requiredClaims = [],
+    maxLifetime,
+    leeway = 30_000,
+    scopes = defaultScopes,
+  } = options;
   requireText(issuer, "issuer", "the iss claim of its tokens");
   requireText(audience, "audience", "what the aud claim of its tokens must contain");
   const types = typ === undefined ? ["at+jwt", "JWT"] : [typ].flat();
-  if (types.length === 0 || !areTexts(types)) throw new TypeError("auth.typ must be a non-empty string, or several");
-  if (!areTexts(requiredClaims)) throw new TypeError("auth.requiredClaims must be a list of claim names");
+  if (types.length === 0 || !areTexts(types))
+    throw new TypeError("auth.typ must be a non-empty string, or several");
+  if (!areTexts(requiredClaims))
+    throw new TypeError("auth.requiredClaims must be a list of claim names");
   if (maxLifetime !== undefined && !isWithin(maxLifetime, 1, Number.MAX_VALUE))
     throw new TypeError("auth.maxLifetime must be a positive number of milliseconds");
-  if (!isWithin(leeway, 0, maxLeeway)) throw new TypeError(`auth.leeway must be 0 to ${maxLeeway} milliseconds`);
-  if (typeof scopes !== "function") throw new TypeError("auth.scopes must be a function of the claims");
+  if (!isWithin(leeway, 0, maxLeeway))
+    throw new TypeError(`auth.leeway must be 0 to ${maxLeeway} milliseconds`);
+  if (typeof scopes !== "function")
+    throw new TypeError("auth.scopes must be a function of the claims");
   return {
     issuer,
     audience,
@@ -90,10 +124,16 @@ function readRules(options: VerifierOptions): TokenRules {
 
 type Keys = Pick<Provider, "algorithms" | "keys">;
 
-function readKeys(options: VerifierOptions, { clock, fetchDocument, onKeyFailure }: VerifierPorts): Keys {
+function readKeys(
+  options: VerifierOptions,
+  { clock, fetchDocument, onKeyFailure }: VerifierPorts,
+): Keys {
   const { issuer, jwks, publicKey, secret, keys } = options;
-  const given = Object.entries({ jwks, publicKey, secret, keys }).filter(([, value]) => value !== undefined);
-  if (given.length > 1) throw new TypeError(`auth: give one of ${given.map(([name]) => name).join(" and ")}, not both`);
+  const given = Object.entries({ jwks, publicKey, secret, keys }).filter(
+    ([, value]) => value !== undefined,
+  );
+  if (given.length > 1)
+    throw new TypeError(`auth: give one of ${given.map(([name]) => name).join(" and ")}, not both`);
   if (secret !== undefined) return readSecret(secret, options.algorithms);
 
   const algorithms = readAlgorithms(options.algorithms);
@@ -101,7 +141,10 @@ function readKeys(options: VerifierOptions, { clock, fetchDocument, onKeyFailure
   const onFailure = (detail: string) => onKeyFailure?.(issuer, detail);
   if (keys) {
     const load = () => withTimeout(keys(), keysTimeoutMs, clock, "keys");
-    return { algorithms, keys: new RefreshingKeys({ load, algorithms, onFailure }, clock, embeddedTimes) };
+    return {
+      algorithms,
+      keys: new RefreshingKeys({ load, algorithms, onFailure }, clock, embeddedTimes),
+    };
   }
   if (isKeySet(jwks)) return { algorithms, keys: readStaticSet(jwks, algorithms) };
 
@@ -110,43 +153,62 @@ function readKeys(options: VerifierOptions, { clock, fetchDocument, onKeyFailure
     jwks === undefined
       ? discoveredKeySetLoader(readIssuerUrl(issuer), fetching, clock)
       : keySetLoader(readUrl(jwks, "auth.jwks"), fetching);
-  return { algorithms, keys: new RefreshingKeys({ load, algorithms, onFailure }, clock, remoteTimes) };
+  return {
+    algorithms,
+    keys: new RefreshingKeys({ load, algorithms, onFailure }, clock, remoteTimes),
+  };
 }
 
 function readAlgorithms(given: readonly string[] = publicKeyAlgorithms): readonly string[] {
   requireAlgorithms(given);
   if (given.some((name) => secretAlgorithms.has(name))) {
-    throw new TypeError("auth.algorithms: HS256, HS384 and HS512 go with secret alone, never with public keys");
+    throw new TypeError(
+      "auth.algorithms: HS256, HS384 and HS512 go with secret alone, never with public keys",
+    );
   }
   const unknown = given.find((name) => !publicKeyAlgorithms.includes(name));
-  if (unknown !== undefined) throw new TypeError(`auth.algorithms: ${unknown} is not one of ${publicKeyAlgorithms.join(", ")}`);
+  if (unknown !== undefined)
+    throw new TypeError(
+      `auth.algorithms: ${unknown} is not one of ${publicKeyAlgorithms.join(", ")}`,
+    );
   return given;
 }
 
 function readSecret(secret: string | Uint8Array, given?: readonly string[]): Keys {
-  if (typeof secret !== "string" && !(secret instanceof Uint8Array)) throw new TypeError("auth.secret must be a string or bytes");
-  const bytes = typeof secret === "string" ? new TextEncoder().encode(secret) : Uint8Array.from(secret);
+  if (typeof secret !== "string" && !(secret instanceof Uint8Array))
+    throw new TypeError("auth.secret must be a string or bytes");
+  const bytes =
+    typeof secret === "string" ? new TextEncoder().encode(secret) : Uint8Array.from(secret);
   if (new TextDecoder().decode(bytes.subarray(0, 64)).includes("-----BEGIN")) {
     throw new TypeError("auth.secret is a PEM text: give a public key as publicKey");
   }
-  const fitting = [...secretAlgorithms].filter(([, shortest]) => bytes.length >= shortest).map(([name]) => name);
-  if (fitting.length === 0) throw new TypeError(`auth.secret must have at least 32 bytes; it has ${bytes.length}`);
+  const fitting = [...secretAlgorithms]
+    .filter(([, shortest]) => bytes.length >= shortest)
+    .map(([name]) => name);
+  if (fitting.length === 0)
+    throw new TypeError(`auth.secret must have at least 32 bytes; it has ${bytes.length}`);
   if (given !== undefined) requireAlgorithms(given);
   const unfit = given?.find((name) => !fitting.includes(name));
-  if (unfit !== undefined) throw new TypeError(`auth.algorithms: ${unfit} does not go with a secret of ${bytes.length} bytes`);
+  if (unfit !== undefined)
+    throw new TypeError(
+      `auth.algorithms: ${unfit} does not go with a secret of ${bytes.length} bytes`,
+    );
   const algorithms = given ?? fitting;
   return { algorithms, keys: staticKeys([secretKeyOf(bytes, algorithms)]) };
 }
 
 function requireAlgorithms(names: readonly string[]): void {
-  if (!areTexts(names) || names.length === 0) throw new TypeError("auth.algorithms must be a non-empty list of algorithm names");
-  if (names.some((name) => name.toLowerCase() === "none")) throw new TypeError("auth.algorithms: none is never accepted");
+  if (!areTexts(names) || names.length === 0)
+    throw new TypeError("auth.algorithms must be a non-empty list of algorithm names");
+  if (names.some((name) => name.toLowerCase() === "none"))
+    throw new TypeError("auth.algorithms: none is never accepted");
 }
 
 function readStaticKey(publicKey: unknown, algorithms: readonly string[]): KeySource {
   const judgement = judgeKey(readPublicKey(publicKey), algorithms);
   if (!judgement.usable) throw new TypeError(`auth.publicKey can't be used: ${judgement.reason}`);
-  if (!isImportable(judgement.jwk)) throw new TypeError("auth.publicKey can't be used: it is not a point of its curve");
+  if (!isImportable(judgement.jwk))
+    throw new TypeError("auth.publicKey can't be used: it is not a point of its curve");
   return staticKeys([publicKeyOf(judgement)]);
 }
 
@@ -162,8 +224,12 @@ function readStaticSet(set: JwkSet, algorithms: readonly string[]): KeySource {
 }
 
 function readIssuerUrl(issuer: string): string {
-  const url = readUrl(issuer, "auth.issuer, which finds its keys by discovery since no key was given,");
-  if (url.search || url.hash) throw new TypeError("auth.issuer must have no query and no fragment"); // RFC 8414 §2
+  const url = readUrl(
+    issuer,
+    "auth.issuer, which finds its keys by discovery since no key was given,",
+  );
+  // RFC 8414 §2
+  if (url.search || url.hash) throw new TypeError("auth.issuer must have no query and no fragment");
   return issuer;
 }
 
@@ -181,12 +247,15 @@ function tryOption<T>(option: string, read: () => T): T {
   try {
     return read();
   } catch (cause) {
-    throw new TypeError(`${option}: ${cause instanceof Error ? cause.message : "unreadable"}`, { cause });
+    throw new TypeError(`${option}: ${cause instanceof Error ? cause.message : "unreadable"}`, {
+      cause,
+    });
   }
 }
 
 function requireText(value: unknown, option: string, meaning: string): void {
-  if (typeof value !== "string" || value === "") throw new TypeError(`auth.${option} must be a non-empty string: ${meaning}`);
+  if (typeof value !== "string" || value === "")
+    throw new TypeError(`auth.${option} must be a non-empty string: ${meaning}`);
 }
 
 function isWithin(value: unknown, least: number, most: number): boolean {
@@ -194,5 +263,7 @@ function isWithin(value: unknown, least: number, most: number): boolean {
 }
 
 function areTexts(values: readonly unknown[]): boolean {
-  return Array.isArray(values) && values.every((value) => typeof value === "string" && value !== "");
+  return (
+    Array.isArray(values) && values.every((value) => typeof value === "string" && value !== "")
+  );
 }

@@ -4,13 +4,15 @@ import { isObject } from "../token/strict-json.js";
 
 /**
  * Reads the option `publicKey` (JWK, PEM, `KeyObject` or `CryptoKey`) as a JWK.
- * @throws TypeError when it is none of these, or a private key: a server that only verifies must not hold one.
+ * @throws TypeError when it is none of these, or a private key: a server that only verifies must
+ * not hold one.
  */
 export function readPublicKey(key: unknown): Jwk {
   if (typeof key === "string") return toJwk(readPem(key));
   if (key instanceof KeyObject) return toJwk(key);
   if (isCryptoKey(key)) return toJwk(KeyObject.from(key));
-  if (!isJwk(key)) throw new TypeError("publicKey must be a JWK, a PEM string, a KeyObject or a CryptoKey");
+  if (!isJwk(key))
+    throw new TypeError("publicKey must be a JWK, a PEM string, a KeyObject or a CryptoKey");
   return key;
 }
 
@@ -25,15 +27,23 @@ export function isImportable(jwk: Jwk): boolean {
 }
 
 function toJwk(key: KeyObject): Jwk {
-  if (key.type !== "public") throw new TypeError(`publicKey must be a public key, not a ${key.type} one`);
-  const jwk = attempt(() => key.export({ format: "jwk" }), "publicKey has a type that no accepted algorithm uses");
+  if (key.type !== "public")
+    throw new TypeError(`publicKey must be a public key, not a ${key.type} one`);
+  const jwk = attempt(
+    () => key.export({ format: "jwk" }),
+    "publicKey has a type that no accepted algorithm uses",
+  );
   if (!isJwk(jwk)) throw new TypeError("publicKey can't be written as a JWK");
   return jwk;
 }
 
 function readPem(pem: string): KeyObject {
-  if (pem.includes("PRIVATE KEY")) throw new TypeError("publicKey must be a public key, not a private one");
-  return attempt(() => createPublicKey(pem), "publicKey is not a PEM text of an SPKI public key or an X.509 certificate");
+  if (pem.includes("PRIVATE KEY"))
+    throw new TypeError("publicKey must be a public key, not a private one");
+  return attempt(
+    () => createPublicKey(pem),
+    "publicKey is not a PEM text of an SPKI public key or an X.509 certificate",
+  );
 }
 
 function attempt<T>(action: () => T, message: string): T {

@@ -4,11 +4,20 @@ import { describe } from "../../runtime/thrown.js";
 import { Refusal } from "../refusal.js";
 import { KeyFetchBudget, type KeyFetchRate } from "./key-fetch-budget.js";
 import { readKeySet } from "./key-policy.js";
-import { type KeySource, type Presented, publicKeyOf, selectKey, type VerificationKey } from "./key-source.js";
+import {
+  type KeySource,
+  type Presented,
+  publicKeyOf,
+  selectKey,
+  type VerificationKey,
+} from "./key-source.js";
 
 /** Times of a key set that is fetched, milliseconds. */
 export interface RefreshTimes {
-  /** How long a set is used before it is fetched anew: a key that was removed from it verifies so long. */
+  /**
+   * How long a set is used before it is fetched anew: a key that was removed from it verifies so
+   * long.
+   */
   readonly maxAge: number;
   /** How much longer it is used while it can't be fetched. */
   readonly maxStale: number;
@@ -21,12 +30,17 @@ export interface RefreshTimes {
 export const remoteTimes: RefreshTimes = {
   maxAge: 600_000, // 10 min
   maxStale: 3_600_000, // 1 h
-  unknownKeys: { perPeer: 30_000, average: 7_500, burst: 4 }, // whatever peers make up, others wait 7.5 s for a new key
+  // whatever peers make up, others wait 7.5 s for a new key
+  unknownKeys: { perPeer: 30_000, average: 7_500, burst: 4 },
   backOff: [1_000, 60_000], // 1 s to 60 s
 };
 
 /** Our own issuer's set costs no network, and a key that it withdraws stops at once. */
-export const embeddedTimes: RefreshTimes = { ...remoteTimes, maxAge: 1_000, unknownKeys: { perPeer: 0, average: 0, burst: 1 } };
+export const embeddedTimes: RefreshTimes = {
+  ...remoteTimes,
+  maxAge: 1_000,
+  unknownKeys: { perPeer: 0, average: 0, burst: 1 },
+};
 
 /** Where a key set comes from. */
 export interface KeySetSource {
@@ -48,18 +62,23 @@ interface LoadedKeys {
 const maxUnjudged = 1_024; // tokens, some 150 KB
 
 /**
- * A key set that is kept fresh as tokens come: one fetch at a time, not before it is needed. While fetches fail the last good set
- * verifies on, without waiting. No keys at all, or an unknown `kid` while the set can't be read: `auth_unavailable`.
+ * A key set that is kept fresh as tokens come: one fetch at a time, not before it is needed. While
+ * fetches fail the last good set verifies on, without waiting. No keys at all, or an unknown `kid`
+ * while the set can't be read: `auth_unavailable`.
  *
- * That a `kid` is in no set is only certain when the set was fetched after the token was presented. As long as no fetch is allowed, a token
- * with an unknown `kid` is `auth_unavailable`, too, and refused when it is presented again after the next fetch.
+ * That a `kid` is in no set is only certain when the set was fetched after the token was presented.
+ * As long as no fetch is allowed, a token with an unknown `kid` is `auth_unavailable`, too, and
+ * refused when it is presented again after the next fetch.
  */
 export class RefreshingKeys implements KeySource {
   readonly #source: KeySetSource;
   readonly #clock: Clock;
   readonly #times: RefreshTimes;
   readonly #budget: KeyFetchBudget;
-  /** Tokens that could not be judged: how many fetches had begun when each was presented first. The oldest first. */
+  /**
+   * Tokens that could not be judged: how many fetches had begun when each was presented first. The
+   * oldest first.
+   */
   readonly #unjudged = new Map<string, number>();
   #loaded: LoadedKeys | undefined;
   #fetching: Promise<void> | undefined;
@@ -75,7 +94,10 @@ export class RefreshingKeys implements KeySource {
     this.#budget = new KeyFetchBudget(times.unknownKeys, clock);
   }
 
-  async find(keyId: string | undefined, presented: Presented): Promise<VerificationKey | undefined> {
+  async find(
+    keyId: string | undefined,
+    presented: Presented,
+  ): Promise<VerificationKey | undefined> {
     const fetchesBefore = this.#fetches;
     const key = selectKey(await this.#current(), keyId);
     return key || !keyId ? key : this.#findUnknown(keyId, presented, fetchesBefore);
@@ -101,24 +123,37 @@ export class RefreshingKeys implements KeySource {
   }
 
   #usable(): readonly VerificationKey[] | undefined {
-    return this.#age() <= this.#times.maxAge + this.#times.maxStale ? this.#loaded?.keys : undefined;
+    return this.#age() <= this.#times.maxAge + this.#times.maxStale
+      ? this.#loaded?.keys
+      : undefined;
   }
 
-  async #findUnknown(keyId: string, { token, peer }: Presented, fetchesBefore: number): Promise<VerificationKey | undefined> {
+  async #findUnknown(
+    keyId: string,
+    { token, peer }: Presented,
+    fetchesBefore: number,
+  ): Promise<VerificationKey | undefined> {
     const digest = hash("sha256", token, "base64url");
     const presentedAfter = this.#unjudged.get(digest) ?? fetchesBefore;
     for (;;) {
       if (this.#fetching) await this.#fetching;
       const key = selectKey(this.#usable() ?? [], keyId);
-      const isCertain = key !== undefined || (this.#failures === 0 && (this.#loaded?.fetch ?? 0) > presentedAfter);
+      const isCertain =
+        key !== undefined || (this.#failures === 0 && (this.#loaded?.fetch ?? 0) > presentedAfter);
       if (isCertain) this.#unjudged.delete(digest);
       if (isCertain) return key;
-      if (this.#failures > 0 && this.#clock.monotonic() < this.#mayFetchAt) throw this.#unavailable();
+      if (this.#failures > 0 && this.#clock.monotonic() < this.#mayFetchAt)
+        throw this.#unavailable();
       if (this.#fetching) continue; // it has begun while this one waited for another
-      const wait = this.#failures > 0 ? 0 : this.#budget.take(peer); // after failures the back-off rules alone
+      // after failures the back-off rules alone
+      const wait = this.#failures > 0 ? 0 : this.#budget.take(peer);
       if (wait > 0) {
         this.#remember(digest, presentedAfter);
-        throw new Refusal("auth_unavailable", "kid is not in the issuer's key set as it was fetched last", wait / 1_000);
+        throw new Refusal(
+          "auth_unavailable",
+          "kid is not in the issuer's key set as it was fetched last",
+          wait / 1_000,
+        );
       }
       await this.#fetch();
       if (this.#failures > 0) throw this.#unavailable();
@@ -157,6 +192,10 @@ export class RefreshingKeys implements KeySource {
 
   #unavailable(): Refusal {
     const wait = Math.max(this.#mayFetchAt - this.#clock.monotonic(), 0);
-    return new Refusal("auth_unavailable", `the issuer's keys can't be had: ${this.#failure}`, wait / 1_000);
+    return new Refusal(
+      "auth_unavailable",
+      `the issuer's keys can't be had: ${this.#failure}`,
+      wait / 1_000,
+    );
   }
 }

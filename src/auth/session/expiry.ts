@@ -1,6 +1,9 @@
 import type { Clock } from "../../runtime/clock.js";
 
-/** When something ends: by the wall clock, and by the monotonic clock as it stood when this was made. The stricter one counts. */
+/**
+ * When something ends: by the wall clock, and by the monotonic clock as it stood when this was
+ * made. The stricter one counts.
+ */
 export class Expiry {
   /** Seconds since 1970. */
   readonly at: number;
@@ -14,7 +17,10 @@ export class Expiry {
     this.#monotonic = clock.monotonic() + (this.#wall - clock.now());
   }
 
-  /** Milliseconds left, at most 0 when it is over: expired means now >= exp, with no leeway (RFC 7519 §4.1.4). */
+  /**
+   * Milliseconds left, at most 0 when it is over: expired means now >= exp, with no leeway (RFC
+   * 7519 §4.1.4).
+   */
   left(clock: Clock): number {
     return Math.min(this.#wall - clock.now(), this.#monotonic - clock.monotonic());
   }

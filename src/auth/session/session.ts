@@ -9,7 +9,8 @@
  *
  *  active or expired ── revoked ──► closed (token_revoked)
  *
- * `#transition` is the only writer of the state. The session knows no socket: what must be sent or closed, it tells its observer.
+ * `#transition` is the only writer of the state. The session knows no socket: what must be sent or
+ * closed, it tells its observer.
  */
 import { type ErrorObject, errorOf } from "../../protocol/error-codes.js";
 import {
@@ -34,12 +35,20 @@ type State =
       readonly warnBefore: number;
       readonly revokedAt: Expiry | null;
     }
-  | { readonly name: "expired"; readonly token: VerifiedToken; readonly closeAt: number; readonly revokedAt: Expiry | null }
+  | {
+      readonly name: "expired";
+      readonly token: VerifiedToken;
+      readonly closeAt: number;
+      readonly revokedAt: Expiry | null;
+    }
   | { readonly name: "closed"; readonly because: SessionEnd | null };
 
 export type SessionEnd = "auth_timeout" | "token_expired" | "token_revoked";
 
-/** Who carries out what the session decides. Times in seconds. Called synchronously, after the state has changed. */
+/**
+ * Who carries out what the session decides. Times in seconds. Called synchronously, after the state
+ * has changed.
+ */
 export interface SessionObserver {
   /** Nothing has come for a while in OPEN. */
   required(within: number): void;
@@ -100,12 +109,18 @@ export class Session {
     return this.#state.name;
   }
 
-  /** Has nobody authenticated yet? For what is merely counted or measured: looks at no clock, so a deadline may have passed. */
+  /**
+   * Has nobody authenticated yet? For what is merely counted or measured: looks at no clock, so a
+   * deadline may have passed.
+   */
   get isOpen(): boolean {
     return this.#state.name === "open";
   }
 
-  /** The token in force; null in any state but ACTIVE. Looked at before every request and every push. */
+  /**
+   * The token in force; null in any state but ACTIVE. Looked at before every request and every
+   * push.
+   */
   live(): VerifiedToken | null {
     this.check();
     return this.#state.name === "active" ? this.#state.token : null;
@@ -117,8 +132,12 @@ export class Session {
     const state = this.#state;
     if (state.name === "active") return null;
     if (state.name === "expired")
-      return errorOf("token_expired", { context: "session", hint: `send a new token: ${this.#observer.refreshExample()}` });
-    if (state.name === "closed" && state.because === "token_revoked") return errorOf("token_revoked", { hint: "log in again" });
+      return errorOf("token_expired", {
+        context: "session",
+        hint: `send a new token: ${this.#observer.refreshExample()}`,
+      });
+    if (state.name === "closed" && state.because === "token_revoked")
+      return errorOf("token_revoked", { hint: "log in again" });
     if (state.name === "closed" && state.because === "token_expired")
       return errorOf("token_expired", { context: "session", action: "newToken" });
     return errorOf("unauthenticated", { hint: `authenticate first: ${exampleOf("authenticate")}` });
@@ -127,7 +146,8 @@ export class Session {
   /** Somebody is there: no reminder needed. */
   heard(): void {
     const state = this.#state;
-    if (state.name === "open" && state.remindAt !== never) this.#transition({ name: "open", closeAt: state.closeAt, remindAt: never });
+    if (state.name === "open" && state.remindAt !== never)
+      this.#transition({ name: "open", closeAt: state.closeAt, remindAt: never });
   }
 
   /** Brings the state up to the present. Cheap when nothing is due. */
@@ -138,7 +158,10 @@ export class Session {
     else if (state.name === "expired") this.#checkExpired(state);
   }
 
-  /** Puts a verified token in force on an OPEN session; on any other, does what {@link refresh} does. Throws {@link AuthFault} or {@link Refusal}. */
+  /**
+   * Puts a verified token in force on an OPEN session; on any other, does what {@link refresh}
+   * does. Throws {@link AuthFault} or {@link Refusal}.
+   */
   authenticate(token: VerifiedToken): AuthenticateResult | RefreshResult {
     this.check();
     if (this.#state.name === "active" || this.#state.name === "expired") return this.refresh(token);
@@ -149,20 +172,31 @@ export class Session {
     return this.#describe(token);
   }
 
-  /** Puts a renewed token of the same identity in force. On any failure the session stays as it was. Throws {@link AuthFault} or {@link Refusal}. */
+  /**
+   * Puts a renewed token of the same identity in force. On any failure the session stays as it was.
+   * Throws {@link AuthFault} or {@link Refusal}.
+   */
   refresh(token: VerifiedToken): RefreshResult {
     this.check();
     const state = this.#state;
-    if (state.name === "open" || state.name === "closed") throw new AuthFault(errorOf("unauthenticated", { hint: "authenticate first" }));
+    if (state.name === "open" || state.name === "closed")
+      throw new AuthFault(errorOf("unauthenticated", { hint: "authenticate first" }));
     const claim = differingClaim(state.token, token);
     if (claim !== undefined) {
       const hint = `log out first, or open another connection: a refresh may not change ${claim}`;
-      throw new AuthFault(errorOf("subject_mismatch", { claim, hint }), `the ${claim} claim differs from the session's`);
+      throw new AuthFault(
+        errorOf("subject_mismatch", { claim, hint }),
+        `the ${claim} claim differs from the session's`,
+      );
     }
     this.#mustBeUsable(token);
-    if (state.name === "active" && isNoNewer(token, state.token)) return this.#describeRefresh(state.token, false);
+    if (state.name === "active" && isNoNewer(token, state.token))
+      return this.#describeRefresh(state.token, false);
     if (state.name === "expired" && token.expiresAt <= state.token.expiresAt) {
-      throw new Refusal("token_expired", "expired on this connection already, whatever the clock says now");
+      throw new Refusal(
+        "token_expired",
+        "expired on this connection already, whatever the clock says now",
+      );
     }
     this.#activate(token);
     return this.#describeRefresh(token, true);
@@ -175,9 +209,14 @@ export class Session {
     return state.name === "active" || state.name === "expired" ? state.token : null;
   }
 
-  /** Back to OPEN, with a new deadline. Throws {@link AuthFault} when there is nobody to log out. */
+  /**
+   * Back to OPEN, with a new deadline. Throws {@link AuthFault} when there is nobody to log out.
+   */
   logout(): void {
-    const refusal = this.identity() === null ? errorOf("unauthenticated", { hint: "nobody is logged in here" }) : null;
+    const refusal =
+      this.identity() === null
+        ? errorOf("unauthenticated", { hint: "nobody is logged in here" })
+        : null;
     if (refusal !== null) throw new AuthFault(refusal);
     this.#transition(this.#freshlyOpen(never));
     this.#observer.identified(null);
@@ -235,7 +274,10 @@ export class Session {
     else if (now >= state.closeAt || now >= this.#capAt) this.#end("token_expired");
   }
 
-  /** True when a new revocation has changed the state: the session has ended, or knows when it will, and was told. */
+  /**
+   * True when a new revocation has changed the state: the session has ended, or knows when it will,
+   * and was told.
+   */
   #seesRevocation(state: State & { name: "active" | "expired" }): boolean {
     const { clock, revocations } = this.#ports;
     if (revocations.version === this.#seenRevocations) return false;
@@ -264,7 +306,10 @@ export class Session {
     this.#observer.expired(grace / 1000);
   }
 
-  /** Milliseconds that the session has left: until the token expires, or the longest session is over. */
+  /**
+   * Milliseconds that the session has left: until the token expires, or the longest session is
+   * over.
+   */
   #left({ expiry }: State & { name: "active" }): number {
     const { clock } = this.#ports;
     const left = expiry.left(clock);
@@ -272,7 +317,8 @@ export class Session {
   }
 
   #mustBeUsable(token: VerifiedToken): void {
-    if (this.#state.name === "closed") throw new AuthFault(errorOf("unauthenticated"), "the connection closed meanwhile");
+    if (this.#state.name === "closed")
+      throw new AuthFault(errorOf("unauthenticated"), "the connection closed meanwhile");
     if (new Expiry(token.expiresAt, this.#ports.clock).isOver(this.#ports.clock))
       throw new Refusal("token_expired", "expired while it was verified");
     if (this.#ports.revocations.find(token) !== undefined)
@@ -284,7 +330,13 @@ export class Session {
     const expiry = new Expiry(token.expiresAt, clock);
     const left = Math.min(expiry.left(clock), this.#capAt - clock.monotonic());
     this.#seenRevocations = revocations.version;
-    this.#transition({ name: "active", token, expiry, warnBefore: warningLead(left), revokedAt: null });
+    this.#transition({
+      name: "active",
+      token,
+      expiry,
+      warnBefore: warningLead(left),
+      revokedAt: null,
+    });
     this.#observer.identified(token);
   }
 
@@ -295,7 +347,11 @@ export class Session {
 
   #freshlyOpen(remindIn: number): State {
     const now = this.#ports.clock.monotonic();
-    return { name: "open", closeAt: now + (this.#limits.authDeadline || never), remindAt: now + remindIn };
+    return {
+      name: "open",
+      closeAt: now + (this.#limits.authDeadline || never),
+      remindAt: now + remindIn,
+    };
   }
 
   #transition(next: State): void {
@@ -304,8 +360,9 @@ export class Session {
   }
 
   /**
-   * One timer a session, for whatever comes next. It may fire early: `check` compares, and it is armed again. So one that fires
-   * early enough is left as it is: a refresh sets none, and a connection two instead of three.
+   * One timer a session, for whatever comes next. It may fire early: `check` compares, and it is
+   * armed again. So one that fires early enough is left as it is: a refresh sets none, and a
+   * connection two instead of three.
    */
   #arm(): void {
     const delay = this.#untilNext();
@@ -313,7 +370,8 @@ export class Session {
     if (delay !== never && this.#armedFor <= due) return;
     this.#cancelTimer();
     this.#armedFor = due;
-    this.#cancelTimer = delay === never ? () => {} : this.#ports.clock.after(Math.max(delay, 1), this.#onTimer);
+    this.#cancelTimer =
+      delay === never ? () => {} : this.#ports.clock.after(Math.max(delay, 1), this.#onTimer);
   }
 
   readonly #onTimer = (): void => {
@@ -334,7 +392,10 @@ export class Session {
         return Math.min(next, state.revokedAt?.left(clock) ?? never);
       }
       case "expired":
-        return Math.min(Math.min(state.closeAt, this.#capAt) - clock.monotonic(), state.revokedAt?.left(clock) ?? never);
+        return Math.min(
+          Math.min(state.closeAt, this.#capAt) - clock.monotonic(),
+          state.revokedAt?.left(clock) ?? never,
+        );
       case "closed":
         return never;
     }
@@ -367,14 +428,22 @@ function seconds(milliseconds: number): number {
   return Math.ceil(milliseconds / 1000);
 }
 
-/** A moment in 70–85 % of what is left, so that clients spread out: in whole seconds where there is one in that range. */
+/**
+ * A moment in 70–85 % of what is left, so that clients spread out: in whole seconds where there is
+ * one in that range.
+ */
 function refreshAdvice(expiresIn: number, random: number): number {
   const drawn = expiresIn * (0.7 + 0.15 * random);
   const whole = Math.round(drawn);
-  return whole >= expiresIn * 0.7 && whole <= expiresIn * 0.85 ? whole : Math.round(drawn * 1000) / 1000;
+  return whole >= expiresIn * 0.7 && whole <= expiresIn * 0.85
+    ? whole
+    : Math.round(drawn * 1000) / 1000;
 }
 
-/** How many milliseconds before expiry to warn: 20 % of what was left, between 5 and 60 s; never, when under 10 s were left. */
+/**
+ * How many milliseconds before expiry to warn: 20 % of what was left, between 5 and 60 s; never,
+ * when under 10 s were left.
+ */
 function warningLead(left: number): number {
   return left < 10_000 ? -never : Math.min(Math.max(left * 0.2, 5_000), 60_000);
 }
@@ -385,13 +454,22 @@ function differingClaim(current: VerifiedToken, next: VerifiedToken): string | u
   if (current.subject !== next.subject) return "sub";
   if (current.clientId !== next.clientId) return "client_id";
   const { identityClaims: after = {} } = next;
-  const differing = Object.entries(current.identityClaims ?? {}).find(([name, before]) => before !== after[name]);
+  const differing = Object.entries(current.identityClaims ?? {}).find(
+    ([name, before]) => before !== after[name],
+  );
   return differing?.[0];
 }
 
-/** The same token again, or one that was issued before the one in force: a late refresh must not win. */
+/**
+ * The same token again, or one that was issued before the one in force: a late refresh must not
+ * win.
+ */
 function isNoNewer(token: VerifiedToken, current: VerifiedToken): boolean {
-  if (token.issuedAt !== undefined && current.issuedAt !== undefined && token.issuedAt !== current.issuedAt)
+  if (
+    token.issuedAt !== undefined &&
+    current.issuedAt !== undefined &&
+    token.issuedAt !== current.issuedAt
+  )
     return token.issuedAt < current.issuedAt;
   return token.fingerprint === current.fingerprint;
 }

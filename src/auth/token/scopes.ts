@@ -1,6 +1,9 @@
 import type { Claims } from "../provider-options.js";
 
-/** The scopes in `scope` (RFC 8693 §4.2), `scp` and `permissions`, as the usual issuers write them. What is not a string grants nothing. */
+/**
+ * The scopes in `scope` (RFC 8693 §4.2), `scp` and `permissions`, as the usual issuers write them.
+ * What is not a string grants nothing.
+ */
 export function defaultScopes(claims: Claims): readonly string[] {
   const { scope, scp, permissions } = claims;
   return [...splitList(scope), ...splitList(scp), ...strings(scp), ...strings(permissions)];
@@ -12,5 +15,7 @@ function splitList(value: unknown): readonly string[] {
 }
 
 function strings(value: unknown): readonly string[] {
-  return Array.isArray(value) ? value.filter((item) => typeof item === "string" && item !== "") : [];
+  return Array.isArray(value)
+    ? value.filter((item) => typeof item === "string" && item !== "")
+    : [];
 }

@@ -1,13 +1,15 @@
 /**
- * JSON that means one thing to everybody: no member twice in an object (RFC 7515 §4, RFC 7519 §4), no lone surrogate,
- * no byte order mark, no deep nesting. What comes out is frozen all the way down, has no prototype, and no member `__proto__`.
+ * JSON that means one thing to everybody: no member twice in an object (RFC 7515 §4, RFC 7519 §4),
+ * no lone surrogate, no byte order mark, no deep nesting. What comes out is frozen all the way
+ * down, has no prototype, and no member `__proto__`.
  */
 
 export type StrictObject = Readonly<Record<string, unknown>>;
 
 const maxDepth = 32; // neither a claims set nor a key set comes near
 const loneSurrogate = /\p{Surrogate}/u;
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }); // ignoreBOM: keeps it, so that it is refused below
+// ignoreBOM: keeps it, so that it is refused below
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** @throws SyntaxError that says what is wrong and quotes nothing of the text. */
 export function parseStrictObject(source: string | Uint8Array): StrictObject {
@@ -16,7 +18,8 @@ export function parseStrictObject(source: string | Uint8Array): StrictObject {
   const value = parse(text);
   if (!isObject(value)) throw new SyntaxError("not a JSON object");
   // of two members with one name JSON.parse keeps the last: fewer are left than were written
-  if (secure(value, mayHoldLoneSurrogate(text)) !== written) throw new SyntaxError("a member appears twice");
+  if (secure(value, mayHoldLoneSurrogate(text)) !== written)
+    throw new SyntaxError("a member appears twice");
   return value;
 }
 
@@ -45,11 +48,16 @@ function mayHoldLoneSurrogate(text: string): boolean {
   return text.includes("\\") || loneSurrogate.test(text);
 }
 
-/** Freezes a parsed value, takes prototypes and `__proto__` out of it, and returns how many members it had. A reviver would take four times as long. */
+/**
+ * Freezes a parsed value, takes prototypes and `__proto__` out of it, and returns how many members
+ * it had. A reviver would take four times as long.
+ */
 function secure(value: unknown, mayBeLone: boolean): number {
   if (typeof value === "string" && mayBeLone) mustHaveNoLoneSurrogate(value);
   if (typeof value !== "object" || value === null) return 0;
-  return Array.isArray(value) ? secureArray(value, mayBeLone) : secureObject(value as Record<string, unknown>, mayBeLone);
+  return Array.isArray(value)
+    ? secureArray(value, mayBeLone)
+    : secureObject(value as Record<string, unknown>, mayBeLone);
 }
 
 function secureArray(array: unknown[], mayBeLone: boolean): number {
@@ -83,7 +91,10 @@ const closeBracket = 93;
 const openBrace = 123;
 const closeBrace = 125;
 
-/** How many members the objects of a JSON text have: its colons outside of strings. Wrong JSON may be misjudged here, and fails in the parser. */
+/**
+ * How many members the objects of a JSON text have: its colons outside of strings. Wrong JSON may
+ * be misjudged here, and fails in the parser.
+ */
 function countMembers(text: string): number {
   let depth = 0;
   let members = 0;
@@ -101,6 +112,7 @@ function countMembers(text: string): number {
 /** The index of the closing quote, or of the end of the text. */
 function endOfString(text: string, start: number): number {
   let at = start + 1;
-  while (at < text.length && text.charCodeAt(at) !== quote) at += text.charCodeAt(at) === backslash ? 2 : 1;
+  while (at < text.length && text.charCodeAt(at) !== quote)
+    at += text.charCodeAt(at) === backslash ? 2 : 1;
   return at;
 }

@@ -17,10 +17,14 @@ export interface UnverifiedToken {
 type Header = Pick<UnverifiedToken, "header" | "algorithm" | "keyId">;
 
 const maxLength = 8_192; // characters
-const compactJwe = /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){4}$/; // RFC 7516 §7.1; with a direct key its second segment is empty
+// RFC 7516 §7.1; with a direct key its second segment is empty
+const compactJwe = /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){4}$/;
 const compactJws = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 
-/** Header parameters that bring a key, change what is signed, or say that this is no JWT signed as usual (RFC 7515 §4.1, RFC 7797, RFC 7516). */
+/**
+ * Header parameters that bring a key, change what is signed, or say that this is no JWT signed as
+ * usual (RFC 7515 §4.1, RFC 7797, RFC 7516).
+ */
 const refusedParameters = ["jku", "x5u", "jwk", "crit", "b64", "zip", "cty", "enc"];
 
 /** Reads a token as it was typed or sent. Looks up no key. @throws Refusal `token_invalid` */
@@ -30,17 +34,29 @@ export function readToken(input: unknown): UnverifiedToken {
   if (text.length > maxLength) throw invalid(`the token is longer than ${maxLength} characters`);
   if (compactJwe.test(text)) throw encrypted();
   if (!compactJws.test(text))
-    throw invalid("this is no JWT, which is three base64url segments with dots between: a refresh token, or an opaque one?");
+    throw invalid(
+      "this is no JWT, which is three base64url segments with dots between: a refresh token, or an opaque one?",
+    );
   const [first = "", payload = "", signature = ""] = text.split(".");
   if (!isCanonicalBase64url(signature)) throw notCanonical();
   const { header, algorithm, keyId } = readHeader(first);
-  return { text, algorithm, keyId, header, claims: parseSegment("payload", decodeSegment(payload)), payload };
+  return {
+    text,
+    algorithm,
+    keyId,
+    header,
+    claims: parseSegment("payload", decodeSegment(payload)),
+    payload,
+  };
 }
 
-/** What people paste: white space around, line breaks from a terminal, the prefix of an HTTP header. */
+/**
+ * What people paste: white space around, line breaks from a terminal, the prefix of an HTTP header.
+ */
 function normalize(input: string): string {
   const trimmed = input.trim();
-  const bare = trimmed.replace(/^bearer\s+/i, ""); // RFC 9110 §11.1: the name of a scheme is case-insensitive
+  // RFC 9110 §11.1: the name of a scheme is case-insensitive
+  const bare = trimmed.replace(/^bearer\s+/i, "");
   return bare.includes("\n") || bare.includes("\r") ? bare.replace(/[\r\n]/g, "") : bare;
 }
 
@@ -51,7 +67,8 @@ function decodeSegment(segment: string): Uint8Array {
 }
 
 function encrypted(): Refusal {
-  const hint = "have the issuer send signed access tokens (JWS), unencrypted: TLS keeps them secret on the way";
+  const hint =
+    "have the issuer send signed access tokens (JWS), unencrypted: TLS keeps them secret on the way";
   return new Refusal(
     "token_invalid",
     "this is an encrypted token (JWE, five segments), and only signed ones are accepted",
@@ -68,18 +85,24 @@ function parseSegment(name: string, bytes: Uint8Array): StrictObject {
   try {
     return parseStrictObject(bytes);
   } catch (error) {
-    throw invalid(`the ${name} is ${error instanceof SyntaxError ? `refused: ${error.message}` : "unreadable"}`);
+    throw invalid(
+      `the ${name} is ${error instanceof SyntaxError ? `refused: ${error.message}` : "unreadable"}`,
+    );
   }
 }
 
-/** The tokens of one key have one header, to the letter: the last good one is kept, which saves a third of the reading. */
+/**
+ * The tokens of one key have one header, to the letter: the last good one is kept, which saves a
+ * third of the reading.
+ */
 let lastHeader: { readonly segment: string; readonly read: Header } | undefined;
 
 function readHeader(segment: string): Header {
   if (lastHeader?.segment === segment) return lastHeader.read;
   const bytes = decodeSegment(segment);
   const read = judgeHeader(parseSegment("header", bytes));
-  lastHeader = { segment: Buffer.from(bytes).toString("base64url"), read }; // a copy: a part of a string keeps the whole token alive
+  // a copy: a part of a string keeps the whole token alive
+  lastHeader = { segment: Buffer.from(bytes).toString("base64url"), read };
   return read;
 }
 
@@ -88,7 +111,8 @@ function judgeHeader(header: StrictObject): Header {
   if (typeof algorithm !== "string") throw invalid("the header has no alg");
   const refused = refusedParameters.find((name) => Object.hasOwn(header, name));
   if (refused) throw invalid(`the header has ${refused}`);
-  if (keyId !== undefined && !isKeyId(keyId)) throw invalid("the header's kid is not a string of 1 to 128 characters");
+  if (keyId !== undefined && !isKeyId(keyId))
+    throw invalid("the header's kid is not a string of 1 to 128 characters");
   return { header, algorithm, keyId };
 }
 
@@ -101,7 +125,10 @@ function invalid(detail: string): Refusal {
   return new Refusal("token_invalid", detail);
 }
 
-/** `typ` values are media types without regard to case, whose `application/` may be left out (RFC 7515 §4.1.9). */
+/**
+ * `typ` values are media types without regard to case, whose `application/` may be left out (RFC
+ * 7515 §4.1.9).
+ */
 export function normalizeType(type: string): string {
   const lower = type.toLowerCase();
   return lower.includes("/") ? lower : `application/${lower}`;

@@ -6,25 +6,42 @@ import { isThenable, withTimeout } from "../../runtime/application-code.js";
 import { describe } from "../../runtime/thrown.js";
 import { CliError, codeOf, failingAs, messageOf } from "../cli-error.js";
 
-const typescriptCodes: ReadonlySet<string | undefined> = new Set(["ERR_UNKNOWN_FILE_EXTENSION", "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX"]);
+const typescriptCodes: ReadonlySet<string | undefined> = new Set([
+  "ERR_UNKNOWN_FILE_EXTENSION",
+  "ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX",
+]);
 
 /** What a module exports. */
 export interface AppModule {
   readonly app: Router<unknown>;
-  /** Called with the server once it listens, so that the application can publish; what it returns is called before the server stops. */
+  /**
+   * Called with the server once it listens, so that the application can publish; what it returns is
+   * called before the server stops.
+   */
   readonly started: (server: Server) => Stop | Promise<Stop>;
 }
 
 type Stop = (() => void | Promise<void>) | undefined;
 
-/** Loads the `app` that a module exports, and its `started`, if there is one. Throws a `CliError` that says what the module lacks. */
+/**
+ * Loads the `app` that a module exports, and its `started`, if there is one. Throws a `CliError`
+ * that says what the module lacks.
+ */
 export async function loadApp(module: string): Promise<AppModule> {
   const { app: exported, started = () => undefined } = await importModule(module);
-  const app = await failingAs("configuration", `the app of ${module}: `, () => settled(exported, "app"));
-  if (typeof started !== "function") throw new CliError("configuration", `started, which ${module} exports, is no function`);
+  const app = await failingAs("configuration", `the app of ${module}: `, () =>
+    settled(exported, "app"),
+  );
+  if (typeof started !== "function")
+    throw new CliError("configuration", `started, which ${module} exports, is no function`);
   if (app instanceof Router) return { app, started: started as AppModule["started"] };
-  if (app === undefined) throw new CliError("configuration", `${module} exports no app: export const app = rpc.router({ … })`);
-  const isOtherCopy = typeof app === "object" && app !== null && "routes" in app && "notifications" in app;
+  if (app === undefined)
+    throw new CliError(
+      "configuration",
+      `${module} exports no app: export const app = rpc.router({ … })`,
+    );
+  const isOtherCopy =
+    typeof app === "object" && app !== null && "routes" in app && "notifications" in app;
   const why = isOtherCopy
     ? "was made by another copy of jotwire than this command: run the one that is installed beside it (npx jotwire)"
     : "is no router: export const app = rpc.router({ … })";
@@ -39,21 +56,33 @@ export interface RunningApp {
   stop(): Promise<void>;
 }
 
-/** Calls `started` with the server. It may take its time: the server serves already, and can be stopped. */
-export function startApp({ started }: Pick<AppModule, "started">, server: Server, log: Logger): RunningApp {
+/**
+ * Calls `started` with the server. It may take its time: the server serves already, and can be
+ * stopped.
+ */
+export function startApp(
+  { started }: Pick<AppModule, "started">,
+  server: Server,
+  log: Logger,
+): RunningApp {
   let stop: Stop;
   const begin = async (): Promise<unknown> => {
     try {
       return await started(server);
     } catch (error) {
-      throw new CliError("configuration", `started failed: ${describe(error).message}`, { cause: error });
+      throw new CliError("configuration", `started failed: ${describe(error).message}`, {
+        cause: error,
+      });
     }
   };
   const run = async () => {
     const returned = await begin();
     const isStop = returned === undefined || returned === null || typeof returned === "function";
     if (!isStop)
-      throw new CliError("configuration", `started returned ${typeof returned}: return nothing, or a function that stops what it began`);
+      throw new CliError(
+        "configuration",
+        `started returned ${typeof returned}: return nothing, or a function that stops what it began`,
+      );
     stop = (returned ?? undefined) as Stop;
   };
   return {
@@ -71,7 +100,9 @@ export function startApp({ started }: Pick<AppModule, "started">, server: Server
 const settleTimeoutMs = 10_000;
 
 function settled<T>(value: T | PromiseLike<T>, what: string): T | Promise<T> {
-  return isThenable(value) ? withTimeout(value as PromiseLike<T>, settleTimeoutMs, timers, what) : value;
+  return isThenable(value)
+    ? withTimeout(value as PromiseLike<T>, settleTimeoutMs, timers, what)
+    : value;
 }
 
 const timers = {
@@ -81,7 +112,9 @@ const timers = {
   },
 };
 
-async function importModule(module: string): Promise<{ readonly app?: unknown; readonly started?: unknown }> {
+async function importModule(
+  module: string,
+): Promise<{ readonly app?: unknown; readonly started?: unknown }> {
   const path = resolve(module);
   const isFile = await stat(path).then(
     (found) => found.isFile(),
@@ -101,16 +134,22 @@ function explain(module: string, error: unknown): string {
     return `this Node can't run ${module} by itself: npm install --save-dev tsx, then ${run}`;
   }
   const place = placeOf(error);
-  if (error instanceof SyntaxError && isModuleSyntax(error) && place !== undefined) return moduleSyntaxAdvice(place.path);
+  if (error instanceof SyntaxError && isModuleSyntax(error) && place !== undefined)
+    return moduleSyntaxAdvice(place.path);
   const name = error instanceof Error ? `${error.name}: ` : "";
   const where = place === undefined ? "" : ` (at ${place.url})`;
-  const advice = error instanceof SyntaxError && place === undefined ? `: node ${module} shows where` : packageAdvice(error);
+  const advice =
+    error instanceof SyntaxError && place === undefined
+      ? `: node ${module} shows where`
+      : packageAdvice(error);
   return `${module} can't be loaded: ${name}${messageOf(error)}${where}${advice}`;
 }
 
 /** Did Node read an ES module as CommonJS? */
 function isModuleSyntax({ message }: SyntaxError): boolean {
-  return /^Cannot use (import statement|'import\.meta') outside a module|^Unexpected token 'export'|^await is only valid in/.test(message);
+  return /^Cannot use (import statement|'import\.meta') outside a module|^Unexpected token 'export'|^await is only valid in/.test(
+    message,
+  );
 }
 
 function moduleSyntaxAdvice(path: string): string {
@@ -120,9 +159,12 @@ function moduleSyntaxAdvice(path: string): string {
 
 /** For a package that isn't installed (`import` and `require` call it differently). */
 function packageAdvice(error: unknown): string {
-  const isMissing = codeOf(error) === "ERR_MODULE_NOT_FOUND" || codeOf(error) === "MODULE_NOT_FOUND";
+  const isMissing =
+    codeOf(error) === "ERR_MODULE_NOT_FOUND" || codeOf(error) === "MODULE_NOT_FOUND";
   const name = isMissing
-    ? /^Cannot find (?:package|module) '((?:@[^/']+\/)?[^./'\\:][^/'\\:]*)[/']/.exec(messageOf(error))?.[1]
+    ? /^Cannot find (?:package|module) '((?:@[^/']+\/)?[^./'\\:][^/'\\:]*)[/']/.exec(
+        messageOf(error),
+      )?.[1]
     : undefined;
   return name === undefined ? "" : `: npm install ${name}`;
 }
@@ -133,12 +175,22 @@ interface Place {
   readonly url: string;
 }
 
-/** What the stack says is nearest to what went wrong: its first line for a syntax error, else its first frame outside of this command. */
+/**
+ * What the stack says is nearest to what went wrong: its first line for a syntax error, else its
+ * first frame outside of this command.
+ */
 function placeOf(error: unknown): Place | undefined {
   const stack = error instanceof Error ? (error.stack ?? "") : "";
-  const frames = [...stack.matchAll(/^(?:\s+at (?:.*\()?)?((?:file:\/\/|\/|[A-Za-z]:\\)[^\n()]+?)((?::\d+)+)\)?$/gm)];
+  const frames = [
+    ...stack.matchAll(
+      /^(?:\s+at (?:.*\()?)?((?:file:\/\/|\/|[A-Za-z]:\\)[^\n()]+?)((?::\d+)+)\)?$/gm,
+    ),
+  ];
   const own = new URL("../..", import.meta.url).href;
-  const urls = frames.map(([, file = "", line = ""]) => ({ href: file.startsWith("file:") ? file : pathToFileURL(file).href, line }));
+  const urls = frames.map(([, file = "", line = ""]) => ({
+    href: file.startsWith("file:") ? file : pathToFileURL(file).href,
+    line,
+  }));
   const nearest = urls.find(({ href }) => !href.startsWith(own));
   return nearest && { path: fileURLToPath(nearest.href), url: `${nearest.href}${nearest.line}` };
 }

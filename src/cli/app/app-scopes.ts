@@ -1,6 +1,9 @@
 import { Method, type Router, Subscription, Topic } from "../../index.js";
 
-/** Every scope that the application knows: the declared ones, or else those that its methods, subscriptions and topics ask for. */
+/**
+ * Every scope that the application knows: the declared ones, or else those that its methods,
+ * subscriptions and topics ask for.
+ */
 export function scopesOf({ scopes, routes }: Router<unknown>): readonly string[] {
   return scopes === undefined ? [...new Set(scopesIn(routes))] : [...scopes];
 }

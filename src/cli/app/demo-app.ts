@@ -11,13 +11,17 @@ const note: StandardSchema<{ readonly text: string }, string> = {
     validate(value) {
       const { text } = Object(value) as { text?: unknown };
       if (typeof text === "string" && text.length <= 1_000) return { value: text };
-      return { issues: [{ message: "must be a string of at most 1000 characters", path: ["text"] }] };
+      return {
+        issues: [{ message: "must be a string of at most 1000 characters", path: ["text"] }],
+      };
     },
   },
 };
 
 export const demoApp = rpc.router({
-  time: { now: rpc.method({ summary: "The server's time", public: true, handler: () => new Date() }) },
+  time: {
+    now: rpc.method({ summary: "The server's time", public: true, handler: () => new Date() }),
+  },
   notes: {
     add: rpc.method({
       summary: "Keep a note until the server stops",
@@ -29,6 +33,10 @@ export const demoApp = rpc.router({
         return { notes: own.length };
       },
     }),
-    list: rpc.method({ summary: "Your notes", scope: "notes:read", handler: ({ auth }) => notes.get(auth.subject) ?? [] }),
+    list: rpc.method({
+      summary: "Your notes",
+      scope: "notes:read",
+      handler: ({ auth }) => notes.get(auth.subject) ?? [],
+    }),
   },
 });

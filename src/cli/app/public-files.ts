@@ -9,9 +9,16 @@ import { CliError } from "../cli-error.js";
 
 /** Where pages find the SDK: `import { createClient } from "/jotwire.min.js"`. */
 const sdkPath = "/jotwire.min.js";
-/** Where the build puts it: beside the client, in dist, also when this file runs from its source. */
+/**
+ * Where the build puts it: beside the client, in dist, also when this file runs from its source.
+ */
 const sdkFile = fileURLToPath(
-  new URL(import.meta.url.endsWith(".ts") ? "../../../dist/client/jotwire.min.js" : "../../../client/jotwire.min.js", import.meta.url),
+  new URL(
+    import.meta.url.endsWith(".ts")
+      ? "../../../dist/client/jotwire.min.js"
+      : "../../../client/jotwire.min.js",
+    import.meta.url,
+  ),
 );
 
 const types: Readonly<Record<string, string>> = {
@@ -44,7 +51,8 @@ export class PublicFiles {
 
   /** Answers every request: with a file, or that there is none. Never rejects. */
   async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (request.method !== "GET" && request.method !== "HEAD") return refuse(response, 405, "use GET");
+    if (request.method !== "GET" && request.method !== "HEAD")
+      return refuse(response, 405, "use GET");
     const found = await this.#find(request.url ?? "/");
     if (found === undefined) return refuse(response, 404, "nothing is served at this path");
     response.writeHead(200, {
@@ -55,16 +63,25 @@ export class PublicFiles {
       "Referrer-Policy": "no-referrer",
     });
     if (request.method === "HEAD") response.end();
-    else await pipeline(createReadStream(found.path), response).catch(() => response.destroy()); // the reader has left, or the file
+    // the reader has left, or the file
+    else await pipeline(createReadStream(found.path), response).catch(() => response.destroy());
   }
 
-  /** A file that lies in the folder, also when links are followed; none whose name begins with a dot. */
+  /**
+   * A file that lies in the folder, also when links are followed; none whose name begins with a
+   * dot.
+   */
   async #find(url: string): Promise<{ readonly path: string; readonly size: number } | undefined> {
     const path = pathFrom(url);
-    if (path === undefined || path.split("/").some((name) => name.startsWith("."))) return undefined;
-    const wanted = path === sdkPath ? sdkFile : join(this.#root, path.endsWith("/") ? `${path}index.html` : path);
+    if (path === undefined || path.split("/").some((name) => name.startsWith(".")))
+      return undefined;
+    const wanted =
+      path === sdkPath
+        ? sdkFile
+        : join(this.#root, path.endsWith("/") ? `${path}index.html` : path);
     const real = await realpath(wanted).catch(() => undefined);
-    if (real === undefined || (path !== sdkPath && !real.startsWith(this.#root + sep))) return undefined;
+    if (real === undefined || (path !== sdkPath && !real.startsWith(this.#root + sep)))
+      return undefined;
     const found = await stat(real);
     return found.isFile() ? { path: real, size: found.size } : undefined;
   }
@@ -81,5 +98,10 @@ function pathFrom(url: string): string | undefined {
 }
 
 function refuse(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, { "Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff" }).end(`${text}\n`);
+  response
+    .writeHead(status, {
+      "Content-Type": "text/plain; charset=utf-8",
+      "X-Content-Type-Options": "nosniff",
+    })
+    .end(`${text}\n`);
 }

@@ -6,7 +6,8 @@ import type { Found } from "./finding.js";
 const day = 86_400_000;
 const notice = 14; // days before it ends
 
-const mismatch = "the key of --tls-key is not that of the certificate: give the two that belong together";
+const mismatch =
+  "the key of --tls-key is not that of the certificate: give the two that belong together";
 
 interface Pem {
   readonly cert: Buffer;
@@ -19,14 +20,26 @@ export async function checkPair(tls: Pem): Promise<void> {
   if (!certificate.checkPrivateKey(key)) throw new CliError("configuration", mismatch);
 }
 
-async function readPair(tls: Pem): Promise<{ readonly certificate: X509Certificate; readonly key: KeyObject }> {
-  const certificate = await failingAs("configuration", "what --tls-cert names is no certificate: ", () => new X509Certificate(tls.cert));
-  const key = await failingAs("configuration", "what --tls-key names is no key: ", () => createPrivateKey(tls.key));
+async function readPair(
+  tls: Pem,
+): Promise<{ readonly certificate: X509Certificate; readonly key: KeyObject }> {
+  const certificate = await failingAs(
+    "configuration",
+    "what --tls-cert names is no certificate: ",
+    () => new X509Certificate(tls.cert),
+  );
+  const key = await failingAs("configuration", "what --tls-key names is no key: ", () =>
+    createPrivateKey(tls.key),
+  );
   return { certificate, key };
 }
 
 /** In PEM. `host`: the name by which clients reach the server, if that is known. */
-export async function certificateAdvice(tls: Pem, host: string | undefined, now = Date.now()): Promise<Found> {
+export async function certificateAdvice(
+  tls: Pem,
+  host: string | undefined,
+  now = Date.now(),
+): Promise<Found> {
   const { certificate, key } = await readPair(tls);
   const daysLeft = Math.floor((Date.parse(certificate.validTo) - now) / day);
   const unsafe: readonly (readonly [boolean, string])[] = [
@@ -43,7 +56,9 @@ export async function certificateAdvice(tls: Pem, host: string | undefined, now 
   ];
   const ending = `the certificate ends in ${daysLeft} days, and is read at the start only: renew it, and start the server anew`;
   return [
-    ...unsafe.filter(([isThere]) => isThere).map(([, advice]) => ({ level: "unsafe" as const, advice })),
+    ...unsafe
+      .filter(([isThere]) => isThere)
+      .map(([, advice]) => ({ level: "unsafe" as const, advice })),
     ...(daysLeft >= 0 && daysLeft < notice ? [{ level: "warning" as const, advice: ending }] : []),
   ];
 }

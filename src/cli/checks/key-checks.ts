@@ -10,16 +10,24 @@ import type { ProviderOptions } from "../../index.js";
 import { systemClock } from "../../runtime/clock.js";
 import type { Found } from "./finding.js";
 
-/** Which algorithms the issuer's keys are good for: one each, and each key good for one, is how it should be. Rejects when there are no keys. */
+/**
+ * Which algorithms the issuer's keys are good for: one each, and each key good for one, is how it
+ * should be. Rejects when there are no keys.
+ */
 export async function algorithmAdvice(provider: ProviderOptions): Promise<Found> {
   const document = await keySetOf(provider);
   const accepted = provider.algorithms ?? publicKeyAlgorithms;
   const usable = readKeySet(document, accepted); // throws when the whole set can't be trusted
-  const keys = isObject(document) && Array.isArray(document.keys) ? document.keys.filter(isObject) : [];
+  const keys =
+    isObject(document) && Array.isArray(document.keys) ? document.keys.filter(isObject) : [];
   const used = [...new Set(usable.flatMap(({ algorithms }) => algorithms))].join(", ");
-  const shared = usable.filter(({ algorithms }) => algorithms.length > 1 && !isOnlyNamedTwice(algorithms));
+  const shared = usable.filter(
+    ({ algorithms }) => algorithms.length > 1 && !isOnlyNamedTwice(algorithms),
+  );
   const advice = [
-    ...(usable.length === 0 ? ["none of the issuer's keys can verify a token: see the next lines"] : []),
+    ...(usable.length === 0
+      ? ["none of the issuer's keys can verify a token: see the next lines"]
+      : []),
     ...(shared.length === 0
       ? []
       : [
@@ -33,10 +41,16 @@ export async function algorithmAdvice(provider: ProviderOptions): Promise<Found>
   }));
 }
 
-async function keySetOf({ issuer, jwks, allowPrivateHosts = false }: ProviderOptions): Promise<unknown> {
+async function keySetOf({
+  issuer,
+  jwks,
+  allowPrivateHosts = false,
+}: ProviderOptions): Promise<unknown> {
   const fetching = { fetchDocument: createFetchDocument(), allowPrivateHosts };
   if (jwks === undefined) return discoveredKeySetLoader(issuer, fetching, systemClock)();
-  return typeof jwks === "string" || jwks instanceof URL ? keySetLoader(new URL(jwks), fetching)() : jwks;
+  return typeof jwks === "string" || jwks instanceof URL
+    ? keySetLoader(new URL(jwks), fetching)()
+    : jwks;
 }
 
 /** Ed25519 is the new name of EdDSA on its curve (RFC 9864): the same algorithm. */
@@ -52,6 +66,7 @@ function isForSignatures({ use }: StrictObject): boolean {
 function complaint(key: StrictObject, accepted: readonly string[]): string[] {
   const judgement = judgeKey(key, accepted);
   if (judgement.usable) return [];
-  const name = typeof key.kid === "string" ? JSON.stringify(key.kid.slice(0, 128)) : "without a kid";
+  const name =
+    typeof key.kid === "string" ? JSON.stringify(key.kid.slice(0, 128)) : "without a kid";
   return [`tokens signed with the issuer's key ${name} are refused: ${judgement.reason}`];
 }

@@ -1,5 +1,12 @@
 import { readFile } from "node:fs/promises";
-import { createRpc, createServer, defaultLimits, type Logger, type Router, type ServerOptions } from "../../index.js";
+import {
+  createRpc,
+  createServer,
+  defaultLimits,
+  type Logger,
+  type Router,
+  type ServerOptions,
+} from "../../index.js";
 import { failingAs, messageOf } from "../cli-error.js";
 import { type RedisPlace, reachingRedis, servedIssuerAt } from "../settings/redis-place.js";
 import type { IssuerIdentity } from "../settings/state-folder.js";
@@ -10,18 +17,27 @@ const notableSkew = 5; // s: the leeway that tokens of the embedded issuer have 
 const harmfulSkew = 30; // s: the leeway for those of other issuers
 const fewDescriptors = 10_000;
 
-/** Brings a server up on a free port of loopback. Why it isn't ready for traffic; undefined: it is. */
-export async function trialServer(app: Router<unknown> | undefined, options: ServerOptions): Promise<string | undefined> {
+/**
+ * Brings a server up on a free port of loopback. Why it isn't ready for traffic; undefined: it is.
+ */
+export async function trialServer(
+  app: Router<unknown> | undefined,
+  options: ServerOptions,
+): Promise<string | undefined> {
   const details: string[] = [];
   const note = (fields: object) => {
     const { detail } = fields as { readonly detail?: unknown };
     if (typeof detail === "string") details.push(detail);
   };
   const logger: Logger = { debug: () => {}, info: () => {}, warn: note, error: note };
-  const server = await failingAs("configuration", "", () => createServer(app ?? createRpc().router({}), { ...options, logger }));
+  const server = await failingAs("configuration", "", () =>
+    createServer(app ?? createRpc().router({}), { ...options, logger }),
+  );
   try {
     const { port } = await server.listen(0);
-    const answer = await fetch(`http://127.0.0.1:${port}/readyz`, { signal: AbortSignal.timeout(3 * timeoutMs) });
+    const answer = await fetch(`http://127.0.0.1:${port}/readyz`, {
+      signal: AbortSignal.timeout(3 * timeoutMs),
+    });
     const { reason } = (await answer.json()) as { readonly reason?: string };
     return reason === undefined ? undefined : [reason, ...new Set(details)].join(": ");
   } finally {
@@ -34,7 +50,11 @@ export async function clockSkew(issuer: string): Promise<Found> {
   const askedAt = Date.now();
   let date: string | null;
   try {
-    const answer = await fetch(issuer, { method: "HEAD", redirect: "manual", signal: AbortSignal.timeout(timeoutMs) });
+    const answer = await fetch(issuer, {
+      method: "HEAD",
+      redirect: "manual",
+      signal: AbortSignal.timeout(timeoutMs),
+    });
     date = answer.headers.get("date");
   } catch (error) {
     return [
@@ -46,8 +66,15 @@ export async function clockSkew(issuer: string): Promise<Found> {
   }
   const theirs = Date.parse(date ?? "");
   if (Number.isNaN(theirs))
-    return [{ level: "warning", advice: "the issuer does not tell its time: see to it that this machine's clock is right (NTP)" }];
-  const skew = Math.round((theirs + 500 - (askedAt + Date.now()) / 2) / 1_000); // the header has whole seconds
+    return [
+      {
+        level: "warning",
+        advice:
+          "the issuer does not tell its time: see to it that this machine's clock is right (NTP)",
+      },
+    ];
+  // the header has whole seconds
+  const skew = Math.round((theirs + 500 - (askedAt + Date.now()) / 2) / 1_000);
   if (Math.abs(skew) <= notableSkew) return [];
   const advice = `this machine's clock is ${Math.abs(skew)} s ${skew > 0 ? "behind" : "ahead of"} the issuer's: set it by NTP`;
   return [{ level: Math.abs(skew) > harmfulSkew ? "unsafe" : "warning", advice }];
@@ -55,16 +82,25 @@ export async function clockSkew(issuer: string): Promise<Found> {
 
 /** Compares the limit of open files with the limits of the server: each connection takes one. */
 export async function descriptorShortage(): Promise<Found> {
-  if (process.platform !== "linux") return [{ level: "warning", advice: "the limit of open files is not known here: see ulimit -n" }];
+  if (process.platform !== "linux")
+    return [
+      { level: "warning", advice: "the limit of open files is not known here: see ulimit -n" },
+    ];
   const limits = await readFile("/proc/self/limits", "utf8");
-  const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY); // "unlimited" is no number
+  // "unlimited" is no number
+  const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY);
   const least = defaultLimits.open + 100;
   if (soft < least) {
     const advice = `this process may open ${soft} files, fewer than the ${defaultLimits.open} connections that may be unauthenticated alone: ulimit -n 65536 (LimitNOFILE= in systemd)`;
     return [{ level: "unsafe", advice }];
   }
   return soft < fewDescriptors
-    ? [{ level: "warning", advice: `at most ${soft} files may be open, a connection is one: ulimit -n 65536 for more` }]
+    ? [
+        {
+          level: "warning",
+          advice: `at most ${soft} files may be open, a connection is one: ulimit -n 65536 for more`,
+        },
+      ]
     : [];
 }
 
@@ -73,7 +109,11 @@ export async function originAdvice(origins: readonly string[]): Promise<Found> {
   return origins.flatMap((origin): Found => {
     if (origin === "null")
       return [
-        { level: "unsafe", advice: "the origin null is that of anybody's sandboxed frames and files: name the pages that may connect" },
+        {
+          level: "unsafe",
+          advice:
+            "the origin null is that of anybody's sandboxed frames and files: name the pages that may connect",
+        },
       ];
     if (/^http:\/\/(?!(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$)/.test(origin)) {
       const advice = `a page of ${origin} can be changed by anybody on the way, and acts for its users: serve it by https, and name that origin`;
@@ -98,8 +138,14 @@ export async function audienceAdvice({ issuer, audience }: IssuerIdentity): Prom
   return [{ level: "warning", advice }];
 }
 
-/** How the Redis keeps what it is told, and whose data it has. `served`: the embedded issuer, if there is one. */
-export async function adviceOnRedis(place: RedisPlace & { readonly redis: string }, served: IssuerIdentity | undefined): Promise<Found> {
+/**
+ * How the Redis keeps what it is told, and whose data it has. `served`: the embedded issuer, if
+ * there is one.
+ */
+export async function adviceOnRedis(
+  place: RedisPlace & { readonly redis: string },
+  served: IssuerIdentity | undefined,
+): Promise<Found> {
   const url = place.redis;
   const { adviseRedis } = await failingAs(
     "configuration",
@@ -107,11 +153,20 @@ export async function adviceOnRedis(place: RedisPlace & { readonly redis: string
     () => import("../../store/redis/connection/redis-advice.js"),
   );
   const advice = await reachingRedis("--redis", () => adviseRedis({ url }));
-  const isClear = url.startsWith("redis:") && !/@?(localhost|127\.0\.0\.1|\[::1\])(:|\/|$)/.test(url.slice("redis://".length));
+  const isClear =
+    url.startsWith("redis:") &&
+    !/@?(localhost|127\.0\.0\.1|\[::1\])(:|\/|$)/.test(url.slice("redis://".length));
   const clear = "what is in Redis crosses the network in the clear: use rediss:";
-  const findings: Found = [...advice, ...(isClear ? [clear] : [])].map((text) => ({ level: "warning", advice: text }));
+  const findings: Found = [...advice, ...(isClear ? [clear] : [])].map((text) => ({
+    level: "warning",
+    advice: text,
+  }));
   const known = served === undefined ? undefined : await servedIssuerAt(place);
-  if (known === undefined || (known.issuer === served?.issuer && known.audience === served.audience)) return findings;
+  if (
+    known === undefined ||
+    (known.issuer === served?.issuer && known.audience === served.audience)
+  )
+    return findings;
   const other = `this Redis has the data of another issuer, ${known.issuer} for ${known.audience}: choose another --redis-prefix, or give those`;
   return [{ level: "unsafe", advice: other }, ...findings];
 }

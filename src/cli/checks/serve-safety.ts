@@ -15,7 +15,10 @@ export interface Exposure {
   readonly environment: string | undefined;
 }
 
-/** What is unsafe about the settings of a server that others can reach: what to do about each. Empty: nothing. */
+/**
+ * What is unsafe about the settings of a server that others can reach: what to do about each.
+ * Empty: nothing.
+ */
 export async function hazardsOf(exposure: Exposure): Promise<readonly string[]> {
   const { host, trustProxy, tlsKey } = exposure;
   const keyHazards = tlsKey === undefined ? [] : await keyFileHazards(tlsKey);
@@ -23,16 +26,32 @@ export async function hazardsOf(exposure: Exposure): Promise<readonly string[]> 
   return isExposed ? [...keyHazards, ...exposedHazards(exposure)] : keyHazards;
 }
 
-function exposedHazards({ host, trustProxy, hasTls, allowInsecure, origin, embeddedIssuer, demoUser, environment }: Exposure): string[] {
+function exposedHazards({
+  host,
+  trustProxy,
+  hasTls,
+  allowInsecure,
+  origin,
+  embeddedIssuer,
+  demoUser,
+  environment,
+}: Exposure): string[] {
   const isClear = !hasTls && trustProxy.length === 0 && !allowInsecure;
-  const isIssuerClear = embeddedIssuer !== undefined && !embeddedIssuer.startsWith("https://") && !allowInsecure;
+  const isIssuerClear =
+    embeddedIssuer !== undefined && !embeddedIssuer.startsWith("https://") && !allowInsecure;
   const hazards: readonly (readonly [boolean, string])[] = [
     [
       isClear,
       `tokens would cross the network in the clear on ${host}: give --tls-cert and --tls-key, name the proxy that has TLS with --trust-proxy, or say --allow-insecure`,
     ],
-    [isIssuerClear, "passwords would go to an http URL: give the https URL at which clients reach this server with --issuer"],
-    [origin.length === 0, "no page is named that may connect: give --origin https://app.example.com, or --origin none for programs only"],
+    [
+      isIssuerClear,
+      "passwords would go to an http URL: give the https URL at which clients reach this server with --issuer",
+    ],
+    [
+      origin.length === 0,
+      "no page is named that may connect: give --origin https://app.example.com, or --origin none for programs only",
+    ],
     [
       demoUser !== undefined,
       `the user "${demoUser}" of jotwire dev is still there, whose password was on a screen: jotwire user passwd ${demoUser}, or jotwire user remove ${demoUser}`,
@@ -48,5 +67,7 @@ function exposedHazards({ host, trustProxy, hasTls, allowInsecure, origin, embed
 async function keyFileHazards(path: string): Promise<string[]> {
   if (process.platform === "win32") return []; // modes say nothing there
   const { mode } = await stat(path);
-  return (mode & 0o007) === 0 ? [] : [`everybody on this machine may read the key in ${path}: chmod o= ${path}`];
+  return (mode & 0o007) === 0
+    ? []
+    : [`everybody on this machine may read the key in ${path}: chmod o= ${path}`];
 }

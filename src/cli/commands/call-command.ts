@@ -5,7 +5,12 @@ import type { Client } from "../../../client/node.js";
 import { CliError, messageOf } from "../cli-error.js";
 import { printJson } from "../output.js";
 import { type RemoteOptions, withRemote } from "../remote/remote.js";
-import { configOption, insecureOption, passwordStdinOption, tokenOption } from "../settings/options.js";
+import {
+  configOption,
+  insecureOption,
+  passwordStdinOption,
+  tokenOption,
+} from "../settings/options.js";
 import { listOption, numberOption } from "../settings/settings.js";
 
 interface CallOptions extends RemoteOptions {
@@ -22,13 +27,27 @@ export function addCallCommand(program: Command): void {
     .description("call a method, and print its result as JSON")
     .addOption(tokenOption())
     .addOption(
-      new Option("--user <name>", "log in as this user at the same server; the password is asked for, or read from standard input"),
+      new Option(
+        "--user <name>",
+        "log in as this user at the same server; the password is asked for, or read from standard input",
+      ),
     )
     .addOption(passwordStdinOption())
-    .addOption(numberOption("--timeout <ms>", "for connection and call together", 1, 3_600_000).default(30_000))
-    .addOption(listOption("--on <notification>", "print these notifications too, a line of JSON each"))
     .addOption(
-      numberOption("--listen <ms>", "how long to wait for notifications after the result (default: 1000 with --on)", 0, 86_400_000),
+      numberOption("--timeout <ms>", "for connection and call together", 1, 3_600_000).default(
+        30_000,
+      ),
+    )
+    .addOption(
+      listOption("--on <notification>", "print these notifications too, a line of JSON each"),
+    )
+    .addOption(
+      numberOption(
+        "--listen <ms>",
+        "how long to wait for notifications after the result (default: 1000 with --on)",
+        0,
+        86_400_000,
+      ),
     )
     .addOption(insecureOption("send secrets also by plain ws to another machine"))
     .addOption(configOption())
@@ -45,7 +64,12 @@ Examples:
     .action(call);
 }
 
-async function call(url: string, method: string, paramsText: string | undefined, options: CallOptions): Promise<void> {
+async function call(
+  url: string,
+  method: string,
+  paramsText: string | undefined,
+  options: CallOptions,
+): Promise<void> {
   const { on, listen = on.length > 0 ? listenDefault : 0 } = options;
   const params = paramsText === undefined ? undefined : paramsOf(paramsText);
   const watch = (client: Client) => {
@@ -63,7 +87,10 @@ function paramsOf(text: string): unknown {
     const params: unknown = JSON.parse(text);
     if (typeof params === "object" && params !== null) return params;
   } catch (error) {
-    throw new CliError("usage", `the params are no JSON (${messageOf(error)}): give an object or array ${sampleParams}`);
+    throw new CliError(
+      "usage",
+      `the params are no JSON (${messageOf(error)}): give an object or array ${sampleParams}`,
+    );
   }
   throw new CliError("usage", `the params must be a JSON object or array, ${sampleParams}`);
 }

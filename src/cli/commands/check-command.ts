@@ -1,4 +1,7 @@
-/** `jotwire check`: what is unsafe about the settings of `serve`, or will not work in production, before it is started. */
+/**
+ * `jotwire check`: what is unsafe about the settings of `serve`, or will not work in production,
+ * before it is started.
+ */
 import type { Command } from "commander";
 import { createIssuer, memoryStore } from "../../issuer/index.js";
 import { modeComplaint } from "../../store/file/file-store.js";
@@ -6,7 +9,14 @@ import { loadApp } from "../app/app-module.js";
 import { certificateAdvice } from "../checks/certificate-checks.js";
 import { type Found, findOut } from "../checks/finding.js";
 import { algorithmAdvice } from "../checks/key-checks.js";
-import { adviceOnRedis, audienceAdvice, clockSkew, descriptorShortage, originAdvice, trialServer } from "../checks/production-checks.js";
+import {
+  adviceOnRedis,
+  audienceAdvice,
+  clockSkew,
+  descriptorShortage,
+  originAdvice,
+  trialServer,
+} from "../checks/production-checks.js";
 import { CliError, exitCodes } from "../cli-error.js";
 import { printJson, printLine } from "../output.js";
 import { jsonOption } from "../settings/options.js";
@@ -29,7 +39,9 @@ type CheckOptions = ServeOptions & { readonly json?: boolean };
 export function addCheckCommand(program: Command): void {
   const command = program
     .command("check [module]")
-    .description("say what is unsafe about the settings of serve, or will not work in production, and what to do; takes what serve takes");
+    .description(
+      "say what is unsafe about the settings of serve, or will not work in production, and what to do; takes what serve takes",
+    );
   withServeOptions(command)
     .addOption(jsonOption("print JSON: a list of { level, check, advice }"))
     .addHelpText(
@@ -45,12 +57,21 @@ Examples:
     .action(check);
 }
 
-async function check(module: string | undefined, options: CheckOptions, command: Command): Promise<void> {
-  const settings: Check = { name: "settings", run: async () => variableAdvice(unknownVariables(command.parent ?? command)) };
+async function check(
+  module: string | undefined,
+  options: CheckOptions,
+  command: Command,
+): Promise<void> {
+  const settings: Check = {
+    name: "settings",
+    run: async () => variableAdvice(unknownVariables(command.parent ?? command)),
+  };
   const checks = [settings, ...(await checksOf(module, options))];
   const findings = (await Promise.all(checks.map(({ name, run }) => findOut(name, run)))).flat();
   if (options.json === true) printJson(findings);
-  else for (const { level, check: name, advice } of findings) printLine(`${level.padEnd(7)}  ${name.padEnd(10)}  ${advice}`);
+  else
+    for (const { level, check: name, advice } of findings)
+      printLine(`${level.padEnd(7)}  ${name.padEnd(10)}  ${advice}`);
   const unsafe = findings.filter(({ level }) => level === "unsafe").length;
   if (unsafe > 0) process.exitCode = exitCodes.configuration;
 }
@@ -61,7 +82,10 @@ interface Check {
 }
 
 /** Each stands for itself: one that fails keeps none of the others from being made. */
-async function checksOf(module: string | undefined, options: CheckOptions): Promise<readonly Check[]> {
+async function checksOf(
+  module: string | undefined,
+  options: CheckOptions,
+): Promise<readonly Check[]> {
   const { issuer, embedded = false, workers, drain, origin, redis } = options;
   return [
     { name: "exposure", run: () => exposure(options) },
@@ -73,7 +97,11 @@ async function checksOf(module: string | undefined, options: CheckOptions): Prom
     {
       name: "store",
       run: async () => {
-        if (redis === undefined) return [...(embedded ? await folderAdvice(options.state) : []), ...(await storeless(embedded, workers))];
+        if (redis === undefined)
+          return [
+            ...(embedded ? await folderAdvice(options.state) : []),
+            ...(await storeless(embedded, workers)),
+          ];
         return adviceOnRedis({ ...options, redis }, embeddedIdentity(options, options.port));
       },
     },
@@ -84,15 +112,26 @@ async function checksOf(module: string | undefined, options: CheckOptions): Prom
 /** What is told about an issuer of somebody else's. */
 async function foreignChecks(issuer: string, options: CheckOptions): Promise<readonly Check[]> {
   const clock: Check = { name: "clock", run: () => clockSkew(issuer) };
-  const provider = await acceptedIssuer(options).catch(() => undefined); // why not is told under "tokens"
+  // why not is told under "tokens"
+  const provider = await acceptedIssuer(options).catch(() => undefined);
   if (provider === undefined) return [clock];
-  return [{ name: "algorithms", run: () => algorithmAdvice(provider) }, { name: "audience", run: () => audienceAdvice(provider) }, clock];
+  return [
+    { name: "algorithms", run: () => algorithmAdvice(provider) },
+    { name: "audience", run: () => audienceAdvice(provider) },
+    clock,
+  ];
 }
 
 async function exposure(options: CheckOptions): Promise<Found> {
-  const hazards = await hazardsIn(options, new StateFolder(options.state), embeddedIdentity(options, options.port));
+  const hazards = await hazardsIn(
+    options,
+    new StateFolder(options.state),
+    embeddedIdentity(options, options.port),
+  );
   const allowed =
-    options.allowInsecure === true ? ["--allow-insecure is set: tokens and passwords may cross the network in the clear"] : [];
+    options.allowInsecure === true
+      ? ["--allow-insecure is set: tokens and passwords may cross the network in the clear"]
+      : [];
   return [...hazards, ...allowed].map((advice) => ({ level: "unsafe", advice }));
 }
 
@@ -100,19 +139,29 @@ async function exposure(options: CheckOptions): Promise<Found> {
 async function certificate(options: CheckOptions): Promise<Found> {
   const tls = await tlsOf(options);
   const { issuer } = embeddedIdentity(options, options.port) ?? {};
-  return tls === undefined ? [] : certificateAdvice(tls, issuer === undefined ? undefined : new URL(issuer).hostname);
+  return tls === undefined
+    ? []
+    : certificateAdvice(tls, issuer === undefined ? undefined : new URL(issuer).hostname);
 }
 
-/** A server like the one that will serve, with everything but its port, must come up and be ready. */
+/**
+ * A server like the one that will serve, with everything but its port, must come up and be ready.
+ */
 async function tokens(module: string | undefined, options: CheckOptions): Promise<Found> {
   checkIssuerOptions(options);
   const identity = embeddedIdentity(options, options.port);
-  const auth = identity === undefined ? await acceptedIssuer(options) : await createIssuer({ ...identity, store: memoryStore() });
+  const auth =
+    identity === undefined
+      ? await acceptedIssuer(options)
+      : await createIssuer({ ...identity, store: memoryStore() });
   const app = module === undefined ? undefined : (await loadApp(module)).app;
   const unready = await trialServer(app, { auth, production: true, ...serverSettings(options) });
   const isPlain = identity === undefined && options.issuer?.startsWith("http://") === true;
-  const plain = "the issuer's keys come by http, so anybody on the way can forge tokens: use its https URL";
-  return [...(unready === undefined ? [] : [unready]), ...(isPlain ? [plain] : [])].map((advice) => ({ level: "unsafe", advice }));
+  const plain =
+    "the issuer's keys come by http, so anybody on the way can forge tokens: use its https URL";
+  return [...(unready === undefined ? [] : [unready]), ...(isPlain ? [plain] : [])].map(
+    (advice) => ({ level: "unsafe", advice }),
+  );
 }
 
 /** A server would refuse to keep its keys there. */
@@ -122,7 +171,11 @@ async function folderAdvice(state: string): Promise<Found> {
 }
 
 async function storeless(isEmbedded: boolean, workers: number): Promise<Found> {
-  if (workers > 1) throw new CliError("configuration", `${workers} workers share nothing but a store: give --redis, or --workers 1`);
+  if (workers > 1)
+    throw new CliError(
+      "configuration",
+      `${workers} workers share nothing but a store: give --redis, or --workers 1`,
+    );
   const advice = isEmbedded
     ? "the state folder serves one process on one machine: --redis for more"
     : "revocations are kept in memory, and forgotten at a restart: give --redis if you revoke";
@@ -130,13 +183,26 @@ async function storeless(isEmbedded: boolean, workers: number): Promise<Found> {
 }
 
 function variableAdvice(variables: readonly string[]): Found {
-  return variables.map((name) => ({ level: "warning", advice: `no option has the variable ${name}: is it misspelt?` }));
+  return variables.map((name) => ({
+    level: "warning",
+    advice: `no option has the variable ${name}: is it misspelt?`,
+  }));
 }
 
 function drainAdvice(drain: number): Found {
   if (drain > 25_000)
     return [
-      { level: "warning", advice: `a drain of ${drain} ms outlasts the 30 s that most supervisors wait: raise theirs, or lower --drain` },
+      {
+        level: "warning",
+        advice: `a drain of ${drain} ms outlasts the 30 s that most supervisors wait: raise theirs, or lower --drain`,
+      },
     ];
-  return drain < 1_000 ? [{ level: "warning", advice: "calls in flight have next to no time to finish at a restart: raise --drain" }] : [];
+  return drain < 1_000
+    ? [
+        {
+          level: "warning",
+          advice: "calls in flight have next to no time to finish at a restart: raise --drain",
+        },
+      ]
+    : [];
 }

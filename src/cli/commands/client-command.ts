@@ -2,7 +2,14 @@
 import type { Command } from "commander";
 import { printJson, printLine, printNewFolder, printNote, printTable } from "../output.js";
 import { type IssuerPlace, withIssuer } from "../settings/issuer-store.js";
-import { configOption, jsonOption, redisOption, redisPrefixOption, scopeOption, stateOption } from "../settings/options.js";
+import {
+  configOption,
+  jsonOption,
+  redisOption,
+  redisPrefixOption,
+  scopeOption,
+  stateOption,
+} from "../settings/options.js";
 import { StateFolder } from "../settings/state-folder.js";
 
 interface ClientOptions extends IssuerPlace {
@@ -12,7 +19,9 @@ interface ClientOptions extends IssuerPlace {
 export function addClientCommand(program: Command): void {
   const client = program
     .command("client")
-    .description("programs that log in by themselves: works on the state folder or Redis, also beside a running server");
+    .description(
+      "programs that log in by themselves: works on the state folder or Redis, also beside a running server",
+    );
   const action = (name: string, description: string) =>
     client
       .command(name)
@@ -22,7 +31,10 @@ export function addClientCommand(program: Command): void {
       .addOption(redisPrefixOption())
       .addOption(configOption());
 
-  action("add [id]", "make a client; shows its secret this once").addOption(scopeOption()).addOption(jsonOption("print JSON")).action(add);
+  action("add [id]", "make a client; shows its secret this once")
+    .addOption(scopeOption())
+    .addOption(jsonOption("print JSON"))
+    .action(add);
   action("remove <id>", "remove a client, and revoke the tokens that it has").action(remove);
   action("list", "show all clients").addOption(jsonOption("print JSON")).action(list);
   client.addHelpText(
@@ -40,10 +52,14 @@ async function add(
 ): Promise<void> {
   const folder = new StateFolder(place.state);
   const isNew = place.redis === undefined && (await folder.make());
-  const client = await withIssuer(place, ({ clients }) => clients.add({ scopes: scope, ...(id === undefined ? {} : { clientId: id }) }));
+  const client = await withIssuer(place, ({ clients }) =>
+    clients.add({ scopes: scope, ...(id === undefined ? {} : { clientId: id }) }),
+  );
   if (isNew) printNewFolder(folder);
   if (json) return printJson(client);
-  printLine(`client id      ${client.clientId}\nclient secret  ${client.clientSecret}   (shown this once)`);
+  printLine(
+    `client id      ${client.clientId}\nclient secret  ${client.clientSecret}   (shown this once)`,
+  );
 }
 
 async function remove(id: string, place: ClientOptions): Promise<void> {

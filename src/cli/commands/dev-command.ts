@@ -1,4 +1,7 @@
-/** `jotwire dev`: an application on this machine, with its own authentication server and a first user. */
+/**
+ * `jotwire dev`: an application on this machine, with its own authentication server and a first
+ * user.
+ */
 import { randomBytes } from "node:crypto";
 import { type Command, Option } from "commander";
 import { createServer, type LogLevel } from "../../index.js";
@@ -12,7 +15,15 @@ import { freePort, listen, listenBeside } from "../listening.js";
 import { printLine } from "../output.js";
 import { prettyLogger } from "../pretty-logger.js";
 import { orRelease, takeStore } from "../settings/issuer-store.js";
-import { audienceOption, configOption, drainOption, logLevelOption, originOption, portOption, stateOption } from "../settings/options.js";
+import {
+  audienceOption,
+  configOption,
+  drainOption,
+  logLevelOption,
+  originOption,
+  portOption,
+  stateOption,
+} from "../settings/options.js";
 import { numberOption } from "../settings/settings.js";
 import { StateFolder } from "../settings/state-folder.js";
 import { stopOnSignals } from "../until-stopped.js";
@@ -35,13 +46,27 @@ const adminScope = "admin";
 export function addDevCommand(program: Command): void {
   program
     .command("dev [module]")
-    .description("serve the app that a module exports, on this machine only, with a first user; without a module, a small demo")
+    .description(
+      "serve the app that a module exports, on this machine only, with a first user; without a module, a small demo",
+    )
     .addOption(portOption())
     .addOption(stateOption())
     .addOption(audienceOption())
-    .addOption(numberOption("--token-ttl <ms>", "how long access tokens are good (default: 300000)", 5_000, 900_000))
+    .addOption(
+      numberOption(
+        "--token-ttl <ms>",
+        "how long access tokens are good (default: 300000)",
+        5_000,
+        900_000,
+      ),
+    )
     .addOption(originOption())
-    .addOption(new Option("--public <folder>", "also serve the files of a folder, and the SDK for pages at /jotwire.min.js"))
+    .addOption(
+      new Option(
+        "--public <folder>",
+        "also serve the files of a folder, and the SDK for pages at /jotwire.min.js",
+      ),
+    )
     .addOption(drainOption())
     .addOption(logLevelOption())
     .addOption(configOption())
@@ -76,13 +101,26 @@ async function dev(module: string | undefined, options: DevOptions): Promise<voi
   await takeStore(issuer, state.path);
   const own: AppModule = { app: demoApp, started: () => undefined };
   const { app, started } = module === undefined ? own : await orRelease(issuer, loadApp(module));
-  const files = options.public === undefined ? undefined : await orRelease(issuer, PublicFiles.of(options.public));
-  const origins = [base, `http://${host}:${port}`, ...options.origin]; // not by the Host header, which a page can choose (DNS rebinding)
+  const files =
+    options.public === undefined
+      ? undefined
+      : await orRelease(issuer, PublicFiles.of(options.public));
+  // not by the Host header, which a page can choose (DNS rebinding)
+  const origins = [base, `http://${host}:${port}`, ...options.origin];
   const server = await failingAs("configuration", module === undefined ? "" : `${module}: `, () =>
-    createServer(app, { auth: issuer, origins, logger, production: false, admin: adminScope, console: true }),
+    createServer(app, {
+      auth: issuer,
+      origins,
+      logger,
+      production: false,
+      admin: adminScope,
+      console: true,
+    }),
   );
   const closeFiles =
-    files === undefined ? await listen(server, port, host).then(() => () => {}) : await listenBeside(server, files, port, host);
+    files === undefined
+      ? await listen(server, port, host).then(() => () => {})
+      : await listenBeside(server, files, port, host);
   const running = startApp({ started }, server, logger);
   stopOnSignals(
     async (time) => {
@@ -98,11 +136,24 @@ async function dev(module: string | undefined, options: DevOptions): Promise<voi
   await state.setIdentity({ issuer: base, audience });
   const password = await addFirstUser(issuer, state, [...new Set([...scopesOf(app), adminScope])]);
   const stateFlag = options.state === ".jotwire" ? "" : ` --state ${options.state}`;
-  printWelcome({ module, hasFiles: files !== undefined, base, port, state, stateFlag, password, users: await issuer.users.list() });
+  printWelcome({
+    module,
+    hasFiles: files !== undefined,
+    base,
+    port,
+    state,
+    stateFlag,
+    password,
+    users: await issuer.users.list(),
+  });
 }
 
 /** The password, when this is the folder's first start; afterwards undefined. */
-async function addFirstUser(issuer: Issuer, state: StateFolder, scopes: readonly string[]): Promise<string | undefined> {
+async function addFirstUser(
+  issuer: Issuer,
+  state: StateFolder,
+  scopes: readonly string[],
+): Promise<string | undefined> {
   if ((await issuer.users.list()).length > 0) return undefined;
   const password = randomBytes(12).toString("base64url");
   await issuer.users.add(firstUser, password, { scopes });
@@ -122,12 +173,26 @@ interface Welcome {
   readonly users: Awaited<ReturnType<Issuer["users"]["list"]>>;
 }
 
-function printWelcome({ module, hasFiles, base, port, state, stateFlag, password, users }: Welcome): void {
+function printWelcome({
+  module,
+  hasFiles,
+  base,
+  port,
+  state,
+  stateFlag,
+  password,
+  users,
+}: Welcome): void {
   const user = users.find(({ username }) => username === firstUser) ?? users[0];
   const name = user?.username ?? firstUser;
   const url = `ws://localhost:${port}/rpc`;
   const credentials = JSON.stringify({ username: name, password: password ?? "<password>" });
-  const authenticate = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "authenticate", params: { token: "<access_token>" } });
+  const authenticate = JSON.stringify({
+    jsonrpc: "2.0",
+    id: 1,
+    method: "authenticate",
+    params: { token: "<access_token>" },
+  });
   printLine(`jotwire serves ${module ?? "a small demo"}
 
 ${hasFiles ? `  Page       ${base}/\n` : ""}  Console    ${base}/console

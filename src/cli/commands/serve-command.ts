@@ -1,6 +1,13 @@
 /** `jotwire serve`: an application in production. */
 import type { Command } from "commander";
-import { type AuthOption, createServer, jsonLogger, type Logger, type ServerOptions, type Store } from "../../index.js";
+import {
+  type AuthOption,
+  createServer,
+  jsonLogger,
+  type Logger,
+  type ServerOptions,
+  type Store,
+} from "../../index.js";
 import { createIssuer, fileStore, type Issuer } from "../../issuer/index.js";
 import { loadApp, startApp } from "../app/app-module.js";
 import { checkPair } from "../checks/certificate-checks.js";
@@ -28,7 +35,9 @@ import { isWorker, supervise } from "../workers/workers.js";
 export function addServeCommand(program: Command): void {
   const command = program
     .command("serve <module>")
-    .description("serve the app that a module exports, in production; refuses to start where that is not safe");
+    .description(
+      "serve the app that a module exports, in production; refuses to start where that is not safe",
+    );
   withServeOptions(command)
     .addHelpText(
       "after",
@@ -55,13 +64,17 @@ async function serve(module: string, options: ServeOptions, command: Command): P
   const accepted = identity === undefined ? await acceptedIssuer(options) : undefined;
   const tls = await tlsOf(options);
   const hazards = await hazardsIn(options, state, identity);
-  if (hazards.length > 0) throw new CliError("configuration", `refusing to start: ${hazards.join("; ")}`);
+  if (hazards.length > 0)
+    throw new CliError("configuration", `refusing to start: ${hazards.join("; ")}`);
   if (tls !== undefined) await checkPair(tls);
   if (!isWorker) await freePort(port, host); // the workers share it
   if (options.workers > 1 && !isWorker) return superviseWorkers(options, port, logger);
   const shared = await redisStoreOf(options, logger);
-  const embedded = identity === undefined ? undefined : await embeddedIssuer(identity, state, shared, logger);
-  const { app, started } = await (embedded === undefined ? loadApp(module) : orRelease(embedded, loadApp(module)));
+  const embedded =
+    identity === undefined ? undefined : await embeddedIssuer(identity, state, shared, logger);
+  const { app, started } = await (embedded === undefined
+    ? loadApp(module)
+    : orRelease(embedded, loadApp(module)));
   const auth = (embedded ?? accepted) as AuthOption; // one of the two
   const metrics = metricsPlace(options);
   const serverOptions: ServerOptions = {
@@ -69,7 +82,9 @@ async function serve(module: string, options: ServeOptions, command: Command): P
     logger,
     ...serverSettings(options),
     production: (process.env.NODE_ENV ?? "production") === "production",
-    ...(metrics === undefined ? {} : { metrics: isWorker ? { registry: new ToldMetrics() } : metrics }),
+    ...(metrics === undefined
+      ? {}
+      : { metrics: isWorker ? { registry: new ToldMetrics() } : metrics }),
     ...(shared === undefined ? {} : { store: shared }),
     ...(tls === undefined ? {} : { tls }),
   };
@@ -88,16 +103,27 @@ async function serve(module: string, options: ServeOptions, command: Command): P
     logger,
   );
   await running.ready;
-  logger.info({ event: "listen", url, pid: process.pid, metricsPort, issuer: auth.issuer }, "serving");
+  logger.info(
+    { event: "listen", url, pid: process.pid, metricsPort, issuer: auth.issuer },
+    "serving",
+  );
 }
 
 function tellUnknownVariables(command: Command, logger: Logger): void {
   const variables = unknownVariables(command.parent ?? command);
-  if (variables.length > 0) logger.warn({ event: "settings.unknown", variables }, "no option has these variables: are they misspelt?");
+  if (variables.length > 0)
+    logger.warn(
+      { event: "settings.unknown", variables },
+      "no option has these variables: are they misspelt?",
+    );
 }
 
 /** Refuses what would not work: workers that can't tell each other of revocations and events. */
-async function superviseWorkers(options: ServeOptions, port: number, logger: Logger): Promise<void> {
+async function superviseWorkers(
+  options: ServeOptions,
+  port: number,
+  logger: Logger,
+): Promise<void> {
   const { workers, redis, drain } = options;
   if (redis === undefined) {
     throw new CliError(
@@ -109,15 +135,25 @@ async function superviseWorkers(options: ServeOptions, port: number, logger: Log
   await supervise({ count: workers, args, drain, metrics: metricsPlace(options) }, logger);
 }
 
-async function embeddedIssuer(identity: IssuerIdentity, state: StateFolder, shared: Store | undefined, logger: Logger): Promise<Issuer> {
+async function embeddedIssuer(
+  identity: IssuerIdentity,
+  state: StateFolder,
+  shared: Store | undefined,
+  logger: Logger,
+): Promise<Issuer> {
   if (shared === undefined) await state.make();
   else await claimStore(shared, identity);
   const store = shared ?? fileStore(state.path);
-  const made = await failingAs("configuration", "", () => createIssuer({ ...identity, store, logger }));
+  const made = await failingAs("configuration", "", () =>
+    createIssuer({ ...identity, store, logger }),
+  );
   await takeStore(made, shared === undefined ? state.path : "Redis");
   if (shared === undefined) await state.setIdentity(identity);
   if ((await made.users.list()).length === 0) {
-    logger.warn({ event: "users.none", state: shared === undefined ? state.path : "Redis" }, "there are no users: jotwire user add <name>");
+    logger.warn(
+      { event: "users.none", state: shared === undefined ? state.path : "Redis" },
+      "there are no users: jotwire user add <name>",
+    );
   }
   return made;
 }

@@ -1,4 +1,7 @@
-/** `jotwire sessions`: who is connected to a running deployment, and how to end that, with an administrator's token. */
+/**
+ * `jotwire sessions`: who is connected to a running deployment, and how to end that, with an
+ * administrator's token.
+ */
 import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import type { Client } from "../../../client/node.js";
@@ -6,7 +9,13 @@ import type { KickResult, SessionInfo, SessionList } from "../../index.js";
 import { CliError, failingAs } from "../cli-error.js";
 import { printJson, printNote, printTable } from "../output.js";
 import { type RemoteOptions, withRemote } from "../remote/remote.js";
-import { configOption, insecureOption, jsonOption, passwordStdinOption, tokenOption } from "../settings/options.js";
+import {
+  configOption,
+  insecureOption,
+  jsonOption,
+  passwordStdinOption,
+  tokenOption,
+} from "../settings/options.js";
 import { numberOption } from "../settings/settings.js";
 
 interface SessionsOptions extends RemoteOptions {
@@ -41,7 +50,11 @@ export function addSessionsCommand(program: Command): void {
       .addOption(new Option("--token-file <file>", "file with the access token"))
       .addOption(new Option("--user <name>", "log in as this user at the same server"))
       .addOption(passwordStdinOption())
-      .addOption(numberOption("--timeout <ms>", "for connection and call together", 1, 3_600_000).default(30_000))
+      .addOption(
+        numberOption("--timeout <ms>", "for connection and call together", 1, 3_600_000).default(
+          30_000,
+        ),
+      )
       .addOption(insecureOption("send secrets also by plain ws to another machine"))
       .addOption(configOption())
       .addOption(jsonOption("print JSON"))
@@ -53,14 +66,26 @@ export function addSessionsCommand(program: Command): void {
     .addOption(connection())
     .addOption(numberOption("--limit <count>", "most sessions to show", 1, 1_000).default(100))
     .action(list);
-  action("kick", "close connections (4403): their clients stay away until their application says otherwise")
+  action(
+    "kick",
+    "close connections (4403): their clients stay away until their application says otherwise",
+  )
     .addOption(connection())
     .action(kick);
   action("revoke", "refuse tokens from now on, and close what lives by them (4401)")
     .addOption(new Option("--session <id>", "all tokens of this login (the sid claim)"))
     .addOption(new Option("--jti <id>", "this token alone"))
-    .addOption(numberOption("--issued-before <seconds>", "with --subject: only tokens up to then, since 1970", 0, latest))
-    .addOption(numberOption("--margin <seconds>", "time for live sessions to get another token", 0, 86_400))
+    .addOption(
+      numberOption(
+        "--issued-before <seconds>",
+        "with --subject: only tokens up to then, since 1970",
+        0,
+        latest,
+      ),
+    )
+    .addOption(
+      numberOption("--margin <seconds>", "time for live sessions to get another token", 0, 86_400),
+    )
     .addOption(new Option("--reason <text>", "for people and logs"))
     .action(revoke);
   sessions.addHelpText(
@@ -73,12 +98,22 @@ Examples:
   );
 }
 
-async function list(url: string, options: SessionsOptions & { readonly limit: number }): Promise<void> {
+async function list(
+  url: string,
+  options: SessionsOptions & { readonly limit: number },
+): Promise<void> {
   await withAdministrator(url, options, async (client) => {
-    const found = (await client.call("rpc.sessions.list", { ...selection(options), limit: options.limit })) as SessionList;
+    const found = (await client.call("rpc.sessions.list", {
+      ...selection(options),
+      limit: options.limit,
+    })) as SessionList;
     if (options.json === true) return printJson(found);
-    printTable([["ID", "STATE", "SUBJECT", "ADDRESS", "SINCE", "EXPIRES IN", "CALLS", "BUFFERED"], ...found.sessions.map(row)]);
-    if (found.sessions.length < found.total) printNote(`${found.total - found.sessions.length} more: raise --limit, or name a --subject`);
+    printTable([
+      ["ID", "STATE", "SUBJECT", "ADDRESS", "SINCE", "EXPIRES IN", "CALLS", "BUFFERED"],
+      ...found.sessions.map(row),
+    ]);
+    if (found.sessions.length < found.total)
+      printNote(`${found.total - found.sessions.length} more: raise --limit, or name a --subject`);
     if (!found.complete) printNote("a node has not answered: its sessions are missing");
   });
 }
@@ -89,7 +124,9 @@ async function kick(url: string, options: SessionsOptions): Promise<void> {
   await withAdministrator(url, options, async (client) => {
     const result = (await client.call("rpc.sessions.kick", selection(options))) as KickResult;
     if (options.json === true) return printJson(result);
-    printNote(`${result.kicked} kicked${result.complete ? "" : "; a node has not answered, and may not have heard"}`);
+    printNote(
+      `${result.kicked} kicked${result.complete ? "" : "; a node has not answered, and may not have heard"}`,
+    );
   });
 }
 
@@ -111,7 +148,11 @@ async function revoke(url: string, options: RevokeCommandOptions): Promise<void>
   });
 }
 
-async function withAdministrator(url: string, options: SessionsOptions, use: (client: Client) => Promise<void>): Promise<void> {
+async function withAdministrator(
+  url: string,
+  options: SessionsOptions,
+  use: (client: Client) => Promise<void>,
+): Promise<void> {
   const { tokenFile, token, user } = options;
   if ([tokenFile, token, user].filter((one) => one !== undefined).length > 1)
     throw new CliError("usage", "one of --token (JOTWIRE_TOKEN), --token-file and --user");
@@ -119,7 +160,11 @@ async function withAdministrator(url: string, options: SessionsOptions, use: (cl
   const given =
     tokenFile === undefined
       ? {}
-      : { token: await failingAs("configuration", `the token in ${tokenFile} can't be read: `, () => read(tokenFile)) };
+      : {
+          token: await failingAs("configuration", `the token in ${tokenFile} can't be read: `, () =>
+            read(tokenFile),
+          ),
+        };
   await withRemote(url, { ...options, ...given }, use);
 }
 
@@ -131,7 +176,16 @@ function selection({ connection, subject, ofIssuer }: SessionsOptions): object {
   };
 }
 
-function row({ id, state, subject, address, since, expiresIn, calls, bufferedBytes }: SessionInfo): string[] {
+function row({
+  id,
+  state,
+  subject,
+  address,
+  since,
+  expiresIn,
+  calls,
+  bufferedBytes,
+}: SessionInfo): string[] {
   const opened = new Date(since * 1_000).toISOString().slice(0, 19).replace("T", " ");
   const left = expiresIn === null ? "" : `${Math.ceil(expiresIn)} s`;
   return [id, state, subject ?? "", address, opened, left, String(calls), String(bufferedBytes)];

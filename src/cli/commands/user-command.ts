@@ -25,7 +25,11 @@ interface AddOptions extends PasswordOptions {
 }
 
 export function addUserCommand(program: Command): void {
-  const user = program.command("user").description("who may log in: works on the state folder or Redis, also beside a running server");
+  const user = program
+    .command("user")
+    .description(
+      "who may log in: works on the state folder or Redis, also beside a running server",
+    );
   const action = (name: string, description: string) =>
     user
       .command(name)
@@ -37,12 +41,19 @@ export function addUserCommand(program: Command): void {
 
   action("add <name>", "let somebody log in")
     .addOption(scopeOption())
-    .addOption(new Option("--claims <json>", "more claims for the user's tokens, a JSON object").argParser(claimsOf))
+    .addOption(
+      new Option("--claims <json>", "more claims for the user's tokens, a JSON object").argParser(
+        claimsOf,
+      ),
+    )
     .addOption(passwordStdinOption())
     .action(add);
-  action("passwd <name>", "give a new password; ends the user's sessions").addOption(passwordStdinOption()).action(passwd);
-  action("disable <name>", "refuse logins for now; ends the user's sessions").action((name: string, options: IssuerPlace) =>
-    change(name, options, "disabled", (users) => users.disable(name)),
+  action("passwd <name>", "give a new password; ends the user's sessions")
+    .addOption(passwordStdinOption())
+    .action(passwd);
+  action("disable <name>", "refuse logins for now; ends the user's sessions").action(
+    (name: string, options: IssuerPlace) =>
+      change(name, options, "disabled", (users) => users.disable(name)),
   );
   action("enable <name>", "take a disable back").action((name: string, options: IssuerPlace) =>
     change(name, options, "enabled", (users) => users.enable(name)),
@@ -62,7 +73,10 @@ Examples:
 
 type Users = Parameters<Parameters<typeof withIssuer>[1]>[0]["users"];
 
-async function add(name: string, { scope, claims = {}, passwordStdin = false, ...place }: AddOptions): Promise<void> {
+async function add(
+  name: string,
+  { scope, claims = {}, passwordStdin = false, ...place }: AddOptions,
+): Promise<void> {
   const password = await readSecret("password", { fromStdin: passwordStdin, twice: true });
   const folder = new StateFolder(place.state);
   const isNew = place.redis === undefined && (await folder.make());
@@ -71,7 +85,10 @@ async function add(name: string, { scope, claims = {}, passwordStdin = false, ..
   if (isNew) printNewFolder(folder);
 }
 
-async function passwd(name: string, { passwordStdin = false, ...place }: PasswordOptions): Promise<void> {
+async function passwd(
+  name: string,
+  { passwordStdin = false, ...place }: PasswordOptions,
+): Promise<void> {
   const password = await readSecret("new password", { fromStdin: passwordStdin, twice: true });
   await withIssuer(place, async ({ users }, folder) => {
     await users.passwd(name, password);
@@ -88,12 +105,20 @@ async function remove(name: string, place: IssuerPlace): Promise<void> {
   printNote(`user ${name} removed`);
 }
 
-async function change(name: string, place: IssuerPlace, done: string, act: (users: Users) => Promise<void>): Promise<void> {
+async function change(
+  name: string,
+  place: IssuerPlace,
+  done: string,
+  act: (users: Users) => Promise<void>,
+): Promise<void> {
   await withIssuer(place, ({ users }) => act(users));
   printNote(`user ${name} ${done}`);
 }
 
-async function list({ json = false, ...place }: IssuerPlace & { readonly json?: boolean }): Promise<void> {
+async function list({
+  json = false,
+  ...place
+}: IssuerPlace & { readonly json?: boolean }): Promise<void> {
   const users = await withIssuer(place, (issuer) => issuer.users.list());
   if (json) return printJson(users);
   const rows = users.map(({ username, disabled, createdAt, scopes }) => [
@@ -106,7 +131,10 @@ async function list({ json = false, ...place }: IssuerPlace & { readonly json?: 
 }
 
 function claimsOf(text: string): Readonly<Record<string, unknown>> {
-  const problem = new CliError("usage", `--claims must be a JSON object such as '{"role":"admin"}'`);
+  const problem = new CliError(
+    "usage",
+    `--claims must be a JSON object such as '{"role":"admin"}'`,
+  );
   let claims: unknown;
   try {
     claims = JSON.parse(text);

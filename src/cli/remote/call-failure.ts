@@ -18,24 +18,36 @@ interface Words {
   readonly temporary?: unknown;
 }
 
-const tokenReasons: ReadonlySet<string> = new Set(["token_expired", "token_invalid", "token_revoked", "token_refused", "subject_mismatch"]);
+const tokenReasons: ReadonlySet<string> = new Set([
+  "token_expired",
+  "token_invalid",
+  "token_revoked",
+  "token_refused",
+  "subject_mismatch",
+]);
 
 /** What isn't a failure of the call is given back as it is. */
 export function explainFailure(error: unknown, attempt: Attempt): unknown {
   if (error instanceof RpcError) return explainAnswer(error, attempt);
   if (error instanceof DisconnectedError) return explainLoss(error, attempt);
-  if (error instanceof JotwireError && error.type === "timeout") return new CliError("connection", "no answer in time: raise --timeout");
+  if (error instanceof JotwireError && error.type === "timeout")
+    return new CliError("connection", "no answer in time: raise --timeout");
   return error;
 }
 
 function explainAnswer(answer: RpcError, { token }: Attempt): CliError {
   const { type, code, message, data } = answer;
-  if (tokenReasons.has(type)) return new CliError("authentication", `${code} ${message} (${type}): ${tokenAdvice(type, data, token)}`);
+  if (tokenReasons.has(type))
+    return new CliError(
+      "authentication",
+      `${code} ${message} (${type}): ${tokenAdvice(type, data, token)}`,
+    );
   if (type === "unauthenticated") {
     const advice = token === undefined ? ": give --user <name>, or a token in JOTWIRE_TOKEN" : "";
     return new CliError("authentication", `${code} ${message} (${type})${advice}`);
   }
-  if (type === "forbidden") return new CliError("answer", `${code} ${message}: ${scopeAdvice(data)}`);
+  if (type === "forbidden")
+    return new CliError("answer", `${code} ${message}: ${scopeAdvice(data)}`);
   const text = data === undefined || data === null ? "" : ` ${JSON.stringify(data)}`;
   const advice = type === "internal_error" ? ": look the errorId up in the server's log" : "";
   return new CliError("answer", `${code} ${message}${text}${advice}`);
@@ -43,29 +55,54 @@ function explainAnswer(answer: RpcError, { token }: Attempt): CliError {
 
 function scopeAdvice(data: unknown): string {
   const { missing, hint } = Object(data) as Words;
-  const lack = Array.isArray(missing) && missing.length > 0 ? `the token lacks ${missing.join(", ")}` : undefined;
-  return [lack, hint].filter((part) => part !== undefined).join("; ") || "the token does not allow this";
+  const lack =
+    Array.isArray(missing) && missing.length > 0
+      ? `the token lacks ${missing.join(", ")}`
+      : undefined;
+  return (
+    [lack, hint].filter((part) => part !== undefined).join("; ") || "the token does not allow this"
+  );
 }
 
-function explainLoss({ reason, closeCode, cause }: DisconnectedError, { url, token }: Attempt): CliError {
+function explainLoss(
+  { reason, closeCode, cause }: DisconnectedError,
+  { url, token }: Attempt,
+): CliError {
   if (cause instanceof CliError) return cause; // of logging in again
   if (cause instanceof RpcError) return explainRefusal(cause, token);
   if (cause instanceof DisconnectedError) return explainLoss(cause, { url, token });
   if (cause instanceof UpgradeRefused) return explainUpgrade(cause);
-  const code = closeCode === undefined || closeCode === 1000 || closeCode === 1006 ? "" : `${closeCode} `; // RFC 6455 §7.4.1: 1006 says nothing
+  const code =
+    // RFC 6455 §7.4.1: 1006 says nothing
+    closeCode === undefined || closeCode === 1000 || closeCode === 1006 ? "" : `${closeCode} `;
   if (tokenReasons.has(reason)) {
-    return new CliError("authentication", `the token was refused (${code}${reason}): ${tokenAdvice(reason, undefined, token)}`);
+    return new CliError(
+      "authentication",
+      `the token was refused (${code}${reason}): ${tokenAdvice(reason, undefined, token)}`,
+    );
   }
-  return new CliError("connection", socketText(url, cause) ?? `no connection (${code}${reason}): is the server running there?`);
+  return new CliError(
+    "connection",
+    socketText(url, cause) ?? `no connection (${code}${reason}): is the server running there?`,
+  );
 }
 
 /** The server didn't take the token. */
-function explainRefusal({ code, type, message, data }: RpcError, token: string | undefined): CliError {
+function explainRefusal(
+  { code, type, message, data }: RpcError,
+  token: string | undefined,
+): CliError {
   const { temporary, hint } = Object(data) as Words;
   if (temporary === true) {
-    return new CliError("connection", `${code} ${message} (${type}): ${typeof hint === "string" ? hint : "try again later"}`);
+    return new CliError(
+      "connection",
+      `${code} ${message} (${type}): ${typeof hint === "string" ? hint : "try again later"}`,
+    );
   }
-  return new CliError("authentication", `the token was refused (${code} ${type}): ${tokenAdvice(type, data, token)}`);
+  return new CliError(
+    "authentication",
+    `the token was refused (${code} ${type}): ${tokenAdvice(type, data, token)}`,
+  );
 }
 
 function tokenAdvice(reason: string, data: unknown, token: string | undefined): string {
@@ -74,7 +111,8 @@ function tokenAdvice(reason: string, data: unknown, token: string | undefined): 
   if (reason === "token_revoked") return "log in again";
   const left = token === undefined ? undefined : timeLeft(token);
   if (left === "no token") return "it is no JWT";
-  if (left !== undefined && left <= 0) return `it ${expiryText(left)}; a new one: jotwire token --user <name>`;
+  if (left !== undefined && left <= 0)
+    return `it ${expiryText(left)}; a new one: jotwire token --user <name>`;
   if (typeof hint === "string") return hint;
   return "the cause is in the server's log";
 }
@@ -89,7 +127,10 @@ function timeLeft(token: string): number | "no token" | undefined {
   }
 }
 
-function explainUpgrade({ status, hint = "is that the URL of a jotwire server, and its path?" }: UpgradeRefused): CliError {
+function explainUpgrade({
+  status,
+  hint = "is that the URL of a jotwire server, and its path?",
+}: UpgradeRefused): CliError {
   return new CliError("connection", `connection refused by the server (HTTP ${status}): ${hint}`);
 }
 
@@ -98,7 +139,9 @@ function socketText({ origin, pathname, hostname }: URL, cause: unknown): string
   const code = codeOf(cause);
   const place = `${origin}${pathname}`; // without the query, in which somebody may have put a token
   if (code === undefined) return undefined;
-  if (code === "ECONNREFUSED") return `nothing listens at ${place} (${code}): is the server running?`;
-  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return `${hostname} can't be found (${code}): is the host's name right?`;
+  if (code === "ECONNREFUSED")
+    return `nothing listens at ${place} (${code}): is the server running?`;
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN")
+    return `${hostname} can't be found (${code}): is the host's name right?`;
   return `no connection to ${place} (${code}): ${messageOf(cause) || "is the network up?"}`;
 }

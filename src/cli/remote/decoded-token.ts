@@ -1,6 +1,8 @@
 import { CliError } from "../cli-error.js";
 
-/** A JWT's two readable parts (RFC 7519 §3). Nothing is verified: anybody can write anything there. */
+/**
+ * A JWT's two readable parts (RFC 7519 §3). Nothing is verified: anybody can write anything there.
+ */
 export interface DecodedToken {
   readonly header: Readonly<Record<string, unknown>>;
   readonly claims: Readonly<Record<string, unknown>>;
@@ -13,10 +15,17 @@ export function decodeToken(text: string): DecodedToken {
     .trim()
     .replace(/^bearer /i, "")
     .split(".");
-  if (parts.length === 5) throw new CliError("usage", "that is an encrypted token (JWE): only who has its key can read it");
+  if (parts.length === 5)
+    throw new CliError(
+      "usage",
+      "that is an encrypted token (JWE): only who has its key can read it",
+    );
   const [header, claims] = parts.map(decodePart);
   if (parts.length !== 3 || header === undefined || claims === undefined) {
-    throw new CliError("usage", "that is no JWT: it has three parts of base64url, joined by dots, the first two of them JSON objects");
+    throw new CliError(
+      "usage",
+      "that is no JWT: it has three parts of base64url, joined by dots, the first two of them JSON objects",
+    );
   }
   return { header, claims };
 }
@@ -24,7 +33,9 @@ export function decodeToken(text: string): DecodedToken {
 function decodePart(part: string): Readonly<Record<string, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(Buffer.from(part, "base64url").toString("utf8"));
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined;
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;
     throw error;

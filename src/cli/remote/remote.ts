@@ -1,6 +1,11 @@
 /** One connection of a command to a running server, over the client SDK. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Client, createClient, DisconnectedError, type TokenCallback } from "../../../client/node.js";
+import {
+  type Client,
+  createClient,
+  DisconnectedError,
+  type TokenCallback,
+} from "../../../client/node.js";
 import { CliError } from "../cli-error.js";
 import { readSecret } from "../settings/secret-input.js";
 import { explainFailure } from "./call-failure.js";
@@ -15,7 +20,10 @@ export interface RemoteOptions {
   readonly allowInsecure?: boolean;
 }
 
-/** Connects, lets `use` work, and disconnects. What the server or the network refuses becomes a `CliError` that says what to do. */
+/**
+ * Connects, lets `use` work, and disconnects. What the server or the network refuses becomes a
+ * `CliError` that says what to do.
+ */
 export async function withRemote(
   urlText: string,
   options: RemoteOptions,
@@ -24,7 +32,9 @@ export async function withRemote(
 ): Promise<void> {
   const { token, user, timeout, allowInsecure = false } = options;
   const isSecret = token !== undefined || user !== undefined;
-  const url = webSocketUrl(checkUrl(urlText, ["ws:", "wss:", "http:", "https:"], isSecret, allowInsecure));
+  const url = webSocketUrl(
+    checkUrl(urlText, ["ws:", "wss:", "http:", "https:"], isSecret, allowInsecure),
+  );
   const tokens = await tokenCallback(url, options);
   const client = createClient({ url, token: tokens, timeout, connect: "lazy" });
   try {
@@ -45,7 +55,10 @@ function webSocketUrl(url: URL): URL {
 }
 
 /** The first token is there before the connection, so that a wrong password is told as such. */
-async function tokenCallback(url: URL, { token, user, passwordStdin = false }: RemoteOptions): Promise<TokenCallback | undefined> {
+async function tokenCallback(
+  url: URL,
+  { token, user, passwordStdin = false }: RemoteOptions,
+): Promise<TokenCallback | undefined> {
   if (user === undefined) return token === undefined ? undefined : () => token;
   if (token !== undefined) throw new CliError("usage", "either --token or --user");
   const password = await readSecret("password", { fromStdin: passwordStdin });
@@ -62,9 +75,13 @@ async function connected(client: Client, url: URL, timeout: number): Promise<voi
     });
   });
   const late = sleep(timeout, undefined, { ref: false }).then(() => {
-    throw new CliError("connection", `no connection to ${url.origin}${url.pathname} within ${timeout} ms: raise --timeout`);
+    throw new CliError(
+      "connection",
+      `no connection to ${url.origin}${url.pathname} within ${timeout} ms: raise --timeout`,
+    );
   });
-  failed.catch(() => undefined); // after the race nobody listens, and a lost call tells it by itself
+  // after the race nobody listens, and a lost call tells it by itself
+  failed.catch(() => undefined);
   late.catch(() => undefined);
   await Promise.race([client.ready(), failed, late]);
 }

@@ -9,22 +9,46 @@ export interface TokenAnswer {
 
 const timeoutMs = 10_000; // 10 s
 
-/** First-party login of a user. `base`: the issuer's URL. Throws a `CliError` `authentication` or `connection`. */
+/**
+ * First-party login of a user. `base`: the issuer's URL. Throws a `CliError` `authentication` or
+ * `connection`.
+ */
 export function login(base: string, username: string, password: string): Promise<TokenAnswer> {
   return post(`${base.replace(/\/$/, "")}/login`, { username, password });
 }
 
 /** A program's own token (RFC 6749 §4.4). Throws as {@link login} does. */
-export function clientCredentials(base: string, clientId: string, clientSecret: string): Promise<TokenAnswer> {
-  const credentials = Buffer.from(`${encodeURIComponent(clientId)}:${encodeURIComponent(clientSecret)}`).toString("base64");
-  return post(`${base.replace(/\/$/, "")}/token`, { grant_type: "client_credentials" }, { Authorization: `Basic ${credentials}` });
+export function clientCredentials(
+  base: string,
+  clientId: string,
+  clientSecret: string,
+): Promise<TokenAnswer> {
+  const credentials = Buffer.from(
+    `${encodeURIComponent(clientId)}:${encodeURIComponent(clientSecret)}`,
+  ).toString("base64");
+  return post(
+    `${base.replace(/\/$/, "")}/token`,
+    { grant_type: "client_credentials" },
+    { Authorization: `Basic ${credentials}` },
+  );
 }
 
-/** Throws a `CliError` when a secret would go to this URL in the clear, or it is no URL of these protocols. */
-export function checkUrl(text: string, protocols: readonly string[], isSecret: boolean, allowInsecure: boolean): URL {
+/**
+ * Throws a `CliError` when a secret would go to this URL in the clear, or it is no URL of these
+ * protocols.
+ */
+export function checkUrl(
+  text: string,
+  protocols: readonly string[],
+  isSecret: boolean,
+  allowInsecure: boolean,
+): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !protocols.includes(url.protocol)) {
-    throw new CliError("usage", `"${text}" is no URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`);
+    throw new CliError(
+      "usage",
+      `"${text}" is no URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`,
+    );
   }
   const isClear = url.protocol === "http:" || url.protocol === "ws:";
   if (isSecret && isClear && !isLoopback(url.hostname) && !allowInsecure) {
@@ -36,10 +60,15 @@ export function checkUrl(text: string, protocols: readonly string[], isSecret: b
   return url;
 }
 
-async function post(url: string, body: object, headers: Readonly<Record<string, string>> = {}): Promise<TokenAnswer> {
+async function post(
+  url: string,
+  body: object,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<TokenAnswer> {
   const response = await request(url, body, headers);
   const answer = await answerOf(response);
-  if (response.ok && typeof answer.access_token === "string") return { ...answer, access_token: answer.access_token };
+  if (response.ok && typeof answer.access_token === "string")
+    return { ...answer, access_token: answer.access_token };
   const { error, error_description: description } = answer;
   if (response.status === 400 || response.status === 401) {
     throw new CliError(
@@ -53,19 +82,36 @@ async function post(url: string, body: object, headers: Readonly<Record<string, 
   );
 }
 
-async function request(url: string, body: object, headers: Readonly<Record<string, string>>): Promise<Response> {
-  const options = { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) };
+async function request(
+  url: string,
+  body: object,
+  headers: Readonly<Record<string, string>>,
+): Promise<Response> {
+  const options = {
+    method: "POST",
+    headers: { "Content-Type": "application/json", ...headers },
+    body: JSON.stringify(body),
+  };
   try {
-    return await fetch(url, { ...options, redirect: "error", signal: AbortSignal.timeout(timeoutMs) });
+    return await fetch(url, {
+      ...options,
+      redirect: "error",
+      signal: AbortSignal.timeout(timeoutMs),
+    });
   } catch (error) {
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-    throw new CliError("connection", `${url} can't be reached (${causeText(cause)}): is the server running?`);
+    throw new CliError(
+      "connection",
+      `${url} can't be reached (${causeText(cause)}): is the server running?`,
+    );
   }
 }
 
 /** Several addresses of one name fail as an AggregateError without a message. */
 function causeText(cause: unknown): string {
-  return cause instanceof AggregateError ? cause.errors.map(messageOf).join(", ") : messageOf(cause);
+  return cause instanceof AggregateError
+    ? cause.errors.map(messageOf).join(", ")
+    : messageOf(cause);
 }
 
 async function answerOf(response: Response): Promise<Readonly<Record<string, unknown>>> {

@@ -9,14 +9,19 @@ export interface IssuerPlace extends RedisPlace {
   readonly state: string;
 }
 
-/** Makes this process the one that serves from the folder, and has the signing keys made. Throws a `CliError` when another one does. */
+/**
+ * Makes this process the one that serves from the folder, and has the signing keys made. Throws a
+ * `CliError` when another one does.
+ */
 export async function takeStore(issuer: Issuer, path: string): Promise<void> {
   try {
     await issuer.store.families.sweep(Math.floor(Date.now() / 1_000)); // a write takes the lock
     await issuer.verification.keys();
   } catch (error) {
     const isInUse = codeOf(error) === "FOLDER_IN_USE";
-    const text = isInUse ? `${messageOf(error)} (--state)` : `${path} can't be served from: ${messageOf(error)}`;
+    const text = isInUse
+      ? `${messageOf(error)} (--state)`
+      : `${path} can't be served from: ${messageOf(error)}`;
     throw new CliError("configuration", text, { cause: error });
   }
 }
@@ -30,10 +35,14 @@ export function orRelease<T>(issuer: Issuer, work: Promise<T>): Promise<T> {
 }
 
 /**
- * Runs one administrative change on the issuer in a state folder or in Redis, beside a server or without one. What the issuer refuses
- * (a name that is taken, a weak password) is a mistake in the usage; what the system refuses, in the configuration.
+ * Runs one administrative change on the issuer in a state folder or in Redis, beside a server or
+ * without one. What the issuer refuses (a name that is taken, a weak password) is a mistake in the
+ * usage; what the system refuses, in the configuration.
  */
-export async function withIssuer<T>(place: IssuerPlace, use: (issuer: Issuer, state: StateFolder) => Promise<T>): Promise<T> {
+export async function withIssuer<T>(
+  place: IssuerPlace,
+  use: (issuer: Issuer, state: StateFolder) => Promise<T>,
+): Promise<T> {
   const state = new StateFolder(place.state);
   const shared = await redisStoreOf(place);
   if (shared === undefined) await state.mustExist();
@@ -42,12 +51,16 @@ export async function withIssuer<T>(place: IssuerPlace, use: (issuer: Issuer, st
     issuer: "http://localhost:8080",
     audience: "jotwire",
   };
-  const issuer = await failingAs("configuration", "", () => createIssuer({ ...identity, store: shared ?? fileStore(state.path) }));
+  const issuer = await failingAs("configuration", "", () =>
+    createIssuer({ ...identity, store: shared ?? fileStore(state.path) }),
+  );
   try {
     return await use(issuer, state);
   } catch (error) {
     if (error instanceof CliError) throw error;
-    throw new CliError(codeOf(error) === undefined ? "usage" : "configuration", messageOf(error), { cause: error });
+    throw new CliError(codeOf(error) === undefined ? "usage" : "configuration", messageOf(error), {
+      cause: error,
+    });
   } finally {
     await issuer.close();
   }

@@ -8,12 +8,19 @@ export interface RedisPlace {
   readonly redisPrefix: string;
 }
 
-type RedisLogger = NonNullable<Parameters<typeof import("../../store/redis/index.js")["redisStore"]>[0]["logger"]>;
+type RedisLogger = NonNullable<
+  Parameters<typeof import("../../store/redis/index.js")["redisStore"]>[0]["logger"]
+>;
 
 const identityName = "served-issuer";
 
-/** The store in Redis, if one is named. Throws a `CliError` when it is none, or can't be reached. */
-export async function redisStoreOf({ redis, redisPrefix }: RedisPlace, logger?: RedisLogger): Promise<Store | undefined> {
+/**
+ * The store in Redis, if one is named. Throws a `CliError` when it is none, or can't be reached.
+ */
+export async function redisStoreOf(
+  { redis, redisPrefix }: RedisPlace,
+  logger?: RedisLogger,
+): Promise<Store | undefined> {
   if (redis === undefined) return undefined;
   const { redisStore } = await failingAs(
     "configuration",
@@ -32,15 +39,23 @@ export async function redisStoreOf({ redis, redisPrefix }: RedisPlace, logger?: 
   return store;
 }
 
-/** Runs `work`; why a Redis can't be used becomes a `CliError` that says what to do, and nothing of its password. */
+/**
+ * Runs `work`; why a Redis can't be used becomes a `CliError` that says what to do, and nothing of
+ * its password.
+ */
 export async function reachingRedis<T>(where: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof TypeError) throw new CliError("usage", `--redis: ${messageOf(error)}`, { cause: error });
+    if (error instanceof TypeError)
+      throw new CliError("usage", `--redis: ${messageOf(error)}`, { cause: error });
     const isRefused = /\b(NOAUTH|WRONGPASS|NOPERM)\b/.test(messageOf(error));
-    const what = isRefused ? `the Redis at ${where} does not let us in` : `no Redis answers at ${where}`;
-    const advice = isRefused ? " Give user and password in the URL, redis://user:password@host, by JOTWIRE_REDIS" : "";
+    const what = isRefused
+      ? `the Redis at ${where} does not let us in`
+      : `no Redis answers at ${where}`;
+    const advice = isRefused
+      ? " Give user and password in the URL, redis://user:password@host, by JOTWIRE_REDIS"
+      : "";
     throw new CliError("connection", `${what}: ${messageOf(error)}${advice}`, { cause: error });
   }
 }
@@ -52,19 +67,28 @@ export async function identityIn(store: Store): Promise<IssuerIdentity | undefin
 }
 
 /** The same, only looked at: that nobody has used the Redis so far stays so. */
-export async function servedIssuerAt({ redis, redisPrefix }: RedisPlace & { readonly redis: string }): Promise<IssuerIdentity | undefined> {
+export async function servedIssuerAt({
+  redis,
+  redisPrefix,
+}: RedisPlace & { readonly redis: string }): Promise<IssuerIdentity | undefined> {
   const { secretAt } = await import("../../store/redis/connection/redis-advice.js");
   const text = await secretAt({ url: redis }, redisPrefix, identityName);
   return text === undefined ? undefined : (JSON.parse(text) as IssuerIdentity);
 }
 
 /** Throws a `CliError` when another issuer is served from it. */
-export async function claimStore(store: Store, { issuer, audience }: IssuerIdentity): Promise<void> {
+export async function claimStore(
+  store: Store,
+  { issuer, audience }: IssuerIdentity,
+): Promise<void> {
   const identity = JSON.stringify({ issuer, audience });
   if (await store.secrets.replace(identityName, identity, undefined)) return;
   const known = await store.secrets.get(identityName);
   if (known !== identity)
-    throw new CliError("configuration", `this Redis has another issuer's data (${known}): choose another --redis-prefix`);
+    throw new CliError(
+      "configuration",
+      `this Redis has another issuer's data (${known}): choose another --redis-prefix`,
+    );
 }
 
 function withoutPassword(url: string): string {

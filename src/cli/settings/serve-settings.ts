@@ -57,51 +57,109 @@ export function withServeOptions(command: Command): Command {
     .addOption(portOption())
     .addOption(new Option("--host <address>", "address to listen on").default("127.0.0.1"))
     .addOption(new Option("--path <path>", "path of the WebSocket (default: /rpc)"))
-    .addOption(new Option("--admin <scope>", "callers with this scope may list, kick and revoke sessions (default: nobody)"))
+    .addOption(
+      new Option(
+        "--admin <scope>",
+        "callers with this scope may list, kick and revoke sessions (default: nobody)",
+      ),
+    )
     .addOption(new Option("--metrics", "serve /metrics for Prometheus, on a port of its own"))
-    .addOption(numberOption("--metrics-port <port>", "that port; 0: any free one", 0, 65_535).default(9464))
-    .addOption(new Option("--metrics-host <address>", "its address; others than this machine's show them to others").default("127.0.0.1"))
-    .addOption(new Option("--issuer <url>", "whose tokens are accepted; without --jwks its keys are found by OIDC discovery"))
+    .addOption(
+      numberOption("--metrics-port <port>", "that port; 0: any free one", 0, 65_535).default(9464),
+    )
+    .addOption(
+      new Option(
+        "--metrics-host <address>",
+        "its address; others than this machine's show them to others",
+      ).default("127.0.0.1"),
+    )
+    .addOption(
+      new Option(
+        "--issuer <url>",
+        "whose tokens are accepted; without --jwks its keys are found by OIDC discovery",
+      ),
+    )
     .addOption(audienceOption())
     .addOption(new Option("--jwks <url or file>", "the issuer's key set"))
-    .addOption(listOption("--algorithm <name>", "signature algorithm of the issuer's tokens, like ES256; by default what fits its keys"))
-    .addOption(listOption("--identity-claim <name>", "claim that a refresh may not change, like org_id"))
-    .addOption(new Option("--allow-private-hosts", "fetch the issuer's keys also from a private address"))
     .addOption(
-      new Option("--embedded", "serve logins and tokens too, for the users in the state folder; --issuer is this server's own URL"),
+      listOption(
+        "--algorithm <name>",
+        "signature algorithm of the issuer's tokens, like ES256; by default what fits its keys",
+      ),
+    )
+    .addOption(
+      listOption("--identity-claim <name>", "claim that a refresh may not change, like org_id"),
+    )
+    .addOption(
+      new Option("--allow-private-hosts", "fetch the issuer's keys also from a private address"),
+    )
+    .addOption(
+      new Option(
+        "--embedded",
+        "serve logins and tokens too, for the users in the state folder; --issuer is this server's own URL",
+      ),
     )
     .addOption(stateOption())
     .addOption(redisOption())
     .addOption(redisPrefixOption())
     .addOption(workersOption())
-    .addOption(new Option("--console", "serve a page at /console to log in, call methods and watch a session"))
+    .addOption(
+      new Option(
+        "--console",
+        "serve a page at /console to log in, call methods and watch a session",
+      ),
+    )
     .addOption(originOption())
     .addOption(new Option("--tls-cert <file>", "certificate, PEM"))
     .addOption(new Option("--tls-key <file>", "its key, PEM"))
-    .addOption(listOption("--trust-proxy <address>", "proxy with TLS in front: address, range, or loopback"))
+    .addOption(
+      listOption("--trust-proxy <address>", "proxy with TLS in front: address, range, or loopback"),
+    )
     .addOption(insecureOption("listen without TLS where others can reach it"))
-    .addOption(listOption("--limits <name=number>", "a limit other than its default, like openPerAddress=100; README.md has them all"))
+    .addOption(
+      listOption(
+        "--limits <name=number>",
+        "a limit other than its default, like openPerAddress=100; README.md has them all",
+      ),
+    )
     .addOption(drainOption())
     .addOption(logLevelOption())
     .addOption(configOption());
 }
 
-/** An issuer whose key set is given may have any name; otherwise it is where the keys, or the logins, are found. */
+/**
+ * An issuer whose key set is given may have any name; otherwise it is where the keys, or the
+ * logins, are found.
+ */
 export function checkIssuerOptions({ issuer, jwks, embedded = false }: ServeOptions): void {
   if (embedded && jwks !== undefined) throw new CliError("usage", "either --embedded or --jwks");
-  if (issuer === undefined || jwks !== undefined || (URL.canParse(issuer) && /^https?:\/\//i.test(issuer))) return;
-  throw new CliError("usage", `--issuer must be a URL such as https://id.example.com, not ${JSON.stringify(issuer)}`);
+  if (
+    issuer === undefined ||
+    jwks !== undefined ||
+    (URL.canParse(issuer) && /^https?:\/\//i.test(issuer))
+  )
+    return;
+  throw new CliError(
+    "usage",
+    `--issuer must be a URL such as https://id.example.com, not ${JSON.stringify(issuer)}`,
+  );
 }
 
 function whoseTokens(): CliError {
-  return new CliError("usage", "say whose tokens are accepted: --issuer <url> and --audience <name>, or --embedded");
+  return new CliError(
+    "usage",
+    "say whose tokens are accepted: --issuer <url> and --audience <name>, or --embedded",
+  );
 }
 
 export async function acceptedIssuer(options: ServeOptions): Promise<ProviderOptions> {
   const { issuer, audience, jwks, allowPrivateHosts = false, algorithm } = options;
   if (issuer === undefined) throw whoseTokens();
   if (audience === undefined)
-    throw new CliError("usage", "say whom the tokens are for: --audience <name>, as it stands in their aud claim");
+    throw new CliError(
+      "usage",
+      "say whom the tokens are for: --audience <name>, as it stands in their aud claim",
+    );
   const keys = {
     ...(jwks === undefined ? {} : { jwks: await keySet(jwks) }),
     ...(algorithm.length === 0 ? {} : { algorithms: algorithm }),
@@ -111,7 +169,9 @@ export async function acceptedIssuer(options: ServeOptions): Promise<ProviderOpt
 
 async function keySet(jwks: string): Promise<NonNullable<ProviderOptions["jwks"]>> {
   if (/^https?:\/\//.test(jwks)) return jwks;
-  return failingAs("configuration", `the key set in ${jwks} can't be read: `, async () => JSON.parse(await readFile(jwks, "utf8")));
+  return failingAs("configuration", `the key set in ${jwks} can't be read: `, async () =>
+    JSON.parse(await readFile(jwks, "utf8")),
+  );
 }
 
 /** Whose logins and tokens the server serves itself; undefined: nobody's. */
@@ -123,17 +183,28 @@ export function embeddedIdentity(options: ServeOptions, port: number): IssuerIde
 /** Where clients reach the server, if that can be known: only on this machine. */
 function ownUrl({ host, tlsCert }: ServeOptions, port: number): string {
   if (isLoopback(host)) return `${tlsCert === undefined ? "http" : "https"}://localhost:${port}`;
-  throw new CliError("usage", "--embedded needs the URL at which clients reach this server: --issuer https://api.example.com");
+  throw new CliError(
+    "usage",
+    "--embedded needs the URL at which clients reach this server: --issuer https://api.example.com",
+  );
 }
 
 /** Where the metrics are served, if they are. */
-export function metricsPlace({ metrics = false, metricsPort, metricsHost }: ServeOptions): MetricsPlace | undefined {
+export function metricsPlace({
+  metrics = false,
+  metricsPort,
+  metricsHost,
+}: ServeOptions): MetricsPlace | undefined {
   return metrics ? { port: metricsPort, host: metricsHost } : undefined;
 }
 
-export async function tlsOf({ tlsCert, tlsKey }: ServeOptions): Promise<{ readonly cert: Buffer; readonly key: Buffer } | undefined> {
+export async function tlsOf({
+  tlsCert,
+  tlsKey,
+}: ServeOptions): Promise<{ readonly cert: Buffer; readonly key: Buffer } | undefined> {
   if (tlsCert === undefined && tlsKey === undefined) return undefined;
-  if (tlsCert === undefined || tlsKey === undefined) throw new CliError("usage", "--tls-cert and --tls-key go together");
+  if (tlsCert === undefined || tlsKey === undefined)
+    throw new CliError("usage", "--tls-cert and --tls-key go together");
   return failingAs("configuration", "the certificate can't be read: ", async () => ({
     cert: await readFile(tlsCert),
     key: await readFile(tlsKey),
@@ -147,7 +218,8 @@ export async function hazardsIn(
   embedded: IssuerIdentity | undefined,
 ): Promise<readonly string[]> {
   const { host, trustProxy, tlsCert, tlsKey, allowInsecure = false, origin } = options;
-  const demoUser = embedded === undefined ? undefined : await state.demoUser(); // nobody else would let it in
+  // nobody else would let it in
+  const demoUser = embedded === undefined ? undefined : await state.demoUser();
   return hazardsOf({
     ...{ host, trustProxy, hasTls: tlsCert !== undefined, tlsKey, allowInsecure, origin, demoUser },
     embeddedIssuer: embedded?.issuer,
@@ -155,8 +227,19 @@ export async function hazardsIn(
   });
 }
 
-/** What the server is told that does not depend on whose tokens it accepts, and where it listens. */
-export function serverSettings({ trustProxy, allowInsecure = false, origin, path, admin, limits, identityClaim, ...rest }: ServeOptions) {
+/**
+ * What the server is told that does not depend on whose tokens it accepts, and where it listens.
+ */
+export function serverSettings({
+  trustProxy,
+  allowInsecure = false,
+  origin,
+  path,
+  admin,
+  limits,
+  identityClaim,
+  ...rest
+}: ServeOptions) {
   return {
     trustProxy,
     allowInsecure,
@@ -174,7 +257,11 @@ function limitsOf(texts: readonly string[]): Readonly<Record<string, number>> {
   return Object.fromEntries(
     texts.map((text) => {
       const [, name, value] = /^(\w+)=(\d+)$/.exec(text) ?? [];
-      if (name === undefined) throw new CliError("usage", `--limits must be like openPerAddress=100, not ${JSON.stringify(text)}`);
+      if (name === undefined)
+        throw new CliError(
+          "usage",
+          `--limits must be like openPerAddress=100, not ${JSON.stringify(text)}`,
+        );
       return [name, Number(value)];
     }),
   );

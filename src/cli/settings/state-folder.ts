@@ -1,4 +1,7 @@
-/** What the commands keep in the state folder beside the issuer's records: whose issuer it is, and whether `dev` made its user. */
+/**
+ * What the commands keep in the state folder beside the issuer's records: whose issuer it is, and
+ * whether `dev` made its user.
+ */
 import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { CliError, codeOf, messageOf } from "../cli-error.js";
@@ -15,14 +18,20 @@ export class StateFolder {
     this.path = resolve(path);
   }
 
-  /** Mode 0700, and nothing for git: it has keys in it. `true`: it wasn't there. Throws a `CliError` where that can't be. */
+  /**
+   * Mode 0700, and nothing for git: it has keys in it. `true`: it wasn't there. Throws a `CliError`
+   * where that can't be.
+   */
   async make(): Promise<boolean> {
     try {
       const isNew = (await mkdir(this.path, { recursive: true, mode: 0o700 })) !== undefined;
       if (isNew) await writeFile(join(this.path, ".gitignore"), "*\n", { mode: 0o600 });
       return isNew;
     } catch (error) {
-      throw new CliError("configuration", `the state folder ${this.path} can't be made: ${messageOf(error)}`);
+      throw new CliError(
+        "configuration",
+        `the state folder ${this.path} can't be made: ${messageOf(error)}`,
+      );
     }
   }
 
@@ -32,13 +41,19 @@ export class StateFolder {
       (found) => found.isDirectory(),
       () => false,
     );
-    if (!isFolder) throw new CliError("configuration", `there is no state folder ${this.path}: start a server first, or give --state`);
+    if (!isFolder)
+      throw new CliError(
+        "configuration",
+        `there is no state folder ${this.path}: start a server first, or give --state`,
+      );
   }
 
   /** Of the server that used the folder last: revocations have to name it. */
   async identity(): Promise<IssuerIdentity | undefined> {
     const { issuer, audience } = (await this.#read("issuer.json")) ?? {};
-    return typeof issuer === "string" && typeof audience === "string" ? { issuer, audience } : undefined;
+    return typeof issuer === "string" && typeof audience === "string"
+      ? { issuer, audience }
+      : undefined;
   }
 
   setIdentity(identity: IssuerIdentity): Promise<void> {
@@ -56,7 +71,8 @@ export class StateFolder {
   }
 
   async forgetDemoUser(username: string): Promise<void> {
-    if ((await this.demoUser()) === username) await rm(join(this.path, "demo-user.json"), { force: true });
+    if ((await this.demoUser()) === username)
+      await rm(join(this.path, "demo-user.json"), { force: true });
   }
 
   async #read(name: string): Promise<Readonly<Record<string, unknown>> | undefined> {

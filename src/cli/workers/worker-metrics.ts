@@ -1,4 +1,7 @@
-/** One page of metrics for all workers: the primary asks each for its figures over its channel, and puts its number beside them. */
+/**
+ * One page of metrics for all workers: the primary asks each for its figures over its channel, and
+ * puts its number beside them.
+ */
 import cluster, { type Worker } from "node:cluster";
 import type { MetricsRegistry, RegisteredMetric } from "../../index.js";
 import { gauge, type MetricFamily, type Sample } from "../../server/metrics/metric-family.js";
@@ -36,7 +39,8 @@ export class ToldMetrics implements MetricsRegistry {
   async #tell(id: number): Promise<void> {
     const figures = await Promise.all(this.#metrics.map((metric) => metric.get()));
     const answer: Answer = { jotwire: "metrics", id, figures };
-    cluster.worker?.send(answer, () => {}); // it could not be sent: the primary is gone, and nobody asks any more
+    // it could not be sent: the primary is gone, and nobody asks any more
+    cluster.worker?.send(answer, () => {});
   }
 }
 
@@ -50,18 +54,28 @@ export class GatheredMetrics {
     this.#workers = workers;
   }
 
-  /** In Prometheus' text format, with the figures of those that answered within 2 s. Never rejects. */
+  /**
+   * In Prometheus' text format, with the figures of those that answered within 2 s. Never rejects.
+   */
   async text(): Promise<string> {
     const id = ++this.#lastId;
-    const asked = Array.from(this.#workers, async ([worker, number]) => ({ number, figures: await figuresOf(worker, id) }));
+    const asked = Array.from(this.#workers, async ([worker, number]) => ({
+      number,
+      figures: await figuresOf(worker, id),
+    }));
     const answers = await Promise.all(asked);
     const families = new Map<string, MetricFamily & { readonly gathered: Sample[] }>();
-    for (const { number, figures = [] } of answers) for (const one of figures) gather(families, String(number), one);
+    for (const { number, figures = [] } of answers)
+      for (const one of figures) gather(families, String(number), one);
     const silent = answers.filter(({ figures }) => figures === undefined).length;
-    const workers = gauge("jotwire_workers", "Worker processes: those that have answered, and those that were silent for 2 s", () => [
-      { labels: { state: "answering" }, value: answers.length - silent },
-      { labels: { state: "silent" }, value: silent },
-    ]);
+    const workers = gauge(
+      "jotwire_workers",
+      "Worker processes: those that have answered, and those that were silent for 2 s",
+      () => [
+        { labels: { state: "answering" }, value: answers.length - silent },
+        { labels: { state: "silent" }, value: silent },
+      ],
+    );
     return prometheusText([...families.values(), workers]);
   }
 }

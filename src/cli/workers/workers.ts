@@ -9,12 +9,16 @@ import { GatheredMetrics } from "./worker-metrics.js";
 
 const maxWorkers = 256;
 const echo = 200; // 200 ms: a signal to the process group comes a second time by way of npm
-const shortestPause = 1_000; // 1 s before a worker that died is replaced, doubled up to 30 s while they go on dying
+// 1 s before a worker that died is replaced, doubled up to 30 s while they go on dying
+const shortestPause = 1_000;
 const longestPause = 30_000;
 const overtime = 20_000; // 20 s after the drain, in which all workers must have ended
 
 export const workersOption = () =>
-  new Option("--workers <count>", "processes that serve together: a number, or auto for one per core; needs --redis")
+  new Option(
+    "--workers <count>",
+    "processes that serve together: a number, or auto for one per core; needs --redis",
+  )
     .argParser(countOf)
     .default(1);
 
@@ -44,11 +48,15 @@ export interface MetricsPlace {
 }
 
 /**
- * Starts the workers and keeps them running: one that dies is replaced. At SIGTERM and SIGINT all are told to stop in order, and the
- * process ends when they have; a second signal ends them at once. When one can't even start, all end with its exit code.
- * Rejects with a `CliError` when the port of the metrics can't be had.
+ * Starts the workers and keeps them running: one that dies is replaced. At SIGTERM and SIGINT all
+ * are told to stop in order, and the process ends when they have; a second signal ends them at
+ * once. When one can't even start, all end with its exit code. Rejects with a `CliError` when the
+ * port of the metrics can't be had.
  */
-export async function supervise({ count, args, drain, metrics }: Supervision, log: Logger): Promise<void> {
+export async function supervise(
+  { count, args, drain, metrics }: Supervision,
+  log: Logger,
+): Promise<void> {
   cluster.setupPrimary({ args: [...args] });
   const running = new Map<Worker, number>();
   if (metrics !== undefined) await serveMetrics(running, metrics, log);
@@ -57,7 +65,8 @@ export async function supervise({ count, args, drain, metrics }: Supervision, lo
   let deaths = 0;
   let hasServed = false;
 
-  const start = (number: number) => running.set(cluster.fork(), number); // a number that it takes over from the one that it replaces
+  // a number that it takes over from the one that it replaces
+  const start = (number: number) => running.set(cluster.fork(), number);
   const endIfEmpty = () => {
     if (running.size === 0) process.exit(code);
   };
@@ -72,7 +81,8 @@ export async function supervise({ count, args, drain, metrics }: Supervision, lo
     const number = running.get(worker) ?? 1;
     running.delete(worker);
     if (stopping !== undefined) {
-      const isAsTold = exitCode === 0 || signal === "SIGTERM"; // it may not have come so far as to hear it
+      // it may not have come so far as to hear it
+      const isAsTold = exitCode === 0 || signal === "SIGTERM";
       if (!isAsTold && code === 0) code = exitCode ?? exitCodes.unexpected;
       return endIfEmpty();
     }
@@ -83,7 +93,10 @@ export async function supervise({ count, args, drain, metrics }: Supervision, lo
       return endIfEmpty();
     }
     const pause = Math.min(shortestPause * 2 ** deaths++, longestPause);
-    log.error({ event: "worker.died", worker: number, code: exitCode, signal, pause }, "a worker died: another takes its place");
+    log.error(
+      { event: "worker.died", worker: number, code: exitCode, signal, pause },
+      "a worker died: another takes its place",
+    );
     setTimeout(() => {
       if (stopping === undefined) start(number);
     }, pause);
@@ -100,7 +113,10 @@ export async function supervise({ count, args, drain, metrics }: Supervision, lo
       process.exit(128 + constants.signals[signal]);
     }
     stopping = { signal, at: now };
-    log.info({ event: "drain", signal, workers: running.size }, "stopping all workers; another signal ends them at once");
+    log.info(
+      { event: "drain", signal, workers: running.size },
+      "stopping all workers; another signal ends them at once",
+    );
     tellAll("SIGTERM");
     setTimeout(() => tellAll("SIGKILL"), drain + overtime).unref();
     endIfEmpty();
@@ -111,9 +127,17 @@ export async function supervise({ count, args, drain, metrics }: Supervision, lo
   for (let number = 1; number <= count; number++) start(number);
 }
 
-async function serveMetrics(running: ReadonlyMap<Worker, number>, wanted: MetricsPlace, log: Logger): Promise<void> {
+async function serveMetrics(
+  running: ReadonlyMap<Worker, number>,
+  wanted: MetricsPlace,
+  log: Logger,
+): Promise<void> {
   const gathered = new GatheredMetrics(running);
   const open = () => openMetricsPort(wanted.port, wanted.host, () => gathered.text());
-  const { port } = await failingAs("connection", `the port of the metrics, --metrics-port ${wanted.port}, can't be opened: `, open);
+  const { port } = await failingAs(
+    "connection",
+    `the port of the metrics, --metrics-port ${wanted.port}, can't be opened: `,
+    open,
+  );
   log.info({ event: "metrics", metricsPort: port }, "the metrics of all workers are here");
 }

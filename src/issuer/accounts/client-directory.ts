@@ -43,9 +43,13 @@ export class ClientDirectory {
   }
 
   /** The secret is shown this once. Throws when the id is taken or a scope is malformed. */
-  async add({ clientId, scopes }: NewClient): Promise<{ readonly clientId: string; readonly clientSecret: string }> {
+  async add({
+    clientId,
+    scopes,
+  }: NewClient): Promise<{ readonly clientId: string; readonly clientSecret: string }> {
     const id = clientId ?? randomBytes(16).toString("base64url");
-    if (!clientIdPattern.test(id)) throw new Error("a client id has 1 to 128 visible ASCII characters");
+    if (!clientIdPattern.test(id))
+      throw new Error("a client id has 1 to 128 visible ASCII characters");
     const clientSecret = randomBytes(32).toString("base64url");
     const record = {
       clientId: id,
@@ -60,13 +64,22 @@ export class ClientDirectory {
 
   /** Revokes the client's tokens too. Throws when there is no such client. */
   async remove(clientId: string): Promise<void> {
-    if (!(await this.#clients.remove(clientId))) throw new Error(`there is no client ${JSON.stringify(clientId)}`);
-    await this.#revoker.subject(subjectOfClient(clientId), Math.floor(this.#clock.now() / 1_000), "client removed");
+    if (!(await this.#clients.remove(clientId)))
+      throw new Error(`there is no client ${JSON.stringify(clientId)}`);
+    await this.#revoker.subject(
+      subjectOfClient(clientId),
+      Math.floor(this.#clock.now() / 1_000),
+      "client removed",
+    );
   }
 
   /** Sorted by id. */
   async list(): Promise<readonly Client[]> {
-    return (await this.#clients.list()).map(({ clientId, scopes, createdAt }) => ({ clientId, scopes, createdAt }));
+    return (await this.#clients.list()).map(({ clientId, scopes, createdAt }) => ({
+      clientId,
+      scopes,
+      createdAt,
+    }));
   }
 
   /** The client that shows its secret. Undefined: unknown, or another secret. */

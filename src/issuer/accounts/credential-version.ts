@@ -1,15 +1,19 @@
 import { randomBytes } from "node:crypto";
 
 /**
- * A user's credential version: `<second>.<random>`. Tokens of the version have an `iat` of at least that second, so
- * that a revocation of all tokens with `iat <= t`, made together with the version `t + 1`, spares a login that
- * follows in the same second. It is later than that of the version before, `before`. Their `iat` may then lie up to a second ahead, within the leeway for `iat`.
+ * A user's credential version: `<second>.<random>`. Tokens of the version have an `iat` of at least
+ * that second, so that a revocation of all tokens with `iat <= t`, made together with the version
+ * `t + 1`, spares a login that follows in the same second. It is later than that of the version
+ * before, `before`. Their `iat` may then lie up to a second ahead, within the leeway for `iat`.
  */
 export function newCredentialVersion(now: number, before?: string): string {
   return `${lastSecondUnder(before, now) + 1}.${randomBytes(12).toString("base64url")}`;
 }
 
-/** The latest `iat` that a token of this version can have by now: what ends all of them must reach as far. Seconds. */
+/**
+ * The latest `iat` that a token of this version can have by now: what ends all of them must reach
+ * as far. Seconds.
+ */
 export function lastSecondUnder(version: string | undefined, now: number): number {
   return version === undefined ? Math.floor(now / 1_000) : issuedAtUnder(version, now);
 }

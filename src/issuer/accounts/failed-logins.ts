@@ -3,7 +3,10 @@ import type { Clock } from "../../runtime/clock.js";
 import { prefixOf } from "../../runtime/ip-address.js";
 import type { RateCount, RateCounters } from "../../store/store.js";
 
-/** Too many logins of one address have failed, whatever the accounts: come again in `retryAfter` seconds. */
+/**
+ * Too many logins of one address have failed, whatever the accounts: come again in `retryAfter`
+ * seconds.
+ */
 export class TooManyFailuresError extends Error {
   override readonly name = "TooManyFailuresError";
   readonly retryAfter: number;
@@ -14,7 +17,10 @@ export class TooManyFailuresError extends Error {
   }
 }
 
-/** Failed logins of one address (an IPv6 /64 counts as one) in a minute, over all its accounts and all nodes. */
+/**
+ * Failed logins of one address (an IPv6 /64 counts as one) in a minute, over all its accounts and
+ * all nodes.
+ */
 export class FailedLogins {
   readonly #rates: RateCounters;
   readonly #most: number;
@@ -27,7 +33,10 @@ export class FailedLogins {
     this.#clock = clock;
   }
 
-  /** Rejects with {@link TooManyFailuresError} when the address may not try now. `rates`: the login's own way to them. */
+  /**
+   * Rejects with {@link TooManyFailuresError} when the address may not try now. `rates`: the
+   * login's own way to them.
+   */
   async check(address: string, rates = this.#rates): Promise<void> {
     if (!this.#isCounted(address)) return;
     const rate = await rates.get(keyOf(address), this.#now());
@@ -35,10 +44,15 @@ export class FailedLogins {
   }
 
   /**
-   * Does a login that counts as failed as long as it is being done: of many at the same time none slips past the limit. Taken back
-   * unless it gives undefined: a right one costs nothing, and neither does one that the store kept from being judged.
+   * Does a login that counts as failed as long as it is being done: of many at the same time none
+   * slips past the limit. Taken back unless it gives undefined: a right one costs nothing, and
+   * neither does one that the store kept from being judged.
    */
-  async counting<T>(address: string, login: () => Promise<T | undefined>, rates = this.#rates): Promise<T | undefined> {
+  async counting<T>(
+    address: string,
+    login: () => Promise<T | undefined>,
+    rates = this.#rates,
+  ): Promise<T | undefined> {
     if (!this.#isCounted(address)) return login();
     const key = keyOf(address);
     const rate = await rates.add(key, this.#now());

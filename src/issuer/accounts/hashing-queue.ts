@@ -25,14 +25,16 @@ interface Waiter extends Applicant {
 const maxPerAccount = 32; // wherever they come from: a /56 of IPv6 has 256 prefixes
 const maxPerPrefix = 32; // an office behind one address
 const maxWaiting = 128;
-const maxWaitMs = 5_000; // each place in the queue is bounded by its owner, so a long wait takes nothing from others
+// each place in the queue is bounded by its owner, so a long wait takes nothing from others
+const maxWaitMs = 5_000;
 
 /**
- * Lets few hashes run at once: each takes tens of MiB and a thread of libuv's pool, which files need too. Those that wait take turns:
- * the prefixes of addresses one after the other, and within a prefix its accounts (round robin), so that nobody waits for more than one
- * hash of each other one. Whoever needs a place where none is free takes one from those with more: within a prefix from the account with
- * the most waiting, in all from the prefix with the most. Rejects with {@link BusyError} when no place is left, when another took it, and
- * when the wait is too long.
+ * Lets few hashes run at once: each takes tens of MiB and a thread of libuv's pool, which files
+ * need too. Those that wait take turns: the prefixes of addresses one after the other, and within a
+ * prefix its accounts (round robin), so that nobody waits for more than one hash of each other one.
+ * Whoever needs a place where none is free takes one from those with more: within a prefix from the
+ * account with the most waiting, in all from the prefix with the most. Rejects with
+ * {@link BusyError} when no place is left, when another took it, and when the wait is too long.
  */
 export class HashingQueue {
   readonly #slots: number;
@@ -72,7 +74,12 @@ export class HashingQueue {
         this.#leave(waiter);
         act();
       };
-      const waiter: Waiter = { account, prefix, begin: settle(resolve), refuse: settle(() => reject(new BusyError())) };
+      const waiter: Waiter = {
+        account,
+        prefix,
+        begin: settle(resolve),
+        refuse: settle(() => reject(new BusyError())),
+      };
       this.#join(waiter);
     });
   }
@@ -108,10 +115,12 @@ export class HashingQueue {
     if (countOf(this.#ofAccount, account) >= maxPerAccount) return false;
     const accounts = this.#waiting.get(prefix) ?? new Map<string, Waiter[]>();
     const waiting = countOf(this.#ofPrefix, prefix);
-    if (waiting >= maxPerPrefix) return takePlaceOf(greediest(accounts), (accounts.get(account)?.length ?? 0) + 1);
+    if (waiting >= maxPerPrefix)
+      return takePlaceOf(greediest(accounts), (accounts.get(account)?.length ?? 0) + 1);
     if (this.#size < maxWaiting) return true;
     let [fullest, most] = ["", waiting + 1];
-    for (const [candidate, count] of this.#ofPrefix) if (count > most) [fullest, most] = [candidate, count];
+    for (const [candidate, count] of this.#ofPrefix)
+      if (count > most) [fullest, most] = [candidate, count];
     const others = this.#waiting.get(fullest);
     return others !== undefined && takePlaceOf(greediest(others), 0);
   }

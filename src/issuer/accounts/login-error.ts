@@ -1,6 +1,6 @@
 /**
- * Why nobody was logged in: name or password wrong (or closed for a while, or disabled: all alike), too many logins at once, or too many
- * failed ones from the same address.
+ * Why nobody was logged in: name or password wrong (or closed for a while, or disabled: all alike),
+ * too many logins at once, or too many failed ones from the same address.
  */
 export type LoginErrorReason = "invalid_credentials" | "busy" | "too_many_failures";
 

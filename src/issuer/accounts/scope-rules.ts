@@ -4,7 +4,9 @@ const scopeToken = /^[\x21\x23-\x5b\x5d-\x7e]+$/; // RFC 6749 §3.3
 export function checkedScopes(scopes: readonly string[]): readonly string[] {
   for (const scope of scopes) {
     if (scopeToken.test(scope)) continue;
-    throw new Error(`${JSON.stringify(scope)} is no scope: use visible ASCII characters without spaces, quotes and backslashes`);
+    throw new Error(
+      `${JSON.stringify(scope)} is no scope: use visible ASCII characters without spaces, quotes and backslashes`,
+    );
   }
   return [...new Set(scopes)];
 }

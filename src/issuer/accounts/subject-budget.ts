@@ -2,7 +2,10 @@ import { fireAndForget } from "../../runtime/application-code.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { RateCounters } from "../../store/store.js";
 
-/** One subject has asked for too many tokens, or revoked too many: come again in `retryAfter` seconds. */
+/**
+ * One subject has asked for too many tokens, or revoked too many: come again in `retryAfter`
+ * seconds.
+ */
 export class TooManyTokensError extends Error {
   override readonly name = "TooManyTokensError";
   readonly retryAfter: number;
@@ -13,7 +16,10 @@ export class TooManyTokensError extends Error {
   }
 }
 
-/** What is counted: one's use of the one leaves the others free, so that whoever refreshes without end can still log out. */
+/**
+ * What is counted: one's use of the one leaves the others free, so that whoever refreshes without
+ * end can still log out.
+ */
 export type Spending = "login" | "refresh" | "revoke" | "client";
 
 /** What one subject may have the store keep, or write, in a minute, over all nodes. */
@@ -29,7 +35,10 @@ export class SubjectBudget {
     this.#clock = clock;
   }
 
-  /** Takes one. Rejects with {@link TooManyTokensError} when the subject has none left. `rates`: an operation's own way to them. */
+  /**
+   * Takes one. Rejects with {@link TooManyTokensError} when the subject has none left. `rates`: an
+   * operation's own way to them.
+   */
   async spend(what: Spending, subject: string, rates = this.#rates): Promise<void> {
     if (this.#most === 0) return;
     const { count, endsIn } = await rates.add(`${what}\0${subject}`, this.#clock.now() / 1_000);

@@ -9,7 +9,10 @@ interface Credentials {
   readonly clientSecret: string;
 }
 
-/** The client that shows its secret, in the header or the body (RFC 6749 §2.3.1). Undefined: it shows none. Throws `invalid_client`. */
+/**
+ * The client that shows its secret, in the header or the body (RFC 6749 §2.3.1). Undefined: it
+ * shows none. Throws `invalid_client`.
+ */
 export async function authenticateClient(
   request: IncomingMessage,
   parameters: Parameters,
@@ -23,10 +26,15 @@ export async function authenticateClient(
 }
 
 export function invalidClient(description: string): OAuthError {
-  return new OAuthError(401, "invalid_client", description, { "WWW-Authenticate": 'Basic realm="jotwire", charset="UTF-8"' });
+  return new OAuthError(401, "invalid_client", description, {
+    "WWW-Authenticate": 'Basic realm="jotwire", charset="UTF-8"',
+  });
 }
 
-function credentialsOf({ headers: { authorization } }: IncomingMessage, parameters: Parameters): Credentials | undefined {
+function credentialsOf(
+  { headers: { authorization } }: IncomingMessage,
+  parameters: Parameters,
+): Credentials | undefined {
   const clientId = parameters.get("client_id");
   const clientSecret = parameters.get("client_secret");
   if (authorization === undefined) {
@@ -34,10 +42,13 @@ function credentialsOf({ headers: { authorization } }: IncomingMessage, paramete
     if (clientId === undefined) throw invalidRequest("The parameter client_id is missing.");
     return { clientId, clientSecret };
   }
-  if (clientSecret !== undefined) throw invalidRequest("Show the client secret in the header or in the body, not in both.");
+  if (clientSecret !== undefined)
+    throw invalidRequest("Show the client secret in the header or in the body, not in both.");
   const credentials = basicCredentials(authorization);
-  if (credentials === undefined) throw invalidClient("The Authorization header must be Basic, with client id and secret.");
-  if (clientId !== undefined && clientId !== credentials.clientId) throw invalidRequest("The header and client_id name different clients.");
+  if (credentials === undefined)
+    throw invalidClient("The Authorization header must be Basic, with client id and secret.");
+  if (clientId !== undefined && clientId !== credentials.clientId)
+    throw invalidRequest("The header and client_id name different clients.");
   return credentials;
 }
 
@@ -49,7 +60,9 @@ function basicCredentials(authorization: string): Credentials | undefined {
   if (colon < 0) return undefined;
   const clientId = formDecoded(decoded.slice(0, colon));
   const clientSecret = formDecoded(decoded.slice(colon + 1));
-  return clientId === undefined || clientSecret === undefined ? undefined : { clientId, clientSecret };
+  return clientId === undefined || clientSecret === undefined
+    ? undefined
+    : { clientId, clientSecret };
 }
 
 /** Id and secret are form-encoded before they are joined. */

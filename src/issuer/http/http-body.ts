@@ -18,7 +18,8 @@ export async function readParameters(request: IncomingMessage, clock: Clock): Pr
 /** The parameter. Throws 400 when it is absent or empty. */
 export function required(parameters: Parameters, name: string): string {
   const value = parameters.get(name);
-  if (value === undefined || value === "") throw invalidRequest(`The parameter ${name} is missing.`);
+  if (value === undefined || value === "")
+    throw invalidRequest(`The parameter ${name} is missing.`);
   return value;
 }
 
@@ -26,7 +27,11 @@ function parserFor(contentType: string | undefined): (text: string) => Parameter
   const mediaType = contentType?.split(";")[0]?.trim().toLowerCase();
   if (mediaType === "application/json") return parseJson;
   if (mediaType === "application/x-www-form-urlencoded") return parseForm;
-  throw new OAuthError(415, "invalid_request", "Send application/json or application/x-www-form-urlencoded, and say so in Content-Type.");
+  throw new OAuthError(
+    415,
+    "invalid_request",
+    "Send application/json or application/x-www-form-urlencoded, and say so in Content-Type.",
+  );
 }
 
 function readBody(request: IncomingMessage, clock: Clock): Promise<Buffer> {
@@ -47,17 +52,25 @@ function readBody(request: IncomingMessage, clock: Clock): Promise<Buffer> {
     const onEnd = (): void => finish(() => resolve(Buffer.concat(chunks)));
     const onBroken = (): void => finish(() => reject(invalidRequest("The body ended too early.")));
     const stopWaiting = clock.after(longestWait, () => finish(() => reject(tooSlow())));
-    if (Number(request.headers["content-length"] ?? 0) > longestBody) finish(() => reject(tooLarge()));
+    if (Number(request.headers["content-length"] ?? 0) > longestBody)
+      finish(() => reject(tooLarge()));
     else request.on("data", onData).on("end", onEnd).on("error", onBroken).on("close", onBroken);
   });
 }
 
 function tooLarge(): OAuthError {
-  return new OAuthError(413, "invalid_request", `A body may have at most ${longestBody} bytes.`, { Connection: "close" });
+  return new OAuthError(413, "invalid_request", `A body may have at most ${longestBody} bytes.`, {
+    Connection: "close",
+  });
 }
 
 function tooSlow(): OAuthError {
-  return new OAuthError(408, "invalid_request", `The body has to arrive within ${longestWait / 1_000} seconds.`, { Connection: "close" });
+  return new OAuthError(
+    408,
+    "invalid_request",
+    `The body has to arrive within ${longestWait / 1_000} seconds.`,
+    { Connection: "close" },
+  );
 }
 
 function decode(bytes: Buffer): string {
@@ -88,14 +101,17 @@ function parseText(text: string): StrictObject {
   try {
     return parseStrictObject(text);
   } catch (error) {
-    if (error instanceof SyntaxError) throw invalidRequest(`The body must be one JSON object: ${error.message}.`);
+    if (error instanceof SyntaxError)
+      throw invalidRequest(`The body must be one JSON object: ${error.message}.`);
     throw error;
   }
 }
 
 /** RFC 6749 §3.2: no parameter twice. */
 function parseForm(text: string): Parameters {
-  if (text.startsWith("{")) throw invalidRequest("The body is JSON: say so, Content-Type: application/json."); // curl -d says it is a form
+  if (text.startsWith("{"))
+    // curl -d says it is a form
+    throw invalidRequest("The body is JSON: say so, Content-Type: application/json.");
   const parameters = new Map<string, string>();
   for (const [name, value] of new URLSearchParams(text)) {
     if (parameters.has(name)) throw invalidRequest("A parameter is there twice.");

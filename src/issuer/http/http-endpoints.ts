@@ -47,23 +47,36 @@ export class HttpEndpoints {
   }
 
   /** False: not one of ours, nothing was written. */
-  async handle(request: IncomingMessage, response: ServerResponse, context: IssuerRequestContext): Promise<boolean> {
+  async handle(
+    request: IncomingMessage,
+    response: ServerResponse,
+    context: IssuerRequestContext,
+  ): Promise<boolean> {
     const route = this.#routes.get((request.url ?? "").replace(/\?.*$/s, ""));
     if (route === undefined) return false;
     const cors = corsHeaders(request, context);
-    const answer = await this.#answer(route, request, context).catch((error: unknown) => this.#errorAnswer(error));
+    const answer = await this.#answer(route, request, context).catch((error: unknown) =>
+      this.#errorAnswer(error),
+    );
     send(request, response, { ...answer, headers: { ...answer.headers, ...cors } });
     return true;
   }
 
-  async #answer(route: Route, request: IncomingMessage, context: IssuerRequestContext): Promise<Answer> {
+  async #answer(
+    route: Route,
+    request: IncomingMessage,
+    context: IssuerRequestContext,
+  ): Promise<Answer> {
     const methods = route === "jwks" || route === "metadata" ? ["GET", "HEAD"] : ["POST"];
     if (request.method === "OPTIONS") return preflight(methods);
     if (!methods.includes(request.method ?? "")) {
-      throw new OAuthError(405, "invalid_request", `Use ${methods.join(" or ")}.`, { Allow: [...methods, "OPTIONS"].join(", ") });
+      throw new OAuthError(405, "invalid_request", `Use ${methods.join(" or ")}.`, {
+        Allow: [...methods, "OPTIONS"].join(", "),
+      });
     }
     if (route === "jwks") return documentAnswer(request, await this.#parts.keys.publicKeys());
-    if (route === "metadata") return documentAnswer(request, metadataOf(this.#parts.settings.issuer));
+    if (route === "metadata")
+      return documentAnswer(request, metadataOf(this.#parts.settings.issuer));
     this.#mustNotBeForeign(request, context);
     const parameters = await readParameters(request, this.#parts.settings.clock);
     await mustBeThere(request);
@@ -73,32 +86,63 @@ export class HttpEndpoints {
   }
 
   /**
-   * Refuses a form or fetch of a page that may not read the answer, before anything of it is read or counted: its visitors' browsers
-   * would fail logins in their name. Only browsers send these headers, and no page can choose them (Fetch §3.2, Fetch Metadata §2.2).
+   * Refuses a form or fetch of a page that may not read the answer, before anything of it is read
+   * or counted: its visitors' browsers would fail logins in their name. Only browsers send these
+   * headers, and no page can choose them (Fetch §3.2, Fetch Metadata §2.2).
    */
-  #mustNotBeForeign({ headers: { origin, "sec-fetch-site": site }, url }: IncomingMessage, context: IssuerRequestContext): void {
+  #mustNotBeForeign(
+    { headers: { origin, "sec-fetch-site": site }, url }: IncomingMessage,
+    context: IssuerRequestContext,
+  ): void {
     const isOwn = site === "same-origin" || origin === this.#ownOrigin;
-    const isForeign = origin === undefined ? site === "cross-site" || site === "same-site" : !isOwn && !context.mayReadFrom(origin);
+    const isForeign =
+      origin === undefined
+        ? site === "cross-site" || site === "same-site"
+        : !isOwn && !context.mayReadFrom(origin);
     if (!isForeign) return;
     const { logger } = this.#parts.settings;
-    logger.debug({ event: "origin.refuse", origin, path: url, address: context.address }, "a page of another origin may not post here");
-    const page = origin !== undefined && URL.canParse(origin) ? `origin ${new URL(origin).origin}` : "this origin";
-    throw new OAuthError(403, "forbidden", `Pages of ${page} may not post here: add it to the option origins.`, { Connection: "close" });
+    logger.debug(
+      { event: "origin.refuse", origin, path: url, address: context.address },
+      "a page of another origin may not post here",
+    );
+    const page =
+      origin !== undefined && URL.canParse(origin)
+        ? `origin ${new URL(origin).origin}`
+        : "this origin";
+    throw new OAuthError(
+      403,
+      "forbidden",
+      `Pages of ${page} may not post here: add it to the option origins.`,
+      { Connection: "close" },
+    );
   }
 
   async #login(parameters: Parameters, address: string): Promise<Answer> {
-    const outcome = await this.#parts.sessions.login(required(parameters, "username"), required(parameters, "password"), address);
+    const outcome = await this.#parts.sessions.login(
+      required(parameters, "username"),
+      required(parameters, "password"),
+      address,
+    );
     return grantAnswer(outcome, "Wrong username or password.");
   }
 
   async #token(request: IncomingMessage, parameters: Parameters, address: string): Promise<Answer> {
     const grantType = required(parameters, "grant_type");
     if (grantType === "refresh_token") return this.#refresh(request, parameters, address);
-    if (grantType === "client_credentials") return this.#clientCredentials(request, parameters, address);
-    throw new OAuthError(400, "unsupported_grant_type", "Use refresh_token or client_credentials; users log in at /login.");
+    if (grantType === "client_credentials")
+      return this.#clientCredentials(request, parameters, address);
+    throw new OAuthError(
+      400,
+      "unsupported_grant_type",
+      "Use refresh_token or client_credentials; users log in at /login.",
+    );
   }
 
-  async #refresh(request: IncomingMessage, parameters: Parameters, address: string): Promise<Answer> {
+  async #refresh(
+    request: IncomingMessage,
+    parameters: Parameters,
+    address: string,
+  ): Promise<Answer> {
     const refreshToken = required(parameters, "refresh_token");
     const client = await authenticateClient(request, parameters, this.#parts.clients);
     const asked = parameters.get("scope");
@@ -110,10 +154,17 @@ export class HttpEndpoints {
     return grantAnswer(outcome, "The refresh token is not valid any more: log in again.");
   }
 
-  async #clientCredentials(request: IncomingMessage, parameters: Parameters, address: string): Promise<Answer> {
+  async #clientCredentials(
+    request: IncomingMessage,
+    parameters: Parameters,
+    address: string,
+  ): Promise<Answer> {
     const { accessTokens, clients, sessions, settings } = this.#parts;
     const client = await authenticateClient(request, parameters, clients);
-    if (client === undefined) throw invalidClient("Show client id and secret, in an Authorization header (Basic) or in the body.");
+    if (client === undefined)
+      throw invalidClient(
+        "Show client id and secret, in an Authorization header (Basic) or in the body.",
+      );
     const asked = parameters.get("scope");
     const scopes = asked === undefined ? client.scopes : scopesOf(asked);
     if (!isWithin(scopes, client.scopes)) throw scopeRefused();
@@ -134,22 +185,43 @@ export class HttpEndpoints {
   async #revoke(parameters: Parameters, address: string): Promise<Answer> {
     const { sessions, settings } = this.#parts;
     const token = required(parameters, "token");
-    const subject = (await sessions.revokeAccess(token, address)) ?? (await sessions.revoke(token, address));
-    if (subject !== undefined) settings.logger.info({ event: "revoke", subject, address }, "a token was revoked by its holder");
-    return { status: 200, headers: { "Cache-Control": "no-store", "Content-Type": "application/json" }, body: "{}" };
+    const subject =
+      (await sessions.revokeAccess(token, address)) ?? (await sessions.revoke(token, address));
+    if (subject !== undefined)
+      settings.logger.info(
+        { event: "revoke", subject, address },
+        "a token was revoked by its holder",
+      );
+    return {
+      status: 200,
+      headers: { "Cache-Control": "no-store", "Content-Type": "application/json" },
+      body: "{}",
+    };
   }
 
   #errorAnswer(error: unknown): Answer {
     if (error instanceof OAuthError) return errorAnswer(error);
     if (error instanceof BusyError) return tooMany("Too many logins at once", error.retryAfter);
-    if (error instanceof TooManyFailuresError) return tooMany("Too many failed logins from your address", error.retryAfter);
-    if (error instanceof TooManyTokensError) return tooMany("Too many tokens of one user", error.retryAfter);
-    this.#parts.settings.logger.error({ event: "issuer.unavailable", err: error }, "the issuer could not answer");
-    return errorAnswer(new OAuthError(503, "temporarily_unavailable", "The store can not be reached: try again.", { "Retry-After": "1" }));
+    if (error instanceof TooManyFailuresError)
+      return tooMany("Too many failed logins from your address", error.retryAfter);
+    if (error instanceof TooManyTokensError)
+      return tooMany("Too many tokens of one user", error.retryAfter);
+    this.#parts.settings.logger.error(
+      { event: "issuer.unavailable", err: error },
+      "the issuer could not answer",
+    );
+    return errorAnswer(
+      new OAuthError(503, "temporarily_unavailable", "The store can not be reached: try again.", {
+        "Retry-After": "1",
+      }),
+    );
   }
 }
 
-/** Throws when the peer has hung up. Either side's end counts, since Node ends its own with the peer's. */
+/**
+ * Throws when the peer has hung up. Either side's end counts, since Node ends its own with the
+ * peer's.
+ */
 async function mustBeThere({ socket }: IncomingMessage): Promise<void> {
   await whenHangUpIsHeard();
   if (socket.destroyed || socket.readableEnded || socket.writableEnded)
@@ -164,48 +236,94 @@ function grantAnswer(outcome: GrantOutcome, refusal: string): Answer {
 
 function tooMany(what: string, retryAfter: number): Answer {
   const headers = { "Retry-After": String(retryAfter) };
-  return errorAnswer(new OAuthError(429, "temporarily_unavailable", `${what}: try again in ${retryAfter} s.`, headers));
+  return errorAnswer(
+    new OAuthError(
+      429,
+      "temporarily_unavailable",
+      `${what}: try again in ${retryAfter} s.`,
+      headers,
+    ),
+  );
 }
 
 function scopeRefused(): OAuthError {
   return new OAuthError(400, "invalid_scope", "Ask for no more scopes than were granted.");
 }
 
-function tokenAnswer({ token, refreshToken, expiresIn, scopes }: Omit<TokenSet, "refreshToken"> & { refreshToken?: string }): Answer {
-  const body = { access_token: token, token_type: "Bearer", expires_in: expiresIn, refresh_token: refreshToken, scope: scopes.join(" ") };
+function tokenAnswer({
+  token,
+  refreshToken,
+  expiresIn,
+  scopes,
+}: Omit<TokenSet, "refreshToken"> & { refreshToken?: string }): Answer {
+  const body = {
+    access_token: token,
+    token_type: "Bearer",
+    expires_in: expiresIn,
+    refresh_token: refreshToken,
+    scope: scopes.join(" "),
+  };
   return { status: 200, headers: uncached, body: JSON.stringify(body) };
 }
 
 /** RFC 6749 §5.1 */
-const uncached = { "Content-Type": "application/json", "Cache-Control": "no-store", Pragma: "no-cache" };
+const uncached = {
+  "Content-Type": "application/json",
+  "Cache-Control": "no-store",
+  Pragma: "no-cache",
+};
 
 function errorAnswer({ status, code, message, headers }: OAuthError): Answer {
-  return { status, headers: { ...uncached, ...headers }, body: JSON.stringify({ error: code, error_description: message }) };
+  return {
+    status,
+    headers: { ...uncached, ...headers },
+    body: JSON.stringify({ error: code, error_description: message }),
+  };
 }
 
 function documentAnswer(request: IncomingMessage, document: object): Answer {
   const body = JSON.stringify(document);
   const tag = `"${createHash("sha256").update(body).digest("base64url")}"`;
-  const headers = { "Content-Type": "application/json", "Cache-Control": `public, max-age=${documentAge}`, ETag: tag };
-  const known = request.headers["if-none-match"]?.split(",").map((candidate) => candidate.trim().replace(/^W\//, ""));
+  const headers = {
+    "Content-Type": "application/json",
+    "Cache-Control": `public, max-age=${documentAge}`,
+    ETag: tag,
+  };
+  const known = request.headers["if-none-match"]
+    ?.split(",")
+    .map((candidate) => candidate.trim().replace(/^W\//, ""));
   return known?.includes(tag) ? { status: 304, headers, body: "" } : { status: 200, headers, body };
 }
 
 function preflight(methods: readonly string[]): Answer {
   const allowed = [...methods, "OPTIONS"].join(", ");
-  return { status: 204, headers: { Allow: allowed, "Access-Control-Allow-Methods": allowed }, body: "" };
+  return {
+    status: 204,
+    headers: { Allow: allowed, "Access-Control-Allow-Methods": allowed },
+    body: "",
+  };
 }
 
 /** Nothing here depends on cookies, so that credentials are never allowed. */
-function corsHeaders({ headers: { origin }, method }: IncomingMessage, context: IssuerRequestContext): Record<string, string> {
+function corsHeaders(
+  { headers: { origin }, method }: IncomingMessage,
+  context: IssuerRequestContext,
+): Record<string, string> {
   if (origin === undefined || !context.mayReadFrom(origin)) return { Vary: "Origin" };
   const readable = { Vary: "Origin", "Access-Control-Allow-Origin": origin };
   if (method !== "OPTIONS") return { ...readable, "Access-Control-Expose-Headers": "Retry-After" };
-  const allowed = { "Access-Control-Allow-Headers": "Content-Type, Authorization", "Access-Control-Max-Age": String(preflightAge) };
+  const allowed = {
+    "Access-Control-Allow-Headers": "Content-Type, Authorization",
+    "Access-Control-Max-Age": String(preflightAge),
+  };
   return { ...readable, ...allowed };
 }
 
-function send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: Answer): void {
+function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { status, headers, body }: Answer,
+): void {
   if (response.headersSent || response.destroyed) return;
   response.writeHead(status, {
     ...headers,
@@ -213,5 +331,6 @@ function send(request: IncomingMessage, response: ServerResponse, { status, head
     ...(body === "" ? {} : { "Content-Length": String(Buffer.byteLength(body)) }),
   });
   response.end(body);
-  request.resume(); // what is left of a body that is too large or too slow is thrown away until the socket closes
+  // what is left of a body that is too large or too slow is thrown away until the socket closes
+  request.resume();
 }

@@ -1,6 +1,9 @@
 export type Route = "login" | "token" | "revoke" | "jwks" | "metadata";
 
-/** Paths of the issuer's endpoints: below the path of its URL; its metadata where RFC 8414 §3 puts them. */
+/**
+ * Paths of the issuer's endpoints: below the path of its URL; its metadata where RFC 8414 §3 puts
+ * them.
+ */
 export function routesOf(issuer: string): ReadonlyMap<string, Route> {
   const base = new URL(issuer).pathname.replace(/\/$/, "");
   return new Map([

@@ -55,7 +55,9 @@ export class AccessTokens {
       ...(grant.scopes.length === 0 ? {} : { scope: grant.scopes.join(" ") }),
       ...(grant.authenticatedAt === undefined ? {} : { auth_time: grant.authenticatedAt }),
     };
-    return new SignJWT(claims).setProtectedHeader({ alg: signingAlgorithm, typ: tokenType, kid }).sign(key);
+    return new SignJWT(claims)
+      .setProtectedHeader({ alg: signingAlgorithm, typ: tokenType, kid })
+      .sign(key);
   }
 
   /** A token that we signed, whether it has expired or not. Undefined: not ours. */
@@ -65,7 +67,8 @@ export class AccessTokens {
     if (jwk === undefined) return undefined;
     const key = await importJWK(jwk, signingAlgorithm);
     const { jti, sub, exp, sid } = (await verifiedClaims(token, key)) ?? {};
-    if (typeof jti !== "string" || typeof sub !== "string" || typeof exp !== "number") return undefined;
+    if (typeof jti !== "string" || typeof sub !== "string" || typeof exp !== "number")
+      return undefined;
     return { jti, sub, exp, ...(typeof sid === "string" ? { sid } : {}) };
   }
 }
@@ -79,7 +82,10 @@ function keyIdOf(token: string): string | undefined {
   }
 }
 
-async function verifiedClaims(token: string, key: Awaited<ReturnType<typeof importJWK>>): Promise<Record<string, unknown> | undefined> {
+async function verifiedClaims(
+  token: string,
+  key: Awaited<ReturnType<typeof importJWK>>,
+): Promise<Record<string, unknown> | undefined> {
   try {
     const { payload } = await compactVerify(token, key, { algorithms: [signingAlgorithm] });
     return JSON.parse(Buffer.from(payload).toString());

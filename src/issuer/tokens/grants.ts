@@ -3,7 +3,14 @@ import type { IssuerCounts } from "../../auth/issuer-port.js";
 import type { RenewedTokens } from "../../auth/provider-options.js";
 import { prefixOf } from "../../runtime/ip-address.js";
 import { sameDigest } from "../../store/rotation.js";
-import type { FamilyRecord, RateCounters, RotationOutcome, SecretRecords, StoreRecords, UserRecord } from "../../store/store.js";
+import type {
+  FamilyRecord,
+  RateCounters,
+  RotationOutcome,
+  SecretRecords,
+  StoreRecords,
+  UserRecord,
+} from "../../store/store.js";
 import { firstPartyClient } from "../accounts/client-directory.js";
 import { issuedAtUnder } from "../accounts/credential-version.js";
 import { FailedLogins, TooManyFailuresError } from "../accounts/failed-logins.js";
@@ -67,8 +74,8 @@ interface Rotated {
 }
 
 /**
- * Logins, and the families of refresh tokens that come of them. Whatever it rejects with is the store's failure, `BusyError`,
- * `TooManyFailuresError` or `TooManyTokensError`.
+ * Logins, and the families of refresh tokens that come of them. Whatever it rejects with is the
+ * store's failure, `BusyError`, `TooManyFailuresError` or `TooManyTokensError`.
  */
 export class Grants {
   readonly #settings: IssuerSettings;
@@ -79,25 +86,48 @@ export class Grants {
   readonly #failedLogins: FailedLogins;
   readonly #budget: SubjectBudget;
   readonly counts = {
-    ...{ logins: 0, refusedLogins: 0, limitedLogins: 0, limitedTokens: 0, refreshes: 0, refusedRefreshes: 0, reuses: 0 },
+    ...{
+      logins: 0,
+      refusedLogins: 0,
+      limitedLogins: 0,
+      limitedTokens: 0,
+      refreshes: 0,
+      refusedRefreshes: 0,
+      reuses: 0,
+    },
   } satisfies IssuerCounts;
   #master: Promise<Buffer> | undefined;
   #masterReadAt = 0;
 
-  constructor(settings: IssuerSettings, queue: HashingQueue, accessTokens: AccessTokens, revoker: Revoker) {
+  constructor(
+    settings: IssuerSettings,
+    queue: HashingQueue,
+    accessTokens: AccessTokens,
+    revoker: Revoker,
+  ) {
     this.#settings = settings;
     this.#queue = queue;
     this.#accessTokens = accessTokens;
     this.#revoker = revoker;
-    this.#failedLogins = new FailedLogins(settings.store.rates, settings.failedLoginsPerAddress, settings.clock);
-    this.#budget = new SubjectBudget(settings.store.rates, settings.tokensPerSubject, settings.clock);
+    this.#failedLogins = new FailedLogins(
+      settings.store.rates,
+      settings.failedLoginsPerAddress,
+      settings.clock,
+    );
+    this.#budget = new SubjectBudget(
+      settings.store.rates,
+      settings.tokensPerSubject,
+      settings.clock,
+    );
   }
 
   async login(username: string, password: string, address: string): Promise<GrantOutcome> {
-    const outcome = await this.#login(this.#operation(), username, password, address).catch((error: unknown) => {
-      if (error instanceof TooManyFailuresError) this.#limited(address);
-      throw error;
-    });
+    const outcome = await this.#login(this.#operation(), username, password, address).catch(
+      (error: unknown) => {
+        if (error instanceof TooManyFailuresError) this.#limited(address);
+        throw error;
+      },
+    );
     if (outcome.outcome === "granted") this.counts.logins++;
     else this.counts.refusedLogins++;
     return outcome;
@@ -110,38 +140,65 @@ export class Grants {
     return outcome;
   }
 
-  async #login(store: StoreRecords, username: string, password: string, address: string): Promise<GrantOutcome> {
+  async #login(
+    store: StoreRecords,
+    username: string,
+    password: string,
+    address: string,
+  ): Promise<GrantOutcome> {
     const { logger } = this.#settings;
-    await this.#failedLogins.check(address, store.rates); // before it waits for a turn to be hashed, which it would take from others
+    // before it waits for a turn to be hashed, which it would take from others
+    await this.#failedLogins.check(address, store.rates);
     if (passwordProblem(password) !== undefined) return refused("password too short or too long");
     const user = await this.#userWithPassword(store, username, password, address);
-    if (user === undefined) return refused("wrong name or password, disabled, or closed for a while");
+    if (user === undefined)
+      return refused("wrong name or password, disabled, or closed for a while");
     await this.spend("login", user.username, address, store.rates);
     const { family, refreshToken } = await this.#newFamily(store, user);
     const access = await this.#accessPart(store, family);
     if (access === undefined) return this.#endFamily(store, family, address);
-    logger.info({ event: "login.ok", subject: user.username, sessionId: family.id, address }, "logged in");
+    logger.info(
+      { event: "login.ok", subject: user.username, sessionId: family.id, address },
+      "logged in",
+    );
     return { outcome: "granted", tokens: { ...access, refreshToken } };
   }
 
   #limited(address: string): void {
     this.counts.limitedLogins++;
-    this.#settings.logger.info({ event: "login.limit", address }, "a login was refused unseen: too many of its address have failed");
+    this.#settings.logger.info(
+      { event: "login.limit", address },
+      "a login was refused unseen: too many of its address have failed",
+    );
   }
 
-  /** Takes one of what the subject has left. Rejects with `TooManyTokensError` when that is nothing. */
-  async spend(what: Spending, subject: string, address: string | undefined, rates?: RateCounters): Promise<void> {
+  /**
+   * Takes one of what the subject has left. Rejects with `TooManyTokensError` when that is nothing.
+   */
+  async spend(
+    what: Spending,
+    subject: string,
+    address: string | undefined,
+    rates?: RateCounters,
+  ): Promise<void> {
     try {
       await this.#budget.spend(what, subject, rates);
     } catch (error) {
       if (!(error instanceof TooManyTokensError)) throw error;
       this.counts.limitedTokens++;
-      this.#settings.logger.info({ event: "token.limit", what, subject, address }, "refused: over tokensPerSubject");
+      this.#settings.logger.info(
+        { event: "token.limit", what, subject, address },
+        "refused: over tokensPerSubject",
+      );
       throw error;
     }
   }
 
-  async #judgeRefresh(store: StoreRecords, refreshToken: string, request: RefreshRequest): Promise<GrantOutcome> {
+  async #judgeRefresh(
+    store: StoreRecords,
+    refreshToken: string,
+    request: RefreshRequest,
+  ): Promise<GrantOutcome> {
     const presented = (await this.#refreshTokens(store.secrets)).parse(refreshToken);
     if (presented === undefined) return refused("no refresh token of ours");
     const startedAt = this.#now();
@@ -150,7 +207,8 @@ export class Grants {
       this.#unanswered.delete(presented.hash);
       return outcome;
     } catch (error) {
-      if (!(error instanceof TooManyTokensError)) this.#unanswered.add(presented.hash, startedAt); // that one is not consumed
+      // that one is not consumed
+      if (!(error instanceof TooManyTokensError)) this.#unanswered.add(presented.hash, startedAt);
       throw error;
     }
   }
@@ -163,12 +221,21 @@ export class Grants {
     const { logger } = this.#settings;
     const found = await store.families.get(presented.familyId, this.#now());
     if (found !== undefined) {
-      if (scopes !== undefined && !isWithin(scopes, found.scopes)) return { outcome: "scope_refused" }; // RFC 6749 §6: before anything is consumed
-      const isGood = [found.currentHash, found.previousHash].some((known) => sameDigest(known, presented.hash));
-      if (isGood && subject !== undefined && found.subject !== subject) return { outcome: "subject_refused" };
+      if (scopes !== undefined && !isWithin(scopes, found.scopes))
+        return { outcome: "scope_refused" }; // RFC 6749 §6: before anything is consumed
+      const isGood = [found.currentHash, found.previousHash].some((known) =>
+        sameDigest(known, presented.hash),
+      );
+      if (isGood && subject !== undefined && found.subject !== subject)
+        return { outcome: "subject_refused" };
     }
     const by = await this.#originOf(store.secrets, address);
-    const { successor, result } = await this.#rotateWithin(store, found, { presented, clientId, by, address });
+    const { successor, result } = await this.#rotateWithin(store, found, {
+      presented,
+      clientId,
+      by,
+      address,
+    });
     const about = { sessionId: presented.familyId, outcome: result.outcome, address };
     if (result.outcome === "unknown") {
       logger.info({ event: "refresh.fail", ...about }, "a refresh token was refused");
@@ -180,8 +247,16 @@ export class Grants {
       return refused("revoked before");
     }
     if (result.outcome === "repeated" && by !== undefined && result.family.rotatedBy !== by) {
-      const fields = { event: "refresh.repeated", subject: result.family.subject, sessionId: presented.familyId, address };
-      logger.warn(fields, "a refresh token was used again from another address than at first, and got the same successor");
+      const fields = {
+        event: "refresh.repeated",
+        subject: result.family.subject,
+        sessionId: presented.familyId,
+        address,
+      };
+      logger.warn(
+        fields,
+        "a refresh token was used again from another address than at first, and got the same successor",
+      );
     }
     const access = await this.#accessPart(store, result.family, scopes);
     if (access === undefined) return this.#endFamily(store, result.family, address);
@@ -189,14 +264,18 @@ export class Grants {
     return { outcome: "granted", tokens: { ...access, refreshToken: successor } };
   }
 
-  /** Ends the family of a refresh token of any generation. Returns whose it was; undefined: unknown, or ended before. */
+  /**
+   * Ends the family of a refresh token of any generation. Returns whose it was; undefined: unknown,
+   * or ended before.
+   */
   async revoke(refreshToken: string, address?: string): Promise<string | undefined> {
     const store = this.#operation();
     const presented = (await this.#refreshTokens(store.secrets)).parse(refreshToken);
     const family = presented && (await store.families.get(presented.familyId, this.#now()));
     if (family === undefined) return undefined;
     if (!family.revoked) await this.spend("revoke", family.subject, address, store.rates);
-    await this.#revoker.session(family.id, "logged out", store.revocations); // first: if we die in between, a second call does both again
+    // first: if we die in between, a second call does both again
+    await this.#revoker.session(family.id, "logged out", store.revocations);
     return (await store.families.revoke(family.id)) ? family.subject : undefined;
   }
 
@@ -210,7 +289,12 @@ export class Grants {
   }
 
   /** Runs the hash exactly once, whoever asks: time tells nothing about users and locks. */
-  async #userWithPassword(store: StoreRecords, username: string, password: string, address: string): Promise<UserRecord | undefined> {
+  async #userWithPassword(
+    store: StoreRecords,
+    username: string,
+    password: string,
+    address: string,
+  ): Promise<UserRecord | undefined> {
     const { hasher, clock, logger } = this.#settings;
     const key = await this.#attemptKey(store.secrets, username, address);
     const judge = async (): Promise<UserRecord | undefined> => {
@@ -219,30 +303,45 @@ export class Grants {
       const candidate = mayTry && found?.disabled === false ? found : undefined;
       const isRight = await hasher.verify(candidate?.passwordHash ?? hasher.decoy, password);
       if (isRight && candidate !== undefined) {
-        await store.attempts.clear(key); // in the slot: however many log in rightly at once, no more than the slots are counted
+        // in the slot: however many log in rightly at once, no more than the slots are counted
+        await store.attempts.clear(key);
         return candidate;
       }
       const why = { subject: found?.username, disabled: found?.disabled, locked: !mayTry };
-      logger.warn({ event: "login.fail", address, ...why }, "a login was refused"); // an unknown name isn't logged: it may be a password
+      // an unknown name isn't logged: it may be a password
+      logger.warn({ event: "login.fail", address, ...why }, "a login was refused");
       return undefined;
     };
     const applicant = { account: username, prefix: prefixOf(address) };
-    const user = await this.#queue.run(applicant, () => this.#failedLogins.counting(address, judge, store.rates));
+    const user = await this.#queue.run(applicant, () =>
+      this.#failedLogins.counting(address, judge, store.rates),
+    );
     if (user === undefined) return undefined;
     await this.#rehash(store, user, password, applicant).catch((error: unknown) => {
-      logger.warn({ event: "password.rehash_failed", subject: user.username, err: error }, "a password could not be hashed anew");
+      logger.warn(
+        { event: "password.rehash_failed", subject: user.username, err: error },
+        "a password could not be hashed anew",
+      );
     });
     return user;
   }
 
-  async #rehash(store: StoreRecords, user: UserRecord, password: string, applicant: Applicant): Promise<void> {
+  async #rehash(
+    store: StoreRecords,
+    user: UserRecord,
+    password: string,
+    applicant: Applicant,
+  ): Promise<void> {
     const { hasher } = this.#settings;
     if (!hasher.isOutdated(user.passwordHash)) return;
     const passwordHash = await this.#queue.run(applicant, () => hasher.hash(password));
     await store.users.update(user.username, { passwordHash }, user.passwordHash);
   }
 
-  async #newFamily(store: StoreRecords, user: UserRecord): Promise<{ family: FamilyRecord; refreshToken: string }> {
+  async #newFamily(
+    store: StoreRecords,
+    user: UserRecord,
+  ): Promise<{ family: FamilyRecord; refreshToken: string }> {
     const { refreshTtl, refreshIdleTtl } = this.#settings;
     const id = randomBytes(16).toString("base64url");
     const refreshToken = (await this.#refreshTokens(store.secrets)).derive(id, 1);
@@ -266,9 +365,17 @@ export class Grants {
     return { family, refreshToken };
   }
 
-  /** Counts what rotates a token, and before it does. Nobody spends another's budget with a token that is old or revoked. */
-  async #rotateWithin(store: StoreRecords, found: FamilyRecord | undefined, use: Use): Promise<Rotated> {
-    if (found === undefined || found.revoked || !sameDigest(found.currentHash, use.presented.hash)) return this.#rotate(store, use);
+  /**
+   * Counts what rotates a token, and before it does. Nobody spends another's budget with a token
+   * that is old or revoked.
+   */
+  async #rotateWithin(
+    store: StoreRecords,
+    found: FamilyRecord | undefined,
+    use: Use,
+  ): Promise<Rotated> {
+    if (found === undefined || found.revoked || !sameDigest(found.currentHash, use.presented.hash))
+      return this.#rotate(store, use);
     await this.spend("refresh", found.subject, use.address, store.rates);
     let hasRotated = false;
     try {
@@ -288,7 +395,8 @@ export class Grants {
     const now = this.#now();
     const result = await store.families.rotate({
       ...{ familyId, clientId, presentedHash, generation, nextHash: hashOf(successor), now },
-      reuseWindow: reuseWindow > 0 ? reuseWindow / 1_000 + this.#unanswered.waitOf(presentedHash, now) : 0,
+      reuseWindow:
+        reuseWindow > 0 ? reuseWindow / 1_000 + this.#unanswered.waitOf(presentedHash, now) : 0,
       idleTtl: refreshIdleTtl / 1_000,
       ...(by === undefined ? {} : { by }),
     });
@@ -296,20 +404,33 @@ export class Grants {
   }
 
   /**
-   * Undefined: the user is gone, disabled, or has other credentials by now. The time is taken before the user is
-   * read: whoever ends the user's sessions after that read revokes a token of that time too.
+   * Undefined: the user is gone, disabled, or has other credentials by now. The time is taken
+   * before the user is read: whoever ends the user's sessions after that read revokes a token of
+   * that time too.
    */
-  async #accessPart(store: StoreRecords, family: FamilyRecord, asked?: readonly string[]): Promise<AccessPart | undefined> {
+  async #accessPart(
+    store: StoreRecords,
+    family: FamilyRecord,
+    asked?: readonly string[],
+  ): Promise<AccessPart | undefined> {
     const { clock, accessTokenTtl } = this.#settings;
     const now = clock.now();
     const user = await store.users.get(family.subject);
-    if (user === undefined || user.disabled || user.credentialVersion !== family.credentialVersion) return undefined;
+    if (user === undefined || user.disabled || user.credentialVersion !== family.credentialVersion)
+      return undefined;
     const granted = intersection(family.scopes, user.scopes);
     const scopes = asked === undefined ? granted : intersection(granted, asked);
     const expiresAt = Math.floor(Math.min((now + accessTokenTtl) / 1_000, family.endsAt));
     const token = await this.#accessTokens.sign(
       {
-        ...{ subject: family.subject, clientId: family.clientId, scopes, claims: user.claims, expiresAt, sessionId: family.id },
+        ...{
+          subject: family.subject,
+          clientId: family.clientId,
+          scopes,
+          claims: user.claims,
+          expiresAt,
+          sessionId: family.id,
+        },
         issuedAt: issuedAtUnder(user.credentialVersion, now),
         authenticatedAt: Math.floor(family.createdAt),
       },
@@ -318,7 +439,11 @@ export class Grants {
     return { token, expiresIn: expiresAt - Math.floor(now / 1_000), scopes };
   }
 
-  async #announceReuse(store: StoreRecords, { id, subject }: FamilyRecord, address: string | undefined): Promise<GrantOutcome> {
+  async #announceReuse(
+    store: StoreRecords,
+    { id, subject }: FamilyRecord,
+    address: string | undefined,
+  ): Promise<GrantOutcome> {
     this.counts.reuses++;
     await this.#revoker.session(id, "refresh token reused", store.revocations);
     const fields = { event: "refresh.reuse_detected", subject, sessionId: id, address };
@@ -326,7 +451,11 @@ export class Grants {
     return refused("reused");
   }
 
-  async #endFamily(store: StoreRecords, family: FamilyRecord, address: string | undefined): Promise<GrantOutcome> {
+  async #endFamily(
+    store: StoreRecords,
+    family: FamilyRecord,
+    address: string | undefined,
+  ): Promise<GrantOutcome> {
     await store.families.revoke(family.id);
     this.#settings.logger.info(
       { event: "refresh.fail", subject: family.subject, sessionId: family.id, address },
@@ -357,7 +486,10 @@ export class Grants {
     return new RefreshTokens(await this.#masterKey(secrets));
   }
 
-  /** Read anew from time to time: a store that has lost it may have got another one, by another node. */
+  /**
+   * Read anew from time to time: a store that has lost it may have got another one, by another
+   * node.
+   */
   #masterKey(secrets: SecretRecords): Promise<Buffer> {
     const now = this.#settings.clock.monotonic();
     if (now - this.#masterReadAt >= trustFor) this.#master = undefined;

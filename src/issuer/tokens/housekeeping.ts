@@ -26,8 +26,16 @@ export class Housekeeping {
     this.#logger = logger;
     this.#chores = [
       { intervalMs: minuteMs, dueAt: begunAt + minuteMs, do: (now) => store.families.sweep(now) },
-      { intervalMs: minuteMs, dueAt: begunAt + minuteMs, do: (now) => store.revocations.sweep?.(now) },
-      { intervalMs: hourMs, dueAt: begunAt + hourMs, do: (now) => store.attempts.sweep(now - attemptMemory) }, // of those there is a bound
+      {
+        intervalMs: minuteMs,
+        dueAt: begunAt + minuteMs,
+        do: (now) => store.revocations.sweep?.(now),
+      },
+      {
+        intervalMs: hourMs,
+        dueAt: begunAt + hourMs,
+        do: (now) => store.attempts.sweep(now - attemptMemory),
+      }, // of those there is a bound
     ];
   }
 
@@ -37,7 +45,10 @@ export class Housekeeping {
     if (due.length === 0) return;
     for (const chore of due) chore.dueAt = at + chore.intervalMs;
     this.#do(due).catch((error: unknown) =>
-      this.#logger.warn({ event: "issuer.untidy", err: error }, "ended sessions could not be removed"),
+      this.#logger.warn(
+        { event: "issuer.untidy", err: error },
+        "ended sessions could not be removed",
+      ),
     );
   }
 

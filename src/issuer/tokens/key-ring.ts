@@ -14,11 +14,16 @@ export type KeyRing = readonly RingKey[];
 export interface RingTimes {
   readonly rotationInterval: number;
   readonly publishAhead: number;
-  /** How long a key is shown after its last signature: the longest life of a token, and some for clocks that differ. */
+  /**
+   * How long a key is shown after its last signature: the longest life of a token, and some for
+   * clocks that differ.
+   */
   readonly retirement: number;
 }
 
-/** What is to be done now: the keys that stay, and when a new one, if one is due, starts to sign. */
+/**
+ * What is to be done now: the keys that stay, and when a new one, if one is due, starts to sign.
+ */
 export interface RingPlan {
   readonly keep: KeyRing;
   readonly newKeyFrom: number | undefined;
@@ -37,7 +42,9 @@ export function planRing(ring: KeyRing, now: number, times: RingTimes): RingPlan
   return { keep, newKeyFrom: Math.max(rotatesAt, now + times.publishAhead) };
 }
 
-/** The key that signs now: the youngest that is active. With a clock that was set back, the oldest. */
+/**
+ * The key that signs now: the youngest that is active. With a clock that was set back, the oldest.
+ */
 export function signerOf(ring: KeyRing, now: number): RingKey | undefined {
   return ring.findLast(({ activeFrom }) => activeFrom <= now) ?? ring[0];
 }

@@ -12,9 +12,11 @@ const pattern = /^([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{48})$/;
 const generationBytes = 4;
 
 /**
- * Refresh tokens: `<family id>.<base64url of the generation, 4 bytes, and HMAC-SHA256(key, family id and generation)>`.
- * Derived, not drawn: a lost reply can be repeated with the same successor although only hashes are stored, and a
- * made-up token is known for one without a look at the store, so that nobody ends a family whose id he has read somewhere.
+ * Refresh tokens:
+ * `<family id>.<base64url of the generation, 4 bytes, and HMAC-SHA256(key, family id and generation)>`.
+ * Derived, not drawn: a lost reply can be repeated with the same successor although only hashes are
+ * stored, and a made-up token is known for one without a look at the store, so that nobody ends a
+ * family whose id he has read somewhere.
  */
 export class RefreshTokens {
   readonly #key: Uint8Array;
@@ -36,11 +38,16 @@ export class RefreshTokens {
     if (familyId === undefined || secret === undefined) return undefined;
     const bytes = Buffer.from(secret, "base64url");
     const number = bytes.subarray(0, generationBytes);
-    if (!timingSafeEqual(bytes.subarray(generationBytes), this.#seal(familyId, number))) return undefined;
+    if (!timingSafeEqual(bytes.subarray(generationBytes), this.#seal(familyId, number)))
+      return undefined;
     return { familyId, generation: number.readUInt32BE(), hash: hashOf(token) };
   }
 
   #seal(familyId: string, number: Uint8Array): Buffer {
-    return createHmac("sha256", this.#key).update("refresh\0").update(familyId).update(number).digest();
+    return createHmac("sha256", this.#key)
+      .update("refresh\0")
+      .update(familyId)
+      .update(number)
+      .digest();
   }
 }

@@ -1,4 +1,10 @@
-import { type CryptoKey, calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK } from "jose";
+import {
+  type CryptoKey,
+  calculateJwkThumbprint,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+} from "jose";
 import type { Jwk, JwkSet } from "../../auth/provider-options.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { SecretRecords } from "../../store/store.js";
@@ -8,9 +14,13 @@ import { type KeyRing, planRing, type RingKey, type RingTimes, signerOf } from "
 export const signingAlgorithm = "ES256";
 
 const secretName = "signing-keys";
-const trustFor = 60_000; // 60 s: so soon a key that another node published is known here; far less than publishAhead
+// 60 s: so soon a key that another node published is known here; far less than publishAhead
+const trustFor = 60_000;
 
-/** The signing keys, as all nodes of one store see them. Nothing is made before somebody asks for a key. */
+/**
+ * The signing keys, as all nodes of one store see them. Nothing is made before somebody asks for a
+ * key.
+ */
 export class SigningKeys {
   readonly #secrets: SecretRecords;
   readonly #times: RingTimes;
@@ -29,7 +39,9 @@ export class SigningKeys {
   }
 
   /** `secrets`: where they are read, if need be; an operation has its own way there. */
-  async signer(secrets = this.#secrets): Promise<{ readonly kid: string; readonly key: CryptoKey }> {
+  async signer(
+    secrets = this.#secrets,
+  ): Promise<{ readonly kid: string; readonly key: CryptoKey }> {
     const signer = signerOf(await this.#current(secrets), this.#clock.now());
     if (signer === undefined) throw new Error("there is no signing key");
     return { kid: signer.jwk.kid, key: await this.#import(signer) };
@@ -42,7 +54,17 @@ export class SigningKeys {
 
   /** RFC 7517 §5: public members alone, with `kid`, `alg` and `use`. */
   async publicKeys(): Promise<JwkSet> {
-    return { keys: (await this.#current()).map(({ jwk: { kty, crv, x, y, kid, alg, use } }) => ({ kty, crv, x, y, kid, alg, use })) };
+    return {
+      keys: (await this.#current()).map(({ jwk: { kty, crv, x, y, kid, alg, use } }) => ({
+        kty,
+        crv,
+        x,
+        y,
+        kid,
+        alg,
+        use,
+      })),
+    };
   }
 
   async #current(secrets = this.#secrets): Promise<KeyRing> {
@@ -54,7 +76,10 @@ export class SigningKeys {
     return this.#ring;
   }
 
-  /** Read a short while ago. What has become due since can wait as long: a key is published for longer, and a verifier may have it. */
+  /**
+   * Read a short while ago. What has become due since can wait as long: a key is published for
+   * longer, and a verifier may have it.
+   */
   #isFresh(): boolean {
     return this.#ring.length > 0 && this.#clock.monotonic() - this.#readAt < trustFor;
   }
@@ -65,7 +90,10 @@ export class SigningKeys {
       this.#readAt = this.#clock.monotonic();
     } catch (error) {
       if (this.#ring.length === 0) throw error;
-      this.#logger.warn({ event: "keys.unreadable", err: error }, "signing keys could not be read: the known ones stay in use");
+      this.#logger.warn(
+        { event: "keys.unreadable", err: error },
+        "signing keys could not be read: the known ones stay in use",
+      );
     }
   }
 
@@ -76,9 +104,14 @@ export class SigningKeys {
       const { keep, newKeyFrom } = planRing(ring, this.#clock.now(), this.#times);
       if (newKeyFrom === undefined && keep.length === ring.length) return ring;
       const next = newKeyFrom === undefined ? keep : [...keep, await generateKey(newKeyFrom)];
-      if (!(await secrets.replace(secretName, JSON.stringify(next), stored))) continue; // another node was first
-      const level = stored === undefined ? "debug" : "info"; // the first key of all changes nothing for anybody
-      this.#logger[level]({ event: "keys.rotated", kids: next.map(({ jwk }) => jwk.kid) }, "signing keys changed");
+      // another node was first
+      if (!(await secrets.replace(secretName, JSON.stringify(next), stored))) continue;
+      // the first key of all changes nothing for anybody
+      const level = stored === undefined ? "debug" : "info";
+      this.#logger[level](
+        { event: "keys.rotated", kids: next.map(({ jwk }) => jwk.kid) },
+        "signing keys changed",
+      );
       return next;
     }
   }

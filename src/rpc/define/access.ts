@@ -19,8 +19,14 @@ export interface Auth<ClaimsType = Readonly<Record<string, unknown>>> {
   readonly clientId: string | undefined;
 }
 
-/** A scope, several that are all needed, or several of which one is enough. Compared exactly, case and all. */
-export type ScopeRule<Scope extends string = string> = Scope | readonly Scope[] | { readonly anyOf: readonly Scope[] };
+/**
+ * A scope, several that are all needed, or several of which one is enough. Compared exactly, case
+ * and all.
+ */
+export type ScopeRule<Scope extends string = string> =
+  | Scope
+  | readonly Scope[]
+  | { readonly anyOf: readonly Scope[] };
 
 export interface AccessRule {
   readonly public: boolean;
@@ -37,20 +43,33 @@ export function accessRule(
   authorize: ((auth: Auth) => boolean) | undefined,
   known: ReadonlySet<string> | undefined,
 ): AccessRule {
-  if (isPublic && (scope !== undefined || authorize !== undefined)) throw new TypeError("a public method can't have a scope or authorize");
+  if (isPublic && (scope !== undefined || authorize !== undefined))
+    throw new TypeError("a public method can't have a scope or authorize");
   const anyOf = typeof scope === "object" && "anyOf" in scope ? scope.anyOf : [];
-  const allOf = scope === undefined ? [] : typeof scope === "string" ? [scope] : "anyOf" in scope ? [] : scope;
+  const allOf =
+    scope === undefined ? [] : typeof scope === "string" ? [scope] : "anyOf" in scope ? [] : scope;
   for (const name of [...allOf, ...anyOf]) {
     if (known !== undefined && !known.has(name))
-      throw new TypeError(`scope "${name}" is not among the declared ones: ${[...known].join(", ")}`);
+      throw new TypeError(
+        `scope "${name}" is not among the declared ones: ${[...known].join(", ")}`,
+      );
     if (!/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(name))
-      throw new TypeError(`"${name}" is not a scope (RFC 6749 §3.3: no spaces, quotes or backslashes)`);
+      throw new TypeError(
+        `"${name}" is not a scope (RFC 6749 §3.3: no spaces, quotes or backslashes)`,
+      );
   }
   return { public: isPublic, allOf, anyOf, authorize };
 }
 
-/** Whether `auth` satisfies the rule; else the error to answer with. `failed` hears what `authorize` throws. */
-export function checkAccess(rule: AccessRule, auth: Auth | null, failed?: (error: unknown) => void): ErrorObject | null {
+/**
+ * Whether `auth` satisfies the rule; else the error to answer with. `failed` hears what `authorize`
+ * throws.
+ */
+export function checkAccess(
+  rule: AccessRule,
+  auth: Auth | null,
+  failed?: (error: unknown) => void,
+): ErrorObject | null {
   if (rule.public) return null;
   if (auth === null) return errorOf("unauthenticated");
   const { allOf, anyOf, authorize } = rule;
@@ -59,13 +78,24 @@ export function checkAccess(rule: AccessRule, auth: Auth | null, failed?: (error
     if (missing.length > 0) return errorOf("forbidden", { required: allOf, missing });
   }
   if (anyOf.length > 0 && !anyOf.some((scope) => auth.scopes.includes(scope))) {
-    return errorOf("forbidden", { required: anyOf, missing: anyOf, hint: "one of the required scopes is enough" });
+    return errorOf("forbidden", {
+      required: anyOf,
+      missing: anyOf,
+      hint: "one of the required scopes is enough",
+    });
   }
   if (authorize === undefined || isGranted(() => authorize(auth), failed)) return null;
-  return errorOf("forbidden", { required: [], missing: [], hint: "the method's own rule refuses these claims" });
+  return errorOf("forbidden", {
+    required: [],
+    missing: [],
+    hint: "the method's own rule refuses these claims",
+  });
 }
 
-/** Only `true` is a yes. A rule that throws, or returns a promise, says no, and `failed` hears of it. */
+/**
+ * Only `true` is a yes. A rule that throws, or returns a promise, says no, and `failed` hears of
+ * it.
+ */
 export function isGranted(authorize: () => boolean, failed?: (error: unknown) => void): boolean {
   try {
     return mustBeSynchronous(authorize(), "authorize") === true;
@@ -76,5 +106,8 @@ export function isGranted(authorize: () => boolean, failed?: (error: unknown) =>
 }
 
 export function tellRuleFailed(log: Logger, method: string, error: unknown): void {
-  log.error({ event: "authorize.fail", method, err: describe(error) }, "the rule authorize failed, so the call was refused");
+  log.error(
+    { event: "authorize.fail", method, err: describe(error) },
+    "the rule authorize failed, so the call was refused",
+  );
 }

@@ -1,4 +1,11 @@
-import type { Jsonified, kind, MethodContract, Route, RouterContract, SubscriptionContract } from "../../protocol/contract.js";
+import type {
+  Jsonified,
+  kind,
+  MethodContract,
+  Route,
+  RouterContract,
+  SubscriptionContract,
+} from "../../protocol/contract.js";
 import type { SchemaInput, SchemaOutput, StandardSchema } from "../../protocol/standard-schema.js";
 import { refuseUnknownOptions } from "../../runtime/known-options.js";
 import type { Logger } from "../../runtime/logger.js";
@@ -10,8 +17,15 @@ import type { ErrorDeclarations, ErrorFactories } from "./declared-error.js";
 /** Notification name → schema of its params. */
 export type NotificationSchemas = Readonly<Record<string, StandardSchema>>;
 
-export interface RpcOptions<Claims, Scopes extends readonly string[], Notifications extends NotificationSchemas> {
-  /** Checked at `authenticate` and `refresh`; its output is `auth.claims`. Default: the claims as they are. */
+export interface RpcOptions<
+  Claims,
+  Scopes extends readonly string[],
+  Notifications extends NotificationSchemas,
+> {
+  /**
+   * Checked at `authenticate` and `refresh`; its output is `auth.claims`. Default: the claims as
+   * they are.
+   */
   readonly claims?: Claims;
   /** All scopes there are, so that a misspelt one does not compile. Default: any string. */
   readonly scopes?: Scopes;
@@ -25,22 +39,40 @@ export interface ConnectionHandle<Notifications extends NotificationSchemas = No
   /** The peer's address, seen through trusted proxies. */
   readonly remoteAddress: string;
   /**
-   * Sends a declared notification to this connection. In EXPIRED it is held and sent after a refresh; in OPEN, and after
-   * the connection has closed, it goes nowhere. Throws `TypeError` when the name is not declared or the params don't fit.
+   * Sends a declared notification to this connection. In EXPIRED it is held and sent after a
+   * refresh; in OPEN, and after the connection has closed, it goes nowhere. Throws `TypeError` when
+   * the name is not declared or the params don't fit.
    */
-  notify<Name extends keyof Notifications & string>(name: Name, params: SchemaInput<Notifications[Name]>): void;
-  /** Closes the connection with 4403 `kicked`: its client stays away until its application says otherwise. */
+  notify<Name extends keyof Notifications & string>(
+    name: Name,
+    params: SchemaInput<Notifications[Name]>,
+  ): void;
+  /**
+   * Closes the connection with 4403 `kicked`: its client stays away until its application says
+   * otherwise.
+   */
   kick(): void;
 }
 
-/** What a handler is given. Take what you need: `signal` and `log` are made when they are first read. */
-export interface HandlerContext<Params, AuthType, Errors, Notifications extends NotificationSchemas> {
+/**
+ * What a handler is given. Take what you need: `signal` and `log` are made when they are first
+ * read.
+ */
+export interface HandlerContext<
+  Params,
+  AuthType,
+  Errors,
+  Notifications extends NotificationSchemas,
+> {
   readonly params: Params;
-  /** The caller, also after the caller has logged out. Null only in a public method, when nobody is authenticated. */
+  /**
+   * The caller, also after the caller has logged out. Null only in a public method, when nobody is
+   * authenticated.
+   */
   readonly auth: AuthType;
   /**
-   * Aborts at the deadline, on `$/cancelRequest`, and when the user logs out or the connection closes. Node ends the process when a
-   * listener of a signal throws: catch what may fail there.
+   * Aborts at the deadline, on `$/cancelRequest`, and when the user logs out or the connection
+   * closes. Node ends the process when a listener of a signal throws: catch what may fail there.
    */
   readonly signal: AbortSignal;
   readonly connection: ConnectionHandle<Notifications>;
@@ -48,13 +80,21 @@ export interface HandlerContext<Params, AuthType, Errors, Notifications extends 
   readonly error: ErrorFactories<Errors>;
   readonly log: Logger;
   /**
-   * Throws if the session that admitted the call has expired, was revoked, or has ended because its user logged out, whoever has logged
-   * in on the connection since. For long handlers, before a privileged step.
+   * Throws if the session that admitted the call has expired, was revoked, or has ended because its
+   * user logged out, whoever has logged in on the connection since. For long handlers, before a
+   * privileged step.
    */
   assertLive(): void;
 }
 
-export interface MethodOptions<Params, Result, Errors, Public extends boolean, Scope extends string, Claims> {
+export interface MethodOptions<
+  Params,
+  Result,
+  Errors,
+  Public extends boolean,
+  Scope extends string,
+  Claims,
+> {
   /** Callable without a session. Default: false. */
   readonly public?: Public;
   /** One line for `rpc.discover`. */
@@ -66,7 +106,9 @@ export interface MethodOptions<Params, Result, Errors, Public extends boolean, S
   readonly authorize?: (auth: Auth<Claims>) => boolean;
   /** Checks `params`, and gives the handler its output. Default: unchecked. */
   readonly params?: Params;
-  /** Checks what the handler returns; a result that fails is `Internal error`. Default: unchecked. */
+  /**
+   * Checks what the handler returns; a result that fails is `Internal error`. Default: unchecked.
+   */
   readonly result?: Result;
   /** The errors it may answer with. Default: none. */
   readonly errors?: Errors;
@@ -77,14 +119,31 @@ export interface MethodOptions<Params, Result, Errors, Public extends boolean, S
 }
 
 const methodOptions = {
-  ...{ public: true, summary: true, description: true, scope: true, authorize: true, params: true, result: true, errors: true },
+  ...{
+    public: true,
+    summary: true,
+    description: true,
+    scope: true,
+    authorize: true,
+    params: true,
+    result: true,
+    errors: true,
+  },
   ...{ timeout: true, idempotent: true, handler: true },
 } satisfies Record<keyof MethodDefinition, true>;
-const rpcOptions = { claims: true, scopes: true, notifications: true } satisfies Record<keyof RpcOptions<never, never, never>, true>;
+const rpcOptions = { claims: true, scopes: true, notifications: true } satisfies Record<
+  keyof RpcOptions<never, never, never>,
+  true
+>;
 
 /** One method, as `createRpc().method` makes it. */
 export class Method<Params, Result, Errors> implements MethodContract<Params, Result, Errors> {
-  declare readonly [kind]: { readonly is: "method"; readonly params: Params; readonly result: Result; readonly errors: Errors };
+  declare readonly [kind]: {
+    readonly is: "method";
+    readonly params: Params;
+    readonly result: Result;
+    readonly errors: Errors;
+  };
   readonly definition: MethodDefinition;
 
   constructor(definition: MethodDefinition) {
@@ -94,7 +153,8 @@ export class Method<Params, Result, Errors> implements MethodContract<Params, Re
 }
 
 /** A method's options with their types forgotten: what the registry reads. */
-export interface MethodDefinition extends MethodOptions<StandardSchema, StandardSchema, ErrorDeclarations, boolean, string, never> {
+export interface MethodDefinition
+  extends MethodOptions<StandardSchema, StandardSchema, ErrorDeclarations, boolean, string, never> {
   readonly handler: (context: never) => unknown;
 }
 
@@ -106,7 +166,10 @@ export class Router<R, Notifications = unknown> implements RouterContract<R, Not
   readonly scopes: ReadonlySet<string> | undefined;
   readonly notifications: ReadonlyMap<string, StandardSchema>;
 
-  constructor(routes: R, options: RpcOptions<StandardSchema | undefined, readonly string[], NotificationSchemas>) {
+  constructor(
+    routes: R,
+    options: RpcOptions<StandardSchema | undefined, readonly string[], NotificationSchemas>,
+  ) {
     this.routes = routes;
     this.claims = options.claims;
     this.scopes = options.scopes === undefined ? undefined : new Set(options.scopes);
@@ -120,12 +183,17 @@ type ParamsIn<P> = P extends StandardSchema ? SchemaInput<P> : undefined;
 type ParamsOut<P> = P extends StandardSchema ? SchemaOutput<P> : unknown;
 type Returned<R> = R extends StandardSchema ? SchemaInput<R> : unknown;
 type ResultOf<R, T> = Jsonified<R extends StandardSchema ? SchemaOutput<R> : T>;
-type DataOf<D> = D extends { readonly data: infer Data extends StandardSchema } ? Jsonified<SchemaOutput<Data>> : undefined;
+type DataOf<D> = D extends { readonly data: infer Data extends StandardSchema }
+  ? Jsonified<SchemaOutput<Data>>
+  : undefined;
 type ErrorsOf<E> = { readonly [Name in keyof E]: DataOf<E[Name]> };
 type NotificationsOf<N> = { readonly [Name in keyof N]: Jsonified<SchemaOutput<N[Name]>> };
 type AuthFor<Public, Claims> = Public extends true ? Auth<Claims> | null : Auth<Claims>;
 
-/** The maker of methods, subscriptions and routers, with the application's own claims, scopes and notifications in their types. */
+/**
+ * The maker of methods, subscriptions and routers, with the application's own claims, scopes and
+ * notifications in their types.
+ */
 export interface Rpc<Claims, Scope extends string, Notifications extends NotificationSchemas>
   extends FeedMakers<Claims, Scope, Notifications> {
   method<
@@ -136,7 +204,9 @@ export interface Rpc<Claims, Scope extends string, Notifications extends Notific
     T extends Returned<Result> = Returned<Result>,
   >(
     options: MethodOptions<Params, Result, Errors, Public, Scope, Claims> & {
-      handler(context: HandlerContext<ParamsOut<Params>, AuthFor<Public, Claims>, Errors, Notifications>): MaybePromise<T>;
+      handler(
+        context: HandlerContext<ParamsOut<Params>, AuthFor<Public, Claims>, Errors, Notifications>,
+      ): MaybePromise<T>;
     },
   ): Method<ParamsIn<Params>, ResultOf<Result, T>, ErrorsOf<Errors>>;
   router<R extends RouteTree>(routes: R): Router<R, NotificationsOf<Notifications>>;
@@ -165,7 +235,10 @@ export function createRpc<
   };
 }
 
-/** How an application says what can be subscribed to: what `createRpc().subscription` and `.topic` take and make. */
+/**
+ * How an application says what can be subscribed to: what `createRpc().subscription` and `.topic`
+ * take and make.
+ */
 
 /** What happens when more events wait for a slow reader than `buffer` allows. */
 export type WhenSlow = "drop-oldest" | "drop-newest" | "close";
@@ -175,9 +248,15 @@ interface FeedOptions<Params, Event, Scope extends string, Claims, ParamsOut> {
   /** One line for `rpc.discover`. */
   readonly summary?: string;
   readonly description?: string;
-  /** Scopes the subscriber needs, checked again at every refresh. Default: none, so any authenticated caller. */
+  /**
+   * Scopes the subscriber needs, checked again at every refresh. Default: none, so any
+   * authenticated caller.
+   */
   readonly scope?: ScopeRule<Scope>;
-  /** A decision over the claims and the params, after the scopes; made again at every refresh. Throwing is a no. */
+  /**
+   * A decision over the claims and the params, after the scopes; made again at every refresh.
+   * Throwing is a no.
+   */
   readonly authorize?: (auth: Auth<Claims>, params: ParamsOut) => boolean;
   /** Checks `params`, and gives its output on. Default: unchecked. */
   readonly params?: Params;
@@ -190,33 +269,65 @@ interface FeedOptions<Params, Event, Scope extends string, Claims, ParamsOut> {
 export interface SubscriptionOptions<Params, Event, Errors, Scope extends string, Claims, ParamsOut>
   extends FeedOptions<Params, Event, Scope, Claims, ParamsOut> {
   /**
-   * Without it the generator is not pulled as long as the socket's send buffer is high: it waits, and loses nothing. With it the
-   * generator is pulled on, `buffer` events wait, and then: `drop-oldest`, `drop-newest`, or `close` the subscription. Default: none.
+   * Without it the generator is not pulled as long as the socket's send buffer is high: it waits,
+   * and loses nothing. With it the generator is pulled on, `buffer` events wait, and then:
+   * `drop-oldest`, `drop-newest`, or `close` the subscription. Default: none.
    */
   readonly whenSlow?: WhenSlow;
-  /** The errors it may end with: thrown by the generator, their code is told in `subscription.ended`. Default: none. */
+  /**
+   * The errors it may end with: thrown by the generator, their code is told in
+   * `subscription.ended`. Default: none.
+   */
   readonly errors?: Errors;
 }
 
 export interface TopicOptions<Params, Event, Scope extends string, Claims, ParamsOut>
   extends FeedOptions<Params, Event, Scope, Claims, ParamsOut> {
-  /** The topic's name, 1 to 255 characters: the id of every subscription to it. Subscribers with the same name share their frames. */
+  /**
+   * The topic's name, 1 to 255 characters: the id of every subscription to it. Subscribers with the
+   * same name share their frames.
+   */
   readonly name: (params: ParamsOut) => string;
-  /** When more than `buffer` events wait: `drop-oldest`, `drop-newest`, or `close` the subscription. Default: `drop-oldest`. */
+  /**
+   * When more than `buffer` events wait: `drop-oldest`, `drop-newest`, or `close` the subscription.
+   * Default: `drop-oldest`.
+   */
   readonly whenSlow?: WhenSlow;
-  /** Keeps `size` events for `ttl` milliseconds (0 = for ever), for those who come back with `$since`. Default: none. */
+  /**
+   * Keeps `size` events for `ttl` milliseconds (0 = for ever), for those who come back with
+   * `$since`. Default: none.
+   */
   readonly history?: { readonly size: number; readonly ttl: number };
 }
 
 const feedOptions = {
-  ...{ summary: true, description: true, scope: true, authorize: true, params: true, event: true, buffer: true, whenSlow: true },
+  ...{
+    summary: true,
+    description: true,
+    scope: true,
+    authorize: true,
+    params: true,
+    event: true,
+    buffer: true,
+    whenSlow: true,
+  },
 };
-const subscriptionOptions = { ...feedOptions, errors: true, handler: true } satisfies Record<keyof SubscriptionDefinition, unknown>;
-const topicOptions = { ...feedOptions, name: true, history: true } satisfies Record<keyof TopicDefinition, unknown>;
+const subscriptionOptions = { ...feedOptions, errors: true, handler: true } satisfies Record<
+  keyof SubscriptionDefinition,
+  unknown
+>;
+const topicOptions = { ...feedOptions, name: true, history: true } satisfies Record<
+  keyof TopicDefinition,
+  unknown
+>;
 
 /** An async generator for each subscriber, as `createRpc().subscription` makes it. */
 export class Subscription<Params, Event> implements SubscriptionContract<Params, Event> {
-  declare readonly [kind]: { readonly is: "subscription"; readonly params: Params; readonly event: Event };
+  declare readonly [kind]: {
+    readonly is: "subscription";
+    readonly params: Params;
+    readonly event: Event;
+  };
   readonly definition: SubscriptionDefinition;
 
   constructor(definition: SubscriptionDefinition) {
@@ -226,8 +337,14 @@ export class Subscription<Params, Event> implements SubscriptionContract<Params,
 }
 
 /** One topic for many subscribers, as `createRpc().topic` makes it. `server.publish` takes it. */
-export class Topic<Params, Event, Published = Event> implements SubscriptionContract<Params, Event> {
-  declare readonly [kind]: { readonly is: "subscription"; readonly params: Params; readonly event: Event };
+export class Topic<Params, Event, Published = Event>
+  implements SubscriptionContract<Params, Event>
+{
+  declare readonly [kind]: {
+    readonly is: "subscription";
+    readonly params: Params;
+    readonly event: Event;
+  };
   /** The type of what is published. */
   declare readonly "~published"?: Published;
   readonly definition: TopicDefinition;
@@ -240,11 +357,19 @@ export class Topic<Params, Event, Published = Event> implements SubscriptionCont
 
 /** Options with their types forgotten: what the registry reads. */
 export interface SubscriptionDefinition
-  extends SubscriptionOptions<StandardSchema, StandardSchema, ErrorDeclarations, string, never, never> {
+  extends SubscriptionOptions<
+    StandardSchema,
+    StandardSchema,
+    ErrorDeclarations,
+    string,
+    never,
+    never
+  > {
   readonly handler: (context: never) => AsyncIterable<unknown>;
 }
 
-export interface TopicDefinition extends TopicOptions<StandardSchema, StandardSchema, string, never, never> {}
+export interface TopicDefinition
+  extends TopicOptions<StandardSchema, StandardSchema, string, never, never> {}
 type ParamsOf<P> = P extends StandardSchema ? SchemaOutput<P> : unknown;
 type Yielded<E> = E extends StandardSchema ? SchemaInput<E> : unknown;
 type EventOf<E, T> = Jsonified<E extends StandardSchema ? SchemaOutput<E> : T>;
@@ -258,10 +383,15 @@ interface FeedMakers<Claims, Scope extends string, Notifications extends Notific
     T extends Yielded<Event> = Yielded<Event>,
   >(
     options: SubscriptionOptions<Params, Event, Errors, Scope, Claims, ParamsOf<Params>> & {
-      handler(context: HandlerContext<ParamsOf<Params>, Auth<Claims>, Errors, Notifications>): AsyncIterable<T>;
+      handler(
+        context: HandlerContext<ParamsOf<Params>, Auth<Claims>, Errors, Notifications>,
+      ): AsyncIterable<T>;
     },
   ): Subscription<ParamsIn<Params>, EventOf<Event, T>>;
-  topic<Params extends StandardSchema | undefined = undefined, Event extends StandardSchema | undefined = undefined>(
+  topic<
+    Params extends StandardSchema | undefined = undefined,
+    Event extends StandardSchema | undefined = undefined,
+  >(
     options: TopicOptions<Params, Event, Scope, Claims, ParamsOf<Params>>,
   ): Topic<ParamsIn<Params>, EventOf<Event, unknown>, Yielded<Event>>;
 }

@@ -37,19 +37,26 @@ export class DeclaredError extends Error {
 /** The declared errors of one method: makes them, and knows its own again whatever was thrown. */
 export class DeclaredErrors {
   readonly factories: Readonly<Record<string, (data?: unknown) => DeclaredError>>;
-  readonly #made = new WeakMap<object, ErrorObject>(); // no instanceof: a thrown Proxy may make it throw
+  // no instanceof: a thrown Proxy may make it throw
+  readonly #made = new WeakMap<object, ErrorObject>();
 
   constructor(declarations: ErrorDeclarations, method: string) {
     const factories = Object.create(null) as Record<string, (data?: unknown) => DeclaredError>;
     for (const [name, { code, message }] of Object.entries(declarations)) {
       if (!isApplicationCode(code)) {
-        throw new TypeError(`${method}: the code of error ${name} must be an integer outside -32768…-32000, not ${code}`);
+        throw new TypeError(
+          `${method}: the code of error ${name} must be an integer outside -32768…-32000, not ${code}`,
+        );
       }
-      if (!/^[A-Za-z_$][\w$]*$/.test(name)) throw new TypeError(`${method}: the name of error "${name}" must be an identifier`);
+      if (!/^[A-Za-z_$][\w$]*$/.test(name))
+        throw new TypeError(`${method}: the name of error "${name}" must be an identifier`);
       const text = message === undefined ? name : `${name}: ${message}`;
       factories[name] = (data) => {
         const error = new DeclaredError(code, text, data);
-        this.#made.set(error, data === undefined ? { code, message: text } : { code, message: text, data });
+        this.#made.set(
+          error,
+          data === undefined ? { code, message: text } : { code, message: text, data },
+        );
         return error;
       };
     }

@@ -14,7 +14,10 @@ export interface OpenRpcInfo {
 
 const maxDocuments = 32;
 
-/** OpenRPC 1.3.2 documents of one registry, as JSON. JSON Schemas are made once, and a document once for each set of visible methods. */
+/**
+ * OpenRPC 1.3.2 documents of one registry, as JSON. JSON Schemas are made once, and a document once
+ * for each set of visible methods.
+ */
 export class OpenRpc {
   readonly #registry: Registry;
   readonly #info: Required<OpenRpcInfo>;
@@ -22,7 +25,10 @@ export class OpenRpc {
   /** By the methods that are listed; the document that was used last comes last. */
   readonly #documents = new Map<string, string>();
 
-  constructor(registry: Registry, { title = "jotwire application", version = "0.0.0" }: OpenRpcInfo = {}) {
+  constructor(
+    registry: Registry,
+    { title = "jotwire application", version = "0.0.0" }: OpenRpcInfo = {},
+  ) {
     this.#registry = registry;
     this.#info = { title, version };
   }
@@ -32,15 +38,21 @@ export class OpenRpc {
     this.#methods ??= [...this.#registry.values()].map((entry) => [entry, methodObject(entry)]);
     const isVisible = this.#methods.map(([{ access }]) => checkAccess(access, auth) === null);
     const key = isVisible.map(Number).join("");
-    const document = this.#documents.get(key) ?? this.#make(this.#methods.filter((_, index) => isVisible[index]));
+    const document =
+      this.#documents.get(key) ?? this.#make(this.#methods.filter((_, index) => isVisible[index]));
     this.#documents.delete(key);
     this.#documents.set(key, document);
-    if (this.#documents.size > maxDocuments) this.#documents.delete(this.#documents.keys().next().value as string);
+    if (this.#documents.size > maxDocuments)
+      this.#documents.delete(this.#documents.keys().next().value as string);
     return document;
   }
 
   #make(methods: readonly (readonly [MethodEntry, object])[]): string {
-    return JSON.stringify({ openrpc: "1.3.2", info: this.#info, methods: methods.map(([, method]) => method) });
+    return JSON.stringify({
+      openrpc: "1.3.2",
+      info: this.#info,
+      methods: methods.map(([, method]) => method),
+    });
   }
 }
 
@@ -57,7 +69,10 @@ function methodObject(entry: MethodEntry): object {
     ...(description === undefined ? {} : { description }),
     paramStructure: "by-name",
     params: params === undefined ? [] : paramObjects(params),
-    result: { name: "result", schema: entry.feed === undefined ? jsonSchemaOf(result, "output") : subscribeResult },
+    result: {
+      name: "result",
+      schema: entry.feed === undefined ? jsonSchemaOf(result, "output") : subscribeResult,
+    },
     ...(errors.length === 0 ? {} : { errors }),
     ...(scopes.length === 0 ? {} : { "x-scopes": scopes }),
     ...(access.public ? { "x-public": true } : {}),
@@ -77,18 +92,32 @@ const subscribeResult = {
   required: ["subscription"],
 };
 
-/** `event`: the JSON Schema of `data` in `subscription.event`. `history`: may the call have `$since`? */
+/**
+ * `event`: the JSON Schema of `data` in `subscription.event`. `history`: may the call have
+ * `$since`?
+ */
 function subscriptionObject(feed: RegisteredSource): object {
-  return { event: jsonSchemaOf(feed.event, "output"), history: feed.is === "topic" && feed.history !== undefined };
+  return {
+    event: jsonSchemaOf(feed.event, "output"),
+    history: feed.is === "topic" && feed.history !== undefined,
+  };
 }
 
-/** One content descriptor for each member of the params object; one for all of them when the schema is no plain object. */
+/**
+ * One content descriptor for each member of the params object; one for all of them when the schema
+ * is no plain object.
+ */
 function paramObjects(schema: StandardSchema): object[] {
   const json = jsonSchemaOf(schema, "input");
   const { properties, required } = json as { properties?: unknown; required?: unknown };
-  if (typeof properties !== "object" || properties === null) return [{ name: "params", required: true, schema: json }];
+  if (typeof properties !== "object" || properties === null)
+    return [{ name: "params", required: true, schema: json }];
   const needed = Array.isArray(required) ? required : [];
-  return Object.entries(properties).map(([name, member]) => ({ name, required: needed.includes(name), schema: member }));
+  return Object.entries(properties).map(([name, member]) => ({
+    name,
+    required: needed.includes(name),
+    schema: member,
+  }));
 }
 
 interface JsonSchemaMaker {
@@ -96,9 +125,13 @@ interface JsonSchemaMaker {
   readonly output: (options: { readonly target: string }) => unknown;
 }
 
-/** The schema as JSON Schema draft 7, where its library can tell (Standard JSON Schema); else the schema that allows everything. */
+/**
+ * The schema as JSON Schema draft 7, where its library can tell (Standard JSON Schema); else the
+ * schema that allows everything.
+ */
 function jsonSchemaOf(schema: StandardSchema | undefined, side: "input" | "output"): object {
-  const maker = (schema?.["~standard"] as { readonly jsonSchema?: JsonSchemaMaker } | undefined)?.jsonSchema;
+  const maker = (schema?.["~standard"] as { readonly jsonSchema?: JsonSchemaMaker } | undefined)
+    ?.jsonSchema;
   if (maker === undefined) return {};
   try {
     const json = mustBeSynchronous(maker[side]({ target: "draft-07" }), "jsonSchema");

@@ -49,16 +49,24 @@ const longestName = 128;
 const segment = /^[A-Za-z][\w-]*$/;
 
 /**
- * Flattens a router to wire names (`orders.create`), beside the methods that are the server's own. Throws `TypeError` for a name that
- * is reserved, taken or not a name.
+ * Flattens a router to wire names (`orders.create`), beside the methods that are the server's own.
+ * Throws `TypeError` for a name that is reserved, taken or not a name.
  */
-export function createRegistry(router: Router<unknown>, own: readonly MethodEntry[] = []): Registry {
+export function createRegistry(
+  router: Router<unknown>,
+  own: readonly MethodEntry[] = [],
+): Registry {
   const registry = new Map<string, MethodEntry>(own.map((entry) => [entry.name, entry]));
   addRoutes(router.routes as RouteTree, "", router.scopes, registry);
   return registry;
 }
 
-function addRoutes(routes: RouteTree, prefix: string, scopes: ReadonlySet<string> | undefined, registry: Map<string, MethodEntry>): void {
+function addRoutes(
+  routes: RouteTree,
+  prefix: string,
+  scopes: ReadonlySet<string> | undefined,
+  registry: Map<string, MethodEntry>,
+): void {
   for (const [key, route] of Object.entries(routes)) {
     const name = prefix + key;
     if (route instanceof Method) {
@@ -81,11 +89,17 @@ function isPlainObject(value: unknown): value is RouteTree {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Throws `TypeError` for a notification whose name is reserved or not a name, or that has no schema. */
+/**
+ * Throws `TypeError` for a notification whose name is reserved or not a name, or that has no
+ * schema.
+ */
 export function checkNotifications(notifications: ReadonlyMap<string, StandardSchema>): void {
   for (const [name, schema] of notifications) {
     checkForm(name, "notification");
-    if (!isSchema(schema)) throw new TypeError(`the notification "${name}" has no Standard Schema: give z.object({…}) or the like`);
+    if (!isSchema(schema))
+      throw new TypeError(
+        `the notification "${name}" has no Standard Schema: give z.object({…}) or the like`,
+      );
   }
 }
 
@@ -106,14 +120,31 @@ function checkForm(name: string, what: "method" | "notification"): void {
 }
 
 /** Throws `TypeError` for a definition that can't be. */
-export function callEntry(name: string, definition: MethodDefinition, scopes: ReadonlySet<string> | undefined): CallEntry {
-  const { public: isPublic = false, scope, authorize, params, result, errors = {}, timeout, idempotent = false, handler } = definition;
+export function callEntry(
+  name: string,
+  definition: MethodDefinition,
+  scopes: ReadonlySet<string> | undefined,
+): CallEntry {
+  const {
+    public: isPublic = false,
+    scope,
+    authorize,
+    params,
+    result,
+    errors = {},
+    timeout,
+    idempotent = false,
+    handler,
+  } = definition;
   if (typeof handler !== "function") throw new TypeError(`${name}: handler must be a function`);
   checkSchemas(name, { params, result });
-  if (timeout !== undefined && !(timeout >= 0)) throw new TypeError(`${name}: timeout must be milliseconds, or 0 for none`);
+  if (timeout !== undefined && !(timeout >= 0))
+    throw new TypeError(`${name}: timeout must be milliseconds, or 0 for none`);
   return {
     ...{ name, params, result, timeout, idempotent, handler, feed: undefined },
-    access: createAccess(name, () => accessRule(isPublic, scope, authorize as ((auth: Auth) => boolean) | undefined, scopes)),
+    access: createAccess(name, () =>
+      accessRule(isPublic, scope, authorize as ((auth: Auth) => boolean) | undefined, scopes),
+    ),
     errors: new DeclaredErrors(errors, name),
     errorDeclarations: errors,
     summary: definition.summary,
@@ -131,7 +162,15 @@ function feedEntry(
   const errors = "errors" in definition ? (definition.errors ?? {}) : {};
   checkSchemas(name, { params, event });
   return {
-    ...{ name, route, params, result: undefined, timeout: undefined, idempotent: true, handler: undefined },
+    ...{
+      name,
+      route,
+      params,
+      result: undefined,
+      timeout: undefined,
+      idempotent: true,
+      handler: undefined,
+    },
     feed: registeredSource(name, route),
     access: createAccess(name, () => accessRule(false, scope, undefined, scopes)),
     errors: new DeclaredErrors(errors, name),
@@ -141,10 +180,15 @@ function feedEntry(
   };
 }
 
-function checkSchemas(name: string, schemas: Readonly<Record<string, StandardSchema | undefined>>): void {
+function checkSchemas(
+  name: string,
+  schemas: Readonly<Record<string, StandardSchema | undefined>>,
+): void {
   for (const [option, schema] of Object.entries(schemas)) {
     if (schema !== undefined && !isSchema(schema))
-      throw new TypeError(`${name}: ${option} is no Standard Schema: give z.object({…}) or the like, or leave it out`);
+      throw new TypeError(
+        `${name}: ${option} is no Standard Schema: give z.object({…}) or the like, or leave it out`,
+      );
   }
 }
 
@@ -157,5 +201,8 @@ function createAccess(name: string, create: () => AccessRule): AccessRule {
 }
 
 function isSchema(value: unknown): boolean {
-  return typeof (value as Partial<StandardSchema> | null | undefined)?.["~standard"]?.validate === "function";
+  return (
+    typeof (value as Partial<StandardSchema> | null | undefined)?.["~standard"]?.validate ===
+    "function"
+  );
 }

@@ -2,7 +2,13 @@
 import type { StandardSchema } from "../../protocol/standard-schema.js";
 import { mustBeSynchronous } from "../../runtime/application-code.js";
 import type { Auth } from "./access.js";
-import { Subscription, type SubscriptionDefinition, type Topic, type TopicDefinition, type WhenSlow } from "./create-rpc.js";
+import {
+  Subscription,
+  type SubscriptionDefinition,
+  type Topic,
+  type TopicDefinition,
+  type WhenSlow,
+} from "./create-rpc.js";
 
 export interface SlowRule {
   readonly whenSlow: WhenSlow;
@@ -34,7 +40,10 @@ export type RegisteredSource = RegisteredGenerator | RegisteredTopic;
 const usualBuffer = 64;
 const policies: readonly WhenSlow[] = ["drop-oldest", "drop-newest", "close"];
 
-/** The name of the topic that these params mean. Throws `TypeError` when `name` returns anything but a string with something in it. */
+/**
+ * The name of the topic that these params mean. Throws `TypeError` when `name` returns anything but
+ * a string with something in it.
+ */
 export function topicNameOf(route: string, feed: RegisteredTopic, params: unknown): string {
   const name = mustBeSynchronous(feed.name(params), `${route}: name`);
   if (typeof name === "string" && name !== "") return name;
@@ -42,12 +51,21 @@ export function topicNameOf(route: string, feed: RegisteredTopic, params: unknow
 }
 
 /** The feed of a route. Throws `TypeError` for an option that makes no sense. */
-export function registeredSource(name: string, route: Subscription<unknown, unknown> | Topic<unknown, unknown>): RegisteredSource {
-  return route instanceof Subscription ? generatorFeed(name, route.definition) : topicFeed(name, route.definition);
+export function registeredSource(
+  name: string,
+  route: Subscription<unknown, unknown> | Topic<unknown, unknown>,
+): RegisteredSource {
+  return route instanceof Subscription
+    ? generatorFeed(name, route.definition)
+    : topicFeed(name, route.definition);
 }
 
-function generatorFeed(name: string, { handler, whenSlow, buffer, event, authorize }: SubscriptionDefinition): RegisteredGenerator {
-  if (typeof handler !== "function") throw new TypeError(`${name}: handler must be an async generator function`);
+function generatorFeed(
+  name: string,
+  { handler, whenSlow, buffer, event, authorize }: SubscriptionDefinition,
+): RegisteredGenerator {
+  if (typeof handler !== "function")
+    throw new TypeError(`${name}: handler must be an async generator function`);
   if (buffer !== undefined && whenSlow === undefined)
     throw new TypeError(`${name}: buffer goes with whenSlow; without it the generator waits`);
   return {
@@ -61,9 +79,15 @@ function generatorFeed(name: string, { handler, whenSlow, buffer, event, authori
 
 function topicFeed(name: string, definition: TopicDefinition): RegisteredTopic {
   const { name: nameOf, history, whenSlow = "drop-oldest", buffer, event, authorize } = definition;
-  if (typeof nameOf !== "function") throw new TypeError(`${name}: name must be a function that gives the topic's name`);
-  if (history !== undefined && !(Number.isSafeInteger(history.size) && history.size > 0 && history.ttl >= 0))
-    throw new TypeError(`${name}: history needs a size from 1 up, and a ttl in milliseconds, or 0 for ever`);
+  if (typeof nameOf !== "function")
+    throw new TypeError(`${name}: name must be a function that gives the topic's name`);
+  if (
+    history !== undefined &&
+    !(Number.isSafeInteger(history.size) && history.size > 0 && history.ttl >= 0)
+  )
+    throw new TypeError(
+      `${name}: history needs a size from 1 up, and a ttl in milliseconds, or 0 for ever`,
+    );
   return {
     is: "topic",
     name: nameOf as RegisteredTopic["name"],
@@ -75,7 +99,9 @@ function topicFeed(name: string, definition: TopicDefinition): RegisteredTopic {
 }
 
 function slowRule(name: string, whenSlow: WhenSlow, buffer = usualBuffer): SlowRule {
-  if (!policies.includes(whenSlow)) throw new TypeError(`${name}: whenSlow must be ${policies.join(", ")}`);
-  if (!(Number.isSafeInteger(buffer) && buffer > 0)) throw new TypeError(`${name}: buffer must be a whole number of events, from 1 up`);
+  if (!policies.includes(whenSlow))
+    throw new TypeError(`${name}: whenSlow must be ${policies.join(", ")}`);
+  if (!(Number.isSafeInteger(buffer) && buffer > 0))
+    throw new TypeError(`${name}: buffer must be a whole number of events, from 1 up`);
   return { whenSlow, buffer };
 }

@@ -3,13 +3,17 @@ import { encodeError, encodeTooLarge, fits } from "../json/encode.js";
 import { Call, type Caller, type Opening, type PendingSubscription, type Reply } from "./call.js";
 import { readEnvelope } from "./envelope.js";
 
-/** Begins one member; a promise is of a call whose handler is asynchronous. `index`: its place in the batch. */
+/**
+ * Begins one member; a promise is of a call whose handler is asynchronous. `index`: its place in
+ * the batch.
+ */
 type Begin = (member: unknown, index: number) => Reply | Promise<Call>;
 
 /**
- * A batch under way. Its members begin one after the other, as long as the caller may go on; their handlers then run concurrently.
- * What a synchronous handler returned is encoded at once, and takes its part of the room that there is for the answer. What an
- * asynchronous one returned is encoded with the answer.
+ * A batch under way. Its members begin one after the other, as long as the caller may go on; their
+ * handlers then run concurrently. What a synchronous handler returned is encoded at once, and takes
+ * its part of the room that there is for the answer. What an asynchronous one returned is encoded
+ * with the answer.
  */
 export class Batch {
   readonly #members: readonly unknown[];
@@ -25,7 +29,13 @@ export class Batch {
   #onSettled: (() => void) | undefined;
 
   /** `limit`: most bytes of the whole answer, 0 = any number. */
-  constructor(members: readonly unknown[], caller: Caller, limit: number, begin: Begin, encode: (call: Call) => Reply) {
+  constructor(
+    members: readonly unknown[],
+    caller: Caller,
+    limit: number,
+    begin: Begin,
+    encode: (call: Call) => Reply,
+  ) {
     this.#members = members;
     this.#caller = caller;
     this.#limit = limit || Number.POSITIVE_INFINITY;
@@ -43,20 +53,27 @@ export class Batch {
     return true;
   }
 
-  /** Calls back when all members have their responses: at once if they do already. To be called when all have begun. */
+  /**
+   * Calls back when all members have their responses: at once if they do already. To be called when
+   * all have begun.
+   */
   whenSettled(callback: () => void): void {
     if (this.#unsettled === 0) callback();
     else this.#onSettled = callback;
   }
 
-  /** The array of responses, in the order of the members; those that no longer fit are replaced one by one. Null: there is nothing to answer. */
+  /**
+   * The array of responses, in the order of the members; those that no longer fit are replaced one
+   * by one. Null: there is nothing to answer.
+   */
   encode(): Reply {
     this.#caller.pending.keptBytes -= this.#keptBytes;
     const started: PendingSubscription[] = [];
     const parts: string[] = [];
     for (let index = 0; index < this.#answers.length; index++) {
       const answer = this.#answers[index];
-      const reply = answer instanceof Call ? this.#fitted(this.#encode(answer), index) : (answer as Reply);
+      const reply =
+        answer instanceof Call ? this.#fitted(this.#encode(answer), index) : (answer as Reply);
       if (reply === null) continue;
       parts.push(typeof reply === "string" ? reply : reply.text);
       if (typeof reply !== "string") started.push(...reply.started);
@@ -93,13 +110,19 @@ export class Batch {
     this.#caller.spend(bytes);
   }
 
-  /** As many answers of other batches are kept as one batch may have: slow members would make the caller keep ever more. */
+  /**
+   * As many answers of other batches are kept as one batch may have: slow members would make the
+   * caller keep ever more.
+   */
   #refuse(member: unknown): Reply {
     const { id } = readEnvelope(member);
     if (id === undefined) return null;
     return encodeError(
       id,
-      errorOf("overloaded", { retryAfter: 1, hint: "earlier batches wait for slow members; send slow calls by themselves" }),
+      errorOf("overloaded", {
+        retryAfter: 1,
+        hint: "earlier batches wait for slow members; send slow calls by themselves",
+      }),
     );
   }
 

@@ -35,15 +35,26 @@ export interface SubscribeCall {
   readonly since: Position | undefined;
 }
 
-/** The session that admitted a call. It stays the call's own when the user of the connection changes. */
+/**
+ * The session that admitted a call. It stays the call's own when the user of the connection
+ * changes.
+ */
 export interface CallerSession {
-  /** The token in force; null in any state but ACTIVE, and when the session is over. Checks expiry and revocation. */
+  /**
+   * The token in force; null in any state but ACTIVE, and when the session is over. Checks expiry
+   * and revocation.
+   */
   readonly auth: Auth | null;
-  /** The last token of this session, also when the token has expired or the session is over; null: nobody has authenticated. */
+  /**
+   * The last token of this session, also when the token has expired or the session is over; null:
+   * nobody has authenticated.
+   */
   readonly identity: Auth | null;
   /** Has the user of the connection changed since? */
   readonly isOver: boolean;
-  /** Why a method that is not public may not run now; null: it may. Checks expiry and revocation. */
+  /**
+   * Why a method that is not public may not run now; null: it may. Checks expiry and revocation.
+   */
   refusal(): ErrorObject | null;
 }
 
@@ -53,7 +64,10 @@ export interface Caller {
   readonly session: CallerSession;
   /** Counts one more element of a batch against the rate limit. Null: it is within. */
   countElement(): ErrorObject | null;
-  /** May another element of a batch begin? False: the caller has no room for answers, or has used up its share of this turn. */
+  /**
+   * May another element of a batch begin? False: the caller has no room for answers, or has used up
+   * its share of this turn.
+   */
   mayGoOn(): boolean;
   /** Counts the bytes of an answer against the share of this turn. */
   spend(bytes: number): void;
@@ -112,7 +126,13 @@ export class Call {
   /** Set while the handler's promise is pending. */
   #settle: ((response: Response | null) => void) | undefined;
 
-  constructor(entry: MethodEntry, request: Request, caller: Caller, auth: Auth | null, observation?: CallObservation) {
+  constructor(
+    entry: MethodEntry,
+    request: Request,
+    caller: Caller,
+    auth: Auth | null,
+    observation?: CallObservation,
+  ) {
     this.entry = entry;
     this.request = request;
     this.caller = caller;
@@ -129,7 +149,8 @@ export class Call {
   /** Made when it is first asked for: most handlers never do. */
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
-    if (this.#abortedBy !== undefined && !this.#controller.signal.aborted) this.#controller.abort(abortReason(this.#abortedBy));
+    if (this.#abortedBy !== undefined && !this.#controller.signal.aborted)
+      this.#controller.abort(abortReason(this.#abortedBy));
     return this.#controller.signal;
   }
 
@@ -139,14 +160,19 @@ export class Call {
   }
 
   succeed(result: unknown): Response | null {
-    return this.id === undefined ? null : { jsonrpc: "2.0", id: this.id, result: result === undefined ? null : result };
+    return this.id === undefined
+      ? null
+      : { jsonrpc: "2.0", id: this.id, result: result === undefined ? null : result };
   }
 
   fail(error: ErrorObject): Response | null {
     return this.id === undefined ? null : { jsonrpc: "2.0", id: this.id, error };
   }
 
-  /** A promise of the response, which comes from `work` or from `abort`, whichever is first. `settled` is called when `work` has ended. */
+  /**
+   * A promise of the response, which comes from `work` or from `abort`, whichever is first.
+   * `settled` is called when `work` has ended.
+   */
   pend(work: Promise<Response | null>, settled: () => void): Promise<Response | null> {
     return new Promise((resolve) => {
       this.#settle = resolve;
@@ -158,7 +184,10 @@ export class Call {
     });
   }
 
-  /** Answers with `error` now and aborts the handler's signal; what the handler does later is not heard. */
+  /**
+   * Answers with `error` now and aborts the handler's signal; what the handler does later is not
+   * heard.
+   */
   abort(error: ErrorObject): void {
     if (this.#settle === undefined) return;
     this.#abortedBy = error;
@@ -171,10 +200,16 @@ export class Call {
 }
 
 function abortReason(error: ErrorObject): DOMException {
-  return new DOMException(error.message, error.code === errorOf("timeout").code ? "TimeoutError" : "AbortError");
+  return new DOMException(
+    error.message,
+    error.code === errorOf("timeout").code ? "TimeoutError" : "AbortError",
+  );
 }
 
-/** The context that a handler is given: plain members for what is free, getters for what is made on demand. */
+/**
+ * The context that a handler is given: plain members for what is free, getters for what is made on
+ * demand.
+ */
 export class CallContext {
   readonly params: unknown;
   readonly auth: Auth | null;
@@ -249,14 +284,23 @@ export class FeedContext {
 
 /** What is known of one request from its beginning to its end. */
 export interface CallObservation {
-  /** Runs the application's part so that what it does is found to belong to this call. Absent: it is run as it is. */
+  /**
+   * Runs the application's part so that what it does is found to belong to this call. Absent: it is
+   * run as it is.
+   */
   readonly within?: (<T>(work: () => T) => T) | undefined;
-  /** The request is over. `code`: of the error it was answered with; 0: a result; null: a notification, which has no answer. */
+  /**
+   * The request is over. `code`: of the error it was answered with; 0: a result; null: a
+   * notification, which has no answer.
+   */
   end(code: number | null): void;
 }
 
 /** Told of requests, before anything is decided about them. */
 export interface CallObserver {
-  /** `method`: null when there is none of that name, which is then anybody's string. Undefined: nobody wants to know. */
+  /**
+   * `method`: null when there is none of that name, which is then anybody's string. Undefined:
+   * nobody wants to know.
+   */
   begin(method: string | null, request: Request): CallObservation | undefined;
 }

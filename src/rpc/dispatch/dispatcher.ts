@@ -1,5 +1,19 @@
-import { type ErrorObject, errorOf, errorTable, standardError, standardErrors } from "../../protocol/error-codes.js";
-import { type Id, isAuthMethod, type Params, type Position, type Request, type Response, sinceMember } from "../../protocol/messages.js";
+import {
+  type ErrorObject,
+  errorOf,
+  errorTable,
+  standardError,
+  standardErrors,
+} from "../../protocol/error-codes.js";
+import {
+  type Id,
+  isAuthMethod,
+  type Params,
+  type Position,
+  type Request,
+  type Response,
+  sinceMember,
+} from "../../protocol/messages.js";
 import { isThenable, toPromise } from "../../runtime/application-code.js";
 import { describe } from "../../runtime/thrown.js";
 import { type Auth, checkAccess, tellRuleFailed } from "../define/access.js";
@@ -26,15 +40,16 @@ import { idInFlight } from "./pending-calls.js";
 /**
  * From a checked request to the text of its response:
  *
- *   envelope → built-in? → session (expiry, revocation) → method known? → scopes → draining, in flight
+ *   envelope → built-in? → session (expiry, revocation) → method known? → scopes → draining, in
+ *   flight
  *            → engine: params schema → handler, or subscribe → result schema → encode
  *
  * Everything before the engine answers at once and runs no code of the application.
  */
 
 /**
- * What became of a frame: its reply; a call whose handler is asynchronous, with its response once it has one, to be encoded when there
- * is room for it; or a batch to go on with.
+ * What became of a frame: its reply; a call whose handler is asynchronous, with its response once
+ * it has one, to be encoded when there is room for it; or a batch to go on with.
  */
 export type Outcome = Reply | Promise<Call> | Batch;
 
@@ -75,7 +90,12 @@ export class Dispatcher {
   readonly #engine = new Engine<Call>();
   readonly #deadlines: Deadlines<Call>;
 
-  constructor(registry: Registry, builtins: ReadonlyMap<string, Builtin>, limits: DispatcherLimits, ports: DispatcherPorts) {
+  constructor(
+    registry: Registry,
+    builtins: ReadonlyMap<string, Builtin>,
+    limits: DispatcherLimits,
+    ports: DispatcherPorts,
+  ) {
     this.#registry = registry;
     this.#builtins = builtins;
     this.#limits = limits;
@@ -94,9 +114,14 @@ export class Dispatcher {
     this.#deadlines.clear();
   }
 
-  /** Begins one frame's worth of requests that are not an auth method. `batch` is the most that a batch may have here. */
+  /**
+   * Begins one frame's worth of requests that are not an auth method. `batch` is the most that a
+   * batch may have here.
+   */
   respond(value: unknown, caller: Caller, batch: number = this.#limits.batch): Outcome {
-    return Array.isArray(value) ? this.#respondToBatch(value, caller, batch) : this.#respondToOne(value, caller);
+    return Array.isArray(value)
+      ? this.#respondToBatch(value, caller, batch)
+      : this.#respondToOne(value, caller);
   }
 
   /** The reply to a call that has its response. */
@@ -104,9 +129,11 @@ export class Dispatcher {
     const { id, started, observation, response = null } = call;
     if (response === null || id === undefined) return end(observation, null, null);
     try {
-      const text = "error" in response ? encodeError(id, response.error) : encodeResult(id, response.result);
+      const text =
+        "error" in response ? encodeError(id, response.error) : encodeResult(id, response.result);
       const code = "error" in response ? response.error.code : 0;
-      if (started !== undefined && code === 0) return end(observation, code, { text, started: [started] }); // short: within any limit
+      if (started !== undefined && code === 0)
+        return end(observation, code, { text, started: [started] }); // short: within any limit
       started?.abandon();
       const sent = withinLimit(id, text, this.#limits.responseBytes);
       if (sent !== text) this.#onLimit("responseBytes");
@@ -118,16 +145,22 @@ export class Dispatcher {
   }
 
   #respondToBatch(elements: readonly unknown[], caller: Caller, most: number): Reply | Batch {
-    if (elements.length === 0) return encodeError(null, standardError("invalidRequest", { hint: "an empty batch" }));
+    if (elements.length === 0)
+      return encodeError(null, standardError("invalidRequest", { hint: "an empty batch" }));
     if (most > 0 && elements.length > most) {
       this.#onLimit("batch");
       return encodeError(
         null,
-        standardError("invalidRequest", { hint: `a batch may have at most ${most} elements here, not ${elements.length}` }),
+        standardError("invalidRequest", {
+          hint: `a batch may have at most ${most} elements here, not ${elements.length}`,
+        }),
       );
     }
-    const begin = (element: unknown, index: number) => this.#respondToElement(element, index, caller);
-    return new Batch(elements, caller, this.#limits.responseBytes, begin, (call) => this.encode(call));
+    const begin = (element: unknown, index: number) =>
+      this.#respondToElement(element, index, caller);
+    return new Batch(elements, caller, this.#limits.responseBytes, begin, (call) =>
+      this.encode(call),
+    );
   }
 
   /** The first element is not counted: its frame was. */
@@ -137,14 +170,21 @@ export class Dispatcher {
     if (excess !== null) return errorReply(request.id, excess);
     if (request instanceof InvalidRequest) return encodeError(request.id, request.error);
     if (isAuthMethod(request.method)) {
-      return errorReply(request.id, standardError("invalidRequest", { hint: `send ${request.method} by itself, not in a batch` }));
+      return errorReply(
+        request.id,
+        standardError("invalidRequest", {
+          hint: `send ${request.method} by itself, not in a batch`,
+        }),
+      );
     }
     return this.#respondToRequest(request, caller);
   }
 
   #respondToOne(value: unknown, caller: Caller): Reply | Promise<Call> {
     const request = readEnvelope(value);
-    return request instanceof InvalidRequest ? encodeError(request.id, request.error) : this.#respondToRequest(request, caller);
+    return request instanceof InvalidRequest
+      ? encodeError(request.id, request.error)
+      : this.#respondToRequest(request, caller);
   }
 
   #respondToRequest(request: Request, caller: Caller): Reply | Promise<Call> {
@@ -153,18 +193,26 @@ export class Dispatcher {
     const observation = this.#observer?.begin(entry.name, request);
     const { auth } = caller.session; // looks at expiry and revocation, once a request
     const refusal = this.#refusal(entry, request, caller, auth);
-    if (refusal === null) return this.#respondByEngine(new Call(entry, request, caller, auth, observation));
+    if (refusal === null)
+      return this.#respondByEngine(new Call(entry, request, caller, auth, observation));
     observation?.end(refusal.code);
     return errorReply(request.id, refusal);
   }
 
-  /** A built-in method, or one that does not exist: which of the two is nobody's business who has no session. */
+  /**
+   * A built-in method, or one that does not exist: which of the two is nobody's business who has no
+   * session.
+   */
   #respondWithoutEntry(request: Request, caller: Caller): Reply {
     const builtin = this.#builtins.get(request.method);
-    const observation = this.#observer?.begin(builtin === undefined ? null : request.method, request);
+    const observation = this.#observer?.begin(
+      builtin === undefined ? null : request.method,
+      request,
+    );
     const refusal = builtin?.public === true ? null : caller.session.refusal();
     const isFree = !isTaken(request, caller);
-    if (refusal === null && builtin !== undefined && isFree) return this.#respondByBuiltin(builtin, request, caller, observation);
+    if (refusal === null && builtin !== undefined && isFree)
+      return this.#respondByBuiltin(builtin, request, caller, observation);
     const error =
       refusal ??
       (isFree ? undefined : idInFlight()) ??
@@ -173,12 +221,19 @@ export class Dispatcher {
     return errorReply(request.id, error);
   }
 
-  #respondByBuiltin(builtin: Builtin, request: Request, caller: Caller, observation: CallObservation | undefined): Reply {
+  #respondByBuiltin(
+    builtin: Builtin,
+    request: Request,
+    caller: Caller,
+    observation: CallObservation | undefined,
+  ): Reply {
     try {
       const result = builtin.run(request, caller);
       observation?.end(request.id === undefined ? null : 0);
       if (request.id === undefined) return null;
-      const text = builtin.isJson ? encodeJsonResult(request.id, result as string) : encodeResult(request.id, result);
+      const text = builtin.isJson
+        ? encodeJsonResult(request.id, result as string)
+        : encodeResult(request.id, result);
       return withinLimit(request.id, text, this.#limits.responseBytes);
     } catch (thrown) {
       const told = rpcFaultOf(thrown);
@@ -189,14 +244,30 @@ export class Dispatcher {
   }
 
   /** Every reason not to run that is known before the application's code. */
-  #refusal({ name, access }: MethodEntry, request: Request, caller: Caller, auth: Auth | null): ErrorObject | null {
+  #refusal(
+    { name, access }: MethodEntry,
+    request: Request,
+    caller: Caller,
+    auth: Auth | null,
+  ): ErrorObject | null {
     if (auth === null && !access.public) return caller.session.refusal();
-    const denied = checkAccess(access, auth, access.authorize && ((error) => tellRuleFailed(caller.log, name, error)));
+    const denied = checkAccess(
+      access,
+      auth,
+      access.authorize && ((error) => tellRuleFailed(caller.log, name, error)),
+    );
     if (denied !== null) {
-      caller.log.debug({ event: "authz.deny", method: name, issuer: auth?.issuer, subject: auth?.subject }, "method refused");
+      caller.log.debug(
+        { event: "authz.deny", method: name, issuer: auth?.issuer, subject: auth?.subject },
+        "method refused",
+      );
       return denied;
     }
-    if (caller.isLeaving) return errorOf("overloaded", { retryAfter: 1, hint: "the server is shutting down; reconnect" });
+    if (caller.isLeaving)
+      return errorOf("overloaded", {
+        retryAfter: 1,
+        hint: "the server is shutting down; reconnect",
+      });
     if (this.#limits.inFlight > 0 && caller.pending.size >= this.#limits.inFlight) {
       this.#onLimit("inFlight");
       return errorOf("overloaded", { hint: `at most ${this.#limits.inFlight} requests in flight` });
@@ -204,7 +275,10 @@ export class Dispatcher {
     return isTaken(request, caller) ? idInFlight() : null;
   }
 
-  /** What the engine resolves with is the call's response. The one of a synchronous handler is known when it returns. */
+  /**
+   * What the engine resolves with is the call's response. The one of a synchronous handler is known
+   * when it returns.
+   */
   #respondByEngine(call: Call): Reply | Promise<Call> {
     const received = this.#engine.receive(call.request, call);
     if (call.response !== undefined) return this.encode(call);
@@ -218,7 +292,10 @@ export class Dispatcher {
   #run(call: Call): Promise<Response | null> {
     try {
       const { observation } = call;
-      const outcome = observation?.within === undefined ? this.#invoke(call) : observation.within(() => this.#invoke(call));
+      const outcome =
+        observation?.within === undefined
+          ? this.#invoke(call)
+          : observation.within(() => this.#invoke(call));
       if (isThenable(outcome)) return this.#track(call, toPromise(outcome));
       call.response = call.succeed(outcome);
     } catch (thrown) {
@@ -259,7 +336,12 @@ export class Dispatcher {
   }
 
   /** A notification subscribes to nothing: nobody would learn the subscription's id. */
-  #subscribe(call: Call, entry: SubscriptionEntry, params: unknown, since: Since["since"]): unknown {
+  #subscribe(
+    call: Call,
+    entry: SubscriptionEntry,
+    params: unknown,
+    since: Since["since"],
+  ): unknown {
     if (call.id === undefined) return undefined;
     const keep = (started: PendingSubscription) => {
       if (call.isAborted)
@@ -279,7 +361,8 @@ export class Dispatcher {
     if (timeout > 0) this.#deadlines.add(call, timeout);
     const response = work.then(
       (result) => call.succeed(result),
-      (thrown) => (call.isAborted ? null : call.fail(this.#errorOf(call, thrown))), // an aborted handler may well throw
+      // an aborted handler may well throw
+      (thrown) => (call.isAborted ? null : call.fail(this.#errorOf(call, thrown))),
     );
     return call
       .pend(response, () => pending.settled(call))
@@ -295,7 +378,10 @@ export class Dispatcher {
 
   #internal(call: Call, thrown: unknown): ErrorObject {
     const errorId = this.#newErrorId();
-    call.caller.log.error({ event: "call.fail", errorId, method: call.entry.name, err: describe(thrown) }, "handler failed");
+    call.caller.log.error(
+      { event: "call.fail", errorId, method: call.entry.name, err: describe(thrown) },
+      "handler failed",
+    );
     return standardError("internal", { errorId });
   }
 }
@@ -306,8 +392,10 @@ function isTaken({ id }: Request, { pending }: Caller): boolean {
 
 /** What the handler is given. Throws {@link RpcFault} for params that don't fit. */
 function paramsOf(call: Call, checked: Awaited<ReturnType<typeof validateParams>>): unknown {
-  if (call.isAborted) throw new RpcFault(errorOf("cancelled")); // while its params were checked: it was answered, nobody hears this
-  if ("issues" in checked) throw new RpcFault(standardError("invalidParams", { issues: checked.issues }));
+  // while its params were checked: it was answered, nobody hears this
+  if (call.isAborted) throw new RpcFault(errorOf("cancelled"));
+  if ("issues" in checked)
+    throw new RpcFault(standardError("invalidParams", { issues: checked.issues }));
   return checked.value;
 }
 
@@ -333,7 +421,10 @@ interface Since {
   readonly since?: Position;
 }
 
-/** Takes the reserved member `$since` out of the params. Throws {@link RpcFault} when it is no position. */
+/**
+ * Takes the reserved member `$since` out of the params. Throws {@link RpcFault} when it is no
+ * position.
+ */
 function splitSince(params: Params | undefined): Since {
   if (params === undefined) return {};
   if (Array.isArray(params) || !Object.hasOwn(params, sinceMember)) return { params };
@@ -343,5 +434,7 @@ function splitSince(params: Params | undefined): Since {
   if (typeof epoch === "string" && Number.isSafeInteger(offset) && (offset as number) >= 0)
     return { params: rest, since: { epoch, offset: offset as number } };
   const message = '"$since" must be {"epoch": string, "offset": number}, as the server told them';
-  throw new RpcFault(standardError("invalidParams", { issues: [{ path: [sinceMember], message }] }));
+  throw new RpcFault(
+    standardError("invalidParams", { issues: [{ path: [sinceMember], message }] }),
+  );
 }

@@ -19,13 +19,20 @@ export function isTooLarge(thrown: unknown): boolean {
 }
 
 /**
- * JSON of an event, once its schema has accepted it; `undefined` is `null`. `mostBytes`: 0 = no limit. Throws, or rejects with, a
- * `TypeError` when it does not fit the schema or is no JSON, and a `RangeError` when it is too large.
+ * JSON of an event, once its schema has accepted it; `undefined` is `null`. `mostBytes`: 0 = no
+ * limit. Throws, or rejects with, a `TypeError` when it does not fit the schema or is no JSON, and
+ * a `RangeError` when it is too large.
  */
-export function encodeEvent(schema: StandardSchema | undefined, event: unknown, maxBytes: number): string | Promise<string> {
+export function encodeEvent(
+  schema: StandardSchema | undefined,
+  event: unknown,
+  maxBytes: number,
+): string | Promise<string> {
   if (schema === undefined) return jsonOf(event, maxBytes);
   const checked = validate(schema, event);
-  return checked instanceof Promise ? checked.then((result) => checkedJson(result, maxBytes)) : checkedJson(checked, maxBytes);
+  return checked instanceof Promise
+    ? checked.then((result) => checkedJson(result, maxBytes))
+    : checkedJson(checked, maxBytes);
 }
 
 function checkedJson(checked: Validated, maxBytes: number): string {

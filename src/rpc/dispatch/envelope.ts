@@ -3,7 +3,10 @@ import type { ErrorObject } from "../../protocol/error-codes.js";
 import { standardError } from "../../protocol/error-codes.js";
 import type { Id, Params, Request } from "../../protocol/messages.js";
 
-/** Something that is no request: the `Invalid Request` error to answer with, under the request's own id where that is readable. */
+/**
+ * Something that is no request: the `Invalid Request` error to answer with, under the request's own
+ * id where that is readable.
+ */
 export class InvalidRequest {
   readonly id: Id;
   readonly error: ErrorObject;
@@ -18,18 +21,29 @@ const longestMethod = 128;
 const longestId = 256;
 const exampleRequest = '{"jsonrpc":"2.0","id":1,"method":"ping"}';
 
-/** The value itself, once it is known to be a request, without `params` that are null; members that the specification does not name are left alone. */
+/**
+ * The value itself, once it is known to be a request, without `params` that are null; members that
+ * the specification does not name are left alone.
+ */
 export function readEnvelope(value: unknown): Request | InvalidRequest {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return new InvalidRequest(null, `a request is an object: ${exampleRequest}`);
   }
   const { jsonrpc, method, params, id } = value as Record<string, unknown>;
-  if (Number.isNaN(id)) return new InvalidRequest(null, '"id" is a number that a double does not hold exactly: send it as a string');
+  if (Number.isNaN(id))
+    return new InvalidRequest(
+      null,
+      '"id" is a number that a double does not hold exactly: send it as a string',
+    );
   if (id !== undefined && !isId(id)) {
-    return new InvalidRequest(null, `"id" must be a string of at most ${longestId} characters, a finite number or null`);
+    return new InvalidRequest(
+      null,
+      `"id" must be a string of at most ${longestId} characters, a finite number or null`,
+    );
   }
   const readable = id === undefined ? null : id;
-  if (jsonrpc !== "2.0") return new InvalidRequest(readable, `"jsonrpc": "2.0" is missing: ${exampleRequest}`);
+  if (jsonrpc !== "2.0")
+    return new InvalidRequest(readable, `"jsonrpc": "2.0" is missing: ${exampleRequest}`);
   if (typeof method !== "string") return new InvalidRequest(readable, '"method" must be a string');
   if (method.length === 0 || method.length > longestMethod) {
     return new InvalidRequest(readable, `"method" must have 1 to ${longestMethod} characters`);
@@ -47,7 +61,11 @@ function withoutParams({ params: _, ...request }: Request): Request {
 }
 
 function isId(id: unknown): id is Id {
-  return id === null || (typeof id === "string" && id.length <= longestId) || (typeof id === "number" && Number.isFinite(id));
+  return (
+    id === null ||
+    (typeof id === "string" && id.length <= longestId) ||
+    (typeof id === "number" && Number.isFinite(id))
+  );
 }
 
 function isParams(params: unknown): params is Params {

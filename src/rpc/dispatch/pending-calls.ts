@@ -9,7 +9,10 @@ export interface PendingCall {
   abort(error: ErrorObject): void;
 }
 
-/** The calls of one connection whose handlers have returned a promise that is still pending, or whose answers could not be sent yet. */
+/**
+ * The calls of one connection whose handlers have returned a promise that is still pending, or
+ * whose answers could not be sent yet.
+ */
 export class PendingCalls {
   // made with the first call that waits: most connections are idle, and the two take 350 bytes
   #all: Set<PendingCall> | undefined;
@@ -36,7 +39,10 @@ export class PendingCalls {
     if (call.id !== undefined) this.#byId.set(call.id, call);
   }
 
-  /** Takes the id of a request that is no call, such as an auth method's, until its answer. False: the id is taken. */
+  /**
+   * Takes the id of a request that is no call, such as an auth method's, until its answer. False:
+   * the id is taken.
+   */
   reserve(id: Id): boolean {
     if (id === null) return true;
     if (this.has(id)) return false;
@@ -47,7 +53,8 @@ export class PendingCalls {
 
   release(id: Id): void {
     if (id !== null) this.#byId?.delete(id);
-    if (this.#byId?.size === 0) this.#byId = undefined; // most connections make no call after `authenticate`
+    // most connections make no call after `authenticate`
+    if (this.#byId?.size === 0) this.#byId = undefined;
   }
 
   /** The request has its response: its id is free again. */
@@ -70,7 +77,10 @@ export class PendingCalls {
   }
 }
 
-/** The answer to a request whose id is taken: nobody could tell which of the two requests another answer is for. */
+/**
+ * The answer to a request whose id is taken: nobody could tell which of the two requests another
+ * answer is for.
+ */
 export function idInFlight(): ErrorObject {
   return standardError("invalidRequest", { hint: "a request with this id is still in flight" });
 }

@@ -6,10 +6,14 @@ import { excessOf, type JsonBounds } from "./json-bounds.js";
 import { isJsonText } from "./json-text.js";
 
 /** `excess`: the bound that a text was over; it may well be JSON. */
-export type Decoded = { readonly value: unknown } | { readonly error: ErrorObject; readonly excess?: keyof JsonBounds };
+export type Decoded =
+  | { readonly value: unknown }
+  | { readonly error: ErrorObject; readonly excess?: keyof JsonBounds };
 
 const notJson: Decoded = {
-  error: standardError("parse", { hint: "one JSON value per frame, in UTF-8: names in double quotes, no line break within a string" }),
+  error: standardError("parse", {
+    hint: "one JSON value per frame, in UTF-8: names in double quotes, no line break within a string",
+  }),
 };
 
 /** What is over which bound, for people. */
@@ -21,13 +25,23 @@ const excesses: Readonly<Record<keyof JsonBounds, (most: number) => string>> = {
 };
 
 /**
- * Parses one frame of so many bytes. What is over the bounds is `Invalid Request`; members that could pollute a prototype are dropped.
- * `isSuspect`: the peer has sent what is not JSON before, so this is looked at before it is parsed. What the parser refuses costs more
- * than a good call, by the error that it throws.
+ * Parses one frame of so many bytes. What is over the bounds is `Invalid Request`; members that
+ * could pollute a prototype are dropped. `isSuspect`: the peer has sent what is not JSON before, so
+ * this is looked at before it is parsed. What the parser refuses costs more than a good call, by
+ * the error that it throws.
  */
-export function decode(text: string, bytes: number, bounds: JsonBounds, isSuspect = false): Decoded {
+export function decode(
+  text: string,
+  bytes: number,
+  bounds: JsonBounds,
+  isSuspect = false,
+): Decoded {
   const excess = excessOf(text, bytes, bounds);
-  if (excess !== undefined) return { error: standardError("invalidRequest", { hint: excesses[excess](bounds[excess]) }), excess };
+  if (excess !== undefined)
+    return {
+      error: standardError("invalidRequest", { hint: excesses[excess](bounds[excess]) }),
+      excess,
+    };
   if (isSuspect && !isJsonText(text)) return notJson;
   try {
     const value: unknown = JSON.parse(text);
@@ -40,17 +54,25 @@ export function decode(text: string, bytes: number, bounds: JsonBounds, isSuspec
 
 /** A cheap look for the dangerous names. Most frames have neither, nor an escape. */
 function mayPollute(text: string): boolean {
-  return text.includes("__proto__") || text.includes('"constructor"') || (text.includes("\\u00") && escapedNames.test(text));
+  return (
+    text.includes("__proto__") ||
+    text.includes('"constructor"') ||
+    (text.includes("\\u00") && escapedNames.test(text))
+  );
 }
 
 /**
- * `"__proto__":` or `"constructor":`, each letter plain or as its escape; no letter of them has another escape (RFC 8259 §7). One pass
- * over the text: a reviver costs nine times a plain parse.
+ * `"__proto__":` or `"constructor":`, each letter plain or as its escape; no letter of them has
+ * another escape (RFC 8259 §7). One pass over the text: a reviver costs nine times a plain parse.
  */
-const escapedNames = new RegExp(`"(?:${spellings("__proto__")}|${spellings("constructor")})"[ \\t\\r\\n]*:`);
+const escapedNames = new RegExp(
+  `"(?:${spellings("__proto__")}|${spellings("constructor")})"[ \\t\\r\\n]*:`,
+);
 
 function spellings(name: string): string {
-  return [...name].map((letter) => `(?:${letter}|\\\\u00${anyCase(letter.charCodeAt(0).toString(16))})`).join("");
+  return [...name]
+    .map((letter) => `(?:${letter}|\\\\u00${anyCase(letter.charCodeAt(0).toString(16))})`)
+    .join("");
 }
 
 function anyCase(hexadecimal: string): string {
@@ -63,12 +85,15 @@ function withoutPollution(value: unknown): unknown {
   for (let one = left.pop(); one !== undefined; one = left.pop()) {
     if (typeof one !== "object" || one === null) continue;
     if (Array.isArray(one)) {
-      for (const element of one) if (typeof element === "object" && element !== null) left.push(element);
+      for (const element of one)
+        if (typeof element === "object" && element !== null) left.push(element);
       continue;
     }
     const object = one as Record<string, unknown>;
-    Reflect.deleteProperty(object, "__proto__"); // its own; there is always one of `Object.prototype`
-    if (Object.hasOwn(object, "constructor") && hasPrototype(object.constructor)) Reflect.deleteProperty(object, "constructor");
+    // its own; there is always one of `Object.prototype`
+    Reflect.deleteProperty(object, "__proto__");
+    if (Object.hasOwn(object, "constructor") && hasPrototype(object.constructor))
+      Reflect.deleteProperty(object, "constructor");
     for (const name in object) {
       const member = object[name];
       if (typeof member === "object" && member !== null) left.push(member);

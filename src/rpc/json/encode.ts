@@ -2,7 +2,10 @@
 import { type ErrorObject, errorOf } from "../../protocol/error-codes.js";
 import type { Id, Params } from "../../protocol/messages.js";
 
-/** Throws what `JSON.stringify` throws: a cycle, a BigInt, a `toJSON` that fails. `undefined` becomes `null`. */
+/**
+ * Throws what `JSON.stringify` throws: a cycle, a BigInt, a `toJSON` that fails. `undefined`
+ * becomes `null`.
+ */
 export function encodeResult(id: Id, result: unknown): string {
   return encodeJsonResult(id, result === undefined ? "null" : (JSON.stringify(result) ?? "null"));
 }
@@ -21,16 +24,28 @@ export function encodeNotification(method: string, params: Params): string {
   return `{"jsonrpc":"2.0","method":${JSON.stringify(method)},"params":${JSON.stringify(params)}}`;
 }
 
-/** The text, or in its stead an error for the same id when it has more than `limit` bytes (0 = no limit). */
+/**
+ * The text, or in its stead an error for the same id when it has more than `limit` bytes (0 = no
+ * limit).
+ */
 export function withinLimit(id: Id, text: string, limit: number): string {
   return limit === 0 || fits(text, limit) ? text : encodeTooLarge(id, limit);
 }
 
 export function encodeTooLarge(id: Id, limit: number): string {
-  return encodeError(id, errorOf("too_large", { limit, hint: "ask for less at a time; limits.responseBytes raises the limit" }));
+  return encodeError(
+    id,
+    errorOf("too_large", {
+      limit,
+      hint: "ask for less at a time; limits.responseBytes raises the limit",
+    }),
+  );
 }
 
-/** True if `text` has at most `limit` bytes of UTF-8. A character has one to three of them (a surrogate pair: four). */
+/**
+ * True if `text` has at most `limit` bytes of UTF-8. A character has one to three of them (a
+ * surrogate pair: four).
+ */
 export function fits(text: string, limit: number): boolean {
   if (text.length > limit) return false;
   return text.length * 3 <= limit || Buffer.byteLength(text) <= limit;

@@ -1,4 +1,7 @@
-/** Ids that are numbers which a double does not hold: `JSON.parse` makes others of them, and the same one of two. */
+/**
+ * Ids that are numbers which a double does not hold: `JSON.parse` makes others of them, and the
+ * same one of two.
+ */
 import { afterSpace, afterString, afterValue } from "./json-text.js";
 
 const longestNumber = 64; // characters; longer ones are not compared
@@ -7,7 +10,10 @@ interface Numbered {
   id: number;
 }
 
-/** Makes `NaN`, which JSON has not, of each request's id that would come back as another number. Costs next to nothing for integers up to 2^53 - 1. */
+/**
+ * Makes `NaN`, which JSON has not, of each request's id that would come back as another number.
+ * Costs next to nothing for integers up to 2^53 - 1.
+ */
 export function markInexactIds(value: unknown, text: string): void {
   if (!Array.isArray(value)) {
     if (isDoubtful(value)) mark(value, idTexts(text)[0]);
@@ -27,7 +33,8 @@ function isDoubtful(value: unknown): value is Numbered {
 }
 
 function mark(request: Numbered, text = ""): void {
-  if (text.length > longestNumber || decimalOf(text) !== decimalOf(String(request.id))) request.id = Number.NaN;
+  if (text.length > longestNumber || decimalOf(text) !== decimalOf(String(request.id)))
+    request.id = Number.NaN;
 }
 
 /** The same text for the same number, however it is written. */
@@ -39,7 +46,10 @@ function decimalOf(number: string): string {
   return `${significant}e${Number(exponent) - fraction.length + digits.length - significant.length}`;
 }
 
-/** The texts of the `id` members in valid JSON: of the object, or of each element of the array. Of several in one object the last counts. */
+/**
+ * The texts of the `id` members in valid JSON: of the object, or of each element of the array. Of
+ * several in one object the last counts.
+ */
 function idTexts(text: string): readonly (string | undefined)[] {
   let at = afterSpace(text, 0);
   if (text[at] === "{") return [idText(text, at)];

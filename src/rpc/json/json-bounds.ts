@@ -12,7 +12,8 @@ export interface JsonBounds {
   readonly stringBytes: number;
 }
 
-// What each takes at least, in characters: a text that is too short for an excess is not searched for it.
+// What each takes at least, in characters: a text that is too short for an excess is not searched
+// for it.
 const levelLength = 2; // []
 const nodeLength = 2; // 1,
 const memberLength = 5; // "":1,
@@ -26,8 +27,15 @@ const closeBracket = 93;
 const openBrace = 123;
 const closeBrace = 125;
 
-/** The first bound that a text of so many bytes exceeds. Wrong JSON may be misjudged here, and fails in the parser. */
-export function excessOf(text: string, bytes: number, bounds: JsonBounds): keyof JsonBounds | undefined {
+/**
+ * The first bound that a text of so many bytes exceeds. Wrong JSON may be misjudged here, and fails
+ * in the parser.
+ */
+export function excessOf(
+  text: string,
+  bytes: number,
+  bounds: JsonBounds,
+): keyof JsonBounds | undefined {
   const { depth, nodes, keys, stringBytes } = bounds;
   const { length } = text;
   const isLong =
@@ -35,7 +43,9 @@ export function excessOf(text: string, bytes: number, bounds: JsonBounds): keyof
     (nodes > 0 && length > nodes * nodeLength) ||
     (stringBytes > 0 && bytes > stringBytes + quotesLength);
   if (isLong) return firstExcess(text, bytes > length, bounds);
-  return depth > 0 && length > depth * levelLength && isDeeperThan(text, depth) ? "depth" : undefined;
+  return depth > 0 && length > depth * levelLength && isDeeperThan(text, depth)
+    ? "depth"
+    : undefined;
 }
 
 /** Counts brackets outside strings. */
@@ -55,8 +65,17 @@ function isDeeperThan(text: string, limit: number): boolean {
 }
 
 /** Counts everything. `isWide`: a character may have several bytes. */
-function firstExcess(text: string, isWide: boolean, bounds: JsonBounds): keyof JsonBounds | undefined {
-  const [depth, nodes, keys, stringBytes] = [bounds.depth, bounds.nodes, bounds.keys, bounds.stringBytes].map(orEndless) as Four;
+function firstExcess(
+  text: string,
+  isWide: boolean,
+  bounds: JsonBounds,
+): keyof JsonBounds | undefined {
+  const [depth, nodes, keys, stringBytes] = [
+    bounds.depth,
+    bounds.nodes,
+    bounds.keys,
+    bounds.stringBytes,
+  ].map(orEndless) as Four;
   const members: number[] = []; // of each container that is open; of arrays, none
   let found = 1;
   for (let i = 0; i < text.length; i++) {
@@ -94,9 +113,18 @@ function orEndless(limit: number): number {
   return limit > 0 ? limit : Number.POSITIVE_INFINITY;
 }
 
-function isLongerThan(text: string, from: number, end: number, isWide: boolean, limit: number): boolean {
+function isLongerThan(
+  text: string,
+  from: number,
+  end: number,
+  isWide: boolean,
+  limit: number,
+): boolean {
   const length = end - from;
-  return length > limit || (isWide && length * 3 > limit && Buffer.byteLength(text.slice(from, end)) > limit);
+  return (
+    length > limit ||
+    (isWide && length * 3 > limit && Buffer.byteLength(text.slice(from, end)) > limit)
+  );
 }
 
 /** Does nothing but space stand before the closing bracket? */
@@ -106,7 +134,10 @@ function isEmpty(text: string, from: number, closer: number): boolean {
   return text.charCodeAt(at) === closer;
 }
 
-/** The index of the closing quote, or of the end of the text. Jumps from quote to quote: a long token costs 40 ns, not 1 µs. */
+/**
+ * The index of the closing quote, or of the end of the text. Jumps from quote to quote: a long
+ * token costs 40 ns, not 1 µs.
+ */
 function endOfString(text: string, from: number): number {
   let end = text.indexOf('"', from);
   while (end !== -1 && isEscaped(text, end)) end = text.indexOf('"', end + 1);

@@ -6,8 +6,10 @@ import type { UpgradeRefusal } from "./upgrade-checks.js";
 
 /** Whether the server as a whole can take one more connection, whoever it is that asks. */
 
-const shareOfAddress = 0.25; // of what is accepted in a second: else one that comes and goes keeps everybody else out
-const shareOfFiles = 0.8; // the rest is for stores, keys, HTTP requests and what the application opens
+// of what is accepted in a second: else one that comes and goes keeps everybody else out
+const shareOfAddress = 0.25;
+// the rest is for stores, keys, HTTP requests and what the application opens
+const shareOfFiles = 0.8;
 
 export interface AdmissionPorts {
   readonly clock: Clock;
@@ -28,27 +30,62 @@ export class AcceptLimits {
   /** Of this second; emptied by the first of the next one. */
   readonly #byAddress = new Map<string, number>();
 
-  constructor(limits: Pick<Limits, "acceptsPerSecond" | "connections" | "openPerAddress">, ports: AdmissionPorts) {
+  constructor(
+    limits: Pick<Limits, "acceptsPerSecond" | "connections" | "openPerAddress">,
+    ports: AdmissionPorts,
+  ) {
     const { acceptsPerSecond, connections, openPerAddress } = limits;
     this.#ports = ports;
     this.#maxPerSecond = acceptsPerSecond > 0 ? acceptsPerSecond : Number.POSITIVE_INFINITY;
-    this.#maxOfAddress = openPerAddress > 0 ? Math.max(this.#maxPerSecond * shareOfAddress, openPerAddress) : Number.POSITIVE_INFINITY; // addresses say nothing
-    this.#most = connections > 0 ? connections : Math.floor((ports.openFiles ?? Number.POSITIVE_INFINITY) * shareOfFiles);
+    this.#maxOfAddress =
+      openPerAddress > 0
+        ? Math.max(this.#maxPerSecond * shareOfAddress, openPerAddress)
+        : Number.POSITIVE_INFINITY; // addresses say nothing
+    this.#most =
+      connections > 0
+        ? connections
+        : Math.floor((ports.openFiles ?? Number.POSITIVE_INFINITY) * shareOfFiles);
   }
 
-  /** Null: there is room. Costs no more than a look, so that a flood is refused for next to nothing. */
+  /**
+   * Null: there is room. Costs no more than a look, so that a flood is refused for next to nothing.
+   */
   refusal(address: string): UpgradeRefusal | null {
     const { clock, connections, overload } = this.#ports;
     const limit = overload();
-    if (limit !== undefined) return { status: 503, message: "the server has more to do than it can", retryAfter: 5, limit };
+    if (limit !== undefined)
+      return {
+        status: 503,
+        message: "the server has more to do than it can",
+        retryAfter: 5,
+        limit,
+      };
     if (connections() >= this.#most) {
-      return { status: 503, message: "the server has as many connections as it can take", retryAfter: 5, limit: "connections" };
+      return {
+        status: 503,
+        message: "the server has as many connections as it can take",
+        retryAfter: 5,
+        limit: "connections",
+      };
     }
     const accepted = this.#accepted.at(clock.monotonic());
     if (accepted >= this.#maxPerSecond)
-      return { status: 503, message: "too many connections in this second", retryAfter: 1, limit: "acceptsPerSecond" };
-    if (accepted >= this.#maxOfAddress && (this.#byAddress.get(prefixOf(address)) ?? 0) >= this.#maxOfAddress)
-      return { status: 429, message: "too many connections of your address in this second", retryAfter: 1, limit: "acceptsPerSecond" };
+      return {
+        status: 503,
+        message: "too many connections in this second",
+        retryAfter: 1,
+        limit: "acceptsPerSecond",
+      };
+    if (
+      accepted >= this.#maxOfAddress &&
+      (this.#byAddress.get(prefixOf(address)) ?? 0) >= this.#maxOfAddress
+    )
+      return {
+        status: 429,
+        message: "too many connections of your address in this second",
+        retryAfter: 1,
+        limit: "acceptsPerSecond",
+      };
     return null;
   }
 

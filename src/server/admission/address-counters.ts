@@ -5,20 +5,26 @@ import type { RateCount, RateCounters } from "../../store/store.js";
 
 const minute = 60_000;
 
-const maxPrefixes = 65_536; // with failures, some 10 MB: who has an IPv6 /32 has four billion of them
-const forgottenAtOnce = 1_024; // a map whose first entries were deleted is slow to find the next one
+// with failures, some 10 MB: who has an IPv6 /32 has four billion of them
+const maxPrefixes = 65_536;
+// a map whose first entries were deleted is slow to find the next one
+const forgottenAtOnce = 1_024;
 
 interface Failures {
   count: number;
   /** When the minute of the failures began, monotonic. */
   since: number;
-  /** What all nodes have counted, as it was told with this node's last failure, and until when that holds, monotonic. */
+  /**
+   * What all nodes have counted, as it was told with this node's last failure, and until when that
+   * holds, monotonic.
+   */
   all: { readonly count: number; readonly until: number } | undefined;
 }
 
 /**
- * What is known of each address: how many of its connections have not authenticated, and how many of its tokens failed this minute. Nodes
- * that share a store tell it of each failure, and learn from its answer what the others have counted; nobody waits for that.
+ * What is known of each address: how many of its connections have not authenticated, and how many
+ * of its tokens failed this minute. Nodes that share a store tell it of each failure, and learn
+ * from its answer what the others have counted; nobody waits for that.
  */
 export class AddressCounters {
   /** By prefix; bounded by the connections. */
@@ -84,7 +90,8 @@ export class AddressCounters {
 
   /** Forgets the failures that are over. */
   sweep(): void {
-    for (const [prefix, failures] of this.#failuresOf) if (this.#count(failures) === 0) this.#failuresOf.delete(prefix);
+    for (const [prefix, failures] of this.#failuresOf)
+      if (this.#count(failures) === 0) this.#failuresOf.delete(prefix);
   }
 
   async #countWithOthers(prefix: string): Promise<void> {
@@ -114,7 +121,10 @@ export class AddressCounters {
 
   #count({ count, since, all }: Failures): number {
     const now = this.#clock.monotonic();
-    return Math.max(now - since >= minute ? 0 : count, all === undefined || now >= all.until ? 0 : all.count);
+    return Math.max(
+      now - since >= minute ? 0 : count,
+      all === undefined || now >= all.until ? 0 : all.count,
+    );
   }
 
   #isPast({ since }: Failures): boolean {

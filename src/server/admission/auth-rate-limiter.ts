@@ -3,7 +3,10 @@ import { prefixOf } from "../../runtime/ip-address.js";
 
 const second = 1_000;
 
-/** How many tokens each address may have judged in a second: a signature costs more than all the rest of a call. */
+/**
+ * How many tokens each address may have judged in a second: a signature costs more than all the
+ * rest of a call.
+ */
 export class AuthRateLimiter {
   readonly #clock: Clock;
   readonly #most: number;

@@ -8,12 +8,21 @@ export type TrustedProxies = (address: string) => boolean;
 export function trustedProxies(entries: readonly string[]): TrustedProxies {
   if (entries.length === 0) return () => false;
   const list = new BlockList();
-  for (const entry of entries.flatMap((given) => (given === "loopback" ? ["127.0.0.0/8", "::1"] : [given]))) {
+  for (const entry of entries.flatMap((given) =>
+    given === "loopback" ? ["127.0.0.0/8", "::1"] : [given],
+  )) {
     const [address = "", bits] = entry.split("/");
     const family = isIP(address);
     const length = bits === undefined ? (family === 4 ? 32 : 128) : Number(bits);
-    if (family === 0 || !Number.isInteger(length) || length < 0 || length > (family === 4 ? 32 : 128)) {
-      throw new TypeError(`trustProxy: "${entry}" is not an address, a range like 10.0.0.0/8, or "loopback"`);
+    if (
+      family === 0 ||
+      !Number.isInteger(length) ||
+      length < 0 ||
+      length > (family === 4 ? 32 : 128)
+    ) {
+      throw new TypeError(
+        `trustProxy: "${entry}" is not an address, a range like 10.0.0.0/8, or "loopback"`,
+      );
     }
     list.addSubnet(address, length, family === 4 ? "ipv4" : "ipv6");
   }
@@ -28,7 +37,9 @@ export function clientAddress(request: IncomingMessage, isTrusted: TrustedProxie
   let address = plain(request.socket.remoteAddress ?? "unknown");
   if (!isTrusted(address)) return address;
   const header = request.headers["x-forwarded-for"];
-  const hops = (Array.isArray(header) ? header.join(",") : (header ?? "")).split(",").map((hop) => plain(hop.trim()));
+  const hops = (Array.isArray(header) ? header.join(",") : (header ?? ""))
+    .split(",")
+    .map((hop) => plain(hop.trim()));
   do {
     const hop = hops.pop();
     if (hop === undefined || isIP(hop) === 0) break;

@@ -1,4 +1,9 @@
-import { type EventLoopUtilization, type IntervalHistogram, monitorEventLoopDelay, performance } from "node:perf_hooks";
+import {
+  type EventLoopUtilization,
+  type IntervalHistogram,
+  monitorEventLoopDelay,
+  performance,
+} from "node:perf_hooks";
 import { getHeapStatistics } from "node:v8";
 
 /** What the process is under: figures of the machine, or of a test. */
@@ -12,7 +17,10 @@ export interface LoadGauge {
   heapPercent(): number;
 }
 
-/** How often the delay of the event loop was measured, and how often it was over the milliseconds that were asked for. */
+/**
+ * How often the delay of the event loop was measured, and how often it was over the milliseconds
+ * that were asked for.
+ */
 export interface Delays {
   readonly measured: number;
   readonly over: number;
@@ -20,7 +28,10 @@ export interface Delays {
 
 const resolution = 50; // ms
 const shortest = 500; // ms between two looks
-/** Share of the time from which delays are measured. They can't be long before; and to be woken up to measure them takes 0.1 % of a core. */
+/**
+ * Share of the time from which delays are measured. They can't be long before; and to be woken up
+ * to measure them takes 0.1 % of a core.
+ */
 const busy = 0.1;
 
 export class MachineGauge implements LoadGauge {
@@ -41,16 +52,22 @@ export class MachineGauge implements LoadGauge {
   }
 
   delays(most: number): Delays | undefined {
-    const elapsed = performance.now() - this.#lookedAt; // not the server's clock: a test may let a minute of that pass in no time
+    // not the server's clock: a test may let a minute of that pass in no time
+    const elapsed = performance.now() - this.#lookedAt;
     if (this.#histogram === undefined || elapsed < shortest) return undefined;
     this.#lookedAt += elapsed;
-    const delays = this.#isMeasuring ? measuredBy(this.#histogram, elapsed, most) : { measured: Math.round(elapsed / resolution), over: 0 };
+    const delays = this.#isMeasuring
+      ? measuredBy(this.#histogram, elapsed, most)
+      : { measured: Math.round(elapsed / resolution), over: 0 };
     this.#histogram.reset();
     this.#measure(this.#isBusy());
     return delays;
   }
 
-  /** V8 collects garbage at the latest halfway from what is alive to the limit: at 85 %, 70 % of it are alive. */
+  /**
+   * V8 collects garbage at the latest halfway from what is alive to the limit: at 85 %, 70 % of it
+   * are alive.
+   */
   heapPercent(): number {
     const { used_heap_size, heap_size_limit } = getHeapStatistics();
     return (used_heap_size / heap_size_limit) * 100;
@@ -71,11 +88,13 @@ export class MachineGauge implements LoadGauge {
 }
 
 /**
- * A histogram measures from its first turn of the loop after a reset. One that has measured nothing had one turn at most in all that time:
- * a loop that hangs for seconds, again and again, would look like one that was never late.
+ * A histogram measures from its first turn of the loop after a reset. One that has measured nothing
+ * had one turn at most in all that time: a loop that hangs for seconds, again and again, would look
+ * like one that was never late.
  */
 function measuredBy(histogram: IntervalHistogram, elapsed: number, most: number): Delays {
-  if (histogram.count === 0) return { measured: 1, over: elapsed / 2 > most + resolution ? 1 : 0 }; // before that turn, or after it
+  // before that turn, or after it
+  if (histogram.count === 0) return { measured: 1, over: elapsed / 2 > most + resolution ? 1 : 0 };
   return { measured: histogram.count, over: countOver(histogram, most) };
 }
 
@@ -97,9 +116,13 @@ interface Report {
   readonly userLimits?: { readonly open_files?: { readonly soft?: unknown } };
 }
 
-let known: { readonly limit: number | undefined } | undefined; // asked once: it takes some milliseconds
+// asked once: it takes some milliseconds
+let known: { readonly limit: number | undefined } | undefined;
 
-/** How many files this process may have open, sockets among them (`ulimit -n`); undefined: any number, or it can't be known. */
+/**
+ * How many files this process may have open, sockets among them (`ulimit -n`); undefined: any
+ * number, or it can't be known.
+ */
 export function openFilesLimit(): number | undefined {
   known ??= { limit: limitIn(report()) };
   return known.limit;
@@ -107,7 +130,8 @@ export function openFilesLimit(): number | undefined {
 
 /** A diagnostic report without the names of all peers, for which Node would wait. */
 function report(): Report {
-  const reporter = process.report as typeof process.report & { excludeNetwork?: boolean }; // Node 20.13; too new for its types
+  // Node 20.13; too new for its types
+  const reporter = process.report as typeof process.report & { excludeNetwork?: boolean };
   const { excludeNetwork } = reporter;
   reporter.excludeNetwork = true;
   try {

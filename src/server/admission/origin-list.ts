@@ -1,8 +1,9 @@
 import type { IncomingMessage } from "node:http";
 
 /**
- * Which browser origins may connect and read (RFC 6454). Exact scheme, host and port; `https://*.example.com` allows any
- * one left-most label. With no list: the same host and port as the `Host` header.
+ * Which browser origins may connect and read (RFC 6454). Exact scheme, host and port;
+ * `https://*.example.com` allows any one left-most label. With no list: the same host and port as
+ * the `Host` header.
  */
 export class OriginList {
   readonly #allowed: readonly string[] | undefined;
@@ -10,7 +11,9 @@ export class OriginList {
   constructor(allowed: readonly string[] | undefined) {
     for (const origin of allowed ?? []) {
       if (origin !== "null" && !/^[a-z][a-z0-9+.-]*:\/\/(\*\.)?[^*/?#\s]+$/.test(origin)) {
-        throw new TypeError(`origins: "${origin}" is not an origin; write it like https://app.example.com, in lower case, without a path`);
+        throw new TypeError(
+          `origins: "${origin}" is not an origin; write it like https://app.example.com, in lower case, without a path`,
+        );
       }
     }
     this.#allowed = allowed;
@@ -25,12 +28,16 @@ export class OriginList {
 
   /** May a page of this origin use the server that it reached as `host`? */
   allowsOrigin(origin: string, host: string | undefined): boolean {
-    return this.#allowed === undefined ? isSameHost(origin, host) : this.#allowed.some((allowed) => matches(allowed, origin));
+    return this.#allowed === undefined
+      ? isSameHost(origin, host)
+      : this.#allowed.some((allowed) => matches(allowed, origin));
   }
 }
 
 function countHeader(request: IncomingMessage, name: string): number {
-  return request.rawHeaders.filter((header, index) => index % 2 === 0 && header.toLowerCase() === name).length;
+  return request.rawHeaders.filter(
+    (header, index) => index % 2 === 0 && header.toLowerCase() === name,
+  ).length;
 }
 
 function isSameHost(origin: string, host: string | undefined): boolean {

@@ -1,13 +1,17 @@
 /**
- * Whether this process has more to do than it can. Once a second it looks at the event loop's delay and at the heap; what is over its
- * limit in several looks in a row stops new connections, and a heap that is nearly full costs those who are missed least theirs.
+ * Whether this process has more to do than it can. Once a second it looks at the event loop's delay
+ * and at the heap; what is over its limit in several looks in a row stops new connections, and a
+ * heap that is nearly full costs those who are missed least theirs.
  */
 import type { Clock } from "../../runtime/clock.js";
 import type { Logger } from "../../runtime/logger.js";
 import type { Limits } from "../limits.js";
 import type { Delays, LoadGauge } from "./load-gauge.js";
 
-export const overloadLimits = ["loopDelay", "heapPercent"] as const satisfies readonly (keyof Limits)[];
+export const overloadLimits = [
+  "loopDelay",
+  "heapPercent",
+] as const satisfies readonly (keyof Limits)[];
 
 export type OverloadLimit = (typeof overloadLimits)[number];
 
@@ -22,7 +26,8 @@ export interface OverloadPorts {
 const lookInterval = 1_000; // 1 s
 const maxAttempts = 5; // looks in a row
 const remembered = 10; // looks over which delays are added up
-const tolerated = 0.01; // of the delays: their 99th percentile is over the limit when more of them are
+// of the delays: their 99th percentile is over the limit when more of them are
+const tolerated = 0.01;
 const critical = 95; // percent of the heap from which connections are shed
 
 export class Overload {
@@ -39,7 +44,11 @@ export class Overload {
   }
 
   start(): void {
-    if (this.#cancelTimer !== undefined || (this.#limits.loopDelay === 0 && this.#limits.heapPercent === 0)) return;
+    if (
+      this.#cancelTimer !== undefined ||
+      (this.#limits.loopDelay === 0 && this.#limits.heapPercent === 0)
+    )
+      return;
     this.#ports.gauge.start();
     this.#lookLater();
   }
@@ -78,7 +87,8 @@ export class Overload {
     const delays = most === 0 ? undefined : this.#ports.gauge.delays(most);
     if (delays === undefined) return;
     if (this.#delays.push(delays) > remembered) this.#delays.shift();
-    const sum = (pick: (delays: Delays) => number) => this.#delays.reduce((total, delays) => total + pick(delays), 0);
+    const sum = (pick: (delays: Delays) => number) =>
+      this.#delays.reduce((total, delays) => total + pick(delays), 0);
     const measured = sum((delays) => delays.measured);
     const over = sum((delays) => delays.over);
     const isOver = this.#delays.length === remembered && over > measured * tolerated;
@@ -92,14 +102,20 @@ export class Overload {
     if (!this.#heap.isOn || percent <= critical) return;
     const connections = this.#ports.shed();
     if (connections > 0)
-      this.#ports.log.warn({ event: "overload.shed", connections, percent: Math.round(percent) }, "connections are closed to save memory");
+      this.#ports.log.warn(
+        { event: "overload.shed", connections, percent: Math.round(percent) },
+        "connections are closed to save memory",
+      );
   }
 
   #tell(limit: OverloadLimit, change: "begins" | "ends" | undefined, figures: object): void {
     if (change === undefined) return;
     const { log } = this.#ports;
     if (change === "begins")
-      log.warn({ event: "overload.begin", limit, ...figures }, `new connections are refused: ${descriptions[limit]}`);
+      log.warn(
+        { event: "overload.begin", limit, ...figures },
+        `new connections are refused: ${descriptions[limit]}`,
+      );
     else log.info({ event: "overload.end", limit, ...figures }, "the overload is over");
   }
 }

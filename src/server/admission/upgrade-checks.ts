@@ -1,4 +1,6 @@
-/** Who may open a socket: everything that is decided before the WebSocket handshake (RFC 6455 §4.2). */
+/**
+ * Who may open a socket: everything that is decided before the WebSocket handshake (RFC 6455 §4.2).
+ */
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { subprotocol } from "../../protocol/messages.js";
@@ -32,17 +34,23 @@ export class UpgradeChecks {
     this.#limits = limits;
   }
 
-  /** The limit that leaves no room for one more connection in OPEN from this address; undefined: there is room. */
+  /**
+   * The limit that leaves no room for one more connection in OPEN from this address; undefined:
+   * there is room.
+   */
   exhausted(address: string): "openPerAddress" | "open" | undefined {
     const { openPerAddress, open } = this.#limits;
-    if (openPerAddress > 0 && this.#addresses.openOf(address) >= openPerAddress) return "openPerAddress";
+    if (openPerAddress > 0 && this.#addresses.openOf(address) >= openPerAddress)
+      return "openPerAddress";
     return open > 0 && this.#addresses.open >= open ? "open" : undefined;
   }
 
   /** Has this address had too many tokens refused in the last minute? */
   isBarred(address: string): boolean {
     const { authFailuresPerAddress } = this.#limits;
-    return authFailuresPerAddress > 0 && this.#addresses.failuresOf(address) >= authFailuresPerAddress;
+    return (
+      authFailuresPerAddress > 0 && this.#addresses.failuresOf(address) >= authFailuresPerAddress
+    );
   }
 
   /** Null: the handshake may begin. */
@@ -51,9 +59,11 @@ export class UpgradeChecks {
   }
 
   #badRequest(request: IncomingMessage): UpgradeRefusal | null {
-    if (hasTooManyHeaders(request)) return { status: 431, message: `send at most ${maxHeaders} header lines` };
+    if (hasTooManyHeaders(request))
+      return { status: 431, message: `send at most ${maxHeaders} header lines` };
     const query = queryOf(request);
-    const parameter = query === undefined ? undefined : tokenParameters.find((name) => query.has(name));
+    const parameter =
+      query === undefined ? undefined : tokenParameters.find((name) => query.has(name));
     if (parameter !== undefined) {
       return {
         status: 400,
@@ -61,11 +71,18 @@ export class UpgradeChecks {
       };
     }
     if (!this.#origins.allows(request)) {
-      return { status: 403, message: "pages of this origin may not connect; the server's option `origins` lists those that may" };
+      return {
+        status: 403,
+        message:
+          "pages of this origin may not connect; the server's option `origins` lists those that may",
+      };
     }
     const offered = request.headers["sec-websocket-protocol"];
     if (offered !== undefined && !offered.split(",").some((name) => name.trim() === subprotocol)) {
-      return { status: 400, message: `the subprotocol here is ${subprotocol}; offer that one or none` };
+      return {
+        status: 400,
+        message: `the subprotocol here is ${subprotocol}; offer that one or none`,
+      };
     }
     return null;
   }
@@ -82,12 +99,25 @@ export class UpgradeChecks {
     const limit = this.exhausted(address);
     if (limit === undefined) return null;
     return limit === "openPerAddress"
-      ? { status: 429, message: "too many connections from your address have not authenticated", retryAfter: 5, limit }
-      : { status: 503, message: "too many connections have not authenticated", retryAfter: 5, limit };
+      ? {
+          status: 429,
+          message: "too many connections from your address have not authenticated",
+          retryAfter: 5,
+          limit,
+        }
+      : {
+          status: 503,
+          message: "too many connections have not authenticated",
+          retryAfter: 5,
+          limit,
+        };
   }
 }
 
-/** Node drops header lines beyond its own limit unseen, the proxy's last ones first: so many that some may be missing are refused. */
+/**
+ * Node drops header lines beyond its own limit unseen, the proxy's last ones first: so many that
+ * some may be missing are refused.
+ */
 export function hasTooManyHeaders({ rawHeaders }: IncomingMessage): boolean {
   return rawHeaders.length > maxHeaders * 2; // names and values
 }
@@ -106,7 +136,10 @@ function queryOf(request: IncomingMessage): URLSearchParams | undefined {
 }
 
 /** Answers an upgrade that will not happen, and ends its socket. */
-export function refuseUpgrade(stream: Duplex, { status, message, retryAfter, headers = {} }: UpgradeRefusal): void {
+export function refuseUpgrade(
+  stream: Duplex,
+  { status, message, retryAfter, headers = {} }: UpgradeRefusal,
+): void {
   const body = `${JSON.stringify({ error: (STATUS_CODES[status] ?? "error").toLowerCase().replaceAll(" ", "_"), error_description: message })}\n`;
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Error"}`,

@@ -1,11 +1,20 @@
-/** `rpc.sessions.*`: what an administrator may call, when the option `admin` names the scope. Times are in seconds here, as everywhere on the wire. */
+/**
+ * `rpc.sessions.*`: what an administrator may call, when the option `admin` names the scope. Times
+ * are in seconds here, as everywhere on the wire.
+ */
 import type { Auth } from "../../rpc/define/access.js";
 import { callEntry, type MethodEntry } from "../../rpc/define/registry.js";
 import type { Logger } from "../../runtime/logger.js";
 import type { RevocationSelector, RevokeOptions } from "../server-options.js";
 import { type MemberRule, objectSchema } from "./object-schema.js";
 import { selectorComplaint } from "./revocations.js";
-import { type Administration, type KickSelector, kickComplaint, maxSessions, type SessionsOptions } from "./session-admin.js";
+import {
+  type Administration,
+  type KickSelector,
+  kickComplaint,
+  maxSessions,
+  type SessionsOptions,
+} from "./session-admin.js";
 
 type Revoke = (selector: RevocationSelector, options: RevokeOptions) => Promise<void>;
 type WireRevocation = RevocationSelector & RevokeOptions;
@@ -17,11 +26,19 @@ interface AdminContext<Params> {
 
 const connection: MemberRule = { type: "string", description: "id of a connection" };
 const subject: MemberRule = { type: "string", description: "the sub claim" };
-const issuer: MemberRule = { type: "string", description: "the iss claim; without it those of all issuers" };
+const issuer: MemberRule = {
+  type: "string",
+  description: "the iss claim; without it those of all issuers",
+};
 
 const listParams = objectSchema<SessionsOptions>({
   ...{ connection, subject, issuer },
-  limit: { type: "integer", minimum: 1, maximum: maxSessions, description: "most sessions in the answer" },
+  limit: {
+    type: "integer",
+    minimum: 1,
+    maximum: maxSessions,
+    description: "most sessions in the answer",
+  },
 });
 const kickParams = objectSchema<KickSelector>({ connection, subject, issuer }, kickComplaint);
 const revokeParams = objectSchema<WireRevocation>(
@@ -29,15 +46,27 @@ const revokeParams = objectSchema<WireRevocation>(
     ...{ subject, issuer },
     jti: { type: "string", description: "id of one token" },
     sessionId: { type: "string", description: "the sid claim" },
-    issuedBefore: { type: "number", description: "with subject: only its tokens up to then, in seconds since 1970" },
-    margin: { type: "number", minimum: 0, maximum: 86_400, description: "seconds in which live sessions may get another token" },
+    issuedBefore: {
+      type: "number",
+      description: "with subject: only its tokens up to then, in seconds since 1970",
+    },
+    margin: {
+      type: "number",
+      minimum: 0,
+      maximum: 86_400,
+      description: "seconds in which live sessions may get another token",
+    },
     reason: { type: "string", description: "for people and logs" },
   },
   selectorComplaint,
 );
 
 /** The administrator's methods, for callers with this scope. */
-export function adminMethods(scope: string, administration: Administration, revoke: Revoke): readonly MethodEntry[] {
+export function adminMethods(
+  scope: string,
+  administration: Administration,
+  revoke: Revoke,
+): readonly MethodEntry[] {
   const entry = (name: string, definition: Omit<Parameters<typeof callEntry>[1], "scope">) =>
     callEntry(name, { scope, ...definition }, undefined);
   return [
@@ -56,11 +85,22 @@ export function adminMethods(scope: string, administration: Administration, revo
       },
     }),
     entry("rpc.sessions.revoke", {
-      summary: "Refuse a token, a session or a subject's tokens, and close what lives by them (4401)",
+      summary:
+        "Refuse a token, a session or a subject's tokens, and close what lives by them (4401)",
       params: revokeParams,
-      async handler({ params: { margin = 0, reason, ...selector }, auth, log }: AdminContext<WireRevocation>) {
-        log.info({ event: "admin.revoke", by: auth.subject, ...selector, margin, reason }, "an administrator revokes");
-        await revoke(selector, { margin: margin * 1000, ...(reason === undefined ? {} : { reason }) });
+      async handler({
+        params: { margin = 0, reason, ...selector },
+        auth,
+        log,
+      }: AdminContext<WireRevocation>) {
+        log.info(
+          { event: "admin.revoke", by: auth.subject, ...selector, margin, reason },
+          "an administrator revokes",
+        );
+        await revoke(selector, {
+          margin: margin * 1000,
+          ...(reason === undefined ? {} : { reason }),
+        });
         return { ok: true };
       },
     }),

@@ -18,12 +18,20 @@ export interface Nodes {
 
 /** The first bus that one of the stores has. */
 export function busOf(stores: readonly (object | undefined)[]): Bus | undefined {
-  return stores.map((store) => (store as { readonly bus?: Bus } | undefined)?.bus).find((bus) => bus !== undefined);
+  return stores
+    .map((store) => (store as { readonly bus?: Bus } | undefined)?.bus)
+    .find((bus) => bus !== undefined);
 }
 
-/** The counters of the store that has that bus: they count for all nodes. Undefined: none of the stores joins nodes. */
+/**
+ * The counters of the store that has that bus: they count for all nodes. Undefined: none of the
+ * stores joins nodes.
+ */
 export function sharedRatesOf(stores: readonly (object | undefined)[]): RateCounters | undefined {
-  const candidates = stores as readonly ({ readonly bus?: Bus; readonly rates?: RateCounters } | undefined)[];
+  const candidates = stores as readonly (
+    | { readonly bus?: Bus; readonly rates?: RateCounters }
+    | undefined
+  )[];
   return candidates.find((store) => store?.bus !== undefined)?.rates;
 }
 

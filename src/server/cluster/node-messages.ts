@@ -1,4 +1,7 @@
-/** What the nodes of a deployment say to each other. A message is one line of JSON: `{"v":1,"from":"<node>","type":"…","body":…}`. */
+/**
+ * What the nodes of a deployment say to each other. A message is one line of JSON:
+ * `{"v":1,"from":"<node>","type":"…","body":…}`.
+ */
 import type { Bus } from "../../pubsub/bus.js";
 import { stopperOf } from "../../runtime/application-code.js";
 import type { Logger } from "../../runtime/logger.js";
@@ -28,11 +31,18 @@ export class NodeMessages {
     this.node = node;
     this.#bus = bus;
     this.#log = log;
-    const listener = { event: () => {}, gap: () => {}, message: (text: string) => this.#read(text) };
+    const listener = {
+      event: () => {},
+      gap: () => {},
+      message: (text: string) => this.#read(text),
+    };
     this.#stop = stopperOf(bus.subscribe(listener), "the store's bus.subscribe");
   }
 
-  /** Says who hears messages of one type: one reader each, and nobody is told of types that nobody reads. */
+  /**
+   * Says who hears messages of one type: one reader each, and nobody is told of types that nobody
+   * reads.
+   */
   on(type: string, reader: NodeMessageReader): void {
     this.#readers.set(type, reader);
   }
@@ -49,11 +59,15 @@ export class NodeMessages {
 
   #read(text: string): void {
     const envelope = envelopeOf(text);
-    if (envelope === undefined) return this.#warnOnce("a message between nodes is of no form that this version knows");
+    if (envelope === undefined)
+      return this.#warnOnce("a message between nodes is of no form that this version knows");
     try {
       this.#readers.get(envelope.type)?.(envelope.body, envelope.from);
     } catch (error) {
-      this.#log.error({ event: "node.message", type: envelope.type, err: error }, "a message between nodes could not be taken in");
+      this.#log.error(
+        { event: "node.message", type: envelope.type, err: error },
+        "a message between nodes could not be taken in",
+      );
     }
   }
 
@@ -67,7 +81,10 @@ export class NodeMessages {
 function envelopeOf(text: string): Envelope | undefined {
   try {
     const envelope = Object(JSON.parse(text)) as Partial<Envelope>;
-    const isKnown = envelope.v === version && typeof envelope.from === "string" && typeof envelope.type === "string";
+    const isKnown =
+      envelope.v === version &&
+      typeof envelope.from === "string" &&
+      typeof envelope.type === "string";
     return isKnown ? (envelope as Envelope) : undefined;
   } catch (error) {
     if (error instanceof SyntaxError) return undefined;

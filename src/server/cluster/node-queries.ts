@@ -44,14 +44,19 @@ export class NodeQueries {
     this.#sayHello();
   }
 
-  /** Says how this node answers questions about `subject`. What it throws is logged, and the asker gets no answer. */
+  /**
+   * Says how this node answers questions about `subject`. What it throws is logged, and the asker
+   * gets no answer.
+   */
   about(subject: string, answerer: (params: unknown) => unknown): void {
     this.#answerers.set(subject, answerer);
   }
 
   /** This node's answer is always there. Never rejects. */
   async ask(subject: string, params: unknown): Promise<NodeAnswers> {
-    const answers = new Map<string, unknown>([[this.#messages.node, this.#answerers.get(subject)?.(params)]]);
+    const answers = new Map<string, unknown>([
+      [this.#messages.node, this.#answerers.get(subject)?.(params)],
+    ]);
     this.#forgetTheSilent();
     const id = ++this.#lastId;
     let isHeard = true;
@@ -67,7 +72,8 @@ export class NodeQueries {
         done();
       };
       void this.#send("ask", { id, subject, params }, unsent).then(() => {
-        if (this.#isAnswered(answers)) done(); // not before: a node that is cut off for long knows of no other, and would call that all
+        // not before: a node that is cut off for long knows of no other, and would call that all
+        if (this.#isAnswered(answers)) done();
       });
     });
     this.#queries.delete(id);
@@ -87,15 +93,21 @@ export class NodeQueries {
 
   #answer(body: unknown, from: string): void {
     this.#hear(from);
-    const { id, subject, params } = Object(body) as { id?: unknown; subject?: unknown; params?: unknown };
+    const { id, subject, params } = Object(body) as {
+      id?: unknown;
+      subject?: unknown;
+      params?: unknown;
+    };
     const answerer = this.#answerers.get(String(subject));
-    if (from !== this.#messages.node && answerer !== undefined) void this.#send("answer", { to: from, id, answer: answerer(params) });
+    if (from !== this.#messages.node && answerer !== undefined)
+      void this.#send("answer", { to: from, id, answer: answerer(params) });
   }
 
   #take(body: unknown, from: string): void {
     this.#hear(from);
     const { to, id, answer } = Object(body) as { to?: unknown; id?: unknown; answer?: unknown };
-    const query = to === this.#messages.node && typeof id === "number" ? this.#queries.get(id) : undefined;
+    const query =
+      to === this.#messages.node && typeof id === "number" ? this.#queries.get(id) : undefined;
     if (query === undefined) return;
     query.answers.set(from, answer);
     if (this.#isAnswered(query.answers)) query.done();
@@ -108,7 +120,8 @@ export class NodeQueries {
 
   /** True: it was not known. */
   #hear(from: string): boolean {
-    if (from === this.#messages.node || (this.#peers.size >= maxPeers && !this.#peers.has(from))) return false;
+    if (from === this.#messages.node || (this.#peers.size >= maxPeers && !this.#peers.has(from)))
+      return false;
     const isNew = !this.#peers.has(from);
     this.#peers.set(from, this.#clock.monotonic());
     return isNew;
@@ -116,7 +129,8 @@ export class NodeQueries {
 
   #forgetTheSilent(): void {
     const now = this.#clock.monotonic();
-    for (const [peer, heardAt] of this.#peers) if (now - heardAt > silence) this.#peers.delete(peer);
+    for (const [peer, heardAt] of this.#peers)
+      if (now - heardAt > silence) this.#peers.delete(peer);
   }
 
   #sayHello(): void {
@@ -131,7 +145,10 @@ export class NodeQueries {
   /** Resolves when it was sent, or could not be. */
   #send(type: string, body: unknown, failed: () => void = () => {}): Promise<void> {
     return this.#messages.send(type, body).catch((error: unknown) => {
-      this.#log.debug({ event: "node.unheard", type, err: error }, "the other nodes can't be reached");
+      this.#log.debug(
+        { event: "node.unheard", type, err: error },
+        "the other nodes can't be reached",
+      );
       failed();
     });
   }

@@ -9,8 +9,8 @@ export interface MemberRule {
 }
 
 /**
- * Schema of an object whose members are all optional, and of no other kind; `complaint` judges them together. The package itself
- * depends on no schema library.
+ * Schema of an object whose members are all optional, and of no other kind; `complaint` judges them
+ * together. The package itself depends on no schema library.
  */
 export function objectSchema<Output>(
   members: Readonly<Record<string, MemberRule>>,
@@ -25,7 +25,9 @@ export function objectSchema<Output>(
       const issues = issuesOf(value, rules);
       if (issues.length > 0) return { issues };
       const message = complaint(value as Output);
-      return message === undefined ? { value: value as Output } : { issues: [{ message, path: [] }] };
+      return message === undefined
+        ? { value: value as Output }
+        : { issues: [{ message, path: [] }] };
     },
     jsonSchema: { input: () => json, output: () => json }, // for rpc.discover
   };
@@ -33,16 +35,26 @@ export function objectSchema<Output>(
 }
 
 function issuesOf(value: unknown, rules: ReadonlyMap<string, MemberRule>): SchemaIssue[] {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return [{ message: "must be an object", path: [] }];
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    return [{ message: "must be an object", path: [] }];
   return Object.entries(value).flatMap(([name, member]) => {
     const rule = rules.get(name);
-    const message = rule === undefined ? `is not known; known are ${[...rules.keys()].join(", ")}` : memberComplaint(member, rule);
+    const message =
+      rule === undefined
+        ? `is not known; known are ${[...rules.keys()].join(", ")}`
+        : memberComplaint(member, rule);
     return message === undefined ? [] : [{ message, path: [name] }];
   });
 }
 
-function memberComplaint(value: unknown, { type, minimum, maximum }: MemberRule): string | undefined {
-  if (type === "string") return typeof value === "string" && value !== "" ? undefined : "must be a string that is not empty";
+function memberComplaint(
+  value: unknown,
+  { type, minimum, maximum }: MemberRule,
+): string | undefined {
+  if (type === "string")
+    return typeof value === "string" && value !== ""
+      ? undefined
+      : "must be a string that is not empty";
   const isNumber = typeof value === "number" && (type === "number" || Number.isInteger(value));
   if (isNumber && value >= (minimum ?? value) && value <= (maximum ?? value)) return undefined;
   const kind = type === "integer" ? "a whole number" : "a number";

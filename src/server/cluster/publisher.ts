@@ -1,4 +1,7 @@
-/** What the application sends to others than the caller: events of topics, and declared notifications. */
+/**
+ * What the application sends to others than the caller: events of topics, and declared
+ * notifications.
+ */
 import type { StandardSchema } from "../../protocol/standard-schema.js";
 import type { Bus, TopicEvent } from "../../pubsub/bus.js";
 import { Push } from "../../pubsub/push.js";
@@ -11,8 +14,14 @@ import { stopperOf } from "../../runtime/application-code.js";
 import { encodeDeclared } from "../connection/declared-notification.js";
 import type { NodeMessages } from "./node-messages.js";
 
-/** Who is notified: a connection, all connections of a subject (of any issuer, unless one is named), or everybody who is authenticated. */
-export type NotifyTarget = { readonly connection: string } | { readonly subject: string; readonly issuer?: string } | "all";
+/**
+ * Who is notified: a connection, all connections of a subject (of any issuer, unless one is named),
+ * or everybody who is authenticated.
+ */
+export type NotifyTarget =
+  | { readonly connection: string }
+  | { readonly subject: string; readonly issuer?: string }
+  | "all";
 
 interface Recipient {
   push(push: Push): void;
@@ -40,9 +49,15 @@ export class Publisher {
 
   constructor(ports: PublisherPorts) {
     this.#ports = ports;
-    this.#topics = new Map([...ports.registry.values()].filter(isTopic).map((entry) => [entry.route, entry]));
+    this.#topics = new Map(
+      [...ports.registry.values()].filter(isTopic).map((entry) => [entry.route, entry]),
+    );
     const { bus, topics, messages } = ports;
-    const listener = { event: (event: TopicEvent) => topics.event(event), gap: () => topics.gap(), message: () => {} };
+    const listener = {
+      event: (event: TopicEvent) => topics.event(event),
+      gap: () => topics.gap(),
+      message: () => {},
+    };
     this.#stop = stopperOf(bus.subscribe(listener), "the store's bus.subscribe");
     messages?.on("notify", (body) => {
       const { target, text } = Object(body) as { target?: unknown; text?: unknown };
@@ -50,23 +65,38 @@ export class Publisher {
     });
   }
 
-  /** Without an `await` on its way as long as schemas and bus need none: events that are published in one turn keep their order. */
+  /**
+   * Without an `await` on its way as long as schemas and bus need none: events that are published
+   * in one turn keep their order.
+   */
   async publish(route: object, params: unknown, event: unknown): Promise<void> {
     const entry = this.#topics.get(route);
-    if (entry === undefined) throw new TypeError("publish: give a topic (rpc.topic) of this server's app, such as app.routes.prices");
-    const checked = entry.params === undefined ? { value: params } : validateParams(entry.params, params);
+    if (entry === undefined)
+      throw new TypeError(
+        "publish: give a topic (rpc.topic) of this server's app, such as app.routes.prices",
+      );
+    const checked =
+      entry.params === undefined ? { value: params } : validateParams(entry.params, params);
     const result = checked instanceof Promise ? await checked : checked;
-    if ("issues" in result) throw new TypeError(`publish: the params of ${entry.name} don't fit: ${JSON.stringify(result.issues)}`);
+    if ("issues" in result)
+      throw new TypeError(
+        `publish: the params of ${entry.name} don't fit: ${JSON.stringify(result.issues)}`,
+      );
     const name = topicNameOf(entry.name, entry.feed, result.value);
     const encoded = encodeEvent(entry.feed.event, event, this.#ports.maxBytes);
     const data = typeof encoded === "string" ? encoded : await encoded;
     const { history } = entry.feed;
-    const published = this.#ports.bus.publish(topicKey({ route: entry.name, name, history }), data, history);
+    const published = this.#ports.bus.publish(
+      topicKey({ route: entry.name, name, history }),
+      data,
+      history,
+    );
     if (published !== undefined) await published;
   }
 
   async notify(target: NotifyTarget, name: string, params: unknown): Promise<void> {
-    if (!isTarget(target)) throw new TypeError('notify: the target is {connection}, {subject} or "all"');
+    if (!isTarget(target))
+      throw new TypeError('notify: the target is {connection}, {subject} or "all"');
     const { messages, notifications } = this.#ports;
     const text = encodeDeclared(notifications, name, params);
     if (messages === undefined) this.#deliver(target, text);
@@ -79,19 +109,26 @@ export class Publisher {
   }
 
   #deliver(target: unknown, text: unknown): void {
-    if (!isTarget(target) || typeof text !== "string") throw new TypeError("a notification without target or text");
+    if (!isTarget(target) || typeof text !== "string")
+      throw new TypeError("a notification without target or text");
     const push = new Push(text);
     for (const recipient of this.#ports.recipients(target)) recipient.push(push);
   }
 }
 
-function isTopic(entry: { readonly feed: SubscriptionEntry["feed"] | undefined }): entry is TopicEntry {
+function isTopic(entry: {
+  readonly feed: SubscriptionEntry["feed"] | undefined;
+}): entry is TopicEntry {
   return entry.feed?.is === "topic";
 }
 
 function isTarget(target: unknown): target is NotifyTarget {
   if (target === "all") return true;
-  const { connection, subject, issuer } = Object(target) as { connection?: unknown; subject?: unknown; issuer?: unknown };
+  const { connection, subject, issuer } = Object(target) as {
+    connection?: unknown;
+    subject?: unknown;
+    issuer?: unknown;
+  };
   if (typeof connection === "string") return subject === undefined;
   return typeof subject === "string" && (issuer === undefined || typeof issuer === "string");
 }

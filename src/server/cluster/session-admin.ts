@@ -2,7 +2,13 @@
 import type { Logger } from "../../runtime/logger.js";
 import type { ConnectionRegistry } from "../lifecycle/connection-registry.js";
 import type { NodeQueries } from "./node-queries.js";
-import { describeSession, isSessionInfo, matches, type SessionFilter, type SessionInfo } from "./session-info.js";
+import {
+  describeSession,
+  isSessionInfo,
+  matches,
+  type SessionFilter,
+  type SessionInfo,
+} from "./session-info.js";
 
 export interface SessionsOptions extends SessionFilter {
   /** Most sessions in the answer, at most 1_000. Default: 1_000. */
@@ -21,7 +27,9 @@ export interface SessionList {
 }
 
 /** One connection, or all of a subject. */
-export type KickSelector = { readonly connection: string } | { readonly subject: string; readonly issuer?: string };
+export type KickSelector =
+  | { readonly connection: string }
+  | { readonly subject: string; readonly issuer?: string };
 
 export interface KickResult {
   /** How many connections were closed. */
@@ -39,7 +47,12 @@ export class Administration {
   readonly #nodes: NodeQueries | undefined;
 
   /** `nodes`: the others too, where there are any. */
-  constructor(connectionRegistry: ConnectionRegistry, node: string, log: Logger, nodes?: NodeQueries) {
+  constructor(
+    connectionRegistry: ConnectionRegistry,
+    node: string,
+    log: Logger,
+    nodes?: NodeQueries,
+  ) {
     this.#connectionRegistry = connectionRegistry;
     this.#node = node;
     this.#log = log;
@@ -53,7 +66,9 @@ export class Administration {
     const { limit = maxSessions } = options;
     if (!Number.isInteger(limit) || limit < 1 || limit > maxSessions)
       throw new TypeError(`sessions: limit must be a whole number from 1 to ${maxSessions}`);
-    const { answers, complete } = await this.#ask("sessions", { ...options, limit }, () => this.#listHere({ ...options, limit }));
+    const { answers, complete } = await this.#ask("sessions", { ...options, limit }, () =>
+      this.#listHere({ ...options, limit }),
+    );
     const lists = answers.map(listOf);
     const sessions = lists.flatMap((list) => list.sessions).sort(newestFirst);
     return {
@@ -74,25 +89,39 @@ export class Administration {
     return { kicked, complete };
   }
 
-  async #ask(subject: string, params: object, here: () => unknown): Promise<{ answers: readonly unknown[]; complete: boolean }> {
+  async #ask(
+    subject: string,
+    params: object,
+    here: () => unknown,
+  ): Promise<{ answers: readonly unknown[]; complete: boolean }> {
     if (this.#nodes === undefined) return { answers: [here()], complete: true };
     const { answers, complete } = await this.#nodes.ask(subject, params);
     return { answers: [...answers.values()], complete };
   }
 
-  #listHere({ limit = maxSessions, ...filter }: SessionsOptions): { sessions: SessionInfo[]; total: number } {
+  #listHere({ limit = maxSessions, ...filter }: SessionsOptions): {
+    sessions: SessionInfo[];
+    total: number;
+  } {
     const members = this.#connectionRegistry
       .members()
       .filter((member) => matches(member, filter))
       .reverse(); // the newest came last
-    return { sessions: members.slice(0, limit).map((member) => describeSession(member, this.#node)), total: members.length };
+    return {
+      sessions: members.slice(0, limit).map((member) => describeSession(member, this.#node)),
+      total: members.length,
+    };
   }
 
   #kickHere(filter: SessionFilter): number {
     if (kickComplaint(filter) !== undefined) return 0;
     const kicked = this.#connectionRegistry.members().filter((member) => matches(member, filter));
     for (const { connection } of kicked) connection.close("kicked");
-    if (kicked.length > 0) this.#log.info({ event: "kick", ...filter, connections: kicked.length }, "connections were kicked");
+    if (kicked.length > 0)
+      this.#log.info(
+        { event: "kick", ...filter, connections: kicked.length },
+        "connections were kicked",
+      );
     return kicked.length;
   }
 }
@@ -124,9 +153,15 @@ function optionsOf(params: unknown): SessionsOptions {
   return { ...filterOf(params), limit: Math.min(Math.max(numberOf(limit), 1), maxSessions) };
 }
 
-function listOf(answer: unknown): { readonly sessions: readonly SessionInfo[]; readonly total: number } {
+function listOf(answer: unknown): {
+  readonly sessions: readonly SessionInfo[];
+  readonly total: number;
+} {
   const { sessions, total } = Object(answer) as { sessions?: unknown; total?: unknown };
-  return { sessions: Array.isArray(sessions) ? sessions.filter(isSessionInfo) : [], total: numberOf(total) };
+  return {
+    sessions: Array.isArray(sessions) ? sessions.filter(isSessionInfo) : [],
+    total: numberOf(total),
+  };
 }
 
 function numberOf(value: unknown): number {

@@ -39,7 +39,10 @@ export interface SessionFilter {
   readonly issuer?: string;
 }
 
-export function matches({ connection, token }: Readonly<ConnectionEntry>, filter: SessionFilter): boolean {
+export function matches(
+  { connection, token }: Readonly<ConnectionEntry>,
+  filter: SessionFilter,
+): boolean {
   return (
     (filter.connection === undefined || filter.connection === connection.id) &&
     (filter.subject === undefined || filter.subject === token?.subject) &&
@@ -47,7 +50,10 @@ export function matches({ connection, token }: Readonly<ConnectionEntry>, filter
   );
 }
 
-export function describeSession({ connection, since, token }: Readonly<ConnectionEntry>, node: string): SessionInfo {
+export function describeSession(
+  { connection, since, token }: Readonly<ConnectionEntry>,
+  node: string,
+): SessionInfo {
   const { state, expiresIn } = connection.whoami();
   return {
     id: connection.id,
@@ -66,5 +72,10 @@ export function describeSession({ connection, since, token }: Readonly<Connectio
 /** Is that what {@link describeSession} makes, as far as a reader relies on it? */
 export function isSessionInfo(value: unknown): value is SessionInfo {
   const { id, node, address, since } = Object(value) as Partial<Record<keyof SessionInfo, unknown>>;
-  return typeof id === "string" && typeof node === "string" && typeof address === "string" && typeof since === "number";
+  return (
+    typeof id === "string" &&
+    typeof node === "string" &&
+    typeof address === "string" &&
+    typeof since === "number"
+  );
 }

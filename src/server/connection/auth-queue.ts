@@ -1,29 +1,55 @@
-/** The auth methods of one connection: verified and applied one at a time, in the order received. */
+/**
+ * The auth methods of one connection: verified and applied one at a time, in the order received.
+ */
 
 import type { RenewedTokens, VerifiedToken } from "../../auth/provider-options.js";
-import { AuthFault, type Fault, faultOf, invalidAuthParams, isOnlyExpired, Refusal } from "../../auth/refusal.js";
+import {
+  AuthFault,
+  type Fault,
+  faultOf,
+  invalidAuthParams,
+  isOnlyExpired,
+  Refusal,
+} from "../../auth/refusal.js";
 import { whenHangUpIsHeard } from "../../auth/session/hang-up.js";
 import type { Session } from "../../auth/session/session.js";
 import { type ErrorObject, errorOf } from "../../protocol/error-codes.js";
-import { type AuthMethod, isAuthMethod, type Params, type RefreshResult, type Request } from "../../protocol/messages.js";
+import {
+  type AuthMethod,
+  isAuthMethod,
+  type Params,
+  type RefreshResult,
+  type Request,
+} from "../../protocol/messages.js";
 import { InvalidRequest, readEnvelope } from "../../rpc/dispatch/envelope.js";
 import type { Clock } from "../../runtime/clock.js";
 import { prefixOf } from "../../runtime/ip-address.js";
 import type { Logger } from "../../runtime/logger.js";
 import type { Telemetry } from "../telemetry/telemetry.js";
 
-/** What carries tokens to those who judge them. All but `mayRenew` reject with `Refusal` or `AuthFault`. */
+/**
+ * What carries tokens to those who judge them. All but `mayRenew` reject with `Refusal` or
+ * `AuthFault`.
+ */
 export interface AuthServices {
   readonly clock: Clock;
   /** Hides from the wire why a token was refused. */
   readonly production: boolean;
   /** Takes one of the judgements that this address has in this second. False: it has none left. */
   mayJudge(address: string): boolean;
-  /** Judges a token by its signature, its claims and the application's claims schema. `peer`: see {@link Verifier.verify}. */
+  /**
+   * Judges a token by its signature, its claims and the application's claims schema. `peer`: see
+   * {@link Verifier.verify}.
+   */
   verify(token: string, peer: string): Promise<VerifiedToken>;
   /** Does this issuer rotate refresh tokens here? */
   mayRenew(issuer: string): boolean;
-  renew(issuer: string, refreshToken: string, subject: string, address: string): Promise<RenewedTokens>;
+  renew(
+    issuer: string,
+    refreshToken: string,
+    subject: string,
+    address: string,
+  ): Promise<RenewedTokens>;
   /** Can this issuer's refresh tokens be revoked here? */
   mayRevoke(issuer: string): boolean;
   revokeRefreshToken(issuer: string, refreshToken: string): Promise<void>;
@@ -42,7 +68,10 @@ export interface AuthLaneObserver {
   answered(request: Request, outcome: AuthOutcome): void;
   /** Something threw that never should. */
   failed(error: unknown): void;
-  /** A failed `authenticate` that counts against the connection, and unless its token was good once, against the address. */
+  /**
+   * A failed `authenticate` that counts against the connection, and unless its token was good once,
+   * against the address.
+   */
   authenticateFailed(inARow: number, wasGood: boolean): void;
 }
 
@@ -52,9 +81,14 @@ const maxWaiting = 16;
 const maxFailedRefreshes = 10;
 const minute = 60_000;
 const longestWait = 10_000; // ms, for the key of a renewed token
-/** Codes of errors that say nothing about the token; `unauthenticated`: it was good, but its connection has closed meanwhile. */
+/**
+ * Codes of errors that say nothing about the token; `unauthenticated`: it was good, but its
+ * connection has closed meanwhile.
+ */
 const notJudged: ReadonlySet<number> = new Set(
-  (["auth_unavailable", "rate_limited", "unauthenticated"] as const).map((reason) => errorOf(reason).code),
+  (["auth_unavailable", "rate_limited", "unauthenticated"] as const).map(
+    (reason) => errorOf(reason).code,
+  ),
 );
 
 export class AuthQueue {
@@ -80,8 +114,9 @@ export class AuthQueue {
   }
 
   /**
-   * Must other frames wait? Behind `authenticate` and `logout` they do, wherever in the queue those are: who calls is known only
-   * after them. A `refresh` of a live session changes no user, so it blocks nothing.
+   * Must other frames wait? Behind `authenticate` and `logout` they do, wherever in the queue those
+   * are: who calls is known only after them. A `refresh` of a live session changes no user, so it
+   * blocks nothing.
    */
   get blocks(): boolean {
     return this.#changesOfUser > 0 || (this.#unanswered > 0 && this.#session.state !== "active");
@@ -91,7 +126,10 @@ export class AuthQueue {
   submit(request: Request): void {
     if (this.#waiting.length >= maxWaiting) {
       this.#observer.answered(request, {
-        error: errorOf("rate_limited", { retryAfter: 1, hint: "wait for the answers of earlier auth calls" }),
+        error: errorOf("rate_limited", {
+          retryAfter: 1,
+          hint: "wait for the answers of earlier auth calls",
+        }),
       });
       return;
     }
@@ -107,10 +145,17 @@ export class AuthQueue {
     this.#endWait();
   }
 
-  /** Those that come meanwhile, too. The first is never put in the list: it would keep room for 17 as long as the connection. */
+  /**
+   * Those that come meanwhile, too. The first is never put in the list: it would keep room for 17
+   * as long as the connection.
+   */
   async #runAll(first: Request): Promise<void> {
     this.#isBusy = true;
-    for (let request: Request | undefined = first; request !== undefined; request = this.#waiting.shift()) {
+    for (
+      let request: Request | undefined = first;
+      request !== undefined;
+      request = this.#waiting.shift()
+    ) {
       const method = request.method as AuthMethod;
       const before = this.#session.identity();
       const outcome = await this.#run(method, request.params, before);
@@ -123,7 +168,11 @@ export class AuthQueue {
     this.#isBusy = false;
   }
 
-  async #run(method: AuthMethod, params: Params | undefined, before: VerifiedToken | null): Promise<AuthOutcome> {
+  async #run(
+    method: AuthMethod,
+    params: Params | undefined,
+    before: VerifiedToken | null,
+  ): Promise<AuthOutcome> {
     try {
       const result = await this.#perform(method, params);
       if (method === "authenticate") this.#failuresInARow = 0;
@@ -132,7 +181,10 @@ export class AuthQueue {
       const fault = faultOf(thrown, this.#services.production);
       const subject = this.#subject(before);
       const { remoteAddress: address } = this.#observer;
-      this.#log.info({ event: `${method}.fail`, code: fault.error.code, detail: fault.detail, subject, address }, `${method} failed`);
+      this.#log.info(
+        { event: `${method}.fail`, code: fault.error.code, detail: fault.detail, subject, address },
+        `${method} failed`,
+      );
       this.#countFailure(method, fault);
       return { error: fault.error };
     }
@@ -157,14 +209,23 @@ export class AuthQueue {
     const identity = this.#identityOrFault();
     this.#mustNotHaveFailedTooOften();
     const refreshToken = memberOf(params, "refreshToken");
-    if (refreshToken === undefined) return this.#session.refresh(await this.#verify(tokenOf(params, "refresh")));
-    if (memberOf(params, "token") !== undefined) throw invalidAuthParams('send "token" or "refreshToken", not both');
-    if (typeof refreshToken !== "string") throw invalidAuthParams('"refreshToken" must be a string');
+    if (refreshToken === undefined)
+      return this.#session.refresh(await this.#verify(tokenOf(params, "refresh")));
+    if (memberOf(params, "token") !== undefined)
+      throw invalidAuthParams('send "token" or "refreshToken", not both');
+    if (typeof refreshToken !== "string")
+      throw invalidAuthParams('"refreshToken" must be a string');
     if (!this.#services.mayRenew(identity.issuer)) {
-      throw invalidAuthParams('this server does not rotate refresh tokens; get a new token from your issuer and send {"token":"…"}');
+      throw invalidAuthParams(
+        'this server does not rotate refresh tokens; get a new token from your issuer and send {"token":"…"}',
+      );
     }
     await whenHangUpIsHeard();
-    if (!this.#observer.isThere) throw new AuthFault(errorOf("auth_unavailable"), "the peer has hung up; its refresh token is not used up");
+    if (!this.#observer.isThere)
+      throw new AuthFault(
+        errorOf("auth_unavailable"),
+        "the peer has hung up; its refresh token is not used up",
+      );
     const renewed = await this.#renew(identity, refreshToken);
     const result = this.#session.refresh(await this.#verifyRenewed(renewed.token));
     return { ...result, token: renewed.token, refreshToken: renewed.refreshToken };
@@ -173,16 +234,23 @@ export class AuthQueue {
   /** What others of an address make up costs a session nothing. */
   #verify(token: string): Promise<VerifiedToken> {
     const identity = this.#session.identity();
-    const peer = identity === null ? prefixOf(this.#observer.remoteAddress) : JSON.stringify([identity.issuer, identity.subject]);
+    const peer =
+      identity === null
+        ? prefixOf(this.#observer.remoteAddress)
+        : JSON.stringify([identity.issuer, identity.subject]);
     return this.#services.verify(token, peer);
   }
 
-  /** The refresh token is used up by now: a token of a key that can't be fetched yet is judged once more instead of lost. */
+  /**
+   * The refresh token is used up by now: a token of a key that can't be fetched yet is judged once
+   * more instead of lost.
+   */
   async #verifyRenewed(token: string): Promise<VerifiedToken> {
     try {
       return await this.#verify(token);
     } catch (thrown) {
-      const { reason, retryAfter = Number.POSITIVE_INFINITY } = thrown instanceof Refusal ? thrown : ({} as Partial<Refusal>);
+      const { reason, retryAfter = Number.POSITIVE_INFINITY } =
+        thrown instanceof Refusal ? thrown : ({} as Partial<Refusal>);
       if (reason !== "auth_unavailable" || retryAfter * 1_000 > longestWait) throw thrown;
       await new Promise<void>((resolve) => {
         const stop = this.#services.clock.after(Math.ceil(retryAfter * 1_000), resolve);
@@ -198,10 +266,20 @@ export class AuthQueue {
   /** An error of the application's own `renew` may quote what it was given. */
   async #renew({ issuer, subject }: VerifiedToken, refreshToken: string): Promise<RenewedTokens> {
     try {
-      return await this.#services.renew(issuer, refreshToken, subject, this.#observer.remoteAddress);
+      return await this.#services.renew(
+        issuer,
+        refreshToken,
+        subject,
+        this.#observer.remoteAddress,
+      );
     } catch (thrown) {
       const { error, detail } = faultOf(thrown, this.#services.production);
-      throw new AuthFault(error, detail.includes(refreshToken) ? "renew failed; its message quotes the refresh token" : detail);
+      throw new AuthFault(
+        error,
+        detail.includes(refreshToken)
+          ? "renew failed; its message quotes the refresh token"
+          : detail,
+      );
     }
   }
 
@@ -209,12 +287,16 @@ export class AuthQueue {
     const identity = this.#identityOrFault();
     const refreshToken = memberOf(params, "refreshToken");
     if (refreshToken !== undefined) {
-      if (typeof refreshToken !== "string") throw invalidAuthParams('"refreshToken" must be a string');
+      if (typeof refreshToken !== "string")
+        throw invalidAuthParams('"refreshToken" must be a string');
       if (!this.#services.mayRevoke(identity.issuer))
-        throw invalidAuthParams("this server does not keep refresh tokens; revoke it at your issuer");
+        throw invalidAuthParams(
+          "this server does not keep refresh tokens; revoke it at your issuer",
+        );
     }
     this.#session.logout(); // before the family is revoked, which would close this connection too
-    if (typeof refreshToken === "string") await this.#services.revokeRefreshToken(identity.issuer, refreshToken);
+    if (typeof refreshToken === "string")
+      await this.#services.revokeRefreshToken(identity.issuer, refreshToken);
     return { ok: true };
   }
 
@@ -225,7 +307,8 @@ export class AuthQueue {
 
   #identityOrFault(): VerifiedToken {
     const identity = this.#session.identity();
-    if (identity === null) throw new AuthFault(this.#session.refusal() ?? errorOf("unauthenticated"));
+    if (identity === null)
+      throw new AuthFault(this.#session.refusal() ?? errorOf("unauthenticated"));
     return identity;
   }
 
@@ -235,13 +318,26 @@ export class AuthQueue {
     const [oldest] = this.#failedRefreshes;
     if (oldest === undefined || this.#failedRefreshes.length < maxFailedRefreshes) return;
     const retryAfter = Math.ceil((oldest + minute - now) / 1000);
-    throw new AuthFault(errorOf("rate_limited", { retryAfter, hint: "too many failed refreshes; the session goes on" }));
+    throw new AuthFault(
+      errorOf("rate_limited", {
+        retryAfter,
+        hint: "too many failed refreshes; the session goes on",
+      }),
+    );
   }
 
-  /** A session is never kept from its renewal by others of its address: what it may do wrong has a limit of its own. */
+  /**
+   * A session is never kept from its renewal by others of its address: what it may do wrong has a
+   * limit of its own.
+   */
   #mustBeWithinBudget(): void {
     if (this.#services.mayJudge(this.#observer.remoteAddress)) return;
-    throw new AuthFault(errorOf("rate_limited", { retryAfter: 1, hint: "too many tokens of your address in this second" }));
+    throw new AuthFault(
+      errorOf("rate_limited", {
+        retryAfter: 1,
+        hint: "too many tokens of your address in this second",
+      }),
+    );
   }
 
   /** What says nothing about the token never counts. */
@@ -258,7 +354,12 @@ export class AuthQueue {
 
 /** A single request for an auth method; anything else, batches too, is the dispatcher's. */
 export function authRequestOf(value: unknown): Request | undefined {
-  if (typeof value !== "object" || value === null || !isAuthMethod((value as { method?: unknown }).method as string)) return undefined;
+  if (
+    typeof value !== "object" ||
+    value === null ||
+    !isAuthMethod((value as { method?: unknown }).method as string)
+  )
+    return undefined;
   const request = readEnvelope(value);
   return request instanceof InvalidRequest ? undefined : request;
 }
@@ -270,8 +371,13 @@ function mayChangeUser({ method }: Request): boolean {
 function tokenOf(params: Params | undefined, method: AuthMethod): string {
   const token = Array.isArray(params) ? params[0] : memberOf(params, "token");
   if (typeof token === "string") return token;
-  const or = method === "refresh" ? ', or, where the server has an issuer of its own, "params":{"refreshToken":"…"}' : "";
-  throw invalidAuthParams(`send the token as a string: {"jsonrpc":"2.0","id":1,"method":"${method}","params":{"token":"…"}}${or}`);
+  const or =
+    method === "refresh"
+      ? ', or, where the server has an issuer of its own, "params":{"refreshToken":"…"}'
+      : "";
+  throw invalidAuthParams(
+    `send the token as a string: {"jsonrpc":"2.0","id":1,"method":"${method}","params":{"token":"…"}}${or}`,
+  );
 }
 
 function memberOf(params: Params | undefined, name: string): unknown {

@@ -3,7 +3,9 @@ import type { Request } from "../../protocol/messages.js";
 import { type Caller, RpcFault } from "../../rpc/dispatch/call.js";
 import type { Builtin } from "../../rpc/dispatch/dispatcher.js";
 
-/** The methods that the server itself answers: they extend nothing, and never count as in flight. */
+/**
+ * The methods that the server itself answers: they extend nothing, and never count as in flight.
+ */
 export const builtins: readonly (readonly [string, Builtin])[] = [
   ["ping", { public: true, run: ({ params }) => params ?? "pong" }],
   ["whoami", { public: true, run: (_request, caller) => caller.whoami() }],
@@ -13,15 +15,23 @@ export const builtins: readonly (readonly [string, Builtin])[] = [
 
 /** `{"id": …}`: aborts that request's handler. Silent for an id that is not in flight. */
 function cancelRequest({ params }: Request, caller: Caller): null {
-  const id = Array.isArray(params) ? params[0] : (params as { readonly id?: unknown } | undefined)?.id;
-  if (id === null || typeof id === "string" || typeof id === "number") caller.pending.cancel(id, errorOf("cancelled"));
+  const id = Array.isArray(params)
+    ? params[0]
+    : (params as { readonly id?: unknown } | undefined)?.id;
+  if (id === null || typeof id === "string" || typeof id === "number")
+    caller.pending.cancel(id, errorOf("cancelled"));
   return null;
 }
 
 /** `{"subscription": …}` */
 function unsubscribe({ params }: Request, caller: Caller): { readonly ok: boolean } {
-  const id = Array.isArray(params) ? params[0] : (params as { readonly subscription?: unknown } | undefined)?.subscription;
+  const id = Array.isArray(params)
+    ? params[0]
+    : (params as { readonly subscription?: unknown } | undefined)?.subscription;
   if (typeof id === "string") return { ok: caller.unsubscribe(id) };
-  const message = 'send the id that the subscription\'s call was answered with: {"subscription":"…"}';
-  throw new RpcFault(standardError("invalidParams", { issues: [{ path: ["subscription"], message }] }));
+  const message =
+    'send the id that the subscription\'s call was answered with: {"subscription":"…"}';
+  throw new RpcFault(
+    standardError("invalidParams", { issues: [{ path: ["subscription"], message }] }),
+  );
 }

@@ -26,13 +26,26 @@ const usualReconnectAfter: Partial<Record<CloseReason, readonly [number, number]
   too_many_requests: [30, 60],
 };
 
-/** What is told where the code alone says something else: a network that was away for a while is nobody's violation. */
+/**
+ * What is told where the code alone says something else: a network that was away for a while is
+ * nobody's violation.
+ */
 const toldReconnect: Partial<Record<CloseReason, Reconnect>> = { frame_timeout: "yes" };
 
 /** Params of `connection.closing`. */
-export function closingParams({ reason, reconnectAfter, hint }: Closing): ConnectionNotifications["connection.closing"] {
+export function closingParams({
+  reason,
+  reconnectAfter,
+  hint,
+}: Closing): ConnectionNotifications["connection.closing"] {
   const { code, reconnect: byCode } = closeTable[reason];
   const reconnect = toldReconnect[reason] ?? byCode;
   const after = reconnectAfter ?? usualReconnectAfter[reason] ?? [0, 1];
-  return { code, reason, reconnect, reconnectAfter: after, ...(hint === undefined ? {} : { hint }) };
+  return {
+    code,
+    reason,
+    reconnect,
+    reconnectAfter: after,
+    ...(hint === undefined ? {} : { hint }),
+  };
 }

@@ -9,8 +9,13 @@ interface Target {
   close(reason: CloseReason, details?: CloseDetails): void;
 }
 
-/** What the application is given of a connection. It does nothing any more once `isGood` says no. */
-export function createHandle(target: Target, isGood: (handle: ConnectionHandle) => boolean): ConnectionHandle {
+/**
+ * What the application is given of a connection. It does nothing any more once `isGood` says no.
+ */
+export function createHandle(
+  target: Target,
+  isGood: (handle: ConnectionHandle) => boolean,
+): ConnectionHandle {
   const handle: ConnectionHandle = {
     id: target.id,
     remoteAddress: target.remoteAddress,

@@ -5,7 +5,10 @@ const bytesOfOne = 16;
 const pool = Buffer.allocUnsafe(256 * bytesOfOne);
 let at = pool.length;
 
-/** A UUID of version 7 (RFC 9562 §5.7): ids sort by the time of their connections. Random bytes are fetched for many at a time, since one fetch takes 4 µs. */
+/**
+ * A UUID of version 7 (RFC 9562 §5.7): ids sort by the time of their connections. Random bytes are
+ * fetched for many at a time, since one fetch takes 4 µs.
+ */
 export function newConnectionId(): string {
   if (at === pool.length) {
     randomFillSync(pool);

@@ -9,8 +9,9 @@ interface SessionHost {
 }
 
 /**
- * One session of a connection: from `authenticate` to `logout`, or the time before `authenticate`. A refresh continues the session.
- * Calls and generators keep the session that admitted them, so the next user of the connection is never taken for theirs.
+ * One session of a connection: from `authenticate` to `logout`, or the time before `authenticate`.
+ * A refresh continues the session. Calls and generators keep the session that admitted them, so the
+ * next user of the connection is never taken for theirs.
  */
 export class ConnectionSession implements CallerSession {
   readonly #host: SessionHost;
@@ -36,7 +37,9 @@ export class ConnectionSession implements CallerSession {
 
   refusal(): ErrorObject | null {
     if (this.#isOver)
-      return errorOf("unauthenticated", { hint: "the session that admitted this call has ended; authenticate and call again" });
+      return errorOf("unauthenticated", {
+        hint: "the session that admitted this call has ended; authenticate and call again",
+      });
     return this.#host.refusal();
   }
 

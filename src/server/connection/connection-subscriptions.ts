@@ -1,4 +1,7 @@
-/** What is sent unasked on one connection: declared notifications, and the events of its subscriptions. */
+/**
+ * What is sent unasked on one connection: declared notifications, and the events of its
+ * subscriptions.
+ */
 import { errorOf } from "../../protocol/error-codes.js";
 import type { SubscribeResult } from "../../protocol/messages.js";
 import type { Outbox } from "../../pubsub/outbox.js";
@@ -66,28 +69,41 @@ export class ConnectionSubscriptions implements SubscriberPort {
     return this.#kept?.get(id);
   }
 
-  /** Throws {@link RpcFault} when there are as many subscriptions as there may be, and tells so. `most`: 0 = no limit. */
+  /**
+   * Throws {@link RpcFault} when there are as many subscriptions as there may be, and tells so.
+   * `most`: 0 = no limit.
+   */
   mustHaveRoom(most: number, onFull: () => void): void {
     if (most === 0 || this.size < most) return;
     onFull();
     const hint = `at most ${most} subscriptions; unsubscribe first`;
-    throw new RpcFault(errorOf("overloaded", { temporary: false, action: "stop", hint })); // waiting alone makes no room
+    // waiting alone makes no room
+    throw new RpcFault(errorOf("overloaded", { temporary: false, action: "stop", hint }));
   }
 
-  /** Counts a call of a subscription. Throws {@link RpcFault} when there are too many in this second, and tells so. `most`: 0 = no limit. */
+  /**
+   * Counts a call of a subscription. Throws {@link RpcFault} when there are too many in this
+   * second, and tells so. `most`: 0 = no limit.
+   */
   countCall(now: number, most: number, onExcess: () => void): void {
     if (most === 0) return;
     this.#calls ??= new FixedWindowCounter();
     if (this.#calls.at(now) >= most) {
       onExcess();
-      throw new RpcFault(errorOf("rate_limited", { retryAfter: 1, hint: `at most ${most} calls of subscriptions in a second` }));
+      throw new RpcFault(
+        errorOf("rate_limited", {
+          retryAfter: 1,
+          hint: `at most ${most} calls of subscriptions in a second`,
+        }),
+      );
     }
     this.#calls.add(now);
   }
 
   /**
-   * Reads a history when few others are being read, so that not much is kept of what the peer may never read. Throws {@link RpcFault}, or
-   * rejects with it, when much of what was read before is still to be sent.
+   * Reads a history when few others are being read, so that not much is kept of what the peer may
+   * never read. Throws {@link RpcFault}, or rejects with it, when much of what was read before is
+   * still to be sent.
    */
   readHistory<T>(read: () => T | Promise<T>): T | Promise<T> {
     if (this.#reads < maxReads) return this.#read(read);
@@ -146,7 +162,8 @@ export class ConnectionSubscriptions implements SubscriberPort {
   }
 
   ended(subscription: Subscription): void {
-    if (this.#kept?.get(subscription.id)?.subscription === subscription) this.#kept.delete(subscription.id);
+    if (this.#kept?.get(subscription.id)?.subscription === subscription)
+      this.#kept.delete(subscription.id);
   }
 
   // What the connection tells.
@@ -158,10 +175,14 @@ export class ConnectionSubscriptions implements SubscriberPort {
 
   /** The token has changed: what it no longer allows ends, before anything of it is sent. */
   review(auth: Auth): void {
-    for (const { subscription, isAllowed } of this.#all()) if (!isAllowed(auth)) subscription.end("forbidden");
+    for (const { subscription, isAllowed } of this.#all())
+      if (!isAllowed(auth)) subscription.end("forbidden");
   }
 
-  /** A refresh was applied: `answer` sends its result, before what was held. It is told whether something was lost. */
+  /**
+   * A refresh was applied: `answer` sends its result, before what was held. It is told whether
+   * something was lost.
+   */
   release(answer: (gap: boolean) => void): void {
     const { pushes, gap, lossy } = this.#pushGate.release();
     answer(gap);
@@ -188,10 +209,18 @@ export class ConnectionSubscriptions implements SubscriberPort {
   }
 
   #read<T>(read: () => T | Promise<T>): T | Promise<T> {
-    const unsent = this.#all().reduce((sum, { subscription }) => sum + subscription.replayLength, 0);
+    const unsent = this.#all().reduce(
+      (sum, { subscription }) => sum + subscription.replayLength,
+      0,
+    );
     if (unsent > maxReplayed) {
       this.#readers?.shift()?.();
-      throw new RpcFault(errorOf("overloaded", { retryAfter: 1, hint: "read the events that other subscriptions have missed first" }));
+      throw new RpcFault(
+        errorOf("overloaded", {
+          retryAfter: 1,
+          hint: "read the events that other subscriptions have missed first",
+        }),
+      );
     }
     const reading = read();
     if (!(reading instanceof Promise)) return reading;

@@ -5,7 +5,13 @@ import { Session, type SessionEnd, type SessionObserver } from "../../auth/sessi
 import { type CloseReason, closeTable } from "../../protocol/close-codes.js";
 import { openBatchLength } from "../../protocol/connection-limits.js";
 import { type ErrorObject, errorOf } from "../../protocol/error-codes.js";
-import { type AuthMethod, type ConnectionNotifications, exampleOf, type Request, type SessionStateName } from "../../protocol/messages.js";
+import {
+  type AuthMethod,
+  type ConnectionNotifications,
+  exampleOf,
+  type Request,
+  type SessionStateName,
+} from "../../protocol/messages.js";
 import type { StandardSchema } from "../../protocol/standard-schema.js";
 import { type FlushQueue, type Item, Outbox, type Sink } from "../../pubsub/outbox.js";
 import { Push } from "../../pubsub/push.js";
@@ -13,7 +19,13 @@ import type { TopicServices } from "../../pubsub/topics.js";
 import type { Auth } from "../../rpc/define/access.js";
 import type { ConnectionHandle } from "../../rpc/define/create-rpc.js";
 import { Batch } from "../../rpc/dispatch/batch.js";
-import type { Call, Caller, PendingSubscription, Reply, SubscribeCall } from "../../rpc/dispatch/call.js";
+import type {
+  Call,
+  Caller,
+  PendingSubscription,
+  Reply,
+  SubscribeCall,
+} from "../../rpc/dispatch/call.js";
 import type { Dispatcher } from "../../rpc/dispatch/dispatcher.js";
 import { idInFlight, PendingCalls } from "../../rpc/dispatch/pending-calls.js";
 import { encodeError, encodeNotification, encodeResult } from "../../rpc/json/encode.js";
@@ -37,20 +49,31 @@ import { subscribe } from "./subscribe.js";
 /**
  * The server's side of one socket. The way of a frame:
  *
- *   socket → #onMessage: held while there is no room → #receive (size, rate, decode) → waits behind a blocking auth call?
+ *   socket → #onMessage: held while there is no room → #receive (size, rate, decode) → waits behind
+ *   a blocking auth call?
  *          → auth lane, or dispatcher → reply → outbox → one write at the end of the turn
  *
- * Closing is the last thing of a turn: replies of the turn, then `connection.closing`, then the close frame.
+ * Closing is the last thing of a turn: replies of the turn, then `connection.closing`, then the
+ * close frame.
  */
 
 const controlHeader = 6; // bytes of a ping's or pong's header, with its mask (RFC 6455 §5.2)
 const messageCame = -1;
 const maxControlsPerSecond = 100; // pings and pongs; a client needs one in some seconds
-/** What is read of a peer that was told to go, before its socket is cut: it has up to 3 s to answer, at the speed of the line. */
+/**
+ * What is read of a peer that was told to go, before its socket is cut: it has up to 3 s to answer,
+ * at the speed of the line.
+ */
 const maxBytesAfterClose = 131_072; // 128 KiB
 const maxBytesAfterOrderlyClose = 4_194_304; // 4 MiB: calls that were on their way
 const causedByPeer: ReadonlySet<CloseReason> = new Set([
-  ...(["unsupported_data", "too_big", "protocol_error", "too_many_attempts", "too_many_requests"] as const),
+  ...([
+    "unsupported_data",
+    "too_big",
+    "protocol_error",
+    "too_many_attempts",
+    "too_many_requests",
+  ] as const),
 ]);
 
 export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
@@ -80,12 +103,21 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   #identity: VerifiedToken | null = null;
   /** A batch that has members left to begin. */
   #batch: Batch | undefined;
-  /** What has its answer, in order, and waits for room to send it. Not encoded: nobody knows how large it is. */
+  /**
+   * What has its answer, in order, and waits for room to send it. Not encoded: nobody knows how
+   * large it is.
+   */
   #owed: (Call | Batch)[] | undefined;
   #isProceeding = false;
-  /** Bytes that are known to be no part of a message: what had come before it began, and the control frames since. */
+  /**
+   * Bytes that are known to be no part of a message: what had come before it began, and the control
+   * frames since.
+   */
   #beside = 0;
-  /** At how many looks in a row there was part of a message; or that a message has come since the last one. */
+  /**
+   * At how many looks in a row there was part of a message; or that a message has come since the
+   * last one.
+   */
   #arriving = messageCame;
   #closing: Closing | undefined;
   #receivedAtClose = 0;
@@ -117,15 +149,23 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#outbox = new Outbox(this, services.flushQueue);
     this.#pressure = new BackPressure(limits, clock, socket, this.#writer, this.#outbox);
     this.#pushGate = new ConnectionSubscriptions(this, this.#outbox, services.telemetry);
-    this.#reader = new FrameReader(limits, clock, services.telemetry, () => this.#guarded(() => this.#endExcess()));
-    this.#session = new Session(limits, { clock, revocations, connectionId: id, random: Math.random }, this);
+    this.#reader = new FrameReader(limits, clock, services.telemetry, () =>
+      this.#guarded(() => this.#endExcess()),
+    );
+    this.#session = new Session(
+      limits,
+      { clock, revocations, connectionId: id, random: Math.random },
+      this,
+    );
     this.#authQueue = new AuthQueue(this.#session, services, this, this.log);
     socket.on("message", (data: Buffer, isBinary: boolean) => this.#onMessage(data, isBinary));
     const onControl = (data: Buffer) => this.#onControl(data.length);
     socket.on("ping", onControl);
     socket.on("pong", onControl);
     socket.on("oversized", () => this.#guarded(() => this.#onOversized()));
-    socket.on("error", (error) => this.log.debug({ event: "socket.error", err: { message: error.message } }, "socket error"));
+    socket.on("error", (error) =>
+      this.log.debug({ event: "socket.error", err: { message: error.message } }, "socket error"),
+    );
     socket.on("close", (code) => this.#onClose(code));
   }
 
@@ -196,7 +236,8 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
 
   isHigh(): boolean {
     if (!this.#pressure.isFull) return false;
-    if (!this.#isStalled) this.#outbox.wake(); // there may be nothing to write, and yet somebody waits for room
+    // there may be nothing to write, and yet somebody waits for room
+    if (!this.#isStalled) this.#outbox.wake();
     this.#isStalled = true;
     return true;
   }
@@ -217,7 +258,10 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     };
   }
 
-  /** Sends a declared notification if the session is live; holds it while the session is expired. Throws `TypeError` when it is not as declared. */
+  /**
+   * Sends a declared notification if the session is live; holds it while the session is expired.
+   * Throws `TypeError` when it is not as declared.
+   */
   notify(name: string, params: unknown): void {
     this.push(new Push(encodeDeclared(this.#services.notifications, name, params)));
   }
@@ -232,10 +276,14 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#guarded(() => this.#session.check());
   }
 
-  /** Sends a ping. False when the last one was not answered and nothing else has come, or when the peer has read nothing since. */
+  /**
+   * Sends a ping. False when the last one was not answered and nothing else has come, or when the
+   * peer has read nothing since.
+   */
   ping(): boolean {
     if (!this.isAlive) return false;
-    if (this.#pressure.isHolding && this.#pressure.isFull) return this.#isFirstTimeFull(); // an answer could not be heard
+    // an answer could not be heard
+    if (this.#pressure.isHolding && this.#pressure.isFull) return this.#isFirstTimeFull();
     this.isAlive = false;
     if (this.#writer.isOpen) this.#writer.ping();
     return true;
@@ -247,7 +295,10 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     return !wasFull;
   }
 
-  /** Closes when a message has been arriving at more than so many looks in a row. What the server itself does not read is not late. */
+  /**
+   * Closes when a message has been arriving at more than so many looks in a row. What the server
+   * itself does not read is not late.
+   */
   lookAtArrival(most: number): void {
     const { received } = this.#writer;
     if (received === undefined || this.isClosing) return;
@@ -255,7 +306,10 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
       this.#arriving = 0;
       this.#beside = received;
     } else this.#arriving++;
-    if (this.#arriving > most) this.close("frame_timeout", { hint: "a message must arrive as a whole within limits.frameTimeout" });
+    if (this.#arriving > most)
+      this.close("frame_timeout", {
+        hint: "a message must arrive as a whole within limits.frameTimeout",
+      });
   }
 
   /** Cuts the socket of a peer that is gone. */
@@ -267,7 +321,10 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   announceClose(reason: CloseReason, closeIn: number, after: readonly [number, number]): void {
     if (this.isClosing) return;
     this.isLeaving = true;
-    this.#tell("connection.closing", { ...closingParams({ reason, reconnectAfter: after }), closeIn });
+    this.#tell("connection.closing", {
+      ...closingParams({ reason, reconnectAfter: after }),
+      closeIn,
+    });
   }
 
   /** Closes at the end of this turn: what was said in it is still sent, then why. */
@@ -301,7 +358,10 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   }
 
   ended(reason: SessionEnd): void {
-    this.log.debug({ event: "session.end", reason, subject: this.#identity?.subject }, "session ended");
+    this.log.debug(
+      { event: "session.end", reason, subject: this.#identity?.subject },
+      "session ended",
+    );
     this.close(reason);
   }
 
@@ -340,7 +400,9 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
       if ("result" in outcome && this.#session.state === "active") {
         const limits = limitsOfConnection(this.#services.limits);
         this.#pushGate.release((gap) =>
-          this.#answer(request, { result: Object.assign(outcome.result as object, { limits }, gap && { gap }) }),
+          this.#answer(request, {
+            result: Object.assign(outcome.result as object, { limits }, gap && { gap }),
+          }),
         );
       } else {
         this.#answer(request, outcome);
@@ -375,7 +437,10 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   overflowed(): void {
     if (!this.isClosing && !this.#pressure.isOverflowing) return;
     this.#outbox.clear();
-    this.close("overloaded", { hint: "the peer does not read what it is sent", limit: "sendBufferHardBytes" });
+    this.close("overloaded", {
+      hint: "the peer does not read what it is sent",
+      limit: "sendBufferHardBytes",
+    });
   }
 
   #writeOut(items: readonly Item[]): void {
@@ -386,10 +451,14 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     else if (this.#pressure.isHolding || this.#isStalled) this.#proceed();
   }
 
-  /** Goes on with what had to wait, in order: answers, then the rest of a batch and the frames behind it, then subscriptions. */
+  /**
+   * Goes on with what had to wait, in order: answers, then the rest of a batch and the frames
+   * behind it, then subscriptions.
+   */
   #proceed(): void {
     if (this.#isProceeding) return;
-    if (this.#pressure.isFull) return this.#writer.whenDrained(() => this.#guarded(() => this.#drained()));
+    if (this.#pressure.isFull)
+      return this.#writer.whenDrained(() => this.#guarded(() => this.#drained()));
     this.#isProceeding = true;
     try {
       while (this.#owed !== undefined && !this.#pressure.isFull) this.#payNext(this.#owed);
@@ -416,7 +485,10 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#pay(next);
   }
 
-  /** Is there room for another frame, and a share of this turn left? If not, frames that come are held until there is. */
+  /**
+   * Is there room for another frame, and a share of this turn left? If not, frames that come are
+   * held until there is.
+   */
   #isFree(): boolean {
     if (!this.#pressure.isFull && !this.#pressure.isUsedUp) return true;
     this.#hold();
@@ -443,7 +515,10 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     return frame !== undefined;
   }
 
-  /** Only counted: several may come at once, before anything is known of those behind. What is more than they are, is part of a message. */
+  /**
+   * Only counted: several may come at once, before anything is known of those behind. What is more
+   * than they are, is part of a message.
+   */
   #onControl(length: number): void {
     this.isAlive = true;
     this.#beside += controlHeader + length;
@@ -452,13 +527,18 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     if (second !== this.#controlSecond) this.#controls = 0;
     this.#controlSecond = second;
     if (++this.#controls <= maxControlsPerSecond) return;
-    this.close("too_many_requests", { hint: `send at most ${maxControlsPerSecond} pings and pongs in a second` });
+    this.close("too_many_requests", {
+      hint: `send at most ${maxControlsPerSecond} pings and pongs in a second`,
+    });
     this.#hold(); // libuv would hand over 2 MiB more of them in this turn
   }
 
   /** It was told to go, and goes on sending. */
   #cutIfFlooding(): void {
-    const most = this.#closing === undefined || causedByPeer.has(this.#closing.reason) ? maxBytesAfterClose : maxBytesAfterOrderlyClose;
+    const most =
+      this.#closing === undefined || causedByPeer.has(this.#closing.reason)
+        ? maxBytesAfterClose
+        : maxBytesAfterOrderlyClose;
     if ((this.#writer.received ?? 0) - this.#receivedAtClose > most) this.terminate();
   }
 
@@ -495,7 +575,8 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#session.heard();
     const reading = this.#reader.read(data, isBinary, isOpen);
     if (reading === "later") return this.#pressure.postpone(data, isBinary);
-    if ("value" in reading && reading.excess !== undefined) return this.#refuseExcess(reading.value, reading.excess);
+    if ("value" in reading && reading.excess !== undefined)
+      return this.#refuseExcess(reading.value, reading.excess);
     if ("value" in reading) return this.#accept(reading.value, data.length);
     if (reading.answer !== undefined) this.#send(reading.answer);
     if (reading.close !== undefined) this.close(reading.close[0], { hint: reading.close[1] });
@@ -515,7 +596,13 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   #accept(value: unknown, bytes: number): void {
     if (!this.#authQueue.blocks) return this.#process(value);
     if (this.#waiting.add(value, bytes)) return;
-    this.#refuse(value, errorOf("rate_limited", { retryAfter: 1, hint: "wait for the answer of authenticate before you send so much" }));
+    this.#refuse(
+      value,
+      errorOf("rate_limited", {
+        retryAfter: 1,
+        hint: "wait for the answer of authenticate before you send so much",
+      }),
+    );
   }
 
   #refuse(value: unknown, error: ErrorObject): void {
@@ -529,7 +616,11 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     const auth = authRequestOf(value);
     if (auth !== undefined) return this.#submit(auth);
     const { limits, dispatcher } = this.#services;
-    const outcome = dispatcher.respond(value, this, this.#session.isOpen ? openBatchLength : limits.batch);
+    const outcome = dispatcher.respond(
+      value,
+      this,
+      this.#session.isOpen ? openBatchLength : limits.batch,
+    );
     if (outcome instanceof Promise) outcome.then(this.#owe, this.#replyLost);
     else if (outcome instanceof Batch) this.#run(outcome);
     else this.#reply(outcome);
@@ -550,9 +641,13 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     return isUnderWay;
   }
 
-  /** Answers now, or when there is room. A function of the connection's own, so that a call costs no closure. */
+  /**
+   * Answers now, or when there is room. A function of the connection's own, so that a call costs no
+   * closure.
+   */
   readonly #owe = (owed: Call | Batch): void => {
-    if (this.#isDetached || (this.#owed === undefined && !this.#pressure.isFull)) return this.#pay(owed);
+    if (this.#isDetached || (this.#owed === undefined && !this.#pressure.isFull))
+      return this.#pay(owed);
     this.#owed ??= [];
     this.#owed.push(owed);
     this.pending.unsent++;
@@ -570,16 +665,26 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#send(text);
     if (typeof reply !== "string") for (const started of reply.started) started.begin();
   }
-  readonly #replyLost = (error: unknown): void => this.log.error({ event: "reply.lost", err: error }, "a reply was lost");
+  readonly #replyLost = (error: unknown): void =>
+    this.log.error({ event: "reply.lost", err: error }, "a reply was lost");
 
   #answer(request: Request, outcome: AuthOutcome): void {
     const { id } = request;
-    if (id !== undefined) return this.#send("error" in outcome ? encodeError(id, outcome.error) : encodeResult(id, outcome.result));
+    if (id !== undefined)
+      return this.#send(
+        "error" in outcome ? encodeError(id, outcome.error) : encodeResult(id, outcome.result),
+      );
     const method = request.method as AuthMethod;
-    this.#tell("auth.notice", "error" in outcome ? { method, ok: false, error: outcome.error } : { method, ok: true });
+    this.#tell(
+      "auth.notice",
+      "error" in outcome ? { method, ok: false, error: outcome.error } : { method, ok: true },
+    );
   }
 
-  #tell<Name extends keyof ConnectionNotifications>(name: Name, params: ConnectionNotifications[Name]): void {
+  #tell<Name extends keyof ConnectionNotifications>(
+    name: Name,
+    params: ConnectionNotifications[Name],
+  ): void {
     this.#send(encodeNotification(name, params as unknown as Readonly<Record<string, unknown>>));
   }
 
@@ -623,7 +728,10 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#observer.closed(this, code, this.#identity);
   }
 
-  /** Lets go of everything that the connection holds; also when the peer has not answered the close yet. */
+  /**
+   * Lets go of everything that the connection holds; also when the peer has not answered the close
+   * yet.
+   */
   #detach(): void {
     if (this.#isDetached) return;
     this.#isDetached = true;
@@ -643,7 +751,11 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
 /** Who keeps the list of connections. */
 export interface ConnectionObserver {
   /** Called whenever the identity changes; null: back in OPEN. */
-  identified(connection: Connection, token: VerifiedToken | null, before: VerifiedToken | null): void;
+  identified(
+    connection: Connection,
+    token: VerifiedToken | null,
+    before: VerifiedToken | null,
+  ): void;
   /** With a token that never was good. */
   authenticateFailed(connection: Connection): void;
   closed(connection: Connection, code: number, identity: VerifiedToken | null): void;

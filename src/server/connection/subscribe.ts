@@ -5,8 +5,19 @@ import type { Subscription } from "../../pubsub/subscription.js";
 import { TopicSubscription } from "../../pubsub/topic-subscription.js";
 import type { TopicServices } from "../../pubsub/topics.js";
 import { type Auth, checkAccess, isGranted, tellRuleFailed } from "../../rpc/define/access.js";
-import { type RegisteredGenerator, type RegisteredTopic, topicNameOf } from "../../rpc/define/subscription-entry.js";
-import { type Call, FeedContext, type PendingSubscription, RpcFault, rpcFaultOf, type SubscribeCall } from "../../rpc/dispatch/call.js";
+import {
+  type RegisteredGenerator,
+  type RegisteredTopic,
+  topicNameOf,
+} from "../../rpc/define/subscription-entry.js";
+import {
+  type Call,
+  FeedContext,
+  type PendingSubscription,
+  RpcFault,
+  rpcFaultOf,
+  type SubscribeCall,
+} from "../../rpc/dispatch/call.js";
 import { encodeEvent, isTooLarge } from "../../rpc/dispatch/encode-event.js";
 import { mustBeSynchronous, withTimeout } from "../../runtime/application-code.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -25,7 +36,8 @@ export interface SubscribeServices {
 }
 
 const longestName = 255;
-const readTimeoutMs = 10_000; // a history that never comes would keep its place among those that are read
+// a history that never comes would keep its place among those that are read
+const readTimeoutMs = 10_000;
 
 /** Throws, or rejects with, {@link RpcFault}, and whatever the application's functions throw. */
 export function subscribe(
@@ -38,15 +50,24 @@ export function subscribe(
   const { authorize } = feed;
   const failed = (error: unknown) => tellRuleFailed(call.caller.log, entry.name, error);
   const isAllowed = (auth: Auth) =>
-    checkAccess(entry.access, auth) === null && (authorize === undefined || isGranted(() => authorize(auth, params), failed));
+    checkAccess(entry.access, auth) === null &&
+    (authorize === undefined || isGranted(() => authorize(auth, params), failed));
   if (call.session.isOver) throw new RpcFault(errorOf("cancelled"));
   lane.countCall(services.clock.monotonic(), services.limits.subscribeCallsPerSecond, () =>
     services.telemetry.limitHit("subscribeCallsPerSecond"),
   );
   const auth = call.session.identity; // it may have been refreshed while the params were checked
   if (auth === null || !isAllowed(auth))
-    throw new RpcFault(errorOf("forbidden", { required: [], missing: [], hint: "the subscription's own rule refuses these claims" }));
-  return feed.is === "topic" ? joinTopic(asked, feed, isAllowed, lane, services) : runGenerator(asked, feed, isAllowed, lane, services);
+    throw new RpcFault(
+      errorOf("forbidden", {
+        required: [],
+        missing: [],
+        hint: "the subscription's own rule refuses these claims",
+      }),
+    );
+  return feed.is === "topic"
+    ? joinTopic(asked, feed, isAllowed, lane, services)
+    : runGenerator(asked, feed, isAllowed, lane, services);
 }
 
 function runGenerator(
@@ -57,7 +78,12 @@ function runGenerator(
   { limits, telemetry }: SubscribeServices,
 ): PendingSubscription {
   lane.mustHaveRoom(limits.subscriptions, () => telemetry.limitHit("subscriptions"));
-  const subscription = new GeneratorSubscription(lane.newId(), generatorSource(asked, feed, limits.responseBytes), feed.rule, lane);
+  const subscription = new GeneratorSubscription(
+    lane.newId(),
+    generatorSource(asked, feed, limits.responseBytes),
+    feed.rule,
+    lane,
+  );
   const opened = { subscription: subscription.id };
   const kept = { subscription, isAllowed, opened, calls: 1 };
   lane.keep(kept);
@@ -73,13 +99,23 @@ function joinTopic(
 ): PendingSubscription | Promise<PendingSubscription> {
   const { topics, limits, telemetry } = services;
   const { entry, params, since, call } = asked;
-  const topic = { route: entry.name, name: topicName(entry.name, feed, params), history: feed.history };
+  const topic = {
+    route: entry.name,
+    name: topicName(entry.name, feed, params),
+    history: feed.history,
+  };
   const known = lane.get(topic.name);
   if (known !== undefined) {
-    if (!(known.subscription instanceof TopicSubscription && known.subscription.isOf(topic))) throw nameTaken(topic.name);
-    if (since === undefined || feed.history === undefined) return again(known, known.subscription, call);
-    if (!known.subscription.isPlaced) return afterwards(known.opened, call, () => joinTopic(asked, feed, isAllowed, lane, services));
-    if (known.subscription.covers(since)) return again(known, known.subscription, call, { recovered: true });
+    if (!(known.subscription instanceof TopicSubscription && known.subscription.isOf(topic)))
+      throw nameTaken(topic.name);
+    if (since === undefined || feed.history === undefined)
+      return again(known, known.subscription, call);
+    if (!known.subscription.isPlaced)
+      return afterwards(known.opened, call, () =>
+        joinTopic(asked, feed, isAllowed, lane, services),
+      );
+    if (known.subscription.covers(since))
+      return again(known, known.subscription, call, { recovered: true });
     known.subscription.stop();
     lane.forget(topic.name); // its successor, of the same id, replays what was not sent yet
   }
@@ -87,20 +123,33 @@ function joinTopic(
   const subscription = new TopicSubscription(topic, feed.rule, topics, lane);
   const open = () => {
     const state = subscription.open(topics, since);
-    return state instanceof Promise ? withTimeout(state, readTimeoutMs, services.clock, "read of the bus") : state;
+    return state instanceof Promise
+      ? withTimeout(state, readTimeoutMs, services.clock, "read of the bus")
+      : state;
   };
-  const opened = opening(subscription, () => (since === undefined ? open() : lane.readHistory(open)), call);
+  const opened = opening(
+    subscription,
+    () => (since === undefined ? open() : lane.readHistory(open)),
+    call,
+  );
   const kept = { subscription, isAllowed, opened, calls: 1 };
   lane.keep(kept);
   return share(kept, call, opened);
 }
 
 /** A topic that can't be read has no subscription. */
-function opening(subscription: Subscription, open: () => Kept["opened"], { caller, entry }: Call): Kept["opened"] {
+function opening(
+  subscription: Subscription,
+  open: () => Kept["opened"],
+  { caller, entry }: Call,
+): Kept["opened"] {
   const failed = (error: unknown): never => {
     subscription.stop();
     if (rpcFaultOf(error) !== undefined) throw error;
-    caller.log.warn({ event: "topic.fail", method: entry.name, err: describe(error) }, "a topic can't be read");
+    caller.log.warn(
+      { event: "topic.fail", method: entry.name, err: describe(error) },
+      "a topic can't be read",
+    );
     throw unreachable();
   };
   try {
@@ -123,15 +172,27 @@ async function afterwards(
 }
 
 function unreachable(): RpcFault {
-  return new RpcFault(errorOf("overloaded", { retryAfter: 1, hint: "the topic can't be reached at the moment; try again" }));
+  return new RpcFault(
+    errorOf("overloaded", {
+      retryAfter: 1,
+      hint: "the topic can't be reached at the moment; try again",
+    }),
+  );
 }
 
 function started(kept: Kept, result: SubscribeResult, abandon: () => void): PendingSubscription {
   return { result, begin: () => kept.subscription.begin(), abandon };
 }
 
-/** The share of one call in a subscription. It is given up when the call is answered before the topic is read, which may never end. */
-function share(kept: Kept, call: Call, opened: Kept["opened"]): PendingSubscription | Promise<PendingSubscription> {
+/**
+ * The share of one call in a subscription. It is given up when the call is answered before the
+ * topic is read, which may never end.
+ */
+function share(
+  kept: Kept,
+  call: Call,
+  opened: Kept["opened"],
+): PendingSubscription | Promise<PendingSubscription> {
   const giveUp = shareOf(kept);
   if (!(opened instanceof Promise)) return started(kept, opened, giveUp);
   call.onAbort = giveUp;
@@ -172,33 +233,50 @@ function topicName(route: string, feed: RegisteredTopic, params: unknown): strin
 
 function nameTaken(name: string): RpcFault {
   return new RpcFault(
-    standardError("invalidRequest", { hint: `another subscription of this connection has the id ${JSON.stringify(name)}` }),
+    standardError("invalidRequest", {
+      hint: `another subscription of this connection has the id ${JSON.stringify(name)}`,
+    }),
   );
 }
 
 /** The application's generator, as a source of events. `mostBytes` of one event, 0 = no limit. */
-function generatorSource({ call, entry, params }: SubscribeCall, feed: RegisteredGenerator, maxBytes: number): EventSource {
+function generatorSource(
+  { call, entry, params }: SubscribeCall,
+  feed: RegisteredGenerator,
+  maxBytes: number,
+): EventSource {
   const controller = new AbortController();
   return {
-    start: () => iteratorOf(feed.handler(new FeedContext(call, params, controller.signal) as never)),
+    start: () =>
+      iteratorOf(feed.handler(new FeedContext(call, params, controller.signal) as never)),
     encode: (event) => encodeEvent(feed.event, event, maxBytes),
     abort: () => controller.abort(new DOMException("the subscription has ended", "AbortError")),
     failed(thrown) {
       const told = rpcFaultOf(thrown) ?? entry.errors.find(thrown);
       if (told !== undefined) return told.code;
-      call.caller.log.error({ event: "subscription.fail", method: entry.name, err: describe(thrown) }, "a subscription's generator failed");
+      call.caller.log.error(
+        { event: "subscription.fail", method: entry.name, err: describe(thrown) },
+        "a subscription's generator failed",
+      );
       return isTooLarge(thrown) ? errorOf("too_large").code : standardError("internal").code;
     },
   };
 }
 
-/** @throws TypeError when the handler has returned nothing that can be iterated over, or a promise */
+/**
+ * @throws TypeError when the handler has returned nothing that can be iterated over, or a promise
+ */
 function iteratorOf(returned: AsyncIterable<unknown>): AsyncIterator<unknown> {
   const iterable: Partial<AsyncIterable<unknown>> | undefined = mustBeSynchronous(
     returned,
     "handler, an async generator (async *handler),",
   );
-  const iterator = mustBeSynchronous(iterable?.[Symbol.asyncIterator]?.(), "Symbol.asyncIterator of what handler returns");
+  const iterator = mustBeSynchronous(
+    iterable?.[Symbol.asyncIterator]?.(),
+    "Symbol.asyncIterator of what handler returns",
+  );
   if (typeof iterator?.next === "function") return iterator;
-  throw new TypeError("handler must return an async iterable: make it an async generator (async *handler)");
+  throw new TypeError(
+    "handler must return an async iterable: make it an async generator (async *handler)",
+  );
 }

@@ -22,7 +22,11 @@ export interface BearerVerdict {
 }
 
 /** Judges the token of an HTTP request, by the rules of the socket. */
-export async function judgeBearer(token: string, address: string, ports: BearerPorts): Promise<BearerVerdict> {
+export async function judgeBearer(
+  token: string,
+  address: string,
+  ports: BearerPorts,
+): Promise<BearerVerdict> {
   try {
     const verified = await ports.authority.verify(token, prefixOf(address));
     if (ports.revocations.list.find(verified) === undefined) return { auth: verified };
@@ -31,7 +35,8 @@ export async function judgeBearer(token: string, address: string, ports: BearerP
     const { error, detail } = faultOf(thrown, true);
     ports.log.info({ event: "http.auth.fail", detail, address }, "a token was refused");
     const { reason, retryAfter = 1 } = error.data as ErrorData;
-    if (reason === "auth_unavailable") return { auth: null, retryAfter }; // an outage closes no address out
+    // an outage closes no address out
+    if (reason === "auth_unavailable") return { auth: null, retryAfter };
     if (!isOnlyExpired(error)) ports.addresses.failed(address);
     return { auth: null };
   }

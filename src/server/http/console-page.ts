@@ -1,4 +1,7 @@
-/** The console: one page, made by the build and served from memory. It handles tokens, so nothing but itself may run in it, or frame it. */
+/**
+ * The console: one page, made by the build and served from memory. It handles tokens, so nothing
+ * but itself may run in it, or frame it.
+ */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -8,9 +11,14 @@ import type { OriginList } from "../admission/origin-list.js";
 /** Path of the page. */
 export const consolePath = "/console";
 
-/** Where the build puts the page: beside the client, in dist, also when this file runs from its source. */
+/**
+ * Where the build puts the page: beside the client, in dist, also when this file runs from its
+ * source.
+ */
 const built = new URL(
-  import.meta.url.endsWith(".ts") ? "../../../dist/client/console.html" : "../../../client/console.html",
+  import.meta.url.endsWith(".ts")
+    ? "../../../dist/client/console.html"
+    : "../../../client/console.html",
   import.meta.url,
 );
 
@@ -30,7 +38,10 @@ export class ConsolePage {
   constructor({ path, origins, issuers }: ConsolePagePorts) {
     const page = readFileSync(built, "utf8");
     const [issuer] = issuers;
-    const places = [["rpc", path] as const, ...(issuer === undefined ? [] : [["issuer", new URL(issuer.issuer).pathname] as const])];
+    const places = [
+      ["rpc", path] as const,
+      ...(issuer === undefined ? [] : [["issuer", new URL(issuer.issuer).pathname] as const]),
+    ];
     const attributes = places.map(([name, value]) => ` data-${name}="${escaped(value)}"`).join("");
     this.#origins = origins;
     this.#body = Buffer.from(page.replace("<html", () => `<html${attributes}`));
@@ -50,19 +61,31 @@ export class ConsolePage {
   serve(request: IncomingMessage, response: ServerResponse): void {
     if (!this.#mayConnect(request.headers.host)) return refuse(response);
     const isKnown = request.headers["if-none-match"] === this.#headers.ETag;
-    response.writeHead(isKnown ? 304 : 200, { ...this.#headers, ...(isKnown ? {} : { "Content-Length": this.#body.length }) });
+    response.writeHead(isKnown ? 304 : 200, {
+      ...this.#headers,
+      ...(isKnown ? {} : { "Content-Length": this.#body.length }),
+    });
     response.end(isKnown || request.method === "HEAD" ? undefined : this.#body);
   }
 
-  /** Would the page's socket be accepted? Where not, it is better told here. A proxy may have the TLS, so the scheme isn't known. */
+  /**
+   * Would the page's socket be accepted? Where not, it is better told here. A proxy may have the
+   * TLS, so the scheme isn't known.
+   */
   #mayConnect(host = ""): boolean {
-    return ["http", "https"].some((scheme) => this.#origins.allowsOrigin(`${scheme}://${host.toLowerCase()}`, host));
+    return ["http", "https"].some((scheme) =>
+      this.#origins.allowsOrigin(`${scheme}://${host.toLowerCase()}`, host),
+    );
   }
 }
 
-/** Only the script and the style that stand in the page, by their hashes (CSP level 3); only this origin to speak to. */
+/**
+ * Only the script and the style that stand in the page, by their hashes (CSP level 3); only this
+ * origin to speak to.
+ */
 function policyOf(page: string): string {
-  const hashOf = (pattern: RegExp) => `'sha256-${digest(Buffer.from(pattern.exec(page)?.[1] ?? ""), "base64")}'`;
+  const hashOf = (pattern: RegExp) =>
+    `'sha256-${digest(Buffer.from(pattern.exec(page)?.[1] ?? ""), "base64")}'`;
   return [
     "default-src 'none'",
     `script-src ${hashOf(/<script type="module">([\s\S]*)<\/script>/)}`,
@@ -86,7 +109,8 @@ function escaped(text: string): string {
 }
 
 function refuse(response: ServerResponse): void {
-  const text = "The console can't connect from here: name the origin of this page in the server's option `origins` (--origin).\n";
+  const text =
+    "The console can't connect from here: name the origin of this page in the server's option `origins` (--origin).\n";
   response.writeHead(403, {
     "Content-Type": "text/plain; charset=utf-8",
     "Content-Length": Buffer.byteLength(text),

@@ -1,26 +1,51 @@
-import { createServer as createHttpServer, type Server as HttpServer, type RequestListener } from "node:http";
-import { createServer as createHttpsServer, type ServerOptions as ServerOptionsOfNode } from "node:https";
+import {
+  createServer as createHttpServer,
+  type Server as HttpServer,
+  type RequestListener,
+} from "node:http";
+import {
+  createServer as createHttpsServer,
+  type ServerOptions as ServerOptionsOfNode,
+} from "node:https";
 import { type AddressInfo, isIP } from "node:net";
 import type { ServerOptions } from "../server-options.js";
 
-const handshakeTimeouts = { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 8_192 };
+const handshakeTimeouts = {
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  connectionsCheckingInterval: 1_000,
+  maxHeaderSize: 8_192,
+};
 
-/** An HTTP server that gives slow and greedy peers little time and room. Throws `TypeError` when `tls` can't be used. */
+/**
+ * An HTTP server that gives slow and greedy peers little time and room. Throws `TypeError` when
+ * `tls` can't be used.
+ */
 export function createListener(tls: ServerOptions["tls"], onRequest: RequestListener): HttpServer {
   const http =
     tls === undefined
       ? createHttpServer(handshakeTimeouts, onRequest)
-      : createSecureListener({ ...handshakeTimeouts, handshakeTimeout: 5_000, minVersion: "TLSv1.2", ...tls }, onRequest);
-  http.maxHeadersCount = 0; // by default Node drops the last ones unseen; their bytes are limited, and we refuse too many
+      : createSecureListener(
+          { ...handshakeTimeouts, handshakeTimeout: 5_000, minVersion: "TLSv1.2", ...tls },
+          onRequest,
+        );
+  // by default Node drops the last ones unseen; their bytes are limited, and we refuse too many
+  http.maxHeadersCount = 0;
   return http;
 }
 
 /** OpenSSL's own words name neither the option nor what it is about. */
-function createSecureListener(options: ServerOptionsOfNode, onRequest: RequestListener): HttpServer {
+function createSecureListener(
+  options: ServerOptionsOfNode,
+  onRequest: RequestListener,
+): HttpServer {
   try {
     return createHttpsServer(options, onRequest);
   } catch (error) {
-    throw new TypeError(`tls: cert and key can't be used, or don't belong together: ${(error as Error).message}`, { cause: error });
+    throw new TypeError(
+      `tls: cert and key can't be used, or don't belong together: ${(error as Error).message}`,
+      { cause: error },
+    );
   }
 }
 
@@ -46,7 +71,10 @@ export function closeListener(http: HttpServer | undefined): Promise<void> {
 }
 
 /** Throws `TypeError` when tokens would cross a network in the clear. */
-export function checkListening(host: string, { tls, trustProxy = [], allowInsecure = false }: ServerOptions): void {
+export function checkListening(
+  host: string,
+  { tls, trustProxy = [], allowInsecure = false }: ServerOptions,
+): void {
   if (isLoopback(host) || tls !== undefined || trustProxy.length > 0 || allowInsecure) return;
   throw new TypeError(
     `tokens would cross the network in the clear on ${host}: give "tls", name the proxy that has it in "trustProxy", or set "allowInsecure" if you know better`,
@@ -59,6 +87,7 @@ function isLoopback(host: string): boolean {
 
 /** URL of the WebSocket; an address that means every interface is shown as localhost. */
 export function urlOf(host: string, port: number, path: string, isSecure: boolean): string {
-  const shown = host === "0.0.0.0" || host === "::" ? "localhost" : isIP(host) === 6 ? `[${host}]` : host;
+  const shown =
+    host === "0.0.0.0" || host === "::" ? "localhost" : isIP(host) === 6 ? `[${host}]` : host;
   return `${isSecure ? "wss" : "ws"}://${shown}:${port}${path}`;
 }

@@ -46,19 +46,35 @@ export class HttpRoutes {
       [ports.path, (_request, response) => upgradeRequired(response)],
       ...(page === undefined
         ? []
-        : [[consolePath, (request, response) => page.serve(request, response)] as const satisfies [string, Route]]),
+        : [
+            [consolePath, (request, response) => page.serve(request, response)] as const satisfies [
+              string,
+              Route,
+            ],
+          ]),
     ]);
   }
 
-  /** Answers if the path is one of the server's; false: not mine, nothing was written. Never rejects. */
+  /**
+   * Answers if the path is one of the server's; false: not mine, nothing was written. Never
+   * rejects.
+   */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
     try {
       if (hasTooManyHeaders(request)) return tooManyHeaders(response);
-      return (await this.#askIssuers(request, response)) || (await this.#askRoutes(request, response));
+      return (
+        (await this.#askIssuers(request, response)) || (await this.#askRoutes(request, response))
+      );
     } catch (error) {
-      this.#ports.log.error({ event: "http.fail", err: error, path: pathOf(request) }, "an HTTP request failed");
+      this.#ports.log.error(
+        { event: "http.fail", err: error, path: pathOf(request) },
+        "an HTTP request failed",
+      );
       if (!response.headersSent)
-        sendJson(response, 500, { error: "server_error", error_description: "the request failed; the server's log says why" });
+        sendJson(response, 500, {
+          error: "server_error",
+          error_description: "the request failed; the server's log says why",
+        });
       else response.destroy();
       return true;
     }
@@ -78,7 +94,13 @@ export class HttpRoutes {
     const route = this.#routes.get(pathOf(request));
     if (route === undefined) return false;
     if (request.method === "GET" || request.method === "HEAD") await route(request, response);
-    else sendJson(response, 405, { error: "method_not_allowed", error_description: "use GET" }, { Allow: "GET, HEAD" });
+    else
+      sendJson(
+        response,
+        405,
+        { error: "method_not_allowed", error_description: "use GET" },
+        { Allow: "GET, HEAD" },
+      );
     return true;
   }
 
@@ -93,13 +115,20 @@ export class HttpRoutes {
     if (discover === false) return notFound(response);
     const token = /^Bearer (.+)$/i.exec(request.headers.authorization ?? "")?.[1];
     const address = addressOf(request);
-    if (token !== undefined && isBarred(address)) return tooMany(response, "refused tokens from your address; wait a minute", 60);
-    if (token !== undefined && !mayJudge(address)) return tooMany(response, "tokens of your address in this second", 1);
+    if (token !== undefined && isBarred(address))
+      return tooMany(response, "refused tokens from your address; wait a minute", 60);
+    if (token !== undefined && !mayJudge(address))
+      return tooMany(response, "tokens of your address in this second", 1);
     const { auth, retryAfter } = token === undefined ? noToken : await authenticate(token, address);
     if (retryAfter !== undefined) return unjudged(response, retryAfter);
     if (auth === null && (discover !== "public" || token !== undefined)) {
       const error_description = "send an access token: Authorization: Bearer <JWT>";
-      return sendJson(response, 401, { error: "invalid_token", error_description }, { "WWW-Authenticate": "Bearer" });
+      return sendJson(
+        response,
+        401,
+        { error: "invalid_token", error_description },
+        { "WWW-Authenticate": "Bearer" },
+      );
     }
     sendText(response, 200, document(auth));
   }
@@ -110,34 +139,65 @@ const noToken: BearerVerdict = { auth: null };
 /** `retryAfter`: seconds. */
 function unjudged(response: ServerResponse, retryAfter: number): void {
   const error_description = "the token can't be judged at the moment; try again";
-  sendJson(response, 503, { error: "temporarily_unavailable", error_description }, { "Retry-After": String(retryAfter) });
+  sendJson(
+    response,
+    503,
+    { error: "temporarily_unavailable", error_description },
+    { "Retry-After": String(retryAfter) },
+  );
 }
 
 function tooManyHeaders(response: ServerResponse): true {
-  sendJson(response, 431, { error: "request_header_fields_too_large", error_description: "send fewer header lines" });
+  sendJson(response, 431, {
+    error: "request_header_fields_too_large",
+    error_description: "send fewer header lines",
+  });
   return true;
 }
 
 /** `retryAfter`: seconds. */
 function tooMany(response: ServerResponse, what: string, retryAfter: number): void {
   const error_description = `too many ${what}`;
-  sendJson(response, 429, { error: "too_many_requests", error_description }, { "Retry-After": String(retryAfter) });
+  sendJson(
+    response,
+    429,
+    { error: "too_many_requests", error_description },
+    { "Retry-After": String(retryAfter) },
+  );
 }
 
 export function notFound(response: ServerResponse): void {
-  sendJson(response, 404, { error: "not_found", error_description: "nothing is served at this path" });
+  sendJson(response, 404, {
+    error: "not_found",
+    error_description: "nothing is served at this path",
+  });
 }
 
 function upgradeRequired(response: ServerResponse): void {
   const error_description = "this is a WebSocket: connect with wscat -c ws://… or the SDK";
-  sendJson(response, 426, { error: "upgrade_required", error_description }, { Upgrade: "websocket", Connection: "Upgrade" });
+  sendJson(
+    response,
+    426,
+    { error: "upgrade_required", error_description },
+    { Upgrade: "websocket", Connection: "Upgrade" },
+  );
 }
 
-function sendJson(response: ServerResponse, status: number, body: object, headers: Readonly<Record<string, string>> = {}): void {
+function sendJson(
+  response: ServerResponse,
+  status: number,
+  body: object,
+  headers: Readonly<Record<string, string>> = {},
+): void {
   sendText(response, status, JSON.stringify(body), headers);
 }
 
-function sendText(response: ServerResponse, status: number, json: string, headers: Readonly<Record<string, string>> = {}): void {
+function sendText(
+  response: ServerResponse,
+  status: number,
+  json: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
   const text = `${json}\n`;
   response.writeHead(status, {
     "Content-Type": "application/json; charset=utf-8",

@@ -4,10 +4,14 @@ import type { Duplex } from "node:stream";
 import { prefixOf } from "../../runtime/ip-address.js";
 
 const shareOfFiles = 0.9; // of all sockets: else stores and key fetches find no file descriptor
-const shareOfAddress = 0.25; // of these: else one address keeps everybody else out with requests that it never finishes
+// of these: else one address keeps everybody else out with requests that it never finishes
+const shareOfAddress = 0.25;
 
 export interface HttpSocketLimits {
-  /** Sockets of one address that are no WebSocket; 0 = a quarter of all that there may be, where that is known. */
+  /**
+   * Sockets of one address that are no WebSocket; 0 = a quarter of all that there may be, where
+   * that is known.
+   */
   readonly httpPerAddress: number;
   /** WebSockets of the whole server; 0 = as many as the files of the process allow. */
   readonly connections: number;
@@ -28,22 +32,33 @@ interface Held {
   upgraded: number;
 }
 
-/** Bounds the sockets of an HTTP server: all of them, and those of one address that are no WebSocket (yet). */
+/**
+ * Bounds the sockets of an HTTP server: all of them, and those of one address that are no WebSocket
+ * (yet).
+ */
 export class HttpSockets {
   readonly #ports: HttpSocketPorts;
   readonly #maxOfAddress: number;
   readonly #held = new Map<string, Held>();
 
-  constructor(http: HttpServer, { httpPerAddress, connections }: HttpSocketLimits, ports: HttpSocketPorts) {
+  constructor(
+    http: HttpServer,
+    { httpPerAddress, connections }: HttpSocketLimits,
+    ports: HttpSocketPorts,
+  ) {
     this.#ports = ports;
     const { openFiles = Number.POSITIVE_INFINITY } = ports;
     const max = Math.max(Math.floor(openFiles * shareOfFiles), connections);
-    this.#maxOfAddress = httpPerAddress > 0 ? httpPerAddress : Math.max(Math.floor(max * shareOfAddress), 1);
+    this.#maxOfAddress =
+      httpPerAddress > 0 ? httpPerAddress : Math.max(Math.floor(max * shareOfAddress), 1);
     if (max < Number.POSITIVE_INFINITY) http.maxConnections = max;
     http.on("connection", (socket: Socket) => this.#opened(socket));
   }
 
-  /** A socket becomes a WebSocket; with TLS its stream is another object than the one that was opened. */
+  /**
+   * A socket becomes a WebSocket; with TLS its stream is another object than the one that was
+   * opened.
+   */
   upgraded(stream: Duplex): void {
     const { remoteAddress: address } = stream as Socket;
     const held = address === undefined ? undefined : this.#held.get(prefixOf(address));

@@ -14,7 +14,11 @@ export class Readiness {
   isDraining = false;
   #wasStoreThere = false;
 
-  constructor(revocations: Revocations, authority: TokenAuthority, overload: Pick<Overload, "reason">) {
+  constructor(
+    revocations: Revocations,
+    authority: TokenAuthority,
+    overload: Pick<Overload, "reason">,
+  ) {
     this.#revocations = revocations;
     this.#authority = authority;
     this.#overload = overload;

@@ -7,7 +7,9 @@ import type { Telemetry } from "../telemetry/telemetry.js";
 import type { Heartbeat } from "./heartbeat.js";
 import type { Hooks } from "./hooks.js";
 
-/** A connection, since when it is there (milliseconds since 1970), and whose it is, live or expired. */
+/**
+ * A connection, since when it is there (milliseconds since 1970), and whose it is, live or expired.
+ */
 export interface ConnectionEntry {
   readonly connection: Connection;
   readonly since: number;
@@ -54,7 +56,8 @@ export class ConnectionRegistry implements ConnectionObserver {
   }
 
   [Symbol.iterator](): Iterator<Connection> {
-    return this.#connections()[Symbol.iterator](); // a copy: connections close while somebody goes through them
+    // a copy: connections close while somebody goes through them
+    return this.#connections()[Symbol.iterator]();
   }
 
   /** Those that are not closing, the oldest first. */
@@ -80,13 +83,21 @@ export class ConnectionRegistry implements ConnectionObserver {
     this.#hooks.connected(connection);
   }
 
-  identified(connection: Connection, token: VerifiedToken | null, before: VerifiedToken | null): void {
+  identified(
+    connection: Connection,
+    token: VerifiedToken | null,
+    before: VerifiedToken | null,
+  ): void {
     const member = this.#all.get(connection.id);
     if (member !== undefined) member.token = token;
     if (token === null) {
       this.#forgetSubject(connection, before);
       const limit = this.#exhausted(connection.remoteAddress);
-      if (limit !== undefined) connection.close("overloaded", { hint: "too many connections have not authenticated", limit });
+      if (limit !== undefined)
+        connection.close("overloaded", {
+          hint: "too many connections have not authenticated",
+          limit,
+        });
       this.#enterOpen(connection);
       return;
     }
@@ -111,21 +122,31 @@ export class ConnectionRegistry implements ConnectionObserver {
   }
 
   /**
-   * Closes a tenth of all connections: the newest of those that have not authenticated, then of those with nothing under way, neither a
-   * call nor a subscription. Returns how many.
+   * Closes a tenth of all connections: the newest of those that have not authenticated, then of
+   * those with nothing under way, neither a call nor a subscription. Returns how many.
    */
   shed(): number {
     const isIdle = ({ load }: Connection) => load.inFlight === 0 && load.subscriptions === 0;
-    const idle = this.#connections().filter((connection) => !this.#open.has(connection) && isIdle(connection));
-    const missedLeast = [...[...this.#open].reverse(), ...idle.reverse()].filter(({ isClosing }) => !isClosing);
+    const idle = this.#connections().filter(
+      (connection) => !this.#open.has(connection) && isIdle(connection),
+    );
+    const missedLeast = [...[...this.#open].reverse(), ...idle.reverse()].filter(
+      ({ isClosing }) => !isClosing,
+    );
     missedLeast.length = Math.min(missedLeast.length, Math.ceil(this.size * shareToShed));
-    for (const connection of missedLeast) connection.close("overloaded", { hint: "the server runs out of memory", limit: "heapPercent" });
+    for (const connection of missedLeast)
+      connection.close("overloaded", {
+        hint: "the server runs out of memory",
+        limit: "heapPercent",
+      });
     return missedLeast.length;
   }
 
   /** Resolves when the last connection has closed. */
   whenEmpty(): Promise<void> {
-    return this.#all.size === 0 ? Promise.resolve() : new Promise((resolve) => (this.#onEmpty = resolve));
+    return this.#all.size === 0
+      ? Promise.resolve()
+      : new Promise((resolve) => (this.#onEmpty = resolve));
   }
 
   #connections(): readonly Connection[] {
@@ -148,7 +169,8 @@ export class ConnectionRegistry implements ConnectionObserver {
     const connections = known instanceof Set ? known : new Set([known]);
     this.#bySubject.set(key, connections.add(connection));
     const [oldest] = connections;
-    if (this.#perSubject === 0 || connections.size <= this.#perSubject || oldest === undefined) return;
+    if (this.#perSubject === 0 || connections.size <= this.#perSubject || oldest === undefined)
+      return;
     connections.delete(oldest);
     oldest.close("replaced");
   }
@@ -158,7 +180,8 @@ export class ConnectionRegistry implements ConnectionObserver {
     const key = subjectKey(token);
     const known = this.#bySubject.get(key);
     if (known instanceof Set) known.delete(connection);
-    if (known === connection || (known instanceof Set && known.size === 0)) this.#bySubject.delete(key);
+    if (known === connection || (known instanceof Set && known.size === 0))
+      this.#bySubject.delete(key);
   }
 }
 

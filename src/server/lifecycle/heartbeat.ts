@@ -10,10 +10,16 @@ export interface Pulse {
   check(): void;
 }
 
-/** Each is a burst of pings, 4 ms long for 5,000 connections; 25 of them, and as many wake-ups, would cost 8 % more. */
+/**
+ * Each is a burst of pings, 4 ms long for 5,000 connections; 25 of them, and as many wake-ups,
+ * would cost 8 % more.
+ */
 const slots = 10;
 
-/** Pings all connections, each once per interval, by one timer: the connections are spread over the slots of a wheel. */
+/**
+ * Pings all connections, each once per interval, by one timer: the connections are spread over the
+ * slots of a wheel.
+ */
 export class Heartbeat {
   readonly #clock: Clock;
   readonly #tickLength: number;
@@ -25,23 +31,29 @@ export class Heartbeat {
   #cancelTimer: () => void = () => {};
   #isRunning = false;
 
-  /** `interval` and `timeout` in milliseconds; an interval of 0 pings nobody. `onDead` is told of each one that is cut. */
+  /**
+   * `interval` and `timeout` in milliseconds; an interval of 0 pings nobody. `onDead` is told of
+   * each one that is cut.
+   */
   constructor(clock: Clock, interval: number, timeout: number, onDead: () => void = () => {}) {
     this.#clock = clock;
     this.#onDead = onDead;
     this.#tickLength = interval / slots;
-    this.#pongTicks = interval === 0 ? 0 : Math.min(Math.max(Math.ceil(timeout / this.#tickLength), 1), slots - 1);
+    this.#pongTicks =
+      interval === 0 ? 0 : Math.min(Math.max(Math.ceil(timeout / this.#tickLength), 1), slots - 1);
   }
 
   add(pulse: Pulse): void {
-    const slot = this.#wheel[(this.#position + slots - 1) % slots] as Set<Pulse>; // the slot that has just been: a full interval to go
+    // the slot that has just been: a full interval to go
+    const slot = this.#wheel[(this.#position + slots - 1) % slots] as Set<Pulse>;
     slot.add(pulse);
     this.#size++;
     if (!this.#isRunning && this.#tickLength > 0) this.#start();
   }
 
   delete(pulse: Pulse): void {
-    // looked for in all slots: a map from each connection to its slot would take 50 bytes of memory for it
+    // looked for in all slots: a map from each connection to its slot would take 50 bytes of memory
+    // for it
     if (!this.#wheel.some((slot) => slot.delete(pulse))) return;
     if (--this.#size === 0) this.stop();
   }

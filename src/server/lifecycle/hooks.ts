@@ -4,19 +4,25 @@ import { fireAndForget } from "../../runtime/application-code.js";
 import type { Logger } from "../../runtime/logger.js";
 
 /**
- * What an application may want to hear of. Each hook may be asynchronous: nothing waits for it, or reads what it returns. A hook that
- * throws or rejects is logged as `hook.fail`, and changes nothing.
+ * What an application may want to hear of. Each hook may be asynchronous: nothing waits for it, or
+ * reads what it returns. A hook that throws or rejects is logged as `hook.fail`, and changes
+ * nothing.
  */
 export interface HookOptions {
   /** A socket was accepted; nobody has authenticated yet. */
   readonly connected?: (connection: ConnectionHandle) => unknown;
-  /** Somebody has authenticated. Not called for refreshes. The handle is good until that user logs out. */
+  /**
+   * Somebody has authenticated. Not called for refreshes. The handle is good until that user logs
+   * out.
+   */
   readonly authenticated?: (connection: ConnectionHandle, auth: Auth) => unknown;
   /** The socket is closed, with this code. */
   readonly closed?: (connection: ConnectionHandle, code: number) => unknown;
 }
 
-/** Its handles are made when they are asked for: an idle connection that no hook looks at has none. */
+/**
+ * Its handles are made when they are asked for: an idle connection that no hook looks at has none.
+ */
 interface HookedConnection {
   readonly handle: ConnectionHandle;
   readonly lastingHandle: ConnectionHandle;
@@ -40,7 +46,8 @@ export class Hooks {
   authenticated(connection: HookedConnection): void {
     const { authenticated } = this.#options;
     const { auth } = connection;
-    if (authenticated !== undefined && auth !== null) this.#run("authenticated", () => authenticated(connection.handle, auth));
+    if (authenticated !== undefined && auth !== null)
+      this.#run("authenticated", () => authenticated(connection.handle, auth));
   }
 
   closed(connection: HookedConnection, code: number): void {
@@ -49,6 +56,8 @@ export class Hooks {
   }
 
   #run(hook: string, call: () => unknown): void {
-    fireAndForget(call, (error) => this.#log.error({ event: "hook.fail", err: error, hook }, "a hook failed"));
+    fireAndForget(call, (error) =>
+      this.#log.error({ event: "hook.fail", err: error, hook }, "a hook failed"),
+    );
   }
 }

@@ -25,11 +25,16 @@ export class EventLoopDelay {
     const now = performance.now();
     if (this.#last !== undefined && now - this.#last.at < freshness) return this.#last.delay;
     const histogram = this.#histogram;
-    const seconds = (nanoseconds: number) => Math.max(nanoseconds / 1e9 - resolution / 1000, 0); // it counts its own interval, too
+    // it counts its own interval, too
+    const seconds = (nanoseconds: number) => Math.max(nanoseconds / 1e9 - resolution / 1000, 0);
     const isEmpty = histogram === undefined || histogram.count === 0;
     const delay = isEmpty
       ? { p50: 0, p99: 0, max: 0 }
-      : { p50: seconds(histogram.percentile(50)), p99: seconds(histogram.percentile(99)), max: seconds(histogram.max) };
+      : {
+          p50: seconds(histogram.percentile(50)),
+          p99: seconds(histogram.percentile(99)),
+          max: seconds(histogram.max),
+        };
     histogram?.reset();
     this.#last = { delay, at: now };
     return delay;

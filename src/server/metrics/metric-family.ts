@@ -27,7 +27,11 @@ export function gauge(name: string, help: string, samples: () => Iterable<Sample
   return { name, help, type: "gauge", samples };
 }
 
-export function histogramFamily(name: string, help: string, samples: () => Iterable<Sample>): MetricFamily {
+export function histogramFamily(
+  name: string,
+  help: string,
+  samples: () => Iterable<Sample>,
+): MetricFamily {
   return { name, help, type: "histogram", samples };
 }
 
@@ -36,7 +40,10 @@ export function plain(value: number): readonly Sample[] {
   return [{ labels: {}, value }];
 }
 
-export function histogramSamples(labels: Labels, { bounds, counts, sum, count }: Histogram): readonly Sample[] {
+export function histogramSamples(
+  labels: Labels,
+  { bounds, counts, sum, count }: Histogram,
+): readonly Sample[] {
   let below = 0;
   const buckets = bounds.map((bound, index) => {
     below += counts[index] ?? 0;

@@ -9,10 +9,18 @@ export interface MetricsPort {
   close(): void;
 }
 
-/** Opens a port at which `/metrics` is all there is; 0 = any free one. `read` never rejects. Rejects when the port can't be had. */
-export async function openMetricsPort(port: number, host: string, read: () => Promise<string>): Promise<MetricsPort> {
+/**
+ * Opens a port at which `/metrics` is all there is; 0 = any free one. `read` never rejects. Rejects
+ * when the port can't be had.
+ */
+export async function openMetricsPort(
+  port: number,
+  host: string,
+  read: () => Promise<string>,
+): Promise<MetricsPort> {
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const isFound = pathOf(request) === "/metrics" && (request.method === "GET" || request.method === "HEAD");
+    const isFound =
+      pathOf(request) === "/metrics" && (request.method === "GET" || request.method === "HEAD");
     const text = isFound ? await read() : "the metrics are at /metrics\n";
     response.writeHead(isFound ? 200 : 404, {
       "Content-Type": prometheusType,

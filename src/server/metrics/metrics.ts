@@ -20,7 +20,11 @@ export interface RegisteredMetric {
     readonly help: string;
     readonly type: MetricFamily["type"];
     readonly aggregator: "sum";
-    readonly values: readonly { readonly value: number; readonly labels: Readonly<Record<string, string>>; readonly metricName: string }[];
+    readonly values: readonly {
+      readonly value: number;
+      readonly labels: Readonly<Record<string, string>>;
+      readonly metricName: string;
+    }[];
   }>;
   reset(): void;
 }
@@ -48,10 +52,15 @@ export class Metrics {
     this.#families = serverMetrics({ ...sources, eventLoop: this.#eventLoop });
     this.#eventLoop.start();
     for (const family of this.#families)
-      mustBeSynchronous(options.registry?.registerMetric(registered(family)), "registerMetric of metrics.registry");
+      mustBeSynchronous(
+        options.registry?.registerMetric(registered(family)),
+        "registerMetric of metrics.registry",
+      );
   }
 
-  /** In Prometheus' text format. What must be asked for first is as it was when somebody last did. */
+  /**
+   * In Prometheus' text format. What must be asked for first is as it was when somebody last did.
+   */
   text(): string {
     void this.#prepare();
     return prometheusText(this.#families);
@@ -59,7 +68,11 @@ export class Metrics {
 
   /** Opens the port, if there is to be one. Rejects when it can't be had. Returns it. */
   async listen(): Promise<number | undefined> {
-    const { registry, port = registry === undefined ? defaultPort : undefined, host = "127.0.0.1" } = this.#options;
+    const {
+      registry,
+      port = registry === undefined ? defaultPort : undefined,
+      host = "127.0.0.1",
+    } = this.#options;
     if (port === undefined) return undefined;
     this.#port = await openMetricsPort(port, host, async () => {
       await this.#prepare();
@@ -85,7 +98,11 @@ function registered({ name, help, type, samples, prepare }: MetricFamily): Regis
     ...about,
     async get() {
       await prepare?.();
-      const values = Array.from(samples(), ({ suffix = "", labels, value }) => ({ value, labels, metricName: name + suffix }));
+      const values = Array.from(samples(), ({ suffix = "", labels, value }) => ({
+        value,
+        labels,
+        metricName: name + suffix,
+      }));
       return { ...about, values };
     },
     reset() {}, // they count from the start of the server

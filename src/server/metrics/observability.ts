@@ -32,7 +32,11 @@ export class Observability {
     this.#options = options;
     this.#log = log;
     const isMeasured = options.metrics !== undefined;
-    this.calls = new CallTelemetry(clock, isMeasured ? this.telemetry.calls : undefined, () => this.#tracer);
+    this.calls = new CallTelemetry(
+      clock,
+      isMeasured ? this.telemetry.calls : undefined,
+      () => this.#tracer,
+    );
     this.#store = isMeasured ? new TimedStore(clock) : undefined;
     this.#watch(this.#store?.observe.bind(this.#store));
   }
@@ -48,25 +52,34 @@ export class Observability {
   }
 
   /** From now on there are metrics, if there are to be any. */
-  measure(sources: Omit<MetricSources, "eventLoop" | "telemetry"> & { readonly issuers: readonly IssuerPort[] }): void {
+  measure(
+    sources: Omit<MetricSources, "eventLoop" | "telemetry"> & {
+      readonly issuers: readonly IssuerPort[];
+    },
+  ): void {
     const { metrics } = this.#options;
     if (metrics === undefined) return;
     for (const issuer of sources.issuers) this.#watch(issuer.observeStore?.bind(issuer));
     this.#metrics = new Metrics(metrics, { telemetry: this.telemetry, ...sources });
   }
 
-  /** Loads what traces and opens the port of the metrics, which it returns. Rejects when that can't be had. */
+  /**
+   * Loads what traces and opens the port of the metrics, which it returns. Rejects when that can't
+   * be had.
+   */
   async start(): Promise<number | undefined> {
     if (this.#options.tracing === true) {
       this.#tracer = await loadTracer(this.#log);
-      if (this.#tracer === undefined) this.#log.warn({ event: "tracing" }, "nothing is traced: npm install @opentelemetry/api");
+      if (this.#tracer === undefined)
+        this.#log.warn({ event: "tracing" }, "nothing is traced: npm install @opentelemetry/api");
     }
     return this.#metrics?.listen();
   }
 
   /** Throws `TypeError` when there are no metrics. */
   text(): string {
-    if (this.#metrics === undefined) throw new TypeError("metricsText: the server was made without the option metrics");
+    if (this.#metrics === undefined)
+      throw new TypeError("metricsText: the server was made without the option metrics");
     return this.#metrics.text();
   }
 

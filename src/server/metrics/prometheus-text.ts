@@ -6,8 +6,12 @@ export const prometheusType = "text/plain; version=0.0.4; charset=utf-8";
 export function prometheusText(families: Iterable<MetricFamily>): string {
   const lines: string[] = [];
   for (const { name, help, type, samples } of families) {
-    lines.push(`# HELP ${name} ${help.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")}`, `# TYPE ${name} ${type}`);
-    for (const { suffix = "", labels, value } of samples()) lines.push(`${name}${suffix}${labelText(labels)} ${numberText(value)}`);
+    lines.push(
+      `# HELP ${name} ${help.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")}`,
+      `# TYPE ${name} ${type}`,
+    );
+    for (const { suffix = "", labels, value } of samples())
+      lines.push(`${name}${suffix}${labelText(labels)} ${numberText(value)}`);
   }
   return `${lines.join("\n")}\n`;
 }
@@ -22,5 +26,9 @@ function escaped(value: string): string {
 }
 
 function numberText(value: number): string {
-  return value === Number.POSITIVE_INFINITY ? "+Inf" : value === Number.NEGATIVE_INFINITY ? "-Inf" : String(value);
+  return value === Number.POSITIVE_INFINITY
+    ? "+Inf"
+    : value === Number.NEGATIVE_INFINITY
+      ? "-Inf"
+      : String(value);
 }

@@ -1,11 +1,22 @@
-/** The metrics of one server: what each is called, and where its numbers are. No label has values without an end. */
+/**
+ * The metrics of one server: what each is called, and where its numbers are. No label has values
+ * without an end.
+ */
 import type { IssuerCounts } from "../../auth/issuer-port.js";
 import { type OverloadLimit, overloadLimits } from "../admission/overload.js";
 import type { ConnectionEntry } from "../lifecycle/connection-registry.js";
 import { defaultLimits, type Limits } from "../limits.js";
 import type { Telemetry } from "../telemetry/telemetry.js";
 import type { EventLoopDelay } from "./event-loop-delay.js";
-import { counter, gauge, histogramFamily, histogramSamples, type MetricFamily, plain, type Sample } from "./metric-family.js";
+import {
+  counter,
+  gauge,
+  histogramFamily,
+  histogramSamples,
+  type MetricFamily,
+  plain,
+  type Sample,
+} from "./metric-family.js";
 
 export interface MetricSources {
   readonly telemetry: Telemetry;
@@ -46,7 +57,10 @@ function callMetrics({ telemetry, issuers }: MetricSources): readonly MetricFami
       "Time from a request to its answer. status_code: OK, an error's code, or none for a notification",
       () =>
         [...telemetry.calls].flatMap(({ method, status, histogram }) =>
-          histogramSamples({ rpc_system_name: "jsonrpc", rpc_method: method, status_code: status }, histogram),
+          histogramSamples(
+            { rpc_system_name: "jsonrpc", rpc_method: method, status_code: status },
+            histogram,
+          ),
         ),
     ),
     counter(
@@ -57,17 +71,31 @@ function callMetrics({ telemetry, issuers }: MetricSources): readonly MetricFami
     counter(
       "jotwire_slow_readers_total",
       "Peers that read too slowly, by what came of it: gap (events dropped, and told), ended (a subscription), closed (the connection, 1013)",
-      () => outcomes({ ...telemetry.slowReaders, closed: new Map(telemetry.limits).get("sendBufferHardBytes") ?? 0 }),
+      () =>
+        outcomes({
+          ...telemetry.slowReaders,
+          closed: new Map(telemetry.limits).get("sendBufferHardBytes") ?? 0,
+        }),
     ),
-    counter("jotwire_limit_hits_total", "What was refused, cut or closed because of a limit, by the limit's option", () => {
-      const hits = new Map(telemetry.limits);
-      const own = limitNames.map((limit) => ({ labels: { limit }, value: hits.get(limit) ?? 0 }));
-      return [
-        ...own,
-        { labels: { limit: "failedLoginsPerAddress" }, value: issued(issuers, ({ limitedLogins }) => limitedLogins) },
-        { labels: { limit: "tokensPerSubject" }, value: issued(issuers, ({ limitedTokens }) => limitedTokens) },
-      ];
-    }),
+    counter(
+      "jotwire_limit_hits_total",
+      "What was refused, cut or closed because of a limit, by the limit's option",
+      () => {
+        const hits = new Map(telemetry.limits);
+        const own = limitNames.map((limit) => ({ labels: { limit }, value: hits.get(limit) ?? 0 }));
+        return [
+          ...own,
+          {
+            labels: { limit: "failedLoginsPerAddress" },
+            value: issued(issuers, ({ limitedLogins }) => limitedLogins),
+          },
+          {
+            labels: { limit: "tokensPerSubject" },
+            value: issued(issuers, ({ limitedTokens }) => limitedTokens),
+          },
+        ];
+      },
+    ),
   ];
 }
 
@@ -75,9 +103,15 @@ function connectionMetrics({ telemetry, members }: MetricSources): readonly Metr
   const sum = (pick: (load: ConnectionEntry["connection"]["load"]) => number) => () =>
     plain(members().reduce((total, { connection }) => total + pick(connection.load), 0));
   return [
-    gauge("jotwire_connections", "Open connections, by the state of their session", () => connectionsByState(members())),
-    counter("jotwire_connections_opened_total", "Connections that were accepted", () => plain(telemetry.opened)),
-    counter("jotwire_connections_closed_total", "Connections that have ended, by close code", () => tallied("code", telemetry.closes)),
+    gauge("jotwire_connections", "Open connections, by the state of their session", () =>
+      connectionsByState(members()),
+    ),
+    counter("jotwire_connections_opened_total", "Connections that were accepted", () =>
+      plain(telemetry.opened),
+    ),
+    counter("jotwire_connections_closed_total", "Connections that have ended, by close code", () =>
+      tallied("code", telemetry.closes),
+    ),
     counter("jotwire_upgrades_refused_total", "Handshakes that were refused, by HTTP status", () =>
       tallied("status", telemetry.refusedUpgrades),
     ),
@@ -99,32 +133,63 @@ function connectionMetrics({ telemetry, members }: MetricSources): readonly Metr
   ];
 }
 
-function authMetrics({ telemetry, issuers, rememberedRevocations }: MetricSources): readonly MetricFamily[] {
+function authMetrics({
+  telemetry,
+  issuers,
+  rememberedRevocations,
+}: MetricSources): readonly MetricFamily[] {
   const grants = () => [
-    { labels: { grant: "login", outcome: "granted" }, value: issued(issuers, ({ logins }) => logins) },
-    { labels: { grant: "login", outcome: "refused" }, value: issued(issuers, ({ refusedLogins }) => refusedLogins) },
-    { labels: { grant: "refresh", outcome: "granted" }, value: issued(issuers, ({ refreshes }) => refreshes) },
-    { labels: { grant: "refresh", outcome: "refused" }, value: issued(issuers, ({ refusedRefreshes }) => refusedRefreshes) },
+    {
+      labels: { grant: "login", outcome: "granted" },
+      value: issued(issuers, ({ logins }) => logins),
+    },
+    {
+      labels: { grant: "login", outcome: "refused" },
+      value: issued(issuers, ({ refusedLogins }) => refusedLogins),
+    },
+    {
+      labels: { grant: "refresh", outcome: "granted" },
+      value: issued(issuers, ({ refreshes }) => refreshes),
+    },
+    {
+      labels: { grant: "refresh", outcome: "refused" },
+      value: issued(issuers, ({ refusedRefreshes }) => refusedRefreshes),
+    },
   ];
   return [
-    counter("jotwire_auth_calls_total", "authenticate, refresh and logout, by outcome: ok, or the reason of the error", () =>
-      Array.from(telemetry.authCalls, ([key, value]) => {
-        const [method = "", outcome = ""] = key.split(" ");
-        return { labels: { method, outcome }, value };
-      }),
+    counter(
+      "jotwire_auth_calls_total",
+      "authenticate, refresh and logout, by outcome: ok, or the reason of the error",
+      () =>
+        Array.from(telemetry.authCalls, ([key, value]) => {
+          const [method = "", outcome = ""] = key.split(" ");
+          return { labels: { method, outcome }, value };
+        }),
     ),
-    counter("jotwire_issuer_grants_total", "Logins and refreshes at the embedded issuer, by outcome", grants),
-    counter("jotwire_refresh_reuse_total", "Refresh tokens that came a second time: stolen, and their sessions ended", () =>
-      plain(issued(issuers, ({ reuses }) => reuses)),
+    counter(
+      "jotwire_issuer_grants_total",
+      "Logins and refreshes at the embedded issuer, by outcome",
+      grants,
     ),
-    counter("jotwire_revocations_total", "Revocations that this node has learnt of", () => plain(telemetry.revocations)),
-    gauge("jotwire_revocations_remembered", "Revocations that tokens are held against", () => plain(rememberedRevocations())),
+    counter(
+      "jotwire_refresh_reuse_total",
+      "Refresh tokens that came a second time: stolen, and their sessions ended",
+      () => plain(issued(issuers, ({ reuses }) => reuses)),
+    ),
+    counter("jotwire_revocations_total", "Revocations that this node has learnt of", () =>
+      plain(telemetry.revocations),
+    ),
+    gauge("jotwire_revocations_remembered", "Revocations that tokens are held against", () =>
+      plain(rememberedRevocations()),
+    ),
     histogramFamily(
       "jotwire_revocation_lag_seconds",
       "Time from the announcement of a revocation by another node, by the store's clock, to its effect here, by this node's",
       () => histogramSamples({}, telemetry.revocationLag),
     ),
-    counter("jotwire_key_failures_total", "Failed attempts to get an issuer's keys", () => plain(telemetry.keyFailures)),
+    counter("jotwire_key_failures_total", "Failed attempts to get an issuer's keys", () =>
+      plain(telemetry.keyFailures),
+    ),
   ];
 }
 
@@ -136,31 +201,53 @@ function storeMetrics({ telemetry, store }: MetricSources): readonly MetricFamil
   );
   return [
     { ...up, prepare: () => store.isStoreThere() },
-    histogramFamily("jotwire_store_operation_duration_seconds", "Time that the store took for an operation, failed ones too", () =>
-      [...telemetry.store].flatMap(([operation, { histogram }]) =>
-        histogram.count === 0 ? [] : histogramSamples({ operation }, histogram),
-      ),
+    histogramFamily(
+      "jotwire_store_operation_duration_seconds",
+      "Time that the store took for an operation, failed ones too",
+      () =>
+        [...telemetry.store].flatMap(([operation, { histogram }]) =>
+          histogram.count === 0 ? [] : histogramSamples({ operation }, histogram),
+        ),
     ),
     counter("jotwire_store_failures_total", "Operations that the store could not do", () =>
-      Array.from(telemetry.store, ([operation, { failures }]) => ({ labels: { operation }, value: failures })),
+      Array.from(telemetry.store, ([operation, { failures }]) => ({
+        labels: { operation },
+        value: failures,
+      })),
     ),
   ];
 }
 
 function issued(issuers: MetricSources["issuers"], pick: (counts: IssuerCounts) => number): number {
-  return issuers.reduce((total, { counts }) => total + (counts === undefined ? 0 : pick(counts)), 0);
+  return issuers.reduce(
+    (total, { counts }) => total + (counts === undefined ? 0 : pick(counts)),
+    0,
+  );
 }
 
 function processMetrics({ eventLoop, isOverloaded }: MetricSources): readonly MetricFamily[] {
   return [
-    gauge("nodejs_eventloop_delay_p50_seconds", "Median delay of the event loop since the last look", () => plain(eventLoop.read().p50)),
-    gauge("nodejs_eventloop_delay_p99_seconds", "99th percentile of that delay", () => plain(eventLoop.read().p99)),
-    gauge("nodejs_eventloop_delay_max_seconds", "Longest delay", () => plain(eventLoop.read().max)),
-    gauge("jotwire_overloaded", "1 while the process has more to do than it can, by the limit that says so", () =>
-      overloadLimits.map((limit) => ({ labels: { limit }, value: Number(isOverloaded(limit)) })),
+    gauge(
+      "nodejs_eventloop_delay_p50_seconds",
+      "Median delay of the event loop since the last look",
+      () => plain(eventLoop.read().p50),
     ),
-    gauge("process_resident_memory_bytes", "Memory of the process", () => plain(process.memoryUsage.rss())),
-    gauge("process_start_time_seconds", "When the process began, since 1970", () => plain(performance.timeOrigin / 1000)),
+    gauge("nodejs_eventloop_delay_p99_seconds", "99th percentile of that delay", () =>
+      plain(eventLoop.read().p99),
+    ),
+    gauge("nodejs_eventloop_delay_max_seconds", "Longest delay", () => plain(eventLoop.read().max)),
+    gauge(
+      "jotwire_overloaded",
+      "1 while the process has more to do than it can, by the limit that says so",
+      () =>
+        overloadLimits.map((limit) => ({ labels: { limit }, value: Number(isOverloaded(limit)) })),
+    ),
+    gauge("process_resident_memory_bytes", "Memory of the process", () =>
+      plain(process.memoryUsage.rss()),
+    ),
+    gauge("process_start_time_seconds", "When the process began, since 1970", () =>
+      plain(performance.timeOrigin / 1000),
+    ),
   ];
 }
 

@@ -5,7 +5,9 @@ import { channels } from "./diagnostics-channels.js";
 import type { CallMetrics } from "./telemetry.js";
 import type { CallTracer } from "./tracing.js";
 
-/** Tells the meter, the tracer and the diagnostics channels of every call, as far as they are there. */
+/**
+ * Tells the meter, the tracer and the diagnostics channels of every call, as far as they are there.
+ */
 export class CallTelemetry implements CallObserver {
   readonly #clock: Clock;
   readonly #meter: CallMetrics | undefined;
@@ -23,7 +25,14 @@ export class CallTelemetry implements CallObserver {
     if (this.#meter === undefined && tracer === undefined && !isHeard) return undefined;
     if (isHeard) channels.callStart.publish({ method, id: request.id });
     const startedAt = this.#clock.monotonic();
-    return new WatchedCall(method, request.id, startedAt, this.#clock, this.#meter, tracer?.begin(method, request.params));
+    return new WatchedCall(
+      method,
+      request.id,
+      startedAt,
+      this.#clock,
+      this.#meter,
+      tracer?.begin(method, request.params),
+    );
   }
 }
 
@@ -57,6 +66,7 @@ class WatchedCall implements CallObservation {
     const duration = this.#clock.monotonic() - this.#startedAt;
     this.#meter?.observe(this.#method, code, duration / 1000);
     this.#span?.end(code);
-    if (channels.callEnd.hasSubscribers) channels.callEnd.publish({ method: this.#method, id: this.#id, code, duration });
+    if (channels.callEnd.hasSubscribers)
+      channels.callEnd.publish({ method: this.#method, id: this.#id, code, duration });
   }
 }

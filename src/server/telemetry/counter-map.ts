@@ -1,7 +1,12 @@
-/** What stands for every value that is not among the known ones: no label has a value that a peer has made up. */
+/**
+ * What stands for every value that is not among the known ones: no label has a value that a peer
+ * has made up.
+ */
 export const otherLabel = "_OTHER";
 
-/** Counts by label values, of which there are never more than `most`; the rest are counted together. */
+/**
+ * Counts by label values, of which there are never more than `most`; the rest are counted together.
+ */
 export class CounterMap {
   readonly #counts = new Map<string, number>();
   readonly #most: number;

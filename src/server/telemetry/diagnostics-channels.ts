@@ -1,6 +1,6 @@
 /**
- * What happens, for whoever listens in the same process (`node:diagnostics_channel`). Without subscribers it costs nothing. Messages
- * have neither tokens nor params.
+ * What happens, for whoever listens in the same process (`node:diagnostics_channel`). Without
+ * subscribers it costs nothing. Messages have neither tokens nor params.
  */
 import { type Channel, channel } from "node:diagnostics_channel";
 
@@ -13,7 +13,10 @@ export const channels = {
   auth: channel("jotwire:auth"),
   /** `{ method, id }`: method is null for one that does not exist. */
   callStart: channel("jotwire:call:start"),
-  /** `{ method, id, code, duration }`: code is 0 for a result, null for a notification; duration is in milliseconds. */
+  /**
+   * `{ method, id, code, duration }`: code is 0 for a result, null for a notification; duration is
+   * in milliseconds.
+   */
   callEnd: channel("jotwire:call:end"),
   /** `{ limit }`: the name of the option. */
   limit: channel("jotwire:limit"),

@@ -5,12 +5,19 @@ import { describe } from "../../runtime/thrown.js";
 const levels = ["debug", "info", "warn", "error"] as const;
 export type LogLevel = (typeof levels)[number];
 
-/** JSON lines on standard error, UTC time in ISO 8601: what the server uses when it is given no logger. */
-export function jsonLogger(level: LogLevel = "info", write: (line: string) => unknown = (line) => process.stderr.write(line)): Logger {
+/**
+ * JSON lines on standard error, UTC time in ISO 8601: what the server uses when it is given no
+ * logger.
+ */
+export function jsonLogger(
+  level: LogLevel = "info",
+  write: (line: string) => unknown = (line) => process.stderr.write(line),
+): Logger {
   const log = (at: LogLevel) => (fields: object, message: string) => {
     if (levels.indexOf(at) < levels.indexOf(level)) return;
     const line = { time: new Date().toISOString(), level: at, msg: message };
-    const text = serialize(Object.assign({}, line, serializable(fields))) ?? serialize(line); // two spreads would take 5 µs
+    // two spreads would take 5 µs
+    const text = serialize(Object.assign({}, line, serializable(fields))) ?? serialize(line);
     fireAndForget(
       () => write(`${text}\n`),
       () => {}, // nowhere is left to say so
@@ -32,7 +39,9 @@ function serialize(line: object): string | undefined {
 function serializable(fields: object): object {
   const { err } = fields as { err?: unknown };
   try {
-    return err instanceof Error ? { ...fields, err: { name: err.name, message: err.message, stack: err.stack } } : fields;
+    return err instanceof Error
+      ? { ...fields, err: { name: err.name, message: err.message, stack: err.stack } }
+      : fields;
   } catch {
     return { ...fields, err: describe(err) }; // a Proxy that refuses to be looked at
   }

@@ -8,7 +8,10 @@ import { CounterMap, otherLabel } from "./counter-map.js";
 import { channels } from "./diagnostics-channels.js";
 import { durationBounds, Histogram, storeBounds } from "./histogram.js";
 
-/** What has happened so far, as plain numbers: counting costs an addition, and whoever reads them does the rest. */
+/**
+ * What has happened so far, as plain numbers: counting costs an addition, and whoever reads them
+ * does the rest.
+ */
 
 /** RFC 6455 §7.4.1, as far as they are seen, and our own. Any other code was chosen by a peer. */
 const knownCodes: ReadonlySet<number> = new Set([
@@ -16,7 +19,9 @@ const knownCodes: ReadonlySet<number> = new Set([
   ...Object.values(closeTable).map(({ code }) => code),
 ]);
 
-const reasons: ReadonlyMap<number, string> = new Map(Object.entries(errorTable).map(([reason, { code }]) => [code, reason]));
+const reasons: ReadonlyMap<number, string> = new Map(
+  Object.entries(errorTable).map(([reason, { code }]) => [code, reason]),
+);
 
 /** Which limit it is that closes a connection for that reason. */
 const limitOfClose: ReadonlyMap<CloseReason, keyof Limits> = new Map([
@@ -51,12 +56,14 @@ export class Telemetry {
 
   connectionOpened({ id, remoteAddress }: Peer): void {
     this.opened++;
-    if (channels.connectionOpen.hasSubscribers) channels.connectionOpen.publish({ connection: id, address: remoteAddress });
+    if (channels.connectionOpen.hasSubscribers)
+      channels.connectionOpen.publish({ connection: id, address: remoteAddress });
   }
 
   connectionClosed({ id, remoteAddress }: Peer, code: number): void {
     this.closes.add(knownCodes.has(code) ? String(code) : otherLabel);
-    if (channels.connectionClose.hasSubscribers) channels.connectionClose.publish({ connection: id, address: remoteAddress, code });
+    if (channels.connectionClose.hasSubscribers)
+      channels.connectionClose.publish({ connection: id, address: remoteAddress, code });
   }
 
   /** The server is about to close a connection. */
@@ -70,17 +77,26 @@ export class Telemetry {
     if (limit !== undefined) this.limitHit(limit);
   }
 
-  /** A revocation has taken effect here. `lag`: milliseconds since another process announced it, by two clocks; undefined: not known. */
+  /**
+   * A revocation has taken effect here. `lag`: milliseconds since another process announced it, by
+   * two clocks; undefined: not known.
+   */
   revoked(lag: number | undefined): void {
     this.revocations++;
     if (lag !== undefined) this.revocationLag.observe(Math.max(lag, 0) / 1000);
   }
 
   /** An auth method has ended; `code`: of its error. */
-  authEnded(connection: string, method: AuthMethod, code: number | undefined, subject: string | undefined): void {
+  authEnded(
+    connection: string,
+    method: AuthMethod,
+    code: number | undefined,
+    subject: string | undefined,
+  ): void {
     const outcome = code === undefined ? "ok" : (reasons.get(code) ?? "invalid_params");
     this.authCalls.add(`${method} ${outcome}`);
-    if (channels.auth.hasSubscribers) channels.auth.publish({ connection, method, outcome, subject });
+    if (channels.auth.hasSubscribers)
+      channels.auth.publish({ connection, method, outcome, subject });
   }
 
   /** Something was refused, cut or closed because of this limit. */
@@ -90,19 +106,30 @@ export class Telemetry {
   }
 }
 
-const ownCodes: ReadonlySet<number> = new Set([...Object.values(errorTable), ...Object.values(standardErrors)].map(({ code }) => code));
+const ownCodes: ReadonlySet<number> = new Set(
+  [...Object.values(errorTable), ...Object.values(standardErrors)].map(({ code }) => code),
+);
 const maxOutcomes = 64; // of one method: declared errors are few
 
-/** How long calls took, by method and outcome. The methods are those that exist, so there is an end to them. */
+/**
+ * How long calls took, by method and outcome. The methods are those that exist, so there is an end
+ * to them.
+ */
 export class CallMetrics {
   readonly #byMethod = new Map<string, Map<number | null, Histogram>>();
 
-  /** `method`: null for one that does not exist. `code`: as `CallObservation.end` is told. Seconds. */
+  /**
+   * `method`: null for one that does not exist. `code`: as `CallObservation.end` is told. Seconds.
+   */
   observe(method: string | null, code: number | null, duration: number): void {
     this.#histogram(method ?? otherLabel, code).observe(duration);
   }
 
-  *[Symbol.iterator](): Iterator<{ readonly method: string; readonly status: string; readonly histogram: Histogram }> {
+  *[Symbol.iterator](): Iterator<{
+    readonly method: string;
+    readonly status: string;
+    readonly histogram: Histogram;
+  }> {
     for (const [method, outcomes] of this.#byMethod)
       for (const [code, histogram] of outcomes) yield { method, status: statusOf(code), histogram };
   }
@@ -112,7 +139,8 @@ export class CallMetrics {
     if (outcomes.size === 0) this.#byMethod.set(method, outcomes);
     const known = outcomes.get(code);
     if (known !== undefined) return known;
-    const key = outcomes.size < maxOutcomes || code === null || ownCodes.has(code) ? code : Number.NaN;
+    const key =
+      outcomes.size < maxOutcomes || code === null || ownCodes.has(code) ? code : Number.NaN;
     const histogram = outcomes.get(key) ?? new Histogram(durationBounds);
     outcomes.set(key, histogram);
     return histogram;
@@ -129,9 +157,14 @@ interface Measured {
   failures: number;
 }
 
-/** How long a store's operations took, and how many failed. Those that there are, are shown from the start: an alert finds their zeros. */
+/**
+ * How long a store's operations took, and how many failed. Those that there are, are shown from the
+ * start: an alert finds their zeros.
+ */
 export class StoreMetrics {
-  readonly #byOperation = new Map<string, Measured>(storeOperations.map((operation) => [operation, fresh()]));
+  readonly #byOperation = new Map<string, Measured>(
+    storeOperations.map((operation) => [operation, fresh()]),
+  );
 
   /** Seconds. Failed operations are timed too: a store that hangs shows as one that is slow. */
   observe(operation: string, duration: number, hasFailed: boolean): void {

@@ -29,8 +29,9 @@ export class CallTracer {
   }
 
   /**
-   * Starts a span, below the caller's if `params._meta` names it (W3C Trace Context). Nothing else of the params is in it. Undefined: the
-   * application's propagator, sampler or span processor has thrown, which costs the call nothing.
+   * Starts a span, below the caller's if `params._meta` names it (W3C Trace Context). Nothing else
+   * of the params is in it. Undefined: the application's propagator, sampler or span processor has
+   * thrown, which costs the call nothing.
    */
   begin(method: string | null, params: Params | undefined): CallObservation | undefined {
     try {
@@ -53,7 +54,10 @@ export class CallTracer {
       end: (code) =>
         fireAndForget(
           () => {
-            span.setAttribute("rpc.status_code", code === null ? "none" : code === 0 ? "OK" : String(code));
+            span.setAttribute(
+              "rpc.status_code",
+              code === null ? "none" : code === 0 ? "OK" : String(code),
+            );
             if (code !== null && faults.has(code)) span.setStatus({ code: SpanStatusCode.ERROR });
             span.end();
           },
@@ -65,7 +69,10 @@ export class CallTracer {
   /** A tracer that fails does so with every call. */
   #tellOnce(error: unknown): void {
     if (!this.#hasFailed)
-      this.#log.error({ event: "tracing.fail", err: error }, "a span could not be made; the next failures are not logged");
+      this.#log.error(
+        { event: "tracing.fail", err: error },
+        "a span could not be made; the next failures are not logged",
+      );
     this.#hasFailed = true;
   }
 }
@@ -75,15 +82,22 @@ export async function loadTracer(log: Logger): Promise<CallTracer | undefined> {
   try {
     return new CallTracer(await import("@opentelemetry/api"), log);
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND") return undefined;
+    if (error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND")
+      return undefined;
     throw error;
   }
 }
 
 /** The two headers of W3C Trace Context, as far as a caller has put them in `_meta`. */
 function carrierOf(params: Params | undefined): Readonly<Record<string, string>> {
-  const meta = params === undefined || Array.isArray(params) ? undefined : (params as { readonly _meta?: unknown })._meta;
-  const { traceparent, tracestate } = Object(meta) as { traceparent?: unknown; tracestate?: unknown };
+  const meta =
+    params === undefined || Array.isArray(params)
+      ? undefined
+      : (params as { readonly _meta?: unknown })._meta;
+  const { traceparent, tracestate } = Object(meta) as {
+    traceparent?: unknown;
+    tracestate?: unknown;
+  };
   return {
     ...(typeof traceparent === "string" ? { traceparent } : {}),
     ...(typeof tracestate === "string" ? { tracestate } : {}),

@@ -1,7 +1,10 @@
 import { link, open, readdir, rename, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-/** Temporary files that this process is writing now: a second store on the same folder must not clean them away. */
+/**
+ * Temporary files that this process is writing now: a second store on the same folder must not
+ * clean them away.
+ */
 const inFlight = new Set<string>();
 const temporaryName = /^\..+\.(\d+)-\d+\.tmp$/;
 let written = 0;
@@ -9,7 +12,10 @@ let written = 0;
 /** A whole file, or its parts in order. */
 type Content = string | Iterable<string>;
 
-/** Puts a whole new file (mode 0600) in place of the old one, if any: after a crash either is there, never a part. Durable when it resolves. */
+/**
+ * Puts a whole new file (mode 0600) in place of the old one, if any: after a crash either is there,
+ * never a part. Durable when it resolves.
+ */
 export async function replaceFile(folder: string, name: string, content: Content): Promise<void> {
   await throughTemporary(folder, name, async (temporary) => {
     await writeDurably(temporary, content);
@@ -28,8 +34,15 @@ export async function createFile(folder: string, name: string, content: Content)
   });
 }
 
-/** As {@link createFile}, for what nobody needs after a power cut, such as a lock: it waits for no disk. */
-export async function createPassingFile(folder: string, name: string, text: string): Promise<boolean> {
+/**
+ * As {@link createFile}, for what nobody needs after a power cut, such as a lock: it waits for no
+ * disk.
+ */
+export async function createPassingFile(
+  folder: string,
+  name: string,
+  text: string,
+): Promise<boolean> {
   return throughTemporary(folder, name, async (temporary) => {
     await writeFile(temporary, text, { flag: "wx", mode: 0o600 });
     return linkTo(temporary, join(folder, name));
@@ -53,7 +66,8 @@ export async function removeLeftOvers(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const pid = Number(temporaryName.exec(name)?.[1] ?? Number.NaN);
     if (Number.isNaN(pid) || inFlight.has(join(folder, name))) continue;
-    if (pid === process.pid || !isAlive(pid)) await unless("ENOENT", () => unlink(join(folder, name)));
+    if (pid === process.pid || !isAlive(pid))
+      await unless("ENOENT", () => unlink(join(folder, name)));
   }
 }
 
@@ -65,7 +79,11 @@ async function linkTo(temporary: string, path: string): Promise<boolean> {
 }
 
 /** `place`: writes the file of that name, and moves it to its place. */
-async function throughTemporary<T>(folder: string, name: string, place: (temporary: string) => Promise<T>): Promise<T> {
+async function throughTemporary<T>(
+  folder: string,
+  name: string,
+  place: (temporary: string) => Promise<T>,
+): Promise<T> {
   written += 1;
   const temporary = join(folder, `.${name}.${process.pid}-${written}.tmp`);
   inFlight.add(temporary);
@@ -89,7 +107,10 @@ async function writeDurably(path: string, content: Content): Promise<void> {
   }
 }
 
-/** A name in a folder survives a power cut only when the folder itself was synced. Windows can't, and need not. */
+/**
+ * A name in a folder survives a power cut only when the folder itself was synced. Windows can't,
+ * and need not.
+ */
 async function syncFolder(folder: string): Promise<void> {
   if (process.platform === "win32") return;
   const handle = await open(folder, "r");
@@ -117,6 +138,7 @@ export function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM"; // it is there, and somebody else's
+    // it is there, and somebody else's
+    return error instanceof Error && "code" in error && error.code === "EPERM";
   }
 }

@@ -8,7 +8,8 @@ interface Bucket {
   readonly counters: Readonly<Record<string, readonly [failures: number, lastAt: number]>>;
 }
 
-const longestBucket = 1_024; // counters; with 256 buckets at most 262_144, some 20 MiB, whatever names an attacker tries
+// counters; with 256 buckets at most 262_144, some 20 MiB, whatever names an attacker tries
+const longestBucket = 1_024;
 
 /** Attempt counters in at most 256 files, so that guessing at many names can't fill the disk. */
 export class AttemptBuckets implements AttemptCounters {
@@ -62,7 +63,10 @@ export class AttemptBuckets implements AttemptCounters {
     return new Map(Object.entries((await this.#folder.read(bucket))?.counters ?? {}));
   }
 
-  async #change<T>(bucket: string, change: (counters: Map<string, readonly [number, number]>) => T): Promise<T> {
+  async #change<T>(
+    bucket: string,
+    change: (counters: Map<string, readonly [number, number]>) => T,
+  ): Promise<T> {
     await this.#ready();
     return this.#mutex.run(bucket, async () => {
       const counters = await this.#read(bucket);
@@ -85,7 +89,12 @@ function bucketOf(key: string): string {
 function leastOf(counters: ReadonlyMap<string, readonly [number, number]>): string {
   let least: readonly [string, readonly [number, number]] | undefined;
   for (const entry of counters) {
-    if (least === undefined || entry[1][0] < least[1][0] || (entry[1][0] === least[1][0] && entry[1][1] < least[1][1])) least = entry;
+    if (
+      least === undefined ||
+      entry[1][0] < least[1][0] ||
+      (entry[1][0] === least[1][0] && entry[1][1] < least[1][1])
+    )
+      least = entry;
   }
   return least?.[0] ?? "";
 }

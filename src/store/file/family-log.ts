@@ -25,9 +25,10 @@ interface Job {
 const minGarbage = 1_000; // lines
 
 /**
- * Refresh families in memory, and in a journal that makes each change durable before anybody hears of it. One process may change them, the
- * one that has the server's lock; changes that come together are made durable together. A start reads one file, and a file that is mostly
- * garbage is written anew.
+ * Refresh families in memory, and in a journal that makes each change durable before anybody hears
+ * of it. One process may change them, the one that has the server's lock; changes that come
+ * together are made durable together. A start reads one file, and a file that is mostly garbage is
+ * written anew.
  */
 export class FamilyLog implements FamilyRecords {
   readonly #path: string;
@@ -52,7 +53,10 @@ export class FamilyLog implements FamilyRecords {
   async add(family: FamilyRecord, most = Number.POSITIVE_INFINITY): Promise<void> {
     await this.#change(() => {
       const excess = this.#table.excessOf(family.subject, most - 1); // the new one comes on top
-      return { result: undefined, lines: [{ put: family }, ...excess.map((id) => ({ forget: id }))] };
+      return {
+        result: undefined,
+        lines: [{ put: family }, ...excess.map((id) => ({ forget: id }))],
+      };
     });
   }
 
@@ -83,7 +87,10 @@ export class FamilyLog implements FamilyRecords {
   revokeSubject(subject: string): Promise<number> {
     return this.#change(() => {
       const meant = this.#table.ofSubject(subject).filter(({ revoked }) => !revoked);
-      return { result: meant.length, lines: meant.map((family) => ({ put: { ...family, revoked: true } })) };
+      return {
+        result: meant.length,
+        lines: meant.map((family) => ({ put: { ...family, revoked: true } })),
+      };
     });
   }
 
@@ -152,7 +159,8 @@ export class FamilyLog implements FamilyRecords {
         continue;
       }
       for (const job of jobs) job.settle();
-      if (this.#journal.lines > 2 * this.#table.size + minGarbage) await this.#writeAnew().catch(() => {}); // no room: the next change tries again
+      if (this.#journal.lines > 2 * this.#table.size + minGarbage)
+        await this.#writeAnew().catch(() => {}); // no room: the next change tries again
     }
   }
 
@@ -195,7 +203,8 @@ export class FamilyLog implements FamilyRecords {
     const names = (await readdir(this.#path)).filter((name) => /^[\da-f]{64}\.json$/.test(name));
     if (names.length === 0) return;
     const folder = new RecordFolder<FamilyRecord>(this.#path, familyShape);
-    for (const family of await folder.list()) if (this.#table.get(family.id) === undefined) this.#table.put(family);
+    for (const family of await folder.list())
+      if (this.#table.get(family.id) === undefined) this.#table.put(family);
     await this.#writeAnew();
     for (const name of names) await removePassingFile(this.#path, name);
   }
@@ -209,5 +218,7 @@ function lineOf(value: unknown): Line {
   const { put, forget } = value as { readonly put?: unknown; readonly forget?: unknown };
   if (fits(put, familyShape)) return { put };
   if (typeof forget === "string") return { forget };
-  throw new Error("a line of families.jsonl is neither a family nor the end of one: restore the file from a backup");
+  throw new Error(
+    "a line of families.jsonl is neither a family nor the end of one: restore the file from a backup",
+  );
 }

@@ -29,25 +29,32 @@ export interface FileStoreOptions {
 }
 
 /**
- * Keeps everything in one folder (mode 0700): a file (0600) for each user, client and secret, and journals of refresh families and of
- * revocations, which are in memory too. Users, clients and revocations may be changed by other processes on the same folder while a server
- * runs. Families, counters and secrets belong to one server process: the first write takes a lock, and rejects with the code
- * `FOLDER_IN_USE` when another process has it. The folder is made, or if it is empty made private, when the store is first used; nothing is
- * touched before. One with something in it that others may enter is refused.
+ * Keeps everything in one folder (mode 0700): a file (0600) for each user, client and secret, and
+ * journals of refresh families and of revocations, which are in memory too. Users, clients and
+ * revocations may be changed by other processes on the same folder while a server runs. Families,
+ * counters and secrets belong to one server process: the first write takes a lock, and rejects with
+ * the code `FOLDER_IN_USE` when another process has it. The folder is made, or if it is empty made
+ * private, when the store is first used; nothing is touched before. One with something in it that
+ * others may enter is refused.
  */
 export function fileStore(folder: string, options: FileStoreOptions = {}): Store {
   return new FileStore(resolve(folder), options.clock ?? systemClock);
 }
 
 async function isOpenToOthers(folder: string): Promise<boolean> {
-  return process.platform !== "win32" && ((await stat(folder)).mode & 0o077) !== 0; // modes say nothing there
+  // modes say nothing there
+  return process.platform !== "win32" && ((await stat(folder)).mode & 0o077) !== 0;
 }
 
-/** What is wrong with who may enter a state folder, and what to do; undefined: nothing, or there is nothing in it yet, or no such folder. */
+/**
+ * What is wrong with who may enter a state folder, and what to do; undefined: nothing, or there is
+ * nothing in it yet, or no such folder.
+ */
 export async function modeComplaint(folder: string): Promise<string | undefined> {
   if (process.platform === "win32") return undefined; // modes say nothing there
   const found = await stat(folder).catch(() => undefined);
-  if (found === undefined || (found.mode & 0o077) === 0 || (await readdir(folder)).length === 0) return undefined;
+  if (found === undefined || (found.mode & 0o077) === 0 || (await readdir(folder)).length === 0)
+    return undefined;
   return `other users of this machine may enter the state folder ${folder} (mode ${(found.mode & 0o777).toString(8)}): chmod 700 ${folder}`;
 }
 
@@ -87,8 +94,14 @@ class FileStore implements Store {
     const lock = (): Promise<void> => this.#takeLock();
     this.#folder = folder;
     this.#lock = of("server.lock");
-    this.#folders = [folder, ...["users", "clients", "families", "attempts", "secrets", "revocations"].map(of)];
-    this.#secretFiles = new RecordFolder<SecretFile>(of("secrets"), { name: "string", value: "string" });
+    this.#folders = [
+      folder,
+      ...["users", "clients", "families", "attempts", "secrets", "revocations"].map(of),
+    ];
+    this.#secretFiles = new RecordFolder<SecretFile>(of("secrets"), {
+      name: "string",
+      value: "string",
+    });
     this.#families = new FamilyLog(of("families"), open, lock);
     this.#revocations = new RevocationLog(of("revocations"), clock, open);
     this.users = new FileUsers(of("users"), open);
@@ -123,7 +136,8 @@ class FileStore implements Store {
       await mkdir(folder, { recursive: true, mode: 0o700 });
       await removeLeftOvers(folder);
     }
-    if (await isOpenToOthers(this.#folder)) await chmod(this.#folder, 0o700); // it was there, and empty
+    // it was there, and empty
+    if (await isOpenToOthers(this.#folder)) await chmod(this.#folder, 0o700);
     await this.#secretFiles.refuseReadable();
   }
 
@@ -163,11 +177,16 @@ class FileUsers implements UserRecords {
   }
 
   /** Under a lock file: the command line may set a password while a server rehashes the old one. */
-  async update(username: string, change: Partial<Omit<UserRecord, "username">>, ifHash?: string): Promise<boolean> {
+  async update(
+    username: string,
+    change: Partial<Omit<UserRecord, "username">>,
+    ifHash?: string,
+  ): Promise<boolean> {
     await this.#open();
     return withLock(this.#folder.lockPath(username), async () => {
       const user = await this.#folder.read(username);
-      if (user === undefined || (ifHash !== undefined && user.passwordHash !== ifHash)) return false;
+      if (user === undefined || (ifHash !== undefined && user.passwordHash !== ifHash))
+        return false;
       await this.#folder.write(username, { ...user, ...change });
       return true;
     });
@@ -225,7 +244,11 @@ class FileSecrets implements SecretRecords {
   readonly #open: () => Promise<void>;
   readonly #lock: () => Promise<void>;
 
-  constructor(folder: RecordFolder<SecretFile>, open: () => Promise<void>, lock: () => Promise<void>) {
+  constructor(
+    folder: RecordFolder<SecretFile>,
+    open: () => Promise<void>,
+    lock: () => Promise<void>,
+  ) {
     this.#folder = folder;
     this.#open = open;
     this.#lock = lock;

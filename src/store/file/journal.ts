@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { createFile, replaceFile } from "./atomic-file.js";
 
 const newline = 10;
-const chunkBytes = 1_048_576; // 1 MiB at a time, so that the event loop turns while a long file is read
+// 1 MiB at a time, so that the event loop turns while a long file is read
+const chunkBytes = 1_048_576;
 const linesPerChunk = 500;
 
 const headerStart = '{"jotwire":"journal","id":"';
@@ -17,9 +18,10 @@ function newHeader(): string {
 const headerBytes = newHeader().length;
 
 /**
- * A file (mode 0600) of JSON lines that grows at its end, and is written anew from time to time. Any process may read it, and reads but what
- * was added since it last did; only one at a time may write. A line that a crash has cut short was never durable: nobody reads it, and the
- * next writer cuts it off.
+ * A file (mode 0600) of JSON lines that grows at its end, and is written anew from time to time.
+ * Any process may read it, and reads but what was added since it last did; only one at a time may
+ * write. A line that a crash has cut short was never durable: nobody reads it, and the next writer
+ * cuts it off.
  */
 export class Journal {
   readonly #folder: string;
@@ -46,14 +48,17 @@ export class Journal {
   }
 
   /**
-   * Reads what is new. `begin`: the file was written anew, or is gone, and what it had before counts no more; `take`: one line's value.
-   * Throws when a line is damaged.
+   * Reads what is new. `begin`: the file was written anew, or is gone, and what it had before
+   * counts no more; `take`: one line's value. Throws when a line is damaged.
    */
   read(begin: () => void, take: (value: unknown) => void): Promise<void> {
     return this.#inTurn(() => this.#readNew(begin, take));
   }
 
-  /** Adds lines; durable when it resolves. Only for the one who may write, and who has read all there is. */
+  /**
+   * Adds lines; durable when it resolves. Only for the one who may write, and who has read all
+   * there is.
+   */
   append(values: readonly object[]): Promise<void> {
     return this.#inTurn(async () => {
       if (this.#header === "") await this.#writeAnew([]);
@@ -61,7 +66,10 @@ export class Journal {
     });
   }
 
-  /** Writes the file anew, with these lines alone; durable when it resolves. Only for the one who may write. */
+  /**
+   * Writes the file anew, with these lines alone; durable when it resolves. Only for the one who
+   * may write.
+   */
   replace(values: Iterable<object>): Promise<void> {
     return this.#inTurn(() => this.#writeAnew(values));
   }
@@ -86,11 +94,13 @@ export class Journal {
     const text = values.map((value) => `${JSON.stringify(value)}\n`).join("");
     const handle = await open(this.#path, "a", 0o600);
     try {
-      if ((await handle.stat()).size !== this.#end) await handle.truncate(this.#end); // what a crash has left
+      // what a crash has left
+      if ((await handle.stat()).size !== this.#end) await handle.truncate(this.#end);
       await handle.appendFile(text);
       await handle.datasync();
     } catch (error) {
-      await handle.truncate(this.#end).catch(() => {}); // some lines may be there whole: what was refused must not count after a restart
+      // some lines may be there whole: what was refused must not count after a restart
+      await handle.truncate(this.#end).catch(() => {});
       throw error;
     } finally {
       await handle.close();
@@ -149,7 +159,8 @@ export class Journal {
   async #readFile(begin: () => void, take: (value: unknown) => void): Promise<void> {
     const handle = await open(this.#path, "r");
     try {
-      if (process.platform !== "win32") await handle.datasync(); // a line that its writer has not made durable must not be lost once it counts
+      // a line that its writer has not made durable must not be lost once it counts
+      if (process.platform !== "win32") await handle.datasync();
       const header = await headerOf(handle);
       if (!header.startsWith(headerStart)) throw damaged(this.#path, 1);
       if (header !== this.#header || (await handle.stat()).size < this.#end) {
@@ -195,5 +206,7 @@ async function headerOf(handle: FileHandle): Promise<string> {
 }
 
 function damaged(path: string, line: number): Error {
-  return new Error(`${path} is damaged in line ${line}: restore it from a backup, or delete that line to forget what it held`);
+  return new Error(
+    `${path} is damaged in line ${line}: restore it from a backup, or delete that line to forget what it held`,
+  );
 }

@@ -6,7 +6,8 @@ export class KeyMutex {
     const result = (this.#last.get(key) ?? Promise.resolve()).then(job);
     const settled: Promise<void> = result.then(
       () => this.#forget(key, settled),
-      () => this.#forget(key, settled), // whoever called run() hears of the failure; the next job runs all the same
+      // whoever called run() hears of the failure; the next job runs all the same
+      () => this.#forget(key, settled),
     );
     this.#last.set(key, settled);
     return result;

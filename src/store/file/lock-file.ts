@@ -6,16 +6,22 @@ import { createPassingFile, isAlive, removePassingFile } from "./atomic-file.js"
 import { KeyMutex } from "./key-mutex.js";
 
 /** Who has the lock: this process, or the one with that id. */
-export type LockHolder = { readonly holder: "us" } | { readonly holder: "other"; readonly pid: number };
+export type LockHolder =
+  | { readonly holder: "us" }
+  | { readonly holder: "other"; readonly pid: number };
 
 const timeoutMs = 2_000; // 2 s: whoever holds a record's lock only reads and writes one file
 const pause = 10; // 10 ms
 const inThisProcess = new KeyMutex();
 
-/** Takes a lock file that names this process's id. One left by a dead process, or by an earlier one with our id, is taken over. */
+/**
+ * Takes a lock file that names this process's id. One left by a dead process, or by an earlier one
+ * with our id, is taken over.
+ */
 export async function takeLock(path: string): Promise<LockHolder> {
   for (;;) {
-    if (await createPassingFile(dirname(path), basename(path), `${process.pid}\n`)) return { holder: "us" };
+    if (await createPassingFile(dirname(path), basename(path), `${process.pid}\n`))
+      return { holder: "us" };
     const pid = await readHolder(path);
     if (pid === process.pid) return { holder: "us" };
     if (pid !== undefined && isAlive(pid)) return { holder: "other", pid };
@@ -25,7 +31,8 @@ export async function takeLock(path: string): Promise<LockHolder> {
 
 /** Gives the lock back, if it is ours. */
 export async function releaseLock(path: string): Promise<void> {
-  if ((await readHolder(path)) === process.pid) await removePassingFile(dirname(path), basename(path));
+  if ((await readHolder(path)) === process.pid)
+    await removePassingFile(dirname(path), basename(path));
 }
 
 /** Runs a short job that no other process or caller runs at the same time under this lock. */
@@ -46,7 +53,9 @@ async function waitForLock(path: string): Promise<void> {
     const lock = await takeLock(path);
     if (lock.holder === "us") return;
     if (performance.now() > giveUpAt)
-      throw new Error(`process ${lock.pid} holds ${path} for more than ${timeoutMs} ms: stop it, or try again`);
+      throw new Error(
+        `process ${lock.pid} holds ${path} for more than ${timeoutMs} ms: stop it, or try again`,
+      );
     await sleep(pause);
   }
 }
@@ -62,7 +71,10 @@ async function readHolder(path: string): Promise<number | undefined> {
   }
 }
 
-/** Two processes may find the same stale lock. Renaming it lets one win; who finds that it moved the winner's new lock puts it back. */
+/**
+ * Two processes may find the same stale lock. Renaming it lets one win; who finds that it moved the
+ * winner's new lock puts it back.
+ */
 async function removeStale(path: string, deadPid: number): Promise<void> {
   const aside = join(dirname(path), `.${basename(path)}.${randomUUID()}`);
   try {

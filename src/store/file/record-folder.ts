@@ -6,7 +6,10 @@ import { createFile, removeFile, replaceFile } from "./atomic-file.js";
 
 const readAtOnce = 32;
 
-/** Records of one kind, each in a file of its own, named by a hash of its key: a key may hold anything. */
+/**
+ * Records of one kind, each in a file of its own, named by a hash of its key: a key may hold
+ * anything.
+ */
 export class RecordFolder<R> {
   readonly path: string;
   readonly #shape: Shape<R>;
@@ -38,7 +41,9 @@ export class RecordFolder<R> {
     const records: R[] = [];
     const names = await this.#fileNames();
     for (let from = 0; from < names.length; from += readAtOnce) {
-      const read = await Promise.all(names.slice(from, from + readAtOnce).map((name) => this.#readFile(name)));
+      const read = await Promise.all(
+        names.slice(from, from + readAtOnce).map((name) => this.#readFile(name)),
+      );
       records.push(...read.filter((record) => record !== undefined)); // else: removed meanwhile
     }
     return records;
@@ -56,12 +61,16 @@ export class RecordFolder<R> {
       const path = join(this.path, name);
       const { mode } = await stat(path);
       if ((mode & 0o077) === 0) continue;
-      throw new Error(`other users of this machine may read the secret in ${path} (mode ${(mode & 0o777).toString(8)}): chmod 600 ${path}`);
+      throw new Error(
+        `other users of this machine may read the secret in ${path} (mode ${(mode & 0o777).toString(8)}): chmod 600 ${path}`,
+      );
     }
   }
 
   async #fileNames(): Promise<string[]> {
-    return (await readdir(this.path)).filter((name) => name.endsWith(".json") && !name.startsWith("."));
+    return (await readdir(this.path)).filter(
+      (name) => name.endsWith(".json") && !name.startsWith("."),
+    );
   }
 
   async #readFile(name: string): Promise<R | undefined> {
@@ -69,7 +78,10 @@ export class RecordFolder<R> {
     const text = await readIfThere(path);
     if (text === undefined) return undefined;
     const value = parse(text);
-    if (!fits(value, this.#shape)) throw new Error(`${path} is damaged: restore it from a backup, or delete it to forget what it held`);
+    if (!fits(value, this.#shape))
+      throw new Error(
+        `${path} is damaged: restore it from a backup, or delete it to forget what it held`,
+      );
     return value;
   }
 }

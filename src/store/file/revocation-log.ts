@@ -1,6 +1,10 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Revocation, RevocationListener, RevocationRecords } from "../../auth/revocation/revocation.js";
+import type {
+  Revocation,
+  RevocationListener,
+  RevocationRecords,
+} from "../../auth/revocation/revocation.js";
 import { RevocationList } from "../../auth/revocation/revocation-list.js";
 import type { Clock } from "../../runtime/clock.js";
 import { removePassingFile } from "./atomic-file.js";
@@ -24,9 +28,10 @@ interface Addition {
 }
 
 /**
- * Revocations in memory, and in a journal to which several processes add, one at a time under a lock file. Each looks regularly whether the
- * journal has changed, which costs one question to the file system, and reads only what is new. Additions that come together are made
- * durable together; a file that is mostly garbage is written anew.
+ * Revocations in memory, and in a journal to which several processes add, one at a time under a
+ * lock file. Each looks regularly whether the journal has changed, which costs one question to the
+ * file system, and reads only what is new. Additions that come together are made durable together;
+ * a file that is mostly garbage is written anew.
  */
 export class RevocationLog implements RevocationRecords {
   readonly #path: string;
@@ -75,10 +80,12 @@ export class RevocationLog implements RevocationRecords {
   }
 
   subscribe(listener: RevocationListener): () => void {
-    const own: RevocationListener = (revocation, announcedAt) => listener(revocation, announcedAt); // one function may subscribe twice
+    // one function may subscribe twice
+    const own: RevocationListener = (revocation, announcedAt) => listener(revocation, announcedAt);
     this.#listeners.add(own);
     if (this.#listeners.size === 1) {
-      this.#load().catch(() => {}); // every other use of the store tells that; all that is found later is told
+      // every other use of the store tells that; all that is found later is told
+      this.#load().catch(() => {});
       this.#pollLater();
     }
     return () => {
@@ -127,12 +134,15 @@ export class RevocationLog implements RevocationRecords {
   async #write(additions: readonly Addition[]): Promise<readonly Revocation[]> {
     await this.#look();
     const next = new RevocationList();
-    const added = additions.map(({ revocation }) => revocation).filter((one) => !this.#list.covers(one) && next.add(one));
+    const added = additions
+      .map(({ revocation }) => revocation)
+      .filter((one) => !this.#list.covers(one) && next.add(one));
     if (added.length === 0) return [];
     const at = this.#clock.now();
     await this.#journal.append(added.map((revocation): Line => ({ revocation, at })));
     for (const revocation of added) this.#list.add(revocation);
-    if (this.#isGarbage()) await this.#writeAnew().catch(() => {}); // no room: the next one tries again
+    // no room: the next one tries again
+    if (this.#isGarbage()) await this.#writeAnew().catch(() => {});
     return added;
   }
 
@@ -144,10 +154,15 @@ export class RevocationLog implements RevocationRecords {
   async #writeAnew(): Promise<void> {
     await this.#look();
     const at = this.#clock.now();
-    await this.#journal.replace(this.#list.values().map((revocation): Line => ({ revocation, at })));
+    await this.#journal.replace(
+      this.#list.values().map((revocation): Line => ({ revocation, at })),
+    );
   }
 
-  /** Reads what others have added, and tells of it. A file that was written anew has all that stands. */
+  /**
+   * Reads what others have added, and tells of it. A file that was written anew has all that
+   * stands.
+   */
   async #look(): Promise<void> {
     const take = (value: unknown): void => {
       const { revocation, at } = lineOf(value);
@@ -172,7 +187,9 @@ export class RevocationLog implements RevocationRecords {
   }
 
   async #oldFiles(): Promise<readonly string[]> {
-    return (await readdir(this.#path)).filter((name) => /^[\da-f]{32}-[\da-f]{32}\.json$/.test(name));
+    return (await readdir(this.#path)).filter((name) =>
+      /^[\da-f]{32}-[\da-f]{32}\.json$/.test(name),
+    );
   }
 
   /** Revocations were a file each once. Under the lock. */
@@ -189,13 +206,17 @@ async function revocationIn(path: string): Promise<Revocation> {
   try {
     return JSON.parse(await readFile(path, "utf8"));
   } catch (error) {
-    if (error instanceof SyntaxError) throw new Error(`${path} is damaged: delete it, and revoke again what it may have held`);
+    if (error instanceof SyntaxError)
+      throw new Error(`${path} is damaged: delete it, and revoke again what it may have held`);
     throw error;
   }
 }
 
 function lineOf(value: unknown): Line {
   const { revocation, at } = value as { readonly revocation?: unknown; readonly at?: unknown };
-  if (typeof revocation === "object" && revocation !== null && typeof at === "number") return { revocation, at };
-  throw new Error("a line of revocations.jsonl is no revocation: delete it, and revoke again what it may have held");
+  if (typeof revocation === "object" && revocation !== null && typeof at === "number")
+    return { revocation, at };
+  throw new Error(
+    "a line of revocations.jsonl is no revocation: delete it, and revoke again what it may have held",
+  );
 }

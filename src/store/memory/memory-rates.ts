@@ -6,7 +6,8 @@ interface Counter {
   readonly since: number;
 }
 
-const maxCounters = 65_536; // some 10 MiB, whatever addresses an attacker has; above it the oldest is forgotten
+// some 10 MiB, whatever addresses an attacker has; above it the oldest is forgotten
+const maxCounters = 65_536;
 
 /** Counts in this process alone. */
 export class MemoryRates implements RateCounters {

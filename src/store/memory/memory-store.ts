@@ -44,7 +44,11 @@ class MemoryUsers implements UserRecords {
     return this.#records.get(username);
   }
 
-  async update(username: string, change: Partial<Omit<UserRecord, "username">>, ifHash?: string): Promise<boolean> {
+  async update(
+    username: string,
+    change: Partial<Omit<UserRecord, "username">>,
+    ifHash?: string,
+  ): Promise<boolean> {
     const user = this.#records.get(username);
     if (user === undefined || (ifHash !== undefined && user.passwordHash !== ifHash)) return false;
     this.#records.set(username, { ...user, ...structuredClone(change) });
@@ -129,7 +133,8 @@ class MemoryFamilies implements FamilyRecords {
   }
 }
 
-const maxAttempts = 262_144; // some 50 MB, whatever names an attacker tries; above it the oldest is forgotten
+// some 50 MB, whatever names an attacker tries; above it the oldest is forgotten
+const maxAttempts = 262_144;
 
 class MemoryAttempts implements AttemptCounters {
   readonly #counters = new Map<string, { readonly failures: number; readonly lastAt: number }>();
@@ -194,7 +199,8 @@ class MemoryRevocations implements RevocationRecords {
   }
 
   subscribe(listener: (revocation: Revocation) => void): () => void {
-    const own = (revocation: Revocation): void => listener(revocation); // one function may subscribe twice
+    // one function may subscribe twice
+    const own = (revocation: Revocation): void => listener(revocation);
     this.#listeners.add(own);
     return () => {
       this.#listeners.delete(own);

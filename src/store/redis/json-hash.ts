@@ -28,7 +28,13 @@ export class JsonHash<R> {
 
   /** False when the name is taken. */
   async add(name: string, record: R): Promise<boolean> {
-    return (await this.#redis.run(replaceField, [this.#key], [hashed(name), "", JSON.stringify(record)])) === 1;
+    return (
+      (await this.#redis.run(
+        replaceField,
+        [this.#key],
+        [hashed(name), "", JSON.stringify(record)],
+      )) === 1
+    );
   }
 
   async get(name: string): Promise<R | undefined> {
@@ -36,13 +42,23 @@ export class JsonHash<R> {
     return text === undefined ? undefined : this.#record(text);
   }
 
-  /** Applies a change to what is there, anew whenever somebody else was first. False: there is none, or `change` says no. */
+  /**
+   * Applies a change to what is there, anew whenever somebody else was first. False: there is none,
+   * or `change` says no.
+   */
   async update(name: string, change: (record: R) => R | undefined): Promise<boolean> {
     for (let tries = 0; tries < maxTries; tries++) {
       const before = await this.#read(name);
       const changed = before === undefined ? undefined : change(this.#record(before));
       if (before === undefined || changed === undefined) return false;
-      if ((await this.#redis.run(replaceField, [this.#key], [hashed(name), before, JSON.stringify(changed)])) === 1) return true;
+      if (
+        (await this.#redis.run(
+          replaceField,
+          [this.#key],
+          [hashed(name), before, JSON.stringify(changed)],
+        )) === 1
+      )
+        return true;
     }
     throw new StoreUnavailable(`${maxTries} others changed the same record in ${this.#key} first`);
   }
@@ -52,16 +68,21 @@ export class JsonHash<R> {
   }
 
   async list(): Promise<R[]> {
-    return ((await this.#redis.command("HVALS", this.#key)) as string[]).map((text) => this.#record(text));
+    return ((await this.#redis.command("HVALS", this.#key)) as string[]).map((text) =>
+      this.#record(text),
+    );
   }
 
   async #read(name: string): Promise<string | undefined> {
-    return ((await this.#redis.command("HGET", this.#key, hashed(name))) as string | null) ?? undefined;
+    return (
+      ((await this.#redis.command("HGET", this.#key, hashed(name))) as string | null) ?? undefined
+    );
   }
 
   #record(text: string): R {
     const value = parsed(text);
-    if (!fits(value, this.#shape)) throw new StoreUnavailable(`a record in ${this.#key} is damaged`);
+    if (!fits(value, this.#shape))
+      throw new StoreUnavailable(`a record in ${this.#key} is damaged`);
     return value;
   }
 }

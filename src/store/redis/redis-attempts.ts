@@ -3,7 +3,8 @@ import type { RedisExecutor } from "./connection/redis-connection.js";
 import { redisScript } from "./connection/redis-script.js";
 import { hashed, type RedisKeys } from "./redis-keys.js";
 
-const maxCounters = 262_144; // some 50 MiB, whatever names an attacker tries; above it the oldest is forgotten
+// some 50 MiB, whatever names an attacker tries; above it the oldest is forgotten
+const maxCounters = 262_144;
 
 const fail = redisScript(`
 local failures = redis.call('HINCRBY', KEYS[1], ARGV[2], 1)
@@ -55,7 +56,10 @@ export class RedisAttempts implements AttemptCounters {
   }
 
   async get(key: string): Promise<{ readonly failures: number; readonly lastAt: number }> {
-    const [failures, lastAt] = (await this.#redis.run(read, this.#keys, [hashed(key)])) as [string, string];
+    const [failures, lastAt] = (await this.#redis.run(read, this.#keys, [hashed(key)])) as [
+      string,
+      string,
+    ];
     return { failures: Number(failures), lastAt: Number(lastAt) };
   }
 

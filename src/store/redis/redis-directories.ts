@@ -17,10 +17,15 @@ export class RedisUsers implements UserRecords {
 
   async get(username: string): Promise<UserRecord | undefined> {
     const user = await this.#records.get(username);
-    return user?.username === username ? user : undefined; // a record that was moved by hand is nobody's
+    // a record that was moved by hand is nobody's
+    return user?.username === username ? user : undefined;
   }
 
-  update(username: string, change: Partial<Omit<UserRecord, "username">>, ifHash?: string): Promise<boolean> {
+  update(
+    username: string,
+    change: Partial<Omit<UserRecord, "username">>,
+    ifHash?: string,
+  ): Promise<boolean> {
     return this.#records.update(username, (user) =>
       ifHash !== undefined && user.passwordHash !== ifHash ? undefined : { ...user, ...change },
     );

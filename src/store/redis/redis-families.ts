@@ -7,8 +7,9 @@ import { parsed } from "./json-hash.js";
 import { hashed, type RedisKeys } from "./redis-keys.js";
 
 /**
- * KEYS: family, index, the subject's families. ARGV: its member in both, when it ends, the prefix of the keys of families, how many the
- * subject may have, and what is in it. Of too many those that are revoked go first, then those that end first.
+ * KEYS: family, index, the subject's families. ARGV: its member in both, when it ends, the prefix
+ * of the keys of families, how many the subject may have, and what is in it. Of too many those that
+ * are revoked go first, then those that end first.
  */
 const add = redisScript(`
 redis.call('DEL', KEYS[1])
@@ -33,7 +34,10 @@ end
 return 1
 `);
 
-/** Leaves nothing of a family. KEYS: family, index; ARGV[2]: its member there, and in the subject's set. */
+/**
+ * Leaves nothing of a family. KEYS: family, index; ARGV[2]: its member there, and in the subject's
+ * set.
+ */
 const forget = `
 local function forget(subject, prefix)
   redis.call('DEL', KEYS[1])
@@ -42,7 +46,10 @@ local function forget(subject, prefix)
 end
 `;
 
-/** KEYS: family, index; ARGV: its member there, now, the prefix of the keys of subjects. One that has ended is forgotten. */
+/**
+ * KEYS: family, index; ARGV: its member there, now, the prefix of the keys of subjects. One that
+ * has ended is forgotten.
+ */
 const read = redisScript(
   `${forget}
 local ends = redis.call('HMGET', KEYS[1], 'endsAt', 'idleUntil', 'subject')
@@ -55,9 +62,10 @@ return {}
 );
 
 /**
- * The rules of `decideRotation`, which a test holds it to. All numbers are written as they came: Lua would round them. KEYS: family,
- * index; ARGV: its member there, client, presented hash, generation, next hash, now, reuse window, idle until, by whom ('': not known), the
- * prefix of the keys of subjects. A family that has ended is forgotten.
+ * The rules of `decideRotation`, which a test holds it to. All numbers are written as they came:
+ * Lua would round them. KEYS: family, index; ARGV: its member there, client, presented hash,
+ * generation, next hash, now, reuse window, idle until, by whom ('': not known), the prefix of the
+ * keys of subjects. A family that has ended is forgotten.
  */
 const rotate = redisScript(`${forget}
 local fields = {'clientId', 'currentHash', 'previousHash', 'rotatedAt', 'endsAt', 'idleUntil', 'revoked', 'subject'}
@@ -101,7 +109,10 @@ return 1
   "allow-oom", // a family is ended also where there is no room for another
 );
 
-/** Some of them, so that Redis is not held up; those leave the subject's set, in which only these are looked for. Returns how many were there, and were revoked. */
+/**
+ * Some of them, so that Redis is not held up; those leave the subject's set, in which only these
+ * are looked for. Returns how many were there, and were revoked.
+ */
 const revokeSome = redisScript(
   `
 local members, revoked = redis.call('SPOP', KEYS[1], ARGV[3]), 0
@@ -116,7 +127,10 @@ return {#members, revoked}
   "allow-oom",
 );
 
-/** Some of those that ended. ARGV: now, the prefix of their keys, how many at most, the prefix of the keys of subjects. */
+/**
+ * Some of those that ended. ARGV: now, the prefix of their keys, how many at most, the prefix of
+ * the keys of subjects.
+ */
 const sweep = redisScript(
   `
 local ended = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ahead == 0 and ARGV[2] or whole(ARGV[2] - ahead), 'LIMIT', 0, ARGV[4])
@@ -134,7 +148,10 @@ return #ended
 const sweptAtOnce = 500;
 const revokedAtOnce = 500;
 
-/** Each family is a hash; a sorted set knows when each will have ended, and a set for each subject which are its. */
+/**
+ * Each family is a hash; a sorted set knows when each will have ended, and a set for each subject
+ * which are its.
+ */
 export class RedisFamilies implements FamilyRecords {
   readonly #redis: RedisExecutor;
   readonly #keys: RedisKeys;
@@ -147,22 +164,54 @@ export class RedisFamilies implements FamilyRecords {
   async add(family: FamilyRecord, most = Number.MAX_SAFE_INTEGER): Promise<void> {
     const endsAt = Math.min(family.endsAt, family.idleUntil);
     const keys = [...this.#keysOf(family.id), this.#keys.familiesOf(family.subject)];
-    await this.#redis.run(add, keys, [hashed(family.id), endsAt, this.#keys.familyPrefix, most, ...fieldsOf(family)]);
+    await this.#redis.run(add, keys, [
+      hashed(family.id),
+      endsAt,
+      this.#keys.familyPrefix,
+      most,
+      ...fieldsOf(family),
+    ]);
   }
 
   async get(id: string, now?: number): Promise<FamilyRecord | undefined> {
     const fields =
       now === undefined
         ? await this.#redis.command("HGETALL", this.#keys.family(id))
-        : await this.#redis.run(read, this.#keysOf(id), [hashed(id), now, this.#keys.subjectPrefix]);
+        : await this.#redis.run(read, this.#keysOf(id), [
+            hashed(id),
+            now,
+            this.#keys.subjectPrefix,
+          ]);
     return (fields as string[]).length === 0 ? undefined : familyOf(fields as string[]);
   }
 
   async rotate(rotation: Rotation): Promise<RotationOutcome> {
-    const { familyId, clientId, presentedHash, generation, nextHash, now, reuseWindow, idleTtl, by = "" } = rotation;
+    const {
+      familyId,
+      clientId,
+      presentedHash,
+      generation,
+      nextHash,
+      now,
+      reuseWindow,
+      idleTtl,
+      by = "",
+    } = rotation;
     const times = [now, reuseWindow, now + idleTtl];
-    const args = [hashed(familyId), clientId, presentedHash, generation, nextHash, ...times, by, this.#keys.subjectPrefix];
-    const [outcome, fields] = (await this.#redis.run(rotate, this.#keysOf(familyId), args)) as [RotationOutcome["outcome"], string[]];
+    const args = [
+      hashed(familyId),
+      clientId,
+      presentedHash,
+      generation,
+      nextHash,
+      ...times,
+      by,
+      this.#keys.subjectPrefix,
+    ];
+    const [outcome, fields] = (await this.#redis.run(rotate, this.#keysOf(familyId), args)) as [
+      RotationOutcome["outcome"],
+      string[],
+    ];
     return outcome === "unknown" ? { outcome } : { outcome, family: familyOf(fields) };
   }
 
@@ -174,7 +223,11 @@ export class RedisFamilies implements FamilyRecords {
     let all = 0;
     for (;;) {
       const args = [this.#keys.familyPrefix, revokedAtOnce];
-      const [found, revoked] = (await this.#redis.run(revokeSome, [this.#keys.familiesOf(subject)], args)) as [number, number];
+      const [found, revoked] = (await this.#redis.run(
+        revokeSome,
+        [this.#keys.familiesOf(subject)],
+        args,
+      )) as [number, number];
       all += revoked;
       if (found < revokedAtOnce) return all;
     }
@@ -184,7 +237,9 @@ export class RedisFamilies implements FamilyRecords {
     const { families, familyPrefix, subjectPrefix } = this.#keys;
     let forgotten = 0;
     for (;;) {
-      const swept = Number(await this.#redis.run(sweep, [families], [now, familyPrefix, sweptAtOnce, subjectPrefix]));
+      const swept = Number(
+        await this.#redis.run(sweep, [families], [now, familyPrefix, sweptAtOnce, subjectPrefix]),
+      );
       forgotten += swept;
       if (swept < sweptAtOnce) return forgotten;
     }
@@ -197,7 +252,10 @@ export class RedisFamilies implements FamilyRecords {
 
 /** Strings as they are, all else as JSON: so a script can compare and write each member. */
 function fieldsOf(family: FamilyRecord): string[] {
-  return Object.entries(family).flatMap(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]);
+  return Object.entries(family).flatMap(([name, value]) => [
+    name,
+    typeof value === "string" ? value : JSON.stringify(value),
+  ]);
 }
 
 function familyOf(fields: readonly string[]): FamilyRecord {
@@ -207,7 +265,8 @@ function familyOf(fields: readonly string[]): FamilyRecord {
     members.set(name, isText(name) ? text : parsed(text));
   }
   const family: unknown = Object.fromEntries(members);
-  if (!fits(family, familyShape)) throw new StoreUnavailable("a refresh family in Redis is damaged");
+  if (!fits(family, familyShape))
+    throw new StoreUnavailable("a refresh family in Redis is damaged");
   return family;
 }
 

@@ -1,6 +1,9 @@
 import { createHash } from "node:crypto";
 
-/** The keys of one deployment. Names that people gave are hashed, so that a key shows nothing and may hold anything. */
+/**
+ * The keys of one deployment. Names that people gave are hashed, so that a key shows nothing and
+ * may hold anything.
+ */
 export class RedisKeys {
   /** Hash: `id` of the incarnation, `run` of the server, and the sequences of the two streams. */
   readonly deployment: string;

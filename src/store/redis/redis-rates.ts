@@ -5,7 +5,10 @@ import type { RedisExecutor } from "./connection/redis-connection.js";
 import { redisScript } from "./connection/redis-script.js";
 import type { RedisKeys } from "./redis-keys.js";
 
-/** ARGV: what is added (-1: given back, unless its minute is over), and how many seconds a counter lives from its first. */
+/**
+ * ARGV: what is added (-1: given back, unless its minute is over), and how many seconds a counter
+ * lives from its first.
+ */
 const change = redisScript(`
 local before = tonumber(redis.call('GET', KEYS[1]) or '0')
 if tonumber(ARGV[2]) < 0 and before <= 0 then return {0, 0} end
@@ -22,8 +25,9 @@ return {redis.call('GET', KEYS[1]) or false, redis.call('PTTL', KEYS[1])}
 );
 
 /**
- * Counted in Redis, for all nodes, by Redis's clock; while Redis is away, in this process (the limiter's insurance): it never rejects.
- * What was counted in one place is not known in the other, so that an outage begins a minute anew.
+ * Counted in Redis, for all nodes, by Redis's clock; while Redis is away, in this process (the
+ * limiter's insurance): it never rejects. What was counted in one place is not known in the other,
+ * so that an outage begins a minute anew.
  */
 export class RedisRates implements RateCounters {
   readonly #limiter: RateLimiterRedis;
@@ -60,11 +64,19 @@ export class RedisRates implements RateCounters {
 /** It counts; what is too much, its user decides. */
 const unlimited = { points: Number.MAX_SAFE_INTEGER, duration: rateWindow, keyPrefix: "" };
 
-/** The part of a client of Redis that the limiter calls. Its scripts are ours: only those are known to Redis, and obey a deadline. */
+/**
+ * The part of a client of Redis that the limiter calls. Its scripts are ours: only those are known
+ * to Redis, and obey a deadline.
+ */
 function clientOf(redis: RedisExecutor): object {
   return {
-    eval: (_text: string, { keys, arguments: args }: { readonly keys: readonly string[]; readonly arguments: readonly string[] }) =>
-      redis.run(change, keys, args.slice(0, 2)),
+    eval: (
+      _text: string,
+      {
+        keys,
+        arguments: args,
+      }: { readonly keys: readonly string[]; readonly arguments: readonly string[] },
+    ) => redis.run(change, keys, args.slice(0, 2)),
     multi: () => {
       const keys: string[] = [];
       const transaction = {
@@ -81,6 +93,7 @@ function clientOf(redis: RedisExecutor): object {
 }
 
 function rateOf(result: RateLimiterRes | null): RateCount {
-  if (result === null || result.consumedPoints <= 0 || result.msBeforeNext <= 0) return { count: 0, endsIn: 0 };
+  if (result === null || result.consumedPoints <= 0 || result.msBeforeNext <= 0)
+    return { count: 0, endsIn: 0 };
   return { count: result.consumedPoints, endsIn: result.msBeforeNext / 1_000 };
 }

@@ -1,4 +1,8 @@
-import type { Revocation, RevocationListener, RevocationRecords } from "../../auth/revocation/revocation.js";
+import type {
+  Revocation,
+  RevocationListener,
+  RevocationRecords,
+} from "../../auth/revocation/revocation.js";
 import { covers, RevocationList, targetOf, wider } from "../../auth/revocation/revocation-list.js";
 import type { RedisExecutor } from "./connection/redis-connection.js";
 import { redisScript } from "./connection/redis-script.js";
@@ -9,9 +13,10 @@ import { parsed } from "./json-hash.js";
 import { hashed, type RedisKeys } from "./redis-keys.js";
 
 /**
- * Writes what is revoked of one target, if it is still what was read, and tells all nodes. KEYS: the last one is the set of the fields of a
- * session's tokens, if the target is a token of a session or a session, which ARGV tells last. ARGV before that: field, read, written,
- * until, length of the stream. The tokens of a session that is revoked need no revocation of their own.
+ * Writes what is revoked of one target, if it is still what was read, and tells all nodes. KEYS:
+ * the last one is the set of the fields of a session's tokens, if the target is a token of a
+ * session or a session, which ARGV tells last. ARGV before that: field, read, written, until,
+ * length of the stream. The tokens of a session that is revoked need no revocation of their own.
  */
 const replace = redisScript(`
 if not redis.call('HGET', KEYS[1], 'id') then return redis.error_reply('RENEWED Redis has lost its memory') end
@@ -56,8 +61,9 @@ const maxTries = 100;
 const maxUnsaved = 10_000;
 
 /**
- * One record for each target, kept until it may be forgotten, and a stream that tells of each change. This node keeps all of them too:
- * to tell each once, and to write them back into a Redis that has lost them.
+ * One record for each target, kept until it may be forgotten, and a stream that tells of each
+ * change. This node keeps all of them too: to tell each once, and to write them back into a Redis
+ * that has lost them.
  */
 export class RedisRevocations implements RevocationRecords {
   readonly #redis: RedisExecutor;
@@ -66,12 +72,24 @@ export class RedisRevocations implements RevocationRecords {
   readonly #log: StoreLogger;
   readonly #redisNow: () => number | undefined;
   readonly #known = new RevocationList();
-  /** What could not be written. Whoever revoked it was told, and may have given up: it is written when Redis is there again, or has time. */
+  /**
+   * What could not be written. Whoever revoked it was told, and may have given up: it is written
+   * when Redis is there again, or has time.
+   */
   readonly #unsaved = new Map<string, Revocation>();
   readonly #listeners = new Set<RevocationListener>();
 
-  /** `redisNow`: Redis's clock, in seconds. What must be remembered by it is, whatever the clock of this node says. */
-  constructor(redis: RedisExecutor, keys: RedisKeys, feed: RedisStreamReader, log: StoreLogger, redisNow: () => number | undefined) {
+  /**
+   * `redisNow`: Redis's clock, in seconds. What must be remembered by it is, whatever the clock of
+   * this node says.
+   */
+  constructor(
+    redis: RedisExecutor,
+    keys: RedisKeys,
+    feed: RedisStreamReader,
+    log: StoreLogger,
+    redisNow: () => number | undefined,
+  ) {
     this.#redis = redis;
     this.#keys = keys;
     this.#feed = feed;
@@ -111,13 +129,15 @@ export class RedisRevocations implements RevocationRecords {
   async #list(redis: RedisExecutor, now: number): Promise<readonly Revocation[]> {
     await this.tidy(redis, now);
     const standing: Revocation[] = [];
-    await this.#each(redis, (revocation) => standing.push(revocation)); // what has ended is swept; our clock may be wrong
+    // what has ended is swept; our clock may be wrong
+    await this.#each(redis, (revocation) => standing.push(revocation));
     for (const revocation of standing) this.#learn(revocation);
     return standing;
   }
 
   subscribe(listener: RevocationListener): () => void {
-    const own: RevocationListener = (revocation, announcedAt) => listener(revocation, announcedAt); // one function may subscribe twice
+    // one function may subscribe twice
+    const own: RevocationListener = (revocation, announcedAt) => listener(revocation, announcedAt);
     this.#listeners.add(own);
     const release = this.#feed.use();
     return () => {
@@ -136,7 +156,11 @@ export class RedisRevocations implements RevocationRecords {
   /** An entry of the stream, written at that time by Redis's clock. */
   heard(text: string, at: number): void {
     const revocation = revocationOf(text);
-    if (revocation === undefined) this.#log.warn({ event: "redis.junk" }, "something in the stream of revocations is no revocation");
+    if (revocation === undefined)
+      this.#log.warn(
+        { event: "redis.junk" },
+        "something in the stream of revocations is no revocation",
+      );
     else this.#learn(revocation, at);
   }
 
@@ -158,7 +182,8 @@ export class RedisRevocations implements RevocationRecords {
       unsaved.map(([, revocation]) => revocation),
       now,
     );
-    for (const [target, revocation] of unsaved) if (this.#unsaved.get(target) === revocation) this.#unsaved.delete(target);
+    for (const [target, revocation] of unsaved)
+      if (this.#unsaved.get(target) === revocation) this.#unsaved.delete(target);
   }
 
   /** Forgets what need not be remembered; some minutes later at most, without being asked. */
@@ -166,18 +191,28 @@ export class RedisRevocations implements RevocationRecords {
     const now = this.#earlier(ownNow);
     this.#known.sweep(now);
     const { revoked, revokedUntil } = this.#keys;
-    while (Number(await redis.run(sweep, [revoked, revokedUntil], [now, sweptAtOnce])) === sweptAtOnce);
+    while (
+      Number(await redis.run(sweep, [revoked, revokedUntil], [now, sweptAtOnce])) === sweptAtOnce
+    );
   }
 
   #earlier(now: number): number {
     return Math.min(now, this.#redisNow() ?? now);
   }
 
-  async #writeAll(redis: RedisExecutor, revocations: readonly Revocation[], ownNow: number): Promise<void> {
+  async #writeAll(
+    redis: RedisExecutor,
+    revocations: readonly Revocation[],
+    ownNow: number,
+  ): Promise<void> {
     const now = this.#earlier(ownNow);
     const standing = revocations.filter((revocation) => !hasEnded(revocation, now));
     for (let from = 0; from < standing.length; from += writtenAtOnce) {
-      await Promise.all(standing.slice(from, from + writtenAtOnce).map((revocation) => this.#write(redis, revocation)));
+      await Promise.all(
+        standing
+          .slice(from, from + writtenAtOnce)
+          .map((revocation) => this.#write(redis, revocation)),
+      );
     }
   }
 
@@ -186,15 +221,30 @@ export class RedisRevocations implements RevocationRecords {
     const { deployment, revoked, revokedUntil, revocations } = this.#keys;
     const field = hashed(targetOf(revocation));
     const { issuer, sessionId = revocation.tokenOf } = revocation;
-    const session = sessionId === undefined ? field : hashed(targetOf({ ...(issuer === undefined ? {} : { issuer }), sessionId }));
+    const session =
+      sessionId === undefined
+        ? field
+        : hashed(targetOf({ ...(issuer === undefined ? {} : { issuer }), sessionId }));
     for (let tries = 0; tries < maxTries; tries++) {
       const read = (await redis.command("HMGET", revoked, field, session)) as (string | null)[];
       const [known, sessions] = read.map((text) => revocationOf(text ?? ""));
       if ([known, sessions].some((one) => one !== undefined && covers(one, revocation))) return;
       const whole = known === undefined ? revocation : wider(known, revocation);
       const keys = [deployment, revoked, revokedUntil, revocations, this.#keys.tokensOf(session)];
-      const kind = sessionId === undefined || whole.enforceAt !== undefined ? "" : session === field ? "session" : "token";
-      const args = [field, read[0] ?? "", JSON.stringify(whole), whole.until ?? "", streamLength, kind];
+      const kind =
+        sessionId === undefined || whole.enforceAt !== undefined
+          ? ""
+          : session === field
+            ? "session"
+            : "token";
+      const args = [
+        field,
+        read[0] ?? "",
+        JSON.stringify(whole),
+        whole.until ?? "",
+        streamLength,
+        kind,
+      ];
       if ((await redis.run(replace, keys, args)) === 1) return;
     }
     throw new StoreUnavailable(`${maxTries} others revoked the same first`);
@@ -203,11 +253,18 @@ export class RedisRevocations implements RevocationRecords {
   async #each(redis: RedisExecutor, take: (revocation: Revocation) => void): Promise<void> {
     let cursor = "0";
     do {
-      const reply = await redis.command("HSCAN", this.#keys.revoked, cursor, "COUNT", String(readAtOnce));
+      const reply = await redis.command(
+        "HSCAN",
+        this.#keys.revoked,
+        cursor,
+        "COUNT",
+        String(readAtOnce),
+      );
       const [next, fields] = reply as [string, string[]];
       for (let i = 1; i < fields.length; i += 2) {
         const revocation = revocationOf(fields[i] ?? "");
-        if (revocation === undefined) this.#log.warn({ event: "redis.junk" }, "something among the revocations is none");
+        if (revocation === undefined)
+          this.#log.warn({ event: "redis.junk" }, "something among the revocations is none");
         else take(revocation);
       }
       cursor = next;
@@ -235,6 +292,11 @@ function revocationOf(text: string): Revocation | undefined {
   const isTyped = (names: readonly string[], type: string): boolean =>
     names.every((name) => !members.has(name) || typeof members.get(name) === type);
   const targets = ["jti", "sessionId", "subject"].filter((name) => members.has(name));
-  if (targets.length !== 1 || !isTyped(texts, "string") || !isTyped(numbers, "number")) return undefined;
-  return Object.fromEntries([...texts, ...numbers].flatMap((name) => (members.has(name) ? [[name, members.get(name)]] : [])));
+  if (targets.length !== 1 || !isTyped(texts, "string") || !isTyped(numbers, "number"))
+    return undefined;
+  return Object.fromEntries(
+    [...texts, ...numbers].flatMap((name) =>
+      members.has(name) ? [[name, members.get(name)]] : [],
+    ),
+  );
 }

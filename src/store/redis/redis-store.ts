@@ -4,7 +4,11 @@ import { type Clock, systemClock } from "../../runtime/clock.js";
 import { refuseUnknownOptions } from "../../runtime/known-options.js";
 import type { Store } from "../store.js";
 import { RedisClient } from "./connection/redis-client.js";
-import { checkRedisUrl, type RedisAddress, type RedisExecutor } from "./connection/redis-connection.js";
+import {
+  checkRedisUrl,
+  type RedisAddress,
+  type RedisExecutor,
+} from "./connection/redis-connection.js";
 import { RedisDeployment } from "./connection/redis-deployment.js";
 import { RedisOperation } from "./connection/redis-operation.js";
 import { type StoreLogger, silentStoreLogger } from "./connection/store-logger.js";
@@ -20,11 +24,20 @@ import { RedisSecrets } from "./redis-secrets.js";
 
 /** What `redisStore` takes. Times in milliseconds. */
 export interface RedisStoreOptions extends RedisAddress {
-  /** Begins every key: deployments with different ones on one Redis know nothing of each other. Default: `jotwire`. */
+  /**
+   * Begins every key: deployments with different ones on one Redis know nothing of each other.
+   * Default: `jotwire`.
+   */
   readonly prefix?: string;
-  /** Longest wait for Redis, connecting included, before a call is given up; all calls of one login or refresh together too. Default: 750. */
+  /**
+   * Longest wait for Redis, connecting included, before a call is given up; all calls of one login
+   * or refresh together too. Default: 750.
+   */
   readonly timeout?: number;
-  /** How many events and messages, about, are kept for nodes that were cut off for a moment. Default: 10_000. */
+  /**
+   * How many events and messages, about, are kept for nodes that were cut off for a moment.
+   * Default: 10_000.
+   */
   readonly busLength?: number;
   /** Times the forgetting of revocations. Default: the machine's. */
   readonly clock?: Clock;
@@ -33,7 +46,15 @@ export interface RedisStoreOptions extends RedisAddress {
 }
 
 const redisOptions = {
-  ...{ url: true, tls: true, prefix: true, timeout: true, busLength: true, clock: true, logger: true },
+  ...{
+    url: true,
+    tls: true,
+    prefix: true,
+    timeout: true,
+    busLength: true,
+    clock: true,
+    logger: true,
+  },
 } satisfies Record<keyof RedisStoreOptions, true>;
 
 /** A store with a bus: it joins the nodes that use it. */
@@ -44,8 +65,9 @@ export interface RedisStore extends Store {
 const logLevels = ["info", "warn"] as const;
 
 /**
- * Keeps everything in one Redis (7 or newer), for any number of nodes. Connects when it is first used; every method rejects with the code
- * `STORE_UNAVAILABLE` when Redis does not answer in time. Throws `TypeError` when an option can't be meant.
+ * Keeps everything in one Redis (7 or newer), for any number of nodes. Connects when it is first
+ * used; every method rejects with the code `STORE_UNAVAILABLE` when Redis does not answer in time.
+ * Throws `TypeError` when an option can't be meant.
  */
 export function redisStore(options: RedisStoreOptions): RedisStore {
   refuseUnknownOptions("redisStore", options, redisOptions);
@@ -55,7 +77,8 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
   const logger = unfailingMethods(given, logLevels);
   checkRedisUrl(url);
   if (prefix === "") throw new TypeError("prefix must not be empty");
-  if (!(timeout >= 10 && timeout <= 60_000)) throw new TypeError(`timeout must be from 10 to 60_000 milliseconds, not ${timeout}`);
+  if (!(timeout >= 10 && timeout <= 60_000))
+    throw new TypeError(`timeout must be from 10 to 60_000 milliseconds, not ${timeout}`);
   if (!(busLength >= 100)) throw new TypeError(`busLength must be at least 100, not ${busLength}`);
   const address = { url, tls };
   const keys = new RedisKeys(prefix);
@@ -65,7 +88,13 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
   const known = new Map<string, string>();
   const secrets = new RedisSecrets(link, keys, known);
   const revocations = new RedisRevocations(link, keys, feed, logger, () => deployment.now());
-  const bus = new RedisBus(link, keys, feed, { length: Math.ceil(busLength), timeoutMs: timeout }, logger);
+  const bus = new RedisBus(
+    link,
+    keys,
+    feed,
+    { length: Math.ceil(busLength), timeoutMs: timeout },
+    logger,
+  );
   const now = (): number => clock.now() / 1_000;
   deployment.onRenewal((redis) => secrets.restore(redis));
   deployment.onRenewal((redis) => revocations.restore(redis, now()));
@@ -75,7 +104,8 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
     revocation: (fields, at) => revocations.heard(fields.get("r") ?? "", at),
     busEntry: (fields) => bus.heard(fields),
     busGap: () => bus.gap(),
-    current: (redis) => revocations.saveUnsaved(redis, now()), // a call may have been given up while the feed went on
+    // a call may have been given up while the feed went on
+    current: (redis) => revocations.saveUnsaved(redis, now()),
     tidy: (redis) => revocations.tidy(redis, now()),
   });
   const insurance = RedisRates.insurance();

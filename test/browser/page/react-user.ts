@@ -1,4 +1,7 @@
-/** A page in React that shows a session and a subscription, in StrictMode: what is there once must cost once. */
+/**
+ * A page in React that shows a session and a subscription, in StrictMode: what is there once must
+ * cost once.
+ */
 import { createElement, StrictMode, useState } from "react";
 import { createRoot, hydrateRoot } from "react-dom/client";
 import { renderToString } from "react-dom/server";
@@ -7,16 +10,32 @@ import { RpcProvider, useRpc, useSession, useSubscription } from "../../../clien
 
 async function token(): Promise<string> {
   const body = JSON.stringify({ username: "ada", password: "correct horse battery" });
-  const response = await fetch("/login", { method: "POST", headers: { "Content-Type": "application/json" }, body });
+  const response = await fetch("/login", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body,
+  });
   return ((await response.json()) as { access_token: string }).access_token;
 }
 
-const client = createClient({ url: `ws://${location.host}/rpc`, token, backoff: { min: 20, max: 100 } });
+const client = createClient({
+  url: `ws://${location.host}/rpc`,
+  token,
+  backoff: { min: 20, max: 100 },
+});
 
 function Numbers({ colour }: { readonly colour: string }) {
   const [all, setAll] = useState<readonly unknown[]>([]);
-  const { event, gaps, status } = useSubscription("numbers.watch", { colour }, { onEvent: (one) => setAll((before) => [...before, one]) });
-  return createElement("p", { id: "numbers" }, `${status} ${gaps} ${JSON.stringify(event)} ${all.join(",")}`);
+  const { event, gaps, status } = useSubscription(
+    "numbers.watch",
+    { colour },
+    { onEvent: (one) => setAll((before) => [...before, one]) },
+  );
+  return createElement(
+    "p",
+    { id: "numbers" },
+    `${status} ${gaps} ${JSON.stringify(event)} ${all.join(",")}`,
+  );
 }
 
 function View() {
@@ -24,7 +43,8 @@ function View() {
   const rpc = useRpc();
   const [colour, setColour] = useState<string | undefined>("red");
   const [sum, setSum] = useState<unknown>();
-  const button = (label: string, onClick: () => void) => createElement("button", { type: "button", id: label, onClick }, label);
+  const button = (label: string, onClick: () => void) =>
+    createElement("button", { type: "button", id: label, onClick }, label);
   return createElement(
     "main",
     null,
@@ -38,13 +58,24 @@ function View() {
 }
 
 const root = document.body.appendChild(document.createElement("div"));
-const tree = (client: Client) => createElement(StrictMode, null, createElement(RpcProvider<Untyped>, { client }, createElement(View)));
+const tree = (client: Client) =>
+  createElement(
+    StrictMode,
+    null,
+    createElement(RpcProvider<Untyped>, { client }, createElement(View)),
+  );
 
-/** The page comes from a server, whose client never connects; here it is drawn when the client has long been there. */
+/**
+ * The page comes from a server, whose client never connects; here it is drawn when the client has
+ * long been there.
+ */
 async function hydrate(): Promise<void> {
-  root.innerHTML = renderToString(tree(createClient({ url: "ws://nowhere.test", connect: "lazy" })));
+  root.innerHTML = renderToString(
+    tree(createClient({ url: "ws://nowhere.test", connect: "lazy" })),
+  );
   await client.ready();
-  hydrateRoot(root, tree(client), { onRecoverableError: reportError }); // what isn't as the server drew it
+  // what isn't as the server drew it
+  hydrateRoot(root, tree(client), { onRecoverableError: reportError });
 }
 
 if (location.search === "?hydrated") hydrate().catch(reportError);

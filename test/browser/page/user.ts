@@ -1,6 +1,19 @@
 /** The script of the tests' page: it uses the SDK, and takes notes. */
-import { type Client, createClient, DisconnectedError, gap, safe, type TokenRequest } from "../../../client/index.js";
-import type { Notes, Outcome, SdkUser, TokenHabit, UserOptions } from "../../helpers/client/sdk-user.js";
+import {
+  type Client,
+  createClient,
+  DisconnectedError,
+  gap,
+  safe,
+  type TokenRequest,
+} from "../../../client/index.js";
+import type {
+  Notes,
+  Outcome,
+  SdkUser,
+  TokenHabit,
+  UserOptions,
+} from "../../helpers/client/sdk-user.js";
 
 interface Tokens {
   readonly access_token: string;
@@ -59,7 +72,10 @@ async function token({ reason, force, attempt, signal }: TokenRequest): Promise<
   tokenCalls.push({ reason, force, attempt });
   if (habit === "none") return null;
   if (habit === "throws") throw new Error("no token today");
-  if (habit === "hangs") return new Promise((_, reject) => void signal.addEventListener("abort", () => reject(signal.reason)));
+  if (habit === "hangs")
+    return new Promise(
+      (_, reject) => void signal.addEventListener("abort", () => reject(signal.reason)),
+    );
   if (habit === "held") await released;
   if (tokens && (!force || habit === "same")) return tokens.access_token;
   const refresh_token = isTogether ? localStorage.getItem("login") : tokens?.refresh_token;
@@ -73,7 +89,12 @@ async function token({ reason, force, attempt, signal }: TokenRequest): Promise<
 
 async function post(path: string, body: object, signal: AbortSignal): Promise<Tokens> {
   const headers = { "Content-Type": "application/json" };
-  const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body), signal });
+  const response = await fetch(path, {
+    method: "POST",
+    headers,
+    body: JSON.stringify(body),
+    signal,
+  });
   if (!response.ok) throw new Error(`${path}: ${response.status}`);
   return (await response.json()) as Tokens;
 }
@@ -82,7 +103,8 @@ async function outcomeOf(promise: Promise<unknown>): Promise<Outcome> {
   const result = await safe(promise);
   if (result.ok) return { ok: true, value: result.value };
   const { error } = result;
-  if (error instanceof DisconnectedError) return { ok: false, type: error.type, sent: error.sent, reason: error.reason };
+  if (error instanceof DisconnectedError)
+    return { ok: false, type: error.type, sent: error.sent, reason: error.reason };
   return { ok: false, type: error.type ?? String(error) }; // what token() threw has no type
 }
 
@@ -106,8 +128,16 @@ const user: SdkUser = {
       ...(soon ? { backoff: { min: 20, max: 200 }, random: () => 0 } : {}),
       ...(slow ? { backoff: { min: 3_600_000, max: 3_600_000 }, random: () => 0.999 } : {}),
     });
-    client.on("state", ({ to, reason }) => states.push(reason === undefined ? to : `${to}: ${reason}`));
-    for (const name of ["clockSkew", "auth.expiring", "auth.expired", "connection.closing", "numbers.changed"]) {
+    client.on("state", ({ to, reason }) =>
+      states.push(reason === undefined ? to : `${to}: ${reason}`),
+    );
+    for (const name of [
+      "clockSkew",
+      "auth.expiring",
+      "auth.expired",
+      "connection.closing",
+      "numbers.changed",
+    ]) {
       client.on(name, (params) => events.push({ name, params }));
     }
   },

@@ -1,9 +1,19 @@
 import { once } from "node:events";
-import { createServer as createHttpServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from "node:http";
+import {
+  createServer as createHttpServer,
+  type Server as HttpServer,
+  type IncomingMessage,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import type { BrowserContext } from "playwright-core";
 import { createServer, type Server } from "../../../src/index.js";
-import { createIssuer, type Issuer, type IssuerOptions, memoryStore } from "../../../src/issuer/index.js";
+import {
+  createIssuer,
+  type Issuer,
+  type IssuerOptions,
+  memoryStore,
+} from "../../../src/issuer/index.js";
 import { ManualClock } from "../manual-clock.js";
 import { TcpProxy } from "../network/tcp-proxy.js";
 import { recordingLogger, sampleApp } from "../server/test-server.js";
@@ -24,21 +34,27 @@ export interface Visit {
   readonly beside?: BrowserTab;
   /** Runs before the page's own. */
   readonly script?: string;
-  /** `react`: the page of the hooks; `react?hydrated`: as it came from a server. Default: that of the SDK's user. */
+  /**
+   * `react`: the page of the hooks; `react?hydrated`: as it came from a server. Default: that of
+   * the SDK's user.
+   */
   readonly path?: "" | "react" | "react?hydrated";
 }
 
-const pageWith = (script: string) => `<!doctype html><html lang="en"><title>The SDK's user</title><body><script src="/${script}"></script>`;
+const pageWith = (script: string) =>
+  `<!doctype html><html lang="en"><title>The SDK's user</title><body><script src="/${script}"></script>`;
 /** What is served beside the server's own: paths, and what makes their scripts. */
 const scripts = new Map([
   ["/user.js", "test/browser/page/user.ts"],
   ["/react.js", "test/browser/page/react-user.ts"],
 ]);
-const policy = "default-src 'none'; script-src 'self'; connect-src 'self'"; // the SDK works under a strict one
+// the SDK works under a strict one
+const policy = "default-src 'none'; script-src 'self'; connect-src 'self'";
 
 /**
- * A site as somebody may run it: a page, the issuer's endpoints and the WebSocket on one port, behind a network that can fail. Its server
- * can be restarted; the users, their sessions and the port stay.
+ * A site as somebody may run it: a page, the issuer's endpoints and the WebSocket on one port,
+ * behind a network that can fail. Its server can be restarted; the users, their sessions and the
+ * port stay.
  */
 export class BrowserSite implements AsyncDisposable {
   readonly clock: ManualClock;
@@ -94,7 +110,11 @@ export class BrowserSite implements AsyncDisposable {
 
   /** Calls of the issuer, and sockets: what the tests of the SDK are about. */
   get cost(): { readonly logins: number; readonly renewals: number; readonly sockets: number } {
-    return { logins: this.asked("/login"), renewals: this.asked("/token"), sockets: this.asked("upgrade") };
+    return {
+      logins: this.asked("/login"),
+      renewals: this.asked("/token"),
+      sockets: this.asked("upgrade"),
+    };
   }
 
   async start(): Promise<void> {
@@ -103,7 +123,9 @@ export class BrowserSite implements AsyncDisposable {
       logger: recordingLogger().logger,
       hooks: { closed: (_connection, code) => this.closings.push(code) },
       // pages don't answer pings in the test's time
-      ...(this.#options.realTime === true ? {} : { clock: this.clock, limits: { pingInterval: 0 } }),
+      ...(this.#options.realTime === true
+        ? {}
+        : { clock: this.clock, limits: { pingInterval: 0 } }),
     });
     const http = createHttpServer((request, response) => void this.#answer(request, response));
     http.on("upgrade", () => this.#count("upgrade"));
@@ -150,11 +172,18 @@ export class BrowserSite implements AsyncDisposable {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname } = new URL(request.url ?? "/", this.url);
     this.#count(pathname);
-    response.shouldKeepAlive = false; // a black hole takes the socket, and not the next request with it
+    // a black hole takes the socket, and not the next request with it
+    response.shouldKeepAlive = false;
     if (await this.#server?.handle(request, response)) return;
     const script = scripts.get(pathname);
     const page = pageWith(pathname === "/react" ? "react.js" : "user.js");
-    const [type, body] = script === undefined ? ["text/html", page] : ["text/javascript", await pageScript(script)];
-    response.writeHead(200, { "Content-Type": `${type}; charset=utf-8`, "Content-Security-Policy": policy }).end(body);
+    const [type, body] =
+      script === undefined ? ["text/html", page] : ["text/javascript", await pageScript(script)];
+    response
+      .writeHead(200, {
+        "Content-Type": `${type}; charset=utf-8`,
+        "Content-Security-Policy": policy,
+      })
+      .end(body);
   }
 }

@@ -23,11 +23,18 @@ export class BrowserTab extends PageUser {
     });
   }
 
-  override do<Name extends keyof SdkUser>(name: Name, ...args: Parameters<SdkUser[Name]>): Promise<Awaited<ReturnType<SdkUser[Name]>>> {
+  override do<Name extends keyof SdkUser>(
+    name: Name,
+    ...args: Parameters<SdkUser[Name]>
+  ): Promise<Awaited<ReturnType<SdkUser[Name]>>> {
     const run = ([method, list]: readonly [string, readonly unknown[]]) => {
-      const { user } = globalThis as unknown as { readonly user: Readonly<Record<string, (...list: readonly unknown[]) => unknown>> };
+      const { user } = globalThis as unknown as {
+        readonly user: Readonly<Record<string, (...list: readonly unknown[]) => unknown>>;
+      };
       return user[method]?.(...list);
     };
-    return this.page.evaluate(run, [name, args] as const) as Promise<Awaited<ReturnType<SdkUser[Name]>>>;
+    return this.page.evaluate(run, [name, args] as const) as Promise<
+      Awaited<ReturnType<SdkUser[Name]>>
+    >;
   }
 }

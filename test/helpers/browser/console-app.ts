@@ -12,8 +12,16 @@ export function consoleApp() {
   const placed: { readonly id: string; readonly sku: string; readonly qty: number }[] = [];
   return rpc.router({
     stock: {
-      list: rpc.method({ summary: "What can be ordered", public: true, handler: () => [{ sku: "A1", left: 12 }] }),
-      restock: rpc.method({ summary: "Put items on the shelf", scope: "stock:admin", handler: () => "done" }),
+      list: rpc.method({
+        summary: "What can be ordered",
+        public: true,
+        handler: () => [{ sku: "A1", left: 12 }],
+      }),
+      restock: rpc.method({
+        summary: "Put items on the shelf",
+        scope: "stock:admin",
+        handler: () => "done",
+      }),
     },
     prices: rpc.topic({
       summary: "What an item costs, each time that changes",

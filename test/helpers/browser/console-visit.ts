@@ -8,7 +8,9 @@ import { password } from "../tokens/test-issuer.js";
 import { freshContext } from "./browser.js";
 import { consoleApp } from "./console-app.js";
 
-/** A server with a console, whose time moves only when the test says so, and people who look at it. */
+/**
+ * A server with a console, whose time moves only when the test says so, and people who look at it.
+ */
 export class ConsoleVisit implements AsyncDisposable {
   readonly clock: ManualClock;
   readonly issuer: Issuer;
@@ -22,7 +24,13 @@ export class ConsoleVisit implements AsyncDisposable {
   readonly urls: string[] = [];
   readonly #contexts: BrowserContext[] = [];
 
-  private constructor(clock: ManualClock, issuer: Issuer, app: ReturnType<typeof consoleApp>, server: Server, url: string) {
+  private constructor(
+    clock: ManualClock,
+    issuer: Issuer,
+    app: ReturnType<typeof consoleApp>,
+    server: Server,
+    url: string,
+  ) {
     this.clock = clock;
     this.issuer = issuer;
     this.app = app;
@@ -34,7 +42,12 @@ export class ConsoleVisit implements AsyncDisposable {
   static async open(options: Partial<ServerOptions> = {}): Promise<ConsoleVisit> {
     const clock = new ManualClock(Date.now()); // the page has the machine's
     const hashing = { passwordHasher: new CheapHasher(), clock };
-    const issuer = await createIssuer({ issuer: "http://localhost", audience: "jotwire", store: memoryStore(), ...hashing });
+    const issuer = await createIssuer({
+      issuer: "http://localhost",
+      audience: "jotwire",
+      store: memoryStore(),
+      ...hashing,
+    });
     await issuer.users.add("ada", password, { scopes: ["orders:read", "orders:write", "admin"] });
     await issuer.users.add("bob", password, { scopes: ["orders:read"] });
     const { logger } = recordingLogger();
@@ -54,7 +67,13 @@ export class ConsoleVisit implements AsyncDisposable {
 
   /** A new person: nothing stored, nobody logged in. */
   async page(options: Parameters<typeof freshContext>[0] = {}): Promise<Page> {
-    return this.pageIn(await freshContext({ viewport: { width: 1280, height: 800 }, colorScheme: "light", ...options }));
+    return this.pageIn(
+      await freshContext({
+        viewport: { width: 1280, height: 800 },
+        colorScheme: "light",
+        ...options,
+      }),
+    );
   }
 
   /** A page in this browser session, which ends with the visit. */
@@ -99,7 +118,9 @@ export async function logIn(page: Page, username = "ada", secret = password): Pr
 
 /** A method in the list. */
 export function method(page: Page, name: string) {
-  return page.getByRole("navigation", { name: "Methods" }).getByRole("button", { name: `${name} (` });
+  return page
+    .getByRole("navigation", { name: "Methods" })
+    .getByRole("button", { name: `${name} (` });
 }
 
 export function button(page: Page, name: string) {

@@ -4,7 +4,10 @@ import { Firefox, needsFirefox } from "./firefox.js";
 import type { PageUser } from "./page-user.js";
 import { PlainTab } from "./plain-tab.js";
 
-/** A page with a user of the SDK in it, as people's pages are: it may be put into the back/forward cache. */
+/**
+ * A page with a user of the SDK in it, as people's pages are: it may be put into the back/forward
+ * cache.
+ */
 export interface EngineTab extends PageUser, AsyncDisposable {
   /** Goes to a page, and waits for its script. */
   visit(url: string): Promise<void>;
@@ -33,7 +36,10 @@ export const engines: readonly Engine[] = [
     name: "Chromium",
     isStorageBlocked: false,
     needs: needsChromium,
-    launch: async () => ({ open: (url) => PlainTab.open(url), [Symbol.asyncDispose]: async () => {} }), // the one of the run
+    launch: async () => ({
+      open: (url) => PlainTab.open(url),
+      [Symbol.asyncDispose]: async () => {},
+    }), // the one of the run
   },
   {
     name: "Chromium with storage blocked",
@@ -41,7 +47,10 @@ export const engines: readonly Engine[] = [
     needs: needsChromium,
     async launch() {
       const context = await chromiumWithoutStorage();
-      return { open: (url) => PlainTab.open(url, context.browser() ?? undefined), [Symbol.asyncDispose]: () => context.close() };
+      return {
+        open: (url) => PlainTab.open(url, context.browser() ?? undefined),
+        [Symbol.asyncDispose]: () => context.close(),
+      };
     },
   },
   { name: "Firefox", isStorageBlocked: false, needs: needsFirefox, launch: () => Firefox.launch() },
@@ -49,6 +58,7 @@ export const engines: readonly Engine[] = [
     name: "Firefox with cookies blocked",
     isStorageBlocked: true,
     needs: needsFirefox,
-    launch: () => Firefox.launch({ "network.cookie.cookieBehavior": 2 }), // BEHAVIOR_REJECT: cookies and storage of all sites
+    // BEHAVIOR_REJECT: cookies and storage of all sites
+    launch: () => Firefox.launch({ "network.cookie.cookieBehavior": 2 }),
   },
 ];

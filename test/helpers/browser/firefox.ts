@@ -48,8 +48,8 @@ export function needsFirefox(context: Context): void {
 }
 
 /**
- * Debian's Firefox in a profile of its own, over WebDriver BiDi (W3C). Playwright drives a patched Firefox only: for a stock one it sends
- * commands that the extended-support release does not have.
+ * Debian's Firefox in a profile of its own, over WebDriver BiDi (W3C). Playwright drives a patched
+ * Firefox only: for a stock one it sends commands that the extended-support release does not have.
  */
 export class Firefox implements EngineBrowser {
   readonly #child: ChildProcess;
@@ -71,8 +71,19 @@ export class Firefox implements EngineBrowser {
       (pair) => `user_pref(${pair.map((part) => JSON.stringify(part)).join(", ")});`,
     );
     await writeFile(join(profile, "user.js"), lines.join("\n"));
-    const args = ["--headless", "--no-remote", "--profile", profile, "--remote-debugging-port", "0", "about:blank"];
-    const child = spawn(executablePath, args, { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, HOME: profile } });
+    const args = [
+      "--headless",
+      "--no-remote",
+      "--profile",
+      profile,
+      "--remote-debugging-port",
+      "0",
+      "about:blank",
+    ];
+    const child = spawn(executablePath, args, {
+      stdio: ["ignore", "ignore", "pipe"],
+      env: { ...process.env, HOME: profile },
+    });
     const socket = new WebSocket(`${await addressOf(child)}/session`, { maxPayload: 2 ** 28 });
     await once(socket, "open");
     const firefox = new Firefox(child, profile, socket);
@@ -81,7 +92,9 @@ export class Firefox implements EngineBrowser {
   }
 
   async open(url: string): Promise<FirefoxTab> {
-    const { context } = await this.send<{ readonly context: string }>("browsingContext.create", { type: "tab" });
+    const { context } = await this.send<{ readonly context: string }>("browsingContext.create", {
+      type: "tab",
+    });
     const tab = new FirefoxTab(this, context);
     await tab.visit(url);
     return tab;
@@ -91,7 +104,9 @@ export class Firefox implements EngineBrowser {
     return new Promise<Result>((resolve, reject) => {
       const id = ++this.#count;
       this.#waiting.set(id, ({ result, error, message }) =>
-        error === undefined ? resolve(result as Result) : reject(new Error(`${method}: ${error}: ${message}`)),
+        error === undefined
+          ? resolve(result as Result)
+          : reject(new Error(`${method}: ${error}: ${message}`)),
       );
       this.#socket.send(JSON.stringify({ id, method, params }));
     });
@@ -112,7 +127,10 @@ export class Firefox implements EngineBrowser {
   }
 }
 
-/** A page in Firefox with a user of the SDK in it. WebDriver BiDi does not show the frames of a WebSocket: see `requests` in the notes. */
+/**
+ * A page in Firefox with a user of the SDK in it. WebDriver BiDi does not show the frames of a
+ * WebSocket: see `requests` in the notes.
+ */
 export class FirefoxTab extends PageUser implements EngineTab {
   readonly #firefox: Firefox;
   readonly #context: string;
@@ -125,18 +143,30 @@ export class FirefoxTab extends PageUser implements EngineTab {
 
   /** Goes to a page, and waits for its script. */
   async visit(url: string): Promise<void> {
-    await this.#firefox.send("browsingContext.navigate", { context: this.#context, url, wait: "complete" });
+    await this.#firefox.send("browsingContext.navigate", {
+      context: this.#context,
+      url,
+      wait: "complete",
+    });
     await this.#settle();
   }
 
   /** What the browser's button "back" does. */
   async back(): Promise<void> {
-    await this.#firefox.send("browsingContext.traverseHistory", { context: this.#context, delta: -1 });
+    await this.#firefox.send("browsingContext.traverseHistory", {
+      context: this.#context,
+      delta: -1,
+    });
     await this.#settle();
   }
 
-  override do<Name extends keyof SdkUser>(name: Name, ...args: Parameters<SdkUser[Name]>): Promise<Awaited<ReturnType<SdkUser[Name]>>> {
-    return this.evaluate(`user.${name}(...${JSON.stringify(args)})`) as Promise<Awaited<ReturnType<SdkUser[Name]>>>;
+  override do<Name extends keyof SdkUser>(
+    name: Name,
+    ...args: Parameters<SdkUser[Name]>
+  ): Promise<Awaited<ReturnType<SdkUser[Name]>>> {
+    return this.evaluate(`user.${name}(...${JSON.stringify(args)})`) as Promise<
+      Awaited<ReturnType<SdkUser[Name]>>
+    >;
   }
 
   async evaluate(expression: string): Promise<unknown> {
@@ -156,7 +186,10 @@ export class FirefoxTab extends PageUser implements EngineTab {
 
   async #settle(): Promise<void> {
     const end = performance.now() + loadTimeout;
-    while ((await this.evaluate("document.readyState + typeof globalThis.user").catch(String)) !== "completeobject") {
+    while (
+      (await this.evaluate("document.readyState + typeof globalThis.user").catch(String)) !==
+      "completeobject"
+    ) {
       if (performance.now() > end) throw new Error("the page did not load");
       await new Promise((resolve) => setTimeout(resolve, 20));
     }

@@ -26,7 +26,11 @@ export class OrderDeskVisit implements AsyncDisposable {
 
   static async open(state: string): Promise<OrderDeskVisit> {
     const folder = join(projectFolder, "examples/order-desk");
-    const server = await startDev(state, { module: join(folder, "app.ts"), typescript: true, flags: ["--public", join(folder, "public")] });
+    const server = await startDev(state, {
+      module: join(folder, "app.ts"),
+      typescript: true,
+      flags: ["--public", join(folder, "public")],
+    });
     return new OrderDeskVisit(server);
   }
 
@@ -38,7 +42,10 @@ export class OrderDeskVisit implements AsyncDisposable {
     const look: Look = { page, complaints: [], hosts: new Set(), sockets: [] };
     page.on("console", (message) => look.complaints.push(message.text()));
     page.on("pageerror", (error) => look.complaints.push(String(error)));
-    page.on("request", (request) => request.url().startsWith("data:") || look.hosts.add(new URL(request.url()).host));
+    page.on(
+      "request",
+      (request) => request.url().startsWith("data:") || look.hosts.add(new URL(request.url()).host),
+    );
     page.on("websocket", (socket) => {
       look.sockets.push(socket.url());
       look.hosts.add(new URL(socket.url()).host);

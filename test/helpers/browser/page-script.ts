@@ -4,7 +4,10 @@ import { build } from "esbuild";
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const bundles = new Map<string, Promise<string>>();
 
-/** A script of TypeScript, as a page can run it: bundled with all that it imports, once a run. `path`: from the project's root. */
+/**
+ * A script of TypeScript, as a page can run it: bundled with all that it imports, once a run.
+ * `path`: from the project's root.
+ */
 export function pageScript(path: string): Promise<string> {
   let text = bundles.get(path);
   if (text === undefined) {

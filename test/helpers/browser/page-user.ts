@@ -7,7 +7,9 @@ interface Wire {
   readonly method?: string;
 }
 
-/** A user of the SDK in some page, as a test sees it: what it notes, and what goes over its sockets. */
+/**
+ * A user of the SDK in some page, as a test sees it: what it notes, and what goes over its sockets.
+ */
 export abstract class PageUser {
   /** Frames of all sockets of the page, in order. */
   readonly sent: string[] = [];
@@ -16,7 +18,10 @@ export abstract class PageUser {
   sockets = 0;
 
   /** Has the page's user do something. */
-  abstract do<Name extends keyof SdkUser>(name: Name, ...args: Parameters<SdkUser[Name]>): Promise<Awaited<ReturnType<SdkUser[Name]>>>;
+  abstract do<Name extends keyof SdkUser>(
+    name: Name,
+    ...args: Parameters<SdkUser[Name]>
+  ): Promise<Awaited<ReturnType<SdkUser[Name]>>>;
 
   /** How many requests or notifications of this name the page has sent. */
   sentOf(method: string): number {
@@ -33,7 +38,8 @@ export abstract class PageUser {
     for (;;) {
       const notes = await this.do("notes");
       if (isSo(notes)) return notes;
-      if (performance.now() > end) throw new Error(`not seen: ${what}; ${JSON.stringify(notes).slice(-2_000)}`);
+      if (performance.now() > end)
+        throw new Error(`not seen: ${what}; ${JSON.stringify(notes).slice(-2_000)}`);
       await new Promise((resolve) => setTimeout(resolve, look));
     }
   }

@@ -23,8 +23,9 @@ interface History {
 }
 
 /**
- * A page that Playwright has no hand on: it keeps its own pages awake and in sight, and this one can be hidden, frozen, and put into the
- * back/forward cache, as those of people are. Driven over the Chrome DevTools Protocol.
+ * A page that Playwright has no hand on: it keeps its own pages awake and in sight, and this one
+ * can be hidden, frozen, and put into the back/forward cache, as those of people are. Driven over
+ * the Chrome DevTools Protocol.
  */
 export class PlainTab extends PageUser implements EngineTab {
   readonly #cdp: CDPSession;
@@ -75,14 +76,20 @@ export class PlainTab extends PageUser implements EngineTab {
     await this.#send("Page.setWebLifecycleState", { state: "active" });
   }
 
-  override do<Name extends keyof SdkUser>(name: Name, ...args: Parameters<SdkUser[Name]>): Promise<Awaited<ReturnType<SdkUser[Name]>>> {
-    return this.evaluate(`user.${name}(...${JSON.stringify(args)})`) as Promise<Awaited<ReturnType<SdkUser[Name]>>>;
+  override do<Name extends keyof SdkUser>(
+    name: Name,
+    ...args: Parameters<SdkUser[Name]>
+  ): Promise<Awaited<ReturnType<SdkUser[Name]>>> {
+    return this.evaluate(`user.${name}(...${JSON.stringify(args)})`) as Promise<
+      Awaited<ReturnType<SdkUser[Name]>>
+    >;
   }
 
   async evaluate(expression: string): Promise<unknown> {
     const asked = { expression, awaitPromise: true, returnByValue: true };
     const { result, exceptionDetails } = await this.#send<Evaluation>("Runtime.evaluate", asked);
-    if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? `${expression} threw`);
+    if (exceptionDetails)
+      throw new Error(exceptionDetails.exception?.description ?? `${expression} threw`);
     return result.value;
   }
 
@@ -93,7 +100,11 @@ export class PlainTab extends PageUser implements EngineTab {
 
   async #settle(): Promise<void> {
     for (let look = 0; look < 200; look++) {
-      if ((await this.evaluate("document.readyState + typeof globalThis.user").catch(String)) === "completeobject") return;
+      if (
+        (await this.evaluate("document.readyState + typeof globalThis.user").catch(String)) ===
+        "completeobject"
+      )
+        return;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     throw new Error("the page did not load");
@@ -102,9 +113,13 @@ export class PlainTab extends PageUser implements EngineTab {
   #send<Result>(method: string, params: object = {}): Promise<Result> {
     return new Promise<Result>((resolve, reject) => {
       const id = ++this.#count;
-      this.#waiting.set(id, ({ result, error }) => (error ? reject(new Error(error.message)) : resolve(result as Result)));
+      this.#waiting.set(id, ({ result, error }) =>
+        error ? reject(new Error(error.message)) : resolve(result as Result),
+      );
       const message = JSON.stringify({ id, method, params });
-      this.#cdp.send("Target.sendMessageToTarget", { sessionId: this.#sessionId, message }).catch(reject);
+      this.#cdp
+        .send("Target.sendMessageToTarget", { sessionId: this.#sessionId, message })
+        .catch(reject);
     });
   }
 
@@ -114,7 +129,9 @@ export class PlainTab extends PageUser implements EngineTab {
       this.#waiting.get(id)?.(message);
       this.#waiting.delete(id);
     } else if (method === "Network.webSocketCreated") this.sockets++;
-    else if (method === "Network.webSocketFrameSent") this.sent.push(params?.response?.payloadData ?? "");
-    else if (method === "Network.webSocketFrameReceived") this.received.push(params?.response?.payloadData ?? "");
+    else if (method === "Network.webSocketFrameSent")
+      this.sent.push(params?.response?.payloadData ?? "");
+    else if (method === "Network.webSocketFrameReceived")
+      this.received.push(params?.response?.payloadData ?? "");
   }
 }

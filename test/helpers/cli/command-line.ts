@@ -43,8 +43,18 @@ export class RunningCli implements AsyncDisposable {
 
   constructor(args: readonly string[], options: CliOptions = {}) {
     const { input = "", env = {}, typescript = false, cwd } = options;
-    const { command: [program = "", ...first] = [process.execPath, ...(typescript ? ["--import", tsx] : []), main] } = options;
-    const child = spawn(program, [...first, ...args], { env: { ...cleanEnvironment(), ...env }, stdio: "pipe", cwd });
+    const {
+      command: [program = "", ...first] = [
+        process.execPath,
+        ...(typescript ? ["--import", tsx] : []),
+        main,
+      ],
+    } = options;
+    const child = spawn(program, [...first, ...args], {
+      env: { ...cleanEnvironment(), ...env },
+      stdio: "pipe",
+      cwd,
+    });
     child.stdout.on("data", (chunk: Buffer) => this.#grow("stdout", chunk));
     child.stderr.on("data", (chunk: Buffer) => this.#grow("stderr", chunk));
     child.stdin.on("error", () => {}); // it may end without having read
@@ -59,7 +69,10 @@ export class RunningCli implements AsyncDisposable {
     });
   }
 
-  /** The first group of the first match in what is printed, as soon as it is there. Rejects when the command ends without. */
+  /**
+   * The first group of the first match in what is printed, as soon as it is there. Rejects when the
+   * command ends without.
+   */
   async printed(pattern: RegExp): Promise<string> {
     let hasEnded = false;
     void this.exited.finally(() => {
@@ -70,7 +83,10 @@ export class RunningCli implements AsyncDisposable {
         const match = pattern.exec(this.stdout) ?? pattern.exec(this.stderr);
         if (match === null && !hasEnded && this.#process.exitCode === null) return;
         this.#watchers.delete(look);
-        if (match === null) reject(new Error(`it ended without printing ${String(pattern)}: ${this.stdout}${this.stderr}`));
+        if (match === null)
+          reject(
+            new Error(`it ended without printing ${String(pattern)}: ${this.stdout}${this.stderr}`),
+          );
         else resolve(match[1] ?? match[0]);
       };
       this.#watchers.add(look);
@@ -99,7 +115,11 @@ export class RunningCli implements AsyncDisposable {
 
 /** Without what would steer the command from outside of the test. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("JOTWIRE_") && name !== "NODE_ENV"));
+  return Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) => !name.startsWith("JOTWIRE_") && name !== "NODE_ENV",
+    ),
+  );
 }
 
 /** A server of `jotwire dev`, and how to reach it. */
@@ -113,12 +133,23 @@ export interface DevServer extends AsyncDisposable {
 
 export async function startDev(
   state: string,
-  { module = smallApp, typescript = false, flags = [] }: { module?: string; typescript?: boolean; flags?: readonly string[] } = {},
+  {
+    module = smallApp,
+    typescript = false,
+    flags = [],
+  }: { module?: string; typescript?: boolean; flags?: readonly string[] } = {},
 ): Promise<DevServer> {
-  const cli = new RunningCli(["dev", module, "--port", "0", "--state", state, ...flags], { typescript });
+  const cli = new RunningCli(["dev", module, "--port", "0", "--state", state, ...flags], {
+    typescript,
+  });
   const base = await cli.printed(/Login +(http:.*)\/login\n/);
   await cli.printed(/rpc\.discover/); // the welcome's last line
-  return { cli, base, url: `${base.replace("http", "ws")}/rpc`, [Symbol.asyncDispose]: () => cli[Symbol.asyncDispose]() };
+  return {
+    cli,
+    base,
+    url: `${base.replace("http", "ws")}/rpc`,
+    [Symbol.asyncDispose]: () => cli[Symbol.asyncDispose](),
+  };
 }
 
 /** The password that the first start has shown. */

@@ -21,14 +21,21 @@ export interface ImageSettings {
 }
 
 /**
- * Does what a Dockerfile says without an engine: each stage is a folder, COPY copies, RUN runs in the stage's working directory, with this
- * machine's programs. Throws for what it does not know, and when a RUN fails.
+ * Does what a Dockerfile says without an engine: each stage is a folder, COPY copies, RUN runs in
+ * the stage's working directory, with this machine's programs. Throws for what it does not know,
+ * and when a RUN fails.
  */
 export async function buildImage(context: string, folder: string): Promise<ImageSettings> {
   const text = await readFile(join(context, "Dockerfile"), "utf8");
   const roots = new Map<string, string>();
   let [root, place] = ["", "/"];
-  let image = { user: "root", ports: [] as number[], env: {} as Record<string, string>, command: [] as string[], healthCheck: "" };
+  let image = {
+    user: "root",
+    ports: [] as number[],
+    env: {} as Record<string, string>,
+    command: [] as string[],
+    healthCheck: "",
+  };
   for (const { name, rest } of instructionsOf(text)) {
     if (name === "FROM") {
       root = join(folder, `stage-${roots.size}`);
@@ -40,9 +47,17 @@ export async function buildImage(context: string, folder: string): Promise<Image
     } else if (name === "COPY") {
       const stage = /^--from=(\w+) /.exec(rest)?.[1];
       const words = rest.split(" ").filter((word) => !word.startsWith("--"));
-      await copy(stage === undefined ? context : (roots.get(stage) ?? ""), words.slice(0, -1), join(root, place, words.at(-1) ?? ""));
+      await copy(
+        stage === undefined ? context : (roots.get(stage) ?? ""),
+        words.slice(0, -1),
+        join(root, place, words.at(-1) ?? ""),
+      );
     } else if (name === "RUN") {
-      const { status, stderr } = spawnSync("sh", ["-c", rest], { cwd: join(root, place), encoding: "utf8", timeout: 60_000 });
+      const { status, stderr } = spawnSync("sh", ["-c", rest], {
+        cwd: join(root, place),
+        encoding: "utf8",
+        timeout: 60_000,
+      });
       if (status !== 0) throw new Error(`RUN ${rest}: ${stderr}`);
     } else if (name === "ENV") Object.assign(image.env, Object.fromEntries([rest.split("=")]));
     else if (name === "USER") image.user = rest;
@@ -72,7 +87,11 @@ async function copy(from: string, sources: readonly string[], to: string): Promi
     const found = await matches(from, source);
     if (found.length === 0) throw new Error(`there is no ${source} to COPY`);
     const isInto = to.endsWith("/") || sources.length > 1 || found.length > 1;
-    for (const path of found) await cp(path, isInto ? join(to, basename(path)) : to, { recursive: true, verbatimSymlinks: true });
+    for (const path of found)
+      await cp(path, isInto ? join(to, basename(path)) : to, {
+        recursive: true,
+        verbatimSymlinks: true,
+      });
   }
 }
 
@@ -81,5 +100,7 @@ async function matches(folder: string, source: string): Promise<string[]> {
   if (!source.includes("*")) return [join(folder, source)];
   const [before = "", after = ""] = source.split("*");
   const names = await readdir(folder);
-  return names.filter((name) => name.startsWith(before) && name.endsWith(after)).map((name) => join(folder, name));
+  return names
+    .filter((name) => name.startsWith(before) && name.endsWith(after))
+    .map((name) => join(folder, name));
 }

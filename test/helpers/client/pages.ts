@@ -1,4 +1,7 @@
-/** The parts of a browser that the client looks for, shared by all clients of a process as they are by the pages of an origin. */
+/**
+ * The parts of a browser that the client looks for, shared by all clients of a process as they are
+ * by the pages of an origin.
+ */
 
 interface Waiting {
   readonly run: () => void;
@@ -43,11 +46,17 @@ export class Pages {
   }
   readonly document = Object.assign(new EventTarget(), { hidden: false });
   readonly window = new EventTarget();
-  readonly #channels = new Set<{ readonly name: string; onmessage: ((event: { data: unknown }) => void) | null }>();
+  readonly #channels = new Set<{
+    readonly name: string;
+    onmessage: ((event: { data: unknown }) => void) | null;
+  }>();
   readonly #restore: (() => void)[] = [];
   #listeners = 0;
 
-  /** `isStorageBlocked`: the user forbids the site to keep anything, and the browser counts what pages share as such. */
+  /**
+   * `isStorageBlocked`: the user forbids the site to keep anything, and the browser counts what
+   * pages share as such.
+   */
   constructor({ isStorageBlocked = false } = {}) {
     const pages = this;
     const denied = () => new DOMException("The operation is insecure.", "SecurityError");
@@ -62,7 +71,8 @@ export class Pages {
       postMessage(data: unknown) {
         pages.posted.push({ channel: this.name, data });
         for (const other of pages.#channels) {
-          if (other !== this && other.name === this.name) queueMicrotask(() => pages.#channels.has(other) && other.onmessage?.({ data }));
+          if (other !== this && other.name === this.name)
+            queueMicrotask(() => pages.#channels.has(other) && other.onmessage?.({ data }));
         }
       }
       close() {
@@ -81,7 +91,9 @@ export class Pages {
       };
     }
     this.#install("document", this.document);
-    this.#install("navigator", { locks: isStorageBlocked ? { request: () => Promise.reject(denied()) } : new Locks() });
+    this.#install("navigator", {
+      locks: isStorageBlocked ? { request: () => Promise.reject(denied()) } : new Locks(),
+    });
     this.#install("BroadcastChannel", Channel);
     this.#install("addEventListener", this.window.addEventListener);
     this.#install("removeEventListener", this.window.removeEventListener);

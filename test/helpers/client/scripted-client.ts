@@ -1,4 +1,10 @@
-import { type ClientOptions, createClient, type SocketLike, type StateChange, type TokenRequest } from "../../../client/index.js";
+import {
+  type ClientOptions,
+  createClient,
+  type SocketLike,
+  type StateChange,
+  type TokenRequest,
+} from "../../../client/index.js";
 import type { RouterContract } from "../../../src/protocol/contract.js";
 import { ManualClock } from "../manual-clock.js";
 
@@ -30,7 +36,8 @@ export class ScriptedSocket implements SocketLike {
     this.texts.push(text);
     if (!this.answersPings) return;
     const frame: Frame = JSON.parse(text);
-    if (frame.method === "ping") this.answer(frame, "pong"); // at once, since a test may let minutes pass in one go
+    // at once, since a test may let minutes pass in one go
+    if (frame.method === "ping") this.answer(frame, "pong");
   }
 
   close(code?: number): void {
@@ -75,7 +82,8 @@ export class ScriptedSocket implements SocketLike {
   /** What was sent for `method` last. */
   last(method: string): Frame {
     const frame = this.frames.findLast((sent) => sent.method === method);
-    if (frame === undefined) throw new Error(`Nothing was sent for ${method}: ${this.texts.join(" ")}`);
+    if (frame === undefined)
+      throw new Error(`Nothing was sent for ${method}: ${this.texts.join(" ")}`);
     return frame;
   }
 
@@ -101,8 +109,8 @@ export const granted = (clock: ManualClock, changes: Readonly<Record<string, unk
 });
 
 /**
- * A client on a manual clock, with sockets that the test answers. Tokens are `token-1`, `token-2` … unless `token` is given. `made` is handed
- * each socket when it is made.
+ * A client on a manual clock, with sockets that the test answers. Tokens are `token-1`, `token-2` …
+ * unless `token` is given. `made` is handed each socket when it is made.
  */
 export function scriptedClient<App = RouterContract<unknown>>(
   options: Partial<ClientOptions> = {},
@@ -169,7 +177,11 @@ export function scriptedClient<App = RouterContract<unknown>>(
 }
 
 /** How a promise ended, without waiting for time to pass. */
-export function outcomeOf<Value>(promise: Promise<Value>): { value?: Value; error?: unknown; count: number } {
+export function outcomeOf<Value>(promise: Promise<Value>): {
+  value?: Value;
+  error?: unknown;
+  count: number;
+} {
   const outcome: { value?: Value; error?: unknown; count: number } = { count: 0 };
   promise.then(
     (value) => Object.assign(outcome, { value, count: outcome.count + 1 }),

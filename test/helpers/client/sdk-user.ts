@@ -1,8 +1,9 @@
 import type { TokenRequest } from "../../../client/session/token-request.js";
 
 /**
- * What the page does when the SDK asks for a token. `renews`: it logs in at the issuer, later on it spends its refresh token. `held`:
- * so too, once it is released. `same`: the first token, again and again.
+ * What the page does when the SDK asks for a token. `renews`: it logs in at the issuer, later on it
+ * spends its refresh token. `held`: so too, once it is released. `same`: the first token, again and
+ * again.
  */
 export type TokenHabit = "renews" | "held" | "hangs" | "throws" | "same" | "none";
 
@@ -10,9 +11,14 @@ export interface UserOptions {
   readonly habit?: TokenHabit;
   /** Come back after a loss within 20 ms; else as the SDK does by default. */
   readonly soon?: boolean;
-  /** Come back after a loss within an hour, so that no test passes that has to wait for a back-off. */
+  /**
+   * Come back after a loss within an hour, so that no test passes that has to wait for a back-off.
+   */
   readonly slow?: boolean;
-  /** Pages of one login: this one begins with the refresh token that they keep together, in localStorage. Default: it logs in. */
+  /**
+   * Pages of one login: this one begins with the refresh token that they keep together, in
+   * localStorage. Default: it logs in.
+   */
   readonly isTogether?: boolean;
   /** Default: the SDK's. */
   readonly share?: boolean;
@@ -20,7 +26,9 @@ export interface UserOptions {
 
 /** What the user of the SDK saw in a page, and what it took. */
 export interface Notes {
-  /** States in the order in which they were told; the reasons of those that have one behind a colon. */
+  /**
+   * States in the order in which they were told; the reasons of those that have one behind a colon.
+   */
   readonly states: readonly string[];
   readonly state: string;
   readonly subject: string | null;

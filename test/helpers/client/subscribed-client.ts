@@ -2,12 +2,20 @@ import type { ClientOptions } from "../../../client/index.js";
 import { type ScriptedSocket, scriptedClient } from "./scripted-client.js";
 
 /** Sends an event of a subscription. */
-export const event = (socket: ScriptedSocket, subscription: string, data: unknown, more: object = {}) =>
-  socket.tell("subscription.event", { subscription, data, ...more });
+export const event = (
+  socket: ScriptedSocket,
+  subscription: string,
+  data: unknown,
+  more: object = {},
+) => socket.tell("subscription.event", { subscription, data, ...more });
 
 /** Ends a subscription. */
-export const ended = (socket: ScriptedSocket, subscription: string, reason: string, more: object = {}) =>
-  socket.tell("subscription.ended", { subscription, reason, ...more });
+export const ended = (
+  socket: ScriptedSocket,
+  subscription: string,
+  reason: string,
+  more: object = {},
+) => socket.tell("subscription.ended", { subscription, reason, ...more });
 
 /** A client that is signed in with a server that answers pings, and two functions of its api. */
 export async function connected(options: Partial<ClientOptions> = {}) {

@@ -1,4 +1,6 @@
-/** Numbers that look random and are the same for the same seed (a linear congruential generator). */
+/**
+ * Numbers that look random and are the same for the same seed (a linear congruential generator).
+ */
 export class Dice {
   #state: number;
 
@@ -73,7 +75,8 @@ const mutations: readonly Mutation[] = [
     const copy = Buffer.from(frame);
     for (let count = dice.roll(4); count >= 0 && copy.length > 0; count--) {
       const at = dice.roll(copy.length);
-      copy[at] = (copy[at] ?? 0) ^ (1 << dice.roll(7)); // the eighth bit would make most frames bad UTF-8
+      // the eighth bit would make most frames bad UTF-8
+      copy[at] = (copy[at] ?? 0) ^ (1 << dice.roll(7));
     }
     return copy;
   },
@@ -86,18 +89,44 @@ const mutations: readonly Mutation[] = [
   },
   function insertSplinter(frame, dice) {
     const at = dice.roll(frame.length + 1);
-    return Buffer.concat([frame.subarray(0, at), Buffer.from(dice.pick(splinters)), frame.subarray(at)]);
+    return Buffer.concat([
+      frame.subarray(0, at),
+      Buffer.from(dice.pick(splinters)),
+      frame.subarray(at),
+    ]);
   },
   function replaceValue(frame, dice) {
-    const values = [...frame.toString().matchAll(/(?<=[:[,])(?:"[^"]*"|-?\d+|null|true|false|\{[^{}]*\}|\[[^[\]]*\])/g)];
+    const values = [
+      ...frame
+        .toString()
+        .matchAll(/(?<=[:[,])(?:"[^"]*"|-?\d+|null|true|false|\{[^{}]*\}|\[[^[\]]*\])/g),
+    ];
     const value = values[dice.roll(Math.max(values.length, 1))];
     if (value === undefined) return frame;
     const text = frame.toString();
-    return Buffer.from(text.slice(0, value.index) + dice.pick(splinters) + text.slice(value.index + value[0].length));
+    return Buffer.from(
+      text.slice(0, value.index) + dice.pick(splinters) + text.slice(value.index + value[0].length),
+    );
   },
   function replaceName(frame, dice) {
-    const names = ["__proto__", "constructor", "id", "method", "params", "jsonrpc", "token", "$since", ""];
-    return Buffer.from(frame.toString().replace(/"(?:id|method|params|jsonrpc|token|a|b)"(?=:)/, () => JSON.stringify(dice.pick(names))));
+    const names = [
+      "__proto__",
+      "constructor",
+      "id",
+      "method",
+      "params",
+      "jsonrpc",
+      "token",
+      "$since",
+      "",
+    ];
+    return Buffer.from(
+      frame
+        .toString()
+        .replace(/"(?:id|method|params|jsonrpc|token|a|b)"(?=:)/, () =>
+          JSON.stringify(dice.pick(names)),
+        ),
+    );
   },
   function double(frame, dice) {
     const from = dice.roll(frame.length + 1);
@@ -106,20 +135,35 @@ const mutations: readonly Mutation[] = [
   },
   function splice(frame, dice, corpus) {
     const other = Buffer.from(dice.pick(corpus));
-    return Buffer.concat([frame.subarray(0, dice.roll(frame.length + 1)), other.subarray(dice.roll(other.length + 1))]);
+    return Buffer.concat([
+      frame.subarray(0, dice.roll(frame.length + 1)),
+      other.subarray(dice.roll(other.length + 1)),
+    ]);
   },
   function nest(frame, dice) {
     const depth = dice.pick([2, 63, 64, 65, 1_000, 5_000]);
-    const [open, close] = dice.pick([["[", "]"] as const, ['{"params":', "}"] as const, ['{"a":[', "]}"] as const]);
+    const [open, close] = dice.pick([
+      ["[", "]"] as const,
+      ['{"params":', "}"] as const,
+      ['{"a":[', "]}"] as const,
+    ]);
     const most = Math.min(depth, Math.floor(15_000 / (open.length + close.length)));
-    return Buffer.from(`${open.repeat(most)}${dice.pick([frame.toString().slice(0, 300), "0", ""])}${close.repeat(most)}`);
+    return Buffer.from(
+      `${open.repeat(most)}${dice.pick([frame.toString().slice(0, 300), "0", ""])}${close.repeat(most)}`,
+    );
   },
   function nestParams(frame, dice) {
     const depth = dice.pick([10, 62, 70, 3_000]);
-    return Buffer.from(frame.toString().replace(/"params":/, `"params":${"[".repeat(depth)}${"]".repeat(depth)},"_":`));
+    return Buffer.from(
+      frame
+        .toString()
+        .replace(/"params":/, `"params":${"[".repeat(depth)}${"]".repeat(depth)},"_":`),
+    );
   },
   function batch(frame, dice, corpus) {
-    const members = Array.from({ length: dice.roll(dice.pick([4, 60])) }, () => dice.pick([dice.pick(corpus), dice.pick(splinters)]));
+    const members = Array.from({ length: dice.roll(dice.pick([4, 60])) }, () =>
+      dice.pick([dice.pick(corpus), dice.pick(splinters)]),
+    );
     return Buffer.from(`[${[...members, frame.toString()].join(",")}]`);
   },
   function repeat(frame, dice) {
@@ -130,6 +174,7 @@ const mutations: readonly Mutation[] = [
 /** A frame of the corpus after one to three mutations. */
 export function mutate(corpus: readonly string[], dice: Dice): Buffer {
   let frame = Buffer.from(dice.pick(corpus));
-  for (let count = dice.roll(3); count >= 0; count--) frame = Buffer.from(dice.pick(mutations)(frame, dice, corpus));
+  for (let count = dice.roll(3); count >= 0; count--)
+    frame = Buffer.from(dice.pick(mutations)(frame, dice, corpus));
   return frame;
 }

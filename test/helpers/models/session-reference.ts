@@ -1,6 +1,7 @@
 /**
- * The rules of a session, told a second time and in the plainest way, for a test that compares the two. It shares no code with the
- * server: it reads the clocks, keeps a list of revocations, and says what must have been answered, pushed and closed by now.
+ * The rules of a session, told a second time and in the plainest way, for a test that compares the
+ * two. It shares no code with the server: it reads the clocks, keeps a list of revocations, and
+ * says what must have been answered, pushed and closed by now.
  */
 import { expect } from "chai";
 import type { Clock } from "../../../src/runtime/clock.js";
@@ -40,7 +41,10 @@ interface DatedRevocation extends ModelRevocation {
 
 /** What must stand in the response to a request. */
 export interface Expected {
-  /** The codes it may fail with; empty: it must succeed; undefined: the last word on a connection that closes in this turn. */
+  /**
+   * The codes it may fail with; empty: it must succeed; undefined: the last word on a connection
+   * that closes in this turn.
+   */
   readonly codes: readonly number[] | undefined;
   /** Members of the result. */
   readonly result?: Readonly<Record<string, unknown>>;
@@ -121,7 +125,13 @@ export class SessionReference {
 
   whoami(): Readonly<Record<string, unknown>> {
     const { token } = this;
-    const left = token === undefined ? 0 : Math.min(token.expiresAt * 1000 - this.#clock.now(), this.#deadline - this.#clock.monotonic());
+    const left =
+      token === undefined
+        ? 0
+        : Math.min(
+            token.expiresAt * 1000 - this.#clock.now(),
+            this.#deadline - this.#clock.monotonic(),
+          );
     return {
       state: this.state === "live" ? "active" : this.state,
       subject: token?.subject ?? null,
@@ -132,7 +142,8 @@ export class SessionReference {
 
   /** Can it be told from the rules alone whether the connection is closed by now? */
   get isClosedOrNot(): "certain" | "either" {
-    const isHit = this.token !== undefined && this.#hits(this.token).length > 0; // a margin that is cut short breaks no rule
+    // a margin that is cut short breaks no rule
+    const isHit = this.token !== undefined && this.#hits(this.token).length > 0;
     const isGraceOver = this.state === "expired" && this.#clock.monotonic() >= this.#closesFrom;
     return isHit || isGraceOver ? "either" : "certain";
   }
@@ -151,7 +162,12 @@ export class SessionReference {
     const now = this.#clock.monotonic();
     if (this.state === "open" && now >= this.#openUntil) this.close();
     if (this.state === "live" && this.token !== undefined) this.#lookAtLive(this.token, now);
-    if (this.state === "expired" && this.token !== undefined && (now >= this.#closesTo || this.#isCutOff(this.token))) this.close();
+    if (
+      this.state === "expired" &&
+      this.token !== undefined &&
+      (now >= this.#closesTo || this.#isCutOff(this.token))
+    )
+      this.close();
     this.#lookedAt = now;
   }
 
@@ -164,7 +180,9 @@ export class SessionReference {
 
   passed(): void {
     const now = this.#clock.monotonic();
-    const late = [...this.#inFlight].filter(([, since]) => now - since >= this.#limits.requestTimeout);
+    const late = [...this.#inFlight].filter(
+      ([, since]) => now - since >= this.#limits.requestTimeout,
+    );
     this.look();
     for (const [id] of late) {
       this.#inFlight.delete(id);
@@ -178,7 +196,11 @@ export class SessionReference {
 
   revoke(revocation: ModelRevocation): void {
     const { margin } = revocation;
-    this.#revocations.push({ ...revocation, wallEnd: this.#clock.now() + margin, end: this.#clock.monotonic() + margin });
+    this.#revocations.push({
+      ...revocation,
+      wallEnd: this.#clock.now() + margin,
+      end: this.#clock.monotonic() + margin,
+    });
     this.look();
   }
 
@@ -195,7 +217,8 @@ export class SessionReference {
   receive(frame: ModelFrame): void {
     this.look();
     if (this.state === "closed") {
-      if (frame.kind !== "cancel") this.expected.set(frame.id, { codes: undefined, isOptional: true });
+      if (frame.kind !== "cancel")
+        this.expected.set(frame.id, { codes: undefined, isOptional: true });
       return;
     }
     if (!this.#isBlocked) return this.#process(frame);
@@ -227,7 +250,10 @@ export class SessionReference {
   #lookAtLive(token: ModelToken, now: number): void {
     if (this.#isCutOff(token)) return this.close();
     if (!this.#isOver(token)) return;
-    const overAt = Math.max(Math.min(this.#deadline, now - (this.#clock.now() - token.expiresAt * 1000)), this.#lookedAt);
+    const overAt = Math.max(
+      Math.min(this.#deadline, now - (this.#clock.now() - token.expiresAt * 1000)),
+      this.#lookedAt,
+    );
     this.state = "expired";
     this.#closesFrom = overAt + this.#limits.grace;
     this.#closesTo = (this.#isWallStepped ? now : overAt) + this.#limits.grace;
@@ -295,12 +321,16 @@ export class SessionReference {
       return;
     }
     if (kind === "authenticate") this.#failures = 0;
-    const isLate = this.state === "live" && this.token !== undefined && this.#isNoNewer(token, this.token);
+    const isLate =
+      this.state === "live" && this.token !== undefined && this.#isNoNewer(token, this.token);
     const isFirst = this.state === "open";
     const current = isLate && this.token !== undefined ? this.token : token;
     if (!isLate) this.#accept(token);
     const told = isFirst ? {} : { changed: !isLate, gap: this.#isOverflown };
-    this.expected.set(id, { codes: [], result: { subject: current.subject, expiresAt: current.expiresAt, ...told } });
+    this.expected.set(id, {
+      codes: [],
+      result: { subject: current.subject, expiresAt: current.expiresAt, ...told },
+    });
     this.pushes.push(...this.#held);
     this.#held = [];
     this.#isOverflown = false;
@@ -309,7 +339,10 @@ export class SessionReference {
   #faults(token: ModelToken): readonly number[] {
     if (token.kind === "forged") return [-32004];
     if (token.kind === "unjudged") return [-32007];
-    const ranOut = this.state === "expired" && this.token !== undefined && token.expiresAt <= this.token.expiresAt; // as this session did
+    const ranOut =
+      this.state === "expired" &&
+      this.token !== undefined &&
+      token.expiresAt <= this.token.expiresAt; // as this session did
     const isOver = ranOut || this.#clock.now() >= token.expiresAt * 1000;
     return [
       ...(this.token !== undefined && this.token.subject !== token.subject ? [-32006] : []),
@@ -364,7 +397,8 @@ export class SessionReference {
   }
 
   #objections(method: ModelMethod): readonly number[] {
-    if (method === "ping" || method === "now" || method === "whoami" || this.state === "closed") return [];
+    if (method === "ping" || method === "now" || method === "whoami" || this.state === "closed")
+      return [];
     if (this.state === "open") return [-32001];
     if (this.state === "expired") return [-32002];
     return method === "write" && this.token?.mayWrite !== true ? [-32003] : [];
@@ -382,14 +416,16 @@ export class SessionReference {
   #hits(token: ModelToken): readonly DatedRevocation[] {
     return this.#revocations.filter(
       ({ tokenId, subject, issuedBefore }) =>
-        tokenId === token.name || (subject === token.subject && token.issuedAt <= (issuedBefore ?? Number.POSITIVE_INFINITY)),
+        tokenId === token.name ||
+        (subject === token.subject && token.issuedAt <= (issuedBefore ?? Number.POSITIVE_INFINITY)),
     );
   }
 
   /** Revoked, and the margin is over. */
   #isCutOff(token: ModelToken): boolean {
     return this.#hits(token).some(
-      ({ margin, wallEnd, end }) => margin === 0 || this.#clock.now() >= wallEnd || this.#clock.monotonic() >= end,
+      ({ margin, wallEnd, end }) =>
+        margin === 0 || this.#clock.now() >= wallEnd || this.#clock.monotonic() >= end,
     );
   }
 }

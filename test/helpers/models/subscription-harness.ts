@@ -34,7 +34,12 @@ export class HarnessPeer {
   }
 
   send(message: object): void {
-    if (!this.isClosed) this.socket.emit("message", Buffer.from(JSON.stringify({ jsonrpc: "2.0", ...message })), false);
+    if (!this.isClosed)
+      this.socket.emit(
+        "message",
+        Buffer.from(JSON.stringify({ jsonrpc: "2.0", ...message })),
+        false,
+      );
   }
 
   /** Reads no more: what is sent stays in the send buffer. */
@@ -55,7 +60,10 @@ export class HarnessPeer {
   }
 }
 
-/** Real connections, topics and a bus, on sockets that are none: a server that can be restarted in no time. Tokens are `exp` in seconds. */
+/**
+ * Real connections, topics and a bus, on sockets that are none: a server that can be restarted in
+ * no time. Tokens are `exp` in seconds.
+ */
 export class SubscriptionHarness {
   readonly clock: ManualClock;
   readonly #whenSlow: WhenSlow;
@@ -91,13 +99,28 @@ export class SubscriptionHarness {
     const socket = new FakeSocket();
     const peer = new HarnessPeer(socket);
     this.#peers.add(peer);
-    const observer = { identified() {}, authenticateFailed() {}, closed: () => void this.#peers.delete(peer) };
-    new Connection(`c${this.#epochs}`, "127.0.0.1", socket as unknown as WebSocket, {} as Duplex, this.#services, observer);
+    const observer = {
+      identified() {},
+      authenticateFailed() {},
+      closed: () => void this.#peers.delete(peer),
+    };
+    new Connection(
+      `c${this.#epochs}`,
+      "127.0.0.1",
+      socket as unknown as WebSocket,
+      {} as Duplex,
+      this.#services,
+      observer,
+    );
     return peer;
   }
 
   publish(route: "kept" | "plain", n: number): void {
-    this.#bus.publish(topicKey({ route, name: route, history }), `{"n":${n}}`, route === "kept" ? history : undefined);
+    this.#bus.publish(
+      topicKey({ route, name: route, history }),
+      `{"n":${n}}`,
+      route === "kept" ? history : undefined,
+    );
   }
 
   /** All connections are lost, and the history too. */
@@ -157,7 +180,10 @@ export class SubscriptionHarness {
       mayRevoke: () => false,
       renew: () => Promise.reject(new Error("not offered")),
       revokeRefreshToken: () => Promise.reject(new Error("not offered")),
-      dispatcher: new Dispatcher(createRegistry(app), new Map(builtins), limits, { timers: clock, newErrorId: () => "error" }),
+      dispatcher: new Dispatcher(createRegistry(app), new Map(builtins), limits, {
+        timers: clock,
+        newErrorId: () => "error",
+      }),
       flushQueue: new FlushQueue(),
       revocations: new RevocationList(),
       topics: { topics: this.#topics, bus: { read: (...asked) => this.#read(...asked) } },
@@ -171,8 +197,21 @@ export class SubscriptionHarness {
 }
 
 function verified(expiresAt: number, issuedAt: number): VerifiedToken {
-  const identity = { issuer: "https://id.test", subject: "user-1", scopes: [], claims: {}, clientId: undefined };
-  return { ...identity, expiresAt, issuedAt, tokenId: undefined, sessionId: undefined, fingerprint: `${expiresAt} ${issuedAt}` };
+  const identity = {
+    issuer: "https://id.test",
+    subject: "user-1",
+    scopes: [],
+    claims: {},
+    clientId: undefined,
+  };
+  return {
+    ...identity,
+    expiresAt,
+    issuedAt,
+    tokenId: undefined,
+    sessionId: undefined,
+    fingerprint: `${expiresAt} ${issuedAt}`,
+  };
 }
 
 function rethrow(error: unknown): never {

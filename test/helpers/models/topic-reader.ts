@@ -17,10 +17,28 @@ interface Feed {
   isCalling: boolean;
 }
 
-/** Reads two topics by the rules that the protocol gives to clients, and writes down what it saw. */
+/**
+ * Reads two topics by the rules that the protocol gives to clients, and writes down what it saw.
+ */
 export class TopicReader {
-  readonly kept: Feed = { name: "kept", seen: [], offset: 0, isSubscribed: false, hasBegun: false, mayRepeat: false, isCalling: false };
-  readonly plain: Feed = { name: "plain", seen: [], offset: 0, isSubscribed: false, hasBegun: false, mayRepeat: false, isCalling: false };
+  readonly kept: Feed = {
+    name: "kept",
+    seen: [],
+    offset: 0,
+    isSubscribed: false,
+    hasBegun: false,
+    mayRepeat: false,
+    isCalling: false,
+  };
+  readonly plain: Feed = {
+    name: "plain",
+    seen: [],
+    offset: 0,
+    isSubscribed: false,
+    hasBegun: false,
+    mayRepeat: false,
+    isCalling: false,
+  };
   readonly #rig: SubscriptionHarness;
   #peer: HarnessPeer | undefined;
   #lastId = 0;
@@ -39,7 +57,8 @@ export class TopicReader {
     if (this.isConnected) return;
     this.#calls.clear();
     this.#peer = this.#rig.connect();
-    for (const feed of [this.kept, this.plain]) feed.isSubscribed = feed.mayRepeat = feed.isCalling = false;
+    for (const feed of [this.kept, this.plain])
+      feed.isSubscribed = feed.mayRepeat = feed.isCalling = false;
     this.#call("authenticate", { token: this.#token(seconds) }, () => {});
     for (const feed of [this.kept, this.plain]) this.subscribe(feed);
   }
@@ -51,7 +70,8 @@ export class TopicReader {
     if (feed.isSubscribed && epoch !== undefined) feed.mayRepeat = true;
     this.#call(feed.name, epoch === undefined ? {} : { $since: { epoch, offset } }, (result) => {
       feed.isCalling = false;
-      if (result === undefined || feed.isSubscribed) return; // of a second call: events may have overtaken the answer
+      // of a second call: events may have overtaken the answer
+      if (result === undefined || feed.isSubscribed) return;
       if (hadBegun && result.recovered !== true) tellGap(feed.seen);
       feed.isSubscribed = true;
       feed.hasBegun = true;
@@ -107,16 +127,22 @@ export class TopicReader {
   #see(feed: Feed, n: number, offset: number | undefined, isAfterGap: boolean): void {
     if (feed.mayRepeat && offset !== undefined && offset <= feed.offset) return;
     const last = feed.seen.at(-1);
-    if (isAfterGap && typeof last === "number") expect(n, "a gap was told, so there is one").to.be.greaterThan(last + 1);
+    if (isAfterGap && typeof last === "number")
+      expect(n, "a gap was told, so there is one").to.be.greaterThan(last + 1);
     if (isAfterGap) tellGap(feed.seen);
     if (offset !== undefined) {
-      if (!isAfterGap) expect(offset, "no gap was told, so there is none").to.equal(feed.offset + 1);
+      if (!isAfterGap)
+        expect(offset, "no gap was told, so there is none").to.equal(feed.offset + 1);
       feed.offset = offset;
     }
     feed.seen.push(n);
   }
 
-  #call(method: string, params: object, taken: (result: Record<string, unknown> | undefined) => void): void {
+  #call(
+    method: string,
+    params: object,
+    taken: (result: Record<string, unknown> | undefined) => void,
+  ): void {
     const id = ++this.#lastId;
     this.#calls.set(id, taken);
     this.#peer?.send({ id, method, params });

@@ -12,8 +12,9 @@ interface Event {
 }
 
 /**
- * A server as the protocol wants it, as simple as can be: topics with a history of `size` events (0: none), on one connection at a time.
- * Events are numbered from 1 for each topic, over restarts too.
+ * A server as the protocol wants it, as simple as can be: topics with a history of `size` events
+ * (0: none), on one connection at a time. Events are numbered from 1 for each topic, over restarts
+ * too.
  */
 export class TopicReference {
   readonly #size: number;
@@ -65,12 +66,18 @@ export class TopicReference {
 
   publish(topic: string): void {
     const events = this.#of(topic);
-    const event = { n: events.length + 1, offset: events.length + 1 - (this.#base.get(topic) ?? 0) };
+    const event = {
+      n: events.length + 1,
+      offset: events.length + 1 - (this.#base.get(topic) ?? 0),
+    };
     events.push(event);
     if (this.#isSubscribed(topic)) this.#tell(topic, event);
   }
 
-  /** An event that the connection never gets: with history the next one's offset tells it, without history the next one says so. */
+  /**
+   * An event that the connection never gets: with history the next one's offset tells it, without
+   * history the next one says so.
+   */
   swallow(topic: string): void {
     const events = this.#of(topic);
     events.push({ n: events.length + 1, offset: events.length + 1 - (this.#base.get(topic) ?? 0) });
@@ -100,8 +107,14 @@ export class TopicReference {
   serve(): void {
     const socket = this.#socket;
     if (socket?.readyState !== 1) return;
-    for (let frame = socket.frames[this.#answered]; frame !== undefined; frame = socket.frames[this.#answered]) {
-      const inFlight = socket.frames.slice(this.#answered).filter(({ method }) => method === "watch");
+    for (
+      let frame = socket.frames[this.#answered];
+      frame !== undefined;
+      frame = socket.frames[this.#answered]
+    ) {
+      const inFlight = socket.frames
+        .slice(this.#answered)
+        .filter(({ method }) => method === "watch");
       if (inFlight.length > this.#room) this.excess++;
       this.#answered++;
       if (frame.method === "unsubscribe") {
@@ -112,7 +125,10 @@ export class TopicReference {
   }
 
   #subscribe(socket: ScriptedSocket, frame: Frame): void {
-    const { topic, $since } = frame.params as { topic: string; $since?: { epoch: string; offset: number } };
+    const { topic, $since } = frame.params as {
+      topic: string;
+      $since?: { epoch: string; offset: number };
+    };
     if (this.#refusals > 0) {
       this.#refusals--;
       return socket.refuse(frame, errorOf("overloaded", { retryAfter: 1 }));
@@ -128,14 +144,21 @@ export class TopicReference {
     if ($since === undefined) return socket.answer(frame, { subscription: topic, epoch, offset });
     const recovered = $since.epoch === epoch && $since.offset >= offset - this.#size;
     socket.answer(frame, { subscription: topic, epoch, offset, recovered });
-    if (recovered) for (const event of now.filter((one) => one.offset > $since.offset)) this.#tell(topic, event, false);
+    if (recovered)
+      for (const event of now.filter((one) => one.offset > $since.offset))
+        this.#tell(topic, event, false);
   }
 
   #tell(topic: string, { offset, n }: Event, mayHaveGap = true): void {
     const hasGap = mayHaveGap && this.#hasGap.delete(topic);
     const place = this.#size === 0 ? {} : { offset };
     this.#owed.delete(topic);
-    this.#socket?.tell("subscription.event", { subscription: topic, ...place, ...(hasGap ? { gap: true } : {}), data: n });
+    this.#socket?.tell("subscription.event", {
+      subscription: topic,
+      ...place,
+      ...(hasGap ? { gap: true } : {}),
+      data: n,
+    });
   }
 
   #isSubscribed(topic: string): boolean {

@@ -21,7 +21,10 @@ export interface StormOutcome {
   readonly resumed: number;
   /** Holes in front of events, and subscriptions that could not be resumed: all of them told. */
   readonly gapsTold: number;
-  /** Must be empty: events that came twice, out of order, after a hole that was not told, or under another offset than elsewhere. */
+  /**
+   * Must be empty: events that came twice, out of order, after a hole that was not told, or under
+   * another offset than elsewhere.
+   */
   readonly faults: readonly string[];
   /** Subscribers whose last event is the last one published. */
   readonly complete: number;
@@ -38,7 +41,12 @@ interface Frame {
   readonly method?: string;
   readonly error?: { readonly code: number };
   readonly result?: Place & { readonly recovered?: boolean };
-  readonly params?: { readonly epoch?: string; readonly offset: number; readonly gap?: boolean; readonly data: { readonly n: number } };
+  readonly params?: {
+    readonly epoch?: string;
+    readonly offset: number;
+    readonly gap?: boolean;
+    readonly data: { readonly n: number };
+  };
 }
 
 const inFlight = 200; // publications at a time
@@ -48,7 +56,13 @@ export async function topicStorm(settings: StormSettings): Promise<StormOutcome>
   const rpc = createRpc();
   const history = { size: settings.history, ttl: 600_000 };
   const app = rpc.router({
-    ticks: rpc.topic({ event: z.object({ n: z.number() }), name: () => "ticks", history, buffer: 100_000, whenSlow: "drop-oldest" }),
+    ticks: rpc.topic({
+      event: z.object({ n: z.number() }),
+      name: () => "ticks",
+      history,
+      buffer: 100_000,
+      whenSlow: "drop-oldest",
+    }),
   });
   const prefix = `storm-${process.pid}-${performance.now()}`;
   const nodes: RedisNode[] = [];
@@ -56,7 +70,12 @@ export async function topicStorm(settings: StormSettings): Promise<StormOutcome>
   const readers: Reader[] = [];
   try {
     for (let n = 0; n < settings.nodes; n++) {
-      nodes.push(await RedisNode.start({ url: settings.redisUrl, prefix, timeout: 2_000, busLength: 20_000 }, app));
+      nodes.push(
+        await RedisNode.start(
+          { url: settings.redisUrl, prefix, timeout: 2_000, busLength: 20_000 },
+          app,
+        ),
+      );
     }
     const [first] = nodes as [RedisNode];
     await first.issuer.users.add("ada", password, {});
@@ -76,7 +95,11 @@ export async function topicStorm(settings: StormSettings): Promise<StormOutcome>
     });
     await settled(readers, last, ledger);
     const seconds = (performance.now() - startedAt) / 1_000;
-    return { ...ledger.outcome, complete: readers.filter(({ place }) => place?.offset === last).length, seconds };
+    return {
+      ...ledger.outcome,
+      complete: readers.filter(({ place }) => place?.offset === last).length,
+      seconds,
+    };
   } finally {
     for (const reader of readers) reader.leave();
     for (const node of nodes) await node[Symbol.asyncDispose]();
@@ -94,7 +117,10 @@ async function publishAll(
   for (let from = 0; from < events; from += inFlight) {
     const work: Promise<void>[] = [];
     for (let n = from; n < Math.min(from + inFlight, events); n++) {
-      work.push(nodes[n % nodes.length]?.server.publish(route as never, {} as never, { n } as never) ?? Promise.resolve());
+      work.push(
+        nodes[n % nodes.length]?.server.publish(route as never, {} as never, { n } as never) ??
+          Promise.resolve(),
+      );
       if (n % pace === 0 && churned < churn) work.push(comeBack(churned++));
     }
     await Promise.all(work);
@@ -120,7 +146,12 @@ class Ledger {
   #gapsTold = 0;
 
   get outcome(): Pick<StormOutcome, "delivered" | "resumed" | "gapsTold" | "faults"> {
-    return { delivered: this.#delivered, resumed: this.#resumed, gapsTold: this.#gapsTold, faults: this.#faults };
+    return {
+      delivered: this.#delivered,
+      resumed: this.#resumed,
+      gapsTold: this.#gapsTold,
+      faults: this.#faults,
+    };
   }
 
   heard(offset: number, n: number): void {
@@ -160,14 +191,16 @@ class Reader {
     const socket = new WebSocket(url, { perMessageDeflate: false });
     this.#socket = socket;
     await new Promise<void>((resolve, reject) => {
-      const call = (id: string, method: string, params: object) => socket.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
+      const call = (id: string, method: string, params: object) =>
+        socket.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
       socket.on("error", reject);
       socket.on("close", () => reject(new Error("closed before it had subscribed")));
       socket.on("open", () => call("a", "authenticate", { token: this.#token }));
       socket.on("message", (data) => {
         const frame = JSON.parse(String(data)) as Frame;
         if (frame.error !== undefined) reject(new Error(`${frame.id}: ${frame.error.code}`));
-        if (frame.id === "a") call("s", "ticks", this.place === undefined ? {} : { $since: this.place });
+        if (frame.id === "a")
+          call("s", "ticks", this.place === undefined ? {} : { $since: this.place });
         if (frame.id === "s" && frame.result !== undefined) resolve(this.#joined(frame.result));
         if (frame.method === "subscription.event" && this.#socket === socket) this.#take(frame);
       });
@@ -181,19 +214,22 @@ class Reader {
   }
 
   #joined({ epoch, offset, recovered }: Place & { readonly recovered?: boolean }): void {
-    if (recovered === true) return this.#ledger.resumed(); // its place stays: what was missed follows
+    // its place stays: what was missed follows
+    if (recovered === true) return this.#ledger.resumed();
     if (this.place !== undefined) this.#ledger.gap();
     this.place = { epoch, offset };
   }
 
   #take({ params }: Frame): void {
     const { place } = this;
-    if (params === undefined || place === undefined) return this.#ledger.fault("an event before the answer");
+    if (params === undefined || place === undefined)
+      return this.#ledger.fault("an event before the answer");
     const { offset, epoch = place.epoch, gap = false, data } = params;
     if (gap) this.#ledger.gap();
     if (epoch !== place.epoch) this.#ledger.fault(`epoch ${epoch} after ${place.epoch}`);
     if (offset <= place.offset) this.#ledger.fault(`offset ${offset} after ${place.offset}`);
-    else if (offset !== place.offset + 1 && !gap) this.#ledger.fault(`offset ${offset} after ${place.offset}, and no gap was told`);
+    else if (offset !== place.offset + 1 && !gap)
+      this.#ledger.fault(`offset ${offset} after ${place.offset}, and no gap was told`);
     this.#ledger.heard(offset, data.n);
     this.place = { epoch, offset };
   }

@@ -4,7 +4,9 @@ import { Transform, type TransformCallback } from "node:stream";
 export interface Impairment {
   /** Milliseconds by which each chunk comes later. */
   readonly delay?: number;
-  /** Bytes of one direction after which the connection is cut, in the middle of whatever that is. */
+  /**
+   * Bytes of one direction after which the connection is cut, in the middle of whatever that is.
+   */
   readonly cutAfter?: number;
 }
 

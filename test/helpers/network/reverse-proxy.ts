@@ -48,12 +48,22 @@ const kinds = {
         "events {}",
         "http {",
         "  access_log off;",
-        ...["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `  ${name}_temp_path ${join(folder, name)};`),
+        ...["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
+          (name) => `  ${name}_temp_path ${join(folder, name)};`,
+        ),
         `  include ${join(folder, "nginx.conf")};`,
         "}",
       ].join("\n"),
     }),
-    command: (folder) => ["nginx", "-e", "stderr", "-c", join(folder, "main.conf"), "-g", "daemon off;"],
+    command: (folder) => [
+      "nginx",
+      "-e",
+      "stderr",
+      "-c",
+      join(folder, "main.conf"),
+      "-g",
+      "daemon off;",
+    ],
     reload: "SIGHUP",
   },
   haproxy: {
@@ -64,7 +74,14 @@ const kinds = {
       "/etc/haproxy/api.example.com.pem": join(place.folder, "both.pem"),
     }),
     surroundings: () => ({ "global.cfg": "global\n    maxconn 100\n" }),
-    command: (folder) => ["haproxy", "-W", "-f", join(folder, "global.cfg"), "-f", join(folder, "haproxy.cfg")],
+    command: (folder) => [
+      "haproxy",
+      "-W",
+      "-f",
+      join(folder, "global.cfg"),
+      "-f",
+      join(folder, "haproxy.cfg"),
+    ],
     reload: "SIGUSR2",
   },
   caddy: {
@@ -75,7 +92,14 @@ const kinds = {
       "api.example.com {": `https://localhost:${place.port} {\n\ttls ${join(place.folder, "certificate.pem")} ${join(place.folder, "key.pem")}`,
     }),
     surroundings: () => ({}),
-    command: (folder) => ["caddy", "run", "--adapter", "caddyfile", "--config", join(folder, "Caddyfile")],
+    command: (folder) => [
+      "caddy",
+      "run",
+      "--adapter",
+      "caddyfile",
+      "--config",
+      join(folder, "Caddyfile"),
+    ],
     reload: (folder, adminPort) => [
       ...["caddy", "reload", "--adapter", "caddyfile", "--config", join(folder, "Caddyfile")],
       ...["--address", `localhost:${adminPort}`],
@@ -90,12 +114,26 @@ export function exampleOf(name: ProxyName): Promise<string> {
   return readFile(join(projectFolder, "examples/proxies", kinds[name].example), "utf8");
 }
 
-/** A certificate for `localhost`, good for a day or so: `certificate.pem`, `key.pem`, and `both.pem`. Returns it. */
+/**
+ * A certificate for `localhost`, good for a day or so: `certificate.pem`, `key.pem`, and
+ * `both.pem`. Returns it.
+ */
 export async function makeCertificate(folder: string, days = 1): Promise<string> {
   const [certificate, key] = [join(folder, "certificate.pem"), join(folder, "key.pem")];
-  const about = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-days", String(days)];
+  const about = [
+    "-subj",
+    "/CN=localhost",
+    "-addext",
+    "subjectAltName=DNS:localhost,IP:127.0.0.1",
+    "-days",
+    String(days),
+  ];
   const kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"];
-  const { status, stderr } = spawnSync("openssl", ["req", ...kind, ...about, "-keyout", key, "-out", certificate], { encoding: "utf8" });
+  const { status, stderr } = spawnSync(
+    "openssl",
+    ["req", ...kind, ...about, "-keyout", key, "-out", certificate],
+    { encoding: "utf8" },
+  );
   if (status !== 0) throw new Error(`openssl: ${stderr}`);
   const text = await readFile(certificate, "utf8");
   await writeFile(join(folder, "both.pem"), text + (await readFile(key, "utf8")));
@@ -117,7 +155,11 @@ export class ReverseProxy implements AsyncDisposable {
     this.port = port;
     this.#adminPort = adminPort;
     const [program = "", ...args] = kind.command(folder);
-    this.#process = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"], env: environment(folder), detached: true });
+    this.#process = spawn(program, args, {
+      stdio: ["ignore", "ignore", "pipe"],
+      env: environment(folder),
+      detached: true,
+    });
     this.#process.stderr?.on("data", (chunk) => {
       this.#complaints += String(chunk);
     });
@@ -142,7 +184,12 @@ export class ReverseProxy implements AsyncDisposable {
 
   /** Another server is behind it now. Returns before that has come into force. */
   async reload(nodePort: number): Promise<void> {
-    await configure(this.#kind, { folder: this.#folder, nodePort, port: this.port, adminPort: this.#adminPort });
+    await configure(this.#kind, {
+      folder: this.#folder,
+      nodePort,
+      port: this.port,
+      adminPort: this.#adminPort,
+    });
     const { reload } = this.#kind;
     if (typeof reload === "string") {
       this.#process.kill(reload);
@@ -170,7 +217,8 @@ async function configure(kind: Kind, place: Place): Promise<void> {
     text = text.replaceAll(from, to);
   }
   const files = { ...kind.surroundings(place), [kind.example]: text };
-  for (const [name, content] of Object.entries(files)) await writeFile(join(place.folder, name), content);
+  for (const [name, content] of Object.entries(files))
+    await writeFile(join(place.folder, name), content);
 }
 
 /** Caddy keeps things in its home. */

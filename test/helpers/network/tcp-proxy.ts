@@ -10,7 +10,10 @@ interface Pair {
   isLost: boolean;
 }
 
-/** A network between two ends, on a port that stays: it can be slow, be cut, be closed in one direction, and go silent. */
+/**
+ * A network between two ends, on a port that stays: it can be slow, be cut, be closed in one
+ * direction, and go silent.
+ */
 export class TcpProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #pairs = new Set<Pair>();
@@ -72,7 +75,10 @@ export class TcpProxy implements AsyncDisposable {
     }
   }
 
-  /** The connections of now carry nothing any more, in either direction, and nobody is told. New ones are let through. */
+  /**
+   * The connections of now carry nothing any more, in either direction, and nobody is told. New
+   * ones are let through.
+   */
   blackHole(): void {
     for (const pair of this.#pairs) {
       const { near, far } = pair;

@@ -24,7 +24,14 @@ const revoked = -32005;
 /** Refreshes, calls and revocations on all nodes of a deployment, until it is stopped. */
 export class RedisLoad {
   readonly nodes: readonly RedisNode[];
-  readonly tally: LoadTally = { refreshes: 0, calls: 0, revocations: 0, familiesLost: 0, callsRefused: 0, slowestRefusal: 0 };
+  readonly tally: LoadTally = {
+    refreshes: 0,
+    calls: 0,
+    revocations: 0,
+    familiesLost: 0,
+    callsRefused: 0,
+    slowestRefusal: 0,
+  };
   /** Tokens whose revocation was acknowledged. */
   readonly #revoked: Revoked[] = [];
   readonly #clients: RawClient[] = [];
@@ -64,7 +71,10 @@ export class RedisLoad {
     }
   }
 
-  /** Until every node accepts a token and lets a refresh token be used again. Returns the milliseconds that it took. */
+  /**
+   * Until every node accepts a token and lets a refresh token be used again. Returns the
+   * milliseconds that it took.
+   */
   async recovery(): Promise<number> {
     const startedAt = performance.now();
     await Promise.all(
@@ -95,10 +105,14 @@ export class RedisLoad {
   async #refresh(node: RedisNode, { refresh_token }: Tokens): Promise<void> {
     for (let token = refresh_token; !this.#isStopping; await pause(20)) {
       const startedAt = performance.now();
-      const response = await node.post("/token", { grant_type: "refresh_token", refresh_token: token });
+      const response = await node.post("/token", {
+        grant_type: "refresh_token",
+        refresh_token: token,
+      });
       const body = (await response.json()) as Partial<Tokens>;
       const took = performance.now() - startedAt;
-      if (response.status === 503) this.tally.slowestRefusal = Math.max(this.tally.slowestRefusal, took);
+      if (response.status === 503)
+        this.tally.slowestRefusal = Math.max(this.tally.slowestRefusal, took);
       if (response.status === 400) {
         this.tally.familiesLost++;
         return;

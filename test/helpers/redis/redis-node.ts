@@ -2,7 +2,11 @@ import { z } from "zod";
 import { createRpc, createServer, type Router, type Server } from "../../../src/index.js";
 import { createIssuer, type Issuer } from "../../../src/issuer/index.js";
 import type { Limits } from "../../../src/server/limits.js";
-import { type RedisStore, type RedisStoreOptions, redisStore } from "../../../src/store/redis/index.js";
+import {
+  type RedisStore,
+  type RedisStoreOptions,
+  redisStore,
+} from "../../../src/store/redis/index.js";
 import { RawClient } from "../server/raw-client.js";
 import { type LogLine, recordingLogger } from "../server/test-server.js";
 import { CheapHasher } from "../tokens/cheap-hasher.js";
@@ -20,9 +24,17 @@ export function whoApp() {
   return rpc.router({ who: rpc.method({ handler: ({ auth }) => auth?.subject }) });
 }
 
-/** One of several servers on one Redis, with an embedded issuer: all of them are the same issuer. */
+/**
+ * One of several servers on one Redis, with an embedded issuer: all of them are the same issuer.
+ */
 /** All clients have the same address, and come at once. */
-const crowd = { openFramesPerSecond: 1_000, authFailuresPerAddress: 0, authCallsPerAddress: 0, openPerAddress: 0, acceptsPerSecond: 0 };
+const crowd = {
+  openFramesPerSecond: 1_000,
+  authFailuresPerAddress: 0,
+  authCallsPerAddress: 0,
+  openPerAddress: 0,
+  acceptsPerSecond: 0,
+};
 
 export class RedisNode implements AsyncDisposable {
   readonly server: Server;
@@ -48,7 +60,13 @@ export class RedisNode implements AsyncDisposable {
     const { logger, lines } = recordingLogger();
     const store = redisStore({ logger, ...options });
     const identity = { issuer: "http://localhost:8080", audience: "jotwire" };
-    const issuer = await createIssuer({ ...identity, store, passwordHasher: new CheapHasher(), logger, ...issuerOptions });
+    const issuer = await createIssuer({
+      ...identity,
+      store,
+      passwordHasher: new CheapHasher(),
+      logger,
+      ...issuerOptions,
+    });
     const server = createServer(app, {
       auth: issuer,
       logger,
@@ -62,7 +80,11 @@ export class RedisNode implements AsyncDisposable {
   /** POSTs JSON. */
   post(path: string, body: object): Promise<Response> {
     const headers = { "content-type": "application/json" };
-    return fetch(new URL(path, this.url.replace(/^ws/, "http")), { method: "POST", headers, body: JSON.stringify(body) });
+    return fetch(new URL(path, this.url.replace(/^ws/, "http")), {
+      method: "POST",
+      headers,
+      body: JSON.stringify(body),
+    });
   }
 
   async login(username = "ada"): Promise<Tokens> {

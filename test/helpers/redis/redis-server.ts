@@ -30,7 +30,11 @@ export class RedisServer {
   }
 
   static async start(settings: RedisSettings = {}): Promise<RedisServer> {
-    const server = new RedisServer(await freePort(), await mkdtemp(join(tmpdir(), "jotwire-redis-")), settings);
+    const server = new RedisServer(
+      await freePort(),
+      await mkdtemp(join(tmpdir(), "jotwire-redis-")),
+      settings,
+    );
     await server.restart();
     return server;
   }
@@ -42,9 +46,23 @@ export class RedisServer {
   /** Starts it again, on the same port, after it was killed. Resolves when it answers. */
   async restart(): Promise<void> {
     const { appendfsync, options = [] } = this.#settings;
-    const persistence = appendfsync === undefined ? ["--appendonly", "no"] : ["--appendonly", "yes", "--appendfsync", appendfsync];
-    const place = ["--port", String(this.port), "--bind", "127.0.0.1", "--dir", this.#folder, "--save", ""];
-    this.#process = spawn("redis-server", [...place, ...persistence, ...options], { stdio: "ignore" });
+    const persistence =
+      appendfsync === undefined
+        ? ["--appendonly", "no"]
+        : ["--appendonly", "yes", "--appendfsync", appendfsync];
+    const place = [
+      "--port",
+      String(this.port),
+      "--bind",
+      "127.0.0.1",
+      "--dir",
+      this.#folder,
+      "--save",
+      "",
+    ];
+    this.#process = spawn("redis-server", [...place, ...persistence, ...options], {
+      stdio: "ignore",
+    });
     for (let tries = 0; !(await answers(this.port)); tries++) {
       if (tries > 400) throw new Error("redis-server does not answer");
       await pause(25);
@@ -80,11 +98,15 @@ export class RedisServer {
     await rm(this.#folder, { recursive: true });
   }
 
-  /** Runs one command over a connection of its own; its answer as Redis wrote it, for simple ones. */
+  /**
+   * Runs one command over a connection of its own; its answer as Redis wrote it, for simple ones.
+   */
   async command(...args: readonly string[]): Promise<string> {
     const socket = createConnection(this.port, "127.0.0.1");
     await once(socket, "connect");
-    socket.write(`*${args.length}\r\n${args.map((arg) => `$${Buffer.byteLength(arg)}\r\n${arg}\r\n`).join("")}`);
+    socket.write(
+      `*${args.length}\r\n${args.map((arg) => `$${Buffer.byteLength(arg)}\r\n${arg}\r\n`).join("")}`,
+    );
     const [answer] = (await once(socket, "data")) as [Buffer];
     socket.destroy();
     return answer.toString();

@@ -6,7 +6,15 @@ const program = fileURLToPath(new URL("./hostile-peer.ts", import.meta.url));
 
 /** What a hostile peer does. */
 export interface Attack {
-  readonly name: "replays" | "results" | "discoveries" | "escapes" | "large" | "madeUpTopics" | "expiredTokens" | "framesBehindLogin";
+  readonly name:
+    | "replays"
+    | "results"
+    | "discoveries"
+    | "escapes"
+    | "large"
+    | "madeUpTopics"
+    | "expiredTokens"
+    | "framesBehindLogin";
   readonly url: string;
   /** For those who must be authenticated; of `expiredTokens`, one that has expired. */
   readonly token: string;
@@ -20,12 +28,17 @@ export class HostilePeer implements AsyncDisposable {
 
   private constructor(child: ChildProcess) {
     this.#child = child;
-    this.#done = new Promise((resolve) => child.on("message", (message) => message === "done" && resolve(message)));
+    this.#done = new Promise((resolve) =>
+      child.on("message", (message) => message === "done" && resolve(message)),
+    );
   }
 
   /** Resolves when the attack is under way. */
   static async start(attack: Attack): Promise<HostilePeer> {
-    const child = fork(program, { execArgv: ["--import", "tsx"], env: { ...process.env, HOSTILE_PEER: JSON.stringify(attack) } });
+    const child = fork(program, {
+      execArgv: ["--import", "tsx"],
+      env: { ...process.env, HOSTILE_PEER: JSON.stringify(attack) },
+    });
     const peer = new HostilePeer(child);
     await once(child, "message");
     return peer;

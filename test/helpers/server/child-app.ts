@@ -1,4 +1,7 @@
-/** A server in a process of its own: `JOTWIRE_CHILD` says whose tokens it takes, and its limits. Prints its URL; ends on SIGTERM. */
+/**
+ * A server in a process of its own: `JOTWIRE_CHILD` says whose tokens it takes, and its limits.
+ * Prints its URL; ends on SIGTERM.
+ */
 import { z } from "zod";
 import { createRpc, createServer, type Limits } from "../../../src/index.js";
 import type { TestKeys } from "../tokens/tokens.js";
@@ -9,8 +12,12 @@ const { publicJwk, limits } = JSON.parse(process.env.JOTWIRE_CHILD ?? "{}") as {
   readonly limits: Partial<Limits>;
 };
 
-const rpc = createRpc({ scopes: ["numbers:add", "admin"], notifications: { "numbers.changed": z.object({ sum: z.number() }) } });
-const { fail: _fail, subtract: _subtract, ...routes } = sampleApp().routes; // whose handlers fail for some params, which is logged as an error
+const rpc = createRpc({
+  scopes: ["numbers:add", "admin"],
+  notifications: { "numbers.changed": z.object({ sum: z.number() }) },
+});
+// whose handlers fail for some params, which is logged as an error
+const { fail: _fail, subtract: _subtract, ...routes } = sampleApp().routes;
 const subtract = rpc.method({
   params: z.tuple([z.number(), z.number()]),
   handler: ({ params: [minuend, subtrahend] }) => minuend - subtrahend,
@@ -27,7 +34,10 @@ const big = rpc.method({ handler: () => "x".repeat(20_000) });
 const kept = rpc.topic({ name: () => "kept", history: { size: 1_000, ttl: 0 } });
 /** So that `rpc.discover` has something to say: 20 KB. */
 const described = Object.fromEntries(
-  Array.from({ length: 60 }, (_, n) => [`m${n}`, rpc.method({ description: "What it does. ".repeat(20), handler: () => null })]),
+  Array.from({ length: 60 }, (_, n) => [
+    `m${n}`,
+    rpc.method({ description: "What it does. ".repeat(20), handler: () => null }),
+  ]),
 );
 
 const auth = { issuer: "https://id.test", audience: "test", publicKey: publicJwk };

@@ -2,10 +2,17 @@ import type { StandardSchema } from "../../../src/index.js";
 
 type Claims = Readonly<Record<string, unknown>>;
 
-/** A claims schema that holds tokens back until the test lets them through: a verification that takes its time. */
+/**
+ * A claims schema that holds tokens back until the test lets them through: a verification that
+ * takes its time.
+ */
 export class ClaimsGate {
   readonly schema: StandardSchema<Claims, Claims> = {
-    "~standard": { version: 1, vendor: "test", validate: (claims) => this.#validate(claims as Claims) },
+    "~standard": {
+      version: 1,
+      vendor: "test",
+      validate: (claims) => this.#validate(claims as Claims),
+    },
   };
   readonly #holds: Promise<void>[] = [];
   #arrived = 0;

@@ -29,7 +29,10 @@ interface Verification {
 /** A handler was called: its request, by the number in its params, and for whom. */
 type Run = readonly [number: number, subject: string];
 
-/** A real connection, session and dispatcher on a socket that is none, on a clock that stands still, with verifications that end on demand. */
+/**
+ * A real connection, session and dispatcher on a socket that is none, on a clock that stands still,
+ * with verifications that end on demand.
+ */
 export class ConnectionHarness {
   readonly clock: ManualClock;
   readonly connection: Connection;
@@ -50,8 +53,17 @@ export class ConnectionHarness {
     const limits = { ...defaultLimits, openFramesPerSecond: 0, ...given };
     const app = this.#app();
     const onChange = () => this.connection.check();
-    this.revocations = new Revocations({ clock, stores: [], issuers: [], longestLifetime: undefined, onChange });
-    this.#dispatcher = new Dispatcher(createRegistry(app), new Map(builtins), limits, { timers: clock, newErrorId: () => "error" });
+    this.revocations = new Revocations({
+      clock,
+      stores: [],
+      issuers: [],
+      longestLifetime: undefined,
+      onChange,
+    });
+    this.#dispatcher = new Dispatcher(createRegistry(app), new Map(builtins), limits, {
+      timers: clock,
+      newErrorId: () => "error",
+    });
     const services = {
       clock,
       production: false,
@@ -74,7 +86,14 @@ export class ConnectionHarness {
     };
     const stream = {} as unknown as Duplex;
     const observer = { identified() {}, authenticateFailed() {}, closed() {} };
-    this.connection = new Connection("c", "127.0.0.1", this.#socket as unknown as WebSocket, stream, services, observer);
+    this.connection = new Connection(
+      "c",
+      "127.0.0.1",
+      this.#socket as unknown as WebSocket,
+      stream,
+      services,
+      observer,
+    );
   }
 
   get isClosed(): boolean {
@@ -144,7 +163,10 @@ export class ConnectionHarness {
     else resolve(verified(token));
   }
 
-  /** Lets the handler of a slow call end, with a push and then its result; of one that answers with a text, by how many ran before it. */
+  /**
+   * Lets the handler of a slow call end, with a push and then its result; of one that answers with
+   * a text, by how many ran before it.
+   */
   finishCall(number: number): void {
     this.#slow.get(number)?.();
     this.#slow.delete(number);
@@ -181,7 +203,10 @@ export class ConnectionHarness {
   }
 
   #app() {
-    const rpc = createRpc({ scopes: ["write"], notifications: { numbered: z.object({ number: z.number() }) } });
+    const rpc = createRpc({
+      scopes: ["write"],
+      notifications: { numbered: z.object({ number: z.number() }) },
+    });
     const params = z.object({ number: z.number() });
     return rpc.router({
       /** A text of so many characters: at once, or when its call is finished. */
@@ -209,8 +234,15 @@ export class ConnectionHarness {
         },
       }),
       now: rpc.method({ public: true, handler: () => 0 }),
-      read: rpc.method({ params, handler: ({ auth, params: { number } }) => this.#ran(number, auth.subject) }),
-      write: rpc.method({ params, scope: "write", handler: ({ auth, params: { number } }) => this.#ran(number, auth.subject) }),
+      read: rpc.method({
+        params,
+        handler: ({ auth, params: { number } }) => this.#ran(number, auth.subject),
+      }),
+      write: rpc.method({
+        params,
+        scope: "write",
+        handler: ({ auth, params: { number } }) => this.#ran(number, auth.subject),
+      }),
       announce: rpc.method({
         params,
         handler: ({ auth, params: { number }, connection }) => {

@@ -1,4 +1,7 @@
-/** What the protocol promises of errors and closes, written down a second time so that the server's own tables are tested too. */
+/**
+ * What the protocol promises of errors and closes, written down a second time so that the server's
+ * own tables are tested too.
+ */
 import { expect } from "chai";
 import type { Frame } from "./frames.js";
 import type { RawClient } from "./raw-client.js";
@@ -19,7 +22,11 @@ const errors = {
 } as const;
 
 /** An error of the protocol's own table, with all that its `data` must say; `extra` joins it. */
-export function expectError(frame: Frame | undefined, reason: keyof typeof errors, extra: object = {}): void {
+export function expectError(
+  frame: Frame | undefined,
+  reason: keyof typeof errors,
+  extra: object = {},
+): void {
   const { code, ...row } = errors[reason];
   expect(frame?.error, JSON.stringify(frame)).to.include({ code });
   expect(frame?.error?.message).to.be.a("string").and.not.equal("");
@@ -54,13 +61,18 @@ export interface Ending {
   readonly params: Readonly<Record<string, unknown>>;
 }
 
-/** Waits for the close, and checks its code, its reason, and the `connection.closing` immediately before it. */
+/**
+ * Waits for the close, and checks its code, its reason, and the `connection.closing` immediately
+ * before it.
+ */
 export async function expectClose(client: RawClient, reason: keyof typeof closes): Promise<Ending> {
   const [code, reconnect] = closes[reason];
   expect(await client.closed).to.deep.equal({ code, reason });
   const frames = client.queued.map((text) => JSON.parse(text) as Frame);
   const last = frames.pop();
-  expect(last, "the last frame").to.include({ method: "connection.closing" }).and.not.have.property("id");
+  expect(last, "the last frame")
+    .to.include({ method: "connection.closing" })
+    .and.not.have.property("id");
   const params = last?.params ?? {};
   expect(params).to.include({ code, reason, reconnect });
   const [least = Number.NaN, most = Number.NaN] = params.reconnectAfter as number[];

@@ -1,6 +1,9 @@
 import { EventEmitter } from "node:events";
 
-/** As much of a WebSocket as a connection touches; what it is sent is kept, and nothing may be sent after the close. */
+/**
+ * As much of a WebSocket as a connection touches; what it is sent is kept, and nothing may be sent
+ * after the close.
+ */
 export class FakeSocket extends EventEmitter {
   readonly OPEN = 1;
   /** Bytes that the peer does not read. */

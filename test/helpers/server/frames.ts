@@ -8,7 +8,11 @@ export interface Frame {
   readonly method?: string;
   readonly params?: Readonly<Record<string, unknown>>;
   readonly result?: Readonly<Record<string, unknown>>;
-  readonly error?: { readonly code: number; readonly message: string; readonly data?: Readonly<Record<string, unknown>> };
+  readonly error?: {
+    readonly code: number;
+    readonly message: string;
+    readonly data?: Readonly<Record<string, unknown>>;
+  };
 }
 
 let rounds = 0;
@@ -21,13 +25,20 @@ export async function ask(client: RawClient, method: string, params?: unknown): 
 }
 
 /** The result of a call. Throws the error in its stead. */
-export async function resultOf(client: RawClient, method: string, params?: unknown): Promise<Readonly<Record<string, unknown>>> {
+export async function resultOf(
+  client: RawClient,
+  method: string,
+  params?: unknown,
+): Promise<Readonly<Record<string, unknown>>> {
   const { error, result } = await ask(client, method, params);
   if (error !== undefined) throw new Error(`${method} failed: ${JSON.stringify(error)}`);
   return result as Readonly<Record<string, unknown>>;
 }
 
-/** Sends, and gives all that comes until the server has nothing more to say: it has answered two pings, one after the other. */
+/**
+ * Sends, and gives all that comes until the server has nothing more to say: it has answered two
+ * pings, one after the other.
+ */
 export async function exchange(client: RawClient, ...frames: readonly unknown[]): Promise<Frame[]> {
   client.send(...frames);
   return [...(await untilPong(client)), ...(await untilPong(client))];
@@ -53,9 +64,14 @@ async function framesUntil(client: RawClient, id: string): Promise<Frame[]> {
 }
 
 /** The next frame, which must be this notification. Gives its params. */
-export async function told(client: RawClient, method: string): Promise<Readonly<Record<string, unknown>>> {
+export async function told(
+  client: RawClient,
+  method: string,
+): Promise<Readonly<Record<string, unknown>>> {
   const frame = await client.next<Frame>();
-  expect(frame, "a notification").to.include({ jsonrpc: "2.0", method }).and.not.have.property("id");
+  expect(frame, "a notification")
+    .to.include({ jsonrpc: "2.0", method })
+    .and.not.have.property("id");
   return frame.params ?? {};
 }
 

@@ -37,7 +37,12 @@ export class Faucet {
     try {
       while (!signal.aborted) {
         this.pulls++;
-        while (this.#values.length === 0 && !this.#isOver && this.#failure === undefined && !signal.aborted)
+        while (
+          this.#values.length === 0 &&
+          !this.#isOver &&
+          this.#failure === undefined &&
+          !signal.aborted
+        )
           await new Promise<void>((resolve) => {
             this.#wake = resolve;
           });
@@ -55,13 +60,21 @@ export class Faucet {
 export function feedApp() {
   const faucet = new Faucet();
   const slowCalls: (() => void)[] = [];
-  const rpc = createRpc({ scopes: ["read", "write"], notifications: { news: z.object({ n: z.number() }) } });
+  const rpc = createRpc({
+    scopes: ["read", "write"],
+    notifications: { news: z.object({ n: z.number() }) },
+  });
   const symbol = z.strictObject({ symbol: z.string() });
   const price = z.object({ price: z.number() });
   const app = rpc.router({
     /** A topic with a past. */
     prices: rpc.topic({
-      ...{ scope: "read" as const, params: symbol, event: price, name: ({ symbol }: { symbol: string }) => `prices:${symbol}` },
+      ...{
+        scope: "read" as const,
+        params: symbol,
+        event: price,
+        name: ({ symbol }: { symbol: string }) => `prices:${symbol}`,
+      },
       history: { size: 3, ttl: 60_000 },
     }),
     /** A topic without. */
@@ -98,7 +111,9 @@ export function feedApp() {
       },
     }),
     /** Pending until the test ends it. */
-    slow: rpc.method({ handler: () => new Promise<string>((resolve) => slowCalls.push(() => resolve("done"))) }),
+    slow: rpc.method({
+      handler: () => new Promise<string>((resolve) => slowCalls.push(() => resolve("done"))),
+    }),
     echo: rpc.method({ handler: ({ params }) => params }),
   });
   return { app, faucet, slowCalls };

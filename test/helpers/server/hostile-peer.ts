@@ -1,12 +1,22 @@
-/** An attacker in a process of its own: `HOSTILE_PEER` says what it does, and to whom. Says "begun" when it is under way; ends with its parent. */
+/**
+ * An attacker in a process of its own: `HOSTILE_PEER` says what it does, and to whom. Says "begun"
+ * when it is under way; ends with its parent.
+ */
 import { setTimeout as pause, setImmediate as turn } from "node:timers/promises";
 import type { Attack } from "./attack.js";
 import { RawClient } from "./raw-client.js";
 
 const { name, url, token, connections } = JSON.parse(process.env.HOSTILE_PEER ?? "{}") as Attack;
-const call = (id: unknown, method: string, params?: unknown) => ({ jsonrpc: "2.0", id, method, params });
-const batchOf = (method: string, params?: unknown) => JSON.stringify(Array.from({ length: 50 }, (_, id) => call(id, method, params)));
-const padded = (bytes: number, first: string) => `{"jsonrpc":"2.0","id":1,"method":"ping","params":["${first}"${",12".repeat(bytes / 3)}]}`;
+const call = (id: unknown, method: string, params?: unknown) => ({
+  jsonrpc: "2.0",
+  id,
+  method,
+  params,
+});
+const batchOf = (method: string, params?: unknown) =>
+  JSON.stringify(Array.from({ length: 50 }, (_, id) => call(id, method, params)));
+const padded = (bytes: number, first: string) =>
+  `{"jsonrpc":"2.0","id":1,"method":"ping","params":["${first}"${",12".repeat(bytes / 3)}]}`;
 const maxUnsent = 1_048_576; // bytes of one socket
 
 process.once("disconnect", () => process.exit());
@@ -18,8 +28,15 @@ async function login(): Promise<RawClient> {
   return client;
 }
 
-/** Sends the same as fast as the other end takes it, for ever, or so many times. Whoever is thrown out comes back. */
-async function flood(connect: () => Promise<RawClient>, frame: string, times = Number.POSITIVE_INFINITY): Promise<void> {
+/**
+ * Sends the same as fast as the other end takes it, for ever, or so many times. Whoever is thrown
+ * out comes back.
+ */
+async function flood(
+  connect: () => Promise<RawClient>,
+  frame: string,
+  times = Number.POSITIVE_INFINITY,
+): Promise<void> {
   let client = await connect();
   for (let sent = 0; sent < times; ) {
     const { socket } = client;
@@ -78,7 +95,10 @@ const attacks: Readonly<Record<Attack["name"], () => Promise<void>>> = {
   async framesBehindLogin() {
     for (;;) {
       const client = await RawClient.connect(url);
-      client.send(call("in", "authenticate", { token }), ...Array.from({ length: 60 }, (_, id) => call(id, "big")));
+      client.send(
+        call("in", "authenticate", { token }),
+        ...Array.from({ length: 60 }, (_, id) => call(id, "big")),
+      );
       await Promise.race([client.closed, pause(100)]);
       await client.close();
     }

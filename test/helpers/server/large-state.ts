@@ -1,6 +1,7 @@
 /**
- * A state folder with many records, and what it costs a process to serve from it: CPU time, which is the same on a busy machine. Both sides
- * of it: forked, this file fills a folder or serves from it, and tells.
+ * A state folder with many records, and what it costs a process to serve from it: CPU time, which
+ * is the same on a busy machine. Both sides of it: forked, this file fills a folder or serves from
+ * it, and tells.
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
@@ -18,9 +19,14 @@ const identity = { issuer: "http://localhost:8080", audience: "test" };
 const looks = 100;
 
 export interface Costs {
-  /** CPU time, in milliseconds, from the first look at the folder until the server accepts tokens. */
+  /**
+   * CPU time, in milliseconds, from the first look at the folder until the server accepts tokens.
+   */
   readonly start: number;
-  /** CPU time of 100 looks for others' revocations, 50 s of idling; a session is renewed between, which must not change that. */
+  /**
+   * CPU time of 100 looks for others' revocations, 50 s of idling; a session is renewed between,
+   * which must not change that.
+   */
   readonly idle: number;
   /** Revocations that are known. */
   readonly revocations: number;
@@ -37,7 +43,12 @@ export function costsOf(folder: string, heap: number): Promise<Costs> {
 }
 
 async function run<T>(args: readonly string[], heap = 1_024): Promise<T> {
-  const execArgv = ["--import", "tsx", "--unhandled-rejections=strict", `--max-old-space-size=${heap}`];
+  const execArgv = [
+    "--import",
+    "tsx",
+    "--unhandled-rejections=strict",
+    `--max-old-space-size=${heap}`,
+  ];
   const child = fork(program, args, { execArgv });
   const exited = once(child, "exit");
   const [answer] = await Promise.race([
@@ -54,14 +65,37 @@ async function fill(folder: string, records: number): Promise<string> {
   const now = Math.floor(Date.now() / 1_000);
   const numbers = Array.from({ length: records }, (_, n) => n);
   const common = {
-    ...{ clientId: "jotwire", scopes: ["orders:read"], credentialVersion: "1.aaaaaaaaaaaaaaaa", generation: 1, previousHash: "" },
-    ...{ createdAt: now, rotatedAt: now, endsAt: now + 2_592_000, idleUntil: now + 604_800, revoked: false },
+    ...{
+      clientId: "jotwire",
+      scopes: ["orders:read"],
+      credentialVersion: "1.aaaaaaaaaaaaaaaa",
+      generation: 1,
+      previousHash: "",
+    },
+    ...{
+      createdAt: now,
+      rotatedAt: now,
+      endsAt: now + 2_592_000,
+      idleUntil: now + 604_800,
+      revoked: false,
+    },
   };
   const hash = (n: number) => String(n).padStart(43, "h");
   await Promise.all(
-    numbers.map((n) => store.families.add({ ...common, id: String(n).padStart(22, "f"), subject: `user-${n}`, currentHash: hash(n) })),
+    numbers.map((n) =>
+      store.families.add({
+        ...common,
+        id: String(n).padStart(22, "f"),
+        subject: `user-${n}`,
+        currentHash: hash(n),
+      }),
+    ),
   );
-  await Promise.all(numbers.map((n) => store.revocations.add({ issuer: identity.issuer, jti: `token-${n}`, until: now + 3_600 })));
+  await Promise.all(
+    numbers.map((n) =>
+      store.revocations.add({ issuer: identity.issuer, jti: `token-${n}`, until: now + 3_600 }),
+    ),
+  );
   await store.close();
   return "filled";
 }
@@ -70,7 +104,12 @@ async function serve(folder: string): Promise<Costs> {
   const clock = new ManualClock(Date.now());
   const begin = process.cpuUsage();
   const store = fileStore(folder, { clock });
-  const issuer = await createIssuer({ ...identity, store, clock, passwordHasher: new CheapHasher() });
+  const issuer = await createIssuer({
+    ...identity,
+    store,
+    clock,
+    passwordHasher: new CheapHasher(),
+  });
   await store.families.sweep(clock.now() / 1_000); // takes the lock
   const server = createServer(createRpc().router({}), {
     auth: issuer,

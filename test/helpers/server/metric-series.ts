@@ -13,6 +13,7 @@ export function series(text: string): Map<string, number> {
 export async function scrape(port: number | undefined): Promise<Map<string, number>> {
   const answer = await fetch(`http://127.0.0.1:${port}/metrics`);
   const type = answer.headers.get("content-type") ?? "";
-  if (answer.status !== 200 || !type.startsWith("text/plain; version=0.0.4")) throw new Error(`/metrics: ${answer.status}, ${type}`);
+  if (answer.status !== 200 || !type.startsWith("text/plain; version=0.0.4"))
+    throw new Error(`/metrics: ${answer.status}, ${type}`);
   return series(await answer.text());
 }

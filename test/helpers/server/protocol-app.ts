@@ -47,7 +47,10 @@ export function protocolApp(claims?: StandardSchema<Claims, Claims>) {
     }),
     /** Pending for ever, whatever its signal says. */
     stubborn: rpc.method({ handler: () => new Promise<never>(() => void ran.push("stubborn")) }),
-    text: rpc.method({ params: z.object({ size: z.number() }), handler: ({ params }) => "x".repeat(params.size) }),
+    text: rpc.method({
+      params: z.object({ size: z.number() }),
+      handler: ({ params }) => "x".repeat(params.size),
+    }),
     fail: rpc.method({
       handler: () => {
         throw new Error("a secret of the implementation");

@@ -14,7 +14,10 @@ export interface Closed {
   readonly reason: string;
 }
 
-/** A WebSocket that knows nothing of the protocol: it queues what comes from the first tick, and hands it out in order. */
+/**
+ * A WebSocket that knows nothing of the protocol: it queues what comes from the first tick, and
+ * hands it out in order.
+ */
 export class RawClient {
   readonly socket: WebSocket;
   /** Resolves when the socket is closed. */
@@ -26,11 +29,16 @@ export class RawClient {
   private constructor(socket: WebSocket) {
     this.socket = socket;
     socket.on("message", (data) => this.#receive(String(data)));
-    this.closed = new Promise((resolve) => socket.on("close", (code, reason) => resolve({ code, reason: String(reason) })));
+    this.closed = new Promise((resolve) =>
+      socket.on("close", (code, reason) => resolve({ code, reason: String(reason) })),
+    );
   }
 
   /** Connects; rejects when the upgrade is refused. */
-  static async connect(url: string, options: WebSocket.ClientOptions & { readonly protocols?: string[] } = {}): Promise<RawClient> {
+  static async connect(
+    url: string,
+    options: WebSocket.ClientOptions & { readonly protocols?: string[] } = {},
+  ): Promise<RawClient> {
     const { protocols = [], ...rest } = options;
     const socket = new WebSocket(url, protocols, { perMessageDeflate: false, ...rest });
     const client = new RawClient(socket);
@@ -44,13 +52,16 @@ export class RawClient {
 
   /** Sends a string as it is, anything else as JSON. */
   send(...frames: readonly unknown[]): void {
-    for (const frame of frames) this.socket.send(typeof frame === "string" ? frame : JSON.stringify(frame));
+    for (const frame of frames)
+      this.socket.send(typeof frame === "string" ? frame : JSON.stringify(frame));
   }
 
   /** The text of the next frame, whenever it comes. */
   nextText(): Promise<string> {
     const text = this.#queue.shift();
-    return text === undefined ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve(text);
+    return text === undefined
+      ? new Promise((resolve) => this.#waiting.push(resolve))
+      : Promise.resolve(text);
   }
 
   async next<T = Message>(): Promise<T> {
@@ -70,7 +81,10 @@ export class RawClient {
     return this.nextWhere((message) => message.method === method && message.id === undefined);
   }
 
-  /** Calls a method under an id of its own, and gives the whole response. Frames before it are dropped. */
+  /**
+   * Calls a method under an id of its own, and gives the whole response. Frames before it are
+   * dropped.
+   */
   call(method: string, params?: unknown): Promise<Message> {
     const id = `call-${this.#nextId++}`;
     this.send({ jsonrpc: "2.0", id, method, ...(params === undefined ? {} : { params }) });

@@ -35,10 +35,14 @@ export class ServerProcess implements AsyncDisposable {
     const keys = createTestKeys();
     const settings = JSON.stringify({ publicJwk: keys.publicJwk, limits });
     const bounded = heap === undefined ? [] : [`--max-old-space-size=${heap}`];
-    const child = spawn(process.execPath, [...bounded, "--unhandled-rejections=strict", "--expose-gc", "--import", "tsx", program], {
-      env: { ...process.env, JOTWIRE_CHILD: settings },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    const child = spawn(
+      process.execPath,
+      [...bounded, "--unhandled-rejections=strict", "--expose-gc", "--import", "tsx", program],
+      {
+        env: { ...process.env, JOTWIRE_CHILD: settings },
+        stdio: ["ignore", "pipe", "pipe"],
+      },
+    );
     if (child.stdout === null) throw new Error("no standard output");
     const [url] = (await once(createInterface(child.stdout), "line")) as [string];
     return new ServerProcess(child, url, keys);
@@ -48,9 +52,14 @@ export class ServerProcess implements AsyncDisposable {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** Lines of the log from a level at which somebody should look, and what else stands on standard error. */
+  /**
+   * Lines of the log from a level at which somebody should look, and what else stands on standard
+   * error.
+   */
   get complaints(): readonly string[] {
-    return this.#complaints.split("\n").filter((line) => line !== "" && !/"level":"(debug|info|warn)"/.test(line));
+    return this.#complaints
+      .split("\n")
+      .filter((line) => line !== "" && !/"level":"(debug|info|warn)"/.test(line));
   }
 
   token(claims: Readonly<Record<string, unknown>> = {}): string {
@@ -100,8 +109,15 @@ export class Bystander {
   async #askOn(): Promise<void> {
     while (!this.#isStopped) {
       this.asked++;
-      const { result } = await this.#client.call(this.asked % 2 === 0 ? "ping" : "subtract", [this.asked, 0]);
-      if (JSON.stringify(result) === JSON.stringify(this.asked % 2 === 0 ? [this.asked, 0] : this.asked)) this.answered++;
+      const { result } = await this.#client.call(this.asked % 2 === 0 ? "ping" : "subtract", [
+        this.asked,
+        0,
+      ]);
+      if (
+        JSON.stringify(result) ===
+        JSON.stringify(this.asked % 2 === 0 ? [this.asked, 0] : this.asked)
+      )
+        this.answered++;
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }

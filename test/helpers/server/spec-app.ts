@@ -6,7 +6,9 @@ export function specApp() {
   const done: string[] = [];
   const app = rpc.router({
     subtract: rpc.method({ handler: ({ params }) => difference(params) }),
-    sum: rpc.method({ handler: ({ params }) => (params as number[]).reduce((total, each) => total + each, 0) }),
+    sum: rpc.method({
+      handler: ({ params }) => (params as number[]).reduce((total, each) => total + each, 0),
+    }),
     get_data: rpc.method({ handler: () => ["hello", 5] }),
     update: rpc.method({ handler: () => void done.push("update") }),
     notify_hello: rpc.method({ handler: () => void done.push("notify_hello") }),
@@ -19,6 +21,8 @@ export function specApp() {
 }
 
 function difference(params: unknown): number {
-  const [minuend, subtrahend] = Array.isArray(params) ? params : ["minuend", "subtrahend"].map((name) => Reflect.get(Object(params), name));
+  const [minuend, subtrahend] = Array.isArray(params)
+    ? params
+    : ["minuend", "subtrahend"].map((name) => Reflect.get(Object(params), name));
   return minuend - subtrahend;
 }

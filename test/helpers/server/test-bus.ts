@@ -1,6 +1,9 @@
 import type { Bus, BusListener } from "../../../src/pubsub/bus.js";
 
-/** Carries messages between servers of one process, later in the same turn; topics are not its matter. */
+/**
+ * Carries messages between servers of one process, later in the same turn; topics are not its
+ * matter.
+ */
 export class TestBus implements Bus {
   readonly #listeners = new Set<BusListener>();
   readonly sent: string[] = [];

@@ -1,5 +1,11 @@
 import { z } from "zod";
-import { createRpc, type Listening, type Logger, type Router, type ServerOptions } from "../../../src/index.js";
+import {
+  createRpc,
+  type Listening,
+  type Logger,
+  type Router,
+  type ServerOptions,
+} from "../../../src/index.js";
 import type { LoadGauge } from "../../../src/server/admission/load-gauge.js";
 import { Server } from "../../../src/server/server.js";
 import { createTestKeys, signToken, type TestKeys } from "../tokens/tokens.js";
@@ -19,7 +25,9 @@ export interface TestServer extends AsyncDisposable {
   readonly url: string;
   readonly keys: TestKeys;
   readonly log: readonly LogLine[];
-  /** A token that the server accepts: for user-1, good for 900 s by its clock, changed by `claims`. */
+  /**
+   * A token that the server accepts: for user-1, good for 900 s by its clock, changed by `claims`.
+   */
   token(claims?: Readonly<Record<string, unknown>>): string;
   connect(): Promise<RawClient>;
   /** A client that has authenticated with `token(claims)`. */
@@ -32,7 +40,15 @@ export function recordingLogger(): { readonly logger: Logger; readonly lines: Lo
   const record = (level: LogLine["level"]) => (fields: object, message: string) => {
     lines.push({ level, message, fields: fields as Record<string, unknown> });
   };
-  return { lines, logger: { debug: record("debug"), info: record("info"), warn: record("warn"), error: record("error") } };
+  return {
+    lines,
+    logger: {
+      debug: record("debug"),
+      info: record("info"),
+      warn: record("warn"),
+      error: record("error"),
+    },
+  };
 }
 
 /** A small application with one method of each kind. */
@@ -42,7 +58,9 @@ export function sampleApp() {
     notifications: { "numbers.changed": z.object({ sum: z.number() }) },
   });
   return rpc.router({
-    time: { now: rpc.method({ public: true, summary: "The server's time", handler: () => new Date(0) }) },
+    time: {
+      now: rpc.method({ public: true, summary: "The server's time", handler: () => new Date(0) }),
+    },
     subtract: rpc.method({ handler: ({ params }) => difference(params) }),
     numbers: {
       add: rpc.method({
@@ -74,7 +92,10 @@ export function sampleApp() {
     nothing: rpc.method({ handler: () => undefined }),
     /** Answers when its signal aborts. */
     wait: rpc.method({
-      handler: ({ signal }) => new Promise<string>((resolve) => signal.addEventListener("abort", () => resolve("aborted"))),
+      handler: ({ signal }) =>
+        new Promise<string>((resolve) =>
+          signal.addEventListener("abort", () => resolve("aborted")),
+        ),
     }),
   });
 }
@@ -88,14 +109,19 @@ function difference(params: unknown): number {
 }
 
 /** `gauge`: says how much the server has to do. Default: the machine's. */
-export async function startServer<R, N>(app: Router<R, N>, options: Partial<ServerOptions> = {}, gauge?: LoadGauge): Promise<TestServer> {
+export async function startServer<R, N>(
+  app: Router<R, N>,
+  options: Partial<ServerOptions> = {},
+  gauge?: LoadGauge,
+): Promise<TestServer> {
   const keys = createTestKeys();
   const { logger, lines } = recordingLogger();
   const auth = { issuer: "https://id.test", audience: "test", publicKey: keys.publicJwk };
   const server = new Server(app, { auth, logger, ...options }, gauge);
   const listening = await server.listen(0);
   const now = () => Math.floor((options.clock?.now() ?? Date.now()) / 1_000);
-  const token = (claims?: Readonly<Record<string, unknown>>) => signToken(keys, { iat: now(), ...claims });
+  const token = (claims?: Readonly<Record<string, unknown>>) =>
+    signToken(keys, { iat: now(), ...claims });
   const connect = () => RawClient.connect(listening.url);
   return {
     server,
@@ -108,7 +134,8 @@ export async function startServer<R, N>(app: Router<R, N>, options: Partial<Serv
     async login(claims) {
       const client = await connect();
       const answer = await client.authenticate(token(claims));
-      if (answer.error !== undefined) throw new Error(`authenticate failed: ${JSON.stringify(answer.error)}`);
+      if (answer.error !== undefined)
+        throw new Error(`authenticate failed: ${JSON.stringify(answer.error)}`);
       return client;
     },
     close: () => server.close(),

@@ -9,8 +9,15 @@ export interface TimedServer extends TestServer {
   seconds(): number;
 }
 
-/** A server whose time moves only when a test says so. Without heartbeat and rate limit, unless `options.limits` says otherwise. */
-export async function startTimed<R, N>(app: Router<R, N>, options: Partial<ServerOptions> = {}, gauge?: LoadGauge): Promise<TimedServer> {
+/**
+ * A server whose time moves only when a test says so. Without heartbeat and rate limit, unless
+ * `options.limits` says otherwise.
+ */
+export async function startTimed<R, N>(
+  app: Router<R, N>,
+  options: Partial<ServerOptions> = {},
+  gauge?: LoadGauge,
+): Promise<TimedServer> {
   const clock = new ManualClock();
   const limits = { pingInterval: 0, openFramesPerSecond: 0, ...options.limits };
   const server = await startServer(app, { clock, ...options, limits }, gauge);

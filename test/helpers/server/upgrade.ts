@@ -6,8 +6,14 @@ export interface UpgradeAnswer {
   readonly body: string;
 }
 
-/** Asks for a WebSocket with a handshake of our own (RFC 6455 §4.1), and gives whatever HTTP answers. The socket is cut at once. */
-export function upgrade(url: string, headers: Readonly<Record<string, string>> = {}): Promise<UpgradeAnswer> {
+/**
+ * Asks for a WebSocket with a handshake of our own (RFC 6455 §4.1), and gives whatever HTTP
+ * answers. The socket is cut at once.
+ */
+export function upgrade(
+  url: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<UpgradeAnswer> {
   const handshake = {
     Connection: "Upgrade",
     Upgrade: "websocket",

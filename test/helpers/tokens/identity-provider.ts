@@ -5,7 +5,10 @@ import { createTestKeys, type TestAlgorithm } from "./tokens.js";
 
 const client = { id: "orders-worker", secret: "a secret that only the worker knows" };
 
-/** oidc-provider on a free port: it gives access tokens (RFC 9068) to one client, for whatever resource that asks for (RFC 8707). */
+/**
+ * oidc-provider on a free port: it gives access tokens (RFC 9068) to one client, for whatever
+ * resource that asks for (RFC 8707).
+ */
 export class IdentityProvider implements AsyncDisposable {
   readonly issuer: string;
   readonly #http: Server;
@@ -31,7 +34,9 @@ export class IdentityProvider implements AsyncDisposable {
   async token(resource: string, scope = "numbers:add"): Promise<string> {
     const response = await fetch(`${this.issuer}/token`, {
       method: "POST",
-      headers: { Authorization: `Basic ${Buffer.from(`${client.id}:${encodeURIComponent(client.secret)}`).toString("base64")}` },
+      headers: {
+        Authorization: `Basic ${Buffer.from(`${client.id}:${encodeURIComponent(client.secret)}`).toString("base64")}`,
+      },
       body: new URLSearchParams({ grant_type: "client_credentials", resource, scope }),
     });
     const answer = (await response.json()) as { readonly access_token?: string };
@@ -59,7 +64,11 @@ function configuration(algorithm: TestAlgorithm): object {
         id_token_signed_response_alg: algorithm,
       },
     ],
-    jwks: { keys: [{ ...keys.privateKey.export({ format: "jwk" }), kid: keys.kid, alg: algorithm, use: "sig" }] },
+    jwks: {
+      keys: [
+        { ...keys.privateKey.export({ format: "jwk" }), kid: keys.kid, alg: algorithm, use: "sig" },
+      ],
+    },
     ttl: { ClientCredentials: 600 }, // s
     features: {
       devInteractions: { enabled: false },

@@ -1,6 +1,6 @@
 /**
- * An issuer in a process of its own, to be killed. Both sides of it: forked, this file loads, waits for a folder,
- * serves from it and tells its port.
+ * An issuer in a process of its own, to be killed. Both sides of it: forked, this file loads, waits
+ * for a folder, serves from it and tells its port.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
@@ -14,8 +14,15 @@ const program = fileURLToPath(import.meta.url);
 
 /** An issuer with a cheap hash on a folder of files, here or in the child. */
 export function issuerOn(folder: string) {
-  const reuseWindow = 60_000; // a busy machine may take longer than 10 s from a kill to the next refresh
-  return createIssuer({ issuer: issuerUrl, audience: "kill", store: fileStore(folder), passwordHasher: new CheapHasher(), reuseWindow });
+  // a busy machine may take longer than 10 s from a kill to the next refresh
+  const reuseWindow = 60_000;
+  return createIssuer({
+    issuer: issuerUrl,
+    audience: "kill",
+    store: fileStore(folder),
+    passwordHasher: new CheapHasher(),
+    reuseWindow,
+  });
 }
 
 export class IssuerProcess {

@@ -1,4 +1,9 @@
-import { createIssuer, type Issuer, type IssuerOptions, memoryStore } from "../../../src/issuer/index.js";
+import {
+  createIssuer,
+  type Issuer,
+  type IssuerOptions,
+  memoryStore,
+} from "../../../src/issuer/index.js";
 import { ManualClock } from "../manual-clock.js";
 import { CheapHasher } from "./cheap-hasher.js";
 
@@ -17,7 +22,10 @@ export interface TestIssuer {
 
 export const password = "correct horse battery";
 
-/** An issuer with a cheap hash, a manual clock and a memory store, and the user ada (orders:read, orders:write). */
+/**
+ * An issuer with a cheap hash, a manual clock and a memory store, and the user ada (orders:read,
+ * orders:write).
+ */
 export async function openIssuer(options: Partial<IssuerOptions> = {}): Promise<TestIssuer> {
   const clock = new ManualClock();
   const hasher = new CheapHasher();
@@ -32,7 +40,10 @@ export async function openIssuer(options: Partial<IssuerOptions> = {}): Promise<
     logger: { debug: write, info: write, warn: write, error: write },
     ...options,
   });
-  await issuer.users.add("ada", password, { scopes: ["orders:read", "orders:write"], claims: { role: "admin" } });
+  await issuer.users.add("ada", password, {
+    scopes: ["orders:read", "orders:write"],
+    claims: { role: "admin" },
+  });
   hasher.runs = 0;
   return { issuer, clock, hasher, log };
 }

@@ -22,7 +22,10 @@ export function verifierOf(
   clock: Clock = new ManualClock(),
 ): Verifier {
   const set = { keys: [keys].flat().map(({ publicJwk }) => publicJwk) };
-  return createVerifier([{ issuer: "https://id.test", audience: "test", jwks: set, ...options }], { clock, fetchDocument: noFetch });
+  return createVerifier([{ issuer: "https://id.test", audience: "test", jwks: set, ...options }], {
+    clock,
+    fetchDocument: noFetch,
+  });
 }
 
 /** The Refusal that the promise rejects with; anything else fails the test. */

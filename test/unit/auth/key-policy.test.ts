@@ -15,11 +15,26 @@ function without(jwk: Members, ...names: string[]): Members {
   return Object.fromEntries(Object.entries(jwk).filter(([name]) => !names.includes(name)));
 }
 
-function publicJwk(type: "rsa" | "ec" | "ed25519" | "ed448" | "x25519", size: number | string = 0): Members {
-  if (type === "rsa") return { ...generateKeyPairSync("rsa", { modulusLength: Number(size) }).publicKey.export({ format: "jwk" }) };
-  if (type === "ec") return { ...generateKeyPairSync("ec", { namedCurve: String(size) }).publicKey.export({ format: "jwk" }) };
-  if (type === "ed448") return { ...generateKeyPairSync("ed448").publicKey.export({ format: "jwk" }) };
-  if (type === "x25519") return { ...generateKeyPairSync("x25519").publicKey.export({ format: "jwk" }) };
+function publicJwk(
+  type: "rsa" | "ec" | "ed25519" | "ed448" | "x25519",
+  size: number | string = 0,
+): Members {
+  if (type === "rsa")
+    return {
+      ...generateKeyPairSync("rsa", { modulusLength: Number(size) }).publicKey.export({
+        format: "jwk",
+      }),
+    };
+  if (type === "ec")
+    return {
+      ...generateKeyPairSync("ec", { namedCurve: String(size) }).publicKey.export({
+        format: "jwk",
+      }),
+    };
+  if (type === "ed448")
+    return { ...generateKeyPairSync("ed448").publicKey.export({ format: "jwk" }) };
+  if (type === "x25519")
+    return { ...generateKeyPairSync("x25519").publicKey.export({ format: "jwk" }) };
   return { ...generateKeyPairSync("ed25519").publicKey.export({ format: "jwk" }) };
 }
 
@@ -28,10 +43,14 @@ function integer(value: bigint): string {
   return Buffer.from(hex.padStart(hex.length + (hex.length % 2), "0"), "hex").toString("base64url");
 }
 
-/** A modulus of 2048 bits that is a power of 65537 modulo every prime up to 167, as the faulty library's are. */
+/**
+ * A modulus of 2048 bits that is a power of 65537 modulo every prime up to 167, as the faulty
+ * library's are.
+ */
 function rocaModulus(): bigint {
   let primorial = 1n;
-  for (let n = 2n; n <= 167n; n++) if ([2n, 3n, 5n, 7n, 11n].every((p) => n === p || n % p !== 0n)) primorial *= n;
+  for (let n = 2n; n <= 167n; n++)
+    if ([2n, 3n, 5n, 7n, 11n].every((p) => n === p || n % p !== 0n)) primorial *= n;
   let residue = 1n;
   for (let i = 0; i < 12_345; i++) residue = (residue * 65_537n) % primorial;
   const start = (1n << 2047n) / primorial + 1n;
@@ -84,7 +103,8 @@ describe("the key policy", () => {
   it("refuses weak RSA exponents", () => {
     for (const e of [0n, 1n, 2n, 3n, 17n, 65_535n, 65_538n, 1n << 64n])
       expect(outcome({ ...rsa, e: integer(e) }), String(e)).to.match(/exponent|malformed/);
-    for (const e of [65_537n, 65_539n, (1n << 64n) - 1n]) expect(outcome({ ...rsa, e: integer(e) }), String(e)).to.match(/^RS256/);
+    for (const e of [65_537n, 65_539n, (1n << 64n) - 1n])
+      expect(outcome({ ...rsa, e: integer(e) }), String(e)).to.match(/^RS256/);
   });
 
   it("recognizes keys of the faulty ROCA library, and takes no honest one for such", () => {
@@ -107,12 +127,17 @@ describe("the key policy", () => {
   });
 
   it("refuses private and symmetric keys", () => {
-    expect(outcome({ ...keys.privateKey.export({ format: "jwk" }) })).to.equal("it is not a public key");
-    expect(outcome({ ...createSecretKey(Buffer.alloc(32, 1)).export({ format: "jwk" }) })).to.equal("it is not a public key");
+    expect(outcome({ ...keys.privateKey.export({ format: "jwk" }) })).to.equal(
+      "it is not a public key",
+    );
+    expect(outcome({ ...createSecretKey(Buffer.alloc(32, 1)).export({ format: "jwk" }) })).to.equal(
+      "it is not a public key",
+    );
   });
 
   it("refuses a kid that is not a string of 1 to 128 characters", () => {
-    for (const kid of ["", 1, null, {}, "k".repeat(129)]) expect(outcome({ ...rsa, kid }), String(kid)).to.match(/kid/);
+    for (const kid of ["", 1, null, {}, "k".repeat(129)])
+      expect(outcome({ ...rsa, kid }), String(kid)).to.match(/kid/);
     expect(outcome({ ...rsa, kid: "k".repeat(128) })).to.match(/^RS256/);
   });
 });
@@ -121,34 +146,56 @@ describe("a key set", () => {
   const kids = (set: unknown) => readKeySet(set, publicKeyAlgorithms).map(({ keyId }) => keyId);
 
   it("gives its usable keys and passes over the others", () => {
-    const others = [{ kty: "unheard of" }, { ...rsa, use: "enc" }, null, "key", publicJwk("rsa", 1024)];
-    expect(kids({ keys: [...others, keys.publicJwk, { ...rsa, kid: "k2" }] })).to.deep.equal(["k1", "k2"]);
+    const others = [
+      { kty: "unheard of" },
+      { ...rsa, use: "enc" },
+      null,
+      "key",
+      publicJwk("rsa", 1024),
+    ];
+    expect(kids({ keys: [...others, keys.publicJwk, { ...rsa, kid: "k2" }] })).to.deep.equal([
+      "k1",
+      "k2",
+    ]);
     expect(kids({ keys: [] })).to.deep.equal([]);
   });
 
   it("keeps of a key only what makes the key", () => {
-    const [key] = readKeySet({ keys: [{ ...keys.publicJwk, x5u: "https://evil.test", ext: "?" }] }, publicKeyAlgorithms);
+    const [key] = readKeySet(
+      { keys: [{ ...keys.publicJwk, x5u: "https://evil.test", ext: "?" }] },
+      publicKeyAlgorithms,
+    );
     expect(Object.keys(key?.jwk ?? {})).to.deep.equal(["kty", "crv", "x", "y"]);
   });
 
   it("is refused whole when it holds private or symmetric keys", () => {
     const secret = { kty: "oct", k: Buffer.alloc(32, 1).toString("base64url"), kid: "s" };
-    expect(() => kids({ keys: [keys.publicJwk, keys.privateKey.export({ format: "jwk" })] })).to.throw(/private or symmetric/);
+    expect(() =>
+      kids({ keys: [keys.publicJwk, keys.privateKey.export({ format: "jwk" })] }),
+    ).to.throw(/private or symmetric/);
     expect(() => kids({ keys: [keys.publicJwk, secret] })).to.throw(/private or symmetric/);
     for (const member of ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"]) {
-      expect(() => kids({ keys: [{ ...keys.publicJwk, [member]: null }] }), member).to.throw(/private or symmetric/);
+      expect(() => kids({ keys: [{ ...keys.publicJwk, [member]: null }] }), member).to.throw(
+        /private or symmetric/,
+      );
     }
   });
 
   it("is refused when two keys have the same kid", () => {
     expect(() => kids({ keys: [keys.publicJwk, { ...rsa, kid: "k1" }] })).to.throw(/same kid/);
-    expect(kids({ keys: [rsa, without(keys.publicJwk, "kid")] })).to.deep.equal([undefined, undefined]);
+    expect(kids({ keys: [rsa, without(keys.publicJwk, "kid")] })).to.deep.equal([
+      undefined,
+      undefined,
+    ]);
   });
 
   it("is refused with more than 100 keys, and when it is no key set", () => {
-    const many = (count: number) => ({ keys: Array.from({ length: count }, (_, index) => ({ ...keys.publicJwk, kid: `k${index}` })) });
+    const many = (count: number) => ({
+      keys: Array.from({ length: count }, (_, index) => ({ ...keys.publicJwk, kid: `k${index}` })),
+    });
     expect(kids(many(100))).to.have.length(100);
     expect(() => kids(many(101))).to.throw(/more than 100/);
-    for (const document of [null, [], "keys", {}, { keys: {} }]) expect(() => kids(document)).to.throw(/no keys array/);
+    for (const document of [null, [], "keys", {}, { keys: {} }])
+      expect(() => kids(document)).to.throw(/no keys array/);
   });
 });

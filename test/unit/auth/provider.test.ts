@@ -29,14 +29,20 @@ describe("an issuer's options", () => {
     expect(complaint({})).to.equal("none");
     expect(complaint({ publicKey: undefined, jwks: { keys: [keys.publicJwk] } })).to.equal("none");
     expect(complaint({ publicKey: undefined, jwks: "https://id.test/jwks" })).to.equal("none");
-    expect(complaint({ publicKey: undefined, jwks: new URL("http://127.0.0.1:8080/jwks") })).to.equal("none");
+    expect(
+      complaint({ publicKey: undefined, jwks: new URL("http://127.0.0.1:8080/jwks") }),
+    ).to.equal("none");
     expect(complaint({ publicKey: undefined, secret })).to.equal("none");
     expect(complaint({ publicKey: undefined })).to.equal("none"); // discovery
   });
 
   it("refuse two kinds of key at once", () => {
-    expect(complaint({ jwks: "https://id.test/jwks" })).to.equal("auth: give one of jwks and publicKey, not both");
-    expect(complaint({ secret: "s".repeat(32) })).to.equal("auth: give one of publicKey and secret, not both");
+    expect(complaint({ jwks: "https://id.test/jwks" })).to.equal(
+      "auth: give one of jwks and publicKey, not both",
+    );
+    expect(complaint({ secret: "s".repeat(32) })).to.equal(
+      "auth: give one of publicKey and secret, not both",
+    );
   });
 
   it("refuse an empty issuer or audience", () => {
@@ -48,13 +54,16 @@ describe("an issuer's options", () => {
 
   it("refuse key locations that are not https, or http on this machine", () => {
     const at = (jwks: string) => complaint({ publicKey: undefined, jwks });
-    expect(at("http://id.test/jwks")).to.equal("auth.jwks is neither https, nor http on a loopback address");
+    expect(at("http://id.test/jwks")).to.equal(
+      "auth.jwks is neither https, nor http on a loopback address",
+    );
     expect(at("http://localhost.evil.test/jwks")).to.match(/neither https/);
     expect(at("http://127.0.0.1.evil.test/jwks")).to.match(/neither https/);
     expect(at("file:///etc/passwd")).to.match(/neither https/);
     expect(at("https://user:pass@id.test/jwks")).to.match(/user name/);
     expect(at("jwks.json")).to.equal("auth.jwks must be a URL");
-    for (const host of ["localhost", "127.0.0.1", "127.1", "[::1]"]) expect(at(`http://${host}/jwks`), host).to.equal("none");
+    for (const host of ["localhost", "127.0.0.1", "127.1", "[::1]"])
+      expect(at(`http://${host}/jwks`), host).to.equal("none");
   });
 
   it("refuse an issuer that can't be discovered when no key is given", () => {
@@ -67,11 +76,14 @@ describe("an issuer's options", () => {
   });
 
   it("refuse short secrets, and PEM texts as secrets", () => {
-    const of = (secret: unknown, algorithms?: readonly string[]) => complaint({ publicKey: undefined, secret, algorithms });
+    const of = (secret: unknown, algorithms?: readonly string[]) =>
+      complaint({ publicKey: undefined, secret, algorithms });
     expect(of("s".repeat(31))).to.equal("auth.secret must have at least 32 bytes; it has 31");
     expect(of("")).to.match(/at least 32/);
     expect(of("ä".repeat(16))).to.equal("none");
-    expect(of(Buffer.alloc(47, 1), ["HS384"])).to.match(/HS384 does not go with a secret of 47 bytes/);
+    expect(of(Buffer.alloc(47, 1), ["HS384"])).to.match(
+      /HS384 does not go with a secret of 47 bytes/,
+    );
     expect(of(Buffer.alloc(63, 1), ["HS512"])).to.match(/HS512 does not go/);
     expect(of(Buffer.alloc(64, 1), ["HS256", "HS384", "HS512"])).to.equal("none");
     expect(of(keys.publicKey.export({ type: "spki", format: "pem" }))).to.match(/PEM/);
@@ -80,57 +92,94 @@ describe("an issuer's options", () => {
 
   it("refuse algorithms that don't exist, don't fit, or are none", () => {
     for (const none of ["none", "None", "NONE"])
-      expect(complaint({ algorithms: ["ES256", none] })).to.equal("auth.algorithms: none is never accepted");
+      expect(complaint({ algorithms: ["ES256", none] })).to.equal(
+        "auth.algorithms: none is never accepted",
+      );
     expect(complaint({ algorithms: ["HS256"] })).to.match(/go with secret alone/);
-    expect(complaint({ publicKey: undefined, secret: "s".repeat(32), algorithms: ["ES256"] })).to.match(/ES256 does not go with a secret/);
+    expect(
+      complaint({ publicKey: undefined, secret: "s".repeat(32), algorithms: ["ES256"] }),
+    ).to.match(/ES256 does not go with a secret/);
     expect(complaint({ algorithms: ["es256"] })).to.match(/es256 is not one of/);
     expect(complaint({ algorithms: ["toString"] })).to.match(/toString is not one of/);
-    for (const algorithms of [[], "ES256", [1], [""]]) expect(complaint({ algorithms })).to.match(/non-empty list/);
-    expect(complaint({ algorithms: ["RS256"] })).to.match(/^auth.publicKey can't be used: it is for ES256/);
-    expect(complaint({ publicKey: undefined, jwks: { keys: [keys.publicJwk] }, algorithms: ["RS256"] })).to.match(/no key of the set/);
+    for (const algorithms of [[], "ES256", [1], [""]])
+      expect(complaint({ algorithms })).to.match(/non-empty list/);
+    expect(complaint({ algorithms: ["RS256"] })).to.match(
+      /^auth.publicKey can't be used: it is for ES256/,
+    );
+    expect(
+      complaint({ publicKey: undefined, jwks: { keys: [keys.publicJwk] }, algorithms: ["RS256"] }),
+    ).to.match(/no key of the set/);
   });
 
   it("refuse key sets that can't be trusted", () => {
-    expect(complaint({ publicKey: undefined, jwks: { keys: [keys.privateKey.export({ format: "jwk" })] } })).to.match(
-      /^auth.jwks: .*private/,
-    );
+    expect(
+      complaint({
+        publicKey: undefined,
+        jwks: { keys: [keys.privateKey.export({ format: "jwk" })] },
+      }),
+    ).to.match(/^auth.jwks: .*private/);
     expect(complaint({ publicKey: undefined, jwks: { keys: [] } })).to.match(/no key of the set/);
     expect(complaint({ publicKey: undefined, jwks: {} })).to.match(/no keys array/);
   });
 
   it("refuse leeways over a minute and other impossible values", () => {
-    for (const leeway of [60_001, -1, Number.NaN, "5"]) expect(complaint({ leeway }), String(leeway)).to.match(/auth.leeway/);
-    for (const maxLifetime of [0, -1, Number.NaN]) expect(complaint({ maxLifetime })).to.match(/auth.maxLifetime/);
+    for (const leeway of [60_001, -1, Number.NaN, "5"])
+      expect(complaint({ leeway }), String(leeway)).to.match(/auth.leeway/);
+    for (const maxLifetime of [0, -1, Number.NaN])
+      expect(complaint({ maxLifetime })).to.match(/auth.maxLifetime/);
     for (const typ of ["", [], [""], [5]]) expect(complaint({ typ })).to.match(/auth.typ/);
-    for (const requiredClaims of ["jti", [""], [1]]) expect(complaint({ requiredClaims })).to.match(/auth.requiredClaims/);
+    for (const requiredClaims of ["jti", [""], [1]])
+      expect(complaint({ requiredClaims })).to.match(/auth.requiredClaims/);
     expect(complaint({ scopes: ["a"] })).to.match(/auth.scopes/);
-    expect(complaint({ leeway: 0, maxLifetime: 1, typ: ["JWT"], requiredClaims: [] })).to.equal("none");
+    expect(complaint({ leeway: 0, maxLifetime: 1, typ: ["JWT"], requiredClaims: [] })).to.equal(
+      "none",
+    );
   });
 
   it("must name each issuer once, and at least one", () => {
     const of = (issuer: string): VerifierOptions => ({ ...valid, issuer });
     expect(() => createVerifier([], ports)).to.throw(TypeError, /at least one/);
-    expect(() => createVerifier([of("a"), of("a")], ports)).to.throw(TypeError, "the issuer a is given twice");
+    expect(() => createVerifier([of("a"), of("a")], ports)).to.throw(
+      TypeError,
+      "the issuer a is given twice",
+    );
     expect(() => createVerifier([of("a"), of("a/"), of("A")], ports)).not.to.throw();
   });
 });
 
 describe("the option publicKey", () => {
   const verify = (publicKey: string | object, signer = keys) => {
-    const verifier = createVerifier([{ issuer: "https://id.test", audience: "test", publicKey }], ports);
+    const verifier = createVerifier(
+      [{ issuer: "https://id.test", audience: "test", publicKey }],
+      ports,
+    );
     return verifier.verify(signToken(signer, { iat: startOfTime }));
   };
 
   it("takes a JWK, a PEM text, a KeyObject and a CryptoKey", async () => {
     const params = { name: "ECDSA", namedCurve: "P-256" };
-    const cryptoKey = await webcrypto.subtle.importKey("jwk", keys.publicKey.export({ format: "jwk" }), params, false, ["verify"]);
+    const cryptoKey = await webcrypto.subtle.importKey(
+      "jwk",
+      keys.publicKey.export({ format: "jwk" }),
+      params,
+      false,
+      ["verify"],
+    );
     const { kid, ...jwk } = keys.publicJwk;
     expect(kid).to.equal("k1");
-    for (const key of [keys.publicJwk, jwk, keys.publicKey.export({ type: "spki", format: "pem" }), keys.publicKey, cryptoKey]) {
+    for (const key of [
+      keys.publicJwk,
+      jwk,
+      keys.publicKey.export({ type: "spki", format: "pem" }),
+      keys.publicKey,
+      cryptoKey,
+    ]) {
       expect((await verify(key)).subject).to.equal("user-1");
     }
     const rsa = createTestKeys("RS256");
-    expect((await verify(rsa.publicKey.export({ type: "pkcs1", format: "pem" }), rsa)).subject).to.equal("user-1");
+    expect(
+      (await verify(rsa.publicKey.export({ type: "pkcs1", format: "pem" }), rsa)).subject,
+    ).to.equal("user-1");
   });
 
   it("refuses private and symmetric keys, in every form", () => {
@@ -149,14 +198,29 @@ describe("the option publicKey", () => {
     const x = Buffer.alloc(32, 1).toString("base64url");
     const jwk = { ...keys.publicJwk, x, y: x };
     expect(complaint({ publicKey: jwk })).to.match(/not a point/);
-    expect(complaint({ publicKey: undefined, jwks: { keys: [jwk] } })).to.match(/no key of the set/);
+    expect(complaint({ publicKey: undefined, jwks: { keys: [jwk] } })).to.match(
+      /no key of the set/,
+    );
   });
 
   it("refuses what is no key at all, and weak keys", () => {
-    const pem = (size: number) => generateKeyPairSync("rsa", { modulusLength: size }).publicKey.export({ type: "spki", format: "pem" });
+    const pem = (size: number) =>
+      generateKeyPairSync("rsa", { modulusLength: size }).publicKey.export({
+        type: "spki",
+        format: "pem",
+      });
     expect(complaint({ publicKey: pem(1024) })).to.match(/1024 bits/);
     expect(complaint({ publicKey: pem(2048) })).to.equal("none");
-    for (const key of ["", "key", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", {}, [], 5, null, { kty: 5 }]) {
+    for (const key of [
+      "",
+      "key",
+      "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----",
+      {},
+      [],
+      5,
+      null,
+      { kty: 5 },
+    ]) {
       expect(complaint({ publicKey: key }), JSON.stringify(key)).to.match(/^publicKey/);
     }
   });
@@ -164,6 +228,8 @@ describe("the option publicKey", () => {
   it("verifies with the only key, whatever kid the token names, if the key itself has none", async () => {
     expect((await verify(keys.publicKey, { ...keys, kid: "other" })).subject).to.equal("user-1");
     const verifier = verifierOf({ ...keys, publicJwk: { ...keys.publicJwk, kid: "other" } });
-    expect(await verifier.verify(signToken(keys, { iat: startOfTime })).catch((error) => error.reason)).to.equal("token_invalid");
+    expect(
+      await verifier.verify(signToken(keys, { iat: startOfTime })).catch((error) => error.reason),
+    ).to.equal("token_invalid");
   });
 });

@@ -10,7 +10,9 @@ const second = createTestKeys("ES256", "k2");
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-/** A pretended identity provider: what it publishes, whether it answers, and how often it was asked. */
+/**
+ * A pretended identity provider: what it publishes, whether it answers, and how often it was asked.
+ */
 class Provider {
   readonly clock = new ManualClock();
   readonly verifier: Verifier;
@@ -23,7 +25,11 @@ class Provider {
     this.verifier = createVerifier([issuer], { clock: this.clock, fetchDocument: this.#fetch });
   }
 
-  verify(keys: TestKeys, header: Readonly<Record<string, unknown>> = {}, peer?: string): Promise<unknown> {
+  verify(
+    keys: TestKeys,
+    header: Readonly<Record<string, unknown>> = {},
+    peer?: string,
+  ): Promise<unknown> {
     return this.verifier.verify(this.token(keys, header), peer);
   }
 
@@ -67,9 +73,15 @@ describe("a fetched key set", () => {
     expect(provider.fetches).to.equal(2);
 
     for (let i = 0; i < 50; i++)
-      expect(await refusalOf(provider.verify(first, { kid: `unknown-${i}` }))).to.include({ reason: "auth_unavailable", retryAfter: 30 });
+      expect(await refusalOf(provider.verify(first, { kid: `unknown-${i}` }))).to.include({
+        reason: "auth_unavailable",
+        retryAfter: 30,
+      });
     provider.clock.advance(29_999);
-    expect(await refusalOf(provider.verify(first, { kid: "unknown" }))).to.include({ reason: "auth_unavailable", retryAfter: 0.001 });
+    expect(await refusalOf(provider.verify(first, { kid: "unknown" }))).to.include({
+      reason: "auth_unavailable",
+      retryAfter: 0.001,
+    });
     expect(provider.fetches).to.equal(2);
     provider.clock.advance(1);
     expect(await reasonOf(provider.verify(first, { kid: "unknown" }))).to.equal("token_invalid");
@@ -99,7 +111,9 @@ describe("a fetched key set", () => {
     await provider.verify(second);
     expect(provider.fetches).to.equal(3);
     provider.clock.advance(28_999);
-    expect(await reasonOf(provider.verify(second, { kid: "unknown" }))).to.equal("auth_unavailable");
+    expect(await reasonOf(provider.verify(second, { kid: "unknown" }))).to.equal(
+      "auth_unavailable",
+    );
     expect(provider.fetches).to.equal(3);
     provider.clock.advance(1);
     expect(await reasonOf(provider.verify(second, { kid: "unknown" }))).to.equal("token_invalid");
@@ -109,11 +123,17 @@ describe("a fetched key set", () => {
   it("is fetched at most twice for 10,000 random kids in ten seconds", async () => {
     const provider = new Provider();
     const header = (kid: number) => ({ kid: `random-${kid}` });
-    const prepared = Array.from({ length: 10_000 }, (_, kid) => signToken(first, { iat: provider.clock.now() / 1_000 }, header(kid)));
+    const prepared = Array.from({ length: 10_000 }, (_, kid) =>
+      signToken(first, { iat: provider.clock.now() / 1_000 }, header(kid)),
+    );
     for (let batch = 0; batch < 10; batch++) {
       const tokens = prepared.slice(batch * 1_000, batch * 1_000 + 1_000);
-      const reasons = await Promise.all(tokens.map((token) => reasonOf(provider.verifier.verify(token))));
-      expect(new Set(reasons)).to.deep.equal(new Set([batch === 0 ? "token_invalid" : "auth_unavailable"])); // a set was fetched after it came
+      const reasons = await Promise.all(
+        tokens.map((token) => reasonOf(provider.verifier.verify(token))),
+      );
+      expect(new Set(reasons)).to.deep.equal(
+        new Set([batch === 0 ? "token_invalid" : "auth_unavailable"]),
+      ); // a set was fetched after it came
       provider.clock.advance(1_000);
     }
     expect(provider.fetches).to.equal(2);
@@ -122,7 +142,10 @@ describe("a fetched key set", () => {
   it("is fetched at most six times for 10,000 random kids in ten seconds, each from an address of its own", async () => {
     const provider = new Provider();
     for (let second = 0; second < 10; second++) {
-      for (let n = 0; n < 1_000; n++) await reasonOf(provider.verify(first, { kid: `random-${second}-${n}` }, `peer ${second}-${n}`));
+      for (let n = 0; n < 1_000; n++)
+        await reasonOf(
+          provider.verify(first, { kid: `random-${second}-${n}` }, `peer ${second}-${n}`),
+        );
       provider.clock.advance(1_000);
     }
     expect(provider.fetches).to.be.within(5, 6);
@@ -131,7 +154,9 @@ describe("a fetched key set", () => {
   it("that one peer had fetched for a made-up kid is fetched for others at once when the issuer rotates its keys", async () => {
     const provider = new Provider();
     await provider.verify(first);
-    expect(await reasonOf(provider.verify(first, { kid: "made up" }, "attacker"))).to.equal("token_invalid");
+    expect(await reasonOf(provider.verify(first, { kid: "made up" }, "attacker"))).to.equal(
+      "token_invalid",
+    );
     provider.published = [second];
     provider.clock.advance(5_000);
     await provider.verify(second, {}, "somebody");
@@ -142,7 +167,8 @@ describe("a fetched key set", () => {
   it("is fetched for a new key after 7.5 s at most, however many peers make kids up, and until then its tokens are not refused for good", async () => {
     const provider = new Provider();
     await provider.verify(first);
-    for (let n = 0; n < 20; n++) await reasonOf(provider.verify(first, { kid: `made up ${n}` }, `attacker ${n}`));
+    for (let n = 0; n < 20; n++)
+      await reasonOf(provider.verify(first, { kid: `made up ${n}` }, `attacker ${n}`));
     provider.published = [second];
     const token = provider.token(second);
     provider.clock.advance(500);
@@ -158,16 +184,21 @@ describe("a fetched key set", () => {
     const tokens = Array.from({ length: 100 }, () => provider.token(first));
     provider.published = [second];
     await provider.verify(second); // uses up the fetch of those who have no name
-    for (const token of tokens) expect(await reasonOf(provider.verifier.verify(token))).to.equal("auth_unavailable");
-    expect(await reasonOf(provider.verify(second, { kid: "made up" }, "another"))).to.equal("token_invalid");
-    for (const token of tokens) expect(await reasonOf(provider.verifier.verify(token))).to.equal("token_invalid");
+    for (const token of tokens)
+      expect(await reasonOf(provider.verifier.verify(token))).to.equal("auth_unavailable");
+    expect(await reasonOf(provider.verify(second, { kid: "made up" }, "another"))).to.equal(
+      "token_invalid",
+    );
+    for (const token of tokens)
+      expect(await reasonOf(provider.verifier.verify(token))).to.equal("token_invalid");
     expect(provider.fetches).to.equal(3);
   });
 
   it("decides nothing about tokens of a key whose kid somebody else has guessed before it was published", async () => {
     const provider = new Provider();
     await provider.verify(first);
-    for (const peer of ["attacker 1", "attacker 1", "attacker 2"]) await reasonOf(provider.verify(first, { kid: "k2" }, peer));
+    for (const peer of ["attacker 1", "attacker 1", "attacker 2"])
+      await reasonOf(provider.verify(first, { kid: "k2" }, peer));
     await reasonOf(provider.verify(first, { kid: "x" }, "attacker 3"));
     await reasonOf(provider.verify(first, { kid: "x" }, "attacker 4"));
     provider.published = [second];
@@ -179,12 +210,17 @@ describe("a fetched key set", () => {
   it("that was asked for before a token was presented does not make it invalid: it is asked for once more", async () => {
     const clock = new ManualClock();
     const answers: ((text: string) => void)[] = [];
-    const setOf = (...keys: TestKeys[]) => JSON.stringify({ keys: keys.map(({ publicJwk }) => publicJwk) });
+    const setOf = (...keys: TestKeys[]) =>
+      JSON.stringify({ keys: keys.map(({ publicJwk }) => publicJwk) });
     const issuer = { issuer: "https://id.test", audience: "test", jwks: "https://id.test/jwks" };
-    const verifier = createVerifier([issuer], { clock, fetchDocument: () => new Promise((resolve) => answers.push(resolve)) });
+    const verifier = createVerifier([issuer], {
+      clock,
+      fetchDocument: () => new Promise((resolve) => answers.push(resolve)),
+    });
     const token = (keys: TestKeys) => signToken(keys, { iat: clock.now() / 1_000 - 1 });
     const early = verifier.verify(token(first), "a");
-    const late = settled().then(() => verifier.verify(token(second), "b")); // the set that comes first was made before it
+    // the set that comes first was made before it
+    const late = settled().then(() => verifier.verify(token(second), "b"));
     await settled();
     await settled();
     answers[0]?.(setOf(first));
@@ -202,9 +238,13 @@ describe("a fetched key set", () => {
     provider.published = [second];
     await provider.verify(second);
     expect(await reasonOf(provider.verifier.verify(withdrawn))).to.equal("auth_unavailable");
-    for (let n = 0; n < 1_024; n++) await reasonOf(provider.verify(second, { kid: `made up ${n}` }));
+    for (let n = 0; n < 1_024; n++)
+      await reasonOf(provider.verify(second, { kid: `made up ${n}` }));
     await reasonOf(provider.verify(second, { kid: "made up" }, "another"));
-    expect(await reasonOf(provider.verifier.verify(withdrawn)), "it counts as presented for the first time").to.equal("auth_unavailable");
+    expect(
+      await reasonOf(provider.verifier.verify(withdrawn)),
+      "it counts as presented for the first time",
+    ).to.equal("auth_unavailable");
   });
 
   it("verifies on while the provider is down, with no more than 8 fetches in the first two minutes", async () => {
@@ -215,7 +255,10 @@ describe("a fetched key set", () => {
     provider.fetches = 0;
     for (let tenth = 0; tenth < 1_200; tenth++) {
       await provider.verify(first);
-      if (tenth % 10 === 0) expect(await reasonOf(provider.verify(first, { kid: "unknown" }))).to.equal("auth_unavailable");
+      if (tenth % 10 === 0)
+        expect(await reasonOf(provider.verify(first, { kid: "unknown" }))).to.equal(
+          "auth_unavailable",
+        );
       provider.clock.advance(100);
     }
     expect(provider.fetches).to.be.within(5, 8);
@@ -274,11 +317,21 @@ describe("a fetched key set", () => {
     const issuer = { issuer: "https://id.test", audience: "test", jwks: "https://id.test/jwks" };
     const failures: string[] = [];
     const onKeyFailure = (iss: string, detail: string) => failures.push(`${iss}: ${detail}`);
-    const verifier = createVerifier([issuer], { clock, fetchDocument: async () => text, onKeyFailure });
+    const verifier = createVerifier([issuer], {
+      clock,
+      fetchDocument: async () => text,
+      onKeyFailure,
+    });
     const verify = () => verifier.verify(signToken(first, { iat: clock.now() / 1_000 - 1 }));
     await verify();
     const leaked = { ...second.privateKey.export({ format: "jwk" }), kid: "k2" };
-    for (const broken of ["<html>", "[]", '{"keys":[],"keys":[]}', `{"keys":${"[".repeat(1_000)}`, JSON.stringify({ keys: [leaked] })]) {
+    for (const broken of [
+      "<html>",
+      "[]",
+      '{"keys":[],"keys":[]}',
+      `{"keys":${"[".repeat(1_000)}`,
+      JSON.stringify({ keys: [leaked] }),
+    ]) {
       clock.advance(600_001);
       text = broken;
       await verify();
@@ -298,9 +351,14 @@ describe("a fetched key set", () => {
       asked.push(host);
       return JSON.stringify({ keys: [host === "a.test" ? first.publicJwk : impostor.publicJwk] });
     };
-    const issuers = ["a", "b"].map((name) => ({ issuer: `https://${name}.test`, audience: "test", jwks: `https://${name}.test/jwks` }));
+    const issuers = ["a", "b"].map((name) => ({
+      issuer: `https://${name}.test`,
+      audience: "test",
+      jwks: `https://${name}.test/jwks`,
+    }));
     const verifier = createVerifier(issuers, { clock, fetchDocument });
-    const verify = (keys: TestKeys, iss: unknown) => verifier.verify(signToken(keys, { iat: clock.now() / 1_000, iss }));
+    const verify = (keys: TestKeys, iss: unknown) =>
+      verifier.verify(signToken(keys, { iat: clock.now() / 1_000, iss }));
     await verify(first, "https://a.test");
     await verify(impostor, "https://b.test");
     expect(await reasonOf(verify(impostor, "https://a.test"))).to.equal("token_invalid");
@@ -318,7 +376,8 @@ describe("a fetched key set", () => {
       undefined,
       5,
     ];
-    for (const iss of strangers) expect(await reasonOf(verify(first, iss)), String(iss)).to.equal("token_invalid");
+    for (const iss of strangers)
+      expect(await reasonOf(verify(first, iss)), String(iss)).to.equal("token_invalid");
     expect(asked).to.deep.equal([]);
   });
 
@@ -358,7 +417,8 @@ describe("the embedded issuer's key set", () => {
       clock,
       fetchDocument: () => keys().then(String),
     });
-    const verify = (signer: TestKeys) => verifier.verify(signToken(signer, { iat: clock.now() / 1_000 - 1 }));
+    const verify = (signer: TestKeys) =>
+      verifier.verify(signToken(signer, { iat: clock.now() / 1_000 - 1 }));
     const third = createTestKeys("ES256", "k3");
     await verify(first);
     published = [first, second];

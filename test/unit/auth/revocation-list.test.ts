@@ -20,8 +20,16 @@ describe("the list of revocations", () => {
     ["a token by its jti", { jti: "t1" }, { jti: "t2" }],
     ["a session by its sid", { sessionId: "s1" }, { sessionId: "t1" }],
     ["a subject", { subject: "ada" }, { subject: "Ada" }],
-    ["a subject's tokens up to a moment", { subject: "ada", issuedBefore: 1_000 }, { subject: "ada", issuedBefore: 999 }],
-    ["one issuer's subject", { subject: "ada", issuer: "https://a.test" }, { subject: "ada", issuer: "https://b.test" }],
+    [
+      "a subject's tokens up to a moment",
+      { subject: "ada", issuedBefore: 1_000 },
+      { subject: "ada", issuedBefore: 999 },
+    ],
+    [
+      "one issuer's subject",
+      { subject: "ada", issuer: "https://a.test" },
+      { subject: "ada", issuer: "https://b.test" },
+    ],
   ] as const) {
     it(`finds ${what}, and no other`, () => {
       const list = new RevocationList();

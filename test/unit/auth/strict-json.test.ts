@@ -34,7 +34,9 @@ describe("strict JSON", () => {
   });
 
   it("takes the same name in different objects, and as a value", () => {
-    expect(complaint('{"a":{"a":"a"},"b":[{"a":1},{"a":1}],"c":["a","a"],"d":"a\\",\\"a"}')).to.equal("none");
+    expect(
+      complaint('{"a":{"a":"a"},"b":[{"a":1},{"a":1}],"c":["a","a"],"d":"a\\",\\"a"}'),
+    ).to.equal("none");
   });
 
   it("refuses lone surrogates and takes pairs", () => {
@@ -44,8 +46,12 @@ describe("strict JSON", () => {
   });
 
   it("refuses bytes that are not UTF-8, UTF-16 and a byte order mark", () => {
-    expect(complaint(Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d))).to.equal("not valid UTF-8");
-    expect(complaint(Uint8Array.of(0x7b, 0x22, 0xc0, 0x80, 0x22, 0x3a, 0x31, 0x7d))).to.equal("not valid UTF-8");
+    expect(complaint(Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d))).to.equal(
+      "not valid UTF-8",
+    );
+    expect(complaint(Uint8Array.of(0x7b, 0x22, 0xc0, 0x80, 0x22, 0x3a, 0x31, 0x7d))).to.equal(
+      "not valid UTF-8",
+    );
     expect(complaint(Buffer.from('{"a":1}', "utf16le"))).to.equal("not valid JSON");
     expect(complaint(Buffer.from('\ufeff{"a":1}'))).to.equal("not valid JSON");
     expect(complaint(Buffer.from('{"ä":1}'))).to.equal("none");
@@ -59,8 +65,19 @@ describe("strict JSON", () => {
   });
 
   it("refuses everything but an object", () => {
-    for (const text of ["null", "[]", '"a"', "1", "true"]) expect(complaint(text)).to.equal("not a JSON object");
-    for (const text of ["", "{", '{"a"', '{"a":1,}', "{'a':1}", '{"a":NaN}', '{"a":1}{}', '{"\\', "{,"])
+    for (const text of ["null", "[]", '"a"', "1", "true"])
+      expect(complaint(text)).to.equal("not a JSON object");
+    for (const text of [
+      "",
+      "{",
+      '{"a"',
+      '{"a":1,}',
+      "{'a':1}",
+      '{"a":NaN}',
+      '{"a":1}{}',
+      '{"\\',
+      "{,",
+    ])
       expect(complaint(text)).to.equal("not valid JSON");
   });
 
@@ -69,7 +86,9 @@ describe("strict JSON", () => {
   });
 
   it("gives frozen objects without a prototype, and no member __proto__", () => {
-    const value = parseStrictObject('{"__proto__":{"roles":["admin"]},"a":{"__proto__":1,"list":[{}]},"constructor":"x"}');
+    const value = parseStrictObject(
+      '{"__proto__":{"roles":["admin"]},"a":{"__proto__":1,"list":[{}]},"constructor":"x"}',
+    );
     expect(Object.keys(value)).to.deep.equal(["a", "constructor"]);
     expect(Reflect.get(value, "roles")).to.equal(undefined);
     expect(Reflect.get(value, "toString")).to.equal(undefined);

@@ -39,17 +39,27 @@ describe("the format of a token", () => {
 
   it("takes off white space at the ends, line breaks inside, and one Bearer", () => {
     const broken = token.replace(/(.{60})/g, "$1\r\n");
-    for (const input of [` ${token}\n`, `\t${token}\r\n`, `Bearer ${token}`, `  Bearer   ${token} `, broken, `Bearer ${broken}`]) {
+    for (const input of [
+      ` ${token}\n`,
+      `\t${token}\r\n`,
+      `Bearer ${token}`,
+      `  Bearer   ${token} `,
+      broken,
+      `Bearer ${broken}`,
+    ]) {
       expect(readToken(input).text).to.equal(token);
     }
     expect(complaint(`Bearer Bearer ${token}`)).to.match(/three base64url segments/);
-    for (const scheme of ["bearer", "BEARER", "bEaReR", "Bearer\t"]) expect(readToken(`${scheme} ${token}`).text).to.equal(token);
+    for (const scheme of ["bearer", "BEARER", "bEaReR", "Bearer\t"])
+      expect(readToken(`${scheme} ${token}`).text).to.equal(token);
     expect(complaint(`Bearer${token}`)).to.match(/the header is refused|not canonical/);
     expect(complaint(`Basic ${token}`)).to.match(/three base64url segments/);
   });
 
   it("asks whether what is no JWT is a refresh token, or another that only its issuer can read", () => {
-    expect(complaint("CPMxlaJ_0q2H4tj7pIMpKQ.AAAAASxZ_jJJ1gSbGtJ6")).to.match(/^this is no JWT.* a refresh token, or an opaque one\?$/);
+    expect(complaint("CPMxlaJ_0q2H4tj7pIMpKQ.AAAAASxZ_jJJ1gSbGtJ6")).to.match(
+      /^this is no JWT.* a refresh token, or an opaque one\?$/,
+    );
     expect(complaint(`${token}.${signature}`)).to.match(/^this is no JWT/);
     expect(complaint(`${token}!`)).to.match(/^this is no JWT/);
   });
@@ -62,8 +72,12 @@ describe("the format of a token", () => {
       expect((error.data as { hint?: string }).hint).to.match(/signed access tokens \(JWS\)/);
       expect(faultOf(refusalOf(input), true).error.data).to.not.have.property("hint");
     }
-    expect((faultOf(refusalOf("x.y"), false).error.data as { hint?: string }).hint).to.match(/get a new token/);
-    expect(complaint(`${token}.${signature}.${signature}.${signature}`)).to.match(/^this is no JWT/);
+    expect((faultOf(refusalOf("x.y"), false).error.data as { hint?: string }).hint).to.match(
+      /get a new token/,
+    );
+    expect(complaint(`${token}.${signature}.${signature}.${signature}`)).to.match(
+      /^this is no JWT/,
+    );
   });
 
   it("refuses anything but a string", () => {
@@ -72,7 +86,8 @@ describe("the format of a token", () => {
   });
 
   it("refuses anything but three canonical base64url segments", () => {
-    const spare = { A: "B", Q: "R", g: "h", w: "x" }[signature.slice(-1)]; // 64 bytes leave four spare bits
+    // 64 bytes leave four spare bits
+    const spare = { A: "B", Q: "R", g: "h", w: "x" }[signature.slice(-1)];
     const variants: Record<string, string> = {
       empty: "",
       "one segment": header,
@@ -111,7 +126,9 @@ describe("the format of a token", () => {
   it("refuses header parameters that bring keys or change the meaning, whatever their value", () => {
     for (const name of ["jku", "x5u", "jwk", "crit", "b64", "zip", "cty", "enc"]) {
       for (const value of ["https://evil.test", "", null, [], {}, 0, false]) {
-        expect(complaint(withHeader(JSON.stringify({ alg: "ES256", [name]: value })))).to.equal(`the header has ${name}`);
+        expect(complaint(withHeader(JSON.stringify({ alg: "ES256", [name]: value })))).to.equal(
+          `the header has ${name}`,
+        );
       }
     }
     expect(complaint(withHeader('{"alg":"ES256","x5t":"a"}'))).to.equal("none");
@@ -119,7 +136,9 @@ describe("the format of a token", () => {
 
   it("refuses an alg that is not a string", () => {
     for (const alg of [undefined, null, 0, [], ["ES256"], {}]) {
-      expect(complaint(withHeader(JSON.stringify({ alg, typ: "JWT" })))).to.equal("the header has no alg");
+      expect(complaint(withHeader(JSON.stringify({ alg, typ: "JWT" })))).to.equal(
+        "the header has no alg",
+      );
     }
   });
 
@@ -127,7 +146,9 @@ describe("the format of a token", () => {
     for (const kid of [null, 1, "", [], {}, "k".repeat(129)]) {
       expect(complaint(withHeader(JSON.stringify({ alg: "ES256", kid })))).to.match(/kid/);
     }
-    expect(complaint(withHeader(JSON.stringify({ alg: "ES256", kid: "k".repeat(128) })))).to.equal("none");
+    expect(complaint(withHeader(JSON.stringify({ alg: "ES256", kid: "k".repeat(128) })))).to.equal(
+      "none",
+    );
   });
 
   it("refuses a header or payload that is not one unambiguous object", () => {
@@ -152,7 +173,9 @@ describe("the format of a token", () => {
       Buffer.of(0x7b, 0xff, 0x7d),
     ]) {
       const segment = base64url(text);
-      expect(complaint(`${header}.${segment}.${signature}`), String(text)).to.match(/^the payload is refused|three base64url segments/);
+      expect(complaint(`${header}.${segment}.${signature}`), String(text)).to.match(
+        /^the payload is refused|three base64url segments/,
+      );
     }
   });
 });

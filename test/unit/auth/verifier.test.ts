@@ -1,19 +1,37 @@
 import { expect } from "chai";
 import { createVerifier } from "../../../src/auth/verifier.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
-import { createTestKeys, signHmac, signText, signToken, type TestAlgorithm, validClaims } from "../../helpers/tokens/tokens.js";
-import { noFetch, reasonOf, refusalOf, startOfTime, verifierOf } from "../../helpers/tokens/verification.js";
+import {
+  createTestKeys,
+  signHmac,
+  signText,
+  signToken,
+  type TestAlgorithm,
+  validClaims,
+} from "../../helpers/tokens/tokens.js";
+import {
+  noFetch,
+  reasonOf,
+  refusalOf,
+  startOfTime,
+  verifierOf,
+} from "../../helpers/tokens/verification.js";
 
 const keys = createTestKeys("ES256", "k1");
 const iat = startOfTime;
 
-function token(claims: Readonly<Record<string, unknown>> = {}, header: Readonly<Record<string, unknown>> = {}): string {
+function token(
+  claims: Readonly<Record<string, unknown>> = {},
+  header: Readonly<Record<string, unknown>> = {},
+): string {
   return signToken(keys, { iat, ...claims }, header);
 }
 
 describe("a verified token", () => {
   it("says who, for how long, and with what scopes", async () => {
-    const verified = await verifierOf(keys).verify(token({ jti: "j1", sid: "s1", scope: "a b", aud: ["x", "test"] }));
+    const verified = await verifierOf(keys).verify(
+      token({ jti: "j1", sid: "s1", scope: "a b", aud: ["x", "test"] }),
+    );
     expect(verified).to.deep.include({
       issuer: "https://id.test",
       subject: "user-1",
@@ -28,25 +46,46 @@ describe("a verified token", () => {
   });
 
   it("is frozen all the way down and has no prototype to pollute or inherit from", async () => {
-    const payload = JSON.stringify(validClaims({ iat, deep: { list: [{}] } })).replace("{", '{"__proto__":{"roles":["admin"]},');
-    const { claims, ...verified } = await verifierOf(keys).verify(signText(keys, '{"alg":"ES256","kid":"k1"}', payload));
+    const payload = JSON.stringify(validClaims({ iat, deep: { list: [{}] } })).replace(
+      "{",
+      '{"__proto__":{"roles":["admin"]},',
+    );
+    const { claims, ...verified } = await verifierOf(keys).verify(
+      signText(keys, '{"alg":"ES256","kid":"k1"}', payload),
+    );
     expect(Reflect.get(claims, "roles")).to.equal(undefined);
     expect(Reflect.get(claims, "constructor")).to.equal(undefined);
     expect(Reflect.get(claims, "__proto__")).to.equal(undefined);
-    expect(Object.isFrozen(claims) && Object.isFrozen(claims.deep) && Object.isFrozen(verified.scopes)).to.equal(true);
+    expect(
+      Object.isFrozen(claims) && Object.isFrozen(claims.deep) && Object.isFrozen(verified.scopes),
+    ).to.equal(true);
   });
 
   it("may be signed by any of our algorithms", async () => {
-    for (const algorithm of ["ES256", "ES384", "ES512", "RS256", "PS256", "EdDSA", "Ed25519"] as TestAlgorithm[]) {
+    for (const algorithm of [
+      "ES256",
+      "ES384",
+      "ES512",
+      "RS256",
+      "PS256",
+      "EdDSA",
+      "Ed25519",
+    ] as TestAlgorithm[]) {
       const signer = createTestKeys(algorithm);
-      expect((await verifierOf(signer).verify(signToken(signer, { iat }))).subject, algorithm).to.equal("user-1");
+      expect(
+        (await verifierOf(signer).verify(signToken(signer, { iat }))).subject,
+        algorithm,
+      ).to.equal("user-1");
     }
   });
 
   it("may be signed with a secret that is long enough, and only then by HMAC", async () => {
     const ports = { clock: new ManualClock(), fetchDocument: noFetch };
     const secret = Buffer.alloc(48, 7);
-    const verifier = createVerifier([{ issuer: "https://id.test", audience: "test", secret }], ports);
+    const verifier = createVerifier(
+      [{ issuer: "https://id.test", audience: "test", secret }],
+      ports,
+    );
     const sign = (alg: string) => signHmac(secret, { iat }, { alg });
     expect((await verifier.verify(sign("HS256"))).subject).to.equal("user-1");
     expect((await verifier.verify(sign("HS384"))).subject).to.equal("user-1");
@@ -70,20 +109,36 @@ describe("the times of a token", () => {
 
   it("let nbf and iat be in the future by the leeway and no more", async () => {
     for (const claim of ["nbf", "iat"]) {
-      expect((await verifierOf(keys).verify(token({ [claim]: iat + 30 }))).subject).to.equal("user-1");
-      expect(await reasonOf(verifierOf(keys).verify(token({ [claim]: iat + 31 })))).to.equal("token_invalid");
-      expect(await reasonOf(verifierOf(keys, { leeway: 0 }).verify(token({ [claim]: iat + 1 })))).to.equal("token_invalid");
+      expect((await verifierOf(keys).verify(token({ [claim]: iat + 30 }))).subject).to.equal(
+        "user-1",
+      );
+      expect(await reasonOf(verifierOf(keys).verify(token({ [claim]: iat + 31 })))).to.equal(
+        "token_invalid",
+      );
+      expect(
+        await reasonOf(verifierOf(keys, { leeway: 0 }).verify(token({ [claim]: iat + 1 }))),
+      ).to.equal("token_invalid");
     }
   });
 
   it("keep to the longest lifetime, if there is one", async () => {
     const day = { iat, exp: iat + 90_000 };
     expect((await verifierOf(keys).verify(token(day))).subject).to.equal("user-1");
-    expect(await reasonOf(verifierOf(keys, { maxLifetime: 86_400_000 }).verify(token(day)))).to.equal("token_invalid");
-    expect((await verifierOf(keys, { maxLifetime: 90_000_000 }).verify(token(day))).subject).to.equal("user-1");
-    const withoutIat = signText(keys, '{"alg":"ES256"}', JSON.stringify({ ...validClaims({ iat }), iat: undefined }));
+    expect(
+      await reasonOf(verifierOf(keys, { maxLifetime: 86_400_000 }).verify(token(day))),
+    ).to.equal("token_invalid");
+    expect(
+      (await verifierOf(keys, { maxLifetime: 90_000_000 }).verify(token(day))).subject,
+    ).to.equal("user-1");
+    const withoutIat = signText(
+      keys,
+      '{"alg":"ES256"}',
+      JSON.stringify({ ...validClaims({ iat }), iat: undefined }),
+    );
     expect((await verifierOf(keys).verify(withoutIat)).issuedAt).to.equal(undefined);
-    expect(await reasonOf(verifierOf(keys, { maxLifetime: 900_000 }).verify(withoutIat))).to.equal("token_invalid");
+    expect(await reasonOf(verifierOf(keys, { maxLifetime: 900_000 }).verify(withoutIat))).to.equal(
+      "token_invalid",
+    );
   });
 
   it("matter only after the signature: expired and badly signed is invalid", async () => {
@@ -91,19 +146,36 @@ describe("the times of a token", () => {
     const forged = signToken(createTestKeys("ES256", "k1"), { iat, exp: iat - 1 });
     expect(await reasonOf(verifierOf(keys).verify(expired))).to.equal("token_expired");
     expect(await reasonOf(verifierOf(keys).verify(forged))).to.equal("token_invalid");
-    expect(await reasonOf(verifierOf(keys).verify(token({ exp: iat - 1, aud: "other" })))).to.equal("token_invalid");
+    expect(await reasonOf(verifierOf(keys).verify(token({ exp: iat - 1, aud: "other" })))).to.equal(
+      "token_invalid",
+    );
   });
 });
 
 describe("a key whose set names it", () => {
   it("is chosen by kid, which may be left out when there is one key", async () => {
     const other = createTestKeys("ES256", "k2");
-    expect((await verifierOf(keys).verify(token({}, { kid: undefined }))).subject).to.equal("user-1");
-    expect(await reasonOf(verifierOf([keys, other]).verify(token({}, { kid: undefined })))).to.equal("token_invalid");
+    expect((await verifierOf(keys).verify(token({}, { kid: undefined }))).subject).to.equal(
+      "user-1",
+    );
+    expect(
+      await reasonOf(verifierOf([keys, other]).verify(token({}, { kid: undefined }))),
+    ).to.equal("token_invalid");
     expect((await verifierOf([keys, other]).verify(token())).subject).to.equal("user-1");
-    expect(await reasonOf(verifierOf([keys, other]).verify(token({}, { kid: "k2" })))).to.equal("token_invalid");
-    for (const kid of ["../../dev/null", "'; DROP TABLE keys", "__proto__", "constructor", "K1", "k1 "]) {
-      expect(await reasonOf(verifierOf([keys, other]).verify(token({}, { kid }))), kid).to.equal("token_invalid");
+    expect(await reasonOf(verifierOf([keys, other]).verify(token({}, { kid: "k2" })))).to.equal(
+      "token_invalid",
+    );
+    for (const kid of [
+      "../../dev/null",
+      "'; DROP TABLE keys",
+      "__proto__",
+      "constructor",
+      "K1",
+      "k1 ",
+    ]) {
+      expect(await reasonOf(verifierOf([keys, other]).verify(token({}, { kid }))), kid).to.equal(
+        "token_invalid",
+      );
     }
   });
 
@@ -117,15 +189,24 @@ describe("a key whose set names it", () => {
 });
 
 describe("the embedded issuer's tokens", () => {
-  const rules = { issuer: "https://id.test", audience: "test", keys: async () => ({ keys: [keys.publicJwk] }) };
+  const rules = {
+    issuer: "https://id.test",
+    audience: "test",
+    keys: async () => ({ keys: [keys.publicJwk] }),
+  };
   const verifier = createVerifier([rules], { clock: new ManualClock(), fetchDocument: noFetch });
 
   it("are access tokens of RFC 9068, for 15 minutes at most", async () => {
     expect((await verifier.verify(token())).subject).to.equal("user-1");
-    expect((await verifier.verify(token({}, { typ: "application/AT+JWT" }))).subject).to.equal("user-1");
-    for (const typ of ["JWT", undefined]) expect(await reasonOf(verifier.verify(token({}, { typ })))).to.equal("token_invalid");
+    expect((await verifier.verify(token({}, { typ: "application/AT+JWT" }))).subject).to.equal(
+      "user-1",
+    );
+    for (const typ of ["JWT", undefined])
+      expect(await reasonOf(verifier.verify(token({}, { typ })))).to.equal("token_invalid");
     for (const claim of ["jti", "client_id", "sub", "exp"]) {
-      expect((await refusalOf(verifier.verify(token({ [claim]: undefined })))).detail).to.equal(`${claim} is missing or empty`);
+      expect((await refusalOf(verifier.verify(token({ [claim]: undefined })))).detail).to.equal(
+        `${claim} is missing or empty`,
+      );
     }
     expect(await reasonOf(verifier.verify(token({ exp: iat + 901 })))).to.equal("token_invalid");
     expect((await verifier.verify(token({ nbf: iat + 5 }))).subject).to.equal("user-1");
@@ -148,8 +229,12 @@ describe("the scopes of a token", () => {
   it("are split on spaces alone, and what is not a string grants nothing", async () => {
     expect(await scopesOf({ scope: "a\tb  c\u00a0d " })).to.deep.equal(["a\tb", "c\u00a0d"]);
     expect(await scopesOf({ scope: ["admin"] })).to.deep.equal([]);
-    expect(await scopesOf({ scope: { admin: true }, scp: 1, permissions: "admin" })).to.deep.equal([]);
-    expect(await scopesOf({ permissions: ["a", 1, null, ["admin"], { toString: "admin" }, ""] })).to.deep.equal(["a"]);
+    expect(await scopesOf({ scope: { admin: true }, scp: 1, permissions: "admin" })).to.deep.equal(
+      [],
+    );
+    expect(
+      await scopesOf({ permissions: ["a", 1, null, ["admin"], { toString: "admin" }, ""] }),
+    ).to.deep.equal(["a"]);
   });
 
   it("make a token invalid when they can't be told, also one that has expired", async () => {
@@ -162,24 +247,37 @@ describe("the scopes of a token", () => {
   });
 
   it("may be told by a function of the claims", async () => {
-    const own = await verifierOf(keys, { scopes: ({ roles }) => (Array.isArray(roles) ? roles : []) }).verify(
-      token({ roles: ["admin"], scope: "x" }),
-    );
+    const own = await verifierOf(keys, {
+      scopes: ({ roles }) => (Array.isArray(roles) ? roles : []),
+    }).verify(token({ roles: ["admin"], scope: "x" }));
     expect(own.scopes).to.deep.equal(["admin"]);
     expect(Object.isFrozen(own.scopes)).to.equal(true);
   });
 
   it("refuse the token when that function throws or returns anything else", async () => {
-    const answers: readonly unknown[] = [undefined, "admin", ["a", 1], Promise.resolve(["a"]), new Set(["a"])];
+    const answers: readonly unknown[] = [
+      undefined,
+      "admin",
+      ["a", 1],
+      Promise.resolve(["a"]),
+      new Set(["a"]),
+    ];
     for (const answer of answers) {
       const scopes = JSON.parse("{}");
       scopes.call = () => answer;
-      expect((await refusalOf(verifierOf(keys, { scopes: () => scopes.call() }).verify(token()))).detail).to.match(/did not return a list/);
+      expect(
+        (await refusalOf(verifierOf(keys, { scopes: () => scopes.call() }).verify(token()))).detail,
+      ).to.match(/did not return a list/);
     }
     const throwing = () => {
       throw new Error("secret of the application");
     };
-    const { reason, detail } = await refusalOf(verifierOf(keys, { scopes: throwing }).verify(token()));
-    expect([reason, detail]).to.deep.equal(["token_invalid", "the option scopes threw for these claims"]);
+    const { reason, detail } = await refusalOf(
+      verifierOf(keys, { scopes: throwing }).verify(token()),
+    );
+    expect([reason, detail]).to.deep.equal([
+      "token_invalid",
+      "the option scopes threw for these claims",
+    ]);
   });
 });

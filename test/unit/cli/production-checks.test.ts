@@ -19,7 +19,13 @@ describe("jotwire check, of a certificate,", () => {
   const withTls = (use: (tls: { cert: Buffer; key: Buffer }, folder: string) => Promise<void>) =>
     withFolder(async (folder) => {
       await makeCertificate(folder, 30);
-      await use({ cert: await readFile(join(folder, "certificate.pem")), key: await readFile(join(folder, "key.pem")) }, folder);
+      await use(
+        {
+          cert: await readFile(join(folder, "certificate.pem")),
+          key: await readFile(join(folder, "key.pem")),
+        },
+        folder,
+      );
     });
 
   before(function () {
@@ -28,7 +34,8 @@ describe("jotwire check, of a certificate,", () => {
 
   it("has nothing against one that is good for weeks, for the name by which clients come", () =>
     withTls(async (tls) => {
-      for (const host of ["localhost", undefined]) expect(await certificateAdvice(tls, host)).to.deep.equal([]);
+      for (const host of ["localhost", undefined])
+        expect(await certificateAdvice(tls, host)).to.deep.equal([]);
     }));
 
   it("warns of one that ends soon, and refuses one that has ended, or has not begun", () =>
@@ -36,29 +43,44 @@ describe("jotwire check, of a certificate,", () => {
       const at = (days: number) => certificateAdvice(tls, "localhost", Date.now() + days * day);
       expect(levels(await at(15))).to.deep.equal([]);
       expect(levels(await at(17))).to.deep.equal(["warning"]);
-      expect((await at(31)).map(({ level, advice }) => [level, advice.includes("has ended")])).to.deep.equal([["unsafe", true]]);
-      expect((await at(-1)).map(({ level, advice }) => [level, advice.includes("not valid before")])).to.deep.equal([["unsafe", true]]);
+      expect(
+        (await at(31)).map(({ level, advice }) => [level, advice.includes("has ended")]),
+      ).to.deep.equal([["unsafe", true]]);
+      expect(
+        (await at(-1)).map(({ level, advice }) => [level, advice.includes("not valid before")]),
+      ).to.deep.equal([["unsafe", true]]);
     }));
 
   it("refuses another name, another key, and what is none", () =>
     withTls(async (tls, folder) => {
-      expect((await certificateAdvice(tls, "api.example.com"))[0]).to.deep.include({ level: "unsafe" });
+      expect((await certificateAdvice(tls, "api.example.com"))[0]).to.deep.include({
+        level: "unsafe",
+      });
       await makeCertificate(folder);
       const other = { ...tls, key: await readFile(join(folder, "key.pem")) };
-      expect((await certificateAdvice(other, "localhost"))[0]?.advice).to.include("belong together");
+      expect((await certificateAdvice(other, "localhost"))[0]?.advice).to.include(
+        "belong together",
+      );
       const junk = Buffer.from("junk");
-      expect(await rejectionOf(certificateAdvice({ ...tls, cert: junk }, undefined))).to.have.property("kind", "configuration");
-      expect(await rejectionOf(certificateAdvice({ ...tls, key: junk }, undefined))).to.have.property("kind", "configuration");
+      expect(
+        await rejectionOf(certificateAdvice({ ...tls, cert: junk }, undefined)),
+      ).to.have.property("kind", "configuration");
+      expect(
+        await rejectionOf(certificateAdvice({ ...tls, key: junk }, undefined)),
+      ).to.have.property("kind", "configuration");
     }));
 });
 
 describe("jotwire check, of an issuer's keys,", () => {
-  const advice = (...keys: readonly object[]) => algorithmAdvice({ ...issuer, jwks: { keys: keys as never } });
+  const advice = (...keys: readonly object[]) =>
+    algorithmAdvice({ ...issuer, jwks: { keys: keys as never } });
   const { alg: _alg, ...unnamed } = createTestKeys("RS256").publicJwk;
 
   it("has nothing against keys that are good for one algorithm each, whatever else is in the set", async () => {
     const encryption = { ...createTestKeys("RS256").publicJwk, use: "enc", alg: "RSA-OAEP-256" };
-    expect(await advice(createTestKeys().publicJwk, createTestKeys("RS256").publicJwk, encryption)).to.deep.equal([]);
+    expect(
+      await advice(createTestKeys().publicJwk, createTestKeys("RS256").publicJwk, encryption),
+    ).to.deep.equal([]);
     const { alg: _edwards, ...edwards } = createTestKeys("Ed25519").publicJwk;
     expect(await advice(edwards), "one algorithm by two names").to.deep.equal([]);
   });
@@ -67,11 +89,22 @@ describe("jotwire check, of an issuer's keys,", () => {
     const [found] = await advice(unnamed);
     expect(found).to.deep.include({ level: "warning" });
     expect(found?.advice).to.include("RS256").and.include("PS512").and.include("--algorithm");
-    expect(await algorithmAdvice({ ...issuer, jwks: { keys: [unnamed] as never }, algorithms: ["RS256"] })).to.deep.equal([]);
+    expect(
+      await algorithmAdvice({
+        ...issuer,
+        jwks: { keys: [unnamed] as never },
+        algorithms: ["RS256"],
+      }),
+    ).to.deep.equal([]);
   });
 
   it("tells which key can't be used and why, and that none is left", async () => {
-    const weak = { kty: "RSA", kid: "old", n: Buffer.alloc(128, 0xff).toString("base64url"), e: "AQAB" };
+    const weak = {
+      kty: "RSA",
+      kid: "old",
+      n: Buffer.alloc(128, 0xff).toString("base64url"),
+      e: "AQAB",
+    };
     const some = await advice(createTestKeys().publicJwk, weak);
     expect(levels(some)).to.deep.equal(["warning"]);
     expect(some[0]?.advice).to.include('"old"');
@@ -82,13 +115,20 @@ describe("jotwire check, of an issuer's keys,", () => {
     expect(await rejectionOf(advice({ ...createTestKeys().publicJwk, d: "AA" })))
       .to.have.property("message")
       .that.includes("private");
-    expect(await rejectionOf(algorithmAdvice({ ...issuer, jwks: "http://127.0.0.1:1/keys" }))).to.be.an("error");
+    expect(
+      await rejectionOf(algorithmAdvice({ ...issuer, jwks: "http://127.0.0.1:1/keys" })),
+    ).to.be.an("error");
   });
 });
 
 describe("jotwire check, of origins and audience,", () => {
   it("has nothing against pages with TLS, nor pages of this machine", async () => {
-    const origins = ["https://app.example.com", "http://localhost:5173", "http://127.0.0.1:8080", "http://[::1]"];
+    const origins = [
+      "https://app.example.com",
+      "http://localhost:5173",
+      "http://127.0.0.1:8080",
+      "http://[::1]",
+    ];
     expect(await originAdvice(origins)).to.deep.equal([]);
   });
 
@@ -104,6 +144,8 @@ describe("jotwire check, of origins and audience,", () => {
 
   it("warns of an audience that is the issuer itself", async () => {
     expect(await audienceAdvice(issuer)).to.deep.equal([]);
-    expect(levels(await audienceAdvice({ issuer: "https://id.test/", audience: "https://id.test" }))).to.deep.equal(["warning"]);
+    expect(
+      levels(await audienceAdvice({ issuer: "https://id.test/", audience: "https://id.test" })),
+    ).to.deep.equal(["warning"]);
   });
 });

@@ -1,6 +1,10 @@
 import { expect } from "chai";
 import { Command } from "commander";
-import { type ServeOptions, serverSettings, withServeOptions } from "../../../src/cli/settings/serve-settings.js";
+import {
+  type ServeOptions,
+  serverSettings,
+  withServeOptions,
+} from "../../../src/cli/settings/serve-settings.js";
 
 describe("What `jotwire serve` tells the server", () => {
   const settings = (...args: readonly string[]) => {

@@ -38,7 +38,9 @@ describe("createApi", () => {
       // biome-ignore lint/suspicious/noDoubleEquals: what is tested
       expect(node == 1).to.equal(false);
     }
-    const create = api.orders?.create?.bind(null) as unknown as (params: unknown) => Promise<unknown>;
+    const create = api.orders?.create?.bind(null) as unknown as (
+      params: unknown,
+    ) => Promise<unknown>;
     await new Promise((resolve) => void setImmediate(resolve));
     expect(calls).to.deep.equal([]);
     await create({ sku: "A1" });
@@ -56,6 +58,10 @@ describe("createApi", () => {
     await api.orders?.call?.({});
     await api.name?.();
     await api.constructor?.prototype?.();
-    expect(calls.map(([name]) => name)).to.deep.equal(["orders.call", "name", "constructor.prototype"]);
+    expect(calls.map(([name]) => name)).to.deep.equal([
+      "orders.call",
+      "name",
+      "constructor.prototype",
+    ]);
   });
 });

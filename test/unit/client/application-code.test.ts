@@ -9,7 +9,8 @@ class NoUrl {
 }
 
 const enders = {
-  "a URL that is none": () => scriptedClient({ connect: "lazy", token: null, WebSocket: NoUrl as never }),
+  "a URL that is none": () =>
+    scriptedClient({ connect: "lazy", token: null, WebSocket: NoUrl as never }),
   "token() that closes the client": () => {
     const script: ReturnType<typeof scriptedClient> = scriptedClient({
       connect: "lazy",
@@ -40,7 +41,8 @@ describe("A client that ends as it begins", () => {
         ready: (client: ReturnType<typeof make>["client"]) => client.ready(),
         call: (client: ReturnType<typeof make>["client"]) => client.call("a"),
         batch: (client: ReturnType<typeof make>["client"]) => client.batch((api) => [api.a?.()]),
-        subscription: (client: ReturnType<typeof make>["client"]) => client.subscribe("a")[Symbol.asyncIterator]().next(),
+        subscription: (client: ReturnType<typeof make>["client"]) =>
+          client.subscribe("a")[Symbol.asyncIterator]().next(),
       };
       for (const [name, ask] of Object.entries(askers)) {
         const { client, clock } = make();
@@ -48,7 +50,8 @@ describe("A client that ends as it begins", () => {
         await settled();
         expect(client.state, name).to.equal("closed");
         expect(outcome.count, name).to.equal(1);
-        if (name !== "subscription") expect(outcome.error, name).to.include({ type: "disconnected", sent: "no" });
+        if (name !== "subscription")
+          expect(outcome.error, name).to.include({ type: "disconnected", sent: "no" });
         expect(clock.pending, name).to.equal(0);
       }
     });
@@ -64,7 +67,9 @@ describe("url()", () => {
       () => Promise.reject(new Error("no configuration yet")),
     ]) {
       let fails = true;
-      const { client, states, signIn, sockets, pass } = scriptedClient({ url: () => (fails ? fail() : "ws://server.test/rpc") });
+      const { client, states, signIn, sockets, pass } = scriptedClient({
+        url: () => (fails ? fail() : "ws://server.test/rpc"),
+      });
       const call = outcomeOf(client.call("a"));
       await settled();
       expect(states.at(-1)).to.include({ to: "waiting", reason: "url_unavailable", retryIn: 750 });
@@ -111,7 +116,9 @@ describe("url()", () => {
       });
       await settled();
       await script.pass(1_000);
-      expect(script.sockets.map(({ url }) => url)).to.deep.equal(act === "close" ? [] : ["ws://node-2.test/rpc"]);
+      expect(script.sockets.map(({ url }) => url)).to.deep.equal(
+        act === "close" ? [] : ["ws://node-2.test/rpc"],
+      );
       await script.client.close();
     }
   });
@@ -135,7 +142,12 @@ describe("A listener", () => {
     client.on("gap", () => void client.close());
     socket.tell("auth.expired", { closeIn: 30 });
     await settled();
-    socket.answer(socket.last("refresh"), { subject: "ada", expiresIn: 900, refreshIn: 600, gap: true });
+    socket.answer(socket.last("refresh"), {
+      subject: "ada",
+      expiresIn: 900,
+      refreshIn: 600,
+      gap: true,
+    });
     await settled();
     expect(client.state).to.equal("closed");
     expect(states.at(-1)).to.include({ to: "closed", reason: "bye" });
@@ -150,7 +162,12 @@ describe("A listener", () => {
     });
     socket.tell("auth.expired", { closeIn: 30 });
     await settled();
-    socket.answer(socket.last("refresh"), { subject: "ada", expiresIn: 900, refreshIn: 600, gap: true });
+    socket.answer(socket.last("refresh"), {
+      subject: "ada",
+      expiresIn: 900,
+      refreshIn: 600,
+      gap: true,
+    });
     await settled();
     expect(back?.count).to.equal(0);
     expect(client.session).to.equal(null);
@@ -176,7 +193,11 @@ describe("A listener", () => {
         socket.receive([
           { jsonrpc: "2.0", method: "news" },
           { jsonrpc: "2.0", method: "auth.expired", params: { closeIn: 30 } },
-          { jsonrpc: "2.0", method: "connection.closing", params: { code: 1012, reason: "server_restart", reconnect: "yes" } },
+          {
+            jsonrpc: "2.0",
+            method: "connection.closing",
+            params: { code: 1012, reason: "server_restart", reconnect: "yes" },
+          },
         ]);
         await settled();
         expect(acted).to.equal(true);
@@ -197,7 +218,12 @@ describe("After reconnect()", () => {
   it("calls are whoever's that comes next, and those that waited before are still the former user's", async () => {
     const { client, signIn } = scriptedClient();
     const first = await signIn({ subject: "ada" });
-    first.tell("connection.closing", { code: 1012, reason: "server_restart", reconnect: "yes", closeIn: 10 });
+    first.tell("connection.closing", {
+      code: 1012,
+      reason: "server_restart",
+      reconnect: "yes",
+      closeIn: 10,
+    });
     const before = outcomeOf(client.call("before"));
     void client.reconnect();
     const after = outcomeOf(client.call("after"));

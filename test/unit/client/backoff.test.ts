@@ -13,7 +13,8 @@ describe("backoff", () => {
   });
 
   it("never exceeds the longest wait, however often it was tried", () => {
-    for (const attempt of [6, 7, 100, 1_000_000]) expect(backoff(attempt, range, 0.999_999)).to.be.within(500, 20_000);
+    for (const attempt of [6, 7, 100, 1_000_000])
+      expect(backoff(attempt, range, 0.999_999)).to.be.within(500, 20_000);
   });
 
   it("is the least wait when the longest is less", () => {

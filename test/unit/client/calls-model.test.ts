@@ -4,7 +4,14 @@ import { describe, it } from "mocha";
 import { AuthStop, type CallOptions, JotwireError } from "../../../client/index.js";
 import { errorOf } from "../../../src/protocol/error-codes.js";
 import { Pages } from "../../helpers/client/pages.js";
-import { type Frame, granted, outcomeOf, type ScriptedSocket, scriptedClient, settled } from "../../helpers/client/scripted-client.js";
+import {
+  type Frame,
+  granted,
+  outcomeOf,
+  type ScriptedSocket,
+  scriptedClient,
+  settled,
+} from "../../helpers/client/scripted-client.js";
 
 const refusals = [
   "token_expired",
@@ -16,7 +23,13 @@ const refusals = [
   "forbidden",
 ] as const;
 /** What the server takes of one connection. */
-const limits = { frameBytes: 600, batchLength: 2, requestsInFlight: 4, subscriptions: 1, responseBytes: 1_000 };
+const limits = {
+  frameBytes: 600,
+  batchLength: 2,
+  requestsInFlight: 4,
+  subscriptions: 1,
+  responseBytes: 1_000,
+};
 const forTheTimeBeing = ["overloaded", "rate_limited", "auth_unavailable"];
 const closings = [
   { code: 1012, reason: "server_restart", reconnect: "yes", reconnectAfter: [1, 5] },
@@ -55,10 +68,26 @@ type Step =
   | { readonly do: "grant" | "sign in"; readonly user: string }
   | {
       readonly do: "refuse token";
-      readonly why: "token_expired" | "token_invalid" | "auth_unavailable" | "rate_limited" | "unauthenticated";
+      readonly why:
+        | "token_expired"
+        | "token_invalid"
+        | "auth_unavailable"
+        | "rate_limited"
+        | "unauthenticated";
     }
   | { readonly do: "pass"; readonly ms: number }
-  | { readonly do: "drop" | "open" | "expire" | "renew" | "refresh" | "reconnect" | "close" | "online" | "turn" };
+  | {
+      readonly do:
+        | "drop"
+        | "open"
+        | "expire"
+        | "renew"
+        | "refresh"
+        | "reconnect"
+        | "close"
+        | "online"
+        | "turn";
+    };
 type Token = "fresh" | "same" | "throws" | "stops" | "hangs" | "late";
 
 const which = fc.nat(7);
@@ -68,20 +97,36 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 8,
     arbitrary: fc.record({
       ...{ do: of("call"), times: fc.integer({ min: 1, max: 6 }), idempotent: fc.boolean() },
-      ...{ timeout: fc.constantFrom(0, 2_000, 600_000), inBatch: fc.boolean(), length: fc.constantFrom(0, 0, 0, 300, 700) },
+      ...{
+        timeout: fc.constantFrom(0, 2_000, 600_000),
+        inBatch: fc.boolean(),
+        length: fc.constantFrom(0, 0, 0, 300, 700),
+      },
     }),
   },
   { weight: 6, arbitrary: fc.record({ do: of("run", "answer twice"), which }) },
   { weight: 2, arbitrary: fc.record({ do: of("abort"), which }) },
   { weight: 2, arbitrary: fc.record({ do: of("fail"), which, why: of("internal", "timeout") }) },
-  { weight: 5, arbitrary: fc.record({ do: of("refuse"), which, why: fc.constantFrom(...refusals) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ do: of("refuse"), which, why: fc.constantFrom(...refusals) }),
+  },
   { weight: 1, arbitrary: fc.record({ do: of("garbage"), text: fc.constantFrom(...garbage) }) },
-  { weight: 2, arbitrary: fc.record({ do: of("closing", "close socket"), how: fc.constantFrom(...closings) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: of("closing", "close socket"), how: fc.constantFrom(...closings) }),
+  },
   {
     weight: 3,
-    arbitrary: fc.record({ do: of("token"), is: fc.constantFrom<Token>("fresh", "fresh", "same", "throws", "stops", "hangs", "late") }),
+    arbitrary: fc.record({
+      do: of("token"),
+      is: fc.constantFrom<Token>("fresh", "fresh", "same", "throws", "stops", "hangs", "late"),
+    }),
   },
-  { weight: 8, arbitrary: fc.record({ do: of("grant", "sign in"), user: of("ada", "ada", "ada", "grace") }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({ do: of("grant", "sign in"), user: of("ada", "ada", "ada", "grace") }),
+  },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -95,9 +140,17 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       ),
     }),
   },
-  { weight: 4, arbitrary: fc.record({ do: of("pass"), ms: fc.constantFrom(1, 800, 6_000, 20_000, 700_000) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: of("pass"), ms: fc.constantFrom(1, 800, 6_000, 20_000, 700_000) }),
+  },
   { weight: 10, arbitrary: fc.record({ do: of("open", "turn") }) },
-  { weight: 5, arbitrary: fc.record({ do: of("drop", "expire", "renew", "refresh", "reconnect", "close", "online") }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: of("drop", "expire", "renew", "refresh", "reconnect", "close", "online"),
+    }),
+  },
 );
 
 interface Sending {
@@ -113,7 +166,10 @@ class Ledger {
   readonly isIdempotent: boolean;
   readonly isTooLarge: boolean;
   readonly controller = new AbortController();
-  /** Who was signed in when it was made, or sent first; of nobody while that is for the next user to come. */
+  /**
+   * Who was signed in when it was made, or sent first; of nobody while that is for the next user to
+   * come.
+   */
   user: string | undefined;
   readonly sendings: Sending[] = [];
   outcome: ReturnType<typeof outcomeOf> = { count: 0 };
@@ -130,7 +186,11 @@ class Ledger {
 }
 
 class Run {
-  readonly #script = scriptedClient({ token: (request) => this.#token(request.signal) }, undefined, (socket) => this.#made(socket));
+  readonly #script = scriptedClient(
+    { token: (request) => this.#token(request.signal) },
+    undefined,
+    (socket) => this.#made(socket),
+  );
   readonly #calls: Ledger[] = [];
   readonly #seen = new Map<ScriptedSocket, number>();
   readonly #users = new Map<ScriptedSocket, string>();
@@ -149,7 +209,10 @@ class Run {
   #token(signal: AbortSignal): string | Promise<string> {
     if (this.#is === "throws") throw new Error("no network");
     if (this.#is === "stops") throw new AuthStop();
-    if (this.#is === "hangs") return new Promise((_, reject) => void signal.addEventListener("abort", () => reject(signal.reason)));
+    if (this.#is === "hangs")
+      return new Promise(
+        (_, reject) => void signal.addEventListener("abort", () => reject(signal.reason)),
+      );
     if (this.#is === "late") return new Promise((resolve) => void this.#late.push(resolve));
     if (this.#is === "fresh" && !signal.aborted) this.#tokens++;
     return `token-${this.#tokens}`;
@@ -175,24 +238,31 @@ class Run {
       for (const text of texts.slice(this.#seen.get(socket) ?? 0)) {
         if (text.length > limits.frameBytes) this.faults.push(`a frame has ${text.length} bytes`);
         const frame: Frame | Frame[] = JSON.parse(text);
-        if (Array.isArray(frame) && frame.length > limits.batchLength) this.faults.push(`a batch has ${frame.length} calls`);
+        if (Array.isArray(frame) && frame.length > limits.batchLength)
+          this.faults.push(`a batch has ${frame.length} calls`);
         for (const one of [frame].flat()) this.#saw(one, socket);
-        const open = this.#sendings(socket).filter(({ fate, isCancelled }) => fate === "unknown" && !isCancelled);
-        if (open.length > limits.requestsInFlight) this.faults.push(`${open.length} calls are in flight`);
+        const open = this.#sendings(socket).filter(
+          ({ fate, isCancelled }) => fate === "unknown" && !isCancelled,
+        );
+        if (open.length > limits.requestsInFlight)
+          this.faults.push(`${open.length} calls are in flight`);
       }
       this.#seen.set(socket, texts.length);
     }
   }
 
   #sendings(socket: ScriptedSocket | undefined): Sending[] {
-    return this.#calls.flatMap(({ sendings }) => sendings).filter((sending) => sending.socket === socket);
+    return this.#calls
+      .flatMap(({ sendings }) => sendings)
+      .filter((sending) => sending.socket === socket);
   }
 
   #saw(frame: Frame, socket: ScriptedSocket): void {
     const call = this.#calls[Number(/^call-(\d+)$/.exec(frame.method)?.[1])];
     if (call) this.#sent(call, { frame, socket, fate: "unknown" });
     if (frame.method !== "$/cancelRequest") return;
-    for (const sending of this.#sendings(socket)) if (sending.frame.id === frame.params?.id) sending.isCancelled = true;
+    for (const sending of this.#sendings(socket))
+      if (sending.frame.id === frame.params?.id) sending.isCancelled = true;
   }
 
   #sent(call: Ledger, sending: Sending): void {
@@ -200,11 +270,14 @@ class Run {
     const last = call.sendings.at(-1);
     if (call.outcome.count > 0) this.faults.push(`${method} was sent when it was settled`);
     if (last?.fate === "answered") this.faults.push(`${method} was sent again after its answer`);
-    if (last?.fate === "unknown" && !call.isIdempotent) this.faults.push(`${method} was sent again though it may have run`);
-    if (last?.fate === "unknown" && last.socket === sending.socket) this.faults.push(`${method} was sent twice on one connection`);
+    if (last?.fate === "unknown" && !call.isIdempotent)
+      this.faults.push(`${method} was sent again though it may have run`);
+    if (last?.fate === "unknown" && last.socket === sending.socket)
+      this.faults.push(`${method} was sent twice on one connection`);
     const user = this.#users.get(sending.socket);
     if (user === undefined) this.faults.push(`${method} was sent before anybody was signed in`);
-    else if (call.user !== undefined && call.user !== user) this.faults.push(`${method} of ${call.user} was sent for ${user}`);
+    else if (call.user !== undefined && call.user !== user)
+      this.faults.push(`${method} of ${call.user} was sent for ${user}`);
     call.user ??= user;
     call.sendings.push(sending);
   }
@@ -215,14 +288,19 @@ class Run {
       const ledger = new Ledger(step.idempotent, step.length > limits.frameBytes, this.#user);
       const { isIdempotent: idempotent, controller } = ledger;
       const name = `call-${this.#calls.push(ledger) - 1}`;
-      ledger.outcome = outcomeOf(call(name, { idempotent, signal: controller.signal, timeout: step.timeout }));
+      ledger.outcome = outcomeOf(
+        call(name, { idempotent, signal: controller.signal, timeout: step.timeout }),
+      );
     };
     const times = Array(step.times).fill(0);
     const params = { text: "x".repeat(step.length) };
-    if (!step.inBatch) for (const _ of times) make((name, options) => client.call(name, params, options));
+    if (!step.inBatch)
+      for (const _ of times) make((name, options) => client.call(name, params, options));
     else {
       const made = client.batch((api) =>
-        times.map(() => make((name, options) => api[name]?.(params, options) ?? Promise.reject(new Error(name)))),
+        times.map(() =>
+          make((name, options) => api[name]?.(params, options) ?? Promise.reject(new Error(name))),
+        ),
       );
       made.catch(() => {});
     }
@@ -242,8 +320,12 @@ class Run {
   #auth(): Frame | undefined {
     const socket = this.#socket;
     if (socket?.readyState !== 1) return undefined;
-    const last = socket.frames.findLast(({ method }) => method === "authenticate" || method === "refresh");
-    return last && !this.#answered.has(`${this.#script.sockets.length} ${last.id}`) ? last : undefined;
+    const last = socket.frames.findLast(
+      ({ method }) => method === "authenticate" || method === "refresh",
+    );
+    return last && !this.#answered.has(`${this.#script.sockets.length} ${last.id}`)
+      ? last
+      : undefined;
   }
   readonly #answered = new Set<string>();
 
@@ -257,7 +339,13 @@ class Run {
     const socket = this.#socket;
     if (step.do === "call") this.#make(step);
     else if (step.do === "abort") this.#calls.at(-1 - step.which)?.controller.abort();
-    else if (step.do === "run" || step.do === "answer twice" || step.do === "refuse" || step.do === "fail") this.#reply(step);
+    else if (
+      step.do === "run" ||
+      step.do === "answer twice" ||
+      step.do === "refuse" ||
+      step.do === "fail"
+    )
+      this.#reply(step);
     else if (step.do === "garbage" && this.#isOpen) socket?.receive(step.text);
     else if (step.do === "closing" && this.#isOpen) socket?.tell("connection.closing", step.how);
     else if (step.do === "close socket" && this.#isOpen) {
@@ -268,12 +356,14 @@ class Run {
     else if (step.do === "sign in") await this.#signIn(step.user);
     else if (step.do === "refuse token") {
       const auth = this.#auth();
-      if (auth) this.#answerAuth(auth, (open) => open.refuse(auth, errorOf(step.why, { retryAfter: 3 })));
+      if (auth)
+        this.#answerAuth(auth, (open) => open.refuse(auth, errorOf(step.why, { retryAfter: 3 })));
     } else if (step.do === "pass") await pass(step.ms);
     else if (step.do === "drop" && socket && socket.readyState < 2) socket.drop();
     else if (step.do === "open" && socket?.readyState === 0) socket.open();
     else if (step.do === "expire" && this.#isOpen) socket?.tell("auth.expired", { closeIn: 30 });
-    else if (step.do === "renew" && this.#isOpen) socket?.tell("auth.refreshRequired", { within: 30 });
+    else if (step.do === "renew" && this.#isOpen)
+      socket?.tell("auth.refreshRequired", { within: 30 });
     else if (step.do === "refresh" || step.do === "reconnect" || step.do === "close") {
       if (step.do !== "refresh") this.#user = undefined; // whoever comes next
       this.#waits.push(outcomeOf(client[step.do]()));
@@ -309,7 +399,12 @@ class Run {
     const who = auth.method === "refresh" ? (this.#users.get(socket) ?? user) : user;
     this.#users.set(socket, who);
     this.#user = who;
-    this.#answerAuth(auth, () => socket.answer(auth, granted(this.#script.clock, { subject: who, changed: true, gap: false, limits })));
+    this.#answerAuth(auth, () =>
+      socket.answer(
+        auth,
+        granted(this.#script.clock, { subject: who, changed: true, gap: false, limits }),
+      ),
+    );
   }
 
   #reply(step: Extract<Step, { which: number }>): void {
@@ -322,7 +417,10 @@ class Run {
     }
     sending.fate = "answered";
     if (step.do === "fail")
-      return socket.refuse(frame, step.why === "timeout" ? errorOf("timeout") : { code: -32603, message: "Internal error" });
+      return socket.refuse(
+        frame,
+        step.why === "timeout" ? errorOf("timeout") : { code: -32603, message: "Internal error" },
+      );
     socket.answer(frame, frame.method);
     if (step.do === "answer twice") socket.refuse(frame, errorOf("token_expired"));
   }
@@ -330,7 +428,8 @@ class Run {
   /** Everything goes well at last, and every call that waits has its answer. */
   async #makeWell(): Promise<void> {
     if (this.#isOpen) this.#socket?.drop(); // maybe it had told that it would close
-    for (let tries = 0; tries < 10 && this.#script.client.state !== "ready"; tries++) await this.#signIn("ada");
+    for (let tries = 0; tries < 10 && this.#script.client.state !== "ready"; tries++)
+      await this.#signIn("ada");
     expect(this.#script.client.state).to.equal("ready");
     this.look();
     for (let open = this.#open(0); open; open = this.#open(0)) this.#reply({ do: "run", which: 0 });
@@ -338,13 +437,19 @@ class Run {
   }
 
   #judge(call: Ledger, error: unknown, index: number): void {
-    if (!(error instanceof JotwireError)) return void this.faults.push(`call-${index} is rejected with ${error}`);
+    if (!(error instanceof JotwireError))
+      return void this.faults.push(`call-${index} is rejected with ${error}`);
     const { type, sent } = error;
-    if (sent !== "no" && sent !== "maybe") this.faults.push(`call-${index} doesn't say whether it was sent`);
-    if (sent === "no" && call.mayHaveRun) this.faults.push(`call-${index} says that it was not sent, but was`);
-    if (forTheTimeBeing.includes(type)) this.faults.push(`call-${index} is rejected with ${type}, and could be repeated`);
-    if (type === "too_large" && !call.isTooLarge) this.faults.push(`call-${index} is called too large`);
-    if (type === "subject_changed" && call.user === undefined) this.faults.push(`call-${index} was of nobody else`);
+    if (sent !== "no" && sent !== "maybe")
+      this.faults.push(`call-${index} doesn't say whether it was sent`);
+    if (sent === "no" && call.mayHaveRun)
+      this.faults.push(`call-${index} says that it was not sent, but was`);
+    if (forTheTimeBeing.includes(type))
+      this.faults.push(`call-${index} is rejected with ${type}, and could be repeated`);
+    if (type === "too_large" && !call.isTooLarge)
+      this.faults.push(`call-${index} is called too large`);
+    if (type === "subject_changed" && call.user === undefined)
+      this.faults.push(`call-${index} was of nobody else`);
   }
 
   /** `isWell`: the client is closed when all is well, and not in the middle of it all. */
@@ -352,7 +457,8 @@ class Run {
     const { client, clock } = this.#script;
     if (isWell) await this.#makeWell();
     if (isWell)
-      for (const [index, { outcome }] of this.#calls.entries()) if (outcome.count === 0) this.faults.push(`call-${index} is forgotten`);
+      for (const [index, { outcome }] of this.#calls.entries())
+        if (outcome.count === 0) this.faults.push(`call-${index} is forgotten`);
     this.look();
     await client.close();
     await settled();
@@ -360,11 +466,14 @@ class Run {
     for (const [index, call] of this.#calls.entries()) {
       const { outcome, sendings } = call;
       if (outcome.count !== 1) this.faults.push(`call-${index} was settled ${outcome.count} times`);
-      if ("value" in outcome && outcome.value !== `call-${index}`) this.faults.push(`call-${index} got ${outcome.value}`);
-      if ("value" in outcome && sendings.at(-1)?.fate !== "answered") this.faults.push(`call-${index} has a result that nobody gave`);
+      if ("value" in outcome && outcome.value !== `call-${index}`)
+        this.faults.push(`call-${index} got ${outcome.value}`);
+      if ("value" in outcome && sendings.at(-1)?.fate !== "answered")
+        this.faults.push(`call-${index} has a result that nobody gave`);
       if ("error" in outcome) this.#judge(call, outcome.error, index);
     }
-    for (const { count } of this.#waits) expect(count, "refresh, reconnect and close settle").to.equal(1);
+    for (const { count } of this.#waits)
+      expect(count, "refresh, reconnect and close settle").to.equal(1);
     expect(this.faults.join("; ")).to.equal("");
     expect(clock.pending, "timers").to.equal(0);
   }
@@ -375,13 +484,17 @@ describe("The client's calls, whatever happens", function () {
 
   it("settle once, are sent again only when they can't have run or may run twice, and for nobody else", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 70 }), fc.boolean(), async (steps, isWell) => {
-        using pages = new Pages();
-        const run = new Run(pages);
-        for (const one of steps) await run.take(one);
-        await run.end(isWell);
-        expect(pages.listeners, "listeners").to.equal(0);
-      }),
+      fc.asyncProperty(
+        fc.array(step, { minLength: 5, maxLength: 70 }),
+        fc.boolean(),
+        async (steps, isWell) => {
+          using pages = new Pages();
+          const run = new Run(pages);
+          for (const one of steps) await run.take(one);
+          await run.end(isWell);
+          expect(pages.listeners, "listeners").to.equal(0);
+        },
+      ),
       { numRuns: Number(process.env.CALL_MODEL_RUNS ?? 500) },
     );
   });

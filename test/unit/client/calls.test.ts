@@ -2,9 +2,21 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { DisconnectedError, safe } from "../../../client/index.js";
 import { errorOf } from "../../../src/protocol/error-codes.js";
-import { type Frame, outcomeOf, type ScriptedSocket, scriptedClient, settled } from "../../helpers/client/scripted-client.js";
+import {
+  type Frame,
+  outcomeOf,
+  type ScriptedSocket,
+  scriptedClient,
+  settled,
+} from "../../helpers/client/scripted-client.js";
 
-const limits = { frameBytes: 1_000, batchLength: 5, requestsInFlight: 8, subscriptions: 4, responseBytes: 1_000_000 };
+const limits = {
+  frameBytes: 1_000,
+  batchLength: 5,
+  requestsInFlight: 8,
+  subscriptions: 4,
+  responseBytes: 1_000_000,
+};
 
 describe("A call", () => {
   it("leaves in the turn in which it is made, with params or without, under an id of its own", async () => {
@@ -33,7 +45,11 @@ describe("A call", () => {
     const { client, signIn } = scriptedClient();
     const socket = await signIn();
     const result = safe(client.call("orders.create"));
-    socket.refuse(socket.last("orders.create"), { code: 1001, message: "OUT_OF_STOCK", data: { left: 3 } });
+    socket.refuse(socket.last("orders.create"), {
+      code: 1001,
+      message: "OUT_OF_STOCK",
+      data: { left: 3 },
+    });
     const outcome = await result;
     expect(outcome.ok).to.equal(false);
     if (!outcome.ok) expect(outcome.error).to.include({ type: "OUT_OF_STOCK", code: 1001 });
@@ -83,14 +99,21 @@ describe("A call", () => {
   });
 
   it("says why there was no connection when it times out waiting for one, and nothing of that once there was one", async () => {
-    const { client, signIn, sockets, pass } = scriptedClient({ timeout: 1_000, backoff: { min: 10_000, max: 10_000 } });
+    const { client, signIn, sockets, pass } = scriptedClient({
+      timeout: 1_000,
+      backoff: { min: 10_000, max: 10_000 },
+    });
     const waiting = outcomeOf(client.call("waiting"));
     await settled();
     sockets[0]?.drop(1006, "nobody there");
     await pass(1_000);
     expect(waiting.error).to.include({ type: "timeout" });
     expect((waiting.error as Error).cause).to.be.instanceOf(DisconnectedError);
-    expect((waiting.error as Error).cause).to.include({ sent: "no", closeCode: 1006, reason: "nobody there" });
+    expect((waiting.error as Error).cause).to.include({
+      sent: "no",
+      closeCode: 1006,
+      reason: "nobody there",
+    });
     await pass(20_000);
     await signIn();
     const unanswered = outcomeOf(client.call("unanswered"));
@@ -170,7 +193,9 @@ describe("A call", () => {
     await nextSocket();
     waiting.abort(new Error("changed my mind"));
     await settled();
-    expect(unsent.error).to.include({ type: "aborted" }).and.have.nested.property("cause.message", "changed my mind");
+    expect(unsent.error)
+      .to.include({ type: "aborted" })
+      .and.have.nested.property("cause.message", "changed my mind");
     const socket = await signIn();
     expect(socket.count("unsent")).to.equal(0);
     const running = new AbortController();
@@ -211,7 +236,12 @@ describe("A call that the session is no good for", () => {
     expect(socket.last("refresh").params).to.deep.equal({ token: "token-2" });
     expect(socket.count("a")).to.equal(1);
     expect(socket.count("b")).to.equal(0);
-    socket.answer(socket.last("refresh"), { subject: "ada", expiresIn: 900, refreshIn: 600, changed: true });
+    socket.answer(socket.last("refresh"), {
+      subject: "ada",
+      expiresIn: 900,
+      refreshIn: 600,
+      changed: true,
+    });
     expect(socket.last("a").params).to.deep.equal({ n: 1 });
     socket.answer(socket.last("a"), "done");
     socket.answer(socket.last("b"), "too");
@@ -260,8 +290,11 @@ describe("A call that the session is no good for", () => {
       errorOf("overloaded", { executed: undefined }),
       errorOf("overloaded", { temporary: false }),
       { code: 5, message: "X", data: null },
-      // its handler had begun when the session ended: only `executed: false` says that nothing has run
-      ...(["token_expired", "unauthenticated", "token_revoked"] as const).map((reason) => errorOf(reason, { executed: undefined })),
+      // its handler had begun when the session ended: only `executed: false` says that nothing has
+      // run
+      ...(["token_expired", "unauthenticated", "token_revoked"] as const).map((reason) =>
+        errorOf(reason, { executed: undefined }),
+      ),
       errorOf("token_expired", { executed: "false" }),
     ];
     for (const failure of failures) {
@@ -304,7 +337,9 @@ describe("A call that is refused for the time being, before it ran", () => {
     }
     expect(socket.count("a")).to.equal(4);
     expect(socket.last("a").params).to.deep.equal({ n: 1 });
-    expect(new Set(socket.frames.filter(({ method }) => method === "a").map(({ id }) => id)).size).to.equal(4);
+    expect(
+      new Set(socket.frames.filter(({ method }) => method === "a").map(({ id }) => id)).size,
+    ).to.equal(4);
     expect(call.count).to.equal(0);
     socket.answer(socket.last("a"), "done");
     await settled();
@@ -313,7 +348,10 @@ describe("A call that is refused for the time being, before it ran", () => {
   });
 
   it("is repeated until its time is over, says then what it was refused for, and that it has not run", async () => {
-    const { client, signIn, pass } = scriptedClient({ timeout: 5_000, backoff: { min: 100, max: 100 } });
+    const { client, signIn, pass } = scriptedClient({
+      timeout: 5_000,
+      backoff: { min: 100, max: 100 },
+    });
     const socket = await signIn();
     const call = outcomeOf(client.call("a"));
     for (let passed = 0; passed < 4_900; passed += 100) {
@@ -325,7 +363,9 @@ describe("A call that is refused for the time being, before it ran", () => {
     await pass(50);
     const sent = socket.count("a");
     await pass(60);
-    expect(call.error).to.include({ type: "timeout", sent: "no" }).and.to.have.nested.property("cause.data.hint", "busy");
+    expect(call.error)
+      .to.include({ type: "timeout", sent: "no" })
+      .and.to.have.nested.property("cause.data.hint", "busy");
     await pass(5_000);
     expect(socket.count("a")).to.equal(sent);
     await client.close();
@@ -352,7 +392,12 @@ describe("A call that is refused for the time being, before it ran", () => {
     for (let drains = 1; drains <= 3; drains++) {
       const socket = await signIn();
       expect(socket.count("a")).to.equal(1);
-      socket.tell("connection.closing", { code: 1012, reason: "server_restart", reconnectAfter: [0, 0], closeIn: 1 });
+      socket.tell("connection.closing", {
+        code: 1012,
+        reason: "server_restart",
+        reconnectAfter: [0, 0],
+        closeIn: 1,
+      });
       socket.refuse(socket.last("a"), errorOf("overloaded", { retryAfter: 60 }));
       await settled();
       socket.drop(1012);
@@ -380,7 +425,10 @@ describe("A call that is refused for the time being, before it ran", () => {
 
 const servedOn = new WeakMap<ScriptedSocket, Set<Frame["id"]>>();
 
-/** Answers all that is there, and what comes for it, as a server with that much room does; what there is no room for is a fault. */
+/**
+ * Answers all that is there, and what comes for it, as a server with that much room does; what
+ * there is no room for is a fault.
+ */
 const serve = async (socket: ScriptedSocket, room: number) => {
   const served = servedOn.get(socket) ?? new Set();
   servedOn.set(socket, served);
@@ -395,7 +443,9 @@ const serve = async (socket: ScriptedSocket, room: number) => {
   return served.size;
 
   function open_(): Frame[] {
-    return socket.frames.filter(({ id, method }) => method !== "authenticate" && id !== undefined && !served.has(id));
+    return socket.frames.filter(
+      ({ id, method }) => method !== "authenticate" && id !== undefined && !served.has(id),
+    );
   }
 };
 
@@ -422,10 +472,14 @@ describe("More calls than the server takes at once", () => {
 
   it("have no limit when the server has none", async () => {
     const { client, signIn } = scriptedClient();
-    const socket = await signIn({ limits: { ...limits, requestsInFlight: 0, frameBytes: 0, batchLength: 0 } });
+    const socket = await signIn({
+      limits: { ...limits, requestsInFlight: 0, frameBytes: 0, batchLength: 0 },
+    });
     const calls = names(200).map((name) => outcomeOf(client.call(name)));
     expect(socket.texts).to.have.length(201);
-    void outcomeOf(client.batch((api) => names(100).map((name) => api[name]?.({ text: "x".repeat(100_000) }))));
+    void outcomeOf(
+      client.batch((api) => names(100).map((name) => api[name]?.({ text: "x".repeat(100_000) }))),
+    );
     expect(socket.texts).to.have.length(202);
     await client.close();
     expect(calls[199]?.error).to.include({ type: "disconnected" });
@@ -433,7 +487,9 @@ describe("More calls than the server takes at once", () => {
 
   it("share the room with subscriptions, which go first", async () => {
     const { client, signIn } = scriptedClient();
-    const subscriptions = names(12).map((topic) => client.subscribe("watch", { topic })[Symbol.asyncIterator]());
+    const subscriptions = names(12).map((topic) =>
+      client.subscribe("watch", { topic })[Symbol.asyncIterator](),
+    );
     const call = outcomeOf(client.call("a"));
     const socket = await signIn({ limits });
     expect(socket.count("watch")).to.equal(8);
@@ -510,7 +566,11 @@ describe("A call that is larger than the server takes", () => {
     const subscribed = outcomeOf(client.subscribe("watch", large)[Symbol.asyncIterator]().next());
     await settled();
     expect(subscribed.error).to.include({ type: "too_large" });
-    expect(socket.frames.map(({ method }) => method)).to.deep.equal(["authenticate", "fits", "note"]);
+    expect(socket.frames.map(({ method }) => method)).to.deep.equal([
+      "authenticate",
+      "fits",
+      "note",
+    ]);
     expect(client.state).to.equal("ready");
     expect(sockets).to.have.length(1);
     await client.close();
@@ -527,7 +587,9 @@ describe("A call that is larger than the server takes", () => {
       ]),
     );
     await serve(socket, 8);
-    const frames = socket.texts.slice(1).map((text) => (JSON.parse(text) as Frame[]).map(({ method }) => method));
+    const frames = socket.texts
+      .slice(1)
+      .map((text) => (JSON.parse(text) as Frame[]).map(({ method }) => method));
     expect(frames).to.deep.equal([["a", "b"], ["c"], ["d"]]);
     for (const text of socket.texts) expect(Buffer.byteLength(text)).to.be.at.most(1_000);
     expect(batch.value?.slice(0, 3)).to.deep.equal(["a", "b", "c"]);
@@ -538,13 +600,26 @@ describe("A call that is larger than the server takes", () => {
   it("closes the connection where the limit was not told, and the client comes back without it", async () => {
     const { client, signIn, pass } = scriptedClient();
     const first = await signIn();
-    const [call, small] = [outcomeOf(client.call("a", large)), outcomeOf(client.call("b", {}, { idempotent: true }))];
+    const [call, small] = [
+      outcomeOf(client.call("a", large)),
+      outcomeOf(client.call("b", {}, { idempotent: true })),
+    ];
     const events = client.subscribe("watch")[Symbol.asyncIterator]();
     first.answer(first.last("watch"), { subscription: "s1" });
-    first.tell("connection.closing", { code: 1009, reason: "too_big", reconnect: "yes", reconnectAfter: [0, 1] });
+    first.tell("connection.closing", {
+      code: 1009,
+      reason: "too_big",
+      reconnect: "yes",
+      reconnectAfter: [0, 1],
+    });
     first.drop(1009, "too_big");
     await settled();
-    expect(call.error).to.include({ type: "disconnected", sent: "maybe", closeCode: 1009, reason: "too_big" });
+    expect(call.error).to.include({
+      type: "disconnected",
+      sent: "maybe",
+      closeCode: 1009,
+      reason: "too_big",
+    });
     expect(client.state).to.equal("waiting");
     await pass(2_000);
     const second = await signIn();
@@ -701,7 +776,9 @@ describe("A call whose connection is lost under it", () => {
   it("is repeated when it may run twice, by the client's list or by its own option", async () => {
     const { client, signIn, pass } = scriptedClient({ idempotent: ["listed"] });
     const first = await signIn();
-    const outcomes = [client.call("listed"), client.call("own", {}, { idempotent: true })].map(outcomeOf);
+    const outcomes = [client.call("listed"), client.call("own", {}, { idempotent: true })].map(
+      outcomeOf,
+    );
     const unlisted = outcomeOf(client.call("listed", {}, { idempotent: false }));
     first.drop();
     await pass(1_000);
@@ -748,7 +825,10 @@ describe("A batch", () => {
     const socket = await signIn();
     const controller = new AbortController();
     const outcomes = client.batch((api) => {
-      const calls = [outcomeOf(api.a?.({}, { signal: controller.signal }) ?? Promise.resolve()), outcomeOf(api.b?.() ?? Promise.resolve())];
+      const calls = [
+        outcomeOf(api.a?.({}, { signal: controller.signal }) ?? Promise.resolve()),
+        outcomeOf(api.b?.() ?? Promise.resolve()),
+      ];
       const watched = api.watch?.()[Symbol.asyncIterator]().next();
       watched?.catch(() => {});
       controller.abort();
@@ -768,7 +848,10 @@ describe("A batch", () => {
     expect(socket.texts.slice(1).map((text) => text[0])).to.deep.equal(["{", "["]);
     await client.close();
     await settled();
-    expect([before, batch].map(({ error }) => (error as { sent: string }).sent)).to.deep.equal(["maybe", "maybe"]);
+    expect([before, batch].map(({ error }) => (error as { sent: string }).sent)).to.deep.equal([
+      "maybe",
+      "maybe",
+    ]);
   });
 
   it("rejects with its first error, and a member in safe has its own outcome", async () => {
@@ -800,7 +883,13 @@ describe("A batch", () => {
     socket.answer(socket.last("refresh"), { subject: "ada", expiresIn: 900, refreshIn: 600 });
     const repeated = JSON.parse(socket.texts.at(-1) ?? "");
     expect(repeated.map(({ method }: { method: string }) => method)).to.deep.equal(["b", "c"]);
-    socket.receive(repeated.map(({ id, method }: { id: number; method: string }) => ({ jsonrpc: "2.0", id, result: method })));
+    socket.receive(
+      repeated.map(({ id, method }: { id: number; method: string }) => ({
+        jsonrpc: "2.0",
+        id,
+        result: method,
+      })),
+    );
     await settled();
     expect(batch.value).to.deep.equal(["a", "b", "c"]);
     await client.close();
@@ -808,9 +897,12 @@ describe("A batch", () => {
 
   it("goes out in as many frames as the server's limit of a batch takes, and each as soon as there is room", async () => {
     const { client, signIn } = scriptedClient();
-    const batch = outcomeOf(client.batch((api) => Array.from({ length: 12 }, (_, n) => api[`call${n}`]?.())));
+    const batch = outcomeOf(
+      client.batch((api) => Array.from({ length: 12 }, (_, n) => api[`call${n}`]?.())),
+    );
     const socket = await signIn({ limits });
-    expect(socket.texts.slice(1).map((text) => JSON.parse(text).length)).to.deep.equal([5, 3]); // 8 in flight
+    // 8 in flight
+    expect(socket.texts.slice(1).map((text) => JSON.parse(text).length)).to.deep.equal([5, 3]);
     const first: Frame[] = JSON.parse(socket.texts[1] ?? "");
     servedOn.set(socket, new Set(first.map(({ id }) => id)));
     socket.receive(first.map(({ id, method }) => ({ jsonrpc: "2.0", id, result: method })));
@@ -887,7 +979,9 @@ describe("A batch", () => {
         return [first, api.b?.()];
       }),
     );
-    const frames = socket.texts.slice(1).map((text) => [JSON.parse(text)].flat().map(({ method }: Frame) => method));
+    const frames = socket.texts
+      .slice(1)
+      .map((text) => [JSON.parse(text)].flat().map(({ method }: Frame) => method));
     expect(frames).to.deep.equal([["a", "b"], ["beside"]]);
     await client.close();
   });
@@ -898,7 +992,11 @@ describe("A batch", () => {
     const single = outcomeOf(client.call("single"));
     const short = outcomeOf(client.batch((api) => [api.a?.()]));
     const long = outcomeOf(client.batch((api) => [api.b?.(), api.c?.()]));
-    socket.receive({ jsonrpc: "2.0", id: null, error: { code: -32600, message: "Invalid Request" } });
+    socket.receive({
+      jsonrpc: "2.0",
+      id: null,
+      error: { code: -32600, message: "Invalid Request" },
+    });
     await settled();
     expect(long.error).to.include({ type: "invalid_request" });
     expect([single.count, short.count]).to.deep.equal([0, 0]);
@@ -922,10 +1020,16 @@ describe("close", () => {
   it("rejects every call once, clears every timer, and says goodbye", async () => {
     const { client, clock, signIn, states } = scriptedClient();
     const socket = await signIn();
-    const calls = [outcomeOf(client.call("a")), outcomeOf(client.call("b", {}, { idempotent: true }))];
+    const calls = [
+      outcomeOf(client.call("a")),
+      outcomeOf(client.call("b", {}, { idempotent: true })),
+    ];
     await client.close();
     await client.close();
-    expect(calls.map(({ error }) => (error as { sent: string }).sent)).to.deep.equal(["maybe", "maybe"]);
+    expect(calls.map(({ error }) => (error as { sent: string }).sent)).to.deep.equal([
+      "maybe",
+      "maybe",
+    ]);
     expect(socket.closedWith).to.equal(1000);
     expect(states.at(-1)).to.include({ to: "closed", code: 1000, reason: "bye" });
     expect(clock.pending).to.equal(0);

@@ -4,14 +4,29 @@ import { closingFrom, secondsOf } from "../../../client/transport/closing.js";
 
 describe("closingFrom", () => {
   it("reads what a server says of the close that is to come", () => {
-    const params = { code: 1012, reason: "server_restart", reconnect: "yes", reconnectAfter: [0, 10], closeIn: 5 };
-    expect(closingFrom(params)).to.deep.equal({ code: 1012, reason: "server_restart", reconnect: "yes", after: [0, 10], closeIn: 5 });
+    const params = {
+      code: 1012,
+      reason: "server_restart",
+      reconnect: "yes",
+      reconnectAfter: [0, 10],
+      closeIn: 5,
+    };
+    expect(closingFrom(params)).to.deep.equal({
+      code: 1012,
+      reason: "server_restart",
+      reconnect: "yes",
+      after: [0, 10],
+      closeIn: 5,
+    });
   });
 
   it("makes nothing of what makes no sense, and never throws", () => {
-    for (const params of [undefined, null, 7, [], {}, { code: "1012" }]) expect(closingFrom(params)).to.equal(undefined);
+    for (const params of [undefined, null, 7, [], {}, { code: "1012" }])
+      expect(closingFrom(params)).to.equal(undefined);
     for (const reconnectAfter of ["soon", [1], ["a", "b"], [Number.NaN, 1], [-1, 1], {}]) {
-      expect(closingFrom({ code: 1012, reason: { toString: 1 }, reconnect: "maybe", reconnectAfter })).to.deep.equal({
+      expect(
+        closingFrom({ code: 1012, reason: { toString: 1 }, reconnect: "maybe", reconnectAfter }),
+      ).to.deep.equal({
         code: 1012,
         reason: "",
         reconnect: undefined,
@@ -22,7 +37,13 @@ describe("closingFrom", () => {
   });
 
   it("lets no server send its clients away for longer than ten minutes", () => {
-    expect([secondsOf(599), secondsOf(1e308), secondsOf(Number.POSITIVE_INFINITY)]).to.deep.equal([599, 600, 600]);
-    expect([secondsOf("1"), secondsOf(-1), secondsOf(Number.NaN)]).to.deep.equal([undefined, undefined, undefined]);
+    expect([secondsOf(599), secondsOf(1e308), secondsOf(Number.POSITIVE_INFINITY)]).to.deep.equal([
+      599, 600, 600,
+    ]);
+    expect([secondsOf("1"), secondsOf(-1), secondsOf(Number.NaN)]).to.deep.equal([
+      undefined,
+      undefined,
+      undefined,
+    ]);
   });
 });

@@ -19,7 +19,11 @@ describe("A client that connects", () => {
     opened.answer(opened.last("orders.list"), []);
     expect(await call).to.deep.equal([]);
     expect(states.map(({ to }) => to)).to.deep.equal(["connecting", "authenticating", "ready"]);
-    expect(client.session).to.deep.include({ subject: "ada", scopes: ["orders:read"], connectionId: "c1" });
+    expect(client.session).to.deep.include({
+      subject: "ada",
+      scopes: ["orders:read"],
+      connectionId: "c1",
+    });
     await client.close();
   });
 
@@ -54,10 +58,15 @@ describe("A client that connects", () => {
 
   it("asks for the address before each connection", async () => {
     let count = 0;
-    const { client, sockets, socket, pass } = scriptedClient({ url: () => `ws://node-${++count}.test/rpc` });
+    const { client, sockets, socket, pass } = scriptedClient({
+      url: () => `ws://node-${++count}.test/rpc`,
+    });
     (await socket()).drop();
     await pass(1_000);
-    expect(sockets.map(({ url }) => url)).to.deep.equal(["ws://node-1.test/rpc", "ws://node-2.test/rpc"]);
+    expect(sockets.map(({ url }) => url)).to.deep.equal([
+      "ws://node-1.test/rpc",
+      "ws://node-2.test/rpc",
+    ]);
     await client.close();
   });
 
@@ -120,7 +129,12 @@ describe("token()", () => {
       token: ({ attempt }) => (attempt < 3 ? Promise.reject(new Error("offline")) : "token"),
     });
     await settled();
-    expect(states.at(-1)).to.include({ to: "waiting", reason: "token_unavailable", attempt: 1, retryIn: 750 });
+    expect(states.at(-1)).to.include({
+      to: "waiting",
+      reason: "token_unavailable",
+      attempt: 1,
+      retryIn: 750,
+    });
     expect(states.at(-1)?.cause).to.have.property("message", "offline");
     await pass(750);
     expect(states.at(-1)).to.include({ to: "waiting", attempt: 2, retryIn: 1_250 });
@@ -143,7 +157,9 @@ describe("token()", () => {
 
   it("has its late answer dropped when the client has reconnected or closed meanwhile", async () => {
     const answers: ((token: string) => void)[] = [];
-    const { client, sockets, asked, socket } = scriptedClient({ token: () => new Promise((resolve) => void answers.push(resolve)) });
+    const { client, sockets, asked, socket } = scriptedClient({
+      token: () => new Promise((resolve) => void answers.push(resolve)),
+    });
     await settled();
     const ready = outcomeOf(client.reconnect());
     await settled();
@@ -177,11 +193,16 @@ describe("A client whose token the server refuses", () => {
 
   it("waits when it is given the same token again, presents it no more, and goes on with the next one", async () => {
     let token = "same";
-    const { client, states, asked, sockets, socket, signIn, pass } = scriptedClient({ token: () => token });
+    const { client, states, asked, sockets, socket, signIn, pass } = scriptedClient({
+      token: () => token,
+    });
     const call = outcomeOf(client.call("a", {}, { timeout: 0 }));
     const opened = await socket();
     opened.open();
-    opened.refuse(opened.last("authenticate"), errorOf("token_expired", { action: "newToken", context: "presented" }));
+    opened.refuse(
+      opened.last("authenticate"),
+      errorOf("token_expired", { action: "newToken", context: "presented" }),
+    );
     await settled();
     expect(states.at(-1)).to.include({ to: "waiting", reason: "token_refused", retryIn: 750 });
     await pass(20_000);
@@ -189,7 +210,9 @@ describe("A client whose token the server refuses", () => {
     expect(opened.count("authenticate")).to.equal(1);
     expect(sockets).to.have.length(1);
     expect(asked.length).to.be.within(4, 6);
-    expect(asked.slice(1).every(({ force, reason }) => force && reason === "refused")).to.equal(true);
+    expect(asked.slice(1).every(({ force, reason }) => force && reason === "refused")).to.equal(
+      true,
+    );
     token = "another";
     await pass(10_000);
     const next = await signIn();
@@ -201,19 +224,27 @@ describe("A client whose token the server refuses", () => {
   });
 
   it("tells what the server said: the state event, and the calls and refresh() that have waited for another token", async () => {
-    const { client, states, socket, pass } = scriptedClient({ token: () => "same", backoff: { min: 50_000, max: 50_000 } });
+    const { client, states, socket, pass } = scriptedClient({
+      token: () => "same",
+      backoff: { min: 50_000, max: 50_000 },
+    });
     const call = outcomeOf(client.call("a"));
     const opened = await socket();
     opened.open();
     const refreshed = outcomeOf(client.refresh());
-    opened.refuse(opened.last("authenticate"), errorOf("token_invalid", { detail: "aud does not contain our audience" }));
+    opened.refuse(
+      opened.last("authenticate"),
+      errorOf("token_invalid", { detail: "aud does not contain our audience" }),
+    );
     await settled();
     await pass(30_000);
     expect(states.at(-1)).to.include({ to: "waiting", reason: "token_refused" });
     const { cause: disconnected } = call.error as { readonly cause: DisconnectedError };
     expect(call.error).to.include({ type: "timeout" });
     expect(disconnected).to.include({ type: "disconnected", reason: "token_refused" });
-    for (const { cause } of [states.at(-1), disconnected, { cause: refreshed.error }] as { readonly cause?: unknown }[]) {
+    for (const { cause } of [states.at(-1), disconnected, { cause: refreshed.error }] as {
+      readonly cause?: unknown;
+    }[]) {
       expect(cause).to.be.instanceOf(RpcError).and.include({ code: -32004, type: "token_invalid" });
       expect(cause).to.have.nested.property("data.detail", "aud does not contain our audience");
     }
@@ -226,7 +257,9 @@ describe("A client whose token the server refuses", () => {
     (await signIn()).drop(4401, "token_revoked");
     await pass(1_000);
     expect(states.at(-1)).to.include({ to: "waiting", reason: "token_refused" });
-    expect(states.at(-1)?.cause).to.be.instanceOf(DisconnectedError).and.include({ reason: "token_revoked", closeCode: 4401 });
+    expect(states.at(-1)?.cause)
+      .to.be.instanceOf(DisconnectedError)
+      .and.include({ reason: "token_revoked", closeCode: 4401 });
     await client.close();
   });
 
@@ -258,7 +291,11 @@ describe("A client whose token the server refuses", () => {
     opened.open();
     opened.refuse(opened.last("authenticate"), errorOf("auth_unavailable", { retryAfter: 12 }));
     await settled();
-    expect(states.at(-1)).to.include({ to: "waiting", reason: "auth_unavailable", retryIn: 12_000 });
+    expect(states.at(-1)).to.include({
+      to: "waiting",
+      reason: "auth_unavailable",
+      retryIn: 12_000,
+    });
     expect(asked).to.have.length(1);
     await client.close();
   });

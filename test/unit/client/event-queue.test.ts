@@ -11,7 +11,9 @@ const queue = (limit = 4, isMarked = true) => {
   const readOn = async () => {
     for (let item = await made.next(); !item.done; item = await made.next()) read.push(item.value);
   };
-  /** What was read since the last time. From the first time on, a consumer waits for whatever comes. */
+  /**
+   * What was read since the last time. From the first time on, a consumer waits for whatever comes.
+   */
   const drain = async (): Promise<unknown[]> => {
     if (!isReading) void readOn();
     isReading = true;
@@ -57,7 +59,9 @@ describe("The queue of a subscription", () => {
     events.lose();
     expect((await events.next()).value).to.equal(gap);
     for (let event = 0; event < 3; event++) events.put(event);
-    expect((await Promise.all([events.next(), events.next(), events.next()])).map(({ value }) => value)).to.deep.equal([gap, 1, 2]);
+    expect(
+      (await Promise.all([events.next(), events.next(), events.next()])).map(({ value }) => value),
+    ).to.deep.equal([gap, 1, 2]);
   });
 
   it("tells a loss elsewhere when it isn't marked, as the consumer comes to it, and each time", async () => {

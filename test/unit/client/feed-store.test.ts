@@ -24,9 +24,17 @@ describe("A component's subscription, when the user changes", () => {
       const script = await shown();
       const { client, store, told, signIn } = script;
       if (how === "reconnect()") void client.reconnect();
-      const socket = how === "reconnect()" ? await signIn({ subject: "grace" }) : await reconnected(script, { subject: "grace" });
+      const socket =
+        how === "reconnect()"
+          ? await signIn({ subject: "grace" })
+          : await reconnected(script, { subject: "grace" });
       await settled();
-      expect(store.view()).to.deep.equal({ status: "live", event: undefined, gaps: 1, error: undefined });
+      expect(store.view()).to.deep.equal({
+        status: "live",
+        event: undefined,
+        gaps: 1,
+        error: undefined,
+      });
       expect(socket.count("orders.watch")).to.equal(1);
       socket.answer(socket.last("orders.watch"), { subscription: "s1" });
       event(socket, "s1", "grace's");
@@ -41,11 +49,18 @@ describe("A component's subscription, when the user changes", () => {
     const { client, store, socket, signIn } = await shown();
     ended(socket, "s1", "logout");
     await settled();
-    expect(store.view()).to.include({ status: "failed" }).and.to.have.nested.property("error.reason", "logout");
+    expect(store.view())
+      .to.include({ status: "failed" })
+      .and.to.have.nested.property("error.reason", "logout");
     void client.reconnect();
     const next = await signIn({ subject: "grace" });
     expect(next.count("orders.watch")).to.equal(1);
-    expect(store.view()).to.deep.equal({ status: "live", event: undefined, gaps: 1, error: undefined });
+    expect(store.view()).to.deep.equal({
+      status: "live",
+      event: undefined,
+      gaps: 1,
+      error: undefined,
+    });
     await client.close();
   });
 
@@ -128,7 +143,9 @@ describe("A component's subscription, when its own function", () => {
     for (const data of [1, 2]) event(socket, "s1", data);
     await settled();
     expect(told).to.deep.equal([1, 2]);
-    expect(store.view()).to.include({ status: "failed", event: 2 }).and.to.have.nested.property("error.reason", "bye");
+    expect(store.view())
+      .to.include({ status: "failed", event: 2 })
+      .and.to.have.nested.property("error.reason", "bye");
   });
 });
 
@@ -142,10 +159,18 @@ describe("A component's subscription, when the client is closed", () => {
       await client.close();
       await settled();
       clock.advance(1_000); // between two calls of token()
-      expect(store.view()).to.include({ status: "failed" }).and.to.have.property("error").that.includes({ type: "disconnected" });
+      expect(store.view())
+        .to.include({ status: "failed" })
+        .and.to.have.property("error")
+        .that.includes({ type: "disconnected" });
       void client.reconnect();
       const socket = await signIn({ subject: user });
-      expect(store.view()).to.deep.equal({ status: "live", event: undefined, gaps, error: undefined });
+      expect(store.view()).to.deep.equal({
+        status: "live",
+        event: undefined,
+        gaps,
+        error: undefined,
+      });
       expect(socket.count("orders.watch")).to.equal(1);
       socket.answer(socket.last("orders.watch"), { subscription: "s1" });
       event(socket, "s1", `${user}'s`);

@@ -42,7 +42,10 @@ describe("A page", () => {
       expect(sockets).to.have.length(2);
       await settled();
       expect(client.state).to.equal("ready");
-      next.answer(next.frames.find(({ method }) => method === "ping") ?? { method: "none" }, "pong");
+      next.answer(
+        next.frames.find(({ method }) => method === "ping") ?? { method: "none" },
+        "pong",
+      );
       await client.close();
       expect(clock.pending).to.equal(0);
     });
@@ -121,7 +124,8 @@ describe("A page", () => {
     using pages = new Pages();
     const { client, signIn, sockets, states } = scriptedClient();
     const socket = await signIn();
-    const hide = (persisted: boolean) => pages.window.dispatchEvent(Object.assign(new Event("pagehide"), { persisted }));
+    const hide = (persisted: boolean) =>
+      pages.window.dispatchEvent(Object.assign(new Event("pagehide"), { persisted }));
     hide(false);
     expect(client.state).to.equal("ready");
     hide(true);
@@ -158,7 +162,12 @@ describe("A page", () => {
         { method: "authenticate", params: { token: "token-1" } },
         { method: "orders.watch", params: { id: "o1", $since: { epoch: "e", offset: 2 } } },
       ]);
-      next.answer(next.last("orders.watch"), { subscription: "t", epoch: "e", offset: 3, recovered: true });
+      next.answer(next.last("orders.watch"), {
+        subscription: "t",
+        epoch: "e",
+        offset: 3,
+        recovered: true,
+      });
       next.tell("subscription.event", { subscription: "t", offset: 3, data: "three" });
       await settled();
       expect(got.events).to.deep.equal(["two", "three"]);
@@ -219,7 +228,11 @@ describe("A page", () => {
       resume(pages);
       const next = await socket();
       next.open();
-      next.refuse(next.last("authenticate"), { code: -32002, message: "revoked", data: { reason: "token_revoked", action: "newToken" } });
+      next.refuse(next.last("authenticate"), {
+        code: -32002,
+        message: "revoked",
+        data: { reason: "token_revoked", action: "newToken" },
+      });
       await settled();
       expect(asked[1]).to.include({ reason: "refused", force: true });
       await signIn();
@@ -264,7 +277,11 @@ describe("A page", () => {
       using pages = new Pages();
       const { client, signIn, states } = scriptedClient();
       const socket = await signIn();
-      socket.tell("connection.closing", { code: 4429, reason: "too_many_requests", reconnect: "yes" });
+      socket.tell("connection.closing", {
+        code: 4429,
+        reason: "too_many_requests",
+        reconnect: "yes",
+      });
       socket.drop(4429);
       await settled();
       freeze(pages);

@@ -11,7 +11,11 @@ describe("After a close", () => {
       const socket = await signIn();
       socket.drop(row.code, reason);
       await settled();
-      expect(states.at(-1)).to.include({ to: row.reconnect === "no" ? "closed" : "waiting", code: row.code, reason });
+      expect(states.at(-1)).to.include({
+        to: row.reconnect === "no" ? "closed" : "waiting",
+        code: row.code,
+        reason,
+      });
       await pass(60_000);
       expect(sockets).to.have.length(row.reconnect === "no" ? 1 : 2);
       await client.close();
@@ -42,10 +46,20 @@ describe("After a close", () => {
   it("comes back within the time that the server told", async () => {
     const { client, states, signIn } = scriptedClient();
     const socket = await signIn();
-    socket.tell("connection.closing", { code: 1012, reason: "server_restart", reconnect: "yes", reconnectAfter: [2, 10] });
+    socket.tell("connection.closing", {
+      code: 1012,
+      reason: "server_restart",
+      reconnect: "yes",
+      reconnectAfter: [2, 10],
+    });
     socket.drop(1006);
     await settled();
-    expect(states.at(-1)).to.include({ to: "waiting", code: 1012, reason: "server_restart", retryIn: 6_000 });
+    expect(states.at(-1)).to.include({
+      to: "waiting",
+      code: 1012,
+      reason: "server_restart",
+      retryIn: 6_000,
+    });
     await client.close();
   });
 
@@ -53,7 +67,12 @@ describe("After a close", () => {
     const { client, states, socket, signIn, pass } = scriptedClient();
     const delays = () => states.filter(({ to }) => to === "waiting").map(({ retryIn }) => retryIn);
     const first = await signIn();
-    first.tell("connection.closing", { code: 1012, reason: "server_restart", reconnect: "yes", reconnectAfter: [2, 10] });
+    first.tell("connection.closing", {
+      code: 1012,
+      reason: "server_restart",
+      reconnect: "yes",
+      reconnectAfter: [2, 10],
+    });
     first.drop(1012);
     for (const wait of [6_000, 5_250, 6_250]) {
       await pass(wait);
@@ -73,7 +92,12 @@ describe("After a close", () => {
   it("does as the server told, whatever the code says otherwise", async () => {
     const { states, signIn } = scriptedClient();
     const socket = await signIn();
-    socket.tell("connection.closing", { code: 4001, reason: "moved", reconnect: "no", reconnectAfter: [0, 0] });
+    socket.tell("connection.closing", {
+      code: 4001,
+      reason: "moved",
+      reconnect: "no",
+      reconnectAfter: [0, 0],
+    });
     socket.drop(4001, "moved");
     await settled();
     expect(states.at(-1)).to.include({ to: "closed", code: 4001, reason: "moved" });
@@ -98,7 +122,12 @@ describe("After a close", () => {
     await untold.client.close();
     const told = scriptedClient();
     const socket = await told.signIn();
-    socket.tell("connection.closing", { code: 4429, reason: "too_many_requests", reconnect: "yes", reconnectAfter: [60, 60] });
+    socket.tell("connection.closing", {
+      code: 4429,
+      reason: "too_many_requests",
+      reconnect: "yes",
+      reconnectAfter: [60, 60],
+    });
     socket.drop(4429);
     await settled();
     expect(told.states.at(-1)).to.include({ to: "waiting", retryIn: 60_000 });
@@ -117,7 +146,9 @@ describe("After a close", () => {
   });
 
   it("with 4401 opens no socket for the token that was in force, and waits for another one", async () => {
-    const { client, sockets, states, asked, signIn, pass } = scriptedClient({ token: () => "same" });
+    const { client, sockets, states, asked, signIn, pass } = scriptedClient({
+      token: () => "same",
+    });
     (await signIn()).drop(4401, "token_revoked");
     await pass(1_000);
     expect(asked[1]).to.include({ reason: "refused", force: true });
@@ -166,7 +197,12 @@ describe("After a close", () => {
     expect(sockets).to.have.length(1);
     const late = outcomeOf(client.call("a"));
     await settled();
-    expect(late.error).to.include({ type: "disconnected", sent: "no", closeCode: 4403, reason: "kicked" });
+    expect(late.error).to.include({
+      type: "disconnected",
+      sent: "no",
+      closeCode: 4403,
+      reason: "kicked",
+    });
     const back = client.reconnect();
     await signIn({ subject: "bob" });
     await back;
@@ -185,11 +221,22 @@ describe("A close that a server announces, and that doesn't come", () => {
       const socket = await signIn();
       socket.answersPings = true;
       const running = outcomeOf(client.call("running"));
-      socket.tell("connection.closing", { code: 1012, reason: "server_restart", reconnect: "yes", reconnectAfter: [1, 1], closeIn });
+      socket.tell("connection.closing", {
+        code: 1012,
+        reason: "server_restart",
+        reconnect: "yes",
+        reconnectAfter: [1, 1],
+        closeIn,
+      });
       await pass(timeoutMs - 1);
       expect(client.state).to.equal("ready");
       await pass(1);
-      expect(states.at(-1)).to.include({ to: "waiting", code: 1012, reason: "server_restart", retryIn: 1_000 });
+      expect(states.at(-1)).to.include({
+        to: "waiting",
+        code: 1012,
+        reason: "server_restart",
+        retryIn: 1_000,
+      });
       expect(socket.closedWith).to.equal(1000);
       expect(running.error).to.include({ type: "disconnected", sent: "maybe" });
       await pass(1_000);
@@ -227,8 +274,17 @@ describe("A server that drains", () => {
   it("is sent no more calls; what it refuses, and what is new, waits for the next connection", async () => {
     const { client, signIn, pass } = scriptedClient();
     const first = await signIn();
-    const [running, refused] = [outcomeOf(client.call("running")), outcomeOf(client.call("refused"))];
-    first.tell("connection.closing", { code: 1001, reason: "going_away", reconnect: "yes", reconnectAfter: [1, 1], closeIn: 10 });
+    const [running, refused] = [
+      outcomeOf(client.call("running")),
+      outcomeOf(client.call("refused")),
+    ];
+    first.tell("connection.closing", {
+      code: 1001,
+      reason: "going_away",
+      reconnect: "yes",
+      reconnectAfter: [1, 1],
+      closeIn: 10,
+    });
     const late = outcomeOf(client.call("late"));
     first.answer(first.last("running"), "finished");
     first.refuse(first.last("refused"), errorOf("overloaded"));
@@ -281,7 +337,8 @@ describe("The client's events", () => {
     const socket = await signIn();
     const heard: unknown[] = [];
     client.on("news", (params) => heard.push(params));
-    for (const id of [1, "a", null]) socket.receive({ jsonrpc: "2.0", id, method: "news", params: { id } });
+    for (const id of [1, "a", null])
+      socket.receive({ jsonrpc: "2.0", id, method: "news", params: { id } });
     socket.tell("news", {});
     await settled();
     expect(heard).to.deep.equal([{}]);

@@ -1,7 +1,12 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { errorOf } from "../../../src/protocol/error-codes.js";
-import { granted, outcomeOf, scriptedClient, settled } from "../../helpers/client/scripted-client.js";
+import {
+  granted,
+  outcomeOf,
+  scriptedClient,
+  settled,
+} from "../../helpers/client/scripted-client.js";
 
 describe("A session", () => {
   it("is renewed when the server advised it, without leaving ready, and again after that", async () => {
@@ -10,7 +15,12 @@ describe("A session", () => {
     await pass(599_999);
     expect(asked).to.have.length(1);
     await pass(1);
-    expect(asked[1]).to.include({ reason: "refresh", force: true, attempt: 1, previous: "token-1" });
+    expect(asked[1]).to.include({
+      reason: "refresh",
+      force: true,
+      attempt: 1,
+      previous: "token-1",
+    });
     expect(socket.last("refresh").params).to.deep.equal({ token: "token-2" });
     socket.answer(socket.last("refresh"), granted(clock, { refreshIn: 100 }));
     await pass(100_000);
@@ -30,12 +40,16 @@ describe("A session", () => {
 
   for (const notification of ["auth.expiring", "auth.refreshRequired"]) {
     it(`is renewed at once, and once, upon ${notification}`, async () => {
-      const { client, asked, signIn } = scriptedClient({ token: ({ reason }) => (reason === "connect" ? "token" : new Promise(() => {})) });
+      const { client, asked, signIn } = scriptedClient({
+        token: ({ reason }) => (reason === "connect" ? "token" : new Promise(() => {})),
+      });
       const socket = await signIn();
       socket.tell(notification, { within: 30 });
       socket.tell(notification, { within: 30 });
       await settled();
-      expect(asked.slice(1).map(({ reason, force }) => ({ reason, force }))).to.deep.equal([{ reason: "refresh", force: true }]);
+      expect(asked.slice(1).map(({ reason, force }) => ({ reason, force }))).to.deep.equal([
+        { reason: "refresh", force: true },
+      ]);
       expect(client.state).to.equal("ready");
       await client.close();
     });
@@ -61,7 +75,8 @@ describe("A session", () => {
   it("isn't touched when token() fails: it is asked again with full jitter", async () => {
     let isOffline = false;
     const { client, asked, signIn, pass } = scriptedClient({
-      token: ({ reason }) => (isOffline ? Promise.reject(new Error("offline")) : `token for ${reason}`),
+      token: ({ reason }) =>
+        isOffline ? Promise.reject(new Error("offline")) : `token for ${reason}`,
     });
     const socket = await signIn({ refreshIn: 600 });
     isOffline = true;
@@ -117,7 +132,9 @@ describe("A session", () => {
 
   it("that has expired isn't renewed with its own token, but with the next one, as long as the grace lasts", async () => {
     let isCached = true; // by its `exp`, and this machine's clock is 2 s slow
-    const { client, clock, asked, states, signIn, pass } = scriptedClient({ token: () => (isCached ? "old" : "new") });
+    const { client, clock, asked, states, signIn, pass } = scriptedClient({
+      token: () => (isCached ? "old" : "new"),
+    });
     const socket = await signIn();
     socket.tell("auth.expired", { closeIn: 30 });
     const call = outcomeOf(client.call("a"));
@@ -144,11 +161,17 @@ describe("A session", () => {
 
   it("that has expired, and whose token comes again until the grace is over, is taken up by the next connection", async () => {
     let isCached = true;
-    const { client, asked, signIn, sockets, pass } = scriptedClient({ token: () => (isCached ? "old" : "new") });
+    const { client, asked, signIn, sockets, pass } = scriptedClient({
+      token: () => (isCached ? "old" : "new"),
+    });
     const socket = await signIn();
     socket.tell("auth.expired", { closeIn: 30 });
     await pass(30_000);
-    socket.tell("connection.closing", { code: 4401, reason: "token_expired", reconnect: "new_token" });
+    socket.tell("connection.closing", {
+      code: 4401,
+      reason: "token_expired",
+      reconnect: "new_token",
+    });
     socket.drop(4401, "token_expired");
     await pass(1_000);
     expect(asked.at(-1)).to.include({ reason: "expired", force: true });
@@ -163,7 +186,9 @@ describe("A session", () => {
   });
 
   it("ends with sign-out when token() gives null", async () => {
-    const { client, states, signIn, pass } = scriptedClient({ token: ({ reason }) => (reason === "connect" ? "token" : null) });
+    const { client, states, signIn, pass } = scriptedClient({
+      token: ({ reason }) => (reason === "connect" ? "token" : null),
+    });
     const socket = await signIn();
     await pass(600_000);
     expect(states.at(-1)).to.include({ to: "closed", code: 1000, reason: "signed_out" });
@@ -225,7 +250,8 @@ describe("refresh()", () => {
 
   it("rejects when this try failed, and the session lives on", async () => {
     const { client, signIn } = scriptedClient({
-      token: ({ reason }) => (reason === "connect" ? "token" : Promise.reject(new Error("offline"))),
+      token: ({ reason }) =>
+        reason === "connect" ? "token" : Promise.reject(new Error("offline")),
     });
     await signIn();
     const refreshed = outcomeOf(client.refresh());

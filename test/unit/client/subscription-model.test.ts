@@ -7,26 +7,57 @@ import { TopicReference } from "../../helpers/models/topic-reference.js";
 
 const topics = ["a", "b"] as const;
 const buffer = 4;
-const limits = { frameBytes: 1_000, batchLength: 5, requestsInFlight: 2, subscriptions: 10, responseBytes: 1_000 };
+const limits = {
+  frameBytes: 1_000,
+  batchLength: 5,
+  requestsInFlight: 2,
+  subscriptions: 10,
+  responseBytes: 1_000,
+};
 
 type Step =
   | { readonly do: "publish" | "swallow" | "slow"; readonly topic: string }
   | { readonly do: "open"; readonly topic: string; readonly isMarked: boolean }
   | { readonly do: "read" | "leave"; readonly which: number }
-  | { readonly do: "serve" | "turn" | "drop" | "restart" | "come back" | "lose held" | "refuse" | "change user" | "reconnect" };
+  | {
+      readonly do:
+        | "serve"
+        | "turn"
+        | "drop"
+        | "restart"
+        | "come back"
+        | "lose held"
+        | "refuse"
+        | "change user"
+        | "reconnect";
+    };
 
 const topic = fc.constantFrom(...topics);
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ do: fc.constant("publish" as const), topic }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("swallow" as const, "slow" as const), topic }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant("open" as const), topic, isMarked: fc.boolean() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constantFrom("swallow" as const, "slow" as const), topic }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant("open" as const), topic, isMarked: fc.boolean() }),
+  },
   { weight: 5, arbitrary: fc.record({ do: fc.constant("read" as const), which: fc.nat(5) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("leave" as const), which: fc.nat(5) }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constantFrom("serve" as const, "turn" as const) }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constantFrom("drop" as const, "restart" as const, "lose held" as const) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constantFrom("drop" as const, "restart" as const, "lose held" as const),
+    }),
+  },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("come back" as const) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("refuse" as const) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("change user" as const, "reconnect" as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constantFrom("change user" as const, "reconnect" as const) }),
+  },
 );
 
 /** Who is signed in, or was last; nobody while that is for the next one to say. */
@@ -35,8 +66,9 @@ interface Users {
 }
 
 /**
- * Who has an iterator, and judges what it gives: each number once and in order, or a gap told in between, and nothing once somebody else has
- * signed in. At a gap it reads anew how far the topic is, as a page does that loads its list again, and knows all up to there.
+ * Who has an iterator, and judges what it gives: each number once and in order, or a gap told in
+ * between, and nothing once somebody else has signed in. At a gap it reads anew how far the topic
+ * is, as a page does that loads its list again, and knows all up to there.
  */
 class Consumer {
   readonly topic: string;
@@ -53,7 +85,13 @@ class Consumer {
   isOver = false;
   readonly faults: string[] = [];
 
-  constructor(topic: string, iterator: SubscriptionIterator<unknown>, isMarked: boolean, readAnew: () => number, users: Users) {
+  constructor(
+    topic: string,
+    iterator: SubscriptionIterator<unknown>,
+    isMarked: boolean,
+    readAnew: () => number,
+    users: Users,
+  ) {
     this.topic = topic;
     this.#users = users;
     this.user = users.now;
@@ -92,7 +130,8 @@ class Consumer {
   #end(error: unknown): void {
     this.#isReading = false;
     this.isOver = true;
-    if (!(error instanceof JotwireError && error.type === "subject_changed" && this.isOthers)) this.faults.push(String(error));
+    if (!(error instanceof JotwireError && error.type === "subject_changed" && this.isOthers))
+      this.faults.push(String(error));
   }
 
   leave(): void {
@@ -106,14 +145,16 @@ class Consumer {
   }
 
   #take(value: unknown): void {
-    if (this.isOthers) this.faults.push(`${this.#users.now} is signed in, and ${this.user} gets ${String(value)}`);
+    if (this.isOthers)
+      this.faults.push(`${this.#users.now} is signed in, and ${this.user} gets ${String(value)}`);
     if (value === gap) {
       if (!this.#isMarked) this.faults.push("a mark that nobody asked for");
       return this.told();
     }
     const n = value as number;
     if (this.#last !== undefined && n <= this.#last) this.faults.push(`${n} after ${this.#last}`);
-    if (this.#known !== undefined && n > this.#known + 1) this.faults.push(`${n}, and all is known up to ${this.#known}: no gap was told`);
+    if (this.#known !== undefined && n > this.#known + 1)
+      this.faults.push(`${n}, and all is known up to ${this.#known}: no gap was told`);
     this.#known = Math.max(this.#known ?? n, n);
     this.#last = n;
   }
@@ -132,7 +173,8 @@ async function run(steps: readonly Step[], historySize: number): Promise<void> {
   const comeBack = async (user = users.now ?? "grace") => {
     if (client.state === "ready") return;
     await settled(); // what was read before is
-    for (let tries = 0; tries < 30 && sockets.at(-1)?.readyState !== 0; tries++) await pass(1_000); // for a back-off, or the next token
+    // for a back-off, or the next token
+    for (let tries = 0; tries < 30 && sockets.at(-1)?.readyState !== 0; tries++) await pass(1_000);
     users.now = user;
     for (const consumer of consumers) consumer.meet(user);
     server.connect(await signIn({ subject: user, limits }));
@@ -140,11 +182,16 @@ async function run(steps: readonly Step[], historySize: number): Promise<void> {
 
   for (const one of steps) {
     const consumer = "which" in one ? consumers[one.which] : undefined;
-    if (one.do === "publish" || one.do === "swallow" || one.do === "slow") server[one.do](one.topic);
+    if (one.do === "publish" || one.do === "swallow" || one.do === "slow")
+      server[one.do](one.topic);
     else if (one.do === "open" && consumers.length < 6) {
       const params = { topic: one.topic, which: consumers.length };
-      const iterator = client.subscribe("watch", params, { gaps: one.isMarked, buffer })[Symbol.asyncIterator]();
-      consumers.push(new Consumer(one.topic, iterator, one.isMarked, () => server.count(one.topic), users));
+      const iterator = client
+        .subscribe("watch", params, { gaps: one.isMarked, buffer })
+        [Symbol.asyncIterator]();
+      consumers.push(
+        new Consumer(one.topic, iterator, one.isMarked, () => server.count(one.topic), users),
+      );
     } else if (one.do === "read") consumer?.read();
     else if (one.do === "leave") consumer?.leave();
     else if (one.do === "serve") server.serve();
@@ -167,11 +214,15 @@ async function run(steps: readonly Step[], historySize: number): Promise<void> {
       await pass(1_000); // between two calls of token()
       void client.refresh().catch(() => {});
       const open = await socket();
-      open.answer(open.last("refresh"), granted(clock, { subject: users.now, changed: true, gap: true, limits }));
+      open.answer(
+        open.last("refresh"),
+        granted(clock, { subject: users.now, changed: true, gap: true, limits }),
+      );
     }
   }
 
-  // at last everybody is well, and knows all, but for what the server tells with its next event only
+  // at last everybody is well, and knows all, but for what the server tells with its next event
+  // only
   await comeBack();
   for (const consumer of consumers) if (consumer.isOthers) consumer.read(); // its end
   for (let round = 0; round < 8; round++) {
@@ -186,7 +237,8 @@ async function run(steps: readonly Step[], historySize: number): Promise<void> {
     }
   };
   await readAll();
-  for (const { topic: name, known } of here) if (known !== undefined && !server.owes(name)) expect(known).to.equal(server.count(name));
+  for (const { topic: name, known } of here)
+    if (known !== undefined && !server.owes(name)) expect(known).to.equal(server.count(name));
 
   // and one more event comes
   for (const name of topics) server.publish(name);

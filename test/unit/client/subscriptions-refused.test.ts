@@ -31,7 +31,12 @@ describe("A subscription that the server ends", () => {
       ended(socket, "s1", reason, { code: 1001 });
       await settled();
       expect(got.events).to.deep.equal([1]);
-      expect(got.error).to.include({ name: "SubscriptionEnded", type: "subscription_ended", reason, code: 1001 });
+      expect(got.error).to.include({
+        name: "SubscriptionEnded",
+        type: "subscription_ended",
+        reason,
+        code: 1001,
+      });
       expect(socket.count("unsubscribe")).to.equal(0);
       await client.close();
     });
@@ -66,7 +71,8 @@ describe("A subscription that the server ends", () => {
     socket.answer(socket.last("orders.watch"), { subscription: "s3" });
     event(socket, "s3", 2);
     await settled();
-    expect(got.events).to.deep.equal([1, gap, gap, gap, 2]); // who read anew at the first missed what came before the second
+    // who read anew at the first missed what came before the second
+    expect(got.events).to.deep.equal([1, gap, gap, gap, 2]);
     await client.close();
   });
 });
@@ -80,9 +86,11 @@ describe("A subscription that is refused", () => {
     ]) {
       const { client, socket, watch } = await connected();
       const [got, named] = [consume(watch()), consume(client.subscribe("orders.watch"))];
-      for (const asked of socket.frames.filter(({ method }) => method === "orders.watch")) socket.refuse(asked, error);
+      for (const asked of socket.frames.filter(({ method }) => method === "orders.watch"))
+        socket.refuse(asked, error);
       await settled();
-      for (const { error: failure } of [got, named]) expect(failure).to.include({ name: "RpcError", code: error.code });
+      for (const { error: failure } of [got, named])
+        expect(failure).to.include({ name: "RpcError", code: error.code });
       await client.close();
     }
   });
@@ -109,7 +117,10 @@ describe("A subscription that is refused", () => {
     const { client, socket, pass } = await connected();
     const hint = "at most 128 subscriptions; unsubscribe first";
     const full = errorOf("overloaded", { hint });
-    const [refused, advised] = [consume(client.subscribe("orders.watch")), consume(client.subscribe("orders.prices"))];
+    const [refused, advised] = [
+      consume(client.subscribe("orders.watch")),
+      consume(client.subscribe("orders.prices")),
+    ];
     for (let tries = 1; tries <= 6; tries++) {
       expect(refused.error).to.equal(undefined);
       expect(socket.count("orders.watch")).to.equal(tries);
@@ -117,7 +128,9 @@ describe("A subscription that is refused", () => {
       socket.refuse(socket.last("orders.prices"), errorOf("overloaded", { retryAfter: 1 }));
       await pass(20_000);
     }
-    expect(refused.error).to.include({ type: "overloaded" }).and.to.have.nested.property("data.hint", hint);
+    expect(refused.error)
+      .to.include({ type: "overloaded" })
+      .and.to.have.nested.property("data.hint", hint);
     expect(socket.count("orders.watch")).to.equal(6);
     expect(advised.error).to.equal(undefined);
     expect(socket.count("orders.prices")).to.equal(7);
@@ -218,7 +231,9 @@ describe("Subscriptions of a session that expires", () => {
     expect(socket.texts).to.have.length(sent);
     socket.answer(socket.last("refresh"), granted(clock, { changed: true, gap: false }));
     await settled();
-    expect(socket.frames.slice(sent).map(({ method, params }) => [method, params])).to.deep.equal([["orders.watch", { id: "o2" }]]);
+    expect(socket.frames.slice(sent).map(({ method, params }) => [method, params])).to.deep.equal([
+      ["orders.watch", { id: "o2" }],
+    ]);
     await client.close();
   });
 

@@ -19,7 +19,12 @@ describe("A subscription whose connection is lost", () => {
     const call = client.call("time.now").catch(() => {});
     await script.pass(20_000);
     const next = await script.signIn();
-    expect(next.frames.map(({ method }) => method)).to.deep.equal(["authenticate", "orders.watch", "orders.watch", "time.now"]);
+    expect(next.frames.map(({ method }) => method)).to.deep.equal([
+      "authenticate",
+      "orders.watch",
+      "orders.watch",
+      "time.now",
+    ]);
     event(next, "s1", "of another connection");
     expect(lost).to.deep.equal([]);
     for (const asked of next.frames.filter(({ method }) => method === "orders.watch")) {
@@ -41,13 +46,16 @@ describe("A subscription whose connection is lost", () => {
     const script = await connected();
     const [got, marked] = [consume(script.watch()), consume(script.prices({}, { gaps: true }))];
     const answer = (socket: typeof script.socket) => {
-      for (const name of ["orders.watch", "orders.prices"]) socket.answer(socket.last(name), { subscription: name });
+      for (const name of ["orders.watch", "orders.prices"])
+        socket.answer(socket.last(name), { subscription: name });
     };
     answer(script.socket);
     for (const times of [1, 2, 3]) {
       answer(await reconnected(script));
       await settled();
-      expect(script.lost).to.deep.equal(Array(times).fill({ name: "orders.watch", params: undefined }));
+      expect(script.lost).to.deep.equal(
+        Array(times).fill({ name: "orders.watch", params: undefined }),
+      );
       expect(marked.events).to.deep.equal(Array(times).fill(gap));
     }
     expect(got.events).to.deep.equal([]);
@@ -72,7 +80,11 @@ describe("A subscription whose connection is lost", () => {
   it("follows its topic into another epoch, whose offsets begin anew, and comes back with that one", async () => {
     const script = await connected();
     const got = consume(script.prices({ symbol: "BTC" }, { gaps: true }));
-    script.socket.answer(script.socket.last("orders.prices"), { subscription: "t", epoch: "e", offset: 7 });
+    script.socket.answer(script.socket.last("orders.prices"), {
+      subscription: "t",
+      epoch: "e",
+      offset: 7,
+    });
     event(script.socket, "t", "8", { offset: 8 });
     event(script.socket, "t", "late", { offset: 3 });
     event(script.socket, "t", "f2", { offset: 2, epoch: "f", gap: true });
@@ -81,19 +93,34 @@ describe("A subscription whose connection is lost", () => {
     await settled();
     expect(got.events).to.deep.equal(["8", gap, "f2", "f3"]);
     const next = await reconnected(script);
-    expect(next.last("orders.prices").params).to.deep.equal({ symbol: "BTC", $since: { epoch: "f", offset: 3 } });
+    expect(next.last("orders.prices").params).to.deep.equal({
+      symbol: "BTC",
+      $since: { epoch: "f", offset: 3 },
+    });
     await script.client.close();
   });
 
   it("goes on where it was in the topic's history, over any number of connections", async () => {
     const script = await connected();
     const got = consume(script.prices({ symbol: "BTC" }, { gaps: true }));
-    script.socket.answer(script.socket.last("orders.prices"), { subscription: "t", epoch: "e", offset: 7 });
+    script.socket.answer(script.socket.last("orders.prices"), {
+      subscription: "t",
+      epoch: "e",
+      offset: 7,
+    });
     event(script.socket, "t", "8", { offset: 8 });
     for (const at of [8, 9, 10]) {
       const next = await reconnected(script);
-      expect(next.last("orders.prices").params).to.deep.equal({ symbol: "BTC", $since: { epoch: "e", offset: at } });
-      next.answer(next.last("orders.prices"), { subscription: "t", epoch: "e", offset: at + 1, recovered: true });
+      expect(next.last("orders.prices").params).to.deep.equal({
+        symbol: "BTC",
+        $since: { epoch: "e", offset: at },
+      });
+      next.answer(next.last("orders.prices"), {
+        subscription: "t",
+        epoch: "e",
+        offset: at + 1,
+        recovered: true,
+      });
       event(next, "t", `${at}`, { offset: at });
       event(next, "t", `${at + 1}`, { offset: at + 1 });
     }
@@ -112,7 +139,11 @@ describe("A subscription whose connection is lost", () => {
     it(`tells a gap, and goes on from the answer, when ${why}`, async () => {
       const script = await connected();
       const got = consume(script.prices({ symbol: "BTC" }, { gaps: true }));
-      script.socket.answer(script.socket.last("orders.prices"), { subscription: "t", epoch: "e", offset: 7 });
+      script.socket.answer(script.socket.last("orders.prices"), {
+        subscription: "t",
+        epoch: "e",
+        offset: 7,
+      });
       event(script.socket, "t", "8", { offset: 8 });
       const next = await reconnected(script);
       next.answer(next.last("orders.prices"), { subscription: "t", ...answer });
@@ -122,7 +153,9 @@ describe("A subscription whose connection is lost", () => {
       event(next, "t", "new", { offset });
       event(next, "t", "again", { offset });
       await settled();
-      expect(got.events).to.deep.equal(offset === undefined ? ["8", gap, "new", "again"] : ["8", gap, "new"]);
+      expect(got.events).to.deep.equal(
+        offset === undefined ? ["8", gap, "new", "again"] : ["8", gap, "new"],
+      );
       await script.client.close();
     });
   }
@@ -130,7 +163,11 @@ describe("A subscription whose connection is lost", () => {
   it("can't ask for history with params by position, and tells a gap", async () => {
     const script = await connected();
     const got = consume(script.prices(["BTC"], { gaps: true }));
-    script.socket.answer(script.socket.last("orders.prices"), { subscription: "t", epoch: "e", offset: 7 });
+    script.socket.answer(script.socket.last("orders.prices"), {
+      subscription: "t",
+      epoch: "e",
+      offset: 7,
+    });
     const next = await reconnected(script);
     expect(next.last("orders.prices").params).to.deep.equal(["BTC"]);
     next.answer(next.last("orders.prices"), { subscription: "t", epoch: "e", offset: 9 });
@@ -224,17 +261,27 @@ describe("A subscription whose connection is lost", () => {
     socket.drop(4403, "kicked");
     const late = consume(subscription);
     await settled();
-    for (const { error } of [got, late, asked]) expect(error).to.include({ type: "disconnected", reason: "kicked", sent: "no" });
+    for (const { error } of [got, late, asked])
+      expect(error).to.include({ type: "disconnected", reason: "kicked", sent: "no" });
     await client.close();
   });
 
-  for (const how of ["close()", "await using", "close() while it waits for a connection", "close() and reconnect() at once"] as const) {
+  for (const how of [
+    "close()",
+    "await using",
+    "close() while it waits for a connection",
+    "close() and reconnect() at once",
+  ] as const) {
     it(`ends like any other loop by the application's own ${how}, after what waits, with nothing thrown anywhere`, async () => {
       const unheard: unknown[] = [];
       const note = (reason: unknown) => unheard.push(reason);
       process.on("unhandledRejection", note);
       const { client, socket, watch } = await connected();
-      const [late, reads, asked] = [client.subscribe("orders.watch"), client.subscribe("orders.prices"), watch()];
+      const [late, reads, asked] = [
+        client.subscribe("orders.watch"),
+        client.subscribe("orders.prices"),
+        watch(),
+      ];
       const [watched] = socket.frames.filter(({ method }) => method === "orders.watch");
       if (watched) socket.answer(watched, { subscription: "s1" });
       socket.answer(socket.last("orders.prices"), { subscription: "s2" });
@@ -263,7 +310,8 @@ describe("A subscription whose connection is lost", () => {
     await client.close();
     const made = [consume(watch()), consume(client.subscribe("orders.watch"))];
     await settled();
-    for (const { error } of made) expect(error).to.include({ type: "disconnected", reason: "bye", sent: "no" });
+    for (const { error } of made)
+      expect(error).to.include({ type: "disconnected", reason: "bye", sent: "no" });
   });
 });
 
@@ -271,7 +319,11 @@ describe("The events of a topic with history", () => {
   const topic = async () => {
     const script = await connected();
     const got = consume(script.prices({}, { gaps: true }));
-    script.socket.answer(script.socket.last("orders.prices"), { subscription: "t", epoch: "e", offset: 7 });
+    script.socket.answer(script.socket.last("orders.prices"), {
+      subscription: "t",
+      epoch: "e",
+      offset: 7,
+    });
     return { ...script, got };
   };
 

@@ -10,7 +10,9 @@ describe("A subscription", () => {
   it("is one call, whose events are iterated from the first, also when they come in the turn of its answer", async () => {
     const { client, socket, watch } = await connected();
     const got = consume(watch({ id: "o1" }));
-    expect(socket.texts.at(-1)).to.equal('{"jsonrpc":"2.0","id":1,"method":"orders.watch","params":{"id":"o1"}}');
+    expect(socket.texts.at(-1)).to.equal(
+      '{"jsonrpc":"2.0","id":1,"method":"orders.watch","params":{"id":"o1"}}',
+    );
     socket.answer(socket.last("orders.watch"), { subscription: "s1" });
     event(socket, "s1", 1);
     event(socket, "other", "not ours");
@@ -38,7 +40,11 @@ describe("A subscription", () => {
     const call = client.call("time.now").catch(() => {});
     const got = consume(client.api.orders?.watch?.({ id: "o1" }) as AsyncIterable<unknown>);
     const opened = await signIn();
-    expect(opened.frames.map(({ method }) => method)).to.deep.equal(["authenticate", "orders.watch", "time.now"]);
+    expect(opened.frames.map(({ method }) => method)).to.deep.equal([
+      "authenticate",
+      "orders.watch",
+      "time.now",
+    ]);
     opened.answer(opened.last("orders.watch"), { subscription: "s1" });
     event(opened, "s1", 1);
     await settled();
@@ -49,7 +55,10 @@ describe("A subscription", () => {
   });
 
   for (const [how, leave] of [
-    ["return()", (subscription: Subscription<unknown>) => subscription[Symbol.asyncIterator]().return()],
+    [
+      "return()",
+      (subscription: Subscription<unknown>) => subscription[Symbol.asyncIterator]().return(),
+    ],
     ["await using", (subscription: Subscription<unknown>) => subscription[Symbol.asyncDispose]()],
   ] as const) {
     it(`is unsubscribed by ${how}, once, and its iteration ends`, async () => {
@@ -147,7 +156,8 @@ describe("A subscription", () => {
     const { client, socket, lost } = await connected();
     const subscription = client.subscribe("orders.watch", { id: "o1" }, { buffer: 2 });
     const marked = client.subscribe("orders.watch", { id: "o1" }, { buffer: 2, gaps: true });
-    for (const asked of socket.frames.filter(({ method }) => method === "orders.watch")) socket.answer(asked, { subscription: "s1" });
+    for (const asked of socket.frames.filter(({ method }) => method === "orders.watch"))
+      socket.answer(asked, { subscription: "s1" });
     for (const data of [1, 2, 3, 4]) event(socket, "s1", data);
     const [got, gotMarked] = [consume(subscription), consume(marked)];
     await settled();
@@ -190,9 +200,9 @@ describe("A function of api", () => {
     await settled();
     expect(got.events).to.deep.equal([1]);
     expect(lost).to.have.length(1);
-    expect(socket.frames.filter(({ method }) => method === "unsubscribe").map(({ params }) => params)).to.deep.equal([
-      { subscription: "s1" },
-    ]);
+    expect(
+      socket.frames.filter(({ method }) => method === "unsubscribe").map(({ params }) => params),
+    ).to.deep.equal([{ subscription: "s1" }]);
     await client.close();
   });
 
@@ -203,8 +213,16 @@ describe("A function of api", () => {
     event(socket, "t", "five", { offset: 5 });
     await settled();
     const got = consume(subscription);
-    expect(socket.last("orders.prices").params).to.deep.equal({ symbol: "BTC", $since: { epoch: "e", offset: 4 } });
-    socket.answer(socket.last("orders.prices"), { subscription: "t", epoch: "e", offset: 5, recovered: true });
+    expect(socket.last("orders.prices").params).to.deep.equal({
+      symbol: "BTC",
+      $since: { epoch: "e", offset: 4 },
+    });
+    socket.answer(socket.last("orders.prices"), {
+      subscription: "t",
+      epoch: "e",
+      offset: 5,
+      recovered: true,
+    });
     event(socket, "t", "five", { offset: 5 });
     await settled();
     expect(got.events).to.deep.equal(["five"]);
@@ -252,7 +270,10 @@ describe("Two subscriptions of one topic", () => {
   const two = async () => {
     const script = await connected();
     const { socket } = script;
-    const subscriptions = [script.prices({}, { gaps: true }), script.prices({ side: "both" }, { gaps: true })] as const;
+    const subscriptions = [
+      script.prices({}, { gaps: true }),
+      script.prices({ side: "both" }, { gaps: true }),
+    ] as const;
     const [first, second] = [consume(subscriptions[0]), consume(subscriptions[1])];
     const calls = socket.frames.filter(({ method }) => method === "orders.prices");
     return { ...script, subscriptions, first, second, calls };

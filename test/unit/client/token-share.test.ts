@@ -9,19 +9,33 @@ let count = 0;
 
 /** Something in the shape of a JWT; no two are the same. */
 const jwt = (claims: Readonly<Record<string, unknown>> = {}): string => {
-  const payload = { iss: "https://id.test", aud: "orders", sub: "ada", sid: "s1", scope: "orders:read", jti: `${++count}`, ...claims };
+  const payload = {
+    iss: "https://id.test",
+    aud: "orders",
+    sub: "ada",
+    sid: "s1",
+    scope: "orders:read",
+    jti: `${++count}`,
+    ...claims,
+  };
   return `e30.${Buffer.from(JSON.stringify(payload)).toString("base64url")}.c2ln`;
 };
 
 /** Pages that are signed in, each with a token of its own from `token`. */
-async function signedIn(tokens: readonly (() => string | Promise<string>)[], options: Partial<ClientOptions> = {}) {
+async function signedIn(
+  tokens: readonly (() => string | Promise<string>)[],
+  options: Partial<ClientOptions> = {},
+) {
   const tabs = await Promise.all(
     tokens.map(async (token) => {
       const script = scriptedClient({ ...options, token });
       await settled();
       const socket = await script.signIn();
       const refresh = async (changes?: object) => {
-        socket.answer(socket.last("refresh"), granted(script.clock, { changed: true, gap: false, ...changes }));
+        socket.answer(
+          socket.last("refresh"),
+          granted(script.clock, { changed: true, gap: false, ...changes }),
+        );
         await settled();
       };
       return { ...script, socket, refresh };
@@ -29,7 +43,13 @@ async function signedIn(tokens: readonly (() => string | Promise<string>)[], opt
   );
   const [first, second, third] = tabs;
   if (!first || !second) throw new Error("Two pages at least");
-  return { tabs, first, second, third: third ?? second, close: () => Promise.all(tabs.map(({ client }) => client.close())) };
+  return {
+    tabs,
+    first,
+    second,
+    third: third ?? second,
+    close: () => Promise.all(tabs.map(({ client }) => client.close())),
+  };
 }
 
 describe("Pages of one origin with one session", () => {
@@ -71,7 +91,9 @@ describe("Pages of one origin with one session", () => {
     await settled();
     await settled();
     expect(tabs.map(({ asked }) => asked.length).sort()).to.deep.equal([1, 1, 2]);
-    expect(new Set(tabs.map(({ socket }) => socket.last("refresh").params?.token)).size).to.equal(1);
+    expect(new Set(tabs.map(({ socket }) => socket.last("refresh").params?.token)).size).to.equal(
+      1,
+    );
     await close();
   });
 
@@ -108,7 +130,8 @@ describe("Pages of one origin with one session", () => {
     const [{ channel } = { channel: "" }] = pages.posted;
     await second.refresh();
     const stranger = new BroadcastChannel(channel);
-    for (const data of [jwt({ sub: "grace" }), "not a token", 1, null, { token: jwt() }]) stranger.postMessage(data);
+    for (const data of [jwt({ sub: "grace" }), "not a token", 1, null, { token: jwt() }])
+      stranger.postMessage(data);
     stranger.close();
     await settled();
     expect(second.socket.count("refresh")).to.equal(1);
@@ -123,7 +146,9 @@ describe("Pages of one origin with one session", () => {
     await first.pass(600_000);
     await settled();
     expect(second.socket.count("refresh")).to.equal(0);
-    expect(pages.posted.map(({ channel }) => channel).filter((channel) => channel.includes("ada"))).to.deep.equal([]);
+    expect(
+      pages.posted.map(({ channel }) => channel).filter((channel) => channel.includes("ada")),
+    ).to.deep.equal([]);
     await close();
   });
 

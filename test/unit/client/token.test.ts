@@ -2,16 +2,28 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { AuthStop, type TokenRequest } from "../../../client/index.js";
 import { errorOf } from "../../../src/protocol/error-codes.js";
-import { granted, outcomeOf, type ScriptedSocket, scriptedClient, settled } from "../../helpers/client/scripted-client.js";
+import {
+  granted,
+  outcomeOf,
+  type ScriptedSocket,
+  scriptedClient,
+  settled,
+} from "../../helpers/client/scripted-client.js";
 
 /** A `token()` that the test answers, and how many of its calls are open at a time. */
 function openCalls() {
-  const calls: { readonly request: TokenRequest; give(token: string | null): void; fail(error: unknown): void }[] = [];
+  const calls: {
+    readonly request: TokenRequest;
+    give(token: string | null): void;
+    fail(error: unknown): void;
+  }[] = [];
   let open = 0;
   let most = 0;
   const token = (request: TokenRequest) => {
     most = Math.max(most, ++open);
-    return new Promise<string | null>((give, fail) => void calls.push({ request, give, fail })).finally(() => open--);
+    return new Promise<string | null>(
+      (give, fail) => void calls.push({ request, give, fail }),
+    ).finally(() => open--);
   };
   return { calls, token, most: () => most };
 }
@@ -168,14 +180,18 @@ describe("token() that asks its own client", () => {
       await settled();
       await pass(0);
       expect(failures, ask).to.have.length(1);
-      expect(failures[0]).to.be.instanceOf(TypeError).with.property("message").that.includes("its own client");
+      expect(failures[0])
+        .to.be.instanceOf(TypeError)
+        .with.property("message")
+        .that.includes("its own client");
       await client.close();
     }
   });
 
   it("may do so where there is a session", async () => {
     const script: ReturnType<typeof scriptedClient> = scriptedClient({
-      token: async ({ reason }) => (reason === "connect" ? "first" : String(await script.client.call("renew"))),
+      token: async ({ reason }) =>
+        reason === "connect" ? "first" : String(await script.client.call("renew")),
     });
     const { client, clock, signIn, pass } = script;
     const socket = await signIn();
@@ -190,13 +206,15 @@ describe("token() that asks its own client", () => {
 
 describe("A server that asks for new tokens without end", () => {
   const nagging: Readonly<Record<string, (socket: ScriptedSocket) => void>> = {
-    "auth.refreshRequired": (socket) => socket.tell("auth.refreshRequired", { within: 30, reason: "x" }),
+    "auth.refreshRequired": (socket) =>
+      socket.tell("auth.refreshRequired", { within: 30, reason: "x" }),
     "auth.expiring": (socket) => socket.tell("auth.expiring", { expiresIn: 60 }),
     "auth.expired": (socket) => socket.tell("auth.expired", { closeIn: 30 }),
   };
   for (const [name, nag] of Object.entries(nagging)) {
     it(`by ${name}, whenever it has got one, gets two a second`, async () => {
-      const { client, clock, asked, signIn, pass }: ReturnType<typeof scriptedClient> = scriptedClient();
+      const { client, clock, asked, signIn, pass }: ReturnType<typeof scriptedClient> =
+        scriptedClient();
       const socket = await signIn();
       let answered = "";
       for (let ms = 0; ms < 5_000; ms += 10) {
@@ -222,7 +240,8 @@ describe("A server that asks for new tokens without end", () => {
       await settled();
       const socket = sockets.at(-1);
       if (socket?.readyState === 0) socket.open();
-      for (const frame of socket?.readyState === 1 ? socket.frames.slice(-1) : []) socket?.refuse(frame, errorOf("token_invalid"));
+      for (const frame of socket?.readyState === 1 ? socket.frames.slice(-1) : [])
+        socket?.refuse(frame, errorOf("token_invalid"));
       await pass(50);
     }
     expect(asked.length).to.be.within(4, 11);
@@ -232,7 +251,9 @@ describe("A server that asks for new tokens without end", () => {
 
 describe("refresh()", () => {
   it("isn't content with a token from a cache: one that was asked for to connect is followed by another", async () => {
-    const { client, clock, asked, signIn } = scriptedClient({ token: ({ force }) => (force ? "new" : "cached") });
+    const { client, clock, asked, signIn } = scriptedClient({
+      token: ({ force }) => (force ? "new" : "cached"),
+    });
     const refreshed = outcomeOf(client.refresh());
     const socket = await signIn();
     expect(socket.last("authenticate").params).to.deep.equal({ token: "cached" });

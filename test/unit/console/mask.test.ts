@@ -19,9 +19,22 @@ describe("A frame without its secrets", () => {
   });
 
   it("has no opaque secret under a telling name, and says how long it was", () => {
-    const names = ["refreshToken", "refresh_token", "access_token", "password", "client_secret", "proof", "Token"];
-    for (const name of names) expect(maskedValue({ [name]: "SLJR9W" }), name).to.deep.equal({ [name]: "‹hidden, 6 characters›" });
-    expect(maskedValue({ deep: [{ password: "x" }] })).to.deep.equal({ deep: [{ password: "‹hidden, 1 characters›" }] });
+    const names = [
+      "refreshToken",
+      "refresh_token",
+      "access_token",
+      "password",
+      "client_secret",
+      "proof",
+      "Token",
+    ];
+    for (const name of names)
+      expect(maskedValue({ [name]: "SLJR9W" }), name).to.deep.equal({
+        [name]: "‹hidden, 6 characters›",
+      });
+    expect(maskedValue({ deep: [{ password: "x" }] })).to.deep.equal({
+      deep: [{ password: "‹hidden, 1 characters›" }],
+    });
   });
 
   it("is otherwise as it came: numbers that JavaScript would round, white space, names alike, values that are no text", () => {

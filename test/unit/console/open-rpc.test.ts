@@ -15,12 +15,27 @@ describe("The methods of a discovery document", () => {
       { name: "qty", schema: {} },
     ];
     const methods = methodsIn(
-      document({ name: "a.b", "x-scopes": ["s"], params }, { name: "c", "x-public": true, "x-subscription": {} }),
+      document(
+        { name: "a.b", "x-scopes": ["s"], params },
+        { name: "c", "x-public": true, "x-subscription": {} },
+      ),
       [],
     );
-    expect(methods.map(({ name }) => name)).to.deep.equal(["ping", "whoami", "rpc.discover", "a.b", "c"]);
-    expect(named("a.b", methods)).to.deep.include({ scopes: ["s"], isPublic: false, isSubscription: false });
-    expect(named("a.b", methods).parameters.map(({ name, isRequired }) => [name, isRequired])).to.deep.equal([
+    expect(methods.map(({ name }) => name)).to.deep.equal([
+      "ping",
+      "whoami",
+      "rpc.discover",
+      "a.b",
+      "c",
+    ]);
+    expect(named("a.b", methods)).to.deep.include({
+      scopes: ["s"],
+      isPublic: false,
+      isSubscription: false,
+    });
+    expect(
+      named("a.b", methods).parameters.map(({ name, isRequired }) => [name, isRequired]),
+    ).to.deep.equal([
       ["sku", true],
       ["qty", false],
     ]);
@@ -28,14 +43,35 @@ describe("The methods of a discovery document", () => {
   });
 
   it("may be anything: what is no method is left out", () => {
-    for (const junk of [null, 1, "x", {}, { methods: 1 }, { methods: [null, 1, {}, { name: 1 }, []] }]) {
-      expect(methodsIn(junk, []).map(({ name }) => name)).to.deep.equal(["ping", "whoami", "rpc.discover"]);
+    for (const junk of [
+      null,
+      1,
+      "x",
+      {},
+      { methods: 1 },
+      { methods: [null, 1, {}, { name: 1 }, []] },
+    ]) {
+      expect(methodsIn(junk, []).map(({ name }) => name)).to.deep.equal([
+        "ping",
+        "whoami",
+        "rpc.discover",
+      ]);
     }
     const odd = named(
       "m",
-      methodsIn(document({ name: "m", params: [null, {}, { name: "__proto__", schema: null }], "x-scopes": [1, "s"] }), []),
+      methodsIn(
+        document({
+          name: "m",
+          params: [null, {}, { name: "__proto__", schema: null }],
+          "x-scopes": [1, "s"],
+        }),
+        [],
+      ),
     );
-    expect(odd).to.deep.include({ scopes: ["s"], parameters: [{ name: "__proto__", isRequired: false, schema: {} }] });
+    expect(odd).to.deep.include({
+      scopes: ["s"],
+      parameters: [{ name: "__proto__", isRequired: false, schema: {} }],
+    });
   });
 
   it("are locked when the session is over, and when a newer document has them no more", () => {
@@ -50,15 +86,24 @@ describe("The methods of a discovery document", () => {
 
   it("begin with what is required, by default, example, choice or type", () => {
     const sample = (schema: object) =>
-      sampleParams(named("m", methodsIn(document({ name: "m", params: [{ name: "p", required: true, schema }] }), [])));
+      sampleParams(
+        named(
+          "m",
+          methodsIn(document({ name: "m", params: [{ name: "p", required: true, schema }] }), []),
+        ),
+      );
     expect(sample({ type: "string" })).to.deep.equal({ p: "" });
     expect(sample({ type: "integer", minimum: 3 })).to.deep.equal({ p: 3 });
     expect(sample({ enum: ["a", "b"] })).to.deep.equal({ p: "a" });
     expect(sample({ type: "number", default: 7 })).to.deep.equal({ p: 7 });
     expect(sample({ type: "string", examples: ["x"] })).to.deep.equal({ p: "x" });
-    expect(sample({ type: "object", required: ["a"], properties: { a: { type: "array" }, b: {} } })).to.deep.equal({ p: { a: [] } });
+    expect(
+      sample({ type: "object", required: ["a"], properties: { a: { type: "array" }, b: {} } }),
+    ).to.deep.equal({ p: { a: [] } });
     expect(sampleParams(named("m", methodsIn(document({ name: "m" }), [])))).to.equal(undefined);
     const whole = { name: "params", required: true, schema: { type: "array" } };
-    expect(sampleParams(named("m", methodsIn(document({ name: "m", params: [whole] }), [])))).to.deep.equal([]);
+    expect(
+      sampleParams(named("m", methodsIn(document({ name: "m", params: [whole] }), []))),
+    ).to.deep.equal([]);
   });
 });

@@ -28,16 +28,23 @@ describe("The console's timeline", () => {
 
   it("knows calls, what is about the session, pushes, batches, and what is no JSON", () => {
     const { timeline: line } = timeline();
-    for (const text of ['{"method":"auth.expiring"}', '{"method":"order.created"}', '[{"id":1,"result":1},{"id":2,"result":2}]', "?"])
+    for (const text of [
+      '{"method":"auth.expiring"}',
+      '{"method":"order.created"}',
+      '[{"id":1,"result":1},{"id":2,"result":2}]',
+      "?",
+    ])
       line.frame("in", text);
     line.frame("out", '{"id":3,"method":"refresh","params":{}}');
-    expect(line.entries.map(({ topic, title, tone }) => `${topic} ${title} ${tone}`)).to.deep.equal([
-      "auth auth.expiring warn",
-      "event order.created plain",
-      "call batch of 2 plain",
-      "call not JSON plain",
-      "auth refresh plain",
-    ]);
+    expect(line.entries.map(({ topic, title, tone }) => `${topic} ${title} ${tone}`)).to.deep.equal(
+      [
+        "auth auth.expiring warn",
+        "event order.created plain",
+        "call batch of 2 plain",
+        "call not JSON plain",
+        "auth refresh plain",
+      ],
+    );
     expect(line.entries.map(({ size }) => size)).to.deep.equal([26, 26, 41, 1, 39]);
   });
 
@@ -54,7 +61,8 @@ describe("The console's timeline", () => {
     for (let count = 0; count < 1_200; count++) line.frame("in", `{"method":"m${count}"}`);
     expect(line.entries).to.have.lengthOf(1_000);
     expect(line.entries.at(-1)?.title).to.equal("m1199");
-    for (let count = 0; count < 60; count++) line.frame("in", JSON.stringify({ method: "big", params: "x".repeat(150_000) }));
+    for (let count = 0; count < 60; count++)
+      line.frame("in", JSON.stringify({ method: "big", params: "x".repeat(150_000) }));
     const characters = line.entries.reduce((sum, { text }) => sum + text.length, 0);
     expect(characters).to.be.within(3_800_000, 4_000_000);
     expect(line.entries.at(-1)).to.include({ size: 150_028 });

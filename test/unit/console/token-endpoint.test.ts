@@ -1,5 +1,8 @@
 import { expect } from "chai";
-import { createTokenEndpoint, TokenRefusal } from "../../../console/model/session/token-endpoint.js";
+import {
+  createTokenEndpoint,
+  TokenRefusal,
+} from "../../../console/model/session/token-endpoint.js";
 import { rejectionOf } from "../../helpers/rejection.js";
 
 type Answer = (signal: AbortSignal) => Promise<Response>;
@@ -9,7 +12,9 @@ class Pretended implements Disposable {
   readonly asked: unknown[] = [];
   readonly told: string[] = [];
   readonly limits: { readonly ms: number; readonly pass: () => void }[] = [];
-  readonly endpoint = createTokenEndpoint("", (path, status) => this.told.push(`${path} ${status}`));
+  readonly endpoint = createTokenEndpoint("", (path, status) =>
+    this.told.push(`${path} ${status}`),
+  );
   readonly #fetch = globalThis.fetch;
   readonly #timeout = AbortSignal.timeout;
 
@@ -22,7 +27,10 @@ class Pretended implements Disposable {
     };
     AbortSignal.timeout = (ms) => {
       const limit = new AbortController();
-      this.limits.push({ ms, pass: () => limit.abort(new DOMException("it took too long", "TimeoutError")) });
+      this.limits.push({
+        ms,
+        pass: () => limit.abort(new DOMException("it took too long", "TimeoutError")),
+      });
       return limit.signal;
     };
   }
@@ -45,14 +53,20 @@ const r1 = { grant_type: "refresh_token", refresh_token: "r1" };
 describe("The console's token endpoint", () => {
   it("asks once more, at once, with the same refresh token, when the answer is lost", async () => {
     using pretended = new Pretended([lost, given]);
-    expect(await pretended.endpoint.refresh("r1", never)).to.deep.equal({ access: "a2", refresh: "r2" });
+    expect(await pretended.endpoint.refresh("r1", never)).to.deep.equal({
+      access: "a2",
+      refresh: "r2",
+    });
     expect(pretended.asked).to.deep.equal([r1, r1]);
     expect(pretended.told).to.deep.equal(["/token 0", "/token 200"]);
   });
 
   it("does so, too, when the answer breaks off", async () => {
     using pretended = new Pretended([async () => new Response('{"access_token":"'), given]);
-    expect(await pretended.endpoint.refresh("r1", never)).to.deep.equal({ access: "a2", refresh: "r2" });
+    expect(await pretended.endpoint.refresh("r1", never)).to.deep.equal({
+      access: "a2",
+      refresh: "r2",
+    });
     expect(pretended.asked).to.deep.equal([r1, r1]);
     expect(pretended.told).to.deep.equal(["/token 200", "/token 200"]);
   });
@@ -70,8 +84,12 @@ describe("The console's token endpoint", () => {
 
   it("doesn't ask again when it was answered, or is no longer asked", async () => {
     {
-      using pretended = new Pretended([async () => Response.json({ error_description: "revoked" }, { status: 400 })]);
-      expect(await rejectionOf(pretended.endpoint.refresh("r1", never))).to.be.instanceOf(TokenRefusal);
+      using pretended = new Pretended([
+        async () => Response.json({ error_description: "revoked" }, { status: 400 }),
+      ]);
+      expect(await rejectionOf(pretended.endpoint.refresh("r1", never))).to.be.instanceOf(
+        TokenRefusal,
+      );
       expect(pretended.asked).to.have.length(1);
     }
     using pretended = new Pretended([hung]);
@@ -84,7 +102,9 @@ describe("The console's token endpoint", () => {
 
   it("logs in once, however long that takes", async () => {
     using pretended = new Pretended([lost]);
-    expect(await rejectionOf(pretended.endpoint.logIn("ada", "secret"))).to.be.instanceOf(TypeError);
+    expect(await rejectionOf(pretended.endpoint.logIn("ada", "secret"))).to.be.instanceOf(
+      TypeError,
+    );
     expect(pretended.limits).to.deep.equal([]);
     expect(pretended.asked).to.have.length(1);
   });

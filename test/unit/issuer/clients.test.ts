@@ -14,16 +14,22 @@ describe("the client directory", () => {
     expect(told.map(({ subject, issuedBefore }) => ({ subject, issuedBefore }))).to.deep.equal([
       { subject: "client:billing", issuedBefore: Math.floor(clock.now() / 1_000) },
     ]);
-    expect((await issuer.clients.list()).map(({ clientId }) => clientId)).to.deep.equal(["reports"]);
+    expect((await issuer.clients.list()).map(({ clientId }) => clientId)).to.deep.equal([
+      "reports",
+    ]);
   });
 
   it("takes an id once, and never that of all logins", async () => {
     const { issuer } = await openIssuer();
     await issuer.clients.add({ clientId: "billing", scopes: [] });
     for (const clientId of ["billing", "jotwire"]) {
-      expect((await rejectionOf(issuer.clients.add({ clientId, scopes: [] }))).message).to.include("exists already");
+      expect((await rejectionOf(issuer.clients.add({ clientId, scopes: [] }))).message).to.include(
+        "exists already",
+      );
     }
-    expect((await issuer.clients.list()).map(({ clientId }) => clientId)).to.deep.equal(["billing"]);
+    expect((await issuer.clients.list()).map(({ clientId }) => clientId)).to.deep.equal([
+      "billing",
+    ]);
   });
 
   it("revokes nothing for a client that there is not", async () => {

@@ -3,24 +3,31 @@ import { LoginError, memoryStore } from "../../../src/issuer/index.js";
 import { rejectionOf } from "../../helpers/rejection.js";
 import { openIssuer, password } from "../../helpers/tokens/test-issuer.js";
 
-const reasonOf = async (login: Promise<unknown>) => ((await rejectionOf(login)) as LoginError).reason;
+const reasonOf = async (login: Promise<unknown>) =>
+  ((await rejectionOf(login)) as LoginError).reason;
 
 describe("failed logins of one address", () => {
   it("are 20 a minute, whatever the accounts; the next is refused without hashing, and says for how long", async () => {
     const { issuer, hasher, clock } = await openIssuer();
     const address = "192.0.2.1";
     for (let n = 0; n < 20; n++) {
-      expect(await reasonOf(issuer.login(`user-${n}`, "wrong password", { address }))).to.equal("invalid_credentials");
+      expect(await reasonOf(issuer.login(`user-${n}`, "wrong password", { address }))).to.equal(
+        "invalid_credentials",
+      );
       clock.advance(100);
     }
     hasher.runs = 0;
     const refused = await rejectionOf(issuer.login("ada", password, { address }));
-    expect(refused).to.be.instanceOf(LoginError).and.to.include({ reason: "too_many_failures", retryAfter: 58 });
+    expect(refused)
+      .to.be.instanceOf(LoginError)
+      .and.to.include({ reason: "too_many_failures", retryAfter: 58 });
     expect(hasher.runs).to.equal(0);
     expect(issuer.counts).to.include({ refusedLogins: 20, limitedLogins: 1 });
     await issuer.login("ada", password, { address: "192.0.2.2" });
     clock.advance(57_999);
-    expect(await reasonOf(issuer.login("ada", password, { address }))).to.equal("too_many_failures");
+    expect(await reasonOf(issuer.login("ada", password, { address }))).to.equal(
+      "too_many_failures",
+    );
     clock.advance(1);
     await issuer.login("ada", password, { address });
   });
@@ -28,7 +35,9 @@ describe("failed logins of one address", () => {
   it("are those of its /64, with IPv6, and of no other", async () => {
     const { issuer } = await openIssuer({ failedLoginsPerAddress: 1 });
     await rejectionOf(issuer.login("bob", "wrong password", { address: "2001:db8:1:2:3::1" }));
-    expect(await reasonOf(issuer.login("ada", password, { address: "2001:db8:1:2:ffff::9" }))).to.equal("too_many_failures");
+    expect(
+      await reasonOf(issuer.login("ada", password, { address: "2001:db8:1:2:ffff::9" })),
+    ).to.equal("too_many_failures");
     await issuer.login("ada", password, { address: "2001:db8:1:3::1" });
   });
 
@@ -36,18 +45,25 @@ describe("failed logins of one address", () => {
     const store = memoryStore();
     const { issuer } = await openIssuer({ store, failedLoginsPerAddress: 2 });
     const address = "192.0.2.1";
-    const all = await Promise.all(Array.from({ length: 30 }, () => issuer.login("ada", password, { address })));
+    const all = await Promise.all(
+      Array.from({ length: 30 }, () => issuer.login("ada", password, { address })),
+    );
     expect(all).to.have.length(30);
     const get = store.users.get.bind(store.users);
     store.users.get = () => Promise.reject(new Error("away"));
-    for (let n = 0; n < 3; n++) expect((await rejectionOf(issuer.login("ada", password, { address }))).name).to.equal("Refusal");
+    for (let n = 0; n < 3; n++)
+      expect((await rejectionOf(issuer.login("ada", password, { address }))).name).to.equal(
+        "Refusal",
+      );
     store.users.get = get;
     await issuer.login("ada", password, { address });
   });
 
   it("slip past the limit in no burst", async () => {
     const { issuer, hasher } = await openIssuer({ failedLoginsPerAddress: 3 });
-    const logins = Array.from({ length: 30 }, (_, n) => reasonOf(issuer.login(`user-${n}`, "wrong password", { address: "192.0.2.1" })));
+    const logins = Array.from({ length: 30 }, (_, n) =>
+      reasonOf(issuer.login(`user-${n}`, "wrong password", { address: "192.0.2.1" })),
+    );
     const reasons = await Promise.all(logins);
     expect(reasons.filter((reason) => reason === "invalid_credentials")).to.have.length(3);
     expect(hasher.runs).to.equal(3);
@@ -59,9 +75,15 @@ describe("failed logins of one address", () => {
     let release = (): void => {};
     const released = new Promise<void>((resolve) => (release = resolve));
     hasher.verify = () => released.then(() => false);
-    const others = Array.from({ length: 34 }, (_, n) => rejectionOf(issuer.login("ada", password, { address: `198.51.100.${n}` })));
-    expect(await reasonOf(issuer.login("ada", password, { address: "192.0.2.1" }))).to.equal("too_many_failures");
-    expect(await reasonOf(issuer.login("ada", password, { address: "192.0.2.2" }))).to.equal("busy");
+    const others = Array.from({ length: 34 }, (_, n) =>
+      rejectionOf(issuer.login("ada", password, { address: `198.51.100.${n}` })),
+    );
+    expect(await reasonOf(issuer.login("ada", password, { address: "192.0.2.1" }))).to.equal(
+      "too_many_failures",
+    );
+    expect(await reasonOf(issuer.login("ada", password, { address: "192.0.2.2" }))).to.equal(
+      "busy",
+    );
     release();
     await Promise.all(others);
   });
@@ -70,8 +92,12 @@ describe("failed logins of one address", () => {
     const unlimited = await openIssuer({ failedLoginsPerAddress: 0 });
     const limited = await openIssuer({ failedLoginsPerAddress: 1 });
     for (let n = 0; n < 25; n++) {
-      expect(await reasonOf(unlimited.issuer.login(`user-${n}`, "wrong password", { address: "::1" }))).to.equal("invalid_credentials");
-      expect(await reasonOf(limited.issuer.login(`user-${n}`, "wrong password"))).to.equal("invalid_credentials");
+      expect(
+        await reasonOf(unlimited.issuer.login(`user-${n}`, "wrong password", { address: "::1" })),
+      ).to.equal("invalid_credentials");
+      expect(await reasonOf(limited.issuer.login(`user-${n}`, "wrong password"))).to.equal(
+        "invalid_credentials",
+      );
     }
   });
 

@@ -23,22 +23,28 @@ describe("the queue before the hash", () => {
 
   it("lets 32 of an account wait, wherever they come from, and refuses the next at once", async () => {
     const { queue } = openQueue();
-    for (let n = 0; n < 34; n++) void queue(`${n}`, { account: "ada", prefix: `2001:db8:0:${n}::/64` });
-    expect(await rejectionOf(queue("one too many", { account: "ada", prefix: office }))).to.include({ name: "BusyError", retryAfter: 2 });
+    for (let n = 0; n < 34; n++)
+      void queue(`${n}`, { account: "ada", prefix: `2001:db8:0:${n}::/64` });
+    expect(await rejectionOf(queue("one too many", { account: "ada", prefix: office }))).to.include(
+      { name: "BusyError", retryAfter: 2 },
+    );
     void queue("another's", { account: "bob", prefix: office });
   });
 
   it("lets 32 of an address wait, and refuses the next at once; another address has room", async () => {
     const { queue } = openQueue();
     for (let n = 0; n < 34; n++) void queue(`${n}`, { account: `user-${n}`, prefix: office });
-    expect(await rejectionOf(queue("one too many", { account: "ada", prefix: office }))).to.include({ name: "BusyError", retryAfter: 2 });
+    expect(await rejectionOf(queue("one too many", { account: "ada", prefix: office }))).to.include(
+      { name: "BusyError", retryAfter: 2 },
+    );
     void queue("from elsewhere", { account: "ada", prefix: "192.0.2.2" });
   });
 
   it("gives places of an address that an account has more of to the others, one by one, until they have as many", async () => {
     const { queue } = openQueue();
     const refused: string[] = [];
-    const enter = (name: string, account: string) => void queue(name, { account, prefix: office }).catch(() => refused.push(name));
+    const enter = (name: string, account: string) =>
+      void queue(name, { account, prefix: office }).catch(() => refused.push(name));
     for (let n = 0; n < 34; n++) enter(`ada ${n}`, "ada");
     for (let n = 0; n < 20; n++) enter(`bob ${n}`, "bob");
     enter("eve 0", "eve");
@@ -61,17 +67,27 @@ describe("the queue before the hash", () => {
 
   it("lets addresses take turns, however many accounts each of them has", async () => {
     const { queue, started, finish } = openQueue();
-    for (let n = 0; n < 34; n++) void queue(`office ${n}`, { account: `user-${n}`, prefix: office });
-    for (let n = 0; n < 3; n++) void queue(`home ${n}`, { account: `user-${n}`, prefix: "192.0.2.2" });
+    for (let n = 0; n < 34; n++)
+      void queue(`office ${n}`, { account: `user-${n}`, prefix: office });
+    for (let n = 0; n < 3; n++)
+      void queue(`home ${n}`, { account: `user-${n}`, prefix: "192.0.2.2" });
     await finishAll(started, finish);
-    expect(started.slice(2, 8)).to.deep.equal(["office 2", "home 0", "office 3", "home 1", "office 4", "home 2"]);
+    expect(started.slice(2, 8)).to.deep.equal([
+      "office 2",
+      "home 0",
+      "office 3",
+      "home 1",
+      "office 4",
+      "home 2",
+    ]);
     expect(started).to.have.length(37);
   });
 
   it("takes 128 to wait in all; then the address with the most gives up its newest for one with fewer, and only for such", async () => {
     const { queue, clock } = openQueue();
     const refused: string[] = [];
-    const enter = (name: string, prefix: string) => void queue(name, { account: name, prefix }).catch(() => refused.push(name));
+    const enter = (name: string, prefix: string) =>
+      void queue(name, { account: name, prefix }).catch(() => refused.push(name));
     for (const address of ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"])
       for (let n = 0; n < 33; n++) enter(`${address} ${n}`, address); // two of the first one run
     await settle();
@@ -82,7 +98,9 @@ describe("the queue before the hash", () => {
     expect(refused.slice(3)).to.deep.equal(["192.0.2.1 another"]);
     for (let n = 0; n < 32; n++) enter(`late ${n}`, "192.0.2.10");
     await settle();
-    expect(refused.slice(4).filter((name) => name.startsWith("late"))).to.deep.equal(Array.from({ length: 7 }, (_, n) => `late ${25 + n}`));
+    expect(refused.slice(4).filter((name) => name.startsWith("late"))).to.deep.equal(
+      Array.from({ length: 7 }, (_, n) => `late ${25 + n}`),
+    );
     expect(refused.slice(4)).to.not.include("newcomer");
     clock.advance(5_000);
     await settle();
@@ -109,7 +127,10 @@ describe("the queue before the hash", () => {
     const first = [queue("a"), queue("b")];
     const late = ["c", "d"].map((name) => rejectionOf(queue(name)));
     clock.advance(5_000);
-    expect((await Promise.all(late)).map(({ name }) => name)).to.deep.equal(["BusyError", "BusyError"]);
+    expect((await Promise.all(late)).map(({ name }) => name)).to.deep.equal([
+      "BusyError",
+      "BusyError",
+    ]);
     for (const name of ["a", "b"]) finish(name);
     await Promise.all(first);
     void queue("e");
@@ -136,7 +157,10 @@ function openQueue() {
   const hashing = new HashingQueue(2, clock);
   const started: string[] = [];
   const running = new Map<string, () => void>();
-  const queue = (name: string, applicant: Applicant = { account: name, prefix: office }): Promise<string> =>
+  const queue = (
+    name: string,
+    applicant: Applicant = { account: name, prefix: office },
+  ): Promise<string> =>
     hashing.run(applicant, () => {
       started.push(name);
       return new Promise((resolve) => running.set(name, () => resolve(name)));
@@ -145,7 +169,10 @@ function openQueue() {
 }
 
 /** One after the other, in the order in which they began. */
-async function finishAll(started: readonly string[], finish: (name: string) => void): Promise<void> {
+async function finishAll(
+  started: readonly string[],
+  finish: (name: string) => void,
+): Promise<void> {
   await settle();
   for (let n = 0; n < started.length; n++) {
     finish(started[n] ?? "");

@@ -31,7 +31,9 @@ describe("the issuer's housekeeping", () => {
     await issuer.login("ada", password);
     await settled();
     const ids = [old, young].map(({ token }) => String(claimsOf(token).sid));
-    expect(await Promise.all(ids.map(async (id) => (await store.families.get(id)) !== undefined))).to.deep.equal([false, true]);
+    expect(
+      await Promise.all(ids.map(async (id) => (await store.families.get(id)) !== undefined)),
+    ).to.deep.equal([false, true]);
     expect(swept).to.deep.equal([0, 1]);
     expect(await store.revocations.list(0)).to.deep.equal([]);
 

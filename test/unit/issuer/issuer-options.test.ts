@@ -4,7 +4,11 @@ import { createIssuer, type IssuerOptions, memoryStore } from "../../../src/issu
 import { rejectionOf } from "../../helpers/rejection.js";
 import { openIssuer, password } from "../../helpers/tokens/test-issuer.js";
 
-const good: IssuerOptions = { issuer: "https://id.example.com", audience: "orders", store: memoryStore() };
+const good: IssuerOptions = {
+  issuer: "https://id.example.com",
+  audience: "orders",
+  store: memoryStore(),
+};
 
 describe("the issuer's options", () => {
   const wrong: readonly (readonly [string, Partial<IssuerOptions>])[] = [
@@ -28,7 +32,9 @@ describe("the issuer's options", () => {
   }
 
   it("are asked for where there are none", async () => {
-    expect((await rejectionOf(createIssuer(undefined as never))).message).to.include("{ issuer, audience, store }");
+    expect((await rejectionOf(createIssuer(undefined as never))).message).to.include(
+      "{ issuer, audience, store }",
+    );
   });
 
   it("take the edges", async () => {
@@ -39,7 +45,12 @@ describe("the issuer's options", () => {
       keyPublishAhead: 600_000,
       pepper: "p".repeat(32),
     });
-    expect(issuer.verification).to.include({ issuer: "https://id.example.com", audience: "orders", typ: "at+jwt", maxLifetime: 900_000 });
+    expect(issuer.verification).to.include({
+      issuer: "https://id.example.com",
+      audience: "orders",
+      typ: "at+jwt",
+      maxLifetime: 900_000,
+    });
   });
 
   it("write nothing to the store before somebody asks for a key", async () => {
@@ -54,9 +65,22 @@ describe("what an issuer shows of itself", () => {
     const pepper = "pepper-".repeat(6);
     const { issuer } = await openIssuer({ pepper });
     const { refreshToken } = await issuer.login("ada", password);
-    const ring: { jwk: { d: string } }[] = JSON.parse((await issuer.store.secrets.get("signing-keys")) ?? "[]");
-    const secrets = [ring[0]?.jwk.d ?? "", (await issuer.store.secrets.get("refresh-key")) ?? "", refreshToken, pepper, password];
-    const shown = [inspect(issuer, { depth: 20, showHidden: true }), JSON.stringify(issuer), JSON.stringify(issuer.store), String(issuer)];
+    const ring: { jwk: { d: string } }[] = JSON.parse(
+      (await issuer.store.secrets.get("signing-keys")) ?? "[]",
+    );
+    const secrets = [
+      ring[0]?.jwk.d ?? "",
+      (await issuer.store.secrets.get("refresh-key")) ?? "",
+      refreshToken,
+      pepper,
+      password,
+    ];
+    const shown = [
+      inspect(issuer, { depth: 20, showHidden: true }),
+      JSON.stringify(issuer),
+      JSON.stringify(issuer.store),
+      String(issuer),
+    ];
     for (const secret of secrets) {
       expect(secret).to.have.length.above(8);
       for (const text of shown) expect(text).to.not.include(secret);

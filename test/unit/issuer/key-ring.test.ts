@@ -2,7 +2,8 @@ import { expect } from "chai";
 import { type KeyRing, planRing, signerOf } from "../../../src/issuer/tokens/key-ring.js";
 
 const times = { rotationInterval: 10_000, publishAhead: 600, retirement: 960 };
-const ring = (...from: number[]): KeyRing => from.map((activeFrom) => ({ jwk: { kty: "EC", kid: `k${activeFrom}` }, activeFrom }));
+const ring = (...from: number[]): KeyRing =>
+  from.map((activeFrom) => ({ jwk: { kty: "EC", kid: `k${activeFrom}` }, activeFrom }));
 
 describe("the plan for signing keys", () => {
   it("makes the first key for use at once", () => {

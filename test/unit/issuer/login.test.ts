@@ -12,7 +12,13 @@ describe("a login", () => {
     const now = Math.floor(clock.now() / 1_000);
     expect(headerOf(token)).to.include({ alg: "ES256", typ: "at+jwt" }).and.to.have.property("kid");
     expect(claimsOf(token)).to.include({
-      ...{ iss: "http://localhost:8080", aud: "jotwire", sub: "ada", client_id: "jotwire", role: "admin" },
+      ...{
+        iss: "http://localhost:8080",
+        aud: "jotwire",
+        sub: "ada",
+        client_id: "jotwire",
+        role: "admin",
+      },
       ...{ iat: now, exp: now + 300, auth_time: now, scope: "orders:read orders:write" },
     });
     expect(claimsOf(token))
@@ -34,7 +40,8 @@ describe("a login", () => {
     const { issuer, hasher } = await openIssuer();
     await issuer.users.add("bob", password);
     await issuer.users.disable("bob");
-    for (let n = 0; n < 5; n += 1) await rejectionOf(issuer.login("ada", "wrong password", { address: "10.0.0.9" }));
+    for (let n = 0; n < 5; n += 1)
+      await rejectionOf(issuer.login("ada", "wrong password", { address: "10.0.0.9" }));
     const messages: string[] = [];
     for (const [username, secret, address] of [
       ["ada", "wrong password", "10.0.0.1"],
@@ -59,10 +66,13 @@ describe("a login", () => {
     for (const [n, secret] of passwords.entries()) await issuer.users.add(`user${n}`, secret);
     hasher.runs = 0;
     for (const secret of ["1234567", "a".repeat(1_025), "a".repeat(1_048_576)]) {
-      expect((await rejectionOf(issuer.login("ada", secret))).message).to.equal("wrong username or password");
+      expect((await rejectionOf(issuer.login("ada", secret))).message).to.equal(
+        "wrong username or password",
+      );
     }
     expect(hasher.runs).to.equal(0);
-    for (const [n, secret] of passwords.entries()) expect((await issuer.login(`user${n}`, secret)).expiresIn).to.equal(300);
+    for (const [n, secret] of passwords.entries())
+      expect((await issuer.login(`user${n}`, secret)).expiresIn).to.equal(300);
     await rejectionOf(issuer.login("user1", "ü".repeat(511)));
   });
 
@@ -77,11 +87,28 @@ describe("a login", () => {
 describe("claims of a user's own", () => {
   it("never take the place of those that the issuer sets, however they got into the store", async () => {
     const { issuer, clock } = await openIssuer();
-    const claims = { iss: "x", aud: "x", sub: "x", client_id: "x", exp: 9e9, iat: 0, jti: "x", sid: "x", scope: "admin", auth_time: 0 };
+    const claims = {
+      iss: "x",
+      aud: "x",
+      sub: "x",
+      client_id: "x",
+      exp: 9e9,
+      iat: 0,
+      jti: "x",
+      sid: "x",
+      scope: "admin",
+      auth_time: 0,
+    };
     await issuer.store.users.update("ada", { claims: { ...claims, role: "own" } });
     const told = claimsOf((await issuer.login("ada", password)).token);
     const now = Math.floor(clock.now() / 1_000);
-    expect(told).to.include({ iss: "http://localhost:8080", aud: "jotwire", sub: "ada", client_id: "jotwire", role: "own" });
+    expect(told).to.include({
+      iss: "http://localhost:8080",
+      aud: "jotwire",
+      sub: "ada",
+      client_id: "jotwire",
+      role: "own",
+    });
     expect(told).to.include({ scope: "orders:read orders:write", auth_time: now });
     expect(Number(told.exp) - Number(told.iat)).to.be.within(299, 300);
     for (const name of ["jti", "sid"]) expect(told[name]).to.not.equal("x");
@@ -90,7 +117,9 @@ describe("claims of a user's own", () => {
 
 describe("the lockout", () => {
   it("doubles from 1 s after 5 failures to 15 min", () => {
-    expect([0, 4, 5, 6, 7, 14, 15, 1_000].map(delayAfter)).to.deep.equal([0, 0, 1, 2, 4, 512, 900, 900]);
+    expect([0, 4, 5, 6, 7, 14, 15, 1_000].map(delayAfter)).to.deep.equal([
+      0, 0, 1, 2, 4, 512, 900, 900,
+    ]);
   });
 
   it("closes an account to one address for a while, and never to another one's owner", async () => {
@@ -98,7 +127,8 @@ describe("the lockout", () => {
     const attack = { address: "2001:db8:1:2:3::1" };
     for (let n = 0; n < 5; n += 1) await rejectionOf(issuer.login("ada", "wrong password", attack));
     await rejectionOf(issuer.login("ada", password, attack));
-    await rejectionOf(issuer.login("ada", password, { address: "2001:db8:1:2:ffff::9" })); // the same /64
+    // the same /64
+    await rejectionOf(issuer.login("ada", password, { address: "2001:db8:1:2:ffff::9" }));
     await issuer.login("ada", password, { address: "2001:db8:1:3::1" });
     clock.advance(999);
     await rejectionOf(issuer.login("ada", password, attack));
@@ -111,7 +141,8 @@ describe("the lockout", () => {
   it("counts the right password of a disabled user like a wrong one, so that it can't be found out", async () => {
     const { issuer } = await openIssuer();
     await issuer.users.disable("ada");
-    for (let n = 0; n < 5; n += 1) await rejectionOf(issuer.login("ada", password, { address: "192.0.2.1" }));
+    for (let n = 0; n < 5; n += 1)
+      await rejectionOf(issuer.login("ada", password, { address: "192.0.2.1" }));
     await issuer.users.enable("ada");
     await rejectionOf(issuer.login("ada", password, { address: "192.0.2.1" }));
     await issuer.login("ada", password, { address: "192.0.2.2" });
@@ -133,13 +164,17 @@ describe("the lockout", () => {
       if (hash !== hasher.decoy) checked += 1;
       return verify(hash, secret);
     };
-    await Promise.all(Array.from({ length: 30 }, () => rejectionOf(issuer.login("ada", "wrong password"))));
+    await Promise.all(
+      Array.from({ length: 30 }, () => rejectionOf(issuer.login("ada", "wrong password"))),
+    );
     expect(checked).to.equal(5);
   });
 
   it("never counts right logins against each other, however many come at once", async () => {
     const { issuer } = await openIssuer();
-    const logins = await Promise.all(Array.from({ length: 30 }, () => issuer.login("ada", password)));
+    const logins = await Promise.all(
+      Array.from({ length: 30 }, () => issuer.login("ada", password)),
+    );
     expect(logins).to.have.length(30);
   });
 

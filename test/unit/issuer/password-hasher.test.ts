@@ -10,7 +10,9 @@ describe("password hashing", () => {
   it("is argon2id with at least 19 MiB, 2 passes and 1 lane, as a PHC string", async () => {
     const hasher = argon2Hasher(parameters);
     const hash = await hasher.hash("correct horse");
-    expect(hash).to.match(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/);
+    expect(hash).to.match(
+      /^\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/,
+    );
     expect(await hasher.verify(hash, "correct horse")).to.equal(true);
     expect(await hasher.verify(hash, "Correct horse")).to.equal(false);
     expect(await hasher.hash("correct horse")).to.not.equal(hash);
@@ -19,7 +21,8 @@ describe("password hashing", () => {
   it("verifies the examples of argon2's reference implementation", async () => {
     // test.c of P-H-C/phc-winner-argon2: argon2id, v=19, salt "somesalt"
     const hasher = argon2Hasher(parameters);
-    const known = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+    const known =
+      "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
     expect(await hasher.verify(known, "password")).to.equal(true);
     expect(await hasher.verify(known, "passwore")).to.equal(false);
   });
@@ -40,8 +43,12 @@ describe("password hashing", () => {
 
   it("needs the pepper that it was made with", async () => {
     const hash = await argon2Hasher(parameters, Buffer.alloc(32, 1)).hash("correct horse");
-    expect(await argon2Hasher(parameters, Buffer.alloc(32, 1)).verify(hash, "correct horse")).to.equal(true);
-    expect(await argon2Hasher(parameters, Buffer.alloc(32, 2)).verify(hash, "correct horse")).to.equal(false);
+    expect(
+      await argon2Hasher(parameters, Buffer.alloc(32, 1)).verify(hash, "correct horse"),
+    ).to.equal(true);
+    expect(
+      await argon2Hasher(parameters, Buffer.alloc(32, 2)).verify(hash, "correct horse"),
+    ).to.equal(false);
     expect(await argon2Hasher(parameters).verify(hash, "correct horse")).to.equal(false);
   });
 
@@ -55,7 +62,10 @@ describe("password hashing", () => {
     ]) {
       expect(() => checkedParameters(weak)).to.throw("19456 KiB with 2 passes");
     }
-    expect(checkedParameters({ memoryKiB: 47_104, passes: 1 })).to.deep.equal({ memoryKiB: 47_104, passes: 1 });
+    expect(checkedParameters({ memoryKiB: 47_104, passes: 1 })).to.deep.equal({
+      memoryKiB: 47_104,
+      passes: 1,
+    });
   });
 
   it("hashes anew only the password that was shown: one that is changed meanwhile stays", async () => {

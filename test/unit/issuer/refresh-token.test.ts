@@ -13,14 +13,19 @@ describe("refresh tokens", () => {
     const many = new Set<string>();
     for (let n = 1; n <= 100_000; n += 1) many.add(tokens.derive(family, n));
     expect(many.size).to.equal(100_000);
-    expect(new RefreshTokens(randomBytes(32)).derive(family, 1)).to.not.equal(tokens.derive(family, 1));
+    expect(new RefreshTokens(randomBytes(32)).derive(family, 1)).to.not.equal(
+      tokens.derive(family, 1),
+    );
   });
 
   it("have as many ones as zeros in their secret part (monobit)", () => {
     let ones = 0;
     const samples = 2_000;
     for (let n = 1; n <= samples; n += 1) {
-      const secret = Buffer.from(tokens.derive(family, n).split(".")[1] ?? "", "base64url").subarray(4);
+      const secret = Buffer.from(
+        tokens.derive(family, n).split(".")[1] ?? "",
+        "base64url",
+      ).subarray(4);
       for (const byte of secret) ones += byte.toString(2).replaceAll("0", "").length;
     }
     const bits = samples * 256;
@@ -29,7 +34,11 @@ describe("refresh tokens", () => {
 
   it("are taken apart again", () => {
     const token = tokens.derive(family, 7);
-    expect(tokens.parse(token)).to.deep.equal({ familyId: family, generation: 7, hash: hashOf(token) });
+    expect(tokens.parse(token)).to.deep.equal({
+      familyId: family,
+      generation: 7,
+      hash: hashOf(token),
+    });
   });
 
   it("are known for made up when a single character differs, or anything else is wrong", () => {

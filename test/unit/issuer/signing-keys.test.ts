@@ -20,20 +20,32 @@ describe("signing keys", () => {
   });
 
   it("rotate so that a verifier with a ten minutes old key set never rejects a token", async () => {
-    const { issuer, clock } = await openIssuer({ keyRotationInterval: 3_600_000, accessTokenTtl: 900_000 });
+    const { issuer, clock } = await openIssuer({
+      keyRotationInterval: 3_600_000,
+      accessTokenTtl: 900_000,
+    });
     const published: { at: number; keys: ReturnType<typeof createLocalJWKSet> }[] = [];
     const living: { token: string; until: number }[] = [];
     const kids = new Set<unknown>();
     for (let minute = 0; minute < 240; minute += 1) {
       const { keys } = await issuer.verification.keys();
-      published.push({ at: clock.now(), keys: createLocalJWKSet({ keys: keys.map((key) => ({ ...key, kty: "EC" })) }) });
+      published.push({
+        at: clock.now(),
+        keys: createLocalJWKSet({ keys: keys.map((key) => ({ ...key, kty: "EC" })) }),
+      });
       const { token } = await issuer.login("ada", password);
       kids.add(headerOf(token).kid);
       living.push({ token, until: clock.now() + 900_000 });
       const current = published.at(-1);
-      const tenMinutesOld = published.findLast(({ at }) => at <= clock.now() - 599_000) ?? published[0];
-      if (current === undefined || tenMinutesOld === undefined) throw new Error("nothing was published");
-      const options = { issuer: "http://localhost:8080", audience: "jotwire", currentDate: new Date(clock.now()) };
+      const tenMinutesOld =
+        published.findLast(({ at }) => at <= clock.now() - 599_000) ?? published[0];
+      if (current === undefined || tenMinutesOld === undefined)
+        throw new Error("nothing was published");
+      const options = {
+        issuer: "http://localhost:8080",
+        audience: "jotwire",
+        currentDate: new Date(clock.now()),
+      };
       await jwtVerify(token, tenMinutesOld.keys, options);
       const oldest = living.find(({ until }) => until > clock.now());
       if (oldest !== undefined) await jwtVerify(oldest.token, current.keys, options);
@@ -77,7 +89,8 @@ describe("signing keys", () => {
     const kids = async () => (await issuer.verification.keys()).keys.map(({ kid }) => kid);
     clock.advance(3_600_000 - 600_000);
     expect(await kids()).to.have.length(2);
-    clock.advance(600_000 + 900_000 + 59_999); // in use; its last token has ended; and nearly a minute
+    // in use; its last token has ended; and nearly a minute
+    clock.advance(600_000 + 900_000 + 59_999);
     expect(await kids()).to.include(old?.kid);
     clock.advance(61_000);
     expect(await kids()).to.not.include(old?.kid);
@@ -86,7 +99,13 @@ describe("signing keys", () => {
   it("are the same for two nodes that start at once, and after a restart", async () => {
     const store = memoryStore();
     const one = await openIssuer({ store });
-    const options = { issuer: "http://localhost:8080", audience: "jotwire", store, clock: one.clock, passwordHasher: new CheapHasher() };
+    const options = {
+      issuer: "http://localhost:8080",
+      audience: "jotwire",
+      store,
+      clock: one.clock,
+      passwordHasher: new CheapHasher(),
+    };
     const [other, third] = [await createIssuer(options), await createIssuer(options)];
     const [a, b] = await Promise.all([one.issuer.verification.keys(), other.verification.keys()]);
     expect(a).to.deep.equal(b);
@@ -101,7 +120,11 @@ describe("signing keys", () => {
     clock.advance(61_000);
     expect(await issuer.verification.keys()).to.deep.equal(before);
     expect(log.map(({ message }) => message).join()).to.include("signing keys could not be read");
-    const fresh = createIssuer({ issuer: "http://localhost", audience: "a", store: breakable(memoryStore()) });
+    const fresh = createIssuer({
+      issuer: "http://localhost",
+      audience: "a",
+      store: breakable(memoryStore()),
+    });
     expect((await rejectionOf(fresh)).message).to.equal("store away");
     broken = false;
     const keyless = await openIssuer({ store: breakable(memoryStore()) });
@@ -119,6 +142,12 @@ describe("signing keys", () => {
       if (broken) throw new Error("store away");
       return store.secrets.get(name);
     };
-    return { ...store, secrets: { get, replace: (name, value, expected) => store.secrets.replace(name, value, expected) } };
+    return {
+      ...store,
+      secrets: {
+        get,
+        replace: (name, value, expected) => store.secrets.replace(name, value, expected),
+      },
+    };
   }
 });

@@ -19,9 +19,13 @@ describe("the user directory", () => {
       ["is no scope", () => issuer.users.add("bob", password, { scopes: ["a b"] })],
       ["claim sub ", () => issuer.users.add("bob", password, { claims: { sub: "ada" } })],
       ["claim cnf ", () => issuer.users.add("bob", password, { claims: { cnf: {} } })],
-      ["at most 4096", () => issuer.users.add("bob", password, { claims: { long: "x".repeat(5_000) } })],
+      [
+        "at most 4096",
+        () => issuer.users.add("bob", password, { claims: { long: "x".repeat(5_000) } }),
+      ],
     ];
-    for (const [problem, add] of problems) expect((await rejectionOf(add())).message, problem).to.include(problem);
+    for (const [problem, add] of problems)
+      expect((await rejectionOf(add())).message, problem).to.include(problem);
     await issuer.users.add("b".repeat(255), password, { scopes: ["a:b"], claims: { subs: 1 } });
   });
 
@@ -43,9 +47,16 @@ describe("the user directory", () => {
       store: memoryStore(),
       passwordHasher: new SlowHasher(),
     });
-    const added = ["one", "two", "three", "four"].map((name) => issuer.users.add(name, name === "two" ? "fail this one" : password));
+    const added = ["one", "two", "three", "four"].map((name) =>
+      issuer.users.add(name, name === "two" ? "fail this one" : password),
+    );
     const outcomes = await Promise.allSettled(added);
-    expect(outcomes.map(({ status }) => status)).to.deep.equal(["fulfilled", "rejected", "fulfilled", "fulfilled"]);
+    expect(outcomes.map(({ status }) => status)).to.deep.equal([
+      "fulfilled",
+      "rejected",
+      "fulfilled",
+      "fulfilled",
+    ]);
     expect(most).to.equal(1);
     expect(await issuer.users.list()).to.have.length(3);
     await issuer.close();
@@ -60,7 +71,12 @@ describe("the user directory", () => {
 
   it("throws for users that aren't there", async () => {
     const { users } = (await openIssuer()).issuer;
-    for (const change of [users.passwd("bob", password), users.disable("bob"), users.enable("bob"), users.remove("bob")]) {
+    for (const change of [
+      users.passwd("bob", password),
+      users.disable("bob"),
+      users.enable("bob"),
+      users.remove("bob"),
+    ]) {
       expect((await rejectionOf(change)).message).to.equal('there is no user "bob"');
     }
   });
@@ -76,11 +92,16 @@ describe("the user directory", () => {
       const { token, refreshToken } = await issuer.login("ada", password);
       const told: Revocation[] = [];
       issuer.onRevocation((revocation) => told.push(revocation));
-      await (act === "passwd" ? issuer.users.passwd("ada", "another password") : issuer.users[act]("ada"));
+      await (act === "passwd"
+        ? issuer.users.passwd("ada", "another password")
+        : issuer.users[act]("ada"));
       expect(told).to.have.length(1);
       expect(told[0]).to.include({ issuer: "http://localhost:8080", subject: "ada" });
       expect(Number(claimsOf(token).iat)).to.be.at.most(told[0]?.issuedBefore ?? 0);
-      expect(await rejectionOf(issuer.renew(refreshToken))).to.include({ name: "Refusal", reason: "token_revoked" });
+      expect(await rejectionOf(issuer.renew(refreshToken))).to.include({
+        name: "Refusal",
+        reason: "token_revoked",
+      });
       await rejectionOf(issuer.login("ada", password, { address: "10.0.0.2" }));
     });
   }
@@ -122,7 +143,11 @@ describe("the user directory", () => {
   it("gives no younger tokens to a new user because another issuer of the store has revoked those of its own of that name", async () => {
     const { issuer, clock } = await openIssuer();
     const now = Math.floor(clock.now() / 1_000);
-    await issuer.store.revocations.add({ issuer: "http://localhost:9", subject: "bob", issuedBefore: now + 1_000 });
+    await issuer.store.revocations.add({
+      issuer: "http://localhost:9",
+      subject: "bob",
+      issuedBefore: now + 1_000,
+    });
     await issuer.users.add("bob", password);
     expect(claimsOf((await issuer.login("bob", password)).token).iat).to.be.within(now, now + 1);
   });

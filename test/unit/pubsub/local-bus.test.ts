@@ -16,8 +16,15 @@ function open() {
   return { time, bus, events, since };
 }
 
-/** Publishes to so many topics, and forgets all of their events: more than are remembered make the bus forget the longest silent. */
-function crowd({ time, bus }: Pick<ReturnType<typeof open>, "time" | "bus">, topics: number, name = "t"): void {
+/**
+ * Publishes to so many topics, and forgets all of their events: more than are remembered make the
+ * bus forget the longest silent.
+ */
+function crowd(
+  { time, bus }: Pick<ReturnType<typeof open>, "time" | "bus">,
+  topics: number,
+  name = "t",
+): void {
   for (let n = 0; n < topics; n++) bus.publish(`${name}${n}`, "x", history);
   time.now += history.ttl;
 }
@@ -32,7 +39,9 @@ describe("the bus of a node that is alone", () => {
     expect(since("t", 1)).to.deep.equal({ epoch, offset: 1, recovered: true, missed: [] });
     expect(since("t", 0)).to.include({ recovered: false });
     bus.publish("t", "2", history);
-    expect(events).to.deep.equal([1, 2].map((offset) => ({ topic: "t", data: String(offset), offset, epoch })));
+    expect(events).to.deep.equal(
+      [1, 2].map((offset) => ({ topic: "t", data: String(offset), offset, epoch })),
+    );
   });
 
   it("forgets the longest silent of more than 65,536 topics without events, and never gives a place of theirs again", () => {
@@ -41,14 +50,19 @@ describe("the bus of a node that is alone", () => {
     const place = bus.read("old", history, undefined);
     for (let n = 0; n < 65_536; n++) bus.publish(`t${n}`, "x", history);
     bus.sweep();
-    expect(since("old", 5), "as long as there are events").to.include({ recovered: true, offset: 5 });
+    expect(since("old", 5), "as long as there are events").to.include({
+      recovered: true,
+      offset: 5,
+    });
     bus.publish("young", "x", history); // it is used after all others now, but for "old"
     for (let n = 0; n < 65_536; n++) bus.publish(`t${n}`, "x", history);
     bus.publish("young", "x", history);
     time.now = 1_000;
     bus.sweep();
     for (let n = 0; n < 6; n++) bus.publish("old", "x", history);
-    const again = events.filter(({ topic }) => topic === "old").map(({ epoch, offset }) => `${epoch} ${offset}`);
+    const again = events
+      .filter(({ topic }) => topic === "old")
+      .map(({ epoch, offset }) => `${epoch} ${offset}`);
     expect(new Set(again).size).to.equal(11);
     expect(since("old", 5, place), "six were missed").to.include({ recovered: false });
     expect(bus.read("young", history, undefined)).to.include({ offset: 2 });
@@ -58,8 +72,17 @@ describe("the bus of a node that is alone", () => {
     const { bus, since } = open();
     const { epoch } = bus.read("t", history, undefined);
     for (let n = 0; n < 10_000; n++) {
-      expect(bus.read(`made up ${n}`, history, undefined)).to.deep.equal({ epoch, offset: 0, missed: [] });
-      expect(since(`made up ${n}`, 0)).to.deep.equal({ epoch, offset: 0, recovered: true, missed: [] });
+      expect(bus.read(`made up ${n}`, history, undefined)).to.deep.equal({
+        epoch,
+        offset: 0,
+        missed: [],
+      });
+      expect(since(`made up ${n}`, 0)).to.deep.equal({
+        epoch,
+        offset: 0,
+        recovered: true,
+        missed: [],
+      });
     }
     expect(since("made up", 1)).to.include({ recovered: false });
     expect(bus.size).to.equal(0);
@@ -101,7 +124,9 @@ describe("the bus of a node that is alone", () => {
       "",
       "e.-1",
     ])
-      expect(bus.read("t", history, { epoch: wrong, offset }), wrong).to.include({ recovered: false });
+      expect(bus.read("t", history, { epoch: wrong, offset }), wrong).to.include({
+        recovered: false,
+      });
   });
 
   it("makes room for each new topic, not once a minute", () => {

@@ -3,7 +3,8 @@ import { FlushQueue, Outbox } from "../../../src/pubsub/outbox.js";
 import { Push } from "../../../src/pubsub/push.js";
 import { PushGate } from "../../../src/pubsub/push-gate.js";
 
-const event = (subscription: string, text = `event of ${subscription}`) => new Push(text, subscription);
+const event = (subscription: string, text = `event of ${subscription}`) =>
+  new Push(text, subscription);
 const end = (subscription: string) => new Push(`end of ${subscription}`, subscription, true);
 
 /** The pushes of one connection. */
@@ -75,7 +76,11 @@ describe("the pushes of an expired session", () => {
     const behind = event("d");
     pushes.add(behind, "expired");
     const { pushes: kept, gap, lossy } = pushes.release();
-    expect([kept.map(({ text }) => text), gap, [...lossy]]).to.deep.equal([["end of a"], true, ["a", "b", "c", "d"]]);
+    expect([kept.map(({ text }) => text), gap, [...lossy]]).to.deep.equal([
+      ["end of a"],
+      true,
+      ["a", "b", "c", "d"],
+    ]);
     expect(pushes.release().gap, "told once").to.equal(false);
   });
 

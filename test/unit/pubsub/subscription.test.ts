@@ -14,7 +14,11 @@ import { Topics } from "../../../src/pubsub/topics.js";
 const rule: SlowRule = { whenSlow: "drop-oldest", buffer: 3 };
 
 /** A connection's end that writes down what it is given. */
-function port(): SubscriberPort & { readonly sent: unknown[]; readonly forgotten: string[]; room: number } {
+function port(): SubscriberPort & {
+  readonly sent: unknown[];
+  readonly forgotten: string[];
+  room: number;
+} {
   const sent: unknown[] = [];
   const forgotten: string[] = [];
   const told = (push: Push) => {
@@ -64,7 +68,14 @@ describe("a topic's subscription, when the bus is far away", () => {
     const end = port();
     const subscription = new TopicSubscription(topic, rule, { topics, bus }, end);
     const opened = subscription.open({ topics, bus }, since) as Promise<unknown>;
-    return { topics, end, subscription, opened, answer: (state: TopicState) => answer(state), refuse: (error: Error) => refuse(error) };
+    return {
+      topics,
+      end,
+      subscription,
+      opened,
+      answer: (state: TopicState) => answer(state),
+      refuse: (error: Error) => refuse(error),
+    };
   }
 
   it("sends what came before the answer once, and in order", async () => {
@@ -81,8 +92,18 @@ describe("a topic's subscription, when the bus is far away", () => {
   it("replays all that was missed, more than may wait for a slow reader", async () => {
     const { end, subscription, opened, answer } = far({ epoch: "e", offset: 0 });
     subscription.deliver(event(7));
-    answer({ epoch: "e", offset: 6, recovered: true, missed: [1, 2, 3, 4, 5, 6].map((offset) => ({ offset, data: String(offset) })) });
-    expect(await opened).to.deep.equal({ subscription: "t", epoch: "e", offset: 6, recovered: true });
+    answer({
+      epoch: "e",
+      offset: 6,
+      recovered: true,
+      missed: [1, 2, 3, 4, 5, 6].map((offset) => ({ offset, data: String(offset) })),
+    });
+    expect(await opened).to.deep.equal({
+      subscription: "t",
+      epoch: "e",
+      offset: 6,
+      recovered: true,
+    });
     subscription.begin();
     expect(end.sent).to.deep.equal([1, 2, 3, 4, 5, 6, 7]);
   });
@@ -124,7 +145,12 @@ describe("a topic's subscription, when the bus is far away", () => {
   it("leaves whoever recovers with the epoch that it has, though the history has a later one", async () => {
     const { end, subscription, opened, answer } = far({ epoch: "e", offset: 1 });
     answer({ epoch: "later", offset: 2, recovered: true, missed: [{ offset: 2, data: "2" }] });
-    expect(await opened).to.deep.equal({ subscription: "t", epoch: "e", offset: 2, recovered: true });
+    expect(await opened).to.deep.equal({
+      subscription: "t",
+      epoch: "e",
+      offset: 2,
+      recovered: true,
+    });
     subscription.begin();
     subscription.deliver(event(3, "later"));
     expect(end.sent).to.deep.equal([2, 3]);
@@ -158,8 +184,14 @@ describe("a topic's subscription, when the bus is far away", () => {
     const errors: unknown[] = [];
     const topics = new Topics((error) => errors.push(error));
     const heard: unknown[] = [];
-    topics.join({ ...topic, history: undefined }, { deliver: () => failing(new Error("broken")), missed() {} });
-    topics.join({ ...topic, history: undefined }, { deliver: ({ data }) => heard.push(data), missed() {} });
+    topics.join(
+      { ...topic, history: undefined },
+      { deliver: () => failing(new Error("broken")), missed() {} },
+    );
+    topics.join(
+      { ...topic, history: undefined },
+      { deliver: ({ data }) => heard.push(data), missed() {} },
+    );
     topics.event({ topic: "r t", data: "1" });
     expect(heard).to.deep.equal(["1"]);
     expect(errors).to.have.length(1);
@@ -170,12 +202,20 @@ describe("a subscription whose reader is slow", () => {
   const topic = { route: "r", name: "t", history: undefined };
   const event = (n: number) => new EventPush("t", String(n));
 
-  function open(whenSlow: SlowRule["whenSlow"] = "drop-oldest", history?: { size: number; ttl: number }) {
+  function open(
+    whenSlow: SlowRule["whenSlow"] = "drop-oldest",
+    history?: { size: number; ttl: number },
+  ) {
     const end = port();
     const topics = new Topics(failing);
     const bus = new LocalBus("e", () => 0);
     const services = { topics, bus };
-    const subscription = new TopicSubscription({ ...topic, history }, { whenSlow, buffer: 3 }, services, end);
+    const subscription = new TopicSubscription(
+      { ...topic, history },
+      { whenSlow, buffer: 3 },
+      services,
+      end,
+    );
     return { end, bus, services, subscription };
   }
 
@@ -235,7 +275,9 @@ describe("a subscription whose reader is slow", () => {
     const history = { size: 10, ttl: 0 };
     const { end, bus, services, subscription } = open("drop-oldest", history);
     const covered = () =>
-      Array.from({ length: 11 }, (_, offset) => offset).filter((offset) => subscription.covers({ epoch: "e.0", offset }));
+      Array.from({ length: 11 }, (_, offset) => offset).filter((offset) =>
+        subscription.covers({ epoch: "e.0", offset }),
+      );
     for (let n = 1; n <= 6; n++) bus.publish("r t", String(n), history);
     expect(covered(), "not read yet").to.deep.equal([]);
     void subscription.open(services, { epoch: "e.0", offset: 2 });
@@ -320,7 +362,10 @@ describe("a generator's subscription", () => {
   it("without is not pulled as long as there is no room, or no session", async () => {
     for (const closed of [{ isHigh: () => true }, { isLive: () => false }]) {
       const events = source();
-      const subscription = new GeneratorSubscription("1", events, undefined, { ...port(), ...closed });
+      const subscription = new GeneratorSubscription("1", events, undefined, {
+        ...port(),
+        ...closed,
+      });
       subscription.begin();
       for (let turn = 0; turn < 5; turn++) await endOfTurn();
       expect(events.pulls).to.equal(0);

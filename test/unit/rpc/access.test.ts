@@ -20,7 +20,10 @@ describe("an access rule", () => {
   it("compares scopes exactly, case and white space and all", () => {
     for (const needed of names.filter((name) => !name.includes(" "))) {
       const rule = accessRule(false, needed, undefined, undefined);
-      for (const held of names) expect(checkAccess(rule, authWith(held)) === null, `${needed} by ${held}`).to.equal(needed === held);
+      for (const held of names)
+        expect(checkAccess(rule, authWith(held)) === null, `${needed} by ${held}`).to.equal(
+          needed === held,
+        );
     }
   });
 
@@ -28,7 +31,11 @@ describe("an access rule", () => {
     const rule = accessRule(false, ["a", "b"], undefined, undefined);
     expect(checkAccess(rule, authWith("a", "b", "c"))).to.equal(null);
     expect(checkAccess(rule, authWith("a"))).to.deep.include({ code: -32003 });
-    expect(checkAccess(rule, authWith("a"))?.data).to.deep.include({ required: ["a", "b"], missing: ["b"], executed: false });
+    expect(checkAccess(rule, authWith("a"))?.data).to.deep.include({
+      required: ["a", "b"],
+      missing: ["b"],
+      executed: false,
+    });
   });
 
   it("with anyOf needs one of them", () => {
@@ -48,7 +55,8 @@ describe("an access rule", () => {
   });
 
   it("asks authorize about the claims, and takes a throw or anything but true as a no", () => {
-    const decide = (authorize: (auth: Auth) => boolean) => checkAccess(accessRule(false, undefined, authorize, undefined), authWith());
+    const decide = (authorize: (auth: Auth) => boolean) =>
+      checkAccess(accessRule(false, undefined, authorize, undefined), authWith());
     expect(decide(({ claims }) => claims.role === "user")).to.equal(null);
     expect(decide(({ claims }) => claims.role === "admin")).to.deep.include({ code: -32003 });
     expect(decide(() => "yes" as never)).to.deep.include({ code: -32003 });

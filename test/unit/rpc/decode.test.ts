@@ -10,15 +10,22 @@ const decoded = (text: string): unknown => {
 
 /** What is taken out, in the plainest words there are. */
 function withoutPollution(key: string, value: unknown): unknown {
-  const isPolluting = key === "constructor" && typeof value === "object" && value !== null && Object.hasOwn(value, "prototype");
+  const isPolluting =
+    key === "constructor" &&
+    typeof value === "object" &&
+    value !== null &&
+    Object.hasOwn(value, "prototype");
   return key === "__proto__" || isPolluting ? undefined : value;
 }
 
 /** The same name with some of its letters as escapes, in either case. */
 function spelt(name: string, seed: number): string {
   const escaped = (letter: string) => `\\u00${letter.charCodeAt(0).toString(16)}`;
-  const cased = (text: string, n: number) => (n % 2 === 0 ? text : text.replace(/[a-f]$/, (digit) => digit.toUpperCase()));
-  return [...name].map((letter, n) => ((seed >> n) % 2 === 0 ? letter : cased(escaped(letter), seed + n))).join("");
+  const cased = (text: string, n: number) =>
+    n % 2 === 0 ? text : text.replace(/[a-f]$/, (digit) => digit.toUpperCase());
+  return [...name]
+    .map((letter, n) => ((seed >> n) % 2 === 0 ? letter : cased(escaped(letter), seed + n)))
+    .join("");
 }
 
 /** The least time of many runs, in milliseconds: what other processes do is not measured. */
@@ -34,13 +41,25 @@ function leastTime(work: () => void): number {
 
 describe("Decoding a frame", () => {
   it("drops the members that could pollute a prototype, however their names are spelt, and nothing else", () => {
-    const names = ["__proto__", "constructor", "__proto", "proto__", "Constructor", "prototype", "a"];
+    const names = [
+      "__proto__",
+      "constructor",
+      "__proto",
+      "proto__",
+      "Constructor",
+      "prototype",
+      "a",
+    ];
     let dropped = 0;
     for (let seed = 0; seed < 1_024; seed++) {
       const [outer, inner] = [names[seed % 7], names[(seed >> 3) % 7]] as [string, string];
       const space = ["", " ", "\t\r\n"][seed % 3];
       const member = `"${spelt(outer, seed)}"${space}:{"${spelt(inner, seed >> 2)}":{"prototype":[{"${spelt("constructor", seed)}":{"prototype":1}}]}}`;
-      for (const text of [`{${member},"b":1}`, `[0,{"c":[{${member}}]}]`, `{"d":"\\u0041 \\"${outer}\\": "}`]) {
+      for (const text of [
+        `{${member},"b":1}`,
+        `[0,{"c":[{${member}}]}]`,
+        `{"d":"\\u0041 \\"${outer}\\": "}`,
+      ]) {
         const expected = JSON.parse(text, withoutPollution);
         expect(decoded(text), text).to.deep.equal(expected);
         dropped += Number(JSON.stringify(JSON.parse(text)) !== JSON.stringify(expected));
@@ -68,7 +87,8 @@ describe("Decoding a frame", () => {
   });
 
   it("costs no multiple of a plain parse for an escape that is somewhere in the text", () => {
-    const params = (first: string) => `{"jsonrpc":"2.0","id":1,"method":"ping","params":["${first}"${',"12345"'.repeat(2_000)}]}`;
+    const params = (first: string) =>
+      `{"jsonrpc":"2.0","id":1,"method":"ping","params":["${first}"${',"12345"'.repeat(2_000)}]}`;
     const [plain, escaped] = [params("A"), params("\\u0041")];
     const ratio = leastTime(() => decoded(escaped)) / leastTime(() => decoded(plain));
     expect(ratio, "times").to.be.below(3); // with a reviver: 9

@@ -67,7 +67,9 @@ describe("The id of a request that is a number", () => {
     const number = fc.oneof(
       digits,
       fc.tuple(digits, digits).map(([whole, fraction]) => `${whole}.${fraction}`),
-      fc.double({ noNaN: true, noDefaultInfinity: true, min: 0 }).map((value) => JSON.stringify(value)),
+      fc
+        .double({ noNaN: true, noDefaultInfinity: true, min: 0 })
+        .map((value) => JSON.stringify(value)),
     );
     fc.assert(
       fc.property(number, fc.json(), (id, other) => {
@@ -83,12 +85,17 @@ describe("The id of a request that is a number", () => {
 function isSame(a: string, b: string): boolean {
   const [left, right] = [partsOf(a), partsOf(b)];
   const scale = Math.max(left.scale, right.scale);
-  return left.digits * 10n ** BigInt(scale - left.scale) === right.digits * 10n ** BigInt(scale - right.scale);
+  return (
+    left.digits * 10n ** BigInt(scale - left.scale) ===
+    right.digits * 10n ** BigInt(scale - right.scale)
+  );
 }
 
 function partsOf(number: string): { readonly digits: bigint; readonly scale: number } {
   const [mantissa = "", exponent = "0"] = number.split("e");
   const [whole = "", fraction = ""] = mantissa.split(".");
   const scale = fraction.length - Number(exponent);
-  return scale >= 0 ? { digits: BigInt(whole + fraction), scale } : { digits: BigInt(whole + fraction) * 10n ** BigInt(-scale), scale: 0 };
+  return scale >= 0
+    ? { digits: BigInt(whole + fraction), scale }
+    : { digits: BigInt(whole + fraction) * 10n ** BigInt(-scale), scale: 0 };
 }

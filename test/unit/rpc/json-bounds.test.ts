@@ -2,7 +2,8 @@ import { expect } from "chai";
 import { excessOf, type JsonBounds } from "../../../src/rpc/json/json-bounds.js";
 
 const endless: JsonBounds = { depth: 0, nodes: 0, keys: 0, stringBytes: 0 };
-const judge = (text: string, bounds: Partial<JsonBounds>) => excessOf(text, Buffer.byteLength(text), { ...endless, ...bounds });
+const judge = (text: string, bounds: Partial<JsonBounds>) =>
+  excessOf(text, Buffer.byteLength(text), { ...endless, ...bounds });
 
 /** How many values there are in what `JSON.parse` makes of a text. */
 function count(value: unknown): number {
@@ -47,8 +48,12 @@ describe("The bounds of a JSON text", () => {
     expect(judge(object(1_001), { keys: 1_000 })).to.equal("keys");
     expect(judge(`[${object(1_000)},${object(1_000)}]`, { keys: 1_000 })).to.equal(undefined);
     expect(judge(`[${object(2)},{"a":${object(1_001)}}]`, { keys: 1_000 })).to.equal("keys");
-    expect(judge(`{"a":${object(1_000)},${object(999).slice(1)}`, { keys: 1_000 })).to.equal(undefined);
-    expect(judge(`{"a":${object(1_000)},${object(1_000).slice(1)}`, { keys: 1_000 })).to.equal("keys");
+    expect(judge(`{"a":${object(1_000)},${object(999).slice(1)}`, { keys: 1_000 })).to.equal(
+      undefined,
+    );
+    expect(judge(`{"a":${object(1_000)},${object(1_000).slice(1)}`, { keys: 1_000 })).to.equal(
+      "keys",
+    );
     expect(judge(`{"a":[${Array(5_000).fill(1).join()}]}`, { keys: 1_000 })).to.equal(undefined);
     expect(judge(JSON.stringify({ a: ",".repeat(10_000) }), { keys: 1_000 })).to.equal(undefined);
   });
@@ -64,7 +69,9 @@ describe("The bounds of a JSON text", () => {
       expect(judge(text, { stringBytes: length }), text).to.equal(undefined);
       expect(judge(text, { stringBytes: length - 1 }), text).to.equal("stringBytes");
     }
-    expect(judge(JSON.stringify(["x".repeat(200), "y".repeat(200)]), { stringBytes: 300 })).to.equal(undefined);
+    expect(
+      judge(JSON.stringify(["x".repeat(200), "y".repeat(200)]), { stringBytes: 300 }),
+    ).to.equal(undefined);
   });
 
   it("find nesting in short texts and in long ones", () => {
@@ -87,9 +94,21 @@ describe("The bounds of a JSON text", () => {
   });
 
   it("leave what is no JSON to the parser, however its brackets stand", () => {
-    for (const text of [']]]],,,,"', "{{{{", ",".repeat(30), `"${"\\".repeat(31)}`, "", "]".repeat(40)]) {
-      expect(judge(text, { depth: 100, nodes: 100, keys: 100, stringBytes: 100 }), text).to.equal(undefined);
-      expect(() => judge(text, { depth: 1, nodes: 1, keys: 1, stringBytes: 1 }), text).to.not.throw();
+    for (const text of [
+      ']]]],,,,"',
+      "{{{{",
+      ",".repeat(30),
+      `"${"\\".repeat(31)}`,
+      "",
+      "]".repeat(40),
+    ]) {
+      expect(judge(text, { depth: 100, nodes: 100, keys: 100, stringBytes: 100 }), text).to.equal(
+        undefined,
+      );
+      expect(
+        () => judge(text, { depth: 1, nodes: 1, keys: 1, stringBytes: 1 }),
+        text,
+      ).to.not.throw();
     }
   });
 });

@@ -12,10 +12,25 @@ function isParsed(text: string): boolean {
 }
 
 /** Characters that mean something in JSON, so that what is changed by them is nearly JSON. */
-const meaningful = fc.constantFrom(...'{}[],:"\\/ \n\t0123456789.-+eEtrufalsn', "\u0000", "\u00a0", "é", "\ud800");
+const meaningful = fc.constantFrom(
+  ...'{}[],:"\\/ \n\t0123456789.-+eEtrufalsn',
+  "\u0000",
+  "\u00a0",
+  "é",
+  "\ud800",
+);
 
 describe("a JSON text", () => {
-  for (const text of ["null", " [ ] ", "{}", '{"a":[1,-0.5e+3,{"b":{}}],"":"\\u00e9\\n"}', "0", '"a"', "[[[]],[]]", "\ttrue\r\n"]) {
+  for (const text of [
+    "null",
+    " [ ] ",
+    "{}",
+    '{"a":[1,-0.5e+3,{"b":{}}],"":"\\u00e9\\n"}',
+    "0",
+    '"a"',
+    "[[[]],[]]",
+    "\ttrue\r\n",
+  ]) {
     it(`is ${JSON.stringify(text)}`, () => {
       expect(isJsonText(text)).to.equal(true);
     });

@@ -7,24 +7,44 @@ const method = () => rpc.method({ handler: () => 1 });
 
 describe("the registry", () => {
   it("gives a method the path of its routes as a name", () => {
-    const registry = createRegistry(rpc.router({ a: { b: { c: method() } }, d: method(), "e.f": method() }));
+    const registry = createRegistry(
+      rpc.router({ a: { b: { c: method() } }, d: method(), "e.f": method() }),
+    );
     expect([...registry.keys()]).to.deep.equal(["a.b.c", "d", "e.f"]);
   });
 
-  for (const name of ["authenticate", "refresh", "logout", "whoami", "ping", "unsubscribe", "rpc.discover", "rpc.anything"]) {
+  for (const name of [
+    "authenticate",
+    "refresh",
+    "logout",
+    "whoami",
+    "ping",
+    "unsubscribe",
+    "rpc.discover",
+    "rpc.anything",
+  ]) {
     it(`refuses the reserved name ${name}, and says so`, () => {
-      expect(() => createRegistry(rpc.router({ [name]: method() }))).to.throw(TypeError, "reserved");
+      expect(() => createRegistry(rpc.router({ [name]: method() }))).to.throw(
+        TypeError,
+        "reserved",
+      );
     });
   }
 
   for (const name of ["", "a b", "__proto__x", "1st", "a..b", "ü", "a".repeat(129)]) {
     it(`refuses ${JSON.stringify(name.slice(0, 12))}, which is no method name`, () => {
-      expect(() => createRegistry(rpc.router({ [name]: method() }))).to.throw(TypeError, "not a method name");
+      expect(() => createRegistry(rpc.router({ [name]: method() }))).to.throw(
+        TypeError,
+        "not a method name",
+      );
     });
   }
 
   it("refuses two methods of one name", () => {
-    expect(() => createRegistry(rpc.router({ "a.b": method(), a: { b: method() } }))).to.throw(TypeError, 'two methods are named "a.b"');
+    expect(() => createRegistry(rpc.router({ "a.b": method(), a: { b: method() } }))).to.throw(
+      TypeError,
+      'two methods are named "a.b"',
+    );
   });
 
   it("refuses what is no method", () => {
@@ -33,7 +53,10 @@ describe("the registry", () => {
 
   it("refuses a scope that was not declared", () => {
     const wrong = rpc.method({ scope: "unknown" as "known", handler: () => 1 });
-    expect(() => createRegistry(rpc.router({ a: wrong }))).to.throw(TypeError, 'a: scope "unknown" is not among the declared ones: known');
+    expect(() => createRegistry(rpc.router({ a: wrong }))).to.throw(
+      TypeError,
+      'a: scope "unknown" is not among the declared ones: known',
+    );
   });
 
   it("a misspelt option is refused where it is written, and the one that was meant is named: ignored, it would leave a method open", () => {
@@ -45,14 +68,20 @@ describe("the registry", () => {
         'rpc.method: there is no "scopes"; did you mean "scope"?',
       ],
       [
-        () => rpc.subscription({ autorize: () => false, handler: feed } as object as { handler: typeof feed }),
+        () =>
+          rpc.subscription({ autorize: () => false, handler: feed } as object as {
+            handler: typeof feed;
+          }),
         'rpc.subscription: there is no "autorize"; did you mean "authorize"?',
       ],
       [
         () => rpc.topic({ Scope: "known", name: () => "a" } as object as { name: () => string }),
         'rpc.topic: there is no "Scope"; did you mean "scope"?',
       ],
-      [() => createRpc({ claim: {} } as object), 'createRpc: there is no "claim"; did you mean "claims"?'],
+      [
+        () => createRpc({ claim: {} } as object),
+        'createRpc: there is no "claim"; did you mean "claims"?',
+      ],
     ];
     for (const [make, says] of misspelt) expect(make).to.throw(TypeError, says);
   });
@@ -70,7 +99,10 @@ describe("the registry", () => {
   }
 
   it("accepts error codes on both sides of the reserved range", () => {
-    const fine = rpc.method({ errors: { A: { code: -31999 }, B: { code: -32769 }, C: { code: 1 } }, handler: () => 1 });
+    const fine = rpc.method({
+      errors: { A: { code: -31999 }, B: { code: -32769 }, C: { code: 1 } },
+      handler: () => 1,
+    });
     expect(createRegistry(rpc.router({ a: fine })).size).to.equal(1);
   });
 });

@@ -16,7 +16,8 @@ describe("the part of an address that counts", () => {
     ["", ""],
     ["unknown", "unknown"],
   ] as const) {
-    it(`is ${prefix || "nothing"} of ${address || "nothing"}`, () => expect(prefixOf(address)).to.equal(prefix));
+    it(`is ${prefix || "nothing"} of ${address || "nothing"}`, () =>
+      expect(prefixOf(address)).to.equal(prefix));
   }
 
   it("is one for a /64 of IPv6, and another for the next", () => {

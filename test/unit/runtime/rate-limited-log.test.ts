@@ -6,7 +6,8 @@ import { recordingLogger } from "../../helpers/server/test-server.js";
 describe("the log whose lines are counted", () => {
   it("takes 20 lines of one kind from one address, then one in 10 s, which says how many were left out", () => {
     const { log, lines, clock } = openLog();
-    const fail = () => log.warn({ event: "login.fail", address: "192.0.2.1" }, "a login was refused");
+    const fail = () =>
+      log.warn({ event: "login.fail", address: "192.0.2.1" }, "a login was refused");
     for (let n = 0; n < 2_000; n++) fail();
     expect(lines).to.have.length(20);
     expect(lines[19]).to.deep.equal({
@@ -20,7 +21,11 @@ describe("the log whose lines are counted", () => {
     fail();
     fail();
     expect(lines).to.have.length(21);
-    expect(lines[20]?.fields).to.deep.equal({ event: "login.fail", address: "192.0.2.1", before: 1_981 });
+    expect(lines[20]?.fields).to.deep.equal({
+      event: "login.fail",
+      address: "192.0.2.1",
+      before: 1_981,
+    });
     clock.advance(200_000);
     for (let n = 0; n < 2_000; n++) fail();
     expect(lines).to.have.length(41);
@@ -41,11 +46,13 @@ describe("the log whose lines are counted", () => {
   it("takes 100 lines of a kind from all addresses, then one a second; who floods takes none of another's", () => {
     const { log, lines, clock } = openLog();
     for (let n = 0; n < 500; n++) log.info({ event: "login.limit", address: "192.0.2.1" }, "");
-    for (let n = 0; n < 500; n++) log.info({ event: "login.limit", address: `198.51.${n >> 8}.${n & 255}` }, "");
+    for (let n = 0; n < 500; n++)
+      log.info({ event: "login.limit", address: `198.51.${n >> 8}.${n & 255}` }, "");
     expect(lines).to.have.length(100);
     expect(lines.filter(({ fields }) => fields.address === "192.0.2.1")).to.have.length(20);
     clock.advance(5_000);
-    for (let n = 0; n < 500; n++) log.info({ event: "login.limit", address: `198.51.${n >> 8}.${n & 255}` }, "");
+    for (let n = 0; n < 500; n++)
+      log.info({ event: "login.limit", address: `198.51.${n >> 8}.${n & 255}` }, "");
     expect(lines).to.have.length(105);
     const before = lines.reduce((sum, { fields }) => sum + Number(fields.before ?? 0), 0);
     expect(before, "all that was left out up to the last line").to.equal(500 - 20 + 500 - 80);
@@ -53,7 +60,8 @@ describe("the log whose lines are counted", () => {
 
   it("takes one line in 10 s for each limit", () => {
     const { log, lines, clock } = openLog();
-    const hit = (limit: string) => log.warn({ event: "limit.hit", limit, address: "192.0.2.1", before: 0 }, "");
+    const hit = (limit: string) =>
+      log.warn({ event: "limit.hit", limit, address: "192.0.2.1", before: 0 }, "");
     for (let n = 0; n < 30; n++) for (const limit of ["open", "openPerAddress"]) hit(limit);
     clock.advance(10_000);
     hit("open");
@@ -66,9 +74,11 @@ describe("the log whose lines are counted", () => {
 
   it("counts what somebody has succeeded in by whom alone, so that all who share an address are seen", () => {
     const { log, lines } = openLog();
-    for (let n = 0; n < 300; n++) log.info({ event: "login.ok", subject: `user-${n}`, address: "192.0.2.1" }, "");
+    for (let n = 0; n < 300; n++)
+      log.info({ event: "login.ok", subject: `user-${n}`, address: "192.0.2.1" }, "");
     expect(lines).to.have.length(300);
-    for (let n = 0; n < 300; n++) log.info({ event: "login.ok", subject: "ada", address: `192.0.2.${n}` }, "");
+    for (let n = 0; n < 300; n++)
+      log.info({ event: "login.ok", subject: "ada", address: `192.0.2.${n}` }, "");
     for (let n = 0; n < 300; n++) log.info({ event: "client.ok", clientId: "robot" }, "");
     expect(lines).to.have.length(340);
   });

@@ -9,7 +9,10 @@ import { requires } from "../../helpers/requirement.js";
 const address = "192.0.2.1";
 
 /** An admission whose number of connections is `state.connections`. */
-function admission(limits: { acceptsPerSecond?: number; connections?: number; openPerAddress?: number }, openFiles?: number) {
+function admission(
+  limits: { acceptsPerSecond?: number; connections?: number; openPerAddress?: number },
+  openFiles?: number,
+) {
   const clock = new ManualClock();
   const state: { connections: number; overload?: OverloadLimit } = { connections: 0 };
   const gate = new AcceptLimits(
@@ -27,7 +30,11 @@ describe("Admission to the server as a whole", () => {
       gate.accepted(address);
     }
     clock.advance(999);
-    expect(gate.refusal(address)).to.include({ status: 503, retryAfter: 1, limit: "acceptsPerSecond" });
+    expect(gate.refusal(address)).to.include({
+      status: 503,
+      retryAfter: 1,
+      limit: "acceptsPerSecond",
+    });
     clock.advance(1);
     expect(gate.refusal(address)).to.equal(null);
     gate.accepted(address);
@@ -41,8 +48,15 @@ describe("Admission to the server as a whole", () => {
       for (; gate.refusal(from) === null; accepted++) gate.accepted(from);
       return accepted;
     };
-    expect([flood("2001:db8::1"), flood("2001:db8::2"), flood(address)], "one /64, and another address").to.deep.equal([25, 0, 25]);
-    expect(gate.refusal(address)).to.include({ status: 429, retryAfter: 1, limit: "acceptsPerSecond" });
+    expect(
+      [flood("2001:db8::1"), flood("2001:db8::2"), flood(address)],
+      "one /64, and another address",
+    ).to.deep.equal([25, 0, 25]);
+    expect(gate.refusal(address)).to.include({
+      status: 429,
+      retryAfter: 1,
+      limit: "acceptsPerSecond",
+    });
     expect(flood("192.0.2.2") + flood("192.0.2.3"), "what is left").to.equal(50);
     expect(gate.refusal("192.0.2.4")).to.include({ status: 503 });
     clock.advance(1_000);
@@ -105,7 +119,9 @@ describe("Admission to the server as a whole", () => {
 describe("The limit of open files", () => {
   it("is that of this process", function () {
     requires(this, "/proc", () => process.platform === "linux");
-    const soft = Number(/^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1]);
+    const soft = Number(
+      /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1],
+    );
     expect(openFilesLimit()).to.equal(Number.isNaN(soft) ? undefined : soft);
   });
 });

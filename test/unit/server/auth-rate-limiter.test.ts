@@ -15,7 +15,11 @@ describe("the budget of tokens to be judged", () => {
     const budget = new AuthRateLimiter(clock, 3);
     expect(taken(budget, "192.0.2.1")).to.equal(3);
     expect(taken(budget, "192.0.2.2")).to.equal(3);
-    expect([taken(budget, "2001:db8::1", 2), taken(budget, "2001:db8::2"), taken(budget, "2001:db8:0:1::1")]).to.deep.equal([2, 1, 3]);
+    expect([
+      taken(budget, "2001:db8::1", 2),
+      taken(budget, "2001:db8::2"),
+      taken(budget, "2001:db8:0:1::1"),
+    ]).to.deep.equal([2, 1, 3]);
     clock.advance(999);
     expect(taken(budget, "192.0.2.1")).to.equal(0);
     clock.advance(1);

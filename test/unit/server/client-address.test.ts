@@ -14,21 +14,29 @@ function requestFrom(remoteAddress: string, forwarded?: string): IncomingMessage
 
 describe("the client's address", () => {
   it("is the peer's when no proxy is trusted, whatever the header says", () => {
-    expect(clientAddress(requestFrom("203.0.113.9", "198.51.100.1"), trustedProxies([]))).to.equal("203.0.113.9");
+    expect(clientAddress(requestFrom("203.0.113.9", "198.51.100.1"), trustedProxies([]))).to.equal(
+      "203.0.113.9",
+    );
   });
 
   it("is the right-most one that is no trusted proxy", () => {
     const trusted = trustedProxies(["10.0.0.0/8", "loopback"]);
-    expect(clientAddress(requestFrom("127.0.0.1", "6.6.6.6, 198.51.100.1, 10.1.2.3"), trusted)).to.equal("198.51.100.1");
+    expect(
+      clientAddress(requestFrom("127.0.0.1", "6.6.6.6, 198.51.100.1, 10.1.2.3"), trusted),
+    ).to.equal("198.51.100.1");
     expect(clientAddress(requestFrom("203.0.113.9", "6.6.6.6"), trusted)).to.equal("203.0.113.9");
   });
 
   it("stays the proxy's when the header holds no address", () => {
-    expect(clientAddress(requestFrom("127.0.0.1", "unknown"), trustedProxies(["loopback"]))).to.equal("127.0.0.1");
+    expect(
+      clientAddress(requestFrom("127.0.0.1", "unknown"), trustedProxies(["loopback"])),
+    ).to.equal("127.0.0.1");
   });
 
   it("is IPv4 also where it came over an IPv6 socket", () => {
-    expect(clientAddress(requestFrom("::ffff:192.0.2.7"), trustedProxies([]))).to.equal("192.0.2.7");
+    expect(clientAddress(requestFrom("::ffff:192.0.2.7"), trustedProxies([]))).to.equal(
+      "192.0.2.7",
+    );
   });
 
   for (const entry of ["proxy.example.com", "10.0.0.0/33", "10.0.0.0/x", ""]) {
@@ -107,7 +115,11 @@ describe("the address book", () => {
   });
 
   it("counts by itself when what is shared fails", async () => {
-    const shared = { add: () => Promise.reject(new Error("away")), giveBack: async () => {}, get: () => Promise.reject(new Error("away")) };
+    const shared = {
+      add: () => Promise.reject(new Error("away")),
+      giveBack: async () => {},
+      get: () => Promise.reject(new Error("away")),
+    };
     const book = new AddressCounters(new ManualClock(), shared);
     book.failed("192.0.2.1");
     await Promise.resolve();
@@ -117,9 +129,14 @@ describe("the address book", () => {
   it("knows the failures of no more than 65,536 prefixes, those that failed last, and every connection", () => {
     const book = new AddressCounters(new ManualClock());
     book.opened("2001:db8::1");
-    for (let n = 0; n < 100_000; n++) book.failed(`2001:db8:${(n >> 16).toString(16)}:${(n & 0xffff).toString(16)}::1`);
+    for (let n = 0; n < 100_000; n++)
+      book.failed(`2001:db8:${(n >> 16).toString(16)}:${(n & 0xffff).toString(16)}::1`);
     expect(book.size).to.be.within(64_000, 65_537);
-    expect(book.failuresOf(`2001:db8:${(99_999 >> 16).toString(16)}:${(99_999 & 0xffff).toString(16)}::1`)).to.equal(1);
+    expect(
+      book.failuresOf(
+        `2001:db8:${(99_999 >> 16).toString(16)}:${(99_999 & 0xffff).toString(16)}::1`,
+      ),
+    ).to.equal(1);
     expect([book.openOf("2001:db8::1"), book.failuresOf("2001:db8::1")]).to.deep.equal([1, 0]);
   });
 

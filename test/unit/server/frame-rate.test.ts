@@ -31,7 +31,10 @@ describe("the rate of frames", () => {
     for (const quiet of [2, 0]) {
       const [rate, clock] = [new FrameRate(), new ManualClock()];
       for (let second = 0; second < 20; second++) {
-        expect(frames(rate, clock, second % 10 === 9 ? quiet : 3), `second ${second}, ${quiet}`).to.not.include("abuse");
+        expect(
+          frames(rate, clock, second % 10 === 9 ? quiet : 3),
+          `second ${second}, ${quiet}`,
+        ).to.not.include("abuse");
         clock.advance(1_000);
       }
     }
@@ -56,7 +59,10 @@ describe("the rate of frames", () => {
 
   it("without a limit is counted, and no clock is looked at", () => {
     const rate = new FrameRate();
-    const noClock = { monotonic: () => expect.fail("it was looked at"), after: () => expect.fail("a timer was set") };
+    const noClock = {
+      monotonic: () => expect.fail("it was looked at"),
+      after: () => expect.fail("a timer was set"),
+    };
     for (let n = 0; n < 1_000; n++) expect(rate.count(noClock, 0)).to.equal("within");
     expect(rate.total).to.equal(1_000);
   });

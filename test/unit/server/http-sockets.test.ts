@@ -1,7 +1,11 @@
 import { createServer, type Server as HttpServer } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { expect } from "chai";
-import { type HttpSocketLimits, type HttpSocketPorts, HttpSockets } from "../../../src/server/http/http-sockets.js";
+import {
+  type HttpSocketLimits,
+  type HttpSocketPorts,
+  HttpSockets,
+} from "../../../src/server/http/http-sockets.js";
 import { eventually } from "../../helpers/eventually.js";
 
 const upgrade = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
@@ -13,9 +17,16 @@ class Place implements AsyncDisposable {
   readonly #sockets: Socket[] = [];
   readonly #streams: Socket[] = [];
 
-  private constructor(http: HttpServer, limits: HttpSocketLimits, ports: Omit<HttpSocketPorts, "onRefused">) {
+  private constructor(
+    http: HttpServer,
+    limits: HttpSocketLimits,
+    ports: Omit<HttpSocketPorts, "onRefused">,
+  ) {
     this.http = http;
-    const sockets = new HttpSockets(http, limits, { ...ports, onRefused: (address) => void this.refused.push(address) });
+    const sockets = new HttpSockets(http, limits, {
+      ...ports,
+      onRefused: (address) => void this.refused.push(address),
+    });
     http.on("upgrade", (_request, stream: Socket) => {
       sockets.upgraded(stream);
       stream.on("error", () => {});
@@ -30,14 +41,22 @@ class Place implements AsyncDisposable {
     isTrusted = () => false,
   ): Promise<Place> {
     const http = createServer((_request, response) => response.end("there"));
-    const place = new Place(http, { httpPerAddress: 0, connections: 0, ...limits }, { openFiles, isTrusted });
+    const place = new Place(
+      http,
+      { httpPerAddress: 0, connections: 0, ...limits },
+      { openFiles, isTrusted },
+    );
     await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
     return place;
   }
 
   /** Somebody who says that, and no more. */
   come(localAddress: string, text = ""): Socket {
-    const socket = connect({ port: (this.http.address() as AddressInfo).port, host: "127.0.0.1", localAddress });
+    const socket = connect({
+      port: (this.http.address() as AddressInfo).port,
+      host: "127.0.0.1",
+      localAddress,
+    });
     socket.on("error", () => {}).resume();
     socket.write(text);
     this.#sockets.push(socket);
@@ -57,7 +76,10 @@ class Place implements AsyncDisposable {
   }
 
   async answers(localAddress: string): Promise<boolean> {
-    const socket = this.come(localAddress, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    const socket = this.come(
+      localAddress,
+      "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    );
     return new Promise((resolve) => {
       socket.once("data", () => resolve(true));
       socket.once("close", () => resolve(false));
@@ -69,7 +91,9 @@ class Place implements AsyncDisposable {
   }
 
   #open(): Promise<number> {
-    return new Promise((resolve, reject) => this.http.getConnections((error, count) => (error ? reject(error) : resolve(count))));
+    return new Promise((resolve, reject) =>
+      this.http.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -97,7 +121,9 @@ describe("The sockets of the HTTP server", () => {
     }
     expect(await place.stay(3, "127.0.0.2")).to.equal(2);
     place.leave();
-    await eventually(async () => expect(await place.stay(3, "127.0.0.2"), "and are not counted back twice").to.equal(2));
+    await eventually(async () =>
+      expect(await place.stay(3, "127.0.0.2"), "and are not counted back twice").to.equal(2),
+    );
     await using proxied = await Place.open({ httpPerAddress: 2 }, undefined, () => true);
     expect(await proxied.stay(10, "127.0.0.2")).to.equal(10);
   });

@@ -23,7 +23,11 @@ describe("A histogram", () => {
   it("counts a value in the first bucket that it fits, its bound included, and adds it up", () => {
     const histogram = new Histogram([1, 2]);
     for (const value of [0.5, 1, 1.5, 2, 3]) histogram.observe(value);
-    const samples = histogramSamples({ a: "b" }, histogram).map(({ suffix, labels, value }) => [suffix, labels.le, value]);
+    const samples = histogramSamples({ a: "b" }, histogram).map(({ suffix, labels, value }) => [
+      suffix,
+      labels.le,
+      value,
+    ]);
     expect(samples).to.deep.equal([
       ["_bucket", "1", 2],
       ["_bucket", "2", 4],
@@ -93,7 +97,9 @@ describe("/metrics", () => {
     const meter = new CallMetrics();
     for (let code = 1; code <= 1_000; code++) meter.observe("m", code, 0);
     expect([...meter].length).to.be.at.most(65);
-    expect([...meter].find(({ status }) => status === "_OTHER")?.histogram.count).to.equal(1_000 - 64);
+    expect([...meter].find(({ status }) => status === "_OTHER")?.histogram.count).to.equal(
+      1_000 - 64,
+    );
     const tally = new CounterMap(2);
     for (const label of ["a", "b", "c", "d", "a"]) tally.add(label);
     expect([...tally]).to.deep.equal([
@@ -140,7 +146,10 @@ describe("/metrics", () => {
       ["refresh", "subject_mismatch"],
       ["logout", "ok"],
     ])
-      expect(found.get(`jotwire_auth_calls_total{method="${method}",outcome="${outcome}"}`), `${method} ${outcome}`).to.equal(1);
+      expect(
+        found.get(`jotwire_auth_calls_total{method="${method}",outcome="${outcome}"}`),
+        `${method} ${outcome}`,
+      ).to.equal(1);
     expect(found.get("jotwire_revocations_total")).to.equal(1);
     expect(found.get("jotwire_revocations_remembered")).to.equal(1);
     expect(found.get('jotwire_upgrades_refused_total{status="429"}')).to.equal(1);
@@ -149,7 +158,14 @@ describe("/metrics", () => {
 
   it("counts what was refused or cut for a limit, and shows the others with 0", async () => {
     const clock = new ManualClock();
-    const limits = { inFlight: 1, batch: 1, requestTimeout: 1_000, responseBytes: 200, failedAuthCalls: 1, pingInterval: 0 };
+    const limits = {
+      inFlight: 1,
+      batch: 1,
+      requestTimeout: 1_000,
+      responseBytes: 200,
+      failedAuthCalls: 1,
+      pingInterval: 0,
+    };
     await using server = await start({ clock, limits });
     const client = await server.login();
     client.send({ jsonrpc: "2.0", id: "slow", method: "wait" });
@@ -200,7 +216,10 @@ describe("/metrics", () => {
       ["refresh", "granted"],
       ["refresh", "refused"],
     ])
-      expect(found.get(`jotwire_issuer_grants_total{grant="${grant}",outcome="${outcome}"}`), `${grant} ${outcome}`).to.equal(1);
+      expect(
+        found.get(`jotwire_issuer_grants_total{grant="${grant}",outcome="${outcome}"}`),
+        `${grant} ${outcome}`,
+      ).to.equal(1);
     expect(found.get("jotwire_refresh_reuse_total")).to.equal(1);
     expect(found.get('jotwire_limit_hits_total{limit="failedLoginsPerAddress"}')).to.equal(1);
     await issuer.close();
@@ -229,8 +248,12 @@ describe("/metrics", () => {
     await using server = await startServer(sampleApp(), { metrics: { registry } });
     await server.login();
     expect(server.listening).to.not.have.property("metricsPort");
-    const opened = await metrics.find(({ name }) => name === "jotwire_connections_opened_total")?.get();
+    const opened = await metrics
+      .find(({ name }) => name === "jotwire_connections_opened_total")
+      ?.get();
     expect(opened).to.deep.include({ type: "counter", aggregator: "sum" });
-    expect(opened?.values).to.deep.equal([{ value: 1, labels: {}, metricName: "jotwire_connections_opened_total" }]);
+    expect(opened?.values).to.deep.equal([
+      { value: 1, labels: {}, metricName: "jotwire_connections_opened_total" },
+    ]);
   });
 });

@@ -74,7 +74,8 @@ describe("A question to all nodes", () => {
 
   it("knows a thousand nodes at most, whatever is said in whose name", async () => {
     const { bus, clock, ask, close } = await deployment("a");
-    for (let n = 0; n < 1_100; n++) await bus.send(JSON.stringify({ v: 1, from: `node ${n}`, type: "hello", body: null }));
+    for (let n = 0; n < 1_100; n++)
+      await bus.send(JSON.stringify({ v: 1, from: `node ${n}`, type: "hello", body: null }));
     const sent = bus.sent.length;
     await bus.send(JSON.stringify({ v: 1, from: "node 1099", type: "hello", body: null }));
     await settled();

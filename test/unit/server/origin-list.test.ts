@@ -9,9 +9,17 @@ function request(origin: string | undefined, host = "api.example.com", times = 1
 }
 
 describe("the list of origins", () => {
-  const list = new OriginList(["https://app.example.com", "http://localhost:3000", "https://*.shop.example"]);
+  const list = new OriginList([
+    "https://app.example.com",
+    "http://localhost:3000",
+    "https://*.shop.example",
+  ]);
 
-  for (const origin of ["https://app.example.com", "http://localhost:3000", "https://a.shop.example"]) {
+  for (const origin of [
+    "https://app.example.com",
+    "http://localhost:3000",
+    "https://a.shop.example",
+  ]) {
     it(`lets ${origin} in`, () => expect(list.allows(request(origin))).to.equal(true));
   }
 
@@ -31,10 +39,12 @@ describe("the list of origins", () => {
     "null",
     "",
   ]) {
-    it(`keeps ${JSON.stringify(origin)} out`, () => expect(list.allows(request(origin))).to.equal(false));
+    it(`keeps ${JSON.stringify(origin)} out`, () =>
+      expect(list.allows(request(origin))).to.equal(false));
   }
 
-  it("lets in what comes from no page", () => expect(list.allows(request(undefined))).to.equal(true));
+  it("lets in what comes from no page", () =>
+    expect(list.allows(request(undefined))).to.equal(true));
 
   it("keeps out a request with two origins", () =>
     expect(list.allows(request("https://app.example.com", "api.example.com", 2))).to.equal(false));
@@ -47,14 +57,26 @@ describe("the list of origins", () => {
     expect(same.allows(request("https://api.example.com.evil"))).to.equal(false);
     expect(same.allows(request("https://evil-api.example.com"))).to.equal(false);
     expect(same.allows(request("wss://api.example.com"))).to.equal(false);
-    expect(same.allowsOrigin("https://api.example.com", undefined), "no Host: no same one").to.equal(false);
+    expect(
+      same.allowsOrigin("https://api.example.com", undefined),
+      "no Host: no same one",
+    ).to.equal(false);
   });
 
-  it("that is empty keeps all pages out", () => expect(new OriginList([]).allows(request("https://api.example.com"))).to.equal(false));
+  it("that is empty keeps all pages out", () =>
+    expect(new OriginList([]).allows(request("https://api.example.com"))).to.equal(false));
 
-  it("lets null in only when it says so", () => expect(new OriginList(["null"]).allows(request("null"))).to.equal(true));
+  it("lets null in only when it says so", () =>
+    expect(new OriginList(["null"]).allows(request("null"))).to.equal(true));
 
-  for (const wrong of ["app.example.com", "https://app.example.com/", "https://App.example.com ", "https://*", "*"]) {
-    it(`does not take ${JSON.stringify(wrong)} for an origin`, () => expect(() => new OriginList([wrong])).to.throw(TypeError, "origins"));
+  for (const wrong of [
+    "app.example.com",
+    "https://app.example.com/",
+    "https://App.example.com ",
+    "https://*",
+    "*",
+  ]) {
+    it(`does not take ${JSON.stringify(wrong)} for an origin`, () =>
+      expect(() => new OriginList([wrong])).to.throw(TypeError, "origins"));
   }
 });

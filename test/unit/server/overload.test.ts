@@ -13,9 +13,19 @@ function rig(limits: { loopDelay?: number; heapPercent?: number } = {}) {
   const { logger, lines } = recordingLogger();
   let sheds = 0;
   const shed = () => ++sheds;
-  const overload = new Overload({ ...defaultLimits, ...limits }, { clock, gauge, log: logger, shed });
+  const overload = new Overload(
+    { ...defaultLimits, ...limits },
+    { clock, gauge, log: logger, shed },
+  );
   overload.start();
-  return { clock, gauge, lines, overload, looks: (count: number) => clock.advance(count * 1_000), sheds: () => sheds };
+  return {
+    clock,
+    gauge,
+    lines,
+    overload,
+    looks: (count: number) => clock.advance(count * 1_000),
+    sheds: () => sheds,
+  };
 }
 
 const good: Delays = { measured: 50, over: 0 };
@@ -30,7 +40,10 @@ describe("Overload by the event loop's delay", () => {
     looks(1);
     expect(overload.limit).to.equal("loopDelay");
     expect(overload.reason).to.include("limits.loopDelay");
-    expect([overload.isOver("loopDelay"), overload.isOver("heapPercent")]).to.deep.equal([true, false]);
+    expect([overload.isOver("loopDelay"), overload.isOver("heapPercent")]).to.deep.equal([
+      true,
+      false,
+    ]);
   });
 
   it("is not begun by one long pause in ten seconds, nor by one in a hundred delays", () => {
@@ -192,8 +205,10 @@ describe("The gauge of the machine", () => {
         await pause(600);
         const delays = gauge.delays(-60); // anything that was measured would be over that
         const { utilization } = performance.eventLoopUtilization(before);
-        idleLooks = utilization < 0.08 ? idleLooks + 1 : 0; // on a busy machine it may not be idle at once
-        if (idleLooks === 2) expect([(delays?.measured ?? 0) >= 12, delays?.over]).to.deep.equal([true, 0]);
+        // on a busy machine it may not be idle at once
+        idleLooks = utilization < 0.08 ? idleLooks + 1 : 0;
+        if (idleLooks === 2)
+          expect([(delays?.measured ?? 0) >= 12, delays?.over]).to.deep.equal([true, 0]);
       }
     } finally {
       gauge.stop();

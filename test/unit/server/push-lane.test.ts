@@ -18,15 +18,22 @@ const newLane = () =>
   );
 
 /** A subscription that has so many characters of a replay to send. */
-const laden = (replayLength: number) => ({ id: String(replayLength), replayLength }) as unknown as Subscription;
+const laden = (replayLength: number) =>
+  ({ id: String(replayLength), replayLength }) as unknown as Subscription;
 const keep = (lane: ConnectionSubscriptions, subscription: Subscription) =>
-  lane.keep({ subscription, isAllowed: () => true, opened: { subscription: subscription.id }, calls: 1 });
+  lane.keep({
+    subscription,
+    isAllowed: () => true,
+    opened: { subscription: subscription.id },
+    calls: 1,
+  });
 
 describe("The histories that one connection has read", () => {
   it("are at most four at a time, the others in order; those that are there at once wait for nobody", async () => {
     const lane = newLane();
     const ends: (() => void)[] = [];
-    const read = (n: number) => lane.readHistory(() => new Promise<number>((resolve) => ends.push(() => resolve(n))));
+    const read = (n: number) =>
+      lane.readHistory(() => new Promise<number>((resolve) => ends.push(() => resolve(n))));
     const reads = Array.from({ length: 10 }, (_, n) => read(n));
     for (let ended = 0; ended < 10; ended++) {
       expect(ends.length, `${ended} ended`).to.equal(Math.min(4 + ended, 10));
@@ -39,7 +46,9 @@ describe("The histories that one connection has read", () => {
 
   it("that fail give way to the next, too", async () => {
     const lane = newLane();
-    const reads = Array.from({ length: 10 }, () => lane.readHistory(() => Promise.reject(new Error("gone"))));
+    const reads = Array.from({ length: 10 }, () =>
+      lane.readHistory(() => Promise.reject(new Error("gone"))),
+    );
     const errors = await Promise.all(reads.map((read) => rejectionOf(read as Promise<unknown>)));
     expect(errors.map(({ message }) => message)).to.deep.equal(Array(10).fill("gone"));
   });
@@ -62,7 +71,11 @@ describe("A topic that is being read", () => {
   it("is read once for calls with the same $since that come together, and each is answered with what follows", async () => {
     const rig = new SubscriptionHarness(new ManualClock(), "drop-oldest");
     const peer = rig.connect();
-    peer.send({ id: 0, method: "authenticate", params: { token: String(rig.clock.now() / 1000 + 900) } });
+    peer.send({
+      id: 0,
+      method: "authenticate",
+      params: { token: String(rig.clock.now() / 1000 + 900) },
+    });
     await rig.settle();
     for (let n = 1; n <= 3; n++) rig.publish("kept", n);
     rig.isFar = true;
@@ -75,7 +88,12 @@ describe("A topic that is being read", () => {
     const answers = frames.filter(({ id }) => id !== undefined);
     expect(answers.map(({ id }) => id)).to.deep.equal([1, 2, 3, 4, 5]);
     for (const { result } of answers)
-      expect(result).to.deep.equal({ subscription: "kept", epoch: "epoch 1.0", offset: 3, recovered: true });
+      expect(result).to.deep.equal({
+        subscription: "kept",
+        epoch: "epoch 1.0",
+        offset: 3,
+        recovered: true,
+      });
     expect(frames.filter(({ method }) => method === "subscription.event")).to.have.length(2);
     rig.dispose();
   });
@@ -83,7 +101,11 @@ describe("A topic that is being read", () => {
   it("is not joined by a call whose user has logged out meanwhile", async () => {
     const rig = new SubscriptionHarness(new ManualClock(), "drop-oldest");
     const peer = rig.connect();
-    peer.send({ id: 0, method: "authenticate", params: { token: String(rig.clock.now() / 1000 + 900) } });
+    peer.send({
+      id: 0,
+      method: "authenticate",
+      params: { token: String(rig.clock.now() / 1000 + 900) },
+    });
     await rig.settle();
     rig.publish("kept", 1);
     rig.isFar = true;
@@ -92,7 +114,9 @@ describe("A topic that is being read", () => {
     peer.send({ id: 3, method: "logout" });
     for (let turn = 0; turn < 5; turn++) await rig.settle();
     expect(rig.topics).to.equal(0);
-    expect(peer.received().filter(({ method }) => method === "subscription.event")).to.deep.equal([]);
+    expect(peer.received().filter(({ method }) => method === "subscription.event")).to.deep.equal(
+      [],
+    );
     rig.dispose();
   });
 });

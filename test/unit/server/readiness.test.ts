@@ -40,7 +40,10 @@ describe("/readyz", () => {
     await using server = await startServer(sampleApp(), { auth });
     const base = `http://127.0.0.1:${server.listening.port}`;
     const answer = await fetch(`${base}/readyz`);
-    expect([answer.status, await answer.json()]).to.deep.equal([503, { status: "not_ready", reason: "no keys to verify tokens with" }]);
+    expect([answer.status, await answer.json()]).to.deep.equal([
+      503,
+      { status: "not_ready", reason: "no keys to verify tokens with" },
+    ]);
     expect((await fetch(`${base}/livez`)).status).to.equal(200);
   });
 });

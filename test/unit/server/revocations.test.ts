@@ -10,7 +10,13 @@ const hour = 60 * minute;
 /** Revocations of tokens that live for 15 minutes. */
 function open(records: RevocationRecords = memoryStore().revocations, clock = new ManualClock()) {
   const stores = [{ revocations: records }];
-  const revocations = new Revocations({ clock, stores, issuers: [], longestLifetime: 15 * minute, onChange: () => {} });
+  const revocations = new Revocations({
+    clock,
+    stores,
+    issuers: [],
+    longestLifetime: 15 * minute,
+    onChange: () => {},
+  });
   return { revocations, clock };
 }
 
@@ -45,7 +51,10 @@ describe("what was revoked, as a server remembers it", () => {
     const clock = new ManualClock();
     const right = clock.now() / 1_000;
     let storesClock: number | undefined;
-    const { revocations } = open({ ...unbound(memoryStore().revocations), now: () => storesClock }, clock);
+    const { revocations } = open(
+      { ...unbound(memoryStore().revocations), now: () => storesClock },
+      clock,
+    );
     await revocations.revoke({ subject: "ada" });
     clock.advance(hour);
     revocations.sweep();
@@ -60,9 +69,18 @@ describe("what was revoked, as a server remembers it", () => {
 });
 
 describe("what was revoked, where no store keeps it or its store is in trouble", () => {
-  const withStores = (stores: readonly { readonly revocations: RevocationRecords }[], clock = new ManualClock()) => ({
+  const withStores = (
+    stores: readonly { readonly revocations: RevocationRecords }[],
+    clock = new ManualClock(),
+  ) => ({
     clock,
-    revocations: new Revocations({ clock, stores, issuers: [], longestLifetime: 15 * minute, onChange: () => {} }),
+    revocations: new Revocations({
+      clock,
+      stores,
+      issuers: [],
+      longestLifetime: 15 * minute,
+      onChange: () => {},
+    }),
   });
 
   it("is kept while this machine's clock is ahead, or has been set back, as long as a token of then may be alive", async () => {
@@ -75,7 +93,8 @@ describe("what was revoked, where no store keeps it or its store is in trouble",
       expect(revocations.list.size, `${step}`).to.equal(1);
       clock.advance(2 * minute);
       revocations.sweep();
-      expect(revocations.list.size, `${step}`).to.equal(step > 0 ? 0 : 1); // with the wall clock set back, tokens live longer
+      // with the wall clock set back, tokens live longer
+      expect(revocations.list.size, `${step}`).to.equal(step > 0 ? 0 : 1);
     }
   });
 
@@ -83,7 +102,8 @@ describe("what was revoked, where no store keeps it or its store is in trouble",
     const records = unbound(memoryStore().revocations);
     await records.add({ jti: "before" });
     let isAway = true;
-    const list: RevocationRecords["list"] = (now) => (isAway ? Promise.reject(new Error("away")) : records.list(now));
+    const list: RevocationRecords["list"] = (now) =>
+      isAway ? Promise.reject(new Error("away")) : records.list(now);
     const { revocations } = withStores([{ revocations: { ...records, list } }]);
     const failure = await revocations.whenCurrent().catch((error: Error) => error.message);
     expect(failure).to.equal("away");

@@ -13,8 +13,10 @@ function seriesOf({ server }: TimedServer, name: string, limit: string): number 
   return Number(line?.split(" ").at(-1));
 }
 
-const hits = (server: TimedServer, limit: string) => seriesOf(server, "jotwire_limit_hits_total", limit);
-const start = (limits: object, gauge?: LoadGauge) => startTimed(sampleApp(), { limits, metrics: { port: 0 } }, gauge);
+const hits = (server: TimedServer, limit: string) =>
+  seriesOf(server, "jotwire_limit_hits_total", limit);
+const start = (limits: object, gauge?: LoadGauge) =>
+  startTimed(sampleApp(), { limits, metrics: { port: 0 } }, gauge);
 const asked = async (server: TimedServer, headers = {}) => {
   const { status, headers: given } = await upgrade(server.url, headers);
   return [status, given["retry-after"]];
@@ -35,7 +37,11 @@ describe("The limits of the whole server", () => {
 
   it("handshakes that are refused for another reason leave others their place in the second", async () => {
     await using server = await start({ acceptsPerSecond: 1 });
-    for (let n = 0; n < 5; n++) expect(await asked(server, { Origin: "https://evil.example" })).to.deep.equal([403, undefined]);
+    for (let n = 0; n < 5; n++)
+      expect(await asked(server, { Origin: "https://evil.example" })).to.deep.equal([
+        403,
+        undefined,
+      ]);
     expect(await asked(server)).to.deep.equal([101, undefined]);
     expect(await asked(server)).to.deep.equal([503, "1"]);
   });
@@ -89,9 +95,18 @@ describe("The limits of a frame's JSON", () => {
     await using server = await start({ nodes: 100, keys: 50, stringBytes: 500, depth: 50 });
     const client = await server.connect();
     const keyed = `{${Array(51).fill('"":1').join()}}`;
-    client.send(JSON.stringify(Array(100).fill(1)), keyed, keyed, JSON.stringify("x".repeat(501)), "[".repeat(200), "{".repeat(40));
+    client.send(
+      JSON.stringify(Array(100).fill(1)),
+      keyed,
+      keyed,
+      JSON.stringify("x".repeat(501)),
+      "[".repeat(200),
+      "{".repeat(40),
+    );
     await client.call("whoami");
-    expect(["nodes", "keys", "stringBytes", "depth"].map((limit) => hits(server, limit))).to.deep.equal([1, 2, 1, 1]);
+    expect(
+      ["nodes", "keys", "stringBytes", "depth"].map((limit) => hits(server, limit)),
+    ).to.deep.equal([1, 2, 1, 1]);
   });
 });
 
@@ -144,12 +159,15 @@ describe("A server that has more to do than it can", () => {
     const order = ["open 2", "open 1", "idle 2", "idle 1"];
     for (let left = 5; left >= 2; left--) {
       server.clock.advance(1_000);
-      while (server.server.connections > left || ended.length < 6 - left) await new Promise((resolve) => setImmediate(resolve));
+      while (server.server.connections > left || ended.length < 6 - left)
+        await new Promise((resolve) => setImmediate(resolve));
     }
     expect(ended).to.deep.equal(order.map((name) => `${name} 1013 overloaded`));
     expect(hits(server, "heapPercent")).to.equal(4);
     server.clock.advance(10_000);
-    expect(await subscriber.call("whoami"), "who has something under way stays").to.have.property("result");
+    expect(await subscriber.call("whoami"), "who has something under way stays").to.have.property(
+      "result",
+    );
     expect(await caller.call("whoami")).to.have.property("result");
     expect(server.server.connections).to.equal(2);
   });

@@ -58,8 +58,11 @@ describe("server.sessions", () => {
     expect([sessions.map(({ subject }) => subject), total]).to.deep.equal([["ada"], 2]);
     const [newest] = sessions;
     expect((await server.server.sessions({ connection: newest?.id ?? "" })).total).to.equal(1);
-    expect((await server.server.sessions({ subject: "ada", issuer: "https://other.test" })).total).to.equal(0);
-    for (const limit of [0, 1.5, 1_001]) expect(await rejectionOf(server.server.sessions({ limit }))).to.be.instanceOf(TypeError);
+    expect(
+      (await server.server.sessions({ subject: "ada", issuer: "https://other.test" })).total,
+    ).to.equal(0);
+    for (const limit of [0, 1.5, 1_001])
+      expect(await rejectionOf(server.server.sessions({ limit }))).to.be.instanceOf(TypeError);
   });
 });
 
@@ -72,9 +75,14 @@ describe("server.kick", () => {
       await server.login({ sub: "bob" }),
     ];
     const { sessions } = await server.server.sessions({ subject: "ada" });
-    expect(await server.server.kick({ connection: sessions[1]?.id ?? "" })).to.deep.equal({ kicked: 1, complete: true });
+    expect(await server.server.kick({ connection: sessions[1]?.id ?? "" })).to.deep.equal({
+      kicked: 1,
+      complete: true,
+    });
     await expectClose(first, "kicked");
-    expect(await server.server.kick({ subject: "ada", issuer: "https://other.test" })).to.include({ kicked: 0 });
+    expect(await server.server.kick({ subject: "ada", issuer: "https://other.test" })).to.include({
+      kicked: 0,
+    });
     expect(await server.server.kick({ subject: "ada" })).to.include({ kicked: 1 });
     await expectClose(second, "kicked");
     expect((await other.call("ping")).result).to.equal("pong");
@@ -83,8 +91,14 @@ describe("server.kick", () => {
   it("refuses a selector that names nobody or both, which would reach everybody", async () => {
     await using server = await start();
     const client = await server.login({ sub: "ada" });
-    const selectors = [{}, { subject: "" }, { connection: "x", subject: "ada" }, { connection: "x", issuer: "https://id.test" }] as never[];
-    for (const selector of selectors) expect(await rejectionOf(server.server.kick(selector))).to.be.instanceOf(TypeError);
+    const selectors = [
+      {},
+      { subject: "" },
+      { connection: "x", subject: "ada" },
+      { connection: "x", issuer: "https://id.test" },
+    ] as never[];
+    for (const selector of selectors)
+      expect(await rejectionOf(server.server.kick(selector))).to.be.instanceOf(TypeError);
     expect((await client.call("ping")).result).to.equal("pong");
   });
 });
@@ -94,16 +108,27 @@ describe("rpc.sessions.*", () => {
     await using server = await start();
     const root = await server.login(asAdmin);
     const [ada, bob] = [await server.login({ sub: "ada" }), await server.login({ sub: "bob" })];
-    const list = (await root.call("rpc.sessions.list", { limit: 2 })).result as unknown as SessionList;
+    const list = (await root.call("rpc.sessions.list", { limit: 2 }))
+      .result as unknown as SessionList;
     expect(list).to.include({ total: 3, complete: true });
     expect(list.sessions).to.have.length(2);
     expect((await root.call("rpc.sessions.list")).result).to.have.property("total", 3);
-    expect((await root.call("rpc.sessions.kick", { subject: "ada" })).result).to.deep.equal({ kicked: 1, complete: true });
+    expect((await root.call("rpc.sessions.kick", { subject: "ada" })).result).to.deep.equal({
+      kicked: 1,
+      complete: true,
+    });
     await expectClose(ada, "kicked");
-    expect((await root.call("rpc.sessions.revoke", { subject: "bob", reason: "left" })).result).to.deep.equal({ ok: true });
+    expect(
+      (await root.call("rpc.sessions.revoke", { subject: "bob", reason: "left" })).result,
+    ).to.deep.equal({ ok: true });
     await expectClose(bob, "token_revoked");
-    expectError(await ask(await server.connect(), "authenticate", { token: server.token({ sub: "bob" }) }), "token_revoked");
-    const done = server.log.filter(({ fields }) => /^admin\./.test(String(fields.event))).map(({ fields }) => [fields.event, fields.by]);
+    expectError(
+      await ask(await server.connect(), "authenticate", { token: server.token({ sub: "bob" }) }),
+      "token_revoked",
+    );
+    const done = server.log
+      .filter(({ fields }) => /^admin\./.test(String(fields.event)))
+      .map(({ fields }) => [fields.event, fields.by]);
     expect(done).to.deep.equal([
       ["admin.kick", "root"],
       ["admin.revoke", "root"],
@@ -121,7 +146,10 @@ describe("rpc.sessions.*", () => {
     await using server = await start();
     const [ada, nobody] = [await server.login({ sub: "ada" }), await server.connect()];
     for (const name of ["list", "kick", "revoke"]) {
-      expectError(await ask(ada, `rpc.sessions.${name}`, { subject: "ada" }), "forbidden", { required: ["ops"], missing: ["ops"] });
+      expectError(await ask(ada, `rpc.sessions.${name}`, { subject: "ada" }), "forbidden", {
+        required: ["ops"],
+        missing: ["ops"],
+      });
       expectError(await ask(nobody, `rpc.sessions.${name}`, { subject: "ada" }), "unauthenticated");
     }
     expect((await ada.call("ping")).result).to.equal("pong");
@@ -130,7 +158,8 @@ describe("rpc.sessions.*", () => {
   it("does not exist unless the option is set", async () => {
     await using server = await start({});
     const root = await server.login(asAdmin);
-    for (const name of ["list", "kick", "revoke"]) expect((await root.call(`rpc.sessions.${name}`)).error?.code).to.equal(-32601);
+    for (const name of ["list", "kick", "revoke"])
+      expect((await root.call(`rpc.sessions.${name}`)).error?.code).to.equal(-32601);
   });
 
   it("refuses params that fit nothing, with what is wrong", async () => {
@@ -158,22 +187,31 @@ describe("rpc.sessions.*", () => {
   it("is listed by rpc.discover for those who may call it, with its params, and for nobody else", async () => {
     await using server = await start();
     const names = async (claims: object) => {
-      const { methods } = (await (await server.login({ ...claims })).call("rpc.discover")).result as unknown as {
+      const { methods } = (await (await server.login({ ...claims })).call("rpc.discover"))
+        .result as unknown as {
         methods: { name: string }[];
       };
       return methods.map(({ name }) => name).filter((name) => name.startsWith("rpc."));
     };
-    expect(await names(asAdmin)).to.deep.equal(["rpc.sessions.list", "rpc.sessions.kick", "rpc.sessions.revoke"]);
+    expect(await names(asAdmin)).to.deep.equal([
+      "rpc.sessions.list",
+      "rpc.sessions.kick",
+      "rpc.sessions.revoke",
+    ]);
     expect(await names({ sub: "ada" })).to.deep.equal([]);
   });
 });
 
 describe("Several nodes on one bus", () => {
   const store = (bus: TestBus) => Object.assign(memoryStore(), { bus });
-  const startOn = (bus: TestBus, options: Partial<ServerOptions> = {}) => start({ ...admin, store: store(bus), ...options });
+  const startOn = (bus: TestBus, options: Partial<ServerOptions> = {}) =>
+    start({ ...admin, store: store(bus), ...options });
   const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-  async function startTwo(bus: TestBus, options: Partial<ServerOptions> = {}): Promise<readonly [TestServer, TestServer]> {
+  async function startTwo(
+    bus: TestBus,
+    options: Partial<ServerOptions> = {},
+  ): Promise<readonly [TestServer, TestServer]> {
     const two = [await startOn(bus, options), await startOn(bus, options)] as const;
     await settled();
     return two;
@@ -186,7 +224,10 @@ describe("Several nodes on one bus", () => {
     expect(rest).to.deep.equal({ total: 2, nodes: 2, complete: true });
     expect(new Set(sessions.map(({ node }) => node)).size).to.equal(2);
     const root = await b.login(asAdmin);
-    expect((await root.call("rpc.sessions.kick", { subject: "ada" })).result).to.deep.equal({ kicked: 2, complete: true });
+    expect((await root.call("rpc.sessions.kick", { subject: "ada" })).result).to.deep.equal({
+      kicked: 2,
+      complete: true,
+    });
     await Promise.all([expectClose(here, "kicked"), expectClose(there, "kicked")]);
     await Promise.all([a.close(), b.close()]);
   });
@@ -235,7 +276,12 @@ describe("Several nodes on one bus", () => {
     const bus = new TestBus();
     const [a, b] = await startTwo(bus);
     const ada = await a.login({ sub: "ada" });
-    const ask = (subject: string, params: unknown) => ({ v: 1, from: "x", type: "ask", body: { id: 1, subject, params } });
+    const ask = (subject: string, params: unknown) => ({
+      v: 1,
+      from: "x",
+      type: "ask",
+      body: { id: 1, subject, params },
+    });
     const junk = [
       "",
       "{",
@@ -252,7 +298,8 @@ describe("Several nodes on one bus", () => {
       { v: 1, from: "x", type: "answer", body: { to: "y", id: 1, answer: {} } },
       { v: 1, from: "x", type: "later" },
     ];
-    for (const text of [...junk, ...more]) await bus.send(typeof text === "string" ? text : JSON.stringify(text));
+    for (const text of [...junk, ...more])
+      await bus.send(typeof text === "string" ? text : JSON.stringify(text));
     await bus.send(JSON.stringify({ v: 1, from: "x", type: "bye", body: null }));
     await settled();
     expect(a.log.filter(({ level }) => level === "warn")).to.have.length(1);

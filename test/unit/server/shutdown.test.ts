@@ -36,9 +36,19 @@ class FakeConnection implements Leaver {
 function crowd(size: number) {
   const clock = new ManualClock();
   const start = clock.monotonic();
-  const connections = Array.from({ length: size }, () => new FakeConnection(() => clock.monotonic() - start));
+  const connections = Array.from(
+    { length: size },
+    () => new FakeConnection(() => clock.monotonic() - start),
+  );
   const whenEmpty = () => Promise.resolve();
-  return { clock, connections, shutdown: new Shutdown({ whenEmpty, [Symbol.iterator]: () => connections[Symbol.iterator]() }, clock) };
+  return {
+    clock,
+    connections,
+    shutdown: new Shutdown(
+      { whenEmpty, [Symbol.iterator]: () => connections[Symbol.iterator]() },
+      clock,
+    ),
+  };
 }
 
 describe("A shutdown", () => {
@@ -52,7 +62,9 @@ describe("A shutdown", () => {
     clock.advance(1_100);
     await drained;
     for (let second = 1; second < 6; second++) {
-      const gone = connections.filter(({ closedAt = Infinity }) => closedAt >= second * 1_000 && closedAt < (second + 1) * 1_000);
+      const gone = connections.filter(
+        ({ closedAt = Infinity }) => closedAt >= second * 1_000 && closedAt < (second + 1) * 1_000,
+      );
       expect(gone.length, `closed in second ${second}`).to.be.within(180, 220);
     }
     for (const { toldAt = 0, closedAt = 0, closeIn, reconnectAfter } of connections) {
@@ -106,7 +118,10 @@ describe("Closing all", () => {
         cut.push(true);
         isEmpty();
       };
-      const roster = { whenEmpty: () => empty, [Symbol.iterator]: () => (answers && peer.isClosing ? [] : [peer])[Symbol.iterator]() };
+      const roster = {
+        whenEmpty: () => empty,
+        [Symbol.iterator]: () => (answers && peer.isClosing ? [] : [peer])[Symbol.iterator](),
+      };
       const startedAt = performance.now();
       await new Shutdown(roster, new ManualClock()).closeAll(0);
       expect(cut).to.deep.equal(answers ? [] : [true]);
@@ -136,9 +151,15 @@ describe("A server that drains", () => {
     expect((await fetch(`${base}/readyz`)).status).to.equal(200);
     const stopped = server.server.close({ drain: 10_000 });
     const readiness = await fetch(`${base}/readyz`);
-    expect([readiness.status, await readiness.json()]).to.deep.equal([503, { status: "not_ready", reason: "draining" }]);
+    expect([readiness.status, await readiness.json()]).to.deep.equal([
+      503,
+      { status: "not_ready", reason: "draining" },
+    ]);
     expect((await fetch(`${base}/livez`)).status).to.equal(200);
-    expect(await told(first, "connection.closing")).to.include({ closeIn: 10, reason: "server_restart" });
+    expect(await told(first, "connection.closing")).to.include({
+      closeIn: 10,
+      reason: "server_restart",
+    });
     expectError(await ask(first, "echo"), "overloaded");
     await exchange(last, request("slow", "wait"));
     expect((await ask(last, "echo", { a: 1 })).result).to.deep.equal({ a: 1 });

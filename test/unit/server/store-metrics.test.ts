@@ -17,8 +17,10 @@ import { CheapHasher } from "../../helpers/tokens/cheap-hasher.js";
 
 const password = "correct horse battery";
 const identity = { issuer: "https://id.test", audience: "test", passwordHasher: new CheapHasher() };
-const count = (operation: string) => `jotwire_store_operation_duration_seconds_count{operation="${operation}"}`;
-const sum = (operation: string) => `jotwire_store_operation_duration_seconds_sum{operation="${operation}"}`;
+const count = (operation: string) =>
+  `jotwire_store_operation_duration_seconds_count{operation="${operation}"}`;
+const sum = (operation: string) =>
+  `jotwire_store_operation_duration_seconds_sum{operation="${operation}"}`;
 const failures = (operation: string) => `jotwire_store_failures_total{operation="${operation}"}`;
 
 /** A store in which some records are as given. */
@@ -43,10 +45,18 @@ describe("Metrics of the store", () => {
       revokeSubject: (subject) => kept.revokeSubject(subject),
       sweep: (now) => kept.sweep(now),
     };
-    const issuer = await createIssuer({ ...identity, clock, store: storeWith({ families, revocations }) });
+    const issuer = await createIssuer({
+      ...identity,
+      clock,
+      store: storeWith({ families, revocations }),
+    });
     await issuer.users.add("ada", password, { scopes: [] });
     await issuer.login("ada", password); // nobody watches yet
-    await using server = await startServer(sampleApp(), { auth: issuer, clock, metrics: { port: 0 } });
+    await using server = await startServer(sampleApp(), {
+      auth: issuer,
+      clock,
+      metrics: { port: 0 },
+    });
     await issuer.login("ada", password);
     isBroken = true;
     await rejectionOf(issuer.login("ada", password));
@@ -59,16 +69,22 @@ describe("Metrics of the store", () => {
     expect(found.get(failures("users.get"))).to.equal(0);
     expect(found.get(count("revocations.add"))).to.equal(1);
     expect(found.get(count("families.rotate")), "nobody did that").to.equal(undefined);
-    for (const operation of storeOperations) expect(found.has(failures(operation)), operation).to.equal(true);
+    for (const operation of storeOperations)
+      expect(found.has(failures(operation)), operation).to.equal(true);
     await issuer.close();
   });
 
   it("time the bus of a store, whose notifications go on reaching their recipients", async () => {
     const bus = new TestBus();
-    await using server = await startServer(sampleApp(), { store: storeWith({ bus }), metrics: { port: 0 } });
+    await using server = await startServer(sampleApp(), {
+      store: storeWith({ bus }),
+      metrics: { port: 0 },
+    });
     const client = await server.login();
     await server.server.notify("all", "numbers.changed", { sum: 1 });
-    expect((await client.nextWhere(({ method }) => method === "numbers.changed")).params).to.deep.equal({ sum: 1 });
+    expect(
+      (await client.nextWhere(({ method }) => method === "numbers.changed")).params,
+    ).to.deep.equal({ sum: 1 });
     bus.isBroken = true;
     await rejectionOf(server.server.notify("all", "numbers.changed", { sum: 2 }));
     const found = await scrape(server.listening.metricsPort);
@@ -92,7 +108,10 @@ describe("Metrics of the store", () => {
       subscribe: (listener) => revocations.subscribe(listener),
       whenCurrent: () => whenCurrent(),
     };
-    await using server = await startServer(sampleApp(), { store: storeWith({ revocations: fickle }), metrics: { port: 0 } });
+    await using server = await startServer(sampleApp(), {
+      store: storeWith({ revocations: fickle }),
+      metrics: { port: 0 },
+    });
     const up = async () => (await scrape(server.listening.metricsPort)).get("jotwire_store_up");
     expect(await up()).to.equal(1);
     whenCurrent = () => Promise.reject(new Error("gone"));
@@ -100,7 +119,9 @@ describe("Metrics of the store", () => {
     whenCurrent = () => new Promise(() => {});
     expect(await up(), "it hangs").to.equal(0);
     whenCurrent = () => Promise.resolve();
-    expect(server.server.metricsText(), "as it was at the last look").to.include("\njotwire_store_up 0\n");
+    expect(server.server.metricsText(), "as it was at the last look").to.include(
+      "\njotwire_store_up 0\n",
+    );
     expect(await up()).to.equal(1);
   });
 
@@ -108,7 +129,10 @@ describe("Metrics of the store", () => {
     const watch = new TimedStore(new ManualClock());
     const bus = watch.bus(new TestBus());
     const heard: unknown[] = [];
-    for (const stop of [() => {}, watch.observe((operation, _duration, hasFailed) => heard.push([operation, hasFailed]))]) {
+    for (const stop of [
+      () => {},
+      watch.observe((operation, _duration, hasFailed) => heard.push([operation, hasFailed])),
+    ]) {
       expect(() => bus.read("t", { size: 1, ttl: 0 }, undefined)).to.throw("no topics here");
       expect(bus.publish("t", "1", undefined)).to.equal(undefined);
       stop();
@@ -136,7 +160,11 @@ describe("The lag of revocations", () => {
         return () => {};
       },
     };
-    await using server = await startServer(sampleApp(), { clock, store: storeWith({ revocations: heard }), metrics: { port: 0 } });
+    await using server = await startServer(sampleApp(), {
+      clock,
+      store: storeWith({ revocations: heard }),
+      metrics: { port: 0 },
+    });
     const client = await server.login();
     announce({ subject: "user-1" }, clock.now() - 1_500);
     expect((await client.closed).reason).to.equal("token_revoked");
@@ -154,14 +182,21 @@ describe("The lag of revocations", () => {
 describe("Metrics of pushes", () => {
   it("count those that were held and lost when there were too many, and all after them", async () => {
     const clock = new ManualClock();
-    await using server = await startServer(sampleApp(), { clock, limits: { pingInterval: 0 }, metrics: { port: 0 } });
+    await using server = await startServer(sampleApp(), {
+      clock,
+      limits: { pingInterval: 0 },
+      metrics: { port: 0 },
+    });
     const client = await server.login({ exp: Math.floor(clock.now() / 1000) + 10 });
     clock.advance(10_000);
     await client.nextWhere(({ method }) => method === "auth.expired");
     const pushes = async (outcome: string) =>
-      (await scrape(server.listening.metricsPort)).get(`jotwire_pushes_total{outcome="${outcome}"}`);
+      (await scrape(server.listening.metricsPort)).get(
+        `jotwire_pushes_total{outcome="${outcome}"}`,
+      );
     const notify = async (times: number) => {
-      for (let n = 0; n < times; n++) await server.server.notify("all", "numbers.changed", { sum: n });
+      for (let n = 0; n < times; n++)
+        await server.server.notify("all", "numbers.changed", { sum: n });
     };
     await notify(256);
     expect(await pushes("overflowed")).to.equal(0);
@@ -170,7 +205,13 @@ describe("Metrics of pushes", () => {
     await notify(2);
     expect(await pushes("overflowed")).to.equal(259);
     expect(await pushes("held")).to.equal(259);
-    expect((await client.call("refresh", { token: server.token({ exp: Math.floor(clock.now() / 1000) + 900 }) })).result).to.include({
+    expect(
+      (
+        await client.call("refresh", {
+          token: server.token({ exp: Math.floor(clock.now() / 1000) + 900 }),
+        })
+      ).result,
+    ).to.include({
       gap: true,
     });
     await notify(1);
@@ -196,7 +237,12 @@ describe("Metrics of pushes", () => {
 function closedForSlowness({ telemetry }: SubscriptionHarness): number | undefined {
   const eventLoop = new EventLoopDelay();
   const store = { wasStoreThere: true, isStoreThere: async () => true };
-  const nothing = { issuers: [], members: () => [], rememberedRevocations: () => 0, isOverloaded: () => false };
+  const nothing = {
+    issuers: [],
+    members: () => [],
+    rememberedRevocations: () => 0,
+    isOverloaded: () => false,
+  };
   const families = serverMetrics({ telemetry, store, eventLoop, ...nothing });
   return series(prometheusText(families)).get('jotwire_slow_readers_total{outcome="closed"}');
 }

@@ -22,13 +22,24 @@ describe("text frames", () => {
   });
 
   it("are understood by a real client, in order, whatever their lengths", async () => {
-    const texts = ["", "a", "€".repeat(42), "x".repeat(125), "y".repeat(126), "ü".repeat(40_000), "z".repeat(65_535), "\ud83d\ude00"];
+    const texts = [
+      "",
+      "a",
+      "€".repeat(42),
+      "x".repeat(125),
+      "y".repeat(126),
+      "ü".repeat(40_000),
+      "z".repeat(65_535),
+      "\ud83d\ude00",
+    ];
     const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
     await new Promise((resolve) => server.once("listening", resolve));
     server.on("connection", (_socket, request) => request.socket.write(textFrames(texts)));
     const client = new WebSocket(`ws://127.0.0.1:${(server.address() as { port: number }).port}`);
     const received: string[] = [];
-    await new Promise<void>((resolve) => client.on("message", (data) => received.push(String(data)) === texts.length && resolve()));
+    await new Promise<void>((resolve) =>
+      client.on("message", (data) => received.push(String(data)) === texts.length && resolve()),
+    );
     expect(received).to.deep.equal(texts);
     client.terminate();
     await new Promise((resolve) => server.close(resolve));

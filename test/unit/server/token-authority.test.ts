@@ -7,7 +7,11 @@ import { noFetch } from "../../helpers/tokens/verification.js";
 
 const minute = 60_000;
 const provider = (maxLifetime?: number): ProviderOptions => ({
-  ...{ issuer: `https://${maxLifetime}.test`, audience: "test", publicKey: createTestKeys().publicJwk },
+  ...{
+    issuer: `https://${maxLifetime}.test`,
+    audience: "test",
+    publicKey: createTestKeys().publicJwk,
+  },
   ...(maxLifetime === undefined ? {} : { maxLifetime }),
 });
 
@@ -30,10 +34,16 @@ describe("the authority over tokens", () => {
       return { token: "t", refreshToken: "r" };
     };
     const authority = new TokenAuthority([{ ...provider(), renew }], undefined, [], {
-      ...{ clock: new ManualClock(), fetchDocument: noFetch, production: true, onKeyFailure: () => {} },
+      ...{
+        clock: new ManualClock(),
+        fetchDocument: noFetch,
+        production: true,
+        onKeyFailure: () => {},
+      },
       whenReady: () => (isKnown ? Promise.resolve() : Promise.reject(new Error("cut off"))),
     });
-    const ask = () => authority.renew("https://undefined.test", "refresh-token", "ada", "192.0.2.1");
+    const ask = () =>
+      authority.renew("https://undefined.test", "refresh-token", "ada", "192.0.2.1");
     expect(await ask().catch((error: Error) => error.message)).to.equal("cut off");
     expect(used).to.deep.equal([]);
     isKnown = true;

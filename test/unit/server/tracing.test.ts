@@ -35,17 +35,23 @@ function installSdk(): RecordedSpan[] {
   const storage = new AsyncLocalStorage<Context>();
   const manager: ContextManager = {
     active: () => storage.getStore() ?? ROOT_CONTEXT,
-    with: (active, work, self, ...args) => storage.run(active, () => work.apply(self as never, args)),
+    with: (active, work, self, ...args) =>
+      storage.run(active, () => work.apply(self as never, args)),
     bind: (_context, target) => target,
     enable: () => manager,
     disable: () => manager,
   };
   const propagator: TextMapPropagator = {
     inject: () => {},
-    extract: (into, carrier, getter) => into.setValue(parentKey, getter.get(carrier, "traceparent")),
+    extract: (into, carrier, getter) =>
+      into.setValue(parentKey, getter.get(carrier, "traceparent")),
     fields: () => ["traceparent"],
   };
-  const startSpan = (name: string, { kind, attributes = {} }: SpanOptions = {}, parent: Context = ROOT_CONTEXT) => {
+  const startSpan = (
+    name: string,
+    { kind, attributes = {} }: SpanOptions = {},
+    parent: Context = ROOT_CONTEXT,
+  ) => {
     const recorded: RecordedSpan = {
       ...{ name, kind, parent: parent.getValue(parentKey), attributes: { ...attributes } },
       ...{ status: SpanStatusCode.UNSET, hasEnded: false },
@@ -69,7 +75,9 @@ function installSdk(): RecordedSpan[] {
   };
   context.setGlobalContextManager(manager);
   propagation.setGlobalPropagator(propagator);
-  trace.setGlobalTracerProvider({ getTracer: () => ({ startSpan, startActiveSpan: startSpan }) as never });
+  trace.setGlobalTracerProvider({
+    getTracer: () => ({ startSpan, startActiveSpan: startSpan }) as never,
+  });
   return spans;
 }
 
@@ -81,7 +89,9 @@ function tracedApp() {
       public: true,
       async handler() {
         await Promise.resolve();
-        seen.push((trace.getActiveSpan() as { recorded?: RecordedSpan } | undefined)?.recorded?.name);
+        seen.push(
+          (trace.getActiveSpan() as { recorded?: RecordedSpan } | undefined)?.recorded?.name,
+        );
         return "looked";
       },
     }),
@@ -156,15 +166,21 @@ describe("Tracing", () => {
     for (const install of [
       () => propagation.setGlobalPropagator({ ...inject, extract: broken }),
       () => trace.setGlobalTracerProvider({ getTracer: () => ({ startSpan: broken }) as never }),
-      () => trace.setGlobalTracerProvider({ getTracer: () => ({ startSpan: () => brokenSpan }) as never }),
+      () =>
+        trace.setGlobalTracerProvider({
+          getTracer: () => ({ startSpan: () => brokenSpan }) as never,
+        }),
     ]) {
       propagation.disable();
       trace.disable();
       install();
       await using server = await startServer(tracedApp().app, { tracing: true });
       const client = await server.connect();
-      for (let time = 0; time < 2; time++) expect((await client.call("look")).result).to.equal("looked");
-      expect(server.log.map(({ fields }) => fields.event).filter((event) => event === "tracing.fail")).to.have.length(1);
+      for (let time = 0; time < 2; time++)
+        expect((await client.call("look")).result).to.equal("looked");
+      expect(
+        server.log.map(({ fields }) => fields.event).filter((event) => event === "tracing.fail"),
+      ).to.have.length(1);
       expect((await server.server.sessions()).sessions[0]).to.include({ inFlight: 0 });
     }
   });
@@ -179,8 +195,16 @@ describe("Tracing", () => {
 describe("Diagnostics channels", () => {
   it("tell of connections, auth calls, calls and limits, without tokens and params, and only those who listen", async () => {
     const heard: [string, Record<string, unknown>][] = [];
-    const listener = (message: unknown, name: string | symbol) => void heard.push([String(name), message as Record<string, unknown>]);
-    const names = ["connection:open", "connection:close", "auth", "call:start", "call:end", "limit"].map((name) => `jotwire:${name}`);
+    const listener = (message: unknown, name: string | symbol) =>
+      void heard.push([String(name), message as Record<string, unknown>]);
+    const names = [
+      "connection:open",
+      "connection:close",
+      "auth",
+      "call:start",
+      "call:end",
+      "limit",
+    ].map((name) => `jotwire:${name}`);
     for (const name of names) subscribe(name, listener);
     try {
       await using server = await startServer(sampleApp(), { limits: { batch: 1 } });
@@ -197,7 +221,12 @@ describe("Diagnostics channels", () => {
       ...["connection:open", "auth", "call:start", "call:end", "limit", "connection:close"],
     ]);
     const [open, auth, , end, limit, close] = heard.map(([, message]) => message);
-    expect(auth).to.include({ method: "authenticate", outcome: "ok", subject: "ada", connection: open?.connection });
+    expect(auth).to.include({
+      method: "authenticate",
+      outcome: "ok",
+      subject: "ada",
+      connection: open?.connection,
+    });
     expect(end).to.deep.include({ method: "numbers.add", code: 1001 });
     expect(limit).to.deep.equal({ limit: "batch" });
     expect(close).to.include({ code: 1000, connection: open?.connection });

@@ -9,25 +9,39 @@ import { ManualClock } from "../../helpers/manual-clock.js";
 const address = "192.0.2.1";
 
 function request(url: string, lines = 0): IncomingMessage {
-  return { url, headers: {}, rawHeaders: Array.from({ length: lines * 2 }, () => "x") } as unknown as IncomingMessage;
+  return {
+    url,
+    headers: {},
+    rawHeaders: Array.from({ length: lines * 2 }, () => "x"),
+  } as unknown as IncomingMessage;
 }
 
 function guarded(limits = {}) {
   const addresses = new AddressCounters(new ManualClock());
-  return { addresses, guard: new UpgradeChecks(new OriginList(undefined), addresses, resolveLimits(limits)) };
+  return {
+    addresses,
+    guard: new UpgradeChecks(new OriginList(undefined), addresses, resolveLimits(limits)),
+  };
 }
 
 describe("the guard before the handshake", () => {
   it("takes 64 header lines and no more", () => {
-    expect([64, 65].map((lines) => hasTooManyHeaders(request("/rpc", lines)))).to.deep.equal([false, true]);
+    expect([64, 65].map((lines) => hasTooManyHeaders(request("/rpc", lines)))).to.deep.equal([
+      false,
+      true,
+    ]);
     const { guard } = guarded();
-    expect([64, 65].map((lines) => guard.refusal(request("/rpc", lines), address)?.status)).to.deep.equal([undefined, 431]);
+    expect(
+      [64, 65].map((lines) => guard.refusal(request("/rpc", lines), address)?.status),
+    ).to.deep.equal([undefined, 431]);
   });
 
   it("takes no token in the URL, and other parameters", () => {
     const { guard } = guarded();
     for (const name of ["token", "access_token", "jwt"]) {
-      expect(guard.refusal(request(`/rpc?a=1&${name}=x`), address), name).to.include({ status: 400 });
+      expect(guard.refusal(request(`/rpc?a=1&${name}=x`), address), name).to.include({
+        status: 400,
+      });
     }
     expect(guard.refusal(request("/rpc?tokens=1"), address)).to.equal(null);
   });
@@ -53,6 +67,9 @@ describe("the guard before the handshake", () => {
       for (const book of [addresses, open.addresses]) book.failed(address);
       expect(guard.isBarred(address)).to.equal(isBarred);
     }
-    expect([guard.isBarred("192.0.2.2"), open.guard.isBarred(address)]).to.deep.equal([false, false]);
+    expect([guard.isBarred("192.0.2.2"), open.guard.isBarred(address)]).to.deep.equal([
+      false,
+      false,
+    ]);
   });
 });

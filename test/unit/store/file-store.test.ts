@@ -38,7 +38,8 @@ describe("the file store", () => {
       await store.users.add(ada);
       await store.secrets.replace("key", "value", undefined);
       expect((await stat(folder)).mode & 0o777).to.equal(0o700);
-      for (const file of await filesIn(folder)) expect((await stat(file)).mode & 0o777, file).to.equal(0o600);
+      for (const file of await filesIn(folder))
+        expect((await stat(file)).mode & 0o777, file).to.equal(0o600);
       await store.close();
     });
   });
@@ -99,8 +100,14 @@ describe("the file store", () => {
       await mkdir(join(folder, "families"));
       await mkdir(join(folder, "revocations"));
       await writeFile(join(folder, "families", `${"0".repeat(64)}.json`), JSON.stringify(family));
-      await writeFile(join(folder, "families", `${"1".repeat(64)}.json`), JSON.stringify({ ...family, id: "g" }));
-      await writeFile(join(folder, "revocations", `${"a".repeat(32)}-${"b".repeat(32)}.json`), JSON.stringify(standing));
+      await writeFile(
+        join(folder, "families", `${"1".repeat(64)}.json`),
+        JSON.stringify({ ...family, id: "g" }),
+      );
+      await writeFile(
+        join(folder, "revocations", `${"a".repeat(32)}-${"b".repeat(32)}.json`),
+        JSON.stringify(standing),
+      );
       const store = fileStore(folder);
       expect(await store.families.revoke("f")).to.equal(true);
       expect(await store.families.get("g")).to.deep.equal({ ...family, id: "g" });
@@ -134,13 +141,20 @@ describe("the file store", () => {
       const [server, commandLine] = [fileStore(folder), fileStore(folder)];
       await server.families.add(family);
       const uses = Array.from({ length: 5_000 }, (_, n) => ({
-        ...{ familyId: "f", clientId: "web", presentedHash: `h${n}`, generation: n + 2, nextHash: `h${n + 1}` },
+        ...{
+          familyId: "f",
+          clientId: "web",
+          presentedHash: `h${n}`,
+          generation: n + 2,
+          nextHash: `h${n + 1}`,
+        },
         ...{ now: 1, reuseWindow: 0, idleTtl: 10 },
       }));
       const outcomes = await Promise.all(uses.map((use) => server.families.rotate(use)));
       expect(new Set(outcomes.map(({ outcome }) => outcome))).to.deep.equal(new Set(["rotated"]));
       await server.families.sweep(2);
-      const lines = async (name: string) => (await readFile(join(folder, name), "utf8")).split("\n").length;
+      const lines = async (name: string) =>
+        (await readFile(join(folder, name), "utf8")).split("\n").length;
       expect(await lines("families/families.jsonl")).to.be.below(1_100);
       expect((await commandLine.families.get("f"))?.currentHash).to.equal("h5000");
       expect(await commandLine.revocations.list(0)).to.deep.equal([]);
@@ -172,7 +186,9 @@ describe("the file store", () => {
         clock.advance(500);
         for (const names of told) expect(names).to.have.members(all);
       });
-      expect((await fileStore(folder).revocations.list(0)).map(({ jti }) => jti)).to.have.members(all);
+      expect((await fileStore(folder).revocations.list(0)).map(({ jti }) => jti)).to.have.members(
+        all,
+      );
       await Promise.all(stores.map((store) => store.close()));
     });
   });
@@ -194,9 +210,15 @@ describe("the file store", () => {
         reuseWindow: 0,
         idleTtl: 10,
       };
-      const refused = await Promise.all([rejectionOf(store.families.rotate(use)), rejectionOf(store.families.add({ ...family, id: "g" }))]);
+      const refused = await Promise.all([
+        rejectionOf(store.families.rotate(use)),
+        rejectionOf(store.families.add({ ...family, id: "g" })),
+      ]);
       expect(refused).to.have.length(2);
-      expect([await store.families.get("f"), await store.families.get("g")]).to.deep.equal([family, undefined]);
+      expect([await store.families.get("f"), await store.families.get("g")]).to.deep.equal([
+        family,
+        undefined,
+      ]);
       await rmdir(path);
       await rename(`${path}.aside`, path);
       expect((await store.families.rotate(use)).outcome).to.equal("rotated");
@@ -234,7 +256,9 @@ describe("the file store", () => {
       const refusal = await rejectionOf(store.secrets.replace("key", "value", undefined));
       const { message } = refusal;
       expect(refusal).to.include({ code: "FOLDER_IN_USE" });
-      expect(message).to.include(`process 1 already serves from ${folder}: stop it`).and.to.include("delete server.lock there");
+      expect(message)
+        .to.include(`process 1 already serves from ${folder}: stop it`)
+        .and.to.include("delete server.lock there");
       expect(message.split(folder)).to.have.length(2); // named once
       expect((await rejectionOf(store.families.revoke("f"))).message).to.equal(message);
       expect(await store.users.add(ada)).to.equal(true);
@@ -262,7 +286,9 @@ describe("the file store", () => {
       await server.users.add(ada);
       await commandLine.users.update("ada", { passwordHash: "new" });
       expect((await server.users.get("ada"))?.passwordHash).to.equal("new");
-      expect(await server.users.update("ada", { passwordHash: "rehashed" }, "hash")).to.equal(false);
+      expect(await server.users.update("ada", { passwordHash: "rehashed" }, "hash")).to.equal(
+        false,
+      );
     });
   });
 
@@ -314,7 +340,9 @@ describe("the file store", () => {
 
 async function filesIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
 }
 
 async function deadPid(): Promise<number> {

@@ -88,11 +88,16 @@ describe("a journal", () => {
       await new Reader(folder).journal.append([one]);
       await reader.read();
       await appendFile(path, '{"n":2}\n{"n":\n');
-      for (let n = 0; n < 2; n++) expect((await rejectionOf(reader.read())).message).to.include(`${path} is damaged in line 4`);
+      for (let n = 0; n < 2; n++)
+        expect((await rejectionOf(reader.read())).message).to.include(
+          `${path} is damaged in line 4`,
+        );
       const text = await readFile(path, "utf8");
       await writeFile(path, text.replace('{"n":\n', '{"n":3}\n'));
       expect(await reader.read()).to.deep.equal([one, { n: 2 }, { n: 3 }]);
       await writeFile(path, "something else\n");
-      expect((await rejectionOf(new Reader(folder).read())).message).to.include("is damaged in line 1");
+      expect((await rejectionOf(new Reader(folder).read())).message).to.include(
+        "is damaged in line 1",
+      );
     }));
 });

@@ -62,25 +62,36 @@ describe("the decision about a use of a refresh token", () => {
 
   it("has no window when it is 0", () => {
     for (const now of [99, 100]) {
-      const beforehand = { ...use, presentedHash: "hash-1", now }; // at 99: a clock that was set back
-      expect(decideRotation(family, { ...beforehand, reuseWindow: 0 }).result.outcome).to.equal("reused");
-      expect(decideRotation(family, { ...beforehand, reuseWindow: 1 }).result.outcome).to.equal("repeated");
+      // at 99: a clock that was set back
+      const beforehand = { ...use, presentedHash: "hash-1", now };
+      expect(decideRotation(family, { ...beforehand, reuseWindow: 0 }).result.outcome).to.equal(
+        "reused",
+      );
+      expect(decideRotation(family, { ...beforehand, reuseWindow: 1 }).result.outcome).to.equal(
+        "repeated",
+      );
     }
   });
 
   it("revokes the family for any older token, inside the window too", () => {
-    expect(decideRotation(family, { ...use, presentedHash: "hash-0" }).result.outcome).to.equal("reused");
+    expect(decideRotation(family, { ...use, presentedHash: "hash-0" }).result.outcome).to.equal(
+      "reused",
+    );
   });
 
   it("never takes the empty previous hash of the first generation for a token", () => {
     const first = { ...family, generation: 1, previousHash: "" };
-    expect(decideRotation(first, { ...use, presentedHash: "", now: 101 }).result.outcome).to.equal("reused");
+    expect(decideRotation(first, { ...use, presentedHash: "", now: 101 }).result.outcome).to.equal(
+      "reused",
+    );
   });
 
   it("tells of a family that was revoked before, whatever token of it comes, and writes nothing", () => {
     const revoked = { ...family, revoked: true };
     for (const presentedHash of [use.presentedHash, "hash-0"]) {
-      expect(decideRotation(revoked, { ...use, presentedHash })).to.deep.equal({ result: { outcome: "revoked", family: revoked } });
+      expect(decideRotation(revoked, { ...use, presentedHash })).to.deep.equal({
+        result: { outcome: "revoked", family: revoked },
+      });
     }
   });
 
@@ -88,13 +99,23 @@ describe("the decision about a use of a refresh token", () => {
     ["an absent family", undefined, {}],
     ["another client", family, { clientId: "other" }],
     ["another client with an old token", family, { clientId: "other", presentedHash: "hash-0" }],
-    ["an ended family that was revoked", { ...family, revoked: true, idleUntil: 1_000 }, { now: 1_000 }],
+    [
+      "an ended family that was revoked",
+      { ...family, revoked: true, idleUntil: 1_000 },
+      { now: 1_000 },
+    ],
     ["an idle family", family, { now: 300 }],
     ["an ended family", { ...family, idleUntil: 1_000 }, { now: 1_000 }],
-    ["an ended family whose idle life would go on", { ...family, idleUntil: 1_001 }, { now: 1_000 }],
+    [
+      "an ended family whose idle life would go on",
+      { ...family, idleUntil: 1_001 },
+      { now: 1_000 },
+    ],
   ] as const) {
     it(`answers unknown to ${what}, and writes nothing`, () => {
-      expect(decideRotation(record, { ...use, ...change })).to.deep.equal({ result: { outcome: "unknown" } });
+      expect(decideRotation(record, { ...use, ...change })).to.deep.equal({
+        result: { outcome: "unknown" },
+      });
     });
   }
 });

@@ -114,14 +114,18 @@ for (const { name, prepare, open } of adapters) {
     });
 
     it("lets one of many simultaneous additions of a name win", async () => {
-      const added = await Promise.all(Array.from({ length: 20 }, (_, n) => store.users.add({ ...ada, passwordHash: `${n}` })));
+      const added = await Promise.all(
+        Array.from({ length: 20 }, (_, n) => store.users.add({ ...ada, passwordHash: `${n}` })),
+      );
       expect(added.filter(Boolean)).to.have.length(1);
     });
 
     it("takes any string for a user name", async () => {
       const names = ["../../etc/passwd", "__proto__", "a/b", "ä", "x".repeat(255), "."];
-      for (const username of names) expect(await store.users.add({ ...ada, username })).to.equal(true);
-      for (const username of names) expect((await store.users.get(username))?.username).to.equal(username);
+      for (const username of names)
+        expect(await store.users.add({ ...ada, username })).to.equal(true);
+      for (const username of names)
+        expect((await store.users.get(username))?.username).to.equal(username);
       expect(await store.users.get("constructor")).to.equal(undefined);
     });
 
@@ -141,7 +145,10 @@ for (const { name, prepare, open } of adapters) {
 
     it("loses none of many simultaneous updates", async () => {
       await store.users.add(ada);
-      await Promise.all([store.users.update("ada", { disabled: true }), store.users.update("ada", { passwordHash: "new" })]);
+      await Promise.all([
+        store.users.update("ada", { disabled: true }),
+        store.users.update("ada", { passwordHash: "new" }),
+      ]);
       expect(await store.users.get("ada")).to.include({ disabled: true, passwordHash: "new" });
     });
 
@@ -149,7 +156,10 @@ for (const { name, prepare, open } of adapters) {
       for (const username of ["cleo", "ada", "bob"]) await store.users.add({ ...ada, username });
       expect(await store.users.remove("bob")).to.equal(true);
       expect(await store.users.remove("bob")).to.equal(false);
-      expect((await store.users.list()).map(({ username }) => username)).to.deep.equal(["ada", "cleo"]);
+      expect((await store.users.list()).map(({ username }) => username)).to.deep.equal([
+        "ada",
+        "cleo",
+      ]);
     });
 
     it("keeps clients", async () => {
@@ -173,7 +183,9 @@ for (const { name, prepare, open } of adapters) {
 
     it("lets exactly one of 100 simultaneous uses succeed without a window, and ends the family", async () => {
       await store.families.add(family);
-      const uses = await Promise.all(Array.from({ length: 100 }, () => store.families.rotate({ ...use, reuseWindow: 0 })));
+      const uses = await Promise.all(
+        Array.from({ length: 100 }, () => store.families.rotate({ ...use, reuseWindow: 0 })),
+      );
       expect(uses.filter(({ outcome }) => outcome === "rotated")).to.have.length(1);
       expect(uses.filter(({ outcome }) => outcome === "reused")).to.have.length(1);
       expect((await store.families.get("family"))?.revoked).to.equal(true);
@@ -183,7 +195,9 @@ for (const { name, prepare, open } of adapters) {
       await store.families.add(family);
       await store.families.rotate(use);
       expect((await store.families.rotate({ ...use, now: 130 })).outcome).to.equal("reused");
-      expect((await store.families.rotate({ ...use, presentedHash: "hash-2", now: 131 })).outcome).to.equal("revoked");
+      expect(
+        (await store.families.rotate({ ...use, presentedHash: "hash-2", now: 131 })).outcome,
+      ).to.equal("revoked");
     });
 
     it("revokes a family once", async () => {
@@ -195,15 +209,22 @@ for (const { name, prepare, open } of adapters) {
 
     it("revokes all families of a subject, once, and no others; a later one is good", async () => {
       const ids = Array.from({ length: 600 }, (_, n) => `f${n}`);
-      await Promise.all([...ids, "g"].map((id) => store.families.add({ ...family, id, subject: id === "g" ? "grace" : "ada" })));
+      await Promise.all(
+        [...ids, "g"].map((id) =>
+          store.families.add({ ...family, id, subject: id === "g" ? "grace" : "ada" }),
+        ),
+      );
       await store.families.revoke("f0");
       expect(await store.families.revokeSubject("ada")).to.equal(599);
       expect(await store.families.revokeSubject("ada")).to.equal(0);
       expect(await store.families.revokeSubject("nobody")).to.equal(0);
-      for (const id of ["f1", "f599"]) expect((await store.families.rotate({ ...use, familyId: id })).outcome).to.equal("revoked");
+      for (const id of ["f1", "f599"])
+        expect((await store.families.rotate({ ...use, familyId: id })).outcome).to.equal("revoked");
       expect((await store.families.rotate({ ...use, familyId: "g" })).outcome).to.equal("rotated");
       await store.families.add({ ...family, id: "later" });
-      expect((await store.families.rotate({ ...use, familyId: "later" })).outcome).to.equal("rotated");
+      expect((await store.families.rotate({ ...use, familyId: "later" })).outcome).to.equal(
+        "rotated",
+      );
       expect(await store.families.revokeSubject("ada")).to.equal(1);
     });
 
@@ -216,14 +237,20 @@ for (const { name, prepare, open } of adapters) {
     });
 
     it("forgets a family that has ended when it is read, or used, and no other", async () => {
-      for (const id of ["read", "used", "by a stranger", "unused"]) await store.families.add({ ...family, id });
+      for (const id of ["read", "used", "by a stranger", "unused"])
+        await store.families.add({ ...family, id });
       expect(await store.families.get("read", 299)).to.deep.equal({ ...family, id: "read" });
       expect(await store.families.get("read", 300)).to.equal(undefined);
-      expect(await store.families.rotate({ ...use, familyId: "used", now: 300 })).to.deep.equal({ outcome: "unknown" });
-      expect(await store.families.rotate({ ...use, familyId: "by a stranger", clientId: "x", now: 300 })).to.deep.equal({
+      expect(await store.families.rotate({ ...use, familyId: "used", now: 300 })).to.deep.equal({
         outcome: "unknown",
       });
-      for (const id of ["read", "used", "by a stranger"]) expect(await store.families.get(id), id).to.equal(undefined);
+      expect(
+        await store.families.rotate({ ...use, familyId: "by a stranger", clientId: "x", now: 300 }),
+      ).to.deep.equal({
+        outcome: "unknown",
+      });
+      for (const id of ["read", "used", "by a stranger"])
+        expect(await store.families.get(id), id).to.equal(undefined);
       expect((await store.families.get("unused"))?.id).to.equal("unused");
       expect(await store.families.sweep(300)).to.equal(1);
     });
@@ -235,7 +262,9 @@ for (const { name, prepare, open } of adapters) {
       await store.families.revoke("revoked");
       await store.families.rotate({ ...use, familyId: "first" });
       const left = async () =>
-        (await Promise.all([...ids, "another's"].map((id) => store.families.get(id)))).flatMap((one) => one?.id ?? []);
+        (await Promise.all([...ids, "another's"].map((id) => store.families.get(id)))).flatMap(
+          (one) => one?.id ?? [],
+        );
       await store.families.add({ ...family, id: "fourth", idleUntil: 301 }, 4);
       expect(await left()).to.deep.equal(["first", "second", "third", "another's"]);
       await store.families.add({ ...family, id: "fifth", idleUntil: 302 }, 3);
@@ -247,7 +276,10 @@ for (const { name, prepare, open } of adapters) {
       await store.families.add(family);
       const first = await store.families.rotate({ ...use, by: "here" });
       expect(first).to.have.property("family").that.includes({ rotatedBy: "here" });
-      expect(await store.families.rotate({ ...use, by: "there" })).to.deep.equal({ ...first, outcome: "repeated" });
+      expect(await store.families.rotate({ ...use, by: "there" })).to.deep.equal({
+        ...first,
+        outcome: "repeated",
+      });
       const next = { ...use, presentedHash: "hash-2", generation: 3, nextHash: "hash-3", now: 120 };
       expect(await store.families.rotate(next))
         .to.have.property("family")
@@ -258,7 +290,11 @@ for (const { name, prepare, open } of adapters) {
     it("counts failures by key until they are cleared", async () => {
       expect(await store.attempts.get("k")).to.deep.equal({ failures: 0, lastAt: 0 });
       expect(
-        await Promise.all([store.attempts.fail("k", 5), store.attempts.fail("k", 5), store.attempts.fail("other", 5)]),
+        await Promise.all([
+          store.attempts.fail("k", 5),
+          store.attempts.fail("k", 5),
+          store.attempts.fail("other", 5),
+        ]),
       ).to.have.members([1, 2, 1]);
       expect(await store.attempts.get("k")).to.deep.equal({ failures: 2, lastAt: 5 });
       await store.attempts.clear("k");
@@ -276,7 +312,11 @@ for (const { name, prepare, open } of adapters) {
 
     it("counts by key how often something happened in a minute", async () => {
       expect(await store.rates.get("k", 100)).to.deep.equal({ count: 0, endsIn: 0 });
-      const added = await Promise.all([store.rates.add("k", 100), store.rates.add("k", 100), store.rates.add("other", 100)]);
+      const added = await Promise.all([
+        store.rates.add("k", 100),
+        store.rates.add("k", 100),
+        store.rates.add("other", 100),
+      ]);
       expect(added.map(({ count }) => count)).to.have.members([1, 2, 1]);
       const { count, endsIn } = await store.rates.get("k", 100);
       expect(count).to.equal(2);
@@ -297,7 +337,9 @@ for (const { name, prepare, open } of adapters) {
     it("replaces a secret only if it is still the expected one", async () => {
       expect(await store.secrets.get("key")).to.equal(undefined);
       expect(await store.secrets.replace("key", "a", "z")).to.equal(false);
-      const first = await Promise.all(["a", "b", "c"].map((value) => store.secrets.replace("key", value, undefined)));
+      const first = await Promise.all(
+        ["a", "b", "c"].map((value) => store.secrets.replace("key", value, undefined)),
+      );
       expect(first.filter(Boolean)).to.have.length(1);
       const value = await store.secrets.get("key");
       expect(await store.secrets.replace("key", "next", value)).to.equal(true);
@@ -309,20 +351,40 @@ for (const { name, prepare, open } of adapters) {
       await store.revocations.add({ jti: "short", until: 10 });
       await store.revocations.add({ jti: "long", until: 20 });
       await store.revocations.add({ jti: "ever" });
-      expect((await store.revocations.list(10)).map(({ jti }) => jti)).to.have.members(["long", "ever"]);
+      expect((await store.revocations.list(10)).map(({ jti }) => jti)).to.have.members([
+        "long",
+        "ever",
+      ]);
       expect((await store.revocations.list(1_000)).map(({ jti }) => jti)).to.deep.equal(["ever"]);
     });
 
     it("keeps no revocation of a token whose session is revoked for as long, whichever came first", async () => {
       const issuer = "https://id.test";
-      const token = (jti: string, tokenOf: string, until = 900) => ({ issuer, jti, tokenOf, until });
-      for (const one of [token("a", "s"), token("b", "s"), token("c", "s", 1_100), token("d", "t")]) await store.revocations.add(one);
+      const token = (jti: string, tokenOf: string, until = 900) => ({
+        issuer,
+        jti,
+        tokenOf,
+        until,
+      });
+      for (const one of [token("a", "s"), token("b", "s"), token("c", "s", 1_100), token("d", "t")])
+        await store.revocations.add(one);
       await store.revocations.add({ issuer, sessionId: "s", until: 1_000 });
       await store.revocations.add(token("e", "s"));
       await store.revocations.add(token("f", "s", 1_100));
-      await store.revocations.add({ issuer: "https://other.test", jti: "g", tokenOf: "s", until: 900 });
+      await store.revocations.add({
+        issuer: "https://other.test",
+        jti: "g",
+        tokenOf: "s",
+        until: 900,
+      });
       const listed = await store.revocations.list(0);
-      expect(listed.map(({ jti, sessionId }) => jti ?? sessionId)).to.have.members(["c", "d", "f", "g", "s"]);
+      expect(listed.map(({ jti, sessionId }) => jti ?? sessionId)).to.have.members([
+        "c",
+        "d",
+        "f",
+        "g",
+        "s",
+      ]);
     });
 
     it("tells each listener of each new revocation once, until it stops", async () => {

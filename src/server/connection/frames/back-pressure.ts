@@ -10,18 +10,23 @@ export interface Frame {
   readonly isBinary: boolean;
 }
 
-// One connection's share of a turn of the event loop: libuv would hand over up to 2 MiB of one socket before anybody else is served.
+// One connection's share of a turn of the event loop: libuv would hand over up to 2 MiB of one
+// socket before anybody else is served.
 const maxRequestsPerTurn = 64;
 const maxBytesPerTurn = 32_768; // of frames and answers together
 const maxTimePerTurn = 2; // ms
 const looksAtTime = 8; // requests from one look at the clock to the next
-/** ws hands over all that it has read, 64 KiB or so, also to a paused socket. Compressed frames may be much larger than they came. */
+/**
+ * ws hands over all that it has read, 64 KiB or so, also to a paused socket. Compressed frames may
+ * be much larger than they came.
+ */
 const maxHeldBytes = 4_194_304; // 4 MiB
 
 /**
- * Decides whether a connection may be given more work. It may not while what it does not read fills the send buffer, when it has used
- * up its share of this turn, and, before authentication, for the rest of a second in which it sent too much. Then its socket is paused,
- * and frames that have been read already are held here.
+ * Decides whether a connection may be given more work. It may not while what it does not read fills
+ * the send buffer, when it has used up its share of this turn, and, before authentication, for the
+ * rest of a second in which it sent too much. Then its socket is paused, and frames that have been
+ * read already are held here.
  */
 export class BackPressure {
   readonly #limits: Pick<Limits, "sendBufferBytes" | "sendBufferHardBytes">;
@@ -92,7 +97,10 @@ export class BackPressure {
     this.#socket.pause();
   }
 
-  /** Holds a frame that must not be read in this second, before all others; none is to be taken before {@link endOfExcess}. */
+  /**
+   * Holds a frame that must not be read in this second, before all others; none is to be taken
+   * before {@link endOfExcess}.
+   */
   postpone(data: Buffer, isBinary: boolean): void {
     this.#isOverRate = true;
     this.#frames ??= [];

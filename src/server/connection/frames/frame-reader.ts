@@ -7,11 +7,14 @@ import type { Clock } from "../../../runtime/clock.js";
 import type { Limits } from "../../limits.js";
 import type { Telemetry } from "../../telemetry/telemetry.js";
 
-/** Judges what comes on one socket, before anything of it is acted on: form, size, rate, and whether it is JSON. */
+/**
+ * Judges what comes on one socket, before anything of it is acted on: form, size, rate, and whether
+ * it is JSON.
+ */
 
 /**
- * A JSON value to act on, or one to refuse with an error; or what to answer, and why to close, if anything. `later`: it is not read before
- * the second is over.
+ * A JSON value to act on, or one to refuse with an error; or what to answer, and why to close, if
+ * anything. `later`: it is not read before the second is over.
  */
 export type Reading =
   | { readonly value: unknown; readonly excess?: Excess }
@@ -27,7 +30,10 @@ export interface Excess {
   readonly isAbuse: boolean;
 }
 
-type ReaderLimits = Pick<Limits, "openFrameBytes" | "frameBytes" | "openFramesPerSecond" | "framesPerSecond" | keyof JsonBounds>;
+type ReaderLimits = Pick<
+  Limits,
+  "openFrameBytes" | "frameBytes" | "openFramesPerSecond" | "framesPerSecond" | keyof JsonBounds
+>;
 
 const maxUnparsable = 20; // in a row
 const cheapToRefuse = 1_024; // bytes of a frame whose ids may be looked for only to refuse it
@@ -41,7 +47,12 @@ export class FrameReader {
   #hasSentGarbage = false;
 
   /** `onEndOfExcess` is called when a second is over in which too much came. */
-  constructor(limits: ReaderLimits, clock: Clock, telemetry: Pick<Telemetry, "limitHit">, onEndOfExcess: () => void) {
+  constructor(
+    limits: ReaderLimits,
+    clock: Clock,
+    telemetry: Pick<Telemetry, "limitHit">,
+    onEndOfExcess: () => void,
+  ) {
     this.#limits = limits;
     this.#clock = clock;
     this.#telemetry = telemetry;
@@ -53,22 +64,34 @@ export class FrameReader {
     return this.#rate.total;
   }
 
-  /** Counts one request: a frame, or one more element of a batch. `isOpen`: nobody has authenticated. Null: it is within the rate. */
+  /**
+   * Counts one request: a frame, or one more element of a batch. `isOpen`: nobody has
+   * authenticated. Null: it is within the rate.
+   */
   count(isOpen: boolean): Excess | null {
     const limit = isOpen ? this.#limits.openFramesPerSecond : this.#limits.framesPerSecond;
     const verdict = this.#rate.count(this.#clock, limit);
     if (verdict === "within") return null;
     this.#telemetry.limitHit(isOpen ? "openFramesPerSecond" : "framesPerSecond");
-    const error = errorOf("rate_limited", { retryAfter: 1, hint: `at most ${limit} requests a second here` });
+    const error = errorOf("rate_limited", {
+      retryAfter: 1,
+      hint: `at most ${limit} requests a second here`,
+    });
     return { error, isFlood: this.#rate.isFlood(limit), isAbuse: verdict === "abuse" };
   }
 
   read(data: Buffer, isBinary: boolean, isOpen: boolean): Reading {
-    if (isBinary) return { close: ["unsupported_data", "send text frames, one JSON value in each"] };
+    if (isBinary)
+      return { close: ["unsupported_data", "send text frames, one JSON value in each"] };
     const most = isOpen ? this.#limits.openFrameBytes : this.#limits.frameBytes;
     if (most > 0 && data.length > most) return this.#tooBig(data.length, most, isOpen);
     const excess = this.count(isOpen); // before anything is made of it
-    if (isOpen && excess !== null && !excess.isAbuse && (excess.isFlood || data.length > cheapToRefuse)) {
+    if (
+      isOpen &&
+      excess !== null &&
+      !excess.isAbuse &&
+      (excess.isFlood || data.length > cheapToRefuse)
+    ) {
       this.#rate.postpone();
       return "later";
     }
@@ -109,8 +132,9 @@ const maxAttempts = 10; // windows in a row
 export type Verdict = "within" | "over" | "abuse";
 
 /**
- * Counts the frames of one connection by the second. A second with too many ends by a timer, not with the next frame: the server may be
- * late itself, and must not take that for a pause of the peer.
+ * Counts the frames of one connection by the second. A second with too many ends by a timer, not
+ * with the next frame: the server may be late itself, and must not take that for a pause of the
+ * peer.
  */
 export class FrameRate {
   readonly #onEnd: () => void;
@@ -135,7 +159,9 @@ export class FrameRate {
     if (now - this.#startedAt >= window) this.#startWindow(now);
     this.#count++;
     if (this.#count <= limit) return "within";
-    this.#cancelTimer ??= clock.after(this.#startedAt + window - now, () => this.#startWindow(clock.monotonic()));
+    this.#cancelTimer ??= clock.after(this.#startedAt + window - now, () =>
+      this.#startWindow(clock.monotonic()),
+    );
     return this.#windowsOver >= maxAttempts ? "abuse" : "over";
   }
 

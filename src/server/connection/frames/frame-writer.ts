@@ -17,7 +17,10 @@ export class FrameWriter {
     this.#compression = compression;
   }
 
-  /** Bytes that the system has not taken yet. ws counts those that went past it, too: they are the stream's own. */
+  /**
+   * Bytes that the system has not taken yet. ws counts those that went past it, too: they are the
+   * stream's own.
+   */
   get waiting(): number {
     return this.#socket.bufferedAmount;
   }
@@ -31,13 +34,20 @@ export class FrameWriter {
     return this.#socket.readyState === this.#socket.OPEN;
   }
 
-  /** All frames in one buffer, past ws: half of what a small reply costs. Compressed frames are ws's to make. */
+  /**
+   * All frames in one buffer, past ws: half of what a small reply costs. Compressed frames are ws's
+   * to make.
+   */
   write(items: readonly Item[]): void {
-    if (this.#compression) for (const item of items) this.#socket.send(typeof item === "string" ? item : item.text);
+    if (this.#compression)
+      for (const item of items) this.#socket.send(typeof item === "string" ? item : item.text);
     else this.#stream.write(textFrames(items));
   }
 
-  /** One frame for all pings of all connections: ws would make a header and an empty payload, and write both. */
+  /**
+   * One frame for all pings of all connections: ws would make a header and an empty payload, and
+   * write both.
+   */
   ping(): void {
     if (this.#compression) this.#socket.ping();
     else this.#stream.write(emptyPing);
@@ -52,25 +62,34 @@ export class FrameWriter {
       callback();
     };
     if (this.#compression)
-      this.#socket.ping(undefined, undefined, drained); // ws calls back when all before it was written
+      // ws calls back when all before it was written
+      this.#socket.ping(undefined, undefined, drained);
     else this.#stream.once("drain", drained);
   }
 }
 
-/** WebSocket text frames of a server (RFC 6455 §5.2: final, unmasked), several in one buffer: one write instead of two per message. */
+/**
+ * WebSocket text frames of a server (RFC 6455 §5.2: final, unmasked), several in one buffer: one
+ * write instead of two per message.
+ */
 
 const finalText = 0x81;
 const twoByteLength = 126;
 const eightByteLength = 127;
 
-/** The bytes of one frame for each item, in order. Those of a push are made once, and shared by all who are sent it. By loops without closures: this is done for every reply. */
+/**
+ * The bytes of one frame for each item, in order. Those of a push are made once, and shared by all
+ * who are sent it. By loops without closures: this is done for every reply.
+ */
 export function textFrames(items: readonly Item[]): Buffer {
   const [first] = items;
-  if (items.length === 1 && first !== undefined) return typeof first === "string" ? frameOf(first) : first.encoded(textFrames);
+  if (items.length === 1 && first !== undefined)
+    return typeof first === "string" ? frameOf(first) : first.encoded(textFrames);
   const lengths: number[] = [];
   let size = 0;
   for (const item of items) {
-    const length = typeof item === "string" ? Buffer.byteLength(item) : item.encoded(textFrames).length;
+    const length =
+      typeof item === "string" ? Buffer.byteLength(item) : item.encoded(textFrames).length;
     lengths.push(length);
     size += typeof item === "string" ? headerSize(length) + length : length;
   }

@@ -1,6 +1,7 @@
 /**
- * As much of ws's `WebSocket` as the server uses. It is written down here since the package's declarations lead here, and ws brings no
- * types of its own: a project that checks the declarations of its packages would need `@types/ws`.
+ * As much of ws's `WebSocket` as the server uses. It is written down here since the package's
+ * declarations lead here, and ws brings no types of its own: a project that checks the declarations
+ * of its packages would need `@types/ws`.
  */
 export interface PeerSocket {
   readonly OPEN: number;

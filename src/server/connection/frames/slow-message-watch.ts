@@ -9,9 +9,10 @@ export interface WatchedMessage {
 const looks = 4; // within the time that a message has
 
 /**
- * Sees to it that no message takes longer to arrive than it may: by one timer for all connections, and nothing for each message. It is
- * told apart from silence by the bytes that came without completing anything, so its time runs from the first look at which there were
- * some: a message is cut after a quarter more than its time, or two quarters when it follows another one closely.
+ * Sees to it that no message takes longer to arrive than it may: by one timer for all connections,
+ * and nothing for each message. It is told apart from silence by the bytes that came without
+ * completing anything, so its time runs from the first look at which there were some: a message is
+ * cut after a quarter more than its time, or two quarters when it follows another one closely.
  */
 export class SlowMessageWatch {
   readonly #clock: Clock;

@@ -6,8 +6,9 @@ const maxPending = 2_000; // calls that wait for Redis; each for no longer than 
 const retryAfter = 200; // ms: after a failed attempt, calls are refused at once for so long
 
 /**
- * Commands over one connection, made anew by the next call after it was lost. A call ends within the patience: connecting included,
- * and whatever Redis does. A connection that kept a call waiting for so long is given up.
+ * Commands over one connection, made anew by the next call after it was lost. A call ends within
+ * the patience: connecting included, and whatever Redis does. A connection that kept a call waiting
+ * for so long is given up.
  */
 export class RedisClient implements RedisExecutor {
   readonly #address: RedisAddress;
@@ -20,7 +21,11 @@ export class RedisClient implements RedisExecutor {
   #isClosed = false;
 
   /** `prepare` is done with each connection before it is used. */
-  constructor(address: RedisAddress, timeoutMs: number, prepare: (connection: RedisConnection) => Promise<unknown>) {
+  constructor(
+    address: RedisAddress,
+    timeoutMs: number,
+    prepare: (connection: RedisConnection) => Promise<unknown>,
+  ) {
     this.#address = address;
     this.#timeoutMs = timeoutMs;
     this.#prepare = prepare;
@@ -35,7 +40,11 @@ export class RedisClient implements RedisExecutor {
     return this.commandWithin(this.#timeoutMs, ...args);
   }
 
-  run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+  run(
+    script: RedisScript,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+  ): Promise<unknown> {
     return this.runWithin(this.#timeoutMs, script, keys, args);
   }
 
@@ -45,7 +54,12 @@ export class RedisClient implements RedisExecutor {
   }
 
   /** As above. */
-  runWithin(timeoutMs: number, script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+  runWithin(
+    timeoutMs: number,
+    script: RedisScript,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+  ): Promise<unknown> {
     return this.#call(timeoutMs, (connection, left) => connection.run(script, keys, args, left));
   }
 
@@ -54,8 +68,12 @@ export class RedisClient implements RedisExecutor {
     this.#connection?.close();
   }
 
-  async #call(timeoutMs: number, work: (connection: RedisConnection, left: number) => Promise<unknown>): Promise<unknown> {
-    if (this.#pending >= maxPending) throw new StoreUnavailable(`${maxPending} calls wait for Redis already`);
+  async #call(
+    timeoutMs: number,
+    work: (connection: RedisConnection, left: number) => Promise<unknown>,
+  ): Promise<unknown> {
+    if (this.#pending >= maxPending)
+      throw new StoreUnavailable(`${maxPending} calls wait for Redis already`);
     const startedAt = performance.now();
     let used: RedisConnection | undefined;
     const onConnection = async (): Promise<unknown> => {
@@ -66,7 +84,8 @@ export class RedisClient implements RedisExecutor {
     try {
       return await within(timeoutMs, onConnection());
     } catch (error) {
-      if (performance.now() >= startedAt + this.#timeoutMs) used?.close(); // a caller's haste says nothing about the connection
+      // a caller's haste says nothing about the connection
+      if (performance.now() >= startedAt + this.#timeoutMs) used?.close();
       throw asUnavailable(error);
     } finally {
       this.#pending--;
@@ -75,7 +94,8 @@ export class RedisClient implements RedisExecutor {
 
   #connected(): Promise<RedisConnection> {
     if (this.#isClosed) throw new StoreUnavailable("this store was closed");
-    if (this.#failure !== undefined && performance.now() - this.#failure.at < retryAfter) throw this.#failure.error;
+    if (this.#failure !== undefined && performance.now() - this.#failure.at < retryAfter)
+      throw this.#failure.error;
     this.#opening ??= this.#open().finally(() => {
       this.#opening = undefined;
     });

@@ -8,13 +8,19 @@ export interface RedisAddress {
   /** `redis:`, `rediss:` (TLS), or `unix:` with the path of a socket. */
   readonly url: string;
   /** PEM. Default: the machine's authorities, and no certificate of ours. */
-  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string } | undefined;
+  readonly tls?:
+    | { readonly ca?: string; readonly cert?: string; readonly key?: string }
+    | undefined;
 }
 
 /** Runs commands and scripts. Rejects with {@link StoreUnavailable}. */
 export interface RedisExecutor {
   command(...args: readonly string[]): Promise<unknown>;
-  run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown>;
+  run(
+    script: RedisScript,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+  ): Promise<unknown>;
 }
 
 interface Client {
@@ -25,7 +31,10 @@ interface Client {
 }
 
 const maxQueued = 5_000; // commands; a link lets fewer wait
-/** After these a connection is of no use: the server is a replica by now, still loading, wants a password, or has lost its memory. */
+/**
+ * After these a connection is of no use: the server is a replica by now, still loading, wants a
+ * password, or has lost its memory.
+ */
 const fatalReply = /^(READONLY|LOADING|MASTERDOWN|NOAUTH|WRONGPASS|NOSCRIPT|STALE|RENEWED)\b/;
 
 /** One connection, good until its first failure. Nothing waits for it to come back. */
@@ -43,7 +52,9 @@ export class RedisConnection implements RedisExecutor {
     client.on("error", () => this.close()); // commands in flight hear of it
   }
 
-  /** Rejects with {@link StoreUnavailable} when there is no answer within `patience` (milliseconds). */
+  /**
+   * Rejects with {@link StoreUnavailable} when there is no answer within `patience` (milliseconds).
+   */
   static async open(address: RedisAddress, timeoutMs: number): Promise<RedisConnection> {
     const connection = new RedisConnection(clientOf(address, timeoutMs), timeoutMs);
     try {
@@ -73,13 +84,29 @@ export class RedisConnection implements RedisExecutor {
     return this.#send(args, this.#timeoutMs);
   }
 
-  /** What comes after the entries of these ids, streams first; when there is nothing, waits up to `block` milliseconds for it. */
+  /**
+   * What comes after the entries of these ids, streams first; when there is nothing, waits up to
+   * `block` milliseconds for it.
+   */
   read(count: number, block: number, ...streamsAndIds: readonly string[]): Promise<unknown> {
-    const args = ["XREAD", "COUNT", String(count), "BLOCK", String(block), "STREAMS", ...streamsAndIds];
+    const args = [
+      "XREAD",
+      "COUNT",
+      String(count),
+      "BLOCK",
+      String(block),
+      "STREAMS",
+      ...streamsAndIds,
+    ];
     return this.#send(args, block + this.#timeoutMs);
   }
 
-  run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[], timeoutMs = this.#timeoutMs): Promise<unknown> {
+  run(
+    script: RedisScript,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+    timeoutMs = this.#timeoutMs,
+  ): Promise<unknown> {
     const givenUpAt = performance.now() + timeoutMs;
     const deadline = Math.ceil(givenUpAt + this.#clockOffset);
     const rest = [String(keys.length), ...keys, `${deadline} ${Date.now()}`, ...args.map(String)];
@@ -92,22 +119,34 @@ export class RedisConnection implements RedisExecutor {
     this.#client.destroy();
   }
 
-  /** A server that lets a command wait for too long hangs, or can't be reached: whatever else waits for it, waits in vain. */
-  async #send(args: readonly string[], timeoutMs: number, givenUpAt = Number.POSITIVE_INFINITY): Promise<unknown> {
+  /**
+   * A server that lets a command wait for too long hangs, or can't be reached: whatever else waits
+   * for it, waits in vain.
+   */
+  async #send(
+    args: readonly string[],
+    timeoutMs: number,
+    givenUpAt = Number.POSITIVE_INFINITY,
+  ): Promise<unknown> {
     if (!this.#isOpen) throw new StoreUnavailable("the connection to Redis is closed");
     const sentAt = performance.now();
     try {
       return await within(timeoutMs, this.#client.sendCommand(args));
     } catch (error) {
       const now = performance.now();
-      if (now - sentAt >= timeoutMs || (error instanceof Error && isFatal(error.message, now >= givenUpAt))) this.close();
+      if (
+        now - sentAt >= timeoutMs ||
+        (error instanceof Error && isFatal(error.message, now >= givenUpAt))
+      )
+        this.close();
       throw asUnavailable(error);
     }
   }
 
   async #greet(): Promise<void> {
     await this.#client.connect();
-    const askedAt = performance.now(); // not when the answer came: a deadline may be late by the way there, never early
+    // not when the answer came: a deadline may be late by the way there, never early
+    const askedAt = performance.now();
     const [time, info] = await Promise.all([
       this.command("TIME"),
       this.command("INFO", "server"),
@@ -119,7 +158,10 @@ export class RedisConnection implements RedisExecutor {
   }
 }
 
-/** That a script came too late says nothing about the connection if it did; if it did not, one of the clocks was set. */
+/**
+ * That a script came too late says nothing about the connection if it did; if it did not, one of
+ * the clocks was set.
+ */
 function isFatal(message: string, wasGivenUp: boolean): boolean {
   return fatalReply.test(message) && !(wasGivenUp && message.startsWith("STALE"));
 }
@@ -137,7 +179,11 @@ function clientOf({ url, tls }: RedisAddress, timeoutMs: number): Client {
   } as const;
   const client = createClient(
     path === undefined
-      ? { ...common, url, socket: tls === undefined ? socket : { ...socket, ...tls, tls: true as const } }
+      ? {
+          ...common,
+          url,
+          socket: tls === undefined ? socket : { ...socket, ...tls, tls: true as const },
+        }
       : { ...common, socket: { ...socket, path, tls: false as const } },
   );
   return {
@@ -149,11 +195,13 @@ function clientOf({ url, tls }: RedisAddress, timeoutMs: number): Client {
 }
 
 /**
- * Throws `TypeError` for a URL that can't be meant. It never says the URL: with a `/` or `#` in a password that is not encoded, a part of
- * the password stands where the host or the number of the database should.
+ * Throws `TypeError` for a URL that can't be meant. It never says the URL: with a `/` or `#` in a
+ * password that is not encoded, a part of the password stands where the host or the number of the
+ * database should.
  */
 export function checkRedisUrl(url: string): void {
-  if (typeof url !== "string" || !/^(rediss?|unix):/.test(url)) throw new TypeError("url must begin with redis:, rediss: or unix:");
+  if (typeof url !== "string" || !/^(rediss?|unix):/.test(url))
+    throw new TypeError("url must begin with redis:, rediss: or unix:");
   if (url.startsWith("unix:") || isWhole(url)) return;
   throw new TypeError(
     "url must be like redis://user:password@host:6379/0, with %2F for /, %40 for @, %23 for # and %3F for ? in the password",

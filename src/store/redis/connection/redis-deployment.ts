@@ -20,8 +20,9 @@ export interface Joined {
 }
 
 /**
- * A server process that wrote nothing here yet starts a new incarnation: it may have lost what the one before acknowledged. `first` is that of
- * the first one in this memory: another one says that all was lost.
+ * A server process that wrote nothing here yet starts a new incarnation: it may have lost what the
+ * one before acknowledged. `first` is that of the first one in this memory: another one says that
+ * all was lost.
  */
 const join = redisScript(
   `
@@ -55,12 +56,17 @@ export class RedisDeployment {
     this.#log = log;
   }
 
-  /** Redis's clock, in seconds, as the newest connection knows it; undefined: there was none yet. */
+  /**
+   * Redis's clock, in seconds, as the newest connection knows it; undefined: there was none yet.
+   */
   now(): number | undefined {
     return this.#clock === undefined ? undefined : this.#clock.now() / 1_000;
   }
 
-  /** Before a connection to a Redis that may have forgotten something is used, this writes back what this node knows. */
+  /**
+   * Before a connection to a Redis that may have forgotten something is used, this writes back what
+   * this node knows.
+   */
   onRenewal(restore: (redis: RedisExecutor) => Promise<void>): void {
     this.#restorers.push(restore);
   }
@@ -70,8 +76,19 @@ export class RedisDeployment {
     const { deployment, revocations, bus } = this.#keys;
     this.#clock = connection;
     const candidate = randomBytes(9).toString("base64url");
-    const reply = await connection.run(join, [deployment, revocations, bus], [connection.runId, candidate]);
-    const [incarnation, revoked, revokedId, sent, sentId, first] = reply as [string, string, string, string, string, string];
+    const reply = await connection.run(
+      join,
+      [deployment, revocations, bus],
+      [connection.runId, candidate],
+    );
+    const [incarnation, revoked, revokedId, sent, sentId, first] = reply as [
+      string,
+      string,
+      string,
+      string,
+      string,
+      string,
+    ];
     if (this.#incarnation !== undefined && this.#incarnation !== incarnation) {
       this.#tellRenewal(this.#first !== first);
       for (const restore of this.#restorers) await restore(connection);

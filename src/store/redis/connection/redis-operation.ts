@@ -3,7 +3,10 @@ import type { RedisExecutor } from "./redis-connection.js";
 import type { RedisScript } from "./redis-script.js";
 import { StoreUnavailable } from "./store-unavailable.js";
 
-/** The calls of one operation, such as a login: together they wait for Redis no longer than one call may. What else takes time does not count. */
+/**
+ * The calls of one operation, such as a login: together they wait for Redis no longer than one call
+ * may. What else takes time does not count.
+ */
 export class RedisOperation implements RedisExecutor {
   readonly #link: RedisClient;
   /** Milliseconds. */
@@ -18,12 +21,17 @@ export class RedisOperation implements RedisExecutor {
     return this.#spend((timeoutMs) => this.#link.commandWithin(timeoutMs, ...args));
   }
 
-  run(script: RedisScript, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+  run(
+    script: RedisScript,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+  ): Promise<unknown> {
     return this.#spend((timeoutMs) => this.#link.runWithin(timeoutMs, script, keys, args));
   }
 
   async #spend(work: (timeoutMs: number) => Promise<unknown>): Promise<unknown> {
-    if (this.#left <= 0) throw new StoreUnavailable(`Redis has taken ${this.#link.timeoutMs} ms for one operation`);
+    if (this.#left <= 0)
+      throw new StoreUnavailable(`Redis has taken ${this.#link.timeoutMs} ms for one operation`);
     const startedAt = performance.now();
     try {
       return await work(this.#left);

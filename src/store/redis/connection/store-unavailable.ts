@@ -1,4 +1,7 @@
-/** Redis could not be asked, or did not answer in time: what was asked for may or may not have been done. */
+/**
+ * Redis could not be asked, or did not answer in time: what was asked for may or may not have been
+ * done.
+ */
 export class StoreUnavailable extends Error {
   override readonly name = "StoreUnavailable";
   readonly code = "STORE_UNAVAILABLE";
@@ -6,7 +9,8 @@ export class StoreUnavailable extends Error {
 
 export function asUnavailable(thrown: unknown): StoreUnavailable {
   if (thrown instanceof StoreUnavailable) return thrown;
-  const why = thrown instanceof AggregateError ? thrown.errors.map(messageOf).join("; ") : messageOf(thrown);
+  const why =
+    thrown instanceof AggregateError ? thrown.errors.map(messageOf).join("; ") : messageOf(thrown);
   return new StoreUnavailable(`Redis: ${why}`, { cause: thrown });
 }
 
@@ -15,13 +19,15 @@ function messageOf(thrown: unknown): string {
 }
 
 /**
- * Rejects with {@link StoreUnavailable} when the work takes longer than `patience` (milliseconds). An answer that has arrived by then
- * counts, however late this process comes to read it: sockets are read between the timer and the immediate.
+ * Rejects with {@link StoreUnavailable} when the work takes longer than `patience` (milliseconds).
+ * An answer that has arrived by then counts, however late this process comes to read it: sockets
+ * are read between the timer and the immediate.
  */
 export async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
   const timer: { stop: () => void } = { stop: () => {} };
   const late = new Promise<never>((_, reject) => {
-    const give = (): void => reject(new StoreUnavailable(`Redis did not answer within ${Math.round(timeoutMs)} ms`));
+    const give = (): void =>
+      reject(new StoreUnavailable(`Redis did not answer within ${Math.round(timeoutMs)} ms`));
     const handle = setTimeout(() => setImmediate(give), timeoutMs);
     timer.stop = () => clearTimeout(handle);
   });

@@ -6,15 +6,21 @@ import type { StoreLogger } from "../connection/store-logger.js";
 import type { RedisKeys } from "../redis-keys.js";
 import type { RedisStreamReader } from "./redis-stream-reader.js";
 
-const topicMemory = 86_400_000; // 24 h without an event or a reader, after which a topic is forgotten
-/** Half of it: the history that begins in one generation is forgotten in the second after it at the earliest. */
+// 24 h without an event or a reader, after which a topic is forgotten
+const topicMemory = 86_400_000;
+/**
+ * Half of it: the history that begins in one generation is forgotten in the second after it at the
+ * earliest.
+ */
 const generation = topicMemory / 2;
 
 /**
- * An epoch names an incarnation of Redis and the generation in which a history began: half days by Redis's clock. A topic that is not known
- * stands at offset 0 of the current generation, and nothing is written to say so, or anybody could fill Redis with made-up names. A position
- * of the generation in which the history began, or of the one before, is a position in this history: an older history of the topic that was
- * forgotten meanwhile would have begun earlier. Leaves `newest`, and `known`, which returns epoch and offset of a topic.
+ * An epoch names an incarnation of Redis and the generation in which a history began: half days by
+ * Redis's clock. A topic that is not known stands at offset 0 of the current generation, and
+ * nothing is written to say so, or anybody could fill Redis with made-up names. A position of the
+ * generation in which the history began, or of the one before, is a position in this history: an
+ * older history of the topic that was forgotten meanwhile would have begun earlier. Leaves
+ * `newest`, and `known`, which returns epoch and offset of a topic.
  */
 const topicState = `
 local incarnation, sent = unpack(redis.call('HMGET', KEYS[1], 'id', 'bus'))
@@ -30,7 +36,10 @@ local function known(meta)
 end
 `;
 
-/** KEYS: deployment, stream, topic, history. ARGV: topic, data, size, ttl, for how long the topic is remembered, length of the stream. */
+/**
+ * KEYS: deployment, stream, topic, history. ARGV: topic, data, size, ttl, for how long the topic is
+ * remembered, length of the stream.
+ */
 const publish = redisScript(`${topicState}
 local sequence = redis.call('HINCRBY', KEYS[1], 'bus', 1)
 local entry = {'s', whole(sequence), 't', ARGV[2], 'd', ARGV[3]}
@@ -52,7 +61,10 @@ redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], '*', unpack(entry))
 return sequence
 `);
 
-/** KEYS: deployment, topic, history. ARGV: ttl, for how long the topic is remembered, epoch and offset of the caller or ''. */
+/**
+ * KEYS: deployment, topic, history. ARGV: ttl, for how long the topic is remembered, epoch and
+ * offset of the caller or ''.
+ */
 const read = redisScript(
   `${topicState}
 local epoch, offset = known(KEYS[2])
@@ -86,7 +98,10 @@ export interface BusLimits {
   readonly timeoutMs: number;
 }
 
-/** One stream carries the events and messages of the deployment to every node; one script gives each event its place in its topic. */
+/**
+ * One stream carries the events and messages of the deployment to every node; one script gives each
+ * event its place in its topic.
+ */
 export class RedisBus implements Bus {
   readonly #redis: RedisExecutor;
   readonly #keys: RedisKeys;
@@ -96,7 +111,13 @@ export class RedisBus implements Bus {
   readonly #log: StoreLogger;
   readonly #listeners = new Set<BusListener>();
 
-  constructor(redis: RedisExecutor, keys: RedisKeys, feed: RedisStreamReader, limits: BusLimits, log: StoreLogger) {
+  constructor(
+    redis: RedisExecutor,
+    keys: RedisKeys,
+    feed: RedisStreamReader,
+    limits: BusLimits,
+    log: StoreLogger,
+  ) {
     this.#redis = redis;
     this.#keys = keys;
     this.#feed = feed;
@@ -107,26 +128,57 @@ export class RedisBus implements Bus {
 
   async publish(topic: string, data: string, history: HistoryOptions | undefined): Promise<void> {
     const { deployment, bus } = this.#keys;
-    const keys = [deployment, bus, ...(history === undefined ? [] : [this.#keys.topic(topic), this.#keys.history(topic)])];
+    const keys = [
+      deployment,
+      bus,
+      ...(history === undefined ? [] : [this.#keys.topic(topic), this.#keys.history(topic)]),
+    ];
     const { size = 0, ttl = 0 } = history ?? {};
-    await this.#redis.run(publish, keys, [topic, data, size, Math.ceil(ttl), memoryOf(ttl), this.#length]);
+    await this.#redis.run(publish, keys, [
+      topic,
+      data,
+      size,
+      Math.ceil(ttl),
+      memoryOf(ttl),
+      this.#length,
+    ]);
   }
 
-  async read(topic: string, { ttl }: HistoryOptions, since: Position | undefined): Promise<TopicState> {
+  async read(
+    topic: string,
+    { ttl }: HistoryOptions,
+    since: Position | undefined,
+  ): Promise<TopicState> {
     const keys = [this.#keys.deployment, this.#keys.topic(topic), this.#keys.history(topic)];
     const isPlace = since !== undefined && Number.isSafeInteger(since.offset) && since.offset >= 0;
-    const args = [Math.ceil(ttl), memoryOf(ttl), isPlace ? since.epoch : "", isPlace ? since.offset : ""];
+    const args = [
+      Math.ceil(ttl),
+      memoryOf(ttl),
+      isPlace ? since.epoch : "",
+      isPlace ? since.offset : "",
+    ];
     const endsAt = performance.now() + this.#timeoutMs;
     const reply = await this.#redis.run(read, keys, args);
-    const [incarnation, epoch, offsetText, sent, recovered, missed] = reply as [string, string, string, string, number, string[]];
-    await this.#feed.whenReached(incarnation, Number(sent), endsAt - performance.now()); // so that none of the events before is told later
+    const [incarnation, epoch, offsetText, sent, recovered, missed] = reply as [
+      string,
+      string,
+      string,
+      string,
+      number,
+      string[],
+    ];
+    // so that none of the events before is told later
+    await this.#feed.whenReached(incarnation, Number(sent), endsAt - performance.now());
     const offset = Number(offsetText);
     const first = offset - missed.length + 1;
     return {
       epoch,
       offset,
       ...(since === undefined ? {} : { recovered: recovered === 1 }),
-      missed: missed.map((entry, index) => ({ offset: first + index, data: entry.slice(entry.indexOf(":") + 1) })),
+      missed: missed.map((entry, index) => ({
+        offset: first + index,
+        data: entry.slice(entry.indexOf(":") + 1),
+      })),
     };
   }
 
@@ -148,7 +200,10 @@ export class RedisBus implements Bus {
     if (message !== undefined) return this.#tell((listener) => listener.message(message));
     const place = placeOf(fields);
     if (topic === undefined || data === undefined || place === undefined || !isJson(data)) {
-      return this.#log.warn({ event: "redis.junk" }, "something in the stream of events is no event");
+      return this.#log.warn(
+        { event: "redis.junk" },
+        "something in the stream of events is no event",
+      );
     }
     this.#tell((listener) => listener.event({ topic, data, ...place }));
   }
@@ -167,10 +222,14 @@ function memoryOf(ttl: number): number {
 }
 
 /** Undefined: half of one, or no number. */
-function placeOf(fields: ReadonlyMap<string, string>): { readonly offset?: number; readonly epoch?: string } | undefined {
+function placeOf(
+  fields: ReadonlyMap<string, string>,
+): { readonly offset?: number; readonly epoch?: string } | undefined {
   const [offset, epoch] = [fields.get("o"), fields.get("p")];
   if (offset === undefined && epoch === undefined) return {};
-  return epoch === undefined || !/^\d{1,16}$/.test(offset ?? "") ? undefined : { offset: Number(offset), epoch };
+  return epoch === undefined || !/^\d{1,16}$/.test(offset ?? "")
+    ? undefined
+    : { offset: Number(offset), epoch };
 }
 
 function isJson(text: string): boolean {

@@ -1,5 +1,9 @@
 import { type Clock, systemClock } from "../../../runtime/clock.js";
-import { type RedisAddress, RedisConnection, type RedisExecutor } from "../connection/redis-connection.js";
+import {
+  type RedisAddress,
+  RedisConnection,
+  type RedisExecutor,
+} from "../connection/redis-connection.js";
 import type { Joined, RedisDeployment } from "../connection/redis-deployment.js";
 import type { StoreLogger } from "../connection/store-logger.js";
 import { asUnavailable, StoreUnavailable, within } from "../connection/store-unavailable.js";
@@ -8,7 +12,10 @@ import { type RawEntry, StreamCursor } from "./stream-cursor.js";
 
 /** Who hears what the streams carry. */
 export interface FeedListeners {
-  /** Once for each connection, before anything else of it is heard. Writes what could not be written before. */
+  /**
+   * Once for each connection, before anything else of it is heard. Writes what could not be written
+   * before.
+   */
   connected(redis: RedisExecutor): Promise<void>;
   /** Any revocation may have been missed: they are all read again. */
   reloadRevocations(redis: RedisExecutor): Promise<void>;
@@ -23,7 +30,8 @@ export interface FeedListeners {
   tidy(redis: RedisExecutor): Promise<void>;
 }
 
-const block = 250; // ms that a read waits for entries; an answer without any says that nothing was missed
+// ms that a read waits for entries; an answer without any says that nothing was missed
+const block = 250;
 const freshness = 1_000; // ms for which that counts
 const readAtOnce = 200; // entries of each stream
 const shortestPause = 100; // ms between two attempts to connect
@@ -40,9 +48,10 @@ interface Reached {
 }
 
 /**
- * Reads both streams of the deployment, on a connection of its own, while anybody uses it. After every loss of the connection it goes on
- * where it was, or says what may have been missed. `isCurrent` is only true while Redis said within the last second that this node has
- * read all there is.
+ * Reads both streams of the deployment, on a connection of its own, while anybody uses it. After
+ * every loss of the connection it goes on where it was, or says what may have been missed.
+ * `isCurrent` is only true while Redis said within the last second that this node has read all
+ * there is.
  */
 export class RedisStreamReader {
   readonly #address: RedisAddress;
@@ -68,7 +77,13 @@ export class RedisStreamReader {
   /** While this node is cut off: since when (monotonic), and what was last said about it. */
   #outage: { readonly since: number; readonly why: string } | undefined;
 
-  constructor(address: RedisAddress, timeoutMs: number, keys: RedisKeys, deployment: RedisDeployment, log: StoreLogger) {
+  constructor(
+    address: RedisAddress,
+    timeoutMs: number,
+    keys: RedisKeys,
+    deployment: RedisDeployment,
+    log: StoreLogger,
+  ) {
     this.#address = address;
     this.#timeoutMs = timeoutMs;
     this.#keys = keys;
@@ -99,21 +114,34 @@ export class RedisStreamReader {
     this.#interrupt();
   }
 
-  /** Resolves when all that was revoked until a second ago is known. Rejects with {@link StoreUnavailable} when that can't be had in time. */
+  /**
+   * Resolves when all that was revoked until a second ago is known. Rejects with
+   * {@link StoreUnavailable} when that can't be had in time.
+   */
   whenCurrent(): Promise<void> {
     return this.#when(({ isCurrent }) => isCurrent);
   }
 
-  /** Resolves when all entries of the bus up to this one have been heard, within `patience`. At once when nobody listens. */
+  /**
+   * Resolves when all entries of the bus up to this one have been heard, within `patience`. At once
+   * when nobody listens.
+   */
   async whenReached(incarnation: string, sequence: number, timeoutMs: number): Promise<void> {
     if (this.#users === 0) return;
-    await this.#when((reached) => reached.incarnation === incarnation && reached.busSequence >= sequence, timeoutMs);
+    await this.#when(
+      (reached) => reached.incarnation === incarnation && reached.busSequence >= sequence,
+      timeoutMs,
+    );
   }
 
   async #when(until: (reached: Reached) => boolean, timeoutMs = this.#timeoutMs): Promise<void> {
     if (until(this.#reached())) return;
-    if (this.#users === 0 || this.#isClosed) throw new StoreUnavailable("nothing is read from Redis now");
-    const proof: { resolve: () => void; until: (reached: Reached) => boolean } = { resolve: () => {}, until };
+    if (this.#users === 0 || this.#isClosed)
+      throw new StoreUnavailable("nothing is read from Redis now");
+    const proof: { resolve: () => void; until: (reached: Reached) => boolean } = {
+      resolve: () => {},
+      until,
+    };
     const proven = new Promise<void>((resolve) => {
       proof.resolve = resolve;
     });
@@ -126,7 +154,8 @@ export class RedisStreamReader {
   }
 
   #reached(): Reached {
-    const isCurrent = this.#connection?.isOpen === true && performance.now() - this.#provenAt < freshness;
+    const isCurrent =
+      this.#connection?.isOpen === true && performance.now() - this.#provenAt < freshness;
     return { isCurrent, incarnation: this.#incarnation, busSequence: this.#bus.sequence };
   }
 
@@ -200,7 +229,10 @@ export class RedisStreamReader {
   }
 
   /** What was written back while joining comes by the stream, or is read here. */
-  async #beginIncarnation(connection: RedisConnection, { incarnation, revocations, bus }: Joined): Promise<void> {
+  async #beginIncarnation(
+    connection: RedisConnection,
+    { incarnation, revocations, bus }: Joined,
+  ): Promise<void> {
     await this.#listeners?.reloadRevocations(connection);
     this.#revocations = new StreamCursor(revocations);
     this.#bus = new StreamCursor(bus);
@@ -213,7 +245,8 @@ export class RedisStreamReader {
     const askedAt = performance.now();
     const ids = [this.#revocations.id, this.#bus.id];
     const [state, streams] = await Promise.all([
-      connection.command("HMGET", deployment, "id", "revoked", "bus"), // answered before the read, which may wait
+      // answered before the read, which may wait
+      connection.command("HMGET", deployment, "id", "revoked", "bus"),
       connection.read(readAtOnce, block, revocations, bus, ...ids),
     ]);
     const [incarnation, revoked, sent] = state as [string | null, string | null, string | null];
@@ -229,7 +262,11 @@ export class RedisStreamReader {
     await this.#listeners?.tidy(connection);
   }
 
-  async #readRevocations(connection: RedisConnection, entries: readonly RawEntry[], newest: number): Promise<void> {
+  async #readRevocations(
+    connection: RedisConnection,
+    entries: readonly RawEntry[],
+    newest: number,
+  ): Promise<void> {
     let isMissing = entries.length === 0 && newest > this.#revocations.sequence;
     for (const raw of entries) {
       const entry = this.#revocations.take(raw);
@@ -254,7 +291,10 @@ export class RedisStreamReader {
     this.#guarded(() => this.#listeners?.busGap());
   }
 
-  /** A Redis that is there but takes nothing (a full one, a full disk) is read on: what it refused is written later. */
+  /**
+   * A Redis that is there but takes nothing (a full one, a full disk) is read on: what it refused
+   * is written later.
+   */
   async #written(connection: RedisConnection, writing: Promise<void> | undefined): Promise<void> {
     try {
       await writing;
@@ -263,23 +303,35 @@ export class RedisStreamReader {
       const err = asUnavailable(error);
       if (!connection.isOpen) throw err;
       if (this.#refusal !== err.message)
-        this.#log.warn({ event: "redis.refused", err }, "Redis refuses revocations that wait to be written");
+        this.#log.warn(
+          { event: "redis.refused", err },
+          "Redis refuses revocations that wait to be written",
+        );
       this.#refusal = err.message;
     }
   }
 
-  /** Not at every attempt: an outage lasts. But what stands in the way may become something else. */
+  /**
+   * Not at every attempt: an outage lasts. But what stands in the way may become something else.
+   */
   #tellLost(err: StoreUnavailable): void {
     const isNews = this.#outage?.why !== err.message;
     this.#outage = { since: this.#outage?.since ?? performance.now(), why: err.message };
-    if (isNews) this.#log.warn({ event: "redis.cut_off", err }, "cut off from Redis: no token is accepted until it is back");
+    if (isNews)
+      this.#log.warn(
+        { event: "redis.cut_off", err },
+        "cut off from Redis: no token is accepted until it is back",
+      );
   }
 
   #tellFound(): void {
     if (this.#outage === undefined) return;
     const seconds = Math.round((performance.now() - this.#outage.since) / 1_000);
     this.#outage = undefined;
-    this.#log.info({ event: "redis.back", seconds }, "Redis is back, and all is known that was revoked: tokens are accepted again");
+    this.#log.info(
+      { event: "redis.back", seconds },
+      "Redis is back, and all is known that was revoked: tokens are accepted again",
+    );
   }
 
   #tellJunk(): void {

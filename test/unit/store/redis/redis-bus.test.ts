@@ -35,7 +35,10 @@ describe("The bus on Redis", () => {
   let deployments = 0;
 
   const open = (prefix = `p${deployments++}`, url = redis.url, busLength = 10_000): RedisStore => {
-    const logger = { info() {}, warn: (fields: object) => void logged.push((fields as { event: string }).event) };
+    const logger = {
+      info() {},
+      warn: (fields: object) => void logged.push((fields as { event: string }).event),
+    };
     const store = redisStore({ url, prefix, timeout: 400, busLength, logger });
     stores.push(store);
     return store;
@@ -51,7 +54,8 @@ describe("The bus on Redis", () => {
   const forget = async (prefix: string): Promise<void> => {
     for (const kind of ["topic", "history"]) {
       const keys = await redis.command("KEYS", `${prefix}:${kind}:*`);
-      for (const [key] of keys.matchAll(/\S+:(topic|history):\S+/g)) await redis.command("DEL", key);
+      for (const [key] of keys.matchAll(/\S+:(topic|history):\S+/g))
+        await redis.command("DEL", key);
     }
   };
 
@@ -73,7 +77,9 @@ describe("The bus on Redis", () => {
     await Promise.all([a, b].map((node) => node.bus.read("t", history, undefined)));
     const data = Array.from({ length: 200 }, (_, n) => String(n));
     await Promise.all(data.map((text, n) => (n % 2 === 0 ? a : b).bus.publish("t", text, history)));
-    await eventually(() => expect(ears.map(({ events }) => events.length)).to.deep.equal([200, 200]));
+    await eventually(() =>
+      expect(ears.map(({ events }) => events.length)).to.deep.equal([200, 200]),
+    );
     expect(ears[0]?.events).to.deep.equal(ears[1]?.events);
     const offsets = ears[0]?.events.map(({ offset }) => offset ?? 0) ?? [];
     expect(offsets).to.deep.equal(offsets.map((_, n) => (offsets[0] ?? 0) + n));
@@ -87,7 +93,8 @@ describe("The bus on Redis", () => {
     const data = Array.from({ length: 50 }, (_, n) => String(n));
     await Promise.all(data.map((text) => store.bus.publish("t", text, undefined)));
     await eventually(() => expect(ear.heard).to.deep.equal(data));
-    expect(ear.events[0]).to.deep.equal({ topic: "t", data: "0" }); // without a history it has no place
+    // without a history it has no place
+    expect(ear.events[0]).to.deep.equal({ topic: "t", data: "0" });
   });
 
   it("carries messages to every node, the sender's too, and to no other deployment", async () => {
@@ -95,7 +102,12 @@ describe("The bus on Redis", () => {
     const ears = [listen(a), listen(b), listen(other)];
     for (const node of [a, b, other]) await node.bus.read("t", history, undefined);
     await a.bus.send('{"to":"all"}');
-    await eventually(() => expect(ears.slice(0, 2).map(({ messages }) => messages)).to.deep.equal([['{"to":"all"}'], ['{"to":"all"}']]));
+    await eventually(() =>
+      expect(ears.slice(0, 2).map(({ messages }) => messages)).to.deep.equal([
+        ['{"to":"all"}'],
+        ['{"to":"all"}'],
+      ]),
+    );
     await other.bus.send("own");
     await eventually(() => expect(ears[2]?.messages).to.deep.equal(["own"]));
   });
@@ -117,9 +129,17 @@ describe("The bus on Redis", () => {
       { epoch, offset: 1.5 },
       { epoch: "other", offset: 12 },
     ]) {
-      expect(await b.bus.read("t", history, since), JSON.stringify(since)).to.include({ recovered: false, offset: 12 });
+      expect(await b.bus.read("t", history, since), JSON.stringify(since)).to.include({
+        recovered: false,
+        offset: 12,
+      });
     }
-    expect(await b.bus.read("t", history, { epoch, offset: 12 })).to.deep.equal({ epoch, offset: 12, recovered: true, missed: [] });
+    expect(await b.bus.read("t", history, { epoch, offset: 12 })).to.deep.equal({
+      epoch,
+      offset: 12,
+      recovered: true,
+      missed: [],
+    });
   });
 
   it("forgets events by their age", async () => {
@@ -128,7 +148,9 @@ describe("The bus on Redis", () => {
     const { epoch, offset } = await store.bus.read("t", short, undefined);
     await store.bus.publish("t", "1", short);
     expect(await store.bus.read("t", short, { epoch, offset })).to.include({ recovered: true });
-    await eventually(async () => expect(await store.bus.read("t", short, { epoch, offset })).to.include({ recovered: false }));
+    await eventually(async () =>
+      expect(await store.bus.read("t", short, { epoch, offset })).to.include({ recovered: false }),
+    );
   });
 
   it("never gives a place twice, though the topic was forgotten", async () => {
@@ -156,12 +178,18 @@ describe("The bus on Redis", () => {
     const before = await redis.command("DBSIZE");
     for (let n = 0; n < 200; n++) {
       for (const node of [a, b]) {
-        expect(await node.bus.read(`made up ${n}`, history, undefined)).to.deep.equal({ epoch, offset: 0, missed: [] });
+        expect(await node.bus.read(`made up ${n}`, history, undefined)).to.deep.equal({
+          epoch,
+          offset: 0,
+          missed: [],
+        });
         const again = await node.bus.read(`made up ${n}`, history, { epoch, offset: 0 });
         expect(again).to.deep.equal({ epoch, offset: 0, recovered: true, missed: [] });
       }
     }
-    expect(await a.bus.read("made up", history, { epoch, offset: 1 })).to.include({ recovered: false });
+    expect(await a.bus.read("made up", history, { epoch, offset: 1 })).to.include({
+      recovered: false,
+    });
     expect(await redis.command("DBSIZE")).to.equal(before);
   });
 
@@ -173,8 +201,17 @@ describe("The bus on Redis", () => {
     await b.bus.publish("t", "1", history);
     await b.bus.publish("t", "2", history);
     const all = [1, 2].map((offset) => ({ offset, data: String(offset) }));
-    expect(await b.bus.read("t", history, { epoch, offset: 0 })).to.deep.equal({ epoch, offset: 2, recovered: true, missed: all });
-    await eventually(() => expect(ear.events.filter(({ topic }) => topic === "t").map(({ offset }) => offset)).to.deep.equal([1, 2]));
+    expect(await b.bus.read("t", history, { epoch, offset: 0 })).to.deep.equal({
+      epoch,
+      offset: 2,
+      recovered: true,
+      missed: all,
+    });
+    await eventually(() =>
+      expect(
+        ear.events.filter(({ topic }) => topic === "t").map(({ offset }) => offset),
+      ).to.deep.equal([1, 2]),
+    );
     const [incarnation = "", generation = ""] = epoch.split(".");
     for (const [halfDays, recovered] of [
       [-2, false],
@@ -183,8 +220,14 @@ describe("The bus on Redis", () => {
       [1, false],
     ] as const) {
       const asked = `${incarnation}.${Number(generation) + halfDays}`;
-      expect(await b.bus.read("t", history, { epoch: asked, offset: 0 }), asked).to.include({ recovered, offset: 2 });
-      expect(await b.bus.read("unknown", history, { epoch: asked, offset: 0 }), asked).to.include({ recovered, offset: 0 });
+      expect(await b.bus.read("t", history, { epoch: asked, offset: 0 }), asked).to.include({
+        recovered,
+        offset: 2,
+      });
+      expect(await b.bus.read("unknown", history, { epoch: asked, offset: 0 }), asked).to.include({
+        recovered,
+        offset: 0,
+      });
     }
     for (const wrong of [
       incarnation,
@@ -196,7 +239,9 @@ describe("The bus on Redis", () => {
       `.${generation}`,
       "",
     ])
-      expect(await b.bus.read("t", history, { epoch: wrong, offset: 2 }), wrong).to.include({ recovered: false });
+      expect(await b.bus.read("t", history, { epoch: wrong, offset: 2 }), wrong).to.include({
+        recovered: false,
+      });
   });
 
   it("has told all events before a reading when that is answered", async () => {
@@ -213,7 +258,10 @@ describe("The bus on Redis", () => {
   it("goes on where it was after its connection was cut, and tells a gap when events were forgotten meanwhile", async () => {
     await using proxy = await TcpProxy.listen();
     proxy.leadTo(redis.port);
-    const [far, near] = [open("cut", `redis://127.0.0.1:${proxy.port}`, 100), open("cut", redis.url, 100)];
+    const [far, near] = [
+      open("cut", `redis://127.0.0.1:${proxy.port}`, 100),
+      open("cut", redis.url, 100),
+    ];
     const ear = listen(far);
     await far.bus.read("t", history, undefined);
     proxy.down();
@@ -254,8 +302,11 @@ describe("The bus on Redis", () => {
     await redis.command("HSET", "junk:revoked", "field", "[]");
     await store.bus.publish("t", "1", history);
     await eventually(() => expect(ear.heard.at(-1)).to.equal("1"));
-    await eventually(() => expect(logged.filter((event) => event === "redis.junk").length).to.be.at.least(4));
-    expect(ear.heard.filter((heard) => heard !== "gap")).to.deep.equal(["1"]); // a gap, since nobody knows what was written over
+    await eventually(() =>
+      expect(logged.filter((event) => event === "redis.junk").length).to.be.at.least(4),
+    );
+    // a gap, since nobody knows what was written over
+    expect(ear.heard.filter((heard) => heard !== "gap")).to.deep.equal(["1"]);
     expect(await store.revocations.list(1)).to.deep.equal([]);
     await store.revocations.whenCurrent?.();
   });

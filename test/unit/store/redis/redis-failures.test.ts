@@ -1,5 +1,9 @@
 import { expect } from "chai";
-import { type RedisStore, redisStore, StoreUnavailable } from "../../../../src/store/redis/index.js";
+import {
+  type RedisStore,
+  redisStore,
+  StoreUnavailable,
+} from "../../../../src/store/redis/index.js";
 import { eventually } from "../../../helpers/eventually.js";
 import { hasRedis, RedisServer } from "../../../helpers/redis/redis-server.js";
 import { rejectionOf } from "../../../helpers/rejection.js";
@@ -84,14 +88,39 @@ describe("Redis is gone", () => {
   it("does not do later what was given up: a hung Redis consumes no refresh token when it goes on", async () => {
     const store = open();
     const family = {
-      ...{ id: "f", subject: "ada", clientId: "c", scopes: [], credentialVersion: "1", generation: 1 },
-      ...{ currentHash: "one", previousHash: "", createdAt: 0, rotatedAt: 0, endsAt: 1_000, idleUntil: 1_000, revoked: false },
+      ...{
+        id: "f",
+        subject: "ada",
+        clientId: "c",
+        scopes: [],
+        credentialVersion: "1",
+        generation: 1,
+      },
+      ...{
+        currentHash: "one",
+        previousHash: "",
+        createdAt: 0,
+        rotatedAt: 0,
+        endsAt: 1_000,
+        idleUntil: 1_000,
+        revoked: false,
+      },
     };
     await store.families.add(family);
     redis.hang();
-    const rotation = { familyId: "f", clientId: "c", presentedHash: "one", generation: 2, nextHash: "two", now: 10 };
-    expect(await rejectionOf(store.families.rotate({ ...rotation, reuseWindow: 10, idleTtl: 100 }))).to.be.instanceOf(StoreUnavailable);
-    await new Promise((resolve) => setTimeout(resolve, timeout)); // by Redis's clock the caller has given up now
+    const rotation = {
+      familyId: "f",
+      clientId: "c",
+      presentedHash: "one",
+      generation: 2,
+      nextHash: "two",
+      now: 10,
+    };
+    expect(
+      await rejectionOf(store.families.rotate({ ...rotation, reuseWindow: 10, idleTtl: 100 })),
+    ).to.be.instanceOf(StoreUnavailable);
+    // by Redis's clock the caller has given up now
+    await new Promise((resolve) => setTimeout(resolve, timeout));
     redis.goOn();
     await eventually(() => store.users.get("ada"));
     expect(await store.families.get("f")).to.deep.equal(family);
@@ -105,7 +134,11 @@ describe("Redis is gone", () => {
     await there.revocations.add({ jti: "before" });
     await eventually(() => expect(told).to.include("before"));
     redis.hang();
-    await eventually(async () => expect(await rejectionOf(here.revocations.whenCurrent?.() ?? Promise.resolve())).to.be.an("error"));
+    await eventually(async () =>
+      expect(await rejectionOf(here.revocations.whenCurrent?.() ?? Promise.resolve())).to.be.an(
+        "error",
+      ),
+    );
     redis.goOn();
     await eventually(() => there.revocations.add({ jti: "meanwhile" }));
     await eventually(() => here.revocations.whenCurrent?.());
@@ -131,7 +164,9 @@ describe("Redis is gone", () => {
     await here.revocations.whenCurrent?.();
     await here.revocations.add({ jti: "stolen" });
     await redis.command("FLUSHALL");
-    await eventually(async () => expect((await fresh.revocations.list(1)).map(({ jti }) => jti)).to.deep.equal(["stolen"]));
+    await eventually(async () =>
+      expect((await fresh.revocations.list(1)).map(({ jti }) => jti)).to.deep.equal(["stolen"]),
+    );
   });
 
   for (const [how, settings, renewal] of [
@@ -148,13 +183,19 @@ describe("Redis is gone", () => {
         await store.revocations.whenCurrent?.();
         expect(lines).to.deep.equal([]);
         await own.kill();
-        await eventually(() => expect(lines.map(({ fields }) => String(fields.err))).to.match(/ECONNREFUSED/));
+        await eventually(() =>
+          expect(lines.map(({ fields }) => String(fields.err))).to.match(/ECONNREFUSED/),
+        );
         const told = lines.length;
-        await new Promise((resolve) => setTimeout(resolve, 1_000)); // some attempts, which differ in nothing
+        // some attempts, which differ in nothing
+        await new Promise((resolve) => setTimeout(resolve, 1_000));
         expect(lines.length).to.equal(told);
         await own.restart();
         await eventually(() => expect(events()).to.include("redis.back"));
-        expect(events().filter((event) => event !== "redis.cut_off")).to.deep.equal([renewal, "redis.back"]);
+        expect(events().filter((event) => event !== "redis.cut_off")).to.deep.equal([
+          renewal,
+          "redis.back",
+        ]);
         expect(lines.at(-1)).to.have.property("level", "info");
       } finally {
         await store.close();
@@ -168,7 +209,9 @@ describe("Redis is gone", () => {
     here.revocations.subscribe(() => {});
     await here.revocations.whenCurrent?.();
     await redis.kill();
-    expect(await rejectionOf(here.revocations.add({ jti: "late" }))).to.be.instanceOf(StoreUnavailable);
+    expect(await rejectionOf(here.revocations.add({ jti: "late" }))).to.be.instanceOf(
+      StoreUnavailable,
+    );
     await redis.restart();
     await eventually(() => here.revocations.whenCurrent?.());
     expect((await there.revocations.list(1)).map(({ jti }) => jti)).to.deep.equal(["late"]);

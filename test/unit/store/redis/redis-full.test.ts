@@ -9,14 +9,25 @@ import { rejectionOf } from "../../../helpers/rejection.js";
 import { requires } from "../../../helpers/requirement.js";
 
 const history = { size: 10, ttl: 0 };
-const use = { clientId: "web", presentedHash: "one", generation: 2, nextHash: "two", now: 10, reuseWindow: 10, idleTtl: 100 };
+const use = {
+  clientId: "web",
+  presentedHash: "one",
+  generation: 2,
+  nextHash: "two",
+  now: 10,
+  reuseWindow: 10,
+  idleTtl: 100,
+};
 
 describe("A Redis that is at its maxmemory", () => {
   let redis: RedisServer;
   let store: RedisStore;
   const stores: RedisStore[] = [];
   const logged: string[] = [];
-  const logger = { info() {}, warn: (fields: object) => void logged.push((fields as { event: string }).event) };
+  const logger = {
+    info() {},
+    warn: (fields: object) => void logged.push((fields as { event: string }).event),
+  };
   const keys = new RedisKeys("full");
   const open = (): RedisStore => {
     const opened = redisStore({ url: redis.url, prefix: "full", timeout: 2_000, logger });
@@ -33,20 +44,27 @@ describe("A Redis that is at its maxmemory", () => {
 
   /** All keys, and a digest of what is in them. */
   async function everything(): Promise<readonly string[]> {
-    const names = [...(await redis.command("KEYS", "*")).matchAll(/full:\S+/g)].map(([name]) => name).sort();
-    return Promise.all(names.map(async (name) => `${name} ${await redis.command("DEBUG", "DIGEST-VALUE", name)}`));
+    const names = [...(await redis.command("KEYS", "*")).matchAll(/full:\S+/g)]
+      .map(([name]) => name)
+      .sort();
+    return Promise.all(
+      names.map(async (name) => `${name} ${await redis.command("DEBUG", "DIGEST-VALUE", name)}`),
+    );
   }
 
   before(async function () {
     requires(this, "Redis", hasRedis);
-    redis = await RedisServer.start({ options: ["--enable-debug-command", "yes", "--maxmemory-policy", "noeviction"] });
+    redis = await RedisServer.start({
+      options: ["--enable-debug-command", "yes", "--maxmemory-policy", "noeviction"],
+    });
     store = open();
     for (const id of ["f", "g", "h"]) await store.families.add(familyOf(id));
     await store.families.add({ ...familyOf("old"), endsAt: 5, idleUntil: 5 });
     await store.attempts.fail("k", 1);
     await store.revocations.add({ jti: "old", until: 5 });
     await store.bus.publish("t", "1", history);
-    await redis.command("HSET", keys.topic("lost"), "epoch", "another incarnation", "offset", "7"); // and so begins anew
+    // and so begins anew
+    await redis.command("HSET", keys.topic("lost"), "epoch", "another incarnation", "offset", "7");
     await redis.command("RPUSH", keys.history("lost"), "1:1");
     await redis.command("CONFIG", "SET", "maxmemory", "1");
   });
@@ -98,8 +116,13 @@ describe("A Redis that is at its maxmemory", () => {
     await store.attempts.clear("k");
     expect((await store.revocations.list(10)).map(({ jti }) => jti)).to.not.include("old");
     await redis.command("CONFIG", "SET", "maxmemory", "0");
-    await eventually(async () => expect((await store.revocations.list(10)).map(({ jti }) => jti)).to.have.members(["x", "y"]));
-    expect(logged.filter((event) => event === "redis.refused").length, "once for each node, not at each attempt").to.equal(2);
+    await eventually(async () =>
+      expect((await store.revocations.list(10)).map(({ jti }) => jti)).to.have.members(["x", "y"]),
+    );
+    expect(
+      logged.filter((event) => event === "redis.refused").length,
+      "once for each node, not at each attempt",
+    ).to.equal(2);
     await store.families.add(familyOf("new"));
     expect((await store.families.rotate({ ...use, familyId: "new" })).outcome).to.equal("rotated");
   });
@@ -107,7 +130,9 @@ describe("A Redis that is at its maxmemory", () => {
   it("is told by every script whether it may run then", () => {
     for (const { text } of allScripts()) {
       const [, flag] = /^#!lua(?: flags=(allow-oom|no-writes))?\n/.exec(text) ?? expect.fail(text);
-      const adds = /'(HSET|HSETNX|HINCRBY|INCRBY|ZADD|SADD|RPUSH|XADD|SET)'/.test(text.replace(/'HSET', [^,]+, 'revoked', 'true'/g, ""));
+      const adds = /'(HSET|HSETNX|HINCRBY|INCRBY|ZADD|SADD|RPUSH|XADD|SET)'/.test(
+        text.replace(/'HSET', [^,]+, 'revoked', 'true'/g, ""),
+      );
       const isJoining = text.includes("'first'");
       if (flag !== undefined && !isJoining) expect(adds, text).to.equal(false);
     }
@@ -115,10 +140,34 @@ describe("A Redis that is at its maxmemory", () => {
 });
 
 function userOf(username: string) {
-  return { username, passwordHash: "h", scopes: [], claims: {}, disabled: false, credentialVersion: "1", createdAt: 1 };
+  return {
+    username,
+    passwordHash: "h",
+    scopes: [],
+    claims: {},
+    disabled: false,
+    credentialVersion: "1",
+    createdAt: 1,
+  };
 }
 
 function familyOf(id: string): FamilyRecord {
-  const whose = { id, subject: "ada", clientId: "web", scopes: [], credentialVersion: "1", generation: 1, revoked: false };
-  return { ...whose, currentHash: "one", previousHash: "", createdAt: 0, rotatedAt: 0, endsAt: 1_000, idleUntil: 1_000 };
+  const whose = {
+    id,
+    subject: "ada",
+    clientId: "web",
+    scopes: [],
+    credentialVersion: "1",
+    generation: 1,
+    revoked: false,
+  };
+  return {
+    ...whose,
+    currentHash: "one",
+    previousHash: "",
+    createdAt: 0,
+    rotatedAt: 0,
+    endsAt: 1_000,
+    idleUntil: 1_000,
+  };
 }

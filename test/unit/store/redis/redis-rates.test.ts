@@ -28,7 +28,9 @@ describe("rates in Redis", () => {
 
   it("are counted over all nodes of one deployment, and of no other", async () => {
     const [one, two, other] = [open("a"), open("a"), open("b")];
-    await Promise.all(Array.from({ length: 50 }, (_, n) => (n % 2 === 0 ? one : two).rates.add("k", 0)));
+    await Promise.all(
+      Array.from({ length: 50 }, (_, n) => (n % 2 === 0 ? one : two).rates.add("k", 0)),
+    );
     expect(await one.rates.get("k", 0)).to.include({ count: 50 });
     expect((await two.rates.add("k", 0)).count).to.equal(51);
     expect((await other.rates.get("k", 0)).count).to.equal(0);
@@ -37,7 +39,9 @@ describe("rates in Redis", () => {
   it("are forgotten by Redis after a minute from the first, whatever is added", async () => {
     const store = open("c");
     await store.rates.add("k", 0);
-    const [key = ""] = (await redis.command("KEYS", "c:rate:*")).split("\r\n").filter((line) => line.startsWith("c:"));
+    const [key = ""] = (await redis.command("KEYS", "c:rate:*"))
+      .split("\r\n")
+      .filter((line) => line.startsWith("c:"));
     await redis.command("PEXPIRE", key, "30000");
     const { count, endsIn } = await store.rates.add("k", 0);
     expect(count).to.equal(2);

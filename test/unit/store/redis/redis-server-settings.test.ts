@@ -11,7 +11,17 @@ import { requires } from "../../../helpers/requirement.js";
 import { withFolder } from "../../../helpers/temporary-folder.js";
 
 /** As README.md says it. */
-const permissions = ["~jotwire:*", "-@all", "+@read", "+@write", "-@dangerous", "+info", "+time", "+evalsha", "+script|load"];
+const permissions = [
+  "~jotwire:*",
+  "-@all",
+  "+@read",
+  "+@write",
+  "-@dangerous",
+  "+info",
+  "+time",
+  "+evalsha",
+  "+script|load",
+];
 
 const timeout = 5_000; // ms: nothing here is about time
 
@@ -45,10 +55,20 @@ describe("The Redis that a deployment uses", () => {
     }
 
     /** Logs in, rotates and revokes until Redis is gone. */
-    async function write(cycle: number, acknowledged: Map<string, "two" | undefined>): Promise<void> {
+    async function write(
+      cycle: number,
+      acknowledged: Map<string, "two" | undefined>,
+    ): Promise<void> {
       for (let n = 0; ; n++) {
         const id = `${cycle}-${n}`;
-        const rotation = { familyId: id, clientId: "web", presentedHash: "one", generation: 2, nextHash: "two", now: 10 };
+        const rotation = {
+          familyId: id,
+          clientId: "web",
+          presentedHash: "one",
+          generation: 2,
+          nextHash: "two",
+          now: 10,
+        };
         try {
           await store.families.add(familyOf(id));
           await store.families.rotate({ ...rotation, reuseWindow: 10, idleTtl: 100 });
@@ -65,7 +85,15 @@ describe("The Redis that a deployment uses", () => {
   it("needs to grant no more than its own keys, and no dangerous command", async () => {
     const redis = await RedisServer.start();
     try {
-      await redis.command("ACL", "SETUSER", "jotwire", "on", ">secret", "resetkeys", ...permissions);
+      await redis.command(
+        "ACL",
+        "SETUSER",
+        "jotwire",
+        "on",
+        ">secret",
+        "resetkeys",
+        ...permissions,
+      );
       const url = redis.url.replace("//", "//jotwire:secret@");
       const store = redisStore({ url, timeout });
       store.revocations.subscribe(() => {});
@@ -83,7 +111,8 @@ describe("The Redis that a deployment uses", () => {
       expect(await store.attempts.sweep(2)).to.equal(0);
       expect((await store.rates.add("k", 1)).count).to.equal(1);
       await store.rates.giveBack("k", 1);
-      const elsewhere = redisStore({ url, timeout }); // what the store counts by itself, when it is refused, is not known there
+      // what the store counts by itself, when it is refused, is not known there
+      const elsewhere = redisStore({ url, timeout });
       await elsewhere.rates.add("k", 1);
       expect((await store.rates.get("k", 1)).count).to.equal(1);
       await elsewhere.close();
@@ -106,17 +135,46 @@ describe("The Redis that a deployment uses", () => {
     await withFolder(async (folder) => {
       const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
       const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
-      const made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", cert, ...subject];
+      const made = [
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-keyout",
+        key,
+        "-out",
+        cert,
+        ...subject,
+      ];
       expect(spawnSync("openssl", made, { stdio: "ignore" }).status).to.equal(0);
       const tlsPort = await freePort();
-      const certificate = ["--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "no"];
-      const redis = await RedisServer.start({ options: ["--tls-port", String(tlsPort), ...certificate] });
+      const certificate = [
+        "--tls-cert-file",
+        cert,
+        "--tls-key-file",
+        key,
+        "--tls-ca-cert-file",
+        cert,
+        "--tls-auth-clients",
+        "no",
+      ];
+      const redis = await RedisServer.start({
+        options: ["--tls-port", String(tlsPort), ...certificate],
+      });
       const url = `rediss://localhost:${tlsPort}`;
-      const [trusting, strange] = [redisStore({ url, timeout, tls: { ca: await readFile(cert, "utf8") } }), redisStore({ url, timeout })];
+      const [trusting, strange] = [
+        redisStore({ url, timeout, tls: { ca: await readFile(cert, "utf8") } }),
+        redisStore({ url, timeout }),
+      ];
       try {
         expect(await trusting.users.add(userOf("ada"))).to.equal(true);
         const refusal = await rejectionOf(strange.users.get("ada"));
-        expect(refusal).to.be.instanceOf(StoreUnavailable).with.nested.property("cause.code", "DEPTH_ZERO_SELF_SIGNED_CERT"); // of OpenSSL
+        expect(refusal)
+          .to.be.instanceOf(StoreUnavailable)
+          .with.nested.property("cause.code", "DEPTH_ZERO_SELF_SIGNED_CERT"); // of OpenSSL
         expect(refusal.message).to.include((refusal.cause as Error).message);
       } finally {
         await Promise.all([trusting.close(), strange.close()]);
@@ -154,20 +212,62 @@ describe("The Redis that a deployment uses", () => {
         .with.property("message")
         .that.does.not.include("hunter");
     }
-    for (const url of ["redis://u:12%2Fa@h:1/0", "rediss://h/", "redis://[::1]:6379", "redis://h?protocol=2"]) redisStore({ url });
-    expect(() => redisStore({ url: "redis://localhost", prefix: "" })).to.throw(TypeError, "prefix");
+    for (const url of [
+      "redis://u:12%2Fa@h:1/0",
+      "rediss://h/",
+      "redis://[::1]:6379",
+      "redis://h?protocol=2",
+    ])
+      redisStore({ url });
+    expect(() => redisStore({ url: "redis://localhost", prefix: "" })).to.throw(
+      TypeError,
+      "prefix",
+    );
     const misspelt = { url: "redis://localhost", prefx: "orders" };
-    expect(() => redisStore(misspelt)).to.throw(TypeError, 'redisStore: there is no "prefx"; did you mean "prefix"?');
-    expect(() => redisStore({ url: "redis://localhost", timeout: 0 })).to.throw(TypeError, "timeout");
-    expect(() => redisStore({ url: "redis://localhost", busLength: 1 })).to.throw(TypeError, "busLength");
+    expect(() => redisStore(misspelt)).to.throw(
+      TypeError,
+      'redisStore: there is no "prefx"; did you mean "prefix"?',
+    );
+    expect(() => redisStore({ url: "redis://localhost", timeout: 0 })).to.throw(
+      TypeError,
+      "timeout",
+    );
+    expect(() => redisStore({ url: "redis://localhost", busLength: 1 })).to.throw(
+      TypeError,
+      "busLength",
+    );
   });
 });
 
 function userOf(username: string) {
-  return { username, passwordHash: "h", scopes: [], claims: {}, disabled: false, credentialVersion: "1", createdAt: 1 };
+  return {
+    username,
+    passwordHash: "h",
+    scopes: [],
+    claims: {},
+    disabled: false,
+    credentialVersion: "1",
+    createdAt: 1,
+  };
 }
 
 function familyOf(id: string): FamilyRecord {
-  const whose = { id, subject: "ada", clientId: "web", scopes: [], credentialVersion: "1", generation: 1, revoked: false };
-  return { ...whose, currentHash: "one", previousHash: "", createdAt: 0, rotatedAt: 0, endsAt: 1_000, idleUntil: 1_000 };
+  const whose = {
+    id,
+    subject: "ada",
+    clientId: "web",
+    scopes: [],
+    credentialVersion: "1",
+    generation: 1,
+    revoked: false,
+  };
+  return {
+    ...whose,
+    currentHash: "one",
+    previousHash: "",
+    createdAt: 0,
+    rotatedAt: 0,
+    endsAt: 1_000,
+    idleUntil: 1_000,
+  };
 }

@@ -1,6 +1,10 @@
 import { expect } from "chai";
 import { createIssuer, type Issuer } from "../../../../src/issuer/index.js";
-import { type RedisStore, redisStore, StoreUnavailable } from "../../../../src/store/redis/index.js";
+import {
+  type RedisStore,
+  redisStore,
+  StoreUnavailable,
+} from "../../../../src/store/redis/index.js";
 import { eventually } from "../../../helpers/eventually.js";
 import { TcpProxy } from "../../../helpers/network/tcp-proxy.js";
 import { hasRedis, RedisServer } from "../../../helpers/redis/redis-server.js";
@@ -9,7 +13,8 @@ import { requires } from "../../../helpers/requirement.js";
 import { CheapHasher } from "../../../helpers/tokens/cheap-hasher.js";
 
 const password = "correct horse battery";
-const slow = { delay: 150 }; // ms each way: one call takes 300 of the 750 that it may take, three of them more
+// ms each way: one call takes 300 of the 750 that it may take, three of them more
+const slow = { delay: 150 };
 
 describe("Redis is slow", () => {
   let redis: RedisServer;
@@ -26,7 +31,12 @@ describe("Redis is slow", () => {
     network = await TcpProxy.listen();
     network.leadTo(redis.port);
     store = redisStore({ url: `redis://127.0.0.1:${network.port}`, prefix: `slow${network.port}` });
-    issuer = await createIssuer({ issuer: "http://localhost:8080", audience: "jotwire", store, passwordHasher: new CheapHasher() });
+    issuer = await createIssuer({
+      issuer: "http://localhost:8080",
+      audience: "jotwire",
+      store,
+      passwordHasher: new CheapHasher(),
+    });
     await issuer.users.add("ada", password);
   });
 
@@ -48,8 +58,12 @@ describe("Redis is slow", () => {
   it("a login or a refresh is given up as soon as one call would be, and the connection is kept for others", async () => {
     const { refreshToken } = await issuer.login("ada", password);
     network.impair(slow);
-    expect(await soonRefused(() => issuer.login("ada", password, { address: "192.0.2.1" }))).to.include({ reason: "auth_unavailable" });
-    expect(await soonRefused(() => issuer.renew(refreshToken, "ada"))).to.include({ reason: "auth_unavailable" });
+    expect(
+      await soonRefused(() => issuer.login("ada", password, { address: "192.0.2.1" })),
+    ).to.include({ reason: "auth_unavailable" });
+    expect(await soonRefused(() => issuer.renew(refreshToken, "ada"))).to.include({
+      reason: "auth_unavailable",
+    });
     expect((await store.users.get("ada"))?.username).to.equal("ada"); // one call has time enough
     network.impair({});
     await issuer.renew(refreshToken, "ada"); // if it was consumed, it was so for the one who had it
@@ -63,9 +77,13 @@ describe("Redis is slow", () => {
     const [one, two] = [store.operation?.(), store.operation?.()];
     await one?.users.get("ada");
     await one?.attempts.fail("k", 1);
-    expect(await rejectionOf(one?.secrets.get("s") ?? Promise.resolve())).to.be.instanceOf(StoreUnavailable);
+    expect(await rejectionOf(one?.secrets.get("s") ?? Promise.resolve())).to.be.instanceOf(
+      StoreUnavailable,
+    );
     const startedAt = performance.now();
-    expect(await rejectionOf(one?.secrets.get("s") ?? Promise.resolve())).to.be.instanceOf(StoreUnavailable);
+    expect(await rejectionOf(one?.secrets.get("s") ?? Promise.resolve())).to.be.instanceOf(
+      StoreUnavailable,
+    );
     expect(performance.now() - startedAt).to.be.below(100); // there is nothing left to wait for
     expect(await two?.attempts.fail("k", 1)).to.equal(2);
   });
@@ -77,15 +95,20 @@ describe("Redis is slow", () => {
     await operation?.attempts.get("k");
     await operation?.attempts.get("k");
     network.impair({ delay: 250 }); // more than is left for the way there
-    expect(await rejectionOf(operation?.attempts.fail("k", 1) ?? Promise.resolve())).to.be.instanceOf(StoreUnavailable);
-    expect(await store.attempts.get("k")).to.deep.equal({ failures: 0, lastAt: 0 }); // answered after the late one
+    expect(
+      await rejectionOf(operation?.attempts.fail("k", 1) ?? Promise.resolve()),
+    ).to.be.instanceOf(StoreUnavailable);
+    // answered after the late one
+    expect(await store.attempts.get("k")).to.deep.equal({ failures: 0, lastAt: 0 });
     expect(network.connections).to.equal(1);
   });
 
   it("a revocation that an operation could not write is written when there is time", async () => {
     await store.users.get("ada");
     network.impair({ delay: 400 });
-    expect(await rejectionOf(store.operation?.().revocations.add({ jti: "x" }) ?? Promise.resolve())).to.be.instanceOf(StoreUnavailable);
+    expect(
+      await rejectionOf(store.operation?.().revocations.add({ jti: "x" }) ?? Promise.resolve()),
+    ).to.be.instanceOf(StoreUnavailable);
     network.impair({});
     await store.revocations.add({ jti: "y" });
     store.revocations.subscribe(() => {}); // joins the others: what is unsaved is written first
@@ -101,9 +124,13 @@ describe("Redis is slow", () => {
     const operation = store.operation?.();
     await operation?.users.get("ada");
     await operation?.users.get("ada");
-    expect(await rejectionOf(operation?.revocations.add({ jti: "x" }) ?? Promise.resolve())).to.be.instanceOf(StoreUnavailable);
+    expect(
+      await rejectionOf(operation?.revocations.add({ jti: "x" }) ?? Promise.resolve()),
+    ).to.be.instanceOf(StoreUnavailable);
     network.impair({});
-    await eventually(async () => expect((await store.revocations.list(0)).map(({ jti }) => jti)).to.deep.equal(["x"]));
+    await eventually(async () =>
+      expect((await store.revocations.list(0)).map(({ jti }) => jti)).to.deep.equal(["x"]),
+    );
     expect(network.connections).to.equal(connections);
   });
 });
