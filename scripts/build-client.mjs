@@ -31,14 +31,14 @@ const { outputFiles } = await build({
   define: { "Number.POSITIVE_INFINITY": "Infinity" }, // the shorter name
   legalComments: "none",
   logLevel: "warning",
-  minify: true, // and terser after it: together they find more than either
+  minifySyntax: true, // and terser after it: together they find more than either
   mangleProps: new RegExp(`^(${inner.join("|")})$`),
   mangleCache: Object.fromEntries(inner.map((name, index) => [name, `$m${index}$`])),
 });
 const options = {
   module: true,
   ecma: 2020,
-  compress: { passes: 3, hoist_funs: true, unsafe: true, unsafe_arrows: true },
+  compress: { passes: 3, keep_fargs: false, hoist_funs: true, unsafe: true, unsafe_arrows: true },
 };
 let count = 0;
 const { code } = await minify(outputFiles[0].text, {
