@@ -4,7 +4,7 @@ const longest = 200_000; // characters: more is no reading matter
 const parts =
   /("(?:\\.|[^"\\])*")(\s*:)?|\b(?:true|false|null)\b|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
-/** JSON, indented and coloured. Every piece is a text node. */
+/** JSON, indented and colored. Every piece is a text node. */
 export function JsonView({ value }: { readonly value: unknown }) {
   const whole = JSON.stringify(value, null, 2) ?? "undefined";
   const text =

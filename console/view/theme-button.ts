@@ -12,6 +12,6 @@ export function ThemeButton() {
     applyTheme(after);
     setTheme(after);
   };
-  const label = `Colours: ${names[theme]}`;
+  const label = `Colors: ${names[theme]}`;
   return html`<button type="button" class="quiet icon-button" title=${label} aria-label=${label} onClick=${next}><${Icon} name=${theme} /></button>`;
 }

@@ -57,7 +57,7 @@ describe("The console in Chromium", function () {
     ).to.equal("SecurityError");
     await button(page, "Log in").waitFor();
     expect(await page.getByLabel(/Stay logged in/).count()).to.equal(0);
-    await page.getByRole("button", { name: /^Colours/ }).click();
+    await page.getByRole("button", { name: /^Colors/ }).click();
     await logIn(page);
     await method(page, "orders.list").click();
     expect(await call(page)).to.match(/^Result/);
@@ -405,12 +405,12 @@ describe("The console in Chromium", function () {
     const page = await visit.page({ colorScheme: "dark" });
     const ground = () => page.evaluate("getComputedStyle(document.body).backgroundColor");
     const dark = await ground();
-    await button(page, "Colours: as the system").click();
+    await button(page, "Colors: as the system").click();
     expect(await ground()).to.not.equal(dark);
-    await button(page, "Colours: light").click();
+    await button(page, "Colors: light").click();
     expect(await ground()).to.equal(dark);
     await page.reload();
-    await button(page, "Colours: dark").waitFor();
+    await button(page, "Colors: dark").waitFor();
   });
 
   it("lets nothing into the page that is not its own: no markup, no script, no frame around it", async () => {

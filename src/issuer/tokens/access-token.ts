@@ -27,7 +27,7 @@ export interface SignedToken {
 
 const tokenType = "at+jwt"; // RFC 9068 §2.1
 
-/** Signs and recognises the access tokens of one issuer. */
+/** Signs and recognizes the access tokens of one issuer. */
 export class AccessTokens {
   readonly #issuer: string;
   readonly #audience: string;

@@ -35,7 +35,7 @@ export interface AuthServices {
   readonly clock: Clock;
   /** Hides from the wire why a token was refused. */
   readonly production: boolean;
-  /** Takes one of the judgements that this address has in this second. False: it has none left. */
+  /** Takes one of the judgments that this address has in this second. False: it has none left. */
   mayJudge(address: string): boolean;
   /**
    * Judges a token by its signature, its claims and the application's claims schema. `peer`: see

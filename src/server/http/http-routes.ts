@@ -24,7 +24,7 @@ export interface HttpPorts {
   readonly authenticate: (token: string, address: string) => Promise<BearerVerdict>;
   /** Has this address had too many tokens refused? */
   readonly isBarred: (address: string) => boolean;
-  /** Takes one of the judgements that this address has in this second. False: it has none left. */
+  /** Takes one of the judgments that this address has in this second. False: it has none left. */
   readonly mayJudge: (address: string) => boolean;
   /** Undefined: it is not served. */
   readonly console: ConsolePage | undefined;

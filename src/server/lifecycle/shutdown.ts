@@ -21,7 +21,7 @@ export interface Leaver {
   terminate(): void;
 }
 
-export interface LeaverRoster extends Iterable<Leaver> {
+export interface LeaverRegistry extends Iterable<Leaver> {
   /** Resolves when nobody is left. */
   whenEmpty(): Promise<void>;
 }
@@ -33,10 +33,10 @@ const maxPerSecond = 100; // connections that leave, as long as the time allows
 const longestNotice = 1_000;
 
 export class Shutdown {
-  readonly #connectionRegistry: LeaverRoster;
+  readonly #connectionRegistry: LeaverRegistry;
   readonly #clock: Clock;
 
-  constructor(connectionRegistry: LeaverRoster, clock: Clock) {
+  constructor(connectionRegistry: LeaverRegistry, clock: Clock) {
     this.#connectionRegistry = connectionRegistry;
     this.#clock = clock;
   }
