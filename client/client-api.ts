@@ -1,4 +1,5 @@
 import type { kind, RouterContract } from "../src/protocol/contract.js";
+import type { WhoamiResult } from "../src/protocol/messages.js";
 import type { SubscribeOptions, Subscription, WithGaps } from "./subscriptions/subscription.js";
 
 /** A call's promise. The declared errors ride along in its type only, for `safe`. */
@@ -83,13 +84,25 @@ type RoutesOf<App> = App extends RouterContract<infer Routes> ? Routes : unknown
 export type ClientApi<App> =
   unknown extends RoutesOf<App> ? Readonly<Record<string, UntypedApi>> : ApiOf<RoutesOf<App>>;
 
-type NamesIn<Routes, Prefix extends string, Kind> = {
-  [K in keyof Routes & string]: Routes[K] extends { readonly [kind]: infer Mark }
-    ? Mark extends { readonly is: Kind }
-      ? `${Prefix}${K}`
-      : never
-    : NamesIn<Routes[K], `${Prefix}${K}.`, Kind>;
-}[keyof Routes & string];
+/** One less for each level of routers; empty at the eighth, where names end. */
+type Levels = [1, 1, 1, 1, 1, 1, 1, 1];
+
+/**
+ * The names of one kind. The depth has a bound, so that the compiler never follows a type whose
+ * routes it cannot know yet without end (TS2589 up to TypeScript 5.8).
+ */
+type NamesIn<Routes, Prefix extends string, Kind, Left extends unknown[] = Levels> = Left extends [
+  unknown,
+  ...infer Rest,
+]
+  ? {
+      [K in keyof Routes & string]: Routes[K] extends { readonly [kind]: infer Mark }
+        ? Mark extends { readonly is: Kind }
+          ? `${Prefix}${K}`
+          : never
+        : NamesIn<Routes[K], `${Prefix}${K}.`, Kind, Rest>;
+    }[keyof Routes & string]
+  : never;
 
 type NamesOf<App, Kind> = unknown extends RoutesOf<App> ? never : NamesIn<RoutesOf<App>, "", Kind>;
 
@@ -107,33 +120,84 @@ type RouteAt<Routes, Name extends string> = Name extends keyof Routes
       : never
     : never;
 
-/**
- * The method of a wire name; of a name that the application's type doesn't have, a method of
- * anything.
- */
-export type MethodNamed<App, Name extends string> =
-  Name extends MethodName<App>
-    ? MethodOf<RouteAt<RoutesOf<App>, Name>>
-    : (params?: unknown, options?: CallOptions) => CallPromise<unknown>;
+/** The methods that every server has, and those of an administrator. */
+export interface BuiltinMethods {
+  /** Gives back the params; `"pong"` without any. */
+  readonly ping: AnyMethod;
+  readonly whoami: Method<undefined, WhoamiResult, Record<never, never>>;
+  /** Ends the session; PROTOCOL.md has its params. */
+  readonly logout: AnyMethod;
+  /** The OpenRPC document. */
+  readonly "rpc.discover": Method<
+    undefined,
+    Readonly<Record<string, unknown>>,
+    Record<never, never>
+  >;
+  /** PROTOCOL.md has the params and results of these. */
+  readonly "rpc.sessions.list": AnyMethod;
+  readonly "rpc.sessions.kick": AnyMethod;
+  readonly "rpc.sessions.revoke": AnyMethod;
+}
+
+/** Any string, with the known names in an editor's suggestions. */
+export type AnyName = string & Record<never, never>;
+
+/** What `call` and `notify` take; any name where the application's type isn't known. */
+export type CallName<App> =
+  | keyof BuiltinMethods
+  | (unknown extends RoutesOf<App> ? AnyName : MethodName<App>);
+
+/** What `subscribe` takes; any name where the application's type isn't known. */
+export type SubscribeName<App> = unknown extends RoutesOf<App> ? AnyName : SubscriptionName<App>;
+
+type AnyMethod = (params?: unknown, options?: CallOptions) => CallPromise<unknown>;
+
+/** The method of a wire name; any method where the application's type isn't known. */
+export type MethodNamed<App, Name extends string> = Name extends keyof BuiltinMethods
+  ? BuiltinMethods[Name]
+  : unknown extends RoutesOf<App>
+    ? AnyMethod
+    : Name extends Name
+      ? MethodOf<RouteAt<RoutesOf<App>, Name>>
+      : never;
+
+/** What a call of this name takes and gives. */
+export type CallArgumentsNamed<App, Name extends string> =
+  MethodNamed<App, Name> extends (...args: infer Arguments) => unknown ? Arguments : never;
+export type CallResultNamed<App, Name extends string> =
+  MethodNamed<App, Name> extends (...args: never) => infer Result ? Result : never;
+
+/** The params of a call, without its options. */
+export type NotifyArguments<Arguments> = Arguments extends readonly [unknown, unknown?]
+  ? [params: Arguments[0]]
+  : Arguments extends readonly [unknown?, unknown?]
+    ? [params?: Arguments[0]]
+    : never;
+
+type FeedOf<Route> = Route extends {
+  readonly [kind]: {
+    readonly is: "subscription";
+    readonly params: infer Params;
+    readonly event: infer Event;
+  };
+}
+  ? { params: Params; event: Event }
+  : never;
+
+type FeedNamed<App, Name extends string> =
+  unknown extends RoutesOf<App>
+    ? { params: unknown; event: unknown }
+    : Name extends Name
+      ? FeedOf<RouteAt<RoutesOf<App>, Name>>
+      : never;
 
 /**
- * What the subscription of a wire name takes; of a name that the application's type doesn't have,
- * anything.
+ * What the subscription of a wire name takes; anything where the application's type isn't known.
  */
-export type SubscriptionParams<App, Name extends string> =
-  Name extends SubscriptionName<App>
-    ? RouteAt<RoutesOf<App>, Name> extends { readonly [kind]: { readonly params: infer Params } }
-      ? Params
-      : never
-    : unknown;
+export type SubscriptionParams<App, Name extends string> = FeedNamed<App, Name>["params"];
 
 /** What it gives. */
-export type SubscriptionEvent<App, Name extends string> =
-  Name extends SubscriptionName<App>
-    ? RouteAt<RoutesOf<App>, Name> extends { readonly [kind]: { readonly event: infer Event } }
-      ? Event
-      : never
-    : unknown;
+export type SubscriptionEvent<App, Name extends string> = FeedNamed<App, Name>["event"];
 
 /** The params of the notifications that the application declares. */
 export type NotificationsOf<App> = App extends { readonly "~notifications"?: infer Declared }

@@ -1,15 +1,21 @@
-import type { ConnectionNotifications } from "../src/protocol/messages.js";
+import type {
+  ConnectionNotifications,
+  SubscriptionNotifications,
+} from "../src/protocol/messages.js";
 import { createApi } from "./calls/api-proxy.js";
 import { type CallManager, createCallManager } from "./calls/call-manager.js";
 import { createInvoke } from "./calls/invocation.js";
 import type {
+  AnyName,
   CallArguments,
+  CallArgumentsNamed,
+  CallName,
+  CallResultNamed,
   ClientApi,
-  MethodName,
-  MethodNamed,
   NotificationsOf,
+  NotifyArguments,
+  SubscribeName,
   SubscriptionEvent,
-  SubscriptionName,
   SubscriptionParams,
   Untyped,
 } from "./client-api.js";
@@ -36,24 +42,23 @@ export interface ClientEvents {
   readonly gap: { readonly name: string; readonly params: unknown };
 }
 
+type ServerNotifications = ConnectionNotifications & SubscriptionNotifications;
+
 const ownEvents = /^(state|clockSkew|gap)$/;
 
-type AnyName = string & Record<never, never>; // keeps the known names in an editor's suggestions
-
 /**
- * What `on` can listen to: the client's own events, the notifications about the connection, and the
- * application's.
+ * What `on` can listen to: the client's own events, the notifications about the connection and its
+ * subscriptions, and the application's; any name where the application's type isn't known.
  */
 export type EventName<App> =
   | keyof ClientEvents
-  | keyof ConnectionNotifications
-  | (keyof NotificationsOf<App> & string)
-  | AnyName;
+  | keyof ServerNotifications
+  | (unknown extends NotificationsOf<App> ? AnyName : keyof NotificationsOf<App> & string);
 
 export type EventOf<App, Name> = Name extends keyof ClientEvents
   ? ClientEvents[Name]
-  : Name extends keyof ConnectionNotifications
-    ? ConnectionNotifications[Name]
+  : Name extends keyof ServerNotifications
+    ? ServerNotifications[Name]
     : Name extends keyof NotificationsOf<App>
       ? NotificationsOf<App>[Name]
       : unknown;
@@ -68,19 +73,19 @@ export interface Client<App = Untyped> extends AsyncDisposable {
    * Calls a method by its wire name. Rejects with a `CallError`; with what `JSON.stringify` throws,
    * for params that aren't JSON.
    */
-  call<Name extends MethodName<App> | AnyName>(
+  call<Name extends CallName<App>>(
     name: Name,
-    ...args: Parameters<MethodNamed<App, Name>>
-  ): ReturnType<MethodNamed<App, Name>>;
+    ...args: CallArgumentsNamed<App, Name>
+  ): CallResultNamed<App, Name>;
   /**
    * Subscribes by wire name, at once:
    * `for await (const event of client.subscribe("orders.watch", { id }))`.
    */
-  subscribe<Name extends SubscriptionName<App> | AnyName>(
+  subscribe<Name extends SubscribeName<App>>(
     name: Name,
     ...args: CallArguments<SubscriptionParams<App, Name>, SubscribeOptions<false>>
   ): Subscription<SubscriptionEvent<App, Name>>;
-  subscribe<Name extends SubscriptionName<App> | AnyName>(
+  subscribe<Name extends SubscribeName<App>>(
     name: Name,
     params: SubscriptionParams<App, Name>,
     options: SubscribeOptions,
@@ -89,7 +94,10 @@ export interface Client<App = Untyped> extends AsyncDisposable {
    * Sends a notification. `false`: nothing was sent, since there is no connection (it doesn't wait
    * for one), or the server takes no frame so large.
    */
-  notify(name: string, params?: unknown): boolean;
+  notify<Name extends CallName<App>>(
+    name: Name,
+    ...args: NotifyArguments<CallArgumentsNamed<App, Name>>
+  ): boolean;
   /**
    * Sends the calls that `build` makes through its `api` in one frame, or in several where that is
    * more than the server takes at once, and gives their results in the order of the array that it

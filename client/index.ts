@@ -2,10 +2,13 @@
 
 export { type Client, type ClientEvents, createClient } from "./client.js";
 export type {
+  BuiltinMethods,
+  CallName,
   CallOptions,
   CallPromise,
   ClientApi,
   MethodName,
+  SubscribeName,
   SubscriptionName,
   Untyped,
 } from "./client-api.js";

@@ -25,6 +25,7 @@ export {
   type HandlerContext,
   Method,
   type MethodOptions,
+  type NotificationSchemas,
   Router,
   type Rpc,
   type RpcOptions,

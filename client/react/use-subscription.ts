@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useSyncExternalStore } from "react";
-import type { SubscriptionEvent, SubscriptionName, SubscriptionParams } from "../client-api.js";
+import type { SubscribeName, SubscriptionEvent, SubscriptionParams } from "../client-api.js";
 import type { Client, Untyped } from "../index.js";
 import { beginning, FeedStore, type FeedView } from "./feed-store.js";
 import { useRpc } from "./rpc-context.js";
@@ -17,7 +17,19 @@ export interface SubscriptionView<Event> extends Omit<FeedView, "event"> {
 
 const atFirst = () => beginning;
 
-type AnyName = string & Record<never, never>;
+type Rest<Params, Options> = undefined extends Params
+  ? [params?: Params, options?: Options]
+  : Record<never, never> extends Params
+    ? [params?: Params, options?: Options]
+    : [params: Params, options?: Options];
+
+/** Each name with its own params and options; `Name` may be several. */
+type HookArguments<App, Name extends string> = Name extends Name
+  ? [
+      name: Name,
+      ...Rest<SubscriptionParams<App, Name>, UseSubscriptionOptions<SubscriptionEvent<App, Name>>>,
+    ]
+  : never;
 
 /**
  * Subscribes by wire name for as long as the component is there; anew when the name, the params
@@ -26,12 +38,13 @@ type AnyName = string & Record<never, never>;
  */
 export function useSubscription<
   App = Untyped,
-  Name extends SubscriptionName<App> | AnyName = AnyName,
->(
-  name: Name,
-  params?: SubscriptionParams<App, Name>,
-  options: UseSubscriptionOptions<SubscriptionEvent<App, Name>> = {},
-): SubscriptionView<SubscriptionEvent<App, Name>> {
+  Name extends SubscribeName<App> = SubscribeName<App>,
+>(...args: HookArguments<App, Name>): SubscriptionView<SubscriptionEvent<App, Name>> {
+  const [name, params, options = {}] = args as readonly [
+    string,
+    unknown?,
+    UseSubscriptionOptions<never>?,
+  ];
   const client = useRpc() as Client;
   const key = JSON.stringify(params);
   const store = useMemo(

@@ -1,5 +1,6 @@
 import type { IssuerPort } from "../auth/issuer-port.js";
 import type { ProviderOptions } from "../auth/provider-options.js";
+import type { NotificationSchemas } from "../rpc/define/create-rpc.js";
 import { checkLogger } from "../runtime/application-code.js";
 import type { Clock } from "../runtime/clock.js";
 import { refuseUnknownOptions } from "../runtime/known-options.js";
@@ -12,7 +13,7 @@ import type { MetricsOptions } from "./metrics/metrics.js";
 export type AuthOption = ProviderOptions | IssuerPort;
 
 /** Options of `createServer`. */
-export interface ServerOptions {
+export interface ServerOptions<Notifications extends NotificationSchemas = NotificationSchemas> {
   /**
    * Whose tokens are accepted: one issuer, or several. An embedded issuer (`createIssuer`) also
    * serves its endpoints here.
@@ -51,7 +52,7 @@ export interface ServerOptions {
    * one. Default: none.
    */
   readonly trustProxy?: readonly string[];
-  readonly hooks?: HookOptions;
+  readonly hooks?: HookOptions<Notifications>;
   /** Each has its default. */
   readonly limits?: Partial<Limits>;
   /** Hides from callers why a token was refused. Default: `NODE_ENV === "production"`. */

@@ -5,11 +5,12 @@ import { v4 as randomId } from "uuid";
 import type { WebSocket, WebSocketServer } from "ws";
 import { createFetchDocument } from "../auth/keys/fetch-document.js";
 import type { VerifiedToken } from "../auth/provider-options.js";
+import type { SchemaInput } from "../protocol/standard-schema.js";
 import type { Bus } from "../pubsub/bus.js";
 import { LocalBus } from "../pubsub/local-bus.js";
 import { FlushQueue } from "../pubsub/outbox.js";
 import { Topics } from "../pubsub/topics.js";
-import { Router, type Topic } from "../rpc/define/create-rpc.js";
+import { type NotificationSchemas, Router, type Topic } from "../rpc/define/create-rpc.js";
 import { OpenRpc } from "../rpc/define/openrpc.js";
 import {
   checkNotifications,
@@ -83,7 +84,7 @@ const httpTimeout = 2_000; // 2 s for HTTP requests that are being answered when
 const sweepInterval = 60_000; // 1 min
 
 /** A JSON-RPC server over WebSockets. Made by {@link createServer}. */
-export class Server {
+export class Server<Notifications extends NotificationSchemas = NotificationSchemas> {
   readonly #options: ServerOptions;
   readonly #limits: Limits;
   readonly #clock: Clock;
@@ -367,8 +368,8 @@ export class Server {
    */
   publish<Params, Event, Published>(
     topic: Topic<Params, Event, Published>,
-    params: Params,
-    event: Published,
+    params: NoInfer<Params>,
+    event: NoInfer<Published>,
   ): Promise<void> {
     return this.#publisher.publish(topic, params, event);
   }
@@ -378,7 +379,11 @@ export class Server {
    * that have expired get it after a refresh. Rejects with a `TypeError` when it is not declared or
    * the params don't fit.
    */
-  notify(target: NotifyTarget, name: string, params: unknown): Promise<void> {
+  notify<Name extends keyof Notifications & string>(
+    target: NotifyTarget,
+    name: Name,
+    params: SchemaInput<Notifications[Name]>,
+  ): Promise<void> {
     return this.#publisher.notify(target, name, params);
   }
 
@@ -588,7 +593,10 @@ export class Server {
  * @throws TypeError that says what to change, when an option is wrong or two methods collide
  * @example const { url } = await createServer(app, { auth: { issuer, audience } }).listen(8080);
  */
-export function createServer<R, N>(app: Router<R, N>, options: ServerOptions): Server {
+export function createServer<R, N, Schemas extends NotificationSchemas>(
+  app: Router<R, N, Schemas>,
+  options: ServerOptions<NoInfer<Schemas>>,
+): Server<Schemas> {
   if (!(app instanceof Router))
     throw new TypeError("app is no router: give what rpc.router({ … }) returns");
   if (options?.auth === undefined)
@@ -596,5 +604,5 @@ export function createServer<R, N>(app: Router<R, N>, options: ServerOptions): S
       "auth is missing: an embedded issuer, or { issuer, audience } of whose tokens are accepted",
     );
   checkServerOptions(options);
-  return new Server(app, options);
+  return new Server<Schemas>(app, options as unknown as ServerOptions);
 }

@@ -3,6 +3,7 @@ import { describe, it } from "mocha";
 import { WebSocket } from "ws";
 import { z } from "zod";
 import {
+  type Client,
   type ClientOptions,
   createClient,
   gap,
@@ -178,7 +179,7 @@ describe("Subscriptions of the client, from the real server", () => {
   it("throw what refused them", async () => {
     await using pair = await startPair();
     const wrong = consume(pair.client.subscribe("count", { to: "many" } as never));
-    const unknown = consume(pair.client.subscribe("no.such.name"));
+    const unknown = consume((pair.client as unknown as Client).subscribe("no.such.name"));
     await until(() => wrong.error !== undefined && unknown.error !== undefined);
     expect(wrong.error).to.include({ type: "invalid_params" });
     expect(unknown.error).to.include({ type: "method_not_found" });

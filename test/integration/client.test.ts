@@ -1,6 +1,12 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import { type ClientOptions, type ClientState, createClient, safe } from "../../client/node.js";
+import {
+  type Client,
+  type ClientOptions,
+  type ClientState,
+  createClient,
+  safe,
+} from "../../client/node.js";
 import { settled } from "../helpers/client/scripted-client.js";
 import { ManualClock } from "../helpers/manual-clock.js";
 import { sampleApp, startServer } from "../helpers/server/test-server.js";
@@ -82,7 +88,7 @@ describe("The client and the server", () => {
     const { client } = pair;
     const outcomes = await Promise.all([
       safe(client.call("numbers.add", { a: "one" } as never)),
-      safe(client.call("no.such.method")),
+      safe((client as unknown as Client).call("no.such.method")),
       safe(client.api.admin.reset()),
       safe(client.api.fail()),
     ]);

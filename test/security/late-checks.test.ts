@@ -122,7 +122,7 @@ describe("While the params of a call are checked, or its topic is read,", () => 
         id,
         result?.subscription,
       ]);
-      await server.server.publish(server.app.routes.far, {}, "news");
+      await server.server.publish(server.app.routes.far, undefined, "news");
       const heard = (await leftovers(client)).map(({ params }) => params?.data);
       const left = [1, 2].filter((id) => !ids.includes(id));
       expect(answered, `${ids}`).to.deep.equal(left.map((id) => [id, "far"]));

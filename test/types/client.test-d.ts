@@ -1,14 +1,19 @@
 /** What the compiler knows about a client. Nothing here runs: a wrong line doesn't compile. */
 import {
+  type BuiltinMethods,
   type CallError,
+  type CallName,
   type Client,
   createClient,
   type DisconnectedError,
   gap,
   type RpcError,
+  type SubscribeName,
   type Subscription,
   safe,
+  type Untyped,
 } from "../../client/index.js";
+import { useSubscription } from "../../client/react/index.js";
 import type {
   MethodContract,
   RouterContract,
@@ -97,13 +102,34 @@ export async function typed(client: Client<App>): Promise<void> {
   holds<Equal<(typeof batch)[1], Created>>();
   holds<Equal<Extends<(typeof batch)[2], { ok: boolean }>, true>>();
 
-  // by wire name: typed where the name is known, anything elsewhere
+  // by wire name: typed, and no other names
   const named = await client.call("orders.create", { sku: "A1" });
   holds<Equal<typeof named, Created>>();
   const noParams = await client.call("time.now");
   holds<Equal<typeof noParams, string>>();
-  const unknownName = await client.call("not.declared", [1, 2], { idempotent: true });
-  holds<Equal<typeof unknownName, unknown>>();
+  const pong = await client.call("ping", [1, 2], { idempotent: true });
+  holds<Equal<typeof pong, unknown>>();
+  const { subject } = await client.call("whoami");
+  holds<Equal<typeof subject, string | null>>();
+  // @ts-expect-error no method has this name
+  await client.call("orders.craete", { sku: "A1" });
+  // @ts-expect-error a subscription is no method
+  await client.call("orders.watch", { id: "o1" });
+  // @ts-expect-error params are required
+  await client.call("orders.create");
+  // @ts-expect-error params that don't fit
+  await client.call("orders.create", { sku: 1 });
+
+  client.notify("orders.create", { sku: "A1" });
+  client.notify("orders.list");
+  client.notify("time.now");
+  client.notify("ping", 1);
+  // @ts-expect-error no method has this name
+  client.notify("orders.lst");
+  // @ts-expect-error params that don't fit
+  client.notify("orders.create", { sku: 1 });
+  // @ts-expect-error params are required
+  client.notify("orders.create");
 
   client.on("order.updated", (params) =>
     holds<Equal<typeof params, { id: string; status: string }>>(),
@@ -113,7 +139,11 @@ export async function typed(client: Client<App>): Promise<void> {
     holds<Equal<Extends<"ready", typeof to>, true>>();
   });
   client.on("auth.expiring", ({ expiresIn }) => holds<Equal<typeof expiresIn, number>>());
-  client.on("something.else", (params) => holds<Equal<typeof params, unknown>>());
+  client.on("subscription.ended", ({ reason }) =>
+    holds<Equal<Extends<"slow", typeof reason>, true>>(),
+  );
+  // @ts-expect-error no notification has this name
+  client.on("order.updatd", () => {});
 }
 
 export async function subscribed(client: Client<App>, isMarked: boolean): Promise<void> {
@@ -145,15 +175,21 @@ export async function subscribed(client: Client<App>, isMarked: boolean): Promis
   holds<Equal<Extends<typeof watch, Promise<unknown>>, false>>();
   holds<Equal<Extends<typeof watch, Subscription<Created>>, true>>();
 
-  // by wire name: typed where the name is known, anything elsewhere
+  // by wire name: typed, and no other names
   for await (const order of client.subscribe("orders.watch", { id: "o1" }))
     holds<Equal<typeof order, Created>>();
   for await (const order of client.subscribe("orders.all")) holds<Equal<typeof order, Created>>();
   for await (const order of client.subscribe("orders.watch", { id: "o1" }, { gaps: true })) {
     holds<Equal<typeof order, Created | typeof gap>>();
   }
-  for await (const event of client.subscribe("not.declared", [1]))
-    holds<Equal<typeof event, unknown>>();
+  // @ts-expect-error no subscription has this name
+  client.subscribe("orders.wach", { id: "o1" });
+  // @ts-expect-error a method is no subscription
+  client.subscribe("orders.list");
+  // @ts-expect-error params that don't fit
+  client.subscribe("orders.watch", { id: 1 });
+  // @ts-expect-error params are required
+  client.subscribe("orders.watch");
   client.on("gap", ({ name }) => holds<Equal<typeof name, string>>());
 }
 
@@ -167,6 +203,40 @@ export async function untyped(): Promise<void> {
   for await (const event of client.api.orders?.watch?.({ id: "o1" }) ?? [])
     holds<Equal<typeof event, unknown>>();
   for await (const event of client.subscribe("orders.watch")) holds<Equal<typeof event, unknown>>();
+  client.notify("anything", [1]);
+  client.on("something.else", (params) => holds<Equal<typeof params, unknown>>());
+  client.on("state", ({ attempt }) =>
+    holds<Equal<Extends<typeof attempt, number | undefined>, true>>(),
+  );
   const outcome = await safe(client.call("orders.create"));
   if (!outcome.ok) holds<Equal<typeof outcome.error.message, string>>();
+}
+
+/** What an editor suggests. */
+export function names(): void {
+  holds<
+    Equal<
+      Exclude<CallName<App>, keyof BuiltinMethods>,
+      "time.now" | "orders.create" | "orders.list"
+    >
+  >();
+  holds<Equal<SubscribeName<App>, "orders.watch" | "orders.all">>();
+  holds<Equal<Extends<"ping" | "whoami" | "rpc.discover", CallName<App>>, true>>();
+  holds<Equal<Extends<"any.name", CallName<Untyped>>, true>>();
+  holds<Equal<Extends<"any.name", SubscribeName<Untyped>>, true>>();
+}
+
+export function Hooks(): void {
+  const one = useSubscription<App, "orders.watch">("orders.watch", { id: "o1" });
+  holds<Equal<typeof one.event, Created | undefined>>();
+  const all = useSubscription<App>("orders.all", undefined, { onEvent: ({ id }) => id });
+  holds<Equal<typeof all.event, Created | undefined>>();
+  const untyped = useSubscription("any.name", [1], { onGap: () => {} });
+  holds<Equal<typeof untyped.event, unknown>>();
+  // @ts-expect-error no subscription has this name
+  useSubscription<App>("orders.wach", { id: "o1" });
+  // @ts-expect-error params that don't fit, though they fit another name
+  useSubscription<App>("orders.watch", undefined);
+  // @ts-expect-error params are required
+  useSubscription<App, "orders.watch">("orders.watch");
 }

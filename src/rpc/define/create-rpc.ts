@@ -159,8 +159,15 @@ export interface MethodDefinition
 }
 
 /** The application's methods, and what goes with all of them. */
-export class Router<R, Notifications = unknown> implements RouterContract<R, Notifications> {
+export class Router<
+  R,
+  Notifications = unknown,
+  Schemas extends NotificationSchemas = NotificationSchemas,
+> implements RouterContract<R, Notifications>
+{
   declare readonly "~notifications"?: Notifications;
+  /** The type of what may be sent. */
+  declare readonly "~schemas"?: Schemas;
   readonly routes: R;
   readonly claims: StandardSchema | undefined;
   readonly scopes: ReadonlySet<string> | undefined;
@@ -209,7 +216,7 @@ export interface Rpc<Claims, Scope extends string, Notifications extends Notific
       ): MaybePromise<T>;
     },
   ): Method<ParamsIn<Params>, ResultOf<Result, T>, ErrorsOf<Errors>>;
-  router<R extends RouteTree>(routes: R): Router<R, NotificationsOf<Notifications>>;
+  router<R extends RouteTree>(routes: R): Router<R, NotificationsOf<Notifications>, Notifications>;
 }
 
 export interface RouteTree {

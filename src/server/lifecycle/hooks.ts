@@ -1,5 +1,5 @@
 import type { Auth } from "../../rpc/define/access.js";
-import type { ConnectionHandle } from "../../rpc/define/create-rpc.js";
+import type { ConnectionHandle, NotificationSchemas } from "../../rpc/define/create-rpc.js";
 import { fireAndForget } from "../../runtime/application-code.js";
 import type { Logger } from "../../runtime/logger.js";
 
@@ -8,16 +8,16 @@ import type { Logger } from "../../runtime/logger.js";
  * reads what it returns. A hook that throws or rejects is logged as `hook.fail`, and changes
  * nothing.
  */
-export interface HookOptions {
+export interface HookOptions<Notifications extends NotificationSchemas = NotificationSchemas> {
   /** A socket was accepted; nobody has authenticated yet. */
-  readonly connected?: (connection: ConnectionHandle) => unknown;
+  readonly connected?: (connection: ConnectionHandle<Notifications>) => unknown;
   /**
    * Somebody has authenticated. Not called for refreshes. The handle is good until that user logs
    * out.
    */
-  readonly authenticated?: (connection: ConnectionHandle, auth: Auth) => unknown;
+  readonly authenticated?: (connection: ConnectionHandle<Notifications>, auth: Auth) => unknown;
   /** The socket is closed, with this code. */
-  readonly closed?: (connection: ConnectionHandle, code: number) => unknown;
+  readonly closed?: (connection: ConnectionHandle<Notifications>, code: number) => unknown;
 }
 
 /**

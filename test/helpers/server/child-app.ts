@@ -43,7 +43,7 @@ const described = Object.fromEntries(
 const auth = { issuer: "https://id.test", audience: "test", publicKey: publicJwk };
 const app = rpc.router({ ...routes, subtract, memory, big, kept, described });
 const server = createServer(app, { auth, limits });
-for (let n = 0; n < 1_000; n++) await server.publish(app.routes.kept, {}, "x".repeat(1_000));
+for (let n = 0; n < 1_000; n++) await server.publish(app.routes.kept, undefined, "x".repeat(1_000));
 const { url } = await server.listen(0);
 process.stdout.write(`${url}\n`);
 process.once("SIGTERM", () => void server.close());

@@ -1,0 +1,159 @@
+/** The packed package's declarations, read by the compilers that users have. */
+import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { expect } from "chai";
+import { withFolder } from "../helpers/temporary-folder.js";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const run = promisify(execFile);
+const { resolve } = createRequire(import.meta.url);
+
+const compilers = {
+  "5.6": "typescript-5.6",
+  "5.8": "typescript-5.8",
+  "5.9": "typescript-5.9",
+  "7.0": "typescript",
+};
+
+const flags = {
+  target: "ES2023",
+  lib: ["ES2023", "ESNext.Disposable", "DOM"],
+  jsx: "react-jsx",
+  types: ["node"],
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  noEmit: true,
+};
+const resolutions = {
+  nodenext: { module: "nodenext", moduleResolution: "nodenext" },
+  bundler: { module: "esnext", moduleResolution: "bundler" },
+};
+
+/** What the code of a document imports besides the package and its dependencies. */
+const packages = ["zod", "react", "react-dom", "express", "fastify", "pino", "@redis/client"];
+const types = ["node", "react", "react-dom", "express"];
+
+/** Imports everything, so that no declaration stays unread where libraries are checked. */
+const everything = ["", "/client", "/react", "/issuer", "/redis"]
+  .map((door, index) => `export * as door${index} from "jotwire${door}";\n`)
+  .join("");
+
+/** Lines that must not compile, so that a compiler that reads nothing is noticed. */
+const wrong = `
+import { createClient } from "jotwire/client";
+import type { App } from "./README/app.js";
+const client = createClient<App>({ url: "ws://localhost:8080/rpc" });
+export const created: { id: string } = await client.call("orders.create", { sku: "A1" });
+await client.call("orders.craete", { sku: "A1" });
+client.on("order.updatd", () => {});
+`;
+
+async function documents(): Promise<string[]> {
+  const paths = await readdir(join(root, "docs"), { recursive: true });
+  const pages = paths.filter((path) => path.endsWith(".md") && !path.includes("node_modules"));
+  return ["README.md", ...pages.map((path) => join("docs", path))];
+}
+
+/** The code of each document, in a folder of its own: `README/app.ts`. */
+async function writeSnippets(folder: string): Promise<string[]> {
+  const written: string[] = [];
+  for (const document of await documents()) {
+    const text = await readFile(join(root, document), "utf8");
+    for (const [index, [, name, code = ""]] of [
+      ...text.matchAll(/^```tsx? ?(\S*)\n([\s\S]*?)^```$/gm),
+    ].entries()) {
+      const path = join(document.replace(/\.md$/, ""), name || `snippet-${index}.ts`);
+      await mkdir(dirname(join(folder, path)), { recursive: true });
+      await writeFile(join(folder, path), `${code}\nexport {};\n`);
+      written.push(path);
+    }
+  }
+  return written;
+}
+
+/** The packed package beside what the documents import; nothing of this repository's own. */
+async function install(folder: string): Promise<void> {
+  const modules = join(folder, "node_modules");
+  await mkdir(modules, { recursive: true });
+  const { stdout } = await run(
+    "npm",
+    ["pack", "--json", "--ignore-scripts", "--pack-destination", folder],
+    { cwd: root },
+  );
+  const [packed] = Object.values(JSON.parse(stdout) as object) as { readonly filename: string }[];
+  await mkdir(join(modules, "jotwire"));
+  await run("tar", [
+    ...["-xzf", join(folder, String(packed?.filename))],
+    ...["--strip-components", "1", "-C", join(modules, "jotwire")],
+  ]);
+  const { dependencies } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as {
+    readonly dependencies: object;
+  };
+  const names = [
+    ...Object.keys(dependencies),
+    ...packages,
+    ...types.map((name) => `@types/${name}`),
+  ];
+  for (const name of names) {
+    await mkdir(dirname(join(modules, name)), { recursive: true });
+    await symlink(join(root, "node_modules", name), join(modules, name));
+  }
+  await writeFile(join(folder, "package.json"), JSON.stringify({ type: "module" }));
+}
+
+const programOf = (compiler: string) =>
+  join(dirname(resolve(`${compiler}/package.json`)), "bin", "tsc");
+
+describe("The packed declarations", function () {
+  this.timeout(300_000);
+
+  const compile = async (
+    folder: string,
+    compiler: string,
+    options: object,
+    files: readonly string[],
+  ): Promise<string> => {
+    const project = join(folder, `tsconfig-${randomUUID()}.json`);
+    await writeFile(project, JSON.stringify({ compilerOptions: { ...flags, ...options }, files }));
+    return run(process.execPath, [programOf(compiler), "-p", project]).then(
+      () => "",
+      (error: { readonly stdout: string }) => error.stdout || String(error),
+    );
+  };
+
+  it("compile with the documents' code by TypeScript 5.6 to 7, as strictly as can be", async () => {
+    await withFolder(async (folder) => {
+      await install(folder);
+      const written = await writeSnippets(folder);
+      expect(written).to.include.members(["README/app.ts", "README/client.ts"]);
+      expect(written.some((name) => name.endsWith(".tsx"))).to.equal(true);
+      await writeFile(join(folder, "everything.ts"), everything);
+      await writeFile(join(folder, "wrong.ts"), wrong);
+      const files = [...written, "everything.ts"];
+      for (const [version, compiler] of Object.entries(compilers)) {
+        expect(await run(process.execPath, [programOf(compiler), "--version"]))
+          .to.have.property("stdout")
+          .that.includes(`Version ${version}.`);
+        for (const skipLibCheck of [true, false]) {
+          const found = await Promise.all(
+            Object.values(resolutions).map((resolution) =>
+              compile(folder, compiler, { ...resolution, skipLibCheck }, files),
+            ),
+          );
+          expect(found, `${version}, skipLibCheck: ${skipLibCheck}`).to.deep.equal(["", ""]);
+        }
+        const refused = await compile(folder, compiler, resolutions.nodenext, ["wrong.ts"]);
+        expect(refused.match(/wrong\.ts\(\d+/g), version).to.deep.equal([
+          "wrong.ts(6",
+          "wrong.ts(7",
+        ]);
+      }
+    });
+  });
+});
