@@ -124,18 +124,21 @@ type RouteAt<Routes, Name extends string> = Name extends keyof Routes
 export interface BuiltinMethods {
   /** Gives back the params; `"pong"` without any. */
   readonly ping: AnyMethod;
+  /** Gives the state of the session. */
   readonly whoami: Method<undefined, WhoamiResult, Record<never, never>>;
   /** Ends the session; PROTOCOL.md has its params. */
   readonly logout: AnyMethod;
-  /** The OpenRPC document. */
+  /** Gives the OpenRPC document. */
   readonly "rpc.discover": Method<
     undefined,
     Readonly<Record<string, unknown>>,
     Record<never, never>
   >;
-  /** PROTOCOL.md has the params and results of these. */
+  /** Lists who is connected; PROTOCOL.md has the params and results of these. */
   readonly "rpc.sessions.list": AnyMethod;
+  /** Closes connections. */
   readonly "rpc.sessions.kick": AnyMethod;
+  /** Revokes tokens. */
   readonly "rpc.sessions.revoke": AnyMethod;
 }
 

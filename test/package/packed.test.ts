@@ -9,6 +9,7 @@ import { withFolder } from "../helpers/temporary-folder.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const run = promisify(execFile);
+const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
 const packageFolder = (name: string) =>
   dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
 
@@ -172,7 +173,7 @@ describe("The packed package", function () {
       );
       const compile = async (source: string) => {
         await writeFile(join(folder, "main.ts"), source);
-        return run("npx", ["tsc", "-p", folder], { cwd: root }).then(
+        return run(process.execPath, [tsc, "-p", folder]).then(
           () => "",
           (error: { readonly stdout: string }) => error.stdout,
         );
