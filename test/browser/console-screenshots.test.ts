@@ -1,9 +1,10 @@
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, stat, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import type { Page } from "playwright-core";
 import { needsChromium } from "../helpers/browser/browser.js";
 import { button, ConsoleVisit, call, logIn, method } from "../helpers/browser/console-visit.js";
+import { documents } from "../helpers/documents.js";
 
 const folder = fileURLToPath(new URL("../../docs/screenshots/", import.meta.url));
 const maxBytes = 150_000;
@@ -72,11 +73,10 @@ describe("The console's pictures", function () {
   }
 
   it("are in the documents, and each that is shown is there", async () => {
-    const readme = await readFile(new URL("../../README.md", import.meta.url), "utf8");
-    const shown = [...readme.matchAll(/docs\/screenshots\/(console-[a-z-]+\.png)/g)].map(
-      ([, name = ""]) => name,
+    const shown = documents.flatMap(({ text }) =>
+      [...text.matchAll(/screenshots\/(console-[a-z-]+\.png)/g)].map(([, name = ""]) => name),
     );
-    expect(shown).to.include("console-expired-light.png");
+    expect(shown).to.include.members(["console-expired-light.png", "console-sessions-dark.png"]);
     for (const name of shown)
       expect((await stat(`${folder}${name}`)).size, name).to.be.within(10_000, maxBytes);
   });

@@ -1,5 +1,5 @@
 /**
- * `npm run chaos`: everything that is harmful, and the scoreboard of it in docs/CHAOS.md. Exit code
+ * `npm run chaos`: everything that is harmful, and the scoreboard of it in docs/operations/chaos.md. Exit code
  * 1 when something did not hold.
  */
 import { mkdir, writeFile } from "node:fs/promises";
@@ -60,8 +60,8 @@ const command = `npm run chaos -- ${Object.entries(settings)
   .map(([name, value]) => `--${name} ${value}`)
   .join(" ")}`;
 if (only === undefined) {
-  await mkdir("docs", { recursive: true });
-  await writeFile("docs/CHAOS.md", scoreboard(scores, hostile, command));
+  await mkdir("docs/operations", { recursive: true });
+  await writeFile("docs/operations/chaos.md", scoreboard(scores, hostile, command));
 }
 const isBroken =
   scores.some(({ tally }) => (tally?.violations.length ?? 0) > 0) ||

@@ -49,12 +49,13 @@ export function scoreboard(
   ];
   return `${[
     "# Chaos: what was broken, and what was lost",
-    `Written by \`${command}\` on ${new Date().toISOString().slice(0, 10)}; ${machine}, everything on one machine and 127.0.0.1.`,
+    `Written by \`${command}\` on ${new Date().toISOString().slice(0, 10)};\n${machine}, everything on one machine and 127.0.0.1.`,
     legend,
     rows.join("\n"),
     "## Hostile peers",
-    `Each in a process of its own, against a server with a heap of ${hostileHeap} MB and no other limits than the defaults; everything shares one
-machine. What a healthy user's \`ping\` took meanwhile, and the server's heap after a collection.`,
+    `Each in a process of its own, against a server with a heap of ${hostileHeap} MB and the
+default limits; everything shares one machine. What a healthy user's \`ping\` took meanwhile, and the
+server's heap after a collection.`,
     hostileTable(hostile),
     broken.length === 0
       ? "Everything that must hold has held."
@@ -62,15 +63,19 @@ machine. What a healthy user's \`ping\` took meanwhile, and the server's heap af
   ].join("\n\n")}\n`;
 }
 
-const legend = `* **calls answered**: with a result. **outcome not known**: the connection was lost under the call, and the caller was told so (\`sent: "maybe"\`).
-* **lost writes**: acknowledged, and nowhere. **executed twice**: two executions of one call. Every execution is written to a file that survives
-  the process, and compared with what callers were told.
-* **served late**: requests or pushes that an expired or revoked session got. The clock is read where the call runs, which is after it was
-  judged: up to 100 ms, for which a machine with more to do than it can may have stopped the process, are not counted.
+const legend = `* **calls answered**: with a result. **outcome not known**: the connection was lost during the call,
+  and its error said \`sent: "maybe"\`.
+* **lost writes**: acknowledged, and nowhere. **executed twice**: two executions of one call. A file
+  that survives the process lists every execution; the list is compared with the callers' results.
+* **served late**: requests or pushes that an expired or revoked session got. The clock is read
+  where the call runs, after its check. Up to 100 ms, for which an overloaded machine may have
+  stopped the process, do not count.
 * **families falsely revoked**: a refresh token was refused though nobody else had used it.
-* **events heard**: by all subscribers together; each published one once and in order, or a gap told, and always the last one.
-* **recovery**: of a server or the network, from a client's loss of its connection to its next session, back-off included; of Redis, from
-  its return to the first login and session on every node; elsewhere as it says.`;
+* **events heard**: by all subscribers together; each published event once and in order, or a gap,
+  and always the last event.
+* **recovery**: of a server or the network, from a client's loss of its connection to its next
+  session, back-off included; of Redis, from its return to the first login and session on every
+  node; elsewhere as the row says.`;
 
 function hostileTable(scores: readonly HostileScore[]): string {
   const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;

@@ -19,9 +19,9 @@ describe("the log's events", () => {
     expect(nameless).to.deep.equal([]);
   });
 
-  it("are all explained in docs/DEPLOYMENT.md, and no others", () => {
+  it("are all explained in docs/operations/logs.md, and no others", () => {
     const table =
-      readFileSync(new URL("../../docs/DEPLOYMENT.md", import.meta.url), "utf8").split(
+      readFileSync(new URL("../../docs/operations/logs.md", import.meta.url), "utf8").split(
         "| event | level |",
       )[1] ?? "";
     const cells = [...table.matchAll(/^\| (`[^|]*) \|/gm)].map(([, cell = ""]) => cell);

@@ -50,7 +50,7 @@ describe("The language of code and documents", () => {
     expect(phrasesIn("It is nonetheless a plane; so manyfold; #drain(lanewise)")).to.deep.equal([]);
     expect([...readTexts().keys()]).to.include.members([
       "README.md",
-      "docs/DEPLOYMENT.md",
+      "docs/operations/deployment.md",
       "client/index.ts",
     ]);
   });

@@ -43,11 +43,11 @@ interface Dashboard {
   };
 }
 
-const dashboard = JSON.parse(read("docs/grafana-dashboard.json")) as Dashboard;
-const readme = read("README.md");
+const dashboard = JSON.parse(read("docs/operations/grafana-dashboard.json")) as Dashboard;
+const page = read("docs/operations/metrics.md");
 const targets = dashboard.panels.flatMap((panel) => panel.targets ?? []);
 const alertExpressions = [
-  ...read("docs/alerts.yml").matchAll(/^ +expr: (?:>-\n((?: {10}.*\n)+)|(.*)\n)/gm),
+  ...read("docs/operations/alerts.yml").matchAll(/^ +expr: (?:>-\n((?: {10}.*\n)+)|(.*)\n)/gm),
 ].map(([, folded, plain]) => folded ?? plain ?? "");
 
 /**
@@ -129,7 +129,7 @@ function withoutStrings(expression: string): string {
   return expression.replaceAll(/"[^"]*"/g, '""');
 }
 
-describe("docs/grafana-dashboard.json and docs/alerts.yml", () => {
+describe("docs/operations/grafana-dashboard.json and docs/operations/alerts.yml", () => {
   let exposed: Exposed;
 
   before(async () => {
@@ -172,14 +172,14 @@ describe("docs/grafana-dashboard.json and docs/alerts.yml", () => {
     expect(unused).to.deep.equal([]);
   });
 
-  it("README.md explains every metric, and no other", () => {
-    const table = readme.split("| metric | |")[1]?.split("\n\n")[0] ?? "";
+  it("docs/operations/metrics.md explains every metric, and no other", () => {
+    const table = page.split("| metric | |")[1]?.split("\n\n")[0] ?? "";
     const cells = [...table.matchAll(/^\| (`[^|]*) \|/gm)].map(([, cell = ""]) => cell);
     const explained = cells.flatMap((cell) =>
       [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name),
     );
     const workers = "jotwire_workers"; // in the paragraph about them
-    expect(readme).to.include(`\`${workers}\``);
+    expect(page).to.include(`\`${workers}\``);
     const families = new Set(
       [...exposed.keys()].map((name) => name.replace(/_(bucket|sum|count)$/, "")),
     );
@@ -194,7 +194,7 @@ describe("docs/grafana-dashboard.json and docs/alerts.yml", () => {
   });
 
   it("each alert names what happened and what to do", () => {
-    const rules = read("docs/alerts.yml").split("- alert: ").slice(1);
+    const rules = read("docs/operations/alerts.yml").split("- alert: ").slice(1);
     expect(rules).to.have.length(10);
     for (const rule of rules) {
       const name = rule.split("\n", 1)[0];
@@ -208,11 +208,11 @@ describe("docs/grafana-dashboard.json and docs/alerts.yml", () => {
     expect(alertExpressions).to.have.length(10);
     const check = (file: string) =>
       spawnSync("promtool", ["check", "rules", file], { encoding: "utf8" });
-    const { status, stdout, stderr } = check(path("docs/alerts.yml"));
+    const { status, stdout, stderr } = check(path("docs/operations/alerts.yml"));
     expect(status, stdout + stderr).to.equal(0);
     await withFolder(async (folder) => {
       const broken = join(folder, "broken.yml");
-      await writeFile(broken, read("docs/alerts.yml").replace("changes(", "changed("));
+      await writeFile(broken, read("docs/operations/alerts.yml").replace("changes(", "changed("));
       expect(check(broken).status, "it does look").to.not.equal(0);
     });
   });

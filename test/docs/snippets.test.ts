@@ -1,27 +1,14 @@
 import { execFile, spawn } from "node:child_process";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect } from "chai";
+import { documents, snippets } from "../helpers/documents.js";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const folder = `${root}test/docs/.snippets`; // inside the package, so that "jotwire" means this one
-
-interface Snippet {
-  readonly name: string;
-  readonly code: string;
-}
-
-async function snippets(): Promise<Snippet[]> {
-  const readme = await readFile(`${root}README.md`, "utf8");
-  return [...readme.matchAll(/^```tsx? ?(\S*)\n([\s\S]*?)^```$/gm)].map(
-    ([, name, code = ""], index) => ({
-      name: name || `snippet-${index}.ts`,
-      code,
-    }),
-  );
-}
 
 const compilerOptions = {
   target: "ES2023",
@@ -35,57 +22,65 @@ const compilerOptions = {
   skipLibCheck: true,
 };
 
-describe("the TypeScript in README.md", () => {
-  let all: Snippet[];
-
+describe("the TypeScript in the documents", () => {
   before(async () => {
-    all = await snippets();
     await mkdir(folder, { recursive: true });
     await writeFile(
       `${folder}/tsconfig.json`,
-      JSON.stringify({ compilerOptions, include: ["*.ts", "*.tsx"] }),
+      JSON.stringify({ compilerOptions, include: ["**/*.ts", "**/*.tsx"] }),
     );
-    for (const { name, code } of all) await writeFile(`${folder}/${name}`, `${code}\nexport {};\n`);
+    for (const { name, code } of snippets) {
+      await mkdir(dirname(`${folder}/${name}`), { recursive: true });
+      await writeFile(`${folder}/${name}`, code);
+    }
   });
 
   after(() => rm(folder, { recursive: true, force: true }));
 
-  it("is there", () => {
-    expect(all.map(({ name }) => name)).to.include.members([
-      "app.ts",
-      "server.ts",
-      "client.ts",
-      "price.tsx",
+  it("is there, each file of a page under a name of its own", () => {
+    const names = snippets.map(({ name }) => name);
+    expect(names).to.include.members([
+      "README/server.ts",
+      "README/client.ts",
+      "docs/guides/react/price.tsx",
+      "docs/guides/testing/orders.test.ts",
     ]);
-    expect(all.length).to.be.greaterThan(4);
+    expect(new Set(names).size).to.equal(names.length);
+    const fences = documents.flatMap(({ text }) => [...text.matchAll(/^ *```tsx?\b/gm)]);
+    expect(snippets.length, "each is found, indented ones too").to.equal(fences.length);
   });
 
   it("compiles", async function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     await run("npx", ["tsc", "-p", folder], { cwd: root }).catch((error: { stdout: string }) =>
       expect.fail(error.stdout),
     );
   });
 
-  it("runs: the server starts, and the client prints what it should", async function () {
-    this.timeout(60_000);
-    const server = spawn(process.execPath, ["--import", "tsx", `${folder}/server.ts`], {
-      cwd: root,
-      env: { ...process.env, PORT: "0" },
-      stdio: ["ignore", "pipe", "inherit"],
+  for (const [page, printed] of [
+    ["README", /^o1 ada pong\n$/],
+    ["docs/getting-started", /^created\no1 ada\nonly 10 left\ncreated\n\S+Z o1 pong\n$/],
+  ] as const) {
+    it(`runs: the server of ${page}.md starts, and its client prints what it should`, async function () {
+      this.timeout(60_000);
+      const server = spawn(process.execPath, ["--import", "tsx", `${folder}/${page}/server.ts`], {
+        cwd: root,
+        env: { ...process.env, PORT: "0" },
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      const exited = new Promise<number | null>((resolve) => server.once("exit", resolve));
+      const line = await new Promise<string>((resolve) =>
+        server.stdout.once("data", (data) => resolve(String(data))),
+      );
+      const port = /:(\d+)\/rpc/.exec(line)?.[1];
+      const client = ["--import", "tsx", `${folder}/${page}/client.ts`];
+      const { stdout } = await run(process.execPath, client, {
+        cwd: root,
+        env: { ...process.env, BASE: `http://127.0.0.1:${port}` },
+      });
+      server.kill("SIGTERM");
+      expect(await exited).to.equal(0);
+      expect(stdout).to.match(printed);
     });
-    const exited = new Promise<number | null>((resolve) => server.once("exit", resolve));
-    const line = await new Promise<string>((resolve) =>
-      server.stdout.once("data", (data) => resolve(String(data))),
-    );
-    const port = /:(\d+)\/rpc/.exec(line)?.[1];
-    const { stdout } = await run(process.execPath, ["--import", "tsx", `${folder}/client.ts`], {
-      cwd: root,
-      env: { ...process.env, BASE: `http://127.0.0.1:${port}` },
-    });
-    server.kill("SIGTERM");
-    expect(await exited).to.equal(0);
-    expect(stdout.split("\n").slice(0, 3)).to.deep.equal(["created", "o1 ada", "only 10 left"]);
-    expect(stdout).to.match(/o1 pong/);
-  });
+  }
 });

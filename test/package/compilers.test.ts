@@ -1,12 +1,13 @@
 /** The packed package's declarations, read by the compilers that users have. */
 import { execFile } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect } from "chai";
+import { snippets } from "../helpers/documents.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -47,34 +48,20 @@ const everything = ["", "/client", "/react", "/issuer", "/redis"]
 /** Lines that must not compile, so that a compiler that reads nothing is noticed. */
 const wrong = `
 import { createClient } from "jotwire/client";
-import type { App } from "./README/app.js";
+import type { App } from "./docs/getting-started/app.js";
 const client = createClient<App>({ url: "ws://localhost:8080/rpc" });
 export const created: { id: string } = await client.call("orders.create", { sku: "A1" });
 await client.call("orders.craete", { sku: "A1" });
 client.on("order.updatd", () => {});
 `;
 
-async function documents(): Promise<string[]> {
-  const paths = await readdir(join(root, "docs"), { recursive: true });
-  const pages = paths.filter((path) => path.endsWith(".md") && !path.includes("node_modules"));
-  return ["README.md", ...pages.map((path) => join("docs", path))];
-}
-
-/** The code of each document, in a folder of its own: `README/app.ts`. */
+/** The code of each document, in a folder of its own: `README/server.ts`. */
 async function writeSnippets(folder: string): Promise<string[]> {
-  const written: string[] = [];
-  for (const document of await documents()) {
-    const text = await readFile(join(root, document), "utf8");
-    for (const [index, [, name, code = ""]] of [
-      ...text.matchAll(/^```tsx? ?(\S*)\n([\s\S]*?)^```$/gm),
-    ].entries()) {
-      const path = join(document.replace(/\.md$/, ""), name || `snippet-${index}.ts`);
-      await mkdir(dirname(join(folder, path)), { recursive: true });
-      await writeFile(join(folder, path), `${code}\nexport {};\n`);
-      written.push(path);
-    }
+  for (const { name, code } of snippets) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await writeFile(join(folder, name), code);
   }
-  return written;
+  return snippets.map(({ name }) => name);
 }
 
 /** The packed package beside what the documents import; nothing of this repository's own. */
@@ -131,7 +118,7 @@ describe("The packed declarations", function () {
     await withFolder(async (folder) => {
       await install(folder);
       const written = await writeSnippets(folder);
-      expect(written).to.include.members(["README/app.ts", "README/client.ts"]);
+      expect(written).to.include.members(["docs/getting-started/app.ts", "README/client.ts"]);
       expect(written.some((name) => name.endsWith(".tsx"))).to.equal(true);
       await writeFile(join(folder, "everything.ts"), everything);
       await writeFile(join(folder, "wrong.ts"), wrong);

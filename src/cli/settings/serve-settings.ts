@@ -119,7 +119,7 @@ export function withServeOptions(command: Command): Command {
     .addOption(
       listOption(
         "--limits <name=number>",
-        "a limit other than its default, like openPerAddress=100; README.md has them all",
+        "a limit other than its default, like openPerAddress=100; docs/reference/limits.md has them all",
       ),
     )
     .addOption(drainOption())

@@ -10,7 +10,7 @@ import { rejectionOf } from "../../../helpers/rejection.js";
 import { requires } from "../../../helpers/requirement.js";
 import { withFolder } from "../../../helpers/temporary-folder.js";
 
-/** As README.md says it. */
+/** As docs/operations/redis.md says it. */
 const permissions = [
   "~jotwire:*",
   "-@all",
