@@ -1,6 +1,6 @@
 /** Makes dist/client/jotwire.min.js: the client as one module, for a page without a bundler. */
 import { createHash } from "node:crypto";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -46,7 +46,10 @@ const { code } = await minify(outputFiles[0].text, {
   mangle: { nth_identifier: { get: () => `$v${++count}$` } },
 });
 const { code: named } = await minify(outputFiles[0].text, options);
-await writeFile(`${root}dist/client/jotwire.min.js`, await renamed(code, named));
+// a page that is loading it meanwhile gets the old one or the new one
+const path = `${root}dist/client/jotwire.min.js`;
+await writeFile(`${path}.new`, await renamed(code, named));
+await rename(`${path}.new`, path);
 
 /** The text that was made of `text`, from the last time if it was the same. */
 async function renamed(text, named) {

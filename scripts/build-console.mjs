@@ -2,7 +2,7 @@
  * Makes the console one file, dist/client/console.html: scripts and styles stand in it, so that it
  * needs nothing else.
  */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -32,4 +32,7 @@ const whole = page
   );
 
 await mkdir(`${root}dist/client`, { recursive: true });
-await writeFile(`${root}dist/client/console.html`, whole);
+// a server that is reading it meanwhile gets the old one or the new one
+const path = `${root}dist/client/console.html`;
+await writeFile(`${path}.new`, whole);
+await rename(`${path}.new`, path);

@@ -6,7 +6,7 @@ import { withFolder } from "../helpers/temporary-folder.js";
 import { undocumentedToday } from "./undocumented.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const { writeReports } = (await import(`${root}scripts/api.mjs`)) as {
+const { writeReports } = (await import(new URL("../../scripts/api.mjs", import.meta.url).href)) as {
   writeReports(
     reportFolder: string,
     projectFolder?: string,

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { expect } from "chai";
@@ -43,7 +43,7 @@ describe("The client's bundle for browsers", function () {
     expect(gzipSync(text, { level: 9 }).length).to.be.within(1_000, 8_000);
     expect(text).to.not.match(/node:|\brequire\(|\bimport\b/);
     const [ready, module] = [
-      (await import(path)) as object,
+      (await import(pathToFileURL(path).href)) as object,
       (await import("../../client/index.js")) as object,
     ];
     expect(Object.keys(ready)).to.have.members(Object.keys(module));
@@ -51,7 +51,7 @@ describe("The client's bundle for browsers", function () {
 
   it("works as the module does, with the short names that it has inside", async () => {
     const { createClient, gap } = (await import(
-      `${root}dist/client/jotwire.min.js`
+      pathToFileURL(`${root}dist/client/jotwire.min.js`).href
     )) as typeof import("../../client/index.js");
     const { client, signIn, clock, pass } = scriptedClient({}, createClient);
     const socket = await signIn();

@@ -1,0 +1,61 @@
+import { readdirSync } from "node:fs";
+import { sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect } from "chai";
+
+type Jobs = readonly (readonly (readonly [name: string, files: readonly string[]])[])[];
+
+interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+  readonly isBroken: boolean;
+}
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const { countsOf, findTests, jobsFor } = (await import(
+  new URL("../../scripts/run-tests.mjs", import.meta.url).href
+)) as {
+  countsOf(lastLine: string, code: number, options?: { mayBeEmpty?: boolean }): Counts;
+  findTests(): readonly string[];
+  jobsFor(kind: "whole" | "fast", files: readonly string[]): Jobs;
+};
+const filesOf = (jobs: Jobs) => jobs.flat().flatMap(([, files]) => files);
+
+describe("The runner of the tests", () => {
+  it("runs each test file of the project once, and every job has some", () => {
+    const there = readdirSync(`${root}test`, { recursive: true, encoding: "utf8" })
+      .map((name) => `test/${name.replaceAll(sep, "/")}`)
+      .filter((path) => path.endsWith(".test.ts"));
+    const jobs = jobsFor("whole", findTests());
+    expect([...filesOf(jobs)].sort()).to.deep.equal(there.sort());
+    expect(jobs.flat().filter(([, files]) => files.length === 0)).to.deep.equal([]);
+    const withNew = filesOf(jobsFor("whole", [...findTests(), "test/new/a.test.ts"]));
+    expect(withNew).to.include("test/new/a.test.ts");
+  });
+
+  it("keeps what needs the machine to itself, or Redis, out of the fast jobs", () => {
+    const fast = filesOf(jobsFor("fast", findTests()));
+    expect(fast).to.include.members([
+      "test/security/attacks.test.ts",
+      "test/unit/rpc/access.test.ts",
+      "test/conformance/json-rpc.test.ts",
+    ]);
+    expect(fast).to.not.include("test/security/hostile-peers.test.ts");
+    expect(fast.filter((path) => /redis\/|integration|browser/.test(path))).to.deep.equal([]);
+    expect(() => jobsFor("whole", ["test/unit/a.test.ts"])).to.throw(/^not there: test\/security/);
+  });
+
+  it("counts a process that broke off, or ran nothing, as a failure", () => {
+    const counted = { passed: 3, failed: 0, skipped: 0, isBroken: false };
+    expect(countsOf("3 passed, 0 failed", 0)).to.deep.equal(counted);
+    expect(countsOf("3 passed, 0 failed, 2 skipped", 0)).to.deep.equal({ ...counted, skipped: 2 });
+    expect(countsOf("3 passed, 2 failed", 2)).to.deep.equal({ ...counted, failed: 2 });
+    const broken = { passed: 0, failed: 1, skipped: 0, isBroken: true };
+    expect(countsOf("    ✔ adds", 0)).to.deep.equal(broken);
+    expect(countsOf("0 passed, 0 failed", 0)).to.deep.equal(broken);
+    expect(countsOf("0 passed, 0 failed", 0, { mayBeEmpty: true }).failed).to.equal(0);
+    for (const code of [1, 134, null] as number[])
+      expect(countsOf("3 passed, 0 failed", code)).to.deep.equal({ ...broken, passed: 3 });
+  });
+});
