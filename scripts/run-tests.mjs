@@ -1,7 +1,8 @@
 /**
  * Runs the tests: `npm test`, `npm run test:fast`, `npm run test:watch`. With files, those alone;
  * other arguments, such as `--grep`, go to mocha. Processes run side by side, two or more as there
- * are cores, and then what needs the machine to itself. Ends with one line that machines can read: `N passed, N failed`.
+ * are cores, and then what needs the machine to itself. Ends with one line that machines can read:
+ * `N passed, N failed`.
  */
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";

@@ -3,7 +3,7 @@ import type { ClientClock } from "../transport/clock.js";
 
 /** A call that isn't settled. */
 export interface Call {
-  /** A new one each time that it is unanswered. */
+  /** A new one each time that the call is sent. */
   id: number;
   /**
    * What stands behind the id in its frame. Kept until the call is settled, since it may have to be
@@ -37,11 +37,11 @@ export interface Call {
 }
 
 export interface PendingCalls {
-  /** In the order in which they are to be unanswered. */
+  /** In the order in which they are to be sent. */
   readonly queue: ReadonlySet<Call>;
   /** By the id under which each was sent last. */
   readonly unanswered: ReadonlyMap<Id, Call>;
-  /** Those that were unanswered, and those that wait. Calls may be moved meanwhile. */
+  /** Calls that wait for an answer, then calls that wait to be sent. A copy: calls may be moved. */
   all(): Call[];
   /** The only writer of a call's phase. A call that is queued is the last of the queue. */
   move(call: Call, phase: Call["phase"]): Call;

@@ -2,12 +2,12 @@ import { type RedisAddress, RedisConnection, type RedisExecutor } from "./redis-
 import type { RedisScript } from "./redis-script.js";
 import { asUnavailable, StoreUnavailable, within } from "./store-unavailable.js";
 
-const maxPending = 2_000; // calls that wait for Redis; each for no longer than the patience
+const maxPending = 2_000; // calls that wait for Redis; each for `timeoutMs` at most
 const retryAfter = 200; // ms: after a failed attempt, calls are refused at once for so long
 
 /**
  * Commands over one connection, made anew by the next call after it was lost. A call ends within
- * the patience: connecting included, and whatever Redis does. A connection that kept a call waiting
+ * `timeoutMs`: connecting included, and whatever Redis does. A connection that kept a call waiting
  * for so long is given up.
  */
 export class RedisClient implements RedisExecutor {
