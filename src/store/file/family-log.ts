@@ -40,7 +40,9 @@ export class FamilyLog implements FamilyRecords {
   #owning: Promise<void> | undefined;
   #isOwner = false;
   #jobs: Job[] = [];
-  #writing: Promise<void> | undefined;
+  /** Of what was written last, or is being written. */
+  #writing: Promise<void> = Promise.resolve();
+  #isWriting = false;
 
   /** `open`: makes the folder. `lock`: rejects while another process serves from it. */
   constructor(path: string, open: () => Promise<void>, lock: () => Promise<void>) {
@@ -132,26 +134,28 @@ export class FamilyLog implements FamilyRecords {
         settle: () => result !== undefined && resolve(result.value),
         fail: reject,
       });
-      this.#writing ??= this.#writeAll().finally(() => {
-        this.#writing = undefined;
-      });
+      if (!this.#isWriting) this.#writing = this.#writeAll();
     });
   }
 
-  /** All that wait go into one write. What can't be made durable is undone, and refused. */
+  /**
+   * All that wait go into one write. What can't be made durable is undone, and refused. The flag
+   * falls in the same step as the last look at the jobs, so that no job comes between the two.
+   */
   async #writeAll(): Promise<void> {
+    this.#isWriting = true;
     while (this.#jobs.length > 0) {
       const jobs = this.#jobs;
       this.#jobs = [];
-      const lines: Line[] = [];
       const undo: (() => void)[] = [];
-      for (const { decide } of jobs) {
-        for (const line of decide()) {
-          undo.push(this.#apply(line));
-          lines.push(line);
-        }
-      }
       try {
+        const lines: Line[] = [];
+        for (const { decide } of jobs) {
+          for (const line of decide()) {
+            undo.push(this.#apply(line));
+            lines.push(line);
+          }
+        }
         if (lines.length > 0) await this.#journal.append(lines);
       } catch (error) {
         for (const step of undo.reverse()) step();
@@ -159,9 +163,11 @@ export class FamilyLog implements FamilyRecords {
         continue;
       }
       for (const job of jobs) job.settle();
+      // no room: the next change tries again
       if (this.#journal.lines > 2 * this.#table.size + minGarbage)
-        await this.#writeAnew().catch(() => {}); // no room: the next change tries again
+        await this.#writeAnew().catch(() => {});
     }
+    this.#isWriting = false;
   }
 
   #writeAnew(): Promise<void> {

@@ -136,6 +136,25 @@ describe("the file store", () => {
     });
   });
 
+  it("makes each change, however close behind the end of the one before it was asked for", async () => {
+    await withFolder(async (folder) => {
+      const store = fileStore(folder);
+      await store.families.add(family);
+      for (let steps = 0; steps < 30; steps++) {
+        const first = store.families.revoke("unknown");
+        for (let step = 0; step < steps; step++) await Promise.resolve();
+        let isDone = false;
+        const second = store.families.revoke("unknown").then(() => {
+          isDone = true;
+        });
+        await new Promise((resolve) => setImmediate(resolve));
+        expect(isDone, `${steps} steps behind`).to.equal(true);
+        await Promise.all([first, second]);
+      }
+      await store.close();
+    });
+  });
+
   it("keeps its journals short, however often a token is rotated or a subject revoked, and all processes follow", async () => {
     await withFolder(async (folder) => {
       const [server, commandLine] = [fileStore(folder), fileStore(folder)];
