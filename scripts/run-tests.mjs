@@ -39,6 +39,8 @@ const folders = {
   code: ["test/unit/", "test/conformance/"],
   other: ["test/"],
 };
+/** Jobs that load the machine themselves, and give it some seconds to recover. */
+const loaded = ["browser", "chaos"];
 const fastJobs = ["security", "code"];
 const needsRedis = /\/redis\//; // a server to start for each file
 
@@ -53,7 +55,11 @@ export function jobsFor(kind, files) {
     const [name] = Object.entries(folders).find(([, places]) => places.some(isIn));
     if (kind === "whole" || !needsRedis.test(file)) jobs.get(name).push(file);
   }
-  if (kind === "whole") return [[...jobs], [["alone", alone]]];
+  if (kind === "whole") {
+    const byThemselves = [...loaded.map((name) => [name, jobs.get(name)]), ["alone", alone]];
+    const others = [...jobs].filter(([name]) => !loaded.includes(name));
+    return [others, ...byThemselves.map((job) => [job])];
+  }
   return [fastJobs.map((name) => [name, jobs.get(name)])];
 }
 

@@ -120,7 +120,7 @@ describe("The SDK in Chromium, in a page that is put away,", function () {
     await tab.do("open", { soon: true });
     await tab.do("ready");
     await tab.visit(`${site.url}elsewhere`);
-    expect(site.server.connections).to.equal(0);
+    await eventually(() => expect(site.server.connections).to.equal(0));
     await tab.back();
     expect(await tab.do("call", "numbers.add", { a: 2, b: 3 })).to.deep.equal(sum);
     const { shown, states, tokenCalls } = await tab.do("notes");

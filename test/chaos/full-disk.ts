@@ -21,14 +21,22 @@ const unmount = (folder: string) =>
 
 interface Trouble {
   readonly name: string;
+  /** Refreshes of one login that may still be acknowledged, and must outlive the process then. */
+  readonly maxAcknowledged: number;
   readonly begin: (folder: string) => Promise<void>;
   readonly end: (folder: string) => Promise<void>;
 }
 
 const troubles: readonly Trouble[] = [
-  { name: "is full", begin: fill, end: (folder) => rm(join(folder, "filler")) },
+  {
+    name: "is full",
+    maxAcknowledged: 20, // the last block of a file has some room
+    begin: fill,
+    end: (folder) => rm(join(folder, "filler")),
+  },
   {
     name: "is read-only",
+    maxAcknowledged: 0,
     begin: async (folder) => remount(folder, "ro"),
     end: async (folder) => remount(folder, "rw"),
   },
@@ -61,8 +69,11 @@ export const diskFaults: readonly Fault[] = troubles.map((trouble) => ({
         known = await Promise.all(known.map((tokens) => refresh(node.url, tokens.refresh_token)));
         const client = await session(node.url, known[0], tally);
         await trouble.begin(folder);
-        for (const { refresh_token: token } of known)
-          if (await isUnavailable(() => refresh(node.url, token), tally)) refused++;
+        for (const [index, tokens] of known.entries()) {
+          const last = await refreshUntilUnavailable(node.url, tokens, trouble, tally);
+          known[index] = last.tokens;
+          if (last.isUnavailable) refused++;
+        }
         if ((await client.call("record", { id: `d${n}`, work: 0 })).error !== undefined)
           tally.violation("a live session was not served");
         else tally.answered++;
@@ -117,15 +128,23 @@ async function session(url: string, tokens: Tokens | undefined, tally: Tally): P
   return client;
 }
 
-/** It must fail, as a matter of the store, not of the token. */
-async function isUnavailable(attempt: () => Promise<unknown>, tally: Tally): Promise<boolean> {
+/** It must fail in the end, as a matter of the store, not of the token. */
+async function refreshUntilUnavailable(
+  url: string,
+  first: Tokens,
+  { maxAcknowledged }: Trouble,
+  tally: Tally,
+): Promise<{ readonly tokens: Tokens; readonly isUnavailable: boolean }> {
+  let tokens = first;
   try {
-    await attempt();
+    for (let count = 0; count <= maxAcknowledged; count++)
+      tokens = await refresh(url, tokens.refresh_token);
     tally.violation("a refresh was acknowledged that can't have been written");
-    return false;
+    return { tokens, isUnavailable: false };
   } catch (error) {
-    if (error instanceof Refused) tally.falselyRevoked++;
-    return !(error instanceof Refused);
+    const isRefused = error instanceof Refused;
+    if (isRefused) tally.falselyRevoked++;
+    return { tokens, isUnavailable: !isRefused };
   }
 }
 

@@ -26,8 +26,15 @@ export function login(url: string, user: number, signal?: AbortSignal): Promise<
   return post(url, "/login", { username: `user-${user % users}`, password }, signal);
 }
 
-export function refresh(url: string, token: string, signal?: AbortSignal): Promise<Tokens> {
-  return post(url, "/token", { grant_type: "refresh_token", refresh_token: token }, signal);
+/** `limitMs`: for the answer. */
+export function refresh(
+  url: string,
+  token: string,
+  signal?: AbortSignal,
+  limitMs = answerLimit,
+): Promise<Tokens> {
+  const body = { grant_type: "refresh_token", refresh_token: token };
+  return post(url, "/token", body, signal, limitMs);
 }
 
 /**
@@ -60,8 +67,9 @@ async function post(
   path: string,
   body: object,
   signal?: AbortSignal,
+  limitMs = answerLimit,
 ): Promise<Tokens> {
-  using limit = new AnswerLimit(signal);
+  using limit = new AnswerLimit(signal, limitMs);
   const response = await fetch(new URL(path, url.replace(/^ws/, "http")), {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -81,13 +89,14 @@ async function post(
  */
 class AnswerLimit implements Disposable {
   readonly #controller = new AbortController();
-  readonly #timer = setTimeout(
-    () => this.#controller.abort(new Error(`no answer within ${answerLimit} ms`)),
-    answerLimit,
-  );
+  readonly #timer: NodeJS.Timeout;
   readonly #also: AbortSignal | undefined;
 
-  constructor(also: AbortSignal | undefined) {
+  constructor(also: AbortSignal | undefined, limitMs: number) {
+    this.#timer = setTimeout(
+      () => this.#controller.abort(new Error(`no answer within ${limitMs} ms`)),
+      limitMs,
+    );
     this.#also = also;
     if (also?.aborted) this.#abort();
     also?.addEventListener("abort", this.#abort);
