@@ -48,7 +48,7 @@ export class RedisClient implements RedisExecutor {
     return this.runWithin(this.#timeoutMs, script, keys, args);
   }
 
-  /** `patience`: of this call, milliseconds; at most the link's. */
+  /** `timeoutMs`: of this call, milliseconds; at most the link's. */
   commandWithin(timeoutMs: number, ...args: readonly string[]): Promise<unknown> {
     return this.#call(timeoutMs, (connection) => connection.command(...args));
   }

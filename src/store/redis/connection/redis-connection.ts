@@ -53,7 +53,7 @@ export class RedisConnection implements RedisExecutor {
   }
 
   /**
-   * Rejects with {@link StoreUnavailable} when there is no answer within `patience` (milliseconds).
+   * Rejects with {@link StoreUnavailable} when there is no answer within `timeoutMs` (milliseconds).
    */
   static async open(address: RedisAddress, timeoutMs: number): Promise<RedisConnection> {
     const connection = new RedisConnection(clientOf(address, timeoutMs), timeoutMs);

@@ -19,7 +19,7 @@ function messageOf(thrown: unknown): string {
 }
 
 /**
- * Rejects with {@link StoreUnavailable} when the work takes longer than `patience` (milliseconds).
+ * Rejects with {@link StoreUnavailable} when the work takes longer than `timeoutMs` (milliseconds).
  * An answer that has arrived by then counts, however late this process comes to read it: sockets
  * are read between the timer and the immediate.
  */

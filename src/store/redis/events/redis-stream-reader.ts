@@ -123,7 +123,7 @@ export class RedisStreamReader {
   }
 
   /**
-   * Resolves when all entries of the bus up to this one have been heard, within `patience`. At once
+   * Resolves when all entries of the bus up to this one have been heard, within `timeoutMs`. At once
    * when nobody listens.
    */
   async whenReached(incarnation: string, sequence: number, timeoutMs: number): Promise<void> {
