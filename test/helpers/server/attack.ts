@@ -14,12 +14,24 @@ export interface Attack {
     | "large"
     | "madeUpTopics"
     | "expiredTokens"
-    | "framesBehindLogin";
+    | "framesBehindLogin"
+    | "rightLogins"
+    | "foreignForms"
+    | "refusedLogins"
+    | "refreshChain"
+    | "revokeChain";
   readonly url: string;
   /** For those who must be authenticated; of `expiredTokens`, one that has expired. */
   readonly token: string;
   readonly connections: number;
+  /** Addresses that `refusedLogins` come from: 127.0.1.1 and so on. Default: 1. */
+  readonly addresses?: number;
+  /** A user of the issuer, for attacks on that. */
+  readonly account?: { readonly username: string; readonly password: string };
 }
+
+/** What a hostile peer has sent, or was answered, by kind: how often. */
+export type AttackCounts = Readonly<Record<string, number>>;
 
 /** A hostile peer at work, in a process of its own. */
 export class HostilePeer implements AsyncDisposable {
@@ -47,6 +59,18 @@ export class HostilePeer implements AsyncDisposable {
   /** Resolves when all was sent. */
   async whenDone(): Promise<void> {
     await this.#done;
+  }
+
+  async counts(): Promise<AttackCounts> {
+    const told = new Promise<AttackCounts>((resolve) =>
+      this.#child.on("message", (message) => {
+        if (typeof message === "object") resolve(message as AttackCounts);
+      }),
+    );
+    await new Promise<void>((resolve, reject) =>
+      this.#child.send("count", (error) => (error === null ? resolve() : reject(error))),
+    );
+    return told;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

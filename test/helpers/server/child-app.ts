@@ -1,16 +1,16 @@
 /**
- * A server in a process of its own: `JOTWIRE_CHILD` says whose tokens it takes, and its limits.
- * Prints its URL; ends on SIGTERM.
+ * A server in a process of its own: `JOTWIRE_CHILD` says whose tokens it takes, its limits, and
+ * whether it has an issuer. Prints its URL; ends on SIGTERM.
  */
 import { z } from "zod";
-import { createRpc, createServer, type Limits } from "../../../src/index.js";
-import type { TestKeys } from "../tokens/tokens.js";
+import { createRpc, createServer, jsonLogger } from "../../../src/index.js";
+import { createIssuer, fileStore, type Issuer } from "../../../src/issuer/index.js";
+import { redisStore } from "../../../src/store/redis/index.js";
+import type { ChildIssuer, ChildSettings } from "./child-settings.js";
 import { sampleApp } from "./test-server.js";
 
-const { publicJwk, limits } = JSON.parse(process.env.JOTWIRE_CHILD ?? "{}") as {
-  readonly publicJwk: TestKeys["publicJwk"];
-  readonly limits: Partial<Limits>;
-};
+const settings = JSON.parse(process.env.JOTWIRE_CHILD ?? "{}") as ChildSettings;
+const { publicJwk, limits } = settings;
 
 const rpc = createRpc({
   scopes: ["numbers:add", "admin"],
@@ -40,10 +40,34 @@ const described = Object.fromEntries(
   ]),
 );
 
-const auth = { issuer: "https://id.test", audience: "test", publicKey: publicJwk };
+const provider = { issuer: "https://id.test", audience: "test", publicKey: publicJwk };
+const issuer = settings.issuer && (await issuerOf(settings.issuer));
+const auth = issuer === undefined ? provider : [provider, issuer];
 const app = rpc.router({ ...routes, subtract, memory, big, kept, described });
 const server = createServer(app, { auth, limits });
 for (let n = 0; n < 1_000; n++) await server.publish(app.routes.kept, undefined, "x".repeat(1_000));
 const { url } = await server.listen(0);
 process.stdout.write(`${url}\n`);
-process.once("SIGTERM", () => void server.close());
+process.once("SIGTERM", () => void leave());
+
+async function issuerOf(embedded: ChildIssuer): Promise<Issuer> {
+  const { store, usernames, password, ...options } = embedded;
+  const made = await createIssuer({
+    issuer: "http://localhost",
+    audience: "test",
+    store: "redis" in store ? redisStore({ url: store.redis }) : fileStore(store.folder),
+    logger: jsonLogger(),
+    ...options,
+  });
+  const [first = "", ...others] = usernames;
+  await made.users.add(first, password);
+  const user = await made.store.users.get(first);
+  // with the same hash: each more would take tens of milliseconds
+  for (const username of others) if (user) await made.store.users.add({ ...user, username });
+  return made;
+}
+
+async function leave(): Promise<void> {
+  await server.close();
+  await issuer?.close();
+}

@@ -1,12 +1,18 @@
 /**
  * An attacker in a process of its own: `HOSTILE_PEER` says what it does, and to whom. Says "begun"
- * when it is under way; ends with its parent.
+ * when it is under way, and what it has counted when it is asked; ends with its parent.
  */
 import { setTimeout as pause, setImmediate as turn } from "node:timers/promises";
 import type { Attack } from "./attack.js";
+import { issuerAttacks } from "./issuer-attacks.js";
 import { RawClient } from "./raw-client.js";
 
-const { name, url, token, connections } = JSON.parse(process.env.HOSTILE_PEER ?? "{}") as Attack;
+const attack = JSON.parse(process.env.HOSTILE_PEER ?? "{}") as Attack;
+const { name, url, token, connections } = attack;
+const counts: Record<string, number> = {};
+const count = (what: string, times = 1): void => {
+  counts[what] = (counts[what] ?? 0) + times;
+};
 const call = (id: unknown, method: string, params?: unknown) => ({
   jsonrpc: "2.0",
   id,
@@ -20,6 +26,7 @@ const padded = (bytes: number, first: string) =>
 const maxUnsent = 1_048_576; // bytes of one socket
 
 process.once("disconnect", () => process.exit());
+process.on("message", () => process.send?.(counts));
 
 async function login(): Promise<RawClient> {
   const client = await RawClient.connect(url);
@@ -45,6 +52,7 @@ async function flood(
       client = await connect().catch(() => client); // it may be refused for a while
     } else if (socket.bufferedAmount < maxUnsent) {
       socket.send(frame);
+      count("frames");
       if (++sent % 16 === 0) await turn();
     } else await pause(1);
   }
@@ -64,7 +72,8 @@ async function anonymous(): Promise<RawClient> {
   return client;
 }
 
-const attacks: Readonly<Record<Attack["name"], () => Promise<void>>> = {
+const attacks: Readonly<Record<Attack["name"], (index: number) => Promise<void>>> = {
+  ...issuerAttacks(attack, count),
   /** One connection asks for the whole history 800 times. */
   async replays() {
     const client = await login();
@@ -79,6 +88,10 @@ const attacks: Readonly<Record<Attack["name"], () => Promise<void>>> = {
   async madeUpTopics() {
     const client = await login();
     client.socket.removeAllListeners("message");
+    client.socket.on("message", (data) => {
+      const answers = JSON.parse(String(data)) as readonly { readonly result?: object }[];
+      count("subscriptions", answers.filter(({ result = {} }) => "subscription" in result).length);
+    });
     for (let n = 0; ; n += 50) {
       const colours = Array.from({ length: 50 }, (_, index) => `made up ${n + index}`);
       for (const calls of [
@@ -86,6 +99,7 @@ const attacks: Readonly<Record<Attack["name"], () => Promise<void>>> = {
         colours.map((colour, id) => call(id, "unsubscribe", { subscription: `numbers:${colour}` })),
       ])
         client.send(calls);
+      count("frames", 2);
       while (client.socket.bufferedAmount > maxUnsent) await pause(1);
       await turn();
     }
@@ -99,6 +113,7 @@ const attacks: Readonly<Record<Attack["name"], () => Promise<void>>> = {
         call("in", "authenticate", { token }),
         ...Array.from({ length: 60 }, (_, id) => call(id, "big")),
       );
+      count("frames", 61);
       await Promise.race([client.closed, pause(100)]);
       await client.close();
     }
@@ -116,5 +131,5 @@ const attacks: Readonly<Record<Attack["name"], () => Promise<void>>> = {
 };
 
 process.send?.("begun");
-await Promise.all(Array.from({ length: connections }, () => attacks[name]()));
+await Promise.all(Array.from({ length: connections }, (_, index) => attacks[name](index)));
 process.send?.("done");

@@ -4,6 +4,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Limits } from "../../../src/index.js";
 import { createTestKeys, signToken, type TestKeys } from "../tokens/tokens.js";
+import type { ChildIssuer, ChildSettings } from "./child-settings.js";
 import { RawClient } from "./raw-client.js";
 
 const program = fileURLToPath(new URL("./child-app.ts", import.meta.url));
@@ -14,26 +15,42 @@ export interface Memory {
   readonly rss: number;
 }
 
+/** A line of its log. */
+export interface LoggedLine {
+  readonly level: "debug" | "info" | "warn" | "error";
+  readonly event?: string;
+  readonly method?: string;
+  readonly limit?: string;
+}
+
 /** A server in a process of its own, which any unhandled rejection would end. */
 export class ServerProcess implements AsyncDisposable {
   readonly url: string;
   readonly #child: ChildProcess;
   readonly #keys: TestKeys;
-  #complaints = "";
+  #standardError = "";
 
   private constructor(child: ChildProcess, url: string, keys: TestKeys) {
     this.#child = child;
     this.url = url;
     this.#keys = keys;
     child.stderr?.on("data", (chunk) => {
-      this.#complaints += String(chunk);
+      this.#standardError += String(chunk);
     });
   }
 
   /** `heap`: MiB, at which the process would die. */
-  static async start(limits: Partial<Limits> = {}, heap?: number): Promise<ServerProcess> {
+  static async start(
+    limits: Partial<Limits> = {},
+    heap?: number,
+    issuer?: ChildIssuer,
+  ): Promise<ServerProcess> {
     const keys = createTestKeys();
-    const settings = JSON.stringify({ publicJwk: keys.publicJwk, limits });
+    const settings = JSON.stringify({
+      publicJwk: keys.publicJwk,
+      limits,
+      ...(issuer === undefined ? {} : { issuer }),
+    } satisfies ChildSettings);
     const bounded = heap === undefined ? [] : [`--max-old-space-size=${heap}`];
     const child = spawn(
       process.execPath,
@@ -44,7 +61,11 @@ export class ServerProcess implements AsyncDisposable {
       },
     );
     if (child.stdout === null) throw new Error("no standard output");
-    const [url] = (await once(createInterface(child.stdout), "line")) as [string];
+    const ended = once(child, "exit").then(() => {
+      throw new Error("the server did not start");
+    });
+    const said = once(createInterface(child.stdout), "line");
+    const [url] = (await Promise.race([said, ended])) as [string];
     return new ServerProcess(child, url, keys);
   }
 
@@ -57,9 +78,18 @@ export class ServerProcess implements AsyncDisposable {
    * error.
    */
   get complaints(): readonly string[] {
-    return this.#complaints
+    return this.#standardError
       .split("\n")
       .filter((line) => line !== "" && !/"level":"(debug|info|warn)"/.test(line));
+  }
+
+  /** Its log since the start. */
+  get log(): readonly LoggedLine[] {
+    return this.#standardError
+      .split("\n")
+      .slice(0, -1) // the rest of the last line may come yet
+      .filter((line) => line.startsWith("{"))
+      .map((line) => JSON.parse(line) as LoggedLine);
   }
 
   token(claims: Readonly<Record<string, unknown>> = {}): string {
