@@ -1,122 +1,139 @@
 /**
- * Peers that mean harm, each in a process of its own, against a server with a small heap; and what
- * a healthy user sees meanwhile.
+ * Peers that mean harm, each in a process of its own, against a server with a small heap and an
+ * embedded issuer; and what a healthy user sees meanwhile.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { type Attack, HostilePeer } from "../helpers/server/attack.js";
-import type { RawClient } from "../helpers/server/raw-client.js";
+import { hasRedis } from "../helpers/redis/redis-server.js";
+import { HostilePeer } from "../helpers/server/attack.js";
 import { ServerProcess } from "../helpers/server/server-process.js";
-import { percentile } from "./tally.js";
+import { type AttackMeasurements, judgeHostility } from "./hostile-judge.js";
+import type { Hostility, Request } from "./hostilities.js";
+import { login, refresh } from "./login.js";
+import { password, users } from "./node-settings.js";
+import { type MeasuredStore, measuredFolder, measuredRedis } from "./store-size.js";
 
-export interface Hostility {
-  /** What the peers do. */
-  readonly what: string;
-  readonly attack: Attack["name"];
-  readonly connections: number;
-}
-
-/** What a healthy user saw. */
+/** What came of one kind of hostile peer. */
 export interface HostileScore {
   readonly what: string;
-  /** Round trips of a ping, milliseconds. */
-  readonly p50: number;
-  readonly p99: number;
-  readonly pings: number;
-  /** Bytes in use after a collection, before the attack and under it. */
-  readonly heapBefore: number;
-  readonly heapUnder: number;
+  readonly asks: Request;
+  /** Absent: it was not done, or broke off. */
+  readonly measurements?: AttackMeasurements;
+  /** Why it was not done. */
+  readonly obstacle?: string;
   readonly violations: readonly string[];
 }
 
 /** MiB. */
 export const hostileHeap = 512;
-const maxMedian = 10; // ms
-const maxGrowth = 134_217_728; // 128 MiB
+const attacker = "mallory";
+const usernames = [attacker, ...Array.from({ length: users }, (_, n) => `user-${n}`)];
+const quietRequests = 2 * users;
+const breath = 5; // ms between two requests of the healthy user
+const lookInterval = 500; // ms between two looks at the store
 
-export const hostilities: readonly Hostility[] = [
-  {
-    what: "batches of re-subscriptions with `$since` to a history of 1,000 × 1 KB, nothing read",
-    attack: "replays",
-    connections: 1,
-  },
-  {
-    what: "batches of 50 calls of a synchronous method with a 20 KB result, nothing read",
-    attack: "results",
-    connections: 12,
-  },
-  { what: "batches of 50 `rpc.discover`, nothing read", attack: "discoveries", connections: 12 },
-  {
-    what: "anonymous frames of 16 KB with an escape, as fast as they are taken",
-    attack: "escapes",
-    connections: 20,
-  },
-  {
-    what: "authenticated frames of 20 KB, as fast as they are taken",
-    attack: "large",
-    connections: 1,
-  },
-  {
-    what: "subscriptions to made-up names of a topic with history",
-    attack: "madeUpTopics",
-    connections: 4,
-  },
-  {
-    what: "expired tokens of the healthy user's address",
-    attack: "expiredTokens",
-    connections: 10,
-  },
-  {
-    what: "60 calls in one go behind `authenticate`, again and again",
-    attack: "framesBehindLogin",
-    connections: 4,
-  },
-];
+/** `seconds`: how long it is done. What fails in between is a violation too. */
+export async function suffer(hostility: Hostility, seconds: number): Promise<HostileScore> {
+  const { connections, what, asks, store } = hostility;
+  const row = { what: `${connections} × ${what}`, asks };
+  if (store === "redis" && !hasRedis())
+    return { ...row, obstacle: "Redis is missing", violations: [] };
+  try {
+    const measurements = await attacked(hostility, seconds);
+    return { ...row, measurements, violations: judgeHostility(hostility, measurements) };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return { ...row, violations: [`it broke off: ${why}`] };
+  }
+}
 
-/** `seconds`: how long it is done. */
-export async function suffer(
-  { what, attack, connections }: Hostility,
-  seconds: number,
-): Promise<HostileScore> {
-  await using server = await ServerProcess.start({}, hostileHeap);
-  const [healthy, observer] = [await server.login(), await server.login()];
-  const { heapUsed: heapBefore } = await server.memory(observer);
-  const claims = attack === "expiredTokens" ? { iat: 1_000, exp: 2_000 } : { scope: "numbers:add" };
-  await using _peers = await HostilePeer.start({
-    name: attack,
-    url: server.url,
-    token: server.token(claims),
-    connections,
+async function attacked(hostility: Hostility, seconds: number): Promise<AttackMeasurements> {
+  const { attack, connections, addresses, asks, tokensPerSubject } = hostility;
+  await using store = await (hostility.store === "redis" ? measuredRedis() : measuredFolder());
+  await using server = await ServerProcess.start({}, hostileHeap, {
+    store: store.place,
+    usernames,
+    password,
+    ...(tokensPerSubject === undefined ? {} : { tokensPerSubject }),
   });
-  const pings = await pingFor(healthy, seconds * 1_000);
+  const observer = await server.login();
+  const ask = await healthyUser(server, asks);
+  const quiet = await askFor(ask, (asked) => asked < quietRequests, store);
+  const { heapUsed: heapBefore } = await server.memory(observer);
+  const storeBefore = await store.size();
+  const linesBefore = server.log.length;
+  const claims = attack === "expiredTokens" ? { iat: 1_000, exp: 2_000 } : { scope: "numbers:add" };
+  await using peer = await HostilePeer.start({
+    ...{ name: attack, url: server.url, token: server.token(claims), connections },
+    ...(addresses === undefined ? {} : { addresses }),
+    account: { username: attacker, password },
+  });
+  const startedAt = performance.now();
+  const hasTime = () => performance.now() - startedAt < seconds * 1_000;
+  const { times, failures, mostBytes } = await askFor(ask, hasTime, store);
   const { heapUsed: heapUnder } = await server.memory(observer);
-  const [p50 = Number.NaN, p99 = Number.NaN] = [percentile(pings, 50), percentile(pings, 99)];
   // throws when a user of the same address is kept out
   if (attack === "expiredTokens") await (await server.login()).close();
-  const violations = [
-    ...(p50 <= maxMedian ? [] : [`a ping took ${p50.toFixed(1)} ms in the median`]),
-    ...(heapUnder - heapBefore <= maxGrowth
-      ? []
-      : [`the heap has grown by ${heapUnder - heapBefore} bytes`]),
-    ...server.complaints,
-  ];
   return {
-    what: `${connections} × ${what}`,
-    p50,
-    p99,
-    pings: pings.length,
+    quiet: quiet.times,
+    times,
+    failures: [...quiet.failures, ...failures],
     heapBefore,
     heapUnder,
-    violations,
+    storeBefore,
+    storeAfter: await store.size(),
+    mostBytes,
+    counts: await peer.counts(),
+    lines: server.log.slice(linesBefore),
+    seconds: (performance.now() - startedAt) / 1_000,
+    complaints: server.complaints,
   };
 }
 
-async function pingFor(client: RawClient, duration: number): Promise<number[]> {
-  const times = [];
-  for (const endsAt = performance.now() + duration; performance.now() < endsAt; ) {
-    const startedAt = performance.now();
-    await client.call("ping");
-    times.push(performance.now() - startedAt);
-    await pause(5);
+type Ask = (n: number) => Promise<unknown>;
+
+/** Has logged in, so that the server has made its keys and files. */
+async function healthyUser(server: ServerProcess, asks: Request): Promise<Ask> {
+  const { url } = server;
+  const tokens = [await login(url, 0)];
+  if (asks === "login") return (n) => login(url, n);
+  if (asks === "refresh") {
+    while (tokens.length < users) tokens.push(await login(url, tokens.length));
+    return async (n) => {
+      const user = n % users;
+      tokens[user] = await refresh(url, tokens[user]?.refresh_token ?? "");
+    };
   }
-  return times;
+  const client = await server.login();
+  const lost = client.closed.then(({ code }) => {
+    throw new Error(`the session was closed: ${code}`);
+  });
+  return async () => {
+    const { error } = await Promise.race([client.call("ping"), lost]);
+    if (error !== undefined) throw new Error(`ping answered ${error.code}`);
+  };
+}
+
+/** One request after the other, as long as `goesOn`. */
+async function askFor(
+  ask: Ask,
+  goesOn: (asked: number) => boolean,
+  store: MeasuredStore,
+): Promise<Pick<AttackMeasurements, "times" | "failures" | "mostBytes">> {
+  const times: number[] = [];
+  const failures: string[] = [];
+  let mostBytes = 0;
+  let lookedAt = 0;
+  for (let n = 0; goesOn(n); n++) {
+    const startedAt = performance.now();
+    await ask(n).then(
+      () => times.push(performance.now() - startedAt),
+      (error: Error) => failures.push(error.message),
+    );
+    if (performance.now() - lookedAt > lookInterval) {
+      lookedAt = performance.now();
+      mostBytes = Math.max(mostBytes, (await store.size()).bytes);
+    }
+    await pause(breath);
+  }
+  return { times, failures, mostBytes };
 }

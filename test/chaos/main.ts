@@ -1,14 +1,15 @@
 /**
- * `npm run chaos`: everything that is harmful, and the scoreboard of it in docs/operations/chaos.md. Exit code
- * 1 when something did not hold.
+ * `npm run chaos`: everything that is harmful, and the scoreboard of it in
+ * docs/operations/chaos.md. Exit code 1 when something did not hold.
  */
-import { mkdir, writeFile } from "node:fs/promises";
-import { Command } from "commander";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { Command, Option } from "commander";
 import type { ChaosSettings } from "./fault.js";
 import { faults } from "./faults.js";
-import { type HostileScore, hostilities, suffer } from "./hostile-peers.js";
+import { type HostileScore, suffer } from "./hostile-peers.js";
+import { hostilities } from "./hostilities.js";
 import { inflict } from "./inflict.js";
-import { type Score, scoreboard } from "./scoreboard.js";
+import { faultsSection, hostileSection, type Score, title, withSection } from "./scoreboard.js";
 
 const program = new Command("npm run chaos --")
   .description(
@@ -23,47 +24,80 @@ const program = new Command("npm run chaos --")
   )
   .option("--minutes <minutes>", "length of the soak", Number, 10)
   .option("--races <count>", "refresh races", Number, 200)
-  .option("--only <text>", "only the faults whose names have this in them; nothing is written")
+  .addOption(
+    new Option("--part <part>", "only this part, whose section alone is written").choices([
+      "faults",
+      "hostile",
+    ]),
+  )
+  .option(
+    "--only <text>",
+    "only the faults and attacks whose names have this in them; nothing is written",
+  )
   .parse();
-const { only, ...settings } = program.opts<ChaosSettings & { readonly only?: string }>();
+const { only, part, ...settings } = program.opts<
+  ChaosSettings & { readonly only?: string; readonly part?: "faults" | "hostile" }
+>();
 for (const [name, value] of Object.entries(settings))
   if (!(value > 0)) program.error(`--${name} must be a number above 0`);
 
+const page = "docs/operations/chaos.md";
 const hostileSeconds = 10;
-const scores: Score[] = [];
-for (const fault of faults.filter(({ name }) => only === undefined || name.includes(only))) {
-  const score = await inflict(fault, settings);
-  scores.push(score);
-  const { tally } = score;
-  const isFine = tally?.violations.length === 0;
-  const outcome =
-    tally === undefined
-      ? "not done"
-      : isFine
-        ? "held"
-        : `DID NOT HOLD: ${tally.violations.join("; ")}`;
-  process.stdout.write(`${score.name}: ${score.what}, ${score.seconds.toFixed(0)} s: ${outcome}\n`);
-}
-const hostile: HostileScore[] = [];
-for (const hostility of hostilities.filter(
-  ({ what }) => only === undefined || what.includes(only),
-)) {
-  const score = await suffer(hostility, hostileSeconds);
-  hostile.push(score);
-  const outcome =
-    score.violations.length === 0 ? "held" : `DID NOT HOLD: ${score.violations.join("; ")}`;
-  process.stdout.write(
-    `${score.what}: p50 ${score.p50.toFixed(1)} ms, p99 ${score.p99.toFixed(1)} ms: ${outcome}\n`,
-  );
-}
-const command = `npm run chaos -- ${Object.entries(settings)
-  .map(([name, value]) => `--${name} ${value}`)
-  .join(" ")}`;
-if (only === undefined) {
-  await mkdir("docs/operations", { recursive: true });
-  await writeFile("docs/operations/chaos.md", scoreboard(scores, hostile, command));
-}
-const isBroken =
-  scores.some(({ tally }) => (tally?.violations.length ?? 0) > 0) ||
-  hostile.some(({ violations }) => violations.length > 0);
+let isBroken = false;
+if (part !== "hostile") await doFaults();
+if (part !== "faults") await doHostilities();
 process.exitCode = isBroken ? 1 : 0;
+
+async function doFaults(): Promise<void> {
+  const scores: Score[] = [];
+  for (const fault of faults.filter(({ name }) => isMeant(name))) {
+    const score = await inflict(fault, settings);
+    scores.push(score);
+    const { name, what, tally, seconds } = score;
+    const outcome = tally === undefined ? "not done" : outcomeOf(tally.violations);
+    process.stdout.write(`${name}: ${what}, ${seconds.toFixed(0)} s: ${outcome}\n`);
+  }
+  const given = Object.entries(settings).map(([name, value]) => `--${name} ${value}`);
+  await write("Faults", faultsSection(scores, commandWith(given)));
+}
+
+async function doHostilities(): Promise<void> {
+  const scores: HostileScore[] = [];
+  for (const hostility of hostilities.filter(({ what }) => isMeant(what))) {
+    const score = await suffer(hostility, hostileSeconds);
+    scores.push(score);
+    const { what, obstacle, violations } = score;
+    const outcome = obstacle === undefined ? outcomeOf(violations) : `not done: ${obstacle}`;
+    process.stdout.write(`${what}: ${outcome}\n`);
+  }
+  await write("Hostile peers", hostileSection(scores, commandWith([]), hostileSeconds));
+}
+
+function isMeant(name: string): boolean {
+  return only === undefined || name.includes(only);
+}
+
+function outcomeOf(violations: readonly string[]): string {
+  if (violations.length === 0) return "held";
+  isBroken = true;
+  return `DID NOT HOLD: ${violations.join("; ")}`;
+}
+
+function commandWith(given: readonly string[]): string {
+  const args = [...(part === undefined ? [] : [`--part ${part}`]), ...given];
+  return ["npm run chaos", ...(args.length === 0 ? [] : ["--", ...args])].join(" ");
+}
+
+/** With `--only` it would not be the whole section: it goes to standard output. */
+async function write(heading: string, section: string): Promise<void> {
+  if (only !== undefined) {
+    process.stdout.write(`\n${section}\n`);
+    return;
+  }
+  await mkdir("docs/operations", { recursive: true });
+  const before = await readFile(page, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+    return title;
+  });
+  await writeFile(page, withSection(before, heading, section));
+}

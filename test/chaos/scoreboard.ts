@@ -1,5 +1,7 @@
 import { arch, cpus, totalmem } from "node:os";
+import { type AttackMeasurements, linesByKind } from "./hostile-judge.js";
 import { type HostileScore, hostileHeap } from "./hostile-peers.js";
+import type { StoreSize } from "./store-size.js";
 import { percentile, type Tally } from "./tally.js";
 
 /** What came of one fault. */
@@ -28,39 +30,64 @@ const columns = [
   "held",
 ];
 
-/** The scoreboard as Markdown. `command`: what made it. */
-export function scoreboard(
-  scores: readonly Score[],
-  hostile: readonly HostileScore[],
+/** What stands above the sections. */
+export const title = "# Chaos: what was broken, and what was lost";
+
+/** The section of faults as Markdown. `command`: what made it. */
+export function faultsSection(scores: readonly Score[], command: string): string {
+  return [
+    written(command),
+    legend,
+    table(columns, scores.map(row)),
+    verdict(scores.map(({ name, tally }) => [name, tally?.violations ?? []])),
+  ].join("\n\n");
+}
+
+/** The section of hostile peers. `seconds`: how long each was at work. */
+export function hostileSection(
+  scores: readonly HostileScore[],
   command: string,
+  seconds: number,
 ): string {
+  return [
+    written(command),
+    `Each attacker is a process of its own, at work for ${seconds} s. The server has a heap of
+${hostileHeap} MB, the default limits, and an embedded issuer with argon2id; its store is a folder,
+unless the row says otherwise.`,
+    hostileLegend,
+    table(hostileColumns, scores.map(hostileRow)),
+    verdict(scores.map(({ what, violations }) => [what, violations])),
+  ].join("\n\n");
+}
+
+/** Replaces the section below a heading of level 2, or adds it at the document's end. */
+export function withSection(document: string, heading: string, body: string): string {
+  const parts = document.split(/^(?=## )/m);
+  const section = `## ${heading}\n\n${body}`;
+  const index = parts.findIndex((part) => part.startsWith(`## ${heading}\n`));
+  const replaced = index === -1 ? [...parts, section] : parts.with(index, section);
+  return `${replaced.map((part) => part.trim()).join("\n\n")}\n`;
+}
+
+function written(command: string): string {
   const [{ model = "" } = {}] = cpus();
   const machine = `${cpus().length} × ${model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${arch()}, Node ${process.versions.node}`;
-  const rows = [columns, columns.map(() => "---"), ...scores.map(row)].map(
-    (cells) => `| ${cells.join(" | ")} |`,
+  return `Written by \`${command}\` on ${new Date().toISOString().slice(0, 10)};\n${machine}, everything on one machine and 127.0.0.1.`;
+}
+
+function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [header, header.map(() => "---"), ...rows]
+    .map((cells) => `| ${cells.join(" | ")} |`)
+    .join("\n");
+}
+
+function verdict(judged: readonly (readonly [name: string, violations: readonly string[]])[]) {
+  const broken = judged.flatMap(([name, violations]) =>
+    violations.map((violation) => `* ${name}: ${violation}`),
   );
-  const broken = [
-    ...scores.flatMap(({ name, tally }) =>
-      (tally?.violations ?? []).map((what) => `* ${name}: ${what}`),
-    ),
-    ...hostile.flatMap(({ what, violations }) =>
-      violations.map((violation) => `* ${what}: ${violation}`),
-    ),
-  ];
-  return `${[
-    "# Chaos: what was broken, and what was lost",
-    `Written by \`${command}\` on ${new Date().toISOString().slice(0, 10)};\n${machine}, everything on one machine and 127.0.0.1.`,
-    legend,
-    rows.join("\n"),
-    "## Hostile peers",
-    `Each in a process of its own, against a server with a heap of ${hostileHeap} MB and the
-default limits; everything shares one machine. What a healthy user's \`ping\` took meanwhile, and the
-server's heap after a collection.`,
-    hostileTable(hostile),
-    broken.length === 0
-      ? "Everything that must hold has held."
-      : `What must hold and did not:\n\n${broken.join("\n")}`,
-  ].join("\n\n")}\n`;
+  return broken.length === 0
+    ? "Everything that must hold has held."
+    : `What must hold and did not:\n\n${broken.join("\n")}`;
 }
 
 const legend = `* **calls answered**: with a result. **outcome not known**: the connection was lost during the call,
@@ -77,24 +104,62 @@ const legend = `* **calls answered**: with a result. **outcome not known**: the 
   session, back-off included; of Redis, from its return to the first login and session on every
   node; elsewhere as the row says.`;
 
-function hostileTable(scores: readonly HostileScore[]): string {
-  const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
-  const rows = scores.map(({ what, p50, p99, pings, heapBefore, heapUnder, violations }) => [
-    ...[what, `${p50.toFixed(1)} ms`, `${p99.toFixed(1)} ms`, String(pings)],
-    ...[mebibytes(heapBefore), mebibytes(heapUnder), violations.length === 0 ? "yes" : "**no**"],
-  ]);
-  const header = [
-    "attack",
-    "ping p50",
-    "ping p99",
-    "pings",
-    "heap before",
-    "heap under it",
-    "held",
+const hostileLegend = `\
+* **asked**: what a healthy user asks meanwhile, one request after the other: \`ping\` on a
+  session, a login (\`POST /login\`) or a refresh (\`POST /token\`). **p50**, **p99**: how long that
+  took under the attack; in brackets the median before it. Each request must be served.
+* **heap**: after a collection. **store**: files of the folder, or keys of Redis, and their bytes;
+  for Redis all the memory that it uses. What the healthy user writes is among it.
+* **the attacker's**: frames that it has sent, or answers that it got.
+* **log lines**: of all that is not a success, 20 of one kind at once and one in 10 s from one
+  address, 100 and one a second from all.
+* **held**: also, the median stays below 10 ms (a ping) or a few times what it was before (a login
+  or refresh), the 99th percentile below 1 s or twice that bound, and the growth of the heap below
+  128 MiB; the store grows by no more than the budgets allow; each of the attacker's answers comes
+  no more often than its limit allows, and no other comes.`;
+
+const hostileColumns = [
+  ...["attack", "asked", "p50", "p99", "heap before", "heap under it"],
+  ...["store before", "store after", "the attacker's", "log lines", "held"],
+];
+
+function hostileRow({ what, asks, measurements, obstacle, violations }: HostileScore) {
+  const held = violations.length === 0 ? "yes" : "**no**";
+  if (measurements !== undefined) return [what, ...measured(asks, measurements), held];
+  const cells = hostileColumns.slice(2, -1).map(() => "–");
+  return obstacle === undefined
+    ? [what, asks, ...cells, held]
+    : [`${what}; not done: ${obstacle}`, asks, ...cells, "–"];
+}
+
+function measured(asks: string, measurements: AttackMeasurements): readonly string[] {
+  const { quiet, times, heapBefore, heapUnder, storeBefore, storeAfter, counts, lines } =
+    measurements;
+  const median = (figures: readonly number[]) => precise(percentile(figures, 50));
+  const caused = [...linesByKind(lines).values()].reduce((sum, count) => sum + count, 0);
+  return [
+    `${times.length} × ${asks}`,
+    `${median(times)} (${median(quiet)})`,
+    precise(percentile(times, 99)),
+    ...[heapBefore, heapUnder].map(mebibytes),
+    ...[storeBefore, storeAfter].map(sizeText),
+    Object.entries(counts)
+      .map(([name, count]) => `${name}: ${count}`)
+      .join(", "),
+    String(caused),
   ];
-  return [header, header.map(() => "---"), ...rows]
-    .map((cells) => `| ${cells.join(" | ")} |`)
-    .join("\n");
+}
+
+function sizeText({ entries, unit, bytes }: StoreSize): string {
+  return `${entries} ${unit}, ${(bytes / 1_024).toFixed(0)} KiB`;
+}
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+}
+
+function precise(value = Number.NaN): string {
+  return `${value.toFixed(1)} ms`;
 }
 
 function row({ name, what, tally, seconds }: Score): readonly string[] {
