@@ -1,6 +1,7 @@
 import { checkLogger, unfailingMethods } from "../runtime/application-code.js";
 import { type Clock, systemClock } from "../runtime/clock.js";
 import { refuseUnknownOptions } from "../runtime/known-options.js";
+import { type Logger, logLevels, silentLogger } from "../runtime/logger.js";
 import type { Store } from "../store/store.js";
 import {
   type Argon2Parameters,
@@ -9,14 +10,6 @@ import {
   type PasswordHasher,
   strictHasher,
 } from "./password-hasher.js";
-
-/** Where log lines go: pino's shape. Never a token, a password or a key in them. */
-export interface IssuerLogger {
-  debug(fields: object, message: string): void;
-  info(fields: object, message: string): void;
-  warn(fields: object, message: string): void;
-  error(fields: object, message: string): void;
-}
 
 /** What `createIssuer` takes. Times in milliseconds. */
 export interface IssuerOptions {
@@ -76,7 +69,7 @@ export interface IssuerOptions {
   /** Default: the machine's. */
   readonly clock?: Clock;
   /** Default: silent. */
-  readonly logger?: IssuerLogger;
+  readonly logger?: Logger;
 }
 
 /** The options, checked and complete. */
@@ -98,7 +91,7 @@ export interface IssuerSettings {
   readonly hashingSlots: number;
   readonly origins: ReadonlySet<string>;
   readonly clock: Clock;
-  readonly logger: IssuerLogger;
+  readonly logger: Logger;
 }
 
 const issuerOptions = {
@@ -141,9 +134,6 @@ export const longestAccessToken = 15 * minute;
 
 const hashingMemory = 65_536; // 64 MiB, in KiB, for all passwords being hashed
 const hashingSlots = 2;
-
-const logLevels = ["debug", "info", "warn", "error"] as const;
-const silent: IssuerLogger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Throws an Error that says which option is wrong, and what it may be. */
 export function settingsOf(options: IssuerOptions): IssuerSettings {
@@ -199,7 +189,7 @@ export function settingsOf(options: IssuerOptions): IssuerSettings {
     ),
     origins: new Set(options.origins ?? []),
     clock,
-    logger: unfailingMethods(options.logger ?? silent, logLevels),
+    logger: unfailingMethods(options.logger ?? silentLogger, logLevels),
   };
 }
 

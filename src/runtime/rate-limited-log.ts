@@ -1,9 +1,5 @@
 import { prefixOf } from "./ip-address.js";
-
-type Level = "debug" | "info" | "warn" | "error";
-
-/** A logger of pino's shape. */
-export type LeveledLog = { readonly [level in Level]: (fields: object, message: string) => void };
+import type { Logger, logLevels } from "./logger.js";
 
 /** What a line is counted by. */
 interface Counted {
@@ -45,12 +41,12 @@ interface Kind {
  * alone, whose rate other rules bound. A line that follows on some that were left out says how
  * many, in `before`.
  */
-export class RateLimitedLog implements LeveledLog {
-  readonly #log: LeveledLog;
+export class RateLimitedLog implements Logger {
+  readonly #log: Logger;
   readonly #clock: { monotonic(): number };
   readonly #kinds = new Map<string, Kind>();
 
-  constructor(log: LeveledLog, clock: { monotonic(): number }) {
+  constructor(log: Logger, clock: { monotonic(): number }) {
     this.#log = log;
     this.#clock = clock;
   }
@@ -76,7 +72,7 @@ export class RateLimitedLog implements LeveledLog {
     this.#write("error", fields, message);
   }
 
-  #write(level: Level, fields: object, message: string): void {
+  #write(level: (typeof logLevels)[number], fields: object, message: string): void {
     const kind = this.#kindOf(fields);
     if (!this.#hasRoom(kind, fields, level === "debug" ? debugFactor : 1)) {
       kind.unwritten++;

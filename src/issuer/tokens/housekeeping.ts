@@ -1,6 +1,6 @@
 import type { Clock } from "../../runtime/clock.js";
+import type { Logger } from "../../runtime/logger.js";
 import type { Store } from "../../store/store.js";
-import type { IssuerLogger } from "../issuer-options.js";
 
 const minuteMs = 60_000;
 const hourMs = 3_600_000;
@@ -17,10 +17,10 @@ interface Chore {
 /** Forgets what has ended: beside a request, so that an idle issuer has no timer. */
 export class Housekeeping {
   readonly #clock: Clock;
-  readonly #logger: IssuerLogger;
+  readonly #logger: Pick<Logger, "warn">;
   readonly #chores: readonly Chore[];
 
-  constructor(store: Store, clock: Clock, logger: IssuerLogger) {
+  constructor(store: Store, clock: Clock, logger: Pick<Logger, "warn">) {
     const begunAt = clock.monotonic();
     this.#clock = clock;
     this.#logger = logger;

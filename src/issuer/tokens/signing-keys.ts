@@ -7,8 +7,8 @@ import {
 } from "jose";
 import type { Jwk, JwkSet } from "../../auth/provider-options.js";
 import type { Clock } from "../../runtime/clock.js";
+import type { Logger } from "../../runtime/logger.js";
 import type { SecretRecords } from "../../store/store.js";
-import type { IssuerLogger } from "../issuer-options.js";
 import { type KeyRing, planRing, type RingKey, type RingTimes, signerOf } from "./key-ring.js";
 
 export const signingAlgorithm = "ES256";
@@ -25,13 +25,13 @@ export class SigningKeys {
   readonly #secrets: SecretRecords;
   readonly #times: RingTimes;
   readonly #clock: Clock;
-  readonly #logger: IssuerLogger;
+  readonly #logger: Logger;
   readonly #imported = new Map<string, Promise<CryptoKey>>();
   #ring: KeyRing = [];
   #readAt = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | undefined;
 
-  constructor(secrets: SecretRecords, times: RingTimes, clock: Clock, logger: IssuerLogger) {
+  constructor(secrets: SecretRecords, times: RingTimes, clock: Clock, logger: Logger) {
     this.#secrets = secrets;
     this.#times = times;
     this.#clock = clock;

@@ -64,18 +64,18 @@ export class JsonHash<R> {
   }
 
   async remove(name: string): Promise<boolean> {
-    return (await this.#redis.command("HDEL", this.#key, hashed(name))) === 1;
+    return (await this.#redis.command(["HDEL", this.#key, hashed(name)])) === 1;
   }
 
   async list(): Promise<R[]> {
-    return ((await this.#redis.command("HVALS", this.#key)) as string[]).map((text) =>
+    return ((await this.#redis.command(["HVALS", this.#key])) as string[]).map((text) =>
       this.#record(text),
     );
   }
 
   async #read(name: string): Promise<string | undefined> {
     return (
-      ((await this.#redis.command("HGET", this.#key, hashed(name))) as string | null) ?? undefined
+      ((await this.#redis.command(["HGET", this.#key, hashed(name)])) as string | null) ?? undefined
     );
   }
 

@@ -176,7 +176,7 @@ export class RedisFamilies implements FamilyRecords {
   async get(id: string, now?: number): Promise<FamilyRecord | undefined> {
     const fields =
       now === undefined
-        ? await this.#redis.command("HGETALL", this.#keys.family(id))
+        ? await this.#redis.command(["HGETALL", this.#keys.family(id)])
         : await this.#redis.run(read, this.#keysOf(id), [
             hashed(id),
             now,

@@ -4,9 +4,9 @@ import type {
   RevocationRecords,
 } from "../../auth/revocation/revocation.js";
 import { covers, RevocationList, targetOf, wider } from "../../auth/revocation/revocation-list.js";
+import type { Logger } from "../../runtime/logger.js";
 import type { RedisExecutor } from "./connection/redis-connection.js";
 import { redisScript } from "./connection/redis-script.js";
-import type { StoreLogger } from "./connection/store-logger.js";
 import { StoreUnavailable } from "./connection/store-unavailable.js";
 import type { RedisStreamReader } from "./events/redis-stream-reader.js";
 import { parsed } from "./json-hash.js";
@@ -69,7 +69,7 @@ export class RedisRevocations implements RevocationRecords {
   readonly #redis: RedisExecutor;
   readonly #keys: RedisKeys;
   readonly #feed: RedisStreamReader;
-  readonly #log: StoreLogger;
+  readonly #log: Pick<Logger, "warn">;
   readonly #redisNow: () => number | undefined;
   readonly #known = new RevocationList();
   /**
@@ -87,7 +87,7 @@ export class RedisRevocations implements RevocationRecords {
     redis: RedisExecutor,
     keys: RedisKeys,
     feed: RedisStreamReader,
-    log: StoreLogger,
+    log: Pick<Logger, "warn">,
     redisNow: () => number | undefined,
   ) {
     this.#redis = redis;
@@ -226,7 +226,7 @@ export class RedisRevocations implements RevocationRecords {
         ? field
         : hashed(targetOf({ ...(issuer === undefined ? {} : { issuer }), sessionId }));
     for (let tries = 0; tries < maxTries; tries++) {
-      const read = (await redis.command("HMGET", revoked, field, session)) as (string | null)[];
+      const read = (await redis.command(["HMGET", revoked, field, session])) as (string | null)[];
       const [known, sessions] = read.map((text) => revocationOf(text ?? ""));
       if ([known, sessions].some((one) => one !== undefined && covers(one, revocation))) return;
       const whole = known === undefined ? revocation : wider(known, revocation);
@@ -253,13 +253,13 @@ export class RedisRevocations implements RevocationRecords {
   async #each(redis: RedisExecutor, take: (revocation: Revocation) => void): Promise<void> {
     let cursor = "0";
     do {
-      const reply = await redis.command(
+      const reply = await redis.command([
         "HSCAN",
         this.#keys.revoked,
         cursor,
         "COUNT",
         String(readAtOnce),
-      );
+      ]);
       const [next, fields] = reply as [string, string[]];
       for (let i = 1; i < fields.length; i += 2) {
         const revocation = revocationOf(fields[i] ?? "");

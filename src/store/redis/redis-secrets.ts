@@ -20,7 +20,7 @@ export class RedisSecrets implements SecretRecords {
 
   async get(name: string): Promise<string | undefined> {
     const value =
-      ((await this.#redis.command("HGET", this.#key, name)) as string | null) ?? undefined;
+      ((await this.#redis.command(["HGET", this.#key, name])) as string | null) ?? undefined;
     if (value !== undefined) this.#known.set(name, value);
     return value;
   }
@@ -35,7 +35,7 @@ export class RedisSecrets implements SecretRecords {
   async restore(redis: RedisExecutor): Promise<void> {
     for (const [name, value] of this.#known) {
       // asked, since a full Redis would refuse the script all the same
-      const isLost = (await redis.command("HGET", this.#key, name)) === null;
+      const isLost = (await redis.command(["HGET", this.#key, name])) === null;
       if (isLost) await redis.run(replaceField, [this.#key], [name, "", value]);
     }
   }

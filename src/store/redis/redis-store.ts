@@ -2,16 +2,17 @@ import type { Bus } from "../../pubsub/bus.js";
 import { checkLogger, unfailingMethods } from "../../runtime/application-code.js";
 import { type Clock, systemClock } from "../../runtime/clock.js";
 import { refuseUnknownOptions } from "../../runtime/known-options.js";
+import { type Logger, silentLogger } from "../../runtime/logger.js";
 import type { Store } from "../store.js";
+import { Deadline } from "./connection/deadline.js";
 import { RedisClient } from "./connection/redis-client.js";
 import {
   checkRedisUrl,
   type RedisAddress,
   type RedisExecutor,
+  withDeadline,
 } from "./connection/redis-connection.js";
 import { RedisDeployment } from "./connection/redis-deployment.js";
-import { RedisOperation } from "./connection/redis-operation.js";
-import { type StoreLogger, silentStoreLogger } from "./connection/store-logger.js";
 import { RedisBus } from "./events/redis-bus.js";
 import { RedisStreamReader } from "./events/redis-stream-reader.js";
 import { RedisAttempts } from "./redis-attempts.js";
@@ -42,7 +43,7 @@ export interface RedisStoreOptions extends RedisAddress {
   /** Times the forgetting of revocations. Default: the machine's. */
   readonly clock?: Clock;
   /** Default: silent. */
-  readonly logger?: StoreLogger;
+  readonly logger?: Pick<Logger, "info" | "warn">;
 }
 
 const redisOptions = {
@@ -72,7 +73,7 @@ const logLevels = ["info", "warn"] as const;
 export function redisStore(options: RedisStoreOptions): RedisStore {
   refuseUnknownOptions("redisStore", options, redisOptions);
   const { url, tls, prefix = "jotwire", timeout = 750, busLength = 10_000 } = options;
-  const { clock = systemClock, logger: given = silentStoreLogger } = options;
+  const { clock = systemClock, logger: given = silentLogger } = options;
   checkLogger(given, logLevels);
   const logger = unfailingMethods(given, logLevels);
   checkRedisUrl(url);
@@ -83,7 +84,9 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
   const address = { url, tls };
   const keys = new RedisKeys(prefix);
   const deployment = new RedisDeployment(keys, logger);
-  const link = new RedisClient(address, timeout, (connection) => deployment.join(connection));
+  const link = new RedisClient(address, timeout, (connection, deadline) =>
+    deployment.join(connection, deadline),
+  );
   const feed = new RedisStreamReader(address, timeout, keys, deployment, logger);
   const known = new Map<string, string>();
   const secrets = new RedisSecrets(link, keys, known);
@@ -120,7 +123,7 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
   });
   return {
     ...recordsOver(link),
-    operation: () => recordsOver(new RedisOperation(link)),
+    operation: () => recordsOver(withDeadline(link, new Deadline(timeout))),
     bus,
     close: async () => {
       feed.close();

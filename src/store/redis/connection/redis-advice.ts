@@ -13,8 +13,8 @@ export async function adviseRedis(
   checkRedisUrl(address.url);
   const redis = await RedisConnection.open(address, timeoutMs);
   try {
-    const persistence = String(await redis.command("INFO", "persistence"));
-    const memory = String(await redis.command("INFO", "memory"));
+    const persistence = String(await redis.command(["INFO", "persistence"]));
+    const memory = String(await redis.command(["INFO", "memory"]));
     const isAppendOnly = /^aof_enabled:1/m.test(persistence);
     const policy = /^maxmemory_policy:(\S+)/m.exec(memory)?.[1] ?? "noeviction";
     const limit = Number(/^maxmemory:(\d+)/m.exec(memory)?.[1] ?? 0);
@@ -36,7 +36,7 @@ export async function adviseRedis(
 }
 
 async function fsyncAdvice(redis: RedisConnection): Promise<readonly string[]> {
-  const mode = await redis.command("CONFIG", "GET", "appendfsync").then(
+  const mode = await redis.command(["CONFIG", "GET", "appendfsync"]).then(
     (reply) => (Array.isArray(reply) ? String(reply[1]) : undefined),
     () => undefined, // this user may not ask
   );
@@ -64,7 +64,7 @@ export async function secretAt(
   const redis = await RedisConnection.open(address, timeoutMs);
   try {
     return (
-      ((await redis.command("HGET", new RedisKeys(prefix).secrets, name)) as string | null) ??
+      ((await redis.command(["HGET", new RedisKeys(prefix).secrets, name])) as string | null) ??
       undefined
     );
   } finally {

@@ -1,19 +1,19 @@
+import { Deadline } from "./deadline.js";
 import { type RedisAddress, RedisConnection, type RedisExecutor } from "./redis-connection.js";
 import type { RedisScript } from "./redis-script.js";
-import { asUnavailable, StoreUnavailable, within } from "./store-unavailable.js";
+import { asUnavailable, StoreUnavailable } from "./store-unavailable.js";
 
 const maxPending = 2_000; // calls that wait for Redis; each for `timeoutMs` at most
 const retryAfter = 200; // ms: after a failed attempt, calls are refused at once for so long
 
 /**
- * Commands over one connection, made anew by the next call after it was lost. A call ends within
- * `timeoutMs`: connecting included, and whatever Redis does. A connection that kept a call waiting
- * for so long is given up.
+ * Commands over one connection, made anew by the next call after it was lost. A call without a
+ * deadline of its own ends within `timeoutMs`: connecting included, and whatever Redis does.
  */
 export class RedisClient implements RedisExecutor {
   readonly #address: RedisAddress;
   readonly #timeoutMs: number;
-  readonly #prepare: (connection: RedisConnection) => Promise<unknown>;
+  readonly #prepare: (connection: RedisConnection, deadline: Deadline) => Promise<unknown>;
   #connection: RedisConnection | undefined;
   #opening: Promise<RedisConnection> | undefined;
   #failure: { readonly at: number; readonly error: StoreUnavailable } | undefined;
@@ -24,43 +24,27 @@ export class RedisClient implements RedisExecutor {
   constructor(
     address: RedisAddress,
     timeoutMs: number,
-    prepare: (connection: RedisConnection) => Promise<unknown>,
+    prepare: (connection: RedisConnection, deadline: Deadline) => Promise<unknown>,
   ) {
     this.#address = address;
     this.#timeoutMs = timeoutMs;
     this.#prepare = prepare;
   }
 
-  /** Longest wait of one call, milliseconds. */
-  get timeoutMs(): number {
-    return this.#timeoutMs;
-  }
-
-  command(...args: readonly string[]): Promise<unknown> {
-    return this.commandWithin(this.#timeoutMs, ...args);
+  command(
+    args: readonly string[],
+    deadline: Deadline = new Deadline(this.#timeoutMs),
+  ): Promise<unknown> {
+    return this.#call(deadline, (connection) => connection.command(args, deadline));
   }
 
   run(
     script: RedisScript,
     keys: readonly string[],
     args: readonly (string | number)[],
+    deadline: Deadline = new Deadline(this.#timeoutMs),
   ): Promise<unknown> {
-    return this.runWithin(this.#timeoutMs, script, keys, args);
-  }
-
-  /** `timeoutMs`: of this call, milliseconds; at most the link's. */
-  commandWithin(timeoutMs: number, ...args: readonly string[]): Promise<unknown> {
-    return this.#call(timeoutMs, (connection) => connection.command(...args));
-  }
-
-  /** As above. */
-  runWithin(
-    timeoutMs: number,
-    script: RedisScript,
-    keys: readonly string[],
-    args: readonly (string | number)[],
-  ): Promise<unknown> {
-    return this.#call(timeoutMs, (connection, left) => connection.run(script, keys, args, left));
+    return this.#call(deadline, (connection) => connection.run(script, keys, args, deadline));
   }
 
   close(): void {
@@ -69,30 +53,25 @@ export class RedisClient implements RedisExecutor {
   }
 
   async #call(
-    timeoutMs: number,
-    work: (connection: RedisConnection, left: number) => Promise<unknown>,
+    deadline: Deadline,
+    work: (connection: RedisConnection) => Promise<unknown>,
   ): Promise<unknown> {
     if (this.#pending >= maxPending)
       throw new StoreUnavailable(`${maxPending} calls wait for Redis already`);
-    const startedAt = performance.now();
-    let used: RedisConnection | undefined;
-    const onConnection = async (): Promise<unknown> => {
-      used = this.#connection?.isOpen === true ? this.#connection : await this.#connected();
-      return work(used, startedAt + timeoutMs - performance.now());
-    };
     this.#pending++;
     try {
-      return await within(timeoutMs, onConnection());
-    } catch (error) {
-      // a caller's haste says nothing about the connection
-      if (performance.now() >= startedAt + this.#timeoutMs) used?.close();
-      throw asUnavailable(error);
+      // no await with a connection at hand: calls reach Redis in the order in which they are made
+      return await work(
+        this.#connection?.isOpen === true
+          ? this.#connection
+          : await deadline.wait(() => this.#connected()),
+      );
     } finally {
       this.#pending--;
     }
   }
 
-  #connected(): Promise<RedisConnection> {
+  async #connected(): Promise<RedisConnection> {
     if (this.#isClosed) throw new StoreUnavailable("this store was closed");
     if (this.#failure !== undefined && performance.now() - this.#failure.at < retryAfter)
       throw this.#failure.error;
@@ -105,7 +84,7 @@ export class RedisClient implements RedisExecutor {
   async #open(): Promise<RedisConnection> {
     try {
       const connection = await RedisConnection.open(this.#address, this.#timeoutMs);
-      await this.#prepared(connection);
+      await this.#prepareOrClose(connection);
       this.#connection = connection;
       this.#failure = undefined;
       if (this.#isClosed) connection.close();
@@ -117,9 +96,9 @@ export class RedisClient implements RedisExecutor {
     }
   }
 
-  async #prepared(connection: RedisConnection): Promise<void> {
+  async #prepareOrClose(connection: RedisConnection): Promise<void> {
     try {
-      await within(this.#timeoutMs, this.#prepare(connection));
+      await this.#prepare(connection, new Deadline(this.#timeoutMs));
     } catch (error) {
       connection.close();
       throw error;

@@ -1,6 +1,7 @@
 import { createClient } from "@redis/client";
+import { Deadline } from "./deadline.js";
 import { allScripts, type RedisScript } from "./redis-script.js";
-import { asUnavailable, StoreUnavailable, within } from "./store-unavailable.js";
+import { asUnavailable, StoreUnavailable } from "./store-unavailable.js";
 
 /** The only importer of @redis/client. */
 
@@ -13,14 +14,26 @@ export interface RedisAddress {
     | undefined;
 }
 
-/** Runs commands and scripts. Rejects with {@link StoreUnavailable}. */
+/**
+ * Runs commands and scripts. Rejects with {@link StoreUnavailable}, at the deadline at the latest;
+ * a call without one has a deadline of its own.
+ */
 export interface RedisExecutor {
-  command(...args: readonly string[]): Promise<unknown>;
+  command(args: readonly string[], deadline?: Deadline): Promise<unknown>;
   run(
     script: RedisScript,
     keys: readonly string[],
     args: readonly (string | number)[],
+    deadline?: Deadline,
   ): Promise<unknown>;
+}
+
+/** The same Redis, with one deadline for all calls together. */
+export function withDeadline(redis: RedisExecutor, deadline: Deadline): RedisExecutor {
+  return {
+    command: (args) => redis.command(args, deadline),
+    run: (script, keys, args) => redis.run(script, keys, args, deadline),
+  };
 }
 
 interface Client {
@@ -58,7 +71,7 @@ export class RedisConnection implements RedisExecutor {
   static async open(address: RedisAddress, timeoutMs: number): Promise<RedisConnection> {
     const connection = new RedisConnection(clientOf(address, timeoutMs), timeoutMs);
     try {
-      await within(timeoutMs, connection.#greet());
+      await connection.#greet(new Deadline(timeoutMs));
       return connection;
     } catch (error) {
       connection.close();
@@ -80,8 +93,11 @@ export class RedisConnection implements RedisExecutor {
     return this.#runId;
   }
 
-  command(...args: readonly string[]): Promise<unknown> {
-    return this.#send(args, this.#timeoutMs);
+  command(
+    args: readonly string[],
+    deadline: Deadline = new Deadline(this.#timeoutMs),
+  ): Promise<unknown> {
+    return this.#send(args, deadline);
   }
 
   /**
@@ -98,19 +114,18 @@ export class RedisConnection implements RedisExecutor {
       "STREAMS",
       ...streamsAndIds,
     ];
-    return this.#send(args, block + this.#timeoutMs);
+    return this.#send(args, new Deadline(block + this.#timeoutMs));
   }
 
   run(
     script: RedisScript,
     keys: readonly string[],
     args: readonly (string | number)[],
-    timeoutMs = this.#timeoutMs,
+    deadline: Deadline = new Deadline(this.#timeoutMs),
   ): Promise<unknown> {
-    const givenUpAt = performance.now() + timeoutMs;
-    const deadline = Math.ceil(givenUpAt + this.#clockOffset);
-    const rest = [String(keys.length), ...keys, `${deadline} ${Date.now()}`, ...args.map(String)];
-    return this.#send(["EVALSHA", script.digest, ...rest], this.#timeoutMs, givenUpAt);
+    const givenUpAt = Math.ceil(this.now() + deadline.remaining());
+    const rest = [String(keys.length), ...keys, `${givenUpAt} ${Date.now()}`, ...args.map(String)];
+    return this.#send(["EVALSHA", script.digest, ...rest], deadline);
   }
 
   close(): void {
@@ -120,37 +135,31 @@ export class RedisConnection implements RedisExecutor {
   }
 
   /**
-   * A server that lets a command wait for too long hangs, or can't be reached: whatever else waits
-   * for it, waits in vain.
+   * A server that does not answer a command within the whole of a deadline hangs, or can't be
+   * reached: whatever else waits for it waits in vain. That one had little time left says nothing
+   * about the connection.
    */
-  async #send(
-    args: readonly string[],
-    timeoutMs: number,
-    givenUpAt = Number.POSITIVE_INFINITY,
-  ): Promise<unknown> {
+  async #send(args: readonly string[], deadline: Deadline): Promise<unknown> {
     if (!this.#isOpen) throw new StoreUnavailable("the connection to Redis is closed");
-    const sentAt = performance.now();
+    const isWhole = deadline.remaining() >= this.#timeoutMs;
     try {
-      return await within(timeoutMs, this.#client.sendCommand(args));
+      return await deadline.wait(() => this.#client.sendCommand(args));
     } catch (error) {
-      const now = performance.now();
-      if (
-        now - sentAt >= timeoutMs ||
-        (error instanceof Error && isFatal(error.message, now >= givenUpAt))
-      )
+      const isLate = deadline.remaining() === 0;
+      if ((isLate && isWhole) || (error instanceof Error && isFatal(error.message, isLate)))
         this.close();
       throw asUnavailable(error);
     }
   }
 
-  async #greet(): Promise<void> {
-    await this.#client.connect();
+  async #greet(deadline: Deadline): Promise<void> {
+    await deadline.wait(() => this.#client.connect());
     // not when the answer came: a deadline may be late by the way there, never early
     const askedAt = performance.now();
     const [time, info] = await Promise.all([
-      this.command("TIME"),
-      this.command("INFO", "server"),
-      ...allScripts().map(({ text }) => this.command("SCRIPT", "LOAD", text)),
+      this.command(["TIME"], deadline),
+      this.command(["INFO", "server"], deadline),
+      ...allScripts().map(({ text }) => this.command(["SCRIPT", "LOAD", text], deadline)),
     ]);
     const [seconds, micros] = time as [string, string];
     this.#clockOffset = Number(seconds) * 1_000 + Number(micros) / 1_000 - askedAt;
@@ -162,8 +171,8 @@ export class RedisConnection implements RedisExecutor {
  * That a script came too late says nothing about the connection if it did; if it did not, one of
  * the clocks was set.
  */
-function isFatal(message: string, wasGivenUp: boolean): boolean {
-  return fatalReply.test(message) && !(wasGivenUp && message.startsWith("STALE"));
+function isFatal(message: string, isLate: boolean): boolean {
+  return fatalReply.test(message) && !(isLate && message.startsWith("STALE"));
 }
 
 function clientOf({ url, tls }: RedisAddress, timeoutMs: number): Client {

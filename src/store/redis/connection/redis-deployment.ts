@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
+import type { Logger } from "../../../runtime/logger.js";
 import type { RedisKeys } from "../redis-keys.js";
-import type { RedisConnection, RedisExecutor } from "./redis-connection.js";
+import type { Deadline } from "./deadline.js";
+import { type RedisConnection, type RedisExecutor, withDeadline } from "./redis-connection.js";
 import { redisScript } from "./redis-script.js";
-import type { StoreLogger } from "./store-logger.js";
 
 /** Where a stream stands. */
 export interface StreamPosition {
@@ -45,13 +46,13 @@ return {id, known[3] or '0', newest(KEYS[2]), known[4] or '0', newest(KEYS[3]), 
 /** The nodes that share one Redis and one prefix, through all restarts of it. */
 export class RedisDeployment {
   readonly #keys: RedisKeys;
-  readonly #log: StoreLogger;
+  readonly #log: Pick<Logger, "warn">;
   readonly #restorers: ((redis: RedisExecutor) => Promise<void>)[] = [];
   #incarnation: string | undefined;
   #first: string | undefined;
   #clock: RedisConnection | undefined;
 
-  constructor(keys: RedisKeys, log: StoreLogger) {
+  constructor(keys: RedisKeys, log: Pick<Logger, "warn">) {
     this.#keys = keys;
     this.#log = log;
   }
@@ -71,12 +72,13 @@ export class RedisDeployment {
     this.#restorers.push(restore);
   }
 
-  /** Comes first on every connection. */
-  async join(connection: RedisConnection): Promise<Joined> {
+  /** Comes first on every connection. `deadline`: for all of it; default: one for each call. */
+  async join(connection: RedisConnection, deadline?: Deadline): Promise<Joined> {
     const { deployment, revocations, bus } = this.#keys;
+    const redis = deadline === undefined ? connection : withDeadline(connection, deadline);
     this.#clock = connection;
     const candidate = randomBytes(9).toString("base64url");
-    const reply = await connection.run(
+    const reply = await redis.run(
       join,
       [deployment, revocations, bus],
       [connection.runId, candidate],
@@ -91,7 +93,7 @@ export class RedisDeployment {
     ];
     if (this.#incarnation !== undefined && this.#incarnation !== incarnation) {
       this.#tellRenewal(this.#first !== first);
-      for (const restore of this.#restorers) await restore(connection);
+      for (const restore of this.#restorers) await restore(redis);
     }
     this.#incarnation = incarnation;
     this.#first = first;

@@ -17,23 +17,3 @@ export function asUnavailable(thrown: unknown): StoreUnavailable {
 function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }
-
-/**
- * Rejects with {@link StoreUnavailable} when the work takes longer than `timeoutMs` (milliseconds).
- * An answer that has arrived by then counts, however late this process comes to read it: sockets
- * are read between the timer and the immediate.
- */
-export async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
-  const timer: { stop: () => void } = { stop: () => {} };
-  const late = new Promise<never>((_, reject) => {
-    const give = (): void =>
-      reject(new StoreUnavailable(`Redis did not answer within ${Math.round(timeoutMs)} ms`));
-    const handle = setTimeout(() => setImmediate(give), timeoutMs);
-    timer.stop = () => clearTimeout(handle);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    timer.stop();
-  }
-}

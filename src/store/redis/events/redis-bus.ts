@@ -1,8 +1,9 @@
 import type { Position } from "../../../protocol/messages.js";
 import type { Bus, BusListener, HistoryOptions, TopicState } from "../../../pubsub/bus.js";
+import type { Logger } from "../../../runtime/logger.js";
+import { Deadline } from "../connection/deadline.js";
 import type { RedisExecutor } from "../connection/redis-connection.js";
 import { redisScript } from "../connection/redis-script.js";
-import type { StoreLogger } from "../connection/store-logger.js";
 import type { RedisKeys } from "../redis-keys.js";
 import type { RedisStreamReader } from "./redis-stream-reader.js";
 
@@ -108,7 +109,7 @@ export class RedisBus implements Bus {
   readonly #feed: RedisStreamReader;
   readonly #length: number;
   readonly #timeoutMs: number;
-  readonly #log: StoreLogger;
+  readonly #log: Pick<Logger, "warn">;
   readonly #listeners = new Set<BusListener>();
 
   constructor(
@@ -116,7 +117,7 @@ export class RedisBus implements Bus {
     keys: RedisKeys,
     feed: RedisStreamReader,
     limits: BusLimits,
-    log: StoreLogger,
+    log: Pick<Logger, "warn">,
   ) {
     this.#redis = redis;
     this.#keys = keys;
@@ -157,8 +158,8 @@ export class RedisBus implements Bus {
       isPlace ? since.epoch : "",
       isPlace ? since.offset : "",
     ];
-    const endsAt = performance.now() + this.#timeoutMs;
-    const reply = await this.#redis.run(read, keys, args);
+    const deadline = new Deadline(this.#timeoutMs);
+    const reply = await this.#redis.run(read, keys, args, deadline);
     const [incarnation, epoch, offsetText, sent, recovered, missed] = reply as [
       string,
       string,
@@ -168,7 +169,7 @@ export class RedisBus implements Bus {
       string[],
     ];
     // so that none of the events before is told later
-    await this.#feed.whenReached(incarnation, Number(sent), endsAt - performance.now());
+    await this.#feed.whenReached(incarnation, Number(sent), deadline);
     const offset = Number(offsetText);
     const first = offset - missed.length + 1;
     return {

@@ -1,12 +1,13 @@
 import { type Clock, systemClock } from "../../../runtime/clock.js";
+import type { Logger } from "../../../runtime/logger.js";
+import { Deadline } from "../connection/deadline.js";
 import {
   type RedisAddress,
   RedisConnection,
   type RedisExecutor,
 } from "../connection/redis-connection.js";
 import type { Joined, RedisDeployment } from "../connection/redis-deployment.js";
-import type { StoreLogger } from "../connection/store-logger.js";
-import { asUnavailable, StoreUnavailable, within } from "../connection/store-unavailable.js";
+import { asUnavailable, StoreUnavailable } from "../connection/store-unavailable.js";
 import type { RedisKeys } from "../redis-keys.js";
 import { type RawEntry, StreamCursor } from "./stream-cursor.js";
 
@@ -58,7 +59,7 @@ export class RedisStreamReader {
   readonly #timeoutMs: number;
   readonly #keys: RedisKeys;
   readonly #deployment: RedisDeployment;
-  readonly #log: StoreLogger;
+  readonly #log: Pick<Logger, "info" | "warn">;
   readonly #clock: Clock = systemClock;
   readonly #waiting = new Set<Proof>();
   #listeners: FeedListeners | undefined;
@@ -82,7 +83,7 @@ export class RedisStreamReader {
     timeoutMs: number,
     keys: RedisKeys,
     deployment: RedisDeployment,
-    log: StoreLogger,
+    log: Pick<Logger, "info" | "warn">,
   ) {
     this.#address = address;
     this.#timeoutMs = timeoutMs;
@@ -123,18 +124,21 @@ export class RedisStreamReader {
   }
 
   /**
-   * Resolves when all entries of the bus up to this one have been heard, within `timeoutMs`. At once
+   * Resolves when all entries of the bus up to this one have been heard, by the deadline. At once
    * when nobody listens.
    */
-  async whenReached(incarnation: string, sequence: number, timeoutMs: number): Promise<void> {
+  async whenReached(incarnation: string, sequence: number, deadline: Deadline): Promise<void> {
     if (this.#users === 0) return;
     await this.#when(
       (reached) => reached.incarnation === incarnation && reached.busSequence >= sequence,
-      timeoutMs,
+      deadline,
     );
   }
 
-  async #when(until: (reached: Reached) => boolean, timeoutMs = this.#timeoutMs): Promise<void> {
+  async #when(
+    until: (reached: Reached) => boolean,
+    deadline = new Deadline(this.#timeoutMs),
+  ): Promise<void> {
     if (until(this.#reached())) return;
     if (this.#users === 0 || this.#isClosed)
       throw new StoreUnavailable("nothing is read from Redis now");
@@ -147,7 +151,7 @@ export class RedisStreamReader {
     });
     this.#waiting.add(proof);
     try {
-      await within(timeoutMs, proven);
+      await deadline.wait(() => proven);
     } finally {
       this.#waiting.delete(proof);
     }
@@ -246,7 +250,7 @@ export class RedisStreamReader {
     const ids = [this.#revocations.id, this.#bus.id];
     const [state, streams] = await Promise.all([
       // answered before the read, which may wait
-      connection.command("HMGET", deployment, "id", "revoked", "bus"),
+      connection.command(["HMGET", deployment, "id", "revoked", "bus"]),
       connection.read(readAtOnce, block, revocations, bus, ...ids),
     ]);
     const [incarnation, revoked, sent] = state as [string | null, string | null, string | null];
