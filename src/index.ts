@@ -55,11 +55,11 @@ export type {
 } from "./server/metrics/metrics.js";
 export { createServer, type Server } from "./server/server.js";
 export type {
-  AuthOption,
   Listening,
   RevocationSelector,
   RevokeOptions,
   ServerOptions,
 } from "./server/server-options.js";
 export { jsonLogger, type LogLevel } from "./server/telemetry/json-logger.js";
+export type { AuthOption } from "./server/token-authority.js";
 export type { Store } from "./store/store.js";

@@ -32,6 +32,19 @@ export const systemClock: Clock = {
   },
 };
 
+/** Calls `work` again and again, `interval` milliseconds apart. Returns the function that stops. */
+export function every(clock: Clock, interval: number, work: () => void): () => void {
+  let stop = () => {};
+  const wait = () => {
+    stop = clock.after(interval, () => {
+      wait();
+      work();
+    });
+  };
+  wait();
+  return () => stop();
+}
+
 /** A clock whose timers catch what they call throws: nothing of it ends the process. */
 export function clockWithErrorHandling(clock: Clock, log: Logger): Clock {
   return {

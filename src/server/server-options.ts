@@ -1,5 +1,3 @@
-import type { IssuerPort } from "../auth/issuer-port.js";
-import type { ProviderOptions } from "../auth/provider-options.js";
 import type { NotificationSchemas } from "../rpc/define/create-rpc.js";
 import { checkLogger } from "../runtime/application-code.js";
 import type { Clock } from "../runtime/clock.js";
@@ -9,8 +7,7 @@ import type { Store } from "../store/store.js";
 import type { HookOptions } from "./lifecycle/hooks.js";
 import type { Limits } from "./limits.js";
 import type { MetricsOptions } from "./metrics/metrics.js";
-
-export type AuthOption = ProviderOptions | IssuerPort;
+import type { AuthOption } from "./token-authority.js";
 
 /** Options of `createServer`. */
 export interface ServerOptions<Notifications extends NotificationSchemas = NotificationSchemas> {

@@ -4,7 +4,12 @@
 
 import type { IssuerPort } from "../auth/issuer-port.js";
 import type { FetchDocument } from "../auth/keys/key-fetching.js";
-import type { Claims, RenewedTokens, VerifiedToken } from "../auth/provider-options.js";
+import type {
+  Claims,
+  ProviderOptions,
+  RenewedTokens,
+  VerifiedToken,
+} from "../auth/provider-options.js";
 import { faultOf, Refusal } from "../auth/refusal.js";
 import { isObject } from "../auth/token/strict-json.js";
 import { createVerifier, type Verifier } from "../auth/verifier.js";
@@ -12,8 +17,9 @@ import type { StandardSchema } from "../protocol/standard-schema.js";
 import { validate } from "../rpc/define/validate.js";
 import { isThenable, withTimeout } from "../runtime/application-code.js";
 import type { Clock } from "../runtime/clock.js";
-import type { AuthServices } from "./connection/auth-queue.js";
-import type { AuthOption } from "./server-options.js";
+
+/** Whose tokens are accepted: those of an issuer, or of an embedded one. */
+export type AuthOption = ProviderOptions | IssuerPort;
 
 export interface AuthorityPorts {
   readonly clock: Clock;
@@ -35,13 +41,15 @@ export interface AuthorityPorts {
 // an auth call holds up the next ones of its connection, a logout too
 const callbackTimeoutMs = 20_000;
 
-export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudge"> {
-  readonly clock: Clock;
+/** All but `mayRenew` and `mayRevoke` reject with `Refusal` or `AuthFault`. */
+export class TokenAuthority {
+  /** Hides from the wire why a token was refused. */
   readonly production: boolean;
   /** All issuers' names: their `iss`. */
   readonly names: readonly string[];
   /** The embedded issuers. */
   readonly issuers: readonly IssuerPort[];
+  readonly #clock: Clock;
   readonly #verifier: Verifier;
   readonly #renewers = new Map<
     string,
@@ -58,7 +66,7 @@ export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudg
     identityClaims: readonly string[],
     ports: AuthorityPorts,
   ) {
-    this.clock = ports.clock;
+    this.#clock = ports.clock;
     this.production = ports.production;
     this.names = options.map(({ issuer }) => issuer);
     this.issuers = options.filter(isIssuer);
@@ -84,6 +92,10 @@ export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudg
     return this.#verifier.isReady();
   }
 
+  /**
+   * Judges a token by its signature, its claims and the application's claims schema. `peer`: see
+   * {@link Verifier.verify}.
+   */
   async verify(token: string, peer: string): Promise<VerifiedToken> {
     await this.#whenReady();
     const verified = withIdentity(await this.#verifier.verify(token, peer), this.#identityClaims);
@@ -92,6 +104,7 @@ export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudg
       : withClaims(verified, await this.#checkedClaims(this.#claimsSchema, verified.claims));
   }
 
+  /** Does this issuer rotate refresh tokens here? */
   mayRenew(issuer: string): boolean {
     return this.#renewers.has(issuer);
   }
@@ -111,6 +124,7 @@ export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudg
     throw new Error("renew must resolve to { token, refreshToken }, two strings");
   }
 
+  /** Can this issuer's refresh tokens be revoked here? */
   mayRevoke(issuer: string): boolean {
     return this.issuers.some((candidate) => candidate.issuer === issuer);
   }
@@ -138,7 +152,7 @@ export class TokenAuthority implements Omit<AuthServices, "telemetry" | "mayJudg
   /** No timer for what answers at once. */
   #inTime<T>(work: T | PromiseLike<T>, what: string): T | Promise<T> {
     return isThenable(work)
-      ? withTimeout(work as PromiseLike<T>, callbackTimeoutMs, this.clock, what)
+      ? withTimeout(work as PromiseLike<T>, callbackTimeoutMs, this.#clock, what)
       : work;
   }
 }

@@ -8,7 +8,6 @@ export const undocumentedToday: readonly string[] = [
   "Auth.sessionId",
   "Auth.subject",
   "Auth.tokenId",
-  "AuthOption",
   "BackoffRange.max",
   "BackoffRange.min",
   "BusListener",

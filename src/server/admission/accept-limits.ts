@@ -11,18 +11,17 @@ const shareOfAddress = 0.25;
 // the rest is for stores, keys, HTTP requests and what the application opens
 const shareOfFiles = 0.8;
 
-export interface AdmissionPorts {
+export interface AcceptPorts {
   readonly clock: Clock;
-  /** How many connections there are. */
-  readonly connections: () => number;
+  readonly connections: { readonly size: number };
   /** How many files the process may open; undefined: no limit is known. */
   readonly openFiles: number | undefined;
-  /** The limit by which the process has more to do than it can; undefined: none. */
-  readonly overload: () => OverloadLimit | undefined;
+  /** `limit`: by which the process is overloaded; undefined: none. */
+  readonly overload: { readonly limit: OverloadLimit | undefined };
 }
 
 export class AcceptLimits {
-  readonly #ports: AdmissionPorts;
+  readonly #ports: AcceptPorts;
   readonly #maxPerSecond: number;
   readonly #maxOfAddress: number;
   readonly #most: number;
@@ -32,7 +31,7 @@ export class AcceptLimits {
 
   constructor(
     limits: Pick<Limits, "acceptsPerSecond" | "connections" | "openPerAddress">,
-    ports: AdmissionPorts,
+    ports: AcceptPorts,
   ) {
     const { acceptsPerSecond, connections, openPerAddress } = limits;
     this.#ports = ports;
@@ -52,7 +51,7 @@ export class AcceptLimits {
    */
   refusal(address: string): UpgradeRefusal | null {
     const { clock, connections, overload } = this.#ports;
-    const limit = overload();
+    const { limit } = overload;
     if (limit !== undefined)
       return {
         status: 503,
@@ -60,7 +59,7 @@ export class AcceptLimits {
         retryAfter: 5,
         limit,
       };
-    if (connections() >= this.#most) {
+    if (connections.size >= this.#most) {
       return {
         status: 503,
         message: "the server has as many connections as it can take",

@@ -10,14 +10,19 @@ const second = 1_000;
 export class AuthRateLimiter {
   readonly #clock: Clock;
   readonly #most: number;
+  readonly #onExceeded: (address: string) => void;
   /** Of this second; emptied by the first call of the next one. */
   readonly #spent = new Map<string, number>();
   #since = Number.NEGATIVE_INFINITY;
 
-  /** `most`: calls of one address in a second, 0 = any number. */
-  constructor(clock: Clock, most: number) {
+  /**
+   * `most`: calls of one address in a second, 0 = any number. `onExceeded` hears of each that is
+   * refused.
+   */
+  constructor(clock: Clock, most: number, onExceeded: (address: string) => void = () => {}) {
     this.#clock = clock;
     this.#most = most;
+    this.#onExceeded = onExceeded;
   }
 
   /** Takes one. False: this address has none left in this second. */
@@ -30,7 +35,10 @@ export class AuthRateLimiter {
     }
     const prefix = prefixOf(address);
     const spent = this.#spent.get(prefix) ?? 0;
-    if (spent >= this.#most) return false;
+    if (spent >= this.#most) {
+      this.#onExceeded(address);
+      return false;
+    }
     this.#spent.set(prefix, spent + 1);
     return true;
   }

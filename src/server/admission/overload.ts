@@ -3,7 +3,7 @@
  * and at the heap; what is over its limit in several looks in a row stops new connections, and a
  * heap that is nearly full costs those who are missed least theirs.
  */
-import type { Clock } from "../../runtime/clock.js";
+import { type Clock, every } from "../../runtime/clock.js";
 import type { Logger } from "../../runtime/logger.js";
 import type { Limits } from "../limits.js";
 import type { Delays, LoadGauge } from "./load-gauge.js";
@@ -19,8 +19,10 @@ export interface OverloadPorts {
   readonly clock: Clock;
   readonly gauge: LoadGauge;
   readonly log: Logger;
-  /** Closes connections that are missed least; how many. */
-  readonly shed: () => number;
+  readonly connections: {
+    /** Closes connections that are missed least; how many. */
+    shed(): number;
+  };
 }
 
 const lookInterval = 1_000; // 1 s
@@ -36,7 +38,7 @@ export class Overload {
   readonly #loop = new Hysteresis();
   readonly #heap = new Hysteresis();
   readonly #delays: Delays[] = [];
-  #cancelTimer: (() => void) | undefined;
+  #stopLooking: (() => void) | undefined;
 
   constructor(limits: Pick<Limits, OverloadLimit>, ports: OverloadPorts) {
     this.#limits = limits;
@@ -45,17 +47,20 @@ export class Overload {
 
   start(): void {
     if (
-      this.#cancelTimer !== undefined ||
+      this.#stopLooking !== undefined ||
       (this.#limits.loopDelay === 0 && this.#limits.heapPercent === 0)
     )
       return;
     this.#ports.gauge.start();
-    this.#lookLater();
+    this.#stopLooking = every(this.#ports.clock, lookInterval, () => {
+      this.#lookAtLoop(this.#limits.loopDelay);
+      this.#lookAtHeap(this.#limits.heapPercent);
+    });
   }
 
   stop(): void {
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
+    this.#stopLooking?.();
+    this.#stopLooking = undefined;
     this.#ports.gauge.stop();
   }
 
@@ -75,14 +80,6 @@ export class Overload {
     return limit === "loopDelay" ? this.#loop.isOn : this.#heap.isOn;
   }
 
-  #lookLater(): void {
-    this.#cancelTimer = this.#ports.clock.after(lookInterval, () => {
-      this.#lookLater();
-      this.#lookAtLoop(this.#limits.loopDelay);
-      this.#lookAtHeap(this.#limits.heapPercent);
-    });
-  }
-
   #lookAtLoop(most: number): void {
     const delays = most === 0 ? undefined : this.#ports.gauge.delays(most);
     if (delays === undefined) return;
@@ -100,7 +97,7 @@ export class Overload {
     const percent = this.#ports.gauge.heapPercent();
     this.#tell("heapPercent", this.#heap.look(percent > most), { percent: Math.round(percent) });
     if (!this.#heap.isOn || percent <= critical) return;
-    const connections = this.#ports.shed();
+    const connections = this.#ports.connections.shed();
     if (connections > 0)
       this.#ports.log.warn(
         { event: "overload.shed", connections, percent: Math.round(percent) },

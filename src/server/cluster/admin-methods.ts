@@ -7,7 +7,7 @@ import { callEntry, type MethodEntry } from "../../rpc/define/registry.js";
 import type { Logger } from "../../runtime/logger.js";
 import type { RevocationSelector, RevokeOptions } from "../server-options.js";
 import { type MemberRule, objectSchema } from "./object-schema.js";
-import { selectorComplaint } from "./revocations.js";
+import { type Revocations, selectorComplaint } from "./revocations.js";
 import {
   type Administration,
   type KickSelector,
@@ -16,7 +16,6 @@ import {
   type SessionsOptions,
 } from "./session-admin.js";
 
-type Revoke = (selector: RevocationSelector, options: RevokeOptions) => Promise<void>;
 type WireRevocation = RevocationSelector & RevokeOptions;
 interface AdminContext<Params> {
   readonly params: Params;
@@ -65,7 +64,7 @@ const revokeParams = objectSchema<WireRevocation>(
 export function adminMethods(
   scope: string,
   administration: Administration,
-  revoke: Revoke,
+  revocations: Revocations,
 ): readonly MethodEntry[] {
   const entry = (name: string, definition: Omit<Parameters<typeof callEntry>[1], "scope">) =>
     callEntry(name, { scope, ...definition }, undefined);
@@ -97,7 +96,7 @@ export function adminMethods(
           { event: "admin.revoke", by: auth.subject, ...selector, margin, reason },
           "an administrator revokes",
         );
-        await revoke(selector, {
+        await revocations.revoke(selector, {
           margin: margin * 1000,
           ...(reason === undefined ? {} : { reason }),
         });

@@ -11,7 +11,9 @@ import { type RegisteredTopic, topicNameOf } from "../../rpc/define/subscription
 import { validateParams } from "../../rpc/define/validate.js";
 import { encodeEvent } from "../../rpc/dispatch/encode-event.js";
 import { stopperOf } from "../../runtime/application-code.js";
+import type { Connection } from "../connection/connection.js";
 import { encodeDeclared } from "../connection/declared-notification.js";
+import type { ConnectionRegistry } from "../lifecycle/connection-registry.js";
 import type { NodeMessages } from "./node-messages.js";
 
 /**
@@ -23,10 +25,6 @@ export type NotifyTarget =
   | { readonly subject: string; readonly issuer?: string }
   | "all";
 
-interface Recipient {
-  push(push: Push): void;
-}
-
 export interface PublisherPorts {
   readonly registry: Registry;
   readonly notifications: ReadonlyMap<string, StandardSchema>;
@@ -34,8 +32,10 @@ export interface PublisherPorts {
   readonly topics: Topics;
   /** Absent: there is no other node. */
   readonly messages: NodeMessages | undefined;
-  /** The connections of this node that are meant. */
-  readonly recipients: (target: NotifyTarget) => Iterable<Recipient>;
+  /** Those of this node. */
+  readonly connections: ConnectionRegistry;
+  /** Names of all issuers. */
+  readonly issuers: readonly string[];
   /** Largest event, bytes; 0 = no limit. */
   readonly maxBytes: number;
 }
@@ -112,7 +112,18 @@ export class Publisher {
     if (!isTarget(target) || typeof text !== "string")
       throw new TypeError("a notification without target or text");
     const push = new Push(text);
-    for (const recipient of this.#ports.recipients(target)) recipient.push(push);
+    for (const connection of this.#recipients(target)) connection.push(push);
+  }
+
+  #recipients(target: NotifyTarget): Iterable<Connection> {
+    const { connections, issuers } = this.#ports;
+    if (target === "all") return connections;
+    if ("connection" in target) {
+      const connection = connections.get(target.connection);
+      return connection === undefined ? [] : [connection];
+    }
+    const named = target.issuer === undefined ? issuers : [target.issuer];
+    return named.flatMap((issuer) => connections.ofSubject(issuer, target.subject));
   }
 }
 

@@ -25,34 +25,18 @@ import { InvalidRequest, readEnvelope } from "../../rpc/dispatch/envelope.js";
 import type { Clock } from "../../runtime/clock.js";
 import { prefixOf } from "../../runtime/ip-address.js";
 import type { Logger } from "../../runtime/logger.js";
+import type { AuthRateLimiter } from "../admission/auth-rate-limiter.js";
 import type { Telemetry } from "../telemetry/telemetry.js";
+import type { TokenAuthority } from "../token-authority.js";
 
-/**
- * What carries tokens to those who judge them. All but `mayRenew` reject with `Refusal` or
- * `AuthFault`.
- */
-export interface AuthServices {
+/** What judges tokens, and counts that. */
+export interface AuthParts {
   readonly clock: Clock;
-  /** Hides from the wire why a token was refused. */
-  readonly production: boolean;
-  /** Takes one of the judgments that this address has in this second. False: it has none left. */
-  mayJudge(address: string): boolean;
-  /**
-   * Judges a token by its signature, its claims and the application's claims schema. `peer`: see
-   * {@link Verifier.verify}.
-   */
-  verify(token: string, peer: string): Promise<VerifiedToken>;
-  /** Does this issuer rotate refresh tokens here? */
-  mayRenew(issuer: string): boolean;
-  renew(
-    issuer: string,
-    refreshToken: string,
-    subject: string,
-    address: string,
-  ): Promise<RenewedTokens>;
-  /** Can this issuer's refresh tokens be revoked here? */
-  mayRevoke(issuer: string): boolean;
-  revokeRefreshToken(issuer: string, refreshToken: string): Promise<void>;
+  readonly authority: Pick<
+    TokenAuthority,
+    "production" | "verify" | "mayRenew" | "renew" | "mayRevoke" | "revokeRefreshToken"
+  >;
+  readonly authRate: Pick<AuthRateLimiter, "take">;
   readonly telemetry: Telemetry;
 }
 
@@ -93,7 +77,7 @@ const notJudged: ReadonlySet<number> = new Set(
 
 export class AuthQueue {
   readonly #session: Session;
-  readonly #services: AuthServices;
+  readonly #parts: AuthParts;
   readonly #observer: AuthLaneObserver;
   readonly #log: Logger;
   readonly #waiting: Request[] = [];
@@ -106,9 +90,9 @@ export class AuthQueue {
   /** When the failed refreshes of the last minute were, monotonic. */
   #failedRefreshes: number[] = [];
 
-  constructor(session: Session, services: AuthServices, observer: AuthLaneObserver, log: Logger) {
+  constructor(session: Session, parts: AuthParts, observer: AuthLaneObserver, log: Logger) {
     this.#session = session;
-    this.#services = services;
+    this.#parts = parts;
     this.#observer = observer;
     this.#log = log;
   }
@@ -160,7 +144,7 @@ export class AuthQueue {
       const before = this.#session.identity();
       const outcome = await this.#run(method, request.params, before);
       const code = "error" in outcome ? outcome.error.code : undefined;
-      this.#services.telemetry.authEnded(this.#observer.id, method, code, this.#subject(before));
+      this.#parts.telemetry.authEnded(this.#observer.id, method, code, this.#subject(before));
       this.#unanswered--;
       if (mayChangeUser(request)) this.#changesOfUser--;
       this.#observer.answered(request, outcome);
@@ -178,7 +162,7 @@ export class AuthQueue {
       if (method === "authenticate") this.#failuresInARow = 0;
       return { result };
     } catch (thrown) {
-      const fault = faultOf(thrown, this.#services.production);
+      const fault = faultOf(thrown, this.#parts.authority.production);
       const subject = this.#subject(before);
       const { remoteAddress: address } = this.#observer;
       this.#log.info(
@@ -215,7 +199,7 @@ export class AuthQueue {
       throw invalidAuthParams('send "token" or "refreshToken", not both');
     if (typeof refreshToken !== "string")
       throw invalidAuthParams('"refreshToken" must be a string');
-    if (!this.#services.mayRenew(identity.issuer)) {
+    if (!this.#parts.authority.mayRenew(identity.issuer)) {
       throw invalidAuthParams(
         'this server does not rotate refresh tokens; get a new token from your issuer and send {"token":"…"}',
       );
@@ -238,7 +222,7 @@ export class AuthQueue {
       identity === null
         ? prefixOf(this.#observer.remoteAddress)
         : JSON.stringify([identity.issuer, identity.subject]);
-    return this.#services.verify(token, peer);
+    return this.#parts.authority.verify(token, peer);
   }
 
   /**
@@ -253,7 +237,7 @@ export class AuthQueue {
         thrown instanceof Refusal ? thrown : ({} as Partial<Refusal>);
       if (reason !== "auth_unavailable" || retryAfter * 1_000 > longestWait) throw thrown;
       await new Promise<void>((resolve) => {
-        const stop = this.#services.clock.after(Math.ceil(retryAfter * 1_000), resolve);
+        const stop = this.#parts.clock.after(Math.ceil(retryAfter * 1_000), resolve);
         this.#endWait = () => {
           stop();
           resolve();
@@ -266,14 +250,14 @@ export class AuthQueue {
   /** An error of the application's own `renew` may quote what it was given. */
   async #renew({ issuer, subject }: VerifiedToken, refreshToken: string): Promise<RenewedTokens> {
     try {
-      return await this.#services.renew(
+      return await this.#parts.authority.renew(
         issuer,
         refreshToken,
         subject,
         this.#observer.remoteAddress,
       );
     } catch (thrown) {
-      const { error, detail } = faultOf(thrown, this.#services.production);
+      const { error, detail } = faultOf(thrown, this.#parts.authority.production);
       throw new AuthFault(
         error,
         detail.includes(refreshToken)
@@ -289,14 +273,14 @@ export class AuthQueue {
     if (refreshToken !== undefined) {
       if (typeof refreshToken !== "string")
         throw invalidAuthParams('"refreshToken" must be a string');
-      if (!this.#services.mayRevoke(identity.issuer))
+      if (!this.#parts.authority.mayRevoke(identity.issuer))
         throw invalidAuthParams(
           "this server does not keep refresh tokens; revoke it at your issuer",
         );
     }
     this.#session.logout(); // before the family is revoked, which would close this connection too
     if (typeof refreshToken === "string")
-      await this.#services.revokeRefreshToken(identity.issuer, refreshToken);
+      await this.#parts.authority.revokeRefreshToken(identity.issuer, refreshToken);
     return { ok: true };
   }
 
@@ -313,7 +297,7 @@ export class AuthQueue {
   }
 
   #mustNotHaveFailedTooOften(): void {
-    const now = this.#services.clock.monotonic();
+    const now = this.#parts.clock.monotonic();
     this.#failedRefreshes = this.#failedRefreshes.filter((at) => now - at < minute);
     const [oldest] = this.#failedRefreshes;
     if (oldest === undefined || this.#failedRefreshes.length < maxFailedRefreshes) return;
@@ -331,7 +315,7 @@ export class AuthQueue {
    * limit of its own.
    */
   #mustBeWithinBudget(): void {
-    if (this.#services.mayJudge(this.#observer.remoteAddress)) return;
+    if (this.#parts.authRate.take(this.#observer.remoteAddress)) return;
     throw new AuthFault(
       errorOf("rate_limited", {
         retryAfter: 1,
@@ -344,7 +328,7 @@ export class AuthQueue {
   #countFailure(method: AuthMethod, { error }: Fault): void {
     if (notJudged.has(error.code)) return;
     if (this.#session.identity() !== null) {
-      this.#failedRefreshes.push(this.#services.clock.monotonic());
+      this.#failedRefreshes.push(this.#parts.clock.monotonic());
     } else if (method === "authenticate") {
       this.#failuresInARow++;
       this.#observer.authenticateFailed(this.#failuresInARow, isOnlyExpired(error));

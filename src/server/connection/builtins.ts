@@ -1,5 +1,6 @@
 import { errorOf, standardError } from "../../protocol/error-codes.js";
 import type { Request } from "../../protocol/messages.js";
+import type { OpenRpc } from "../../rpc/define/openrpc.js";
 import { type Caller, RpcFault } from "../../rpc/dispatch/call.js";
 import type { Builtin } from "../../rpc/dispatch/dispatcher.js";
 
@@ -12,6 +13,22 @@ export const builtins: readonly (readonly [string, Builtin])[] = [
   ["$/cancelRequest", { public: true, run: cancelRequest }],
   ["unsubscribe", { public: false, run: unsubscribe }],
 ];
+
+/** The same, and `rpc.discover` for whom the option `discover` says. */
+export function builtinsWith(
+  openRpc: OpenRpc,
+  discover: "authenticated" | "public" | false,
+): ReadonlyMap<string, Builtin> {
+  const discovery: Builtin = {
+    public: discover === "public",
+    isJson: true,
+    run: (_request, caller) => openRpc.for(caller.session.auth),
+  };
+  return new Map([
+    ...builtins,
+    ...(discover === false ? [] : ([["rpc.discover", discovery]] as const)),
+  ]);
+}
 
 /** `{"id": …}`: aborts that request's handler. Silent for an id that is not in flight. */
 function cancelRequest({ params }: Request, caller: Caller): null {

@@ -6,11 +6,12 @@ import { errorOf } from "../../protocol/error-codes.js";
 import type { SubscribeResult } from "../../protocol/messages.js";
 import type { Outbox } from "../../pubsub/outbox.js";
 import type { Push } from "../../pubsub/push.js";
-import { type PushCounts, PushGate, type SlowReaderCounts } from "../../pubsub/push-gate.js";
+import { PushGate, type SlowReaderCounts } from "../../pubsub/push-gate.js";
 import type { SubscriberPort, Subscription } from "../../pubsub/subscription.js";
 import type { Auth } from "../../rpc/define/access.js";
 import { RpcFault } from "../../rpc/dispatch/call.js";
 import { FixedWindowCounter } from "../admission/accept-limits.js";
+import type { Telemetry } from "../telemetry/telemetry.js";
 
 const maxReads = 4; // of histories at the same time
 const maxReplayed = 8_388_608; // 8 Mi characters of events that were read and not sent yet
@@ -22,12 +23,6 @@ export interface PushLaneHost {
   readonly state: SessionState;
   /** Is more than the soft limit waiting to be sent? */
   isHigh(): boolean;
-}
-
-/** Where it is counted what became of pushes and of those who should read them. */
-export interface PushTelemetry {
-  readonly pushes: PushCounts;
-  readonly slowReaders: SlowReaderCounts;
 }
 
 /** A subscription, and what the lane must know of it. */
@@ -53,7 +48,7 @@ export class ConnectionSubscriptions implements SubscriberPort {
   #readers: (() => void)[] | undefined;
   #calls: FixedWindowCounter | undefined;
 
-  constructor(host: PushLaneHost, outbox: Outbox, { pushes, slowReaders }: PushTelemetry) {
+  constructor(host: PushLaneHost, outbox: Outbox, { pushes, slowReaders }: Telemetry) {
     this.#host = host;
     this.#outbox = outbox;
     this.#pushGate = new PushGate(outbox, pushes);

@@ -29,10 +29,9 @@ import type {
 import type { Dispatcher } from "../../rpc/dispatch/dispatcher.js";
 import { idInFlight, PendingCalls } from "../../rpc/dispatch/pending-calls.js";
 import { encodeError, encodeNotification, encodeResult } from "../../rpc/json/encode.js";
-import type { Clock } from "../../runtime/clock.js";
 import { childOf, type Logger } from "../../runtime/logger.js";
 import { type Limits, limitsOfConnection } from "../limits.js";
-import { type AuthOutcome, AuthQueue, type AuthServices, authRequestOf } from "./auth-queue.js";
+import { type AuthOutcome, type AuthParts, AuthQueue, authRequestOf } from "./auth-queue.js";
 import { type CloseDetails, type Closing, closingParams } from "./closing.js";
 import { createHandle } from "./connection-handle.js";
 import { ConnectionSession } from "./connection-session.js";
@@ -377,7 +376,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   }
 
   refreshExample(): string {
-    const mayRenew = this.#identity !== null && this.#services.mayRenew(this.#identity.issuer);
+    const mayRenew = this.#identity !== null && this.#services.authority.mayRenew(this.#identity.issuer);
     return exampleOf("refresh", mayRenew ? "refreshToken" : "token");
   }
 
@@ -762,8 +761,7 @@ export interface ConnectionObserver {
 }
 
 /** What all connections of a server share. */
-export interface ConnectionServices extends AuthServices {
-  readonly clock: Clock;
+export interface ConnectionServices extends AuthParts {
   readonly limits: Limits;
   readonly dispatcher: Dispatcher;
   readonly flushQueue: FlushQueue;

@@ -1,31 +1,25 @@
 /** What the server answers over plain HTTP, beside the endpoints of an embedded issuer. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { IssuerPort } from "../../auth/issuer-port.js";
-import type { Auth } from "../../rpc/define/access.js";
-import type { Logger } from "../../runtime/logger.js";
+import type { OpenRpc } from "../../rpc/define/openrpc.js";
+import type { AuthRateLimiter } from "../admission/auth-rate-limiter.js";
 import type { OriginList } from "../admission/origin-list.js";
-import { hasTooManyHeaders, pathOf } from "../admission/upgrade-checks.js";
-import type { BearerVerdict } from "./bearer.js";
+import { hasTooManyHeaders, pathOf, type UpgradeChecks } from "../admission/upgrade-checks.js";
+import { type BearerPorts, type BearerVerdict, judgeBearer } from "./bearer.js";
 import { type ConsolePage, consolePath } from "./console-page.js";
+import type { Readiness } from "./readiness.js";
 
-export interface HttpPorts {
+export interface HttpPorts extends BearerPorts {
   readonly issuers: readonly IssuerPort[];
   readonly origins: OriginList;
-  readonly log: Logger;
   readonly addressOf: (request: IncomingMessage) => string;
   /** Path of the WebSocket. */
   readonly path: string;
-  /** Why the server is not ready for traffic; null: it is. */
-  readonly unreadiness: () => Promise<string | null>;
-  /** The OpenRPC document for a caller, as JSON. */
-  readonly document: (auth: Auth | null) => string;
+  readonly readiness: Readiness;
+  readonly openRpc: OpenRpc;
   readonly discover: "authenticated" | "public" | false;
-  /** The identity behind an `Authorization: Bearer` header. */
-  readonly authenticate: (token: string, address: string) => Promise<BearerVerdict>;
-  /** Has this address had too many tokens refused? */
-  readonly isBarred: (address: string) => boolean;
-  /** Takes one of the judgments that this address has in this second. False: it has none left. */
-  readonly mayJudge: (address: string) => boolean;
+  readonly upgradeChecks: UpgradeChecks;
+  readonly authRate: AuthRateLimiter;
   /** Undefined: it is not served. */
   readonly console: ConsolePage | undefined;
 }
@@ -105,21 +99,22 @@ export class HttpRoutes {
   }
 
   async #readiness(response: ServerResponse): Promise<void> {
-    const reason = await this.#ports.unreadiness();
+    const reason = await this.#ports.readiness.reason();
     if (reason === null) sendJson(response, 200, { status: "ready" });
     else sendJson(response, 503, { status: "not_ready", reason });
   }
 
   async #openRpc(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { discover, document, authenticate, addressOf, isBarred, mayJudge } = this.#ports;
+    const { discover, openRpc, addressOf, upgradeChecks, authRate } = this.#ports;
     if (discover === false) return notFound(response);
     const token = /^Bearer (.+)$/i.exec(request.headers.authorization ?? "")?.[1];
     const address = addressOf(request);
-    if (token !== undefined && isBarred(address))
+    if (token !== undefined && upgradeChecks.isBarred(address))
       return tooMany(response, "refused tokens from your address; wait a minute", 60);
-    if (token !== undefined && !mayJudge(address))
+    if (token !== undefined && !authRate.take(address))
       return tooMany(response, "tokens of your address in this second", 1);
-    const { auth, retryAfter } = token === undefined ? noToken : await authenticate(token, address);
+    const { auth, retryAfter } =
+      token === undefined ? noToken : await judgeBearer(token, address, this.#ports);
     if (retryAfter !== undefined) return unjudged(response, retryAfter);
     if (auth === null && (discover !== "public" || token !== undefined)) {
       const error_description = "send an access token: Authorization: Bearer <JWT>";
@@ -130,7 +125,7 @@ export class HttpRoutes {
         { "WWW-Authenticate": "Bearer" },
       );
     }
-    sendText(response, 200, document(auth));
+    sendText(response, 200, openRpc.for(auth));
   }
 }
 

@@ -2,20 +2,11 @@ import type { Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { prefixOf } from "../../runtime/ip-address.js";
+import type { Limits } from "../limits.js";
 
 const shareOfFiles = 0.9; // of all sockets: else stores and key fetches find no file descriptor
 // of these: else one address keeps everybody else out with requests that it never finishes
 const shareOfAddress = 0.25;
-
-export interface HttpSocketLimits {
-  /**
-   * Sockets of one address that are no WebSocket; 0 = a quarter of all that there may be, where
-   * that is known.
-   */
-  readonly httpPerAddress: number;
-  /** WebSockets of the whole server; 0 = as many as the files of the process allow. */
-  readonly connections: number;
-}
 
 export interface HttpSocketPorts {
   /** How many files the process may open; undefined: no limit is known. */
@@ -43,7 +34,7 @@ export class HttpSockets {
 
   constructor(
     http: HttpServer,
-    { httpPerAddress, connections }: HttpSocketLimits,
+    { httpPerAddress, connections }: Pick<Limits, "httpPerAddress" | "connections">,
     ports: HttpSocketPorts,
   ) {
     this.#ports = ports;

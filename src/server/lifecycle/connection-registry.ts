@@ -1,8 +1,8 @@
 import type { VerifiedToken } from "../../auth/provider-options.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { AddressCounters } from "../admission/address-counters.js";
+import type { UpgradeChecks } from "../admission/upgrade-checks.js";
 import type { Connection, ConnectionObserver } from "../connection/connection.js";
-import type { Limits } from "../limits.js";
 import type { Telemetry } from "../telemetry/telemetry.js";
 import type { Heartbeat } from "./heartbeat.js";
 import type { Hooks } from "./hooks.js";
@@ -30,7 +30,7 @@ export class ConnectionRegistry implements ConnectionObserver {
   readonly #telemetry: Telemetry;
   readonly #clock: Clock;
   readonly #perSubject: number;
-  readonly #exhausted: (address: string) => keyof Limits | undefined;
+  readonly #upgradeChecks: Pick<UpgradeChecks, "exhausted">;
   #onEmpty: (() => void) | undefined;
 
   constructor(
@@ -40,7 +40,7 @@ export class ConnectionRegistry implements ConnectionObserver {
     telemetry: Telemetry,
     clock: Clock,
     connectionsPerSubject: number,
-    exhausted: (address: string) => keyof Limits | undefined,
+    upgradeChecks: Pick<UpgradeChecks, "exhausted">,
   ) {
     this.#addresses = addresses;
     this.#heartbeat = heartbeat;
@@ -48,7 +48,7 @@ export class ConnectionRegistry implements ConnectionObserver {
     this.#telemetry = telemetry;
     this.#clock = clock;
     this.#perSubject = connectionsPerSubject;
-    this.#exhausted = exhausted;
+    this.#upgradeChecks = upgradeChecks;
   }
 
   get size(): number {
@@ -92,7 +92,7 @@ export class ConnectionRegistry implements ConnectionObserver {
     if (member !== undefined) member.token = token;
     if (token === null) {
       this.#forgetSubject(connection, before);
-      const limit = this.#exhausted(connection.remoteAddress);
+      const limit = this.#upgradeChecks.exhausted(connection.remoteAddress);
       if (limit !== undefined)
         connection.close("overloaded", {
           hint: "too many connections have not authenticated",
@@ -119,6 +119,17 @@ export class ConnectionRegistry implements ConnectionObserver {
     this.#heartbeat.delete(connection);
     this.#hooks.closed(connection, code);
     if (this.#all.size === 0) this.#onEmpty?.();
+  }
+
+  /**
+   * Has every session look at the list of revocations again, which has grown. `announcedAt` as in
+   * {@link RevocationListener}.
+   */
+  revoked(announcedAt: number | undefined): void {
+    for (const connection of this) connection.check();
+    this.#telemetry.revoked(
+      announcedAt === undefined ? undefined : this.#clock.now() - announcedAt,
+    );
   }
 
   /**

@@ -1,14 +1,8 @@
 import type { Clock } from "../../runtime/clock.js";
+import type { Connection } from "../connection/connection.js";
 
 /** What is pinged. */
-export interface Pulse {
-  /** Sends a ping. False: the last one was not answered. */
-  ping(): boolean;
-  readonly isAlive: boolean;
-  terminate(): void;
-  /** Looks at the clocks, also when nothing comes: the wall clock may have been set. */
-  check(): void;
-}
+export type Pulse = Pick<Connection, "ping" | "isAlive" | "terminate" | "check">;
 
 /**
  * Each is a burst of pings, 4 ms long for 5,000 connections; 25 of them, and as many wake-ups,
@@ -77,7 +71,7 @@ export class Heartbeat {
     this.#position = (this.#position + 1) % slots;
     for (const pulse of pinged) if (!pulse.isAlive) this.#cut(pulse);
     for (const pulse of due) {
-      pulse.check();
+      pulse.check(); // the wall clock may have been set
       if (!pulse.ping()) this.#cut(pulse);
     }
   }

@@ -2,6 +2,7 @@ import type { Auth } from "../../rpc/define/access.js";
 import type { ConnectionHandle, NotificationSchemas } from "../../rpc/define/create-rpc.js";
 import { fireAndForget } from "../../runtime/application-code.js";
 import type { Logger } from "../../runtime/logger.js";
+import type { Connection } from "../connection/connection.js";
 
 /**
  * What an application may want to hear of. Each hook may be asynchronous: nothing waits for it, or
@@ -23,11 +24,7 @@ export interface HookOptions<Notifications extends NotificationSchemas = Notific
 /**
  * Its handles are made when they are asked for: an idle connection that no hook looks at has none.
  */
-interface HookedConnection {
-  readonly handle: ConnectionHandle;
-  readonly lastingHandle: ConnectionHandle;
-  readonly auth: Auth | null;
-}
+type HookedConnection = Pick<Connection, "handle" | "lastingHandle" | "auth">;
 
 export class Hooks {
   readonly #options: HookOptions;

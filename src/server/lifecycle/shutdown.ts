@@ -4,27 +4,16 @@
  * until it is their turn. At the end nothing is left open.
  */
 
-import type { CloseReason } from "../../protocol/close-codes.js";
 import type { Clock } from "../../runtime/clock.js";
-import type { CloseDetails } from "../connection/closing.js";
+import type { Connection } from "../connection/connection.js";
+import type { ConnectionRegistry } from "./connection-registry.js";
 
-/** What a shutdown does with a connection. */
-export interface Leaver {
-  readonly pending: { readonly size: number };
-  readonly isClosing: boolean;
-  announceClose(
-    reason: CloseReason,
-    closeIn: number,
-    reconnectAfter: readonly [number, number],
-  ): void;
-  close(reason: CloseReason, details?: CloseDetails): void;
-  terminate(): void;
-}
+/** What a shutdown needs of a connection. */
+export type Leaver = Pick<Connection, "isClosing" | "announceClose" | "close" | "terminate"> & {
+  readonly pending: Pick<Connection["pending"], "size">;
+};
 
-export interface LeaverRegistry extends Iterable<Leaver> {
-  /** Resolves when nobody is left. */
-  whenEmpty(): Promise<void>;
-}
+type LeaverRegistry = Iterable<Leaver> & Pick<ConnectionRegistry, "whenEmpty">;
 
 const closeTimeout = 3_000; // 3 s for the peers to answer a close
 const lookInterval = 50; // ms between two looks at who may go

@@ -5,22 +5,20 @@ import { stopperOf } from "../../runtime/application-code.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Logger } from "../../runtime/logger.js";
 import { TimedStore } from "../../store/timed-store.js";
+import type { UpgradeRefusal } from "../admission/upgrade-checks.js";
+import type { Limits } from "../limits.js";
+import type { ServerOptions } from "../server-options.js";
 import { CallTelemetry } from "../telemetry/call-telemetry.js";
 import { Telemetry } from "../telemetry/telemetry.js";
 import { type CallTracer, loadTracer } from "../telemetry/tracing.js";
-import { Metrics, type MetricsOptions } from "./metrics.js";
+import { Metrics } from "./metrics.js";
 import type { MetricSources } from "./server-metrics.js";
-
-export interface InstrumentOptions {
-  readonly metrics?: MetricsOptions;
-  readonly tracing?: boolean;
-}
 
 /** All by which a server can be watched. */
 export class Observability {
   readonly telemetry = new Telemetry();
   readonly calls: CallTelemetry;
-  readonly #options: InstrumentOptions;
+  readonly #options: Pick<ServerOptions, "metrics" | "tracing">;
   readonly #log: Logger;
   /** Absent: nobody reads metrics, and the store is as it is. */
   readonly #store: TimedStore | undefined;
@@ -28,7 +26,7 @@ export class Observability {
   #metrics: Metrics | undefined;
   #tracer: CallTracer | undefined;
 
-  constructor(options: InstrumentOptions, clock: Clock, log: Logger) {
+  constructor(options: Pick<ServerOptions, "metrics" | "tracing">, clock: Clock, log: Logger) {
     this.#options = options;
     this.#log = log;
     const isMeasured = options.metrics !== undefined;
@@ -39,6 +37,25 @@ export class Observability {
     );
     this.#store = isMeasured ? new TimedStore(clock) : undefined;
     this.#watch(this.#store?.observe.bind(this.#store));
+  }
+
+  /** Something was refused to a peer because of a limit. A metric cannot say to which address. */
+  limitHit(limit: keyof Limits, address: string): void {
+    this.#warnOfLimit(limit, address);
+    this.telemetry.limitHit(limit);
+  }
+
+  upgradeRefused(refusal: UpgradeRefusal, address: string, origin: string | undefined): void {
+    const { status, limit, message } = refusal;
+    this.#log.debug({ event: "upgrade.refuse", status, address, origin }, message);
+    if (limit !== undefined) this.#warnOfLimit(limit, address);
+    this.telemetry.upgradeRefused(status, limit);
+  }
+
+  /** The keys of an issuer could not be fetched, or were refused. */
+  keysFailed(issuer: string, detail: string): void {
+    this.telemetry.keyFailures++;
+    this.#log.warn({ event: "keys.fail", issuer, detail }, "the keys of an issuer can't be had");
   }
 
   /** The store's revocations as this server uses them, its operations measured. */
@@ -86,6 +103,13 @@ export class Observability {
   close(): void {
     for (const stop of this.#stop) stop();
     this.#metrics?.close();
+  }
+
+  #warnOfLimit(limit: keyof Limits, address: string): void {
+    this.#log.warn(
+      { event: "limit.hit", limit, address, before: 0 },
+      `refused: over limits.${limit}`,
+    );
   }
 
   /** Measures what somebody does at a store. */

@@ -173,13 +173,15 @@ export class SubscriptionHarness {
     return {
       clock,
       limits,
-      production: false,
-      verify: async (exp) => verified(Number(exp), clock.now() / 1000),
-      mayJudge: () => true,
-      mayRenew: () => false,
-      mayRevoke: () => false,
-      renew: () => Promise.reject(new Error("not offered")),
-      revokeRefreshToken: () => Promise.reject(new Error("not offered")),
+      authority: {
+        production: false,
+        verify: async (exp) => verified(Number(exp), clock.now() / 1000),
+        mayRenew: () => false,
+        mayRevoke: () => false,
+        renew: () => Promise.reject(new Error("not offered")),
+        revokeRefreshToken: () => Promise.reject(new Error("not offered")),
+      },
+      authRate: { take: () => true },
       dispatcher: new Dispatcher(createRegistry(app), new Map(builtins), limits, {
         timers: clock,
         newErrorId: () => "error",

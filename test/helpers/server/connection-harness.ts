@@ -66,13 +66,15 @@ export class ConnectionHarness {
     });
     const services = {
       clock,
-      production: false,
-      verify: (text: string) => this.#verify(text),
-      mayJudge: () => true,
-      mayRenew: () => false,
-      mayRevoke: () => false,
-      renew: () => Promise.reject(new Error("not offered")),
-      revokeRefreshToken: () => Promise.reject(new Error("not offered")),
+      authority: {
+        production: false,
+        verify: (text: string) => this.#verify(text),
+        mayRenew: () => false,
+        mayRevoke: () => false,
+        renew: () => Promise.reject(new Error("not offered")),
+        revokeRefreshToken: () => Promise.reject(new Error("not offered")),
+      },
+      authRate: { take: () => true },
       limits,
       dispatcher: this.#dispatcher,
       flushQueue: new FlushQueue(),

@@ -17,7 +17,20 @@ function admission(
   const state: { connections: number; overload?: OverloadLimit } = { connections: 0 };
   const gate = new AcceptLimits(
     { acceptsPerSecond: 0, connections: 0, openPerAddress: 0, ...limits },
-    { clock, connections: () => state.connections, openFiles, overload: () => state.overload },
+    {
+      clock,
+      openFiles,
+      connections: {
+        get size() {
+          return state.connections;
+        },
+      },
+      overload: {
+        get limit() {
+          return state.overload;
+        },
+      },
+    },
   );
   return { clock, state, gate };
 }

@@ -1,11 +1,8 @@
 import { createServer, type Server as HttpServer } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { expect } from "chai";
-import {
-  type HttpSocketLimits,
-  type HttpSocketPorts,
-  HttpSockets,
-} from "../../../src/server/http/http-sockets.js";
+import { type HttpSocketPorts, HttpSockets } from "../../../src/server/http/http-sockets.js";
+import type { Limits } from "../../../src/server/limits.js";
 import { eventually } from "../../helpers/eventually.js";
 
 const upgrade = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
@@ -19,7 +16,7 @@ class Place implements AsyncDisposable {
 
   private constructor(
     http: HttpServer,
-    limits: HttpSocketLimits,
+    limits: Pick<Limits, "httpPerAddress" | "connections">,
     ports: Omit<HttpSocketPorts, "onRefused">,
   ) {
     this.http = http;

@@ -15,7 +15,7 @@ function rig(limits: { loopDelay?: number; heapPercent?: number } = {}) {
   const shed = () => ++sheds;
   const overload = new Overload(
     { ...defaultLimits, ...limits },
-    { clock, gauge, log: logger, shed },
+    { clock, gauge, log: logger, connections: { shed } },
   );
   overload.start();
   return {

@@ -1,10 +1,5 @@
-import type { Clock } from "../../../runtime/clock.js";
-
-/** What is looked at. */
-export interface WatchedMessage {
-  /** Closes when a message has been arriving at more than so many looks in a row. */
-  lookAtArrival(most: number): void;
-}
+import { type Clock, every } from "../../../runtime/clock.js";
+import type { Connection } from "../connection.js";
 
 const looks = 4; // within the time that a message has
 
@@ -17,29 +12,25 @@ const looks = 4; // within the time that a message has
 export class SlowMessageWatch {
   readonly #clock: Clock;
   readonly #interval: number;
-  readonly #connections: Iterable<WatchedMessage>;
-  #cancelTimer: (() => void) | undefined;
+  readonly #connections: Iterable<Connection>;
+  #stop: (() => void) | undefined;
 
   /** `timeout`: milliseconds from first byte to last; 0 = any time. */
-  constructor(clock: Clock, timeout: number, connections: Iterable<WatchedMessage>) {
+  constructor(clock: Clock, timeout: number, connections: Iterable<Connection>) {
     this.#clock = clock;
     this.#interval = timeout / looks;
     this.#connections = connections;
   }
 
   start(): void {
-    if (this.#cancelTimer === undefined && this.#interval > 0) this.#lookLater();
+    if (this.#interval === 0) return;
+    this.#stop ??= every(this.#clock, this.#interval, () => {
+      for (const connection of this.#connections) connection.lookAtArrival(looks);
+    });
   }
 
   stop(): void {
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
-  }
-
-  #lookLater(): void {
-    this.#cancelTimer = this.#clock.after(this.#interval, () => {
-      this.#lookLater();
-      for (const connection of this.#connections) connection.lookAtArrival(looks);
-    });
+    this.#stop?.();
+    this.#stop = undefined;
   }
 }

@@ -1,0 +1,90 @@
+import type { Server as HttpServer, IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import type { WebSocket, WebSocketServer } from "ws";
+import { Connection, type ConnectionServices } from "../connection/connection.js";
+import { newConnectionId } from "../connection/connection-id.js";
+import type { Readiness } from "../http/readiness.js";
+import type { ConnectionRegistry } from "../lifecycle/connection-registry.js";
+import type { Observability } from "../metrics/observability.js";
+import type { AcceptLimits } from "./accept-limits.js";
+import {
+  pathOf,
+  refuseUpgrade,
+  type UpgradeChecks,
+  type UpgradeRefusal,
+} from "./upgrade-checks.js";
+import { guardStream } from "./web-socket-server.js";
+
+const shuttingDown: UpgradeRefusal = {
+  status: 503,
+  message: "the server is shutting down",
+  retryAfter: 1,
+};
+
+export interface UpgradeParts {
+  /** The peer's address, seen through trusted proxies. */
+  readonly addressOf: (request: IncomingMessage) => string;
+  readonly readiness: Readiness;
+  readonly acceptLimits: AcceptLimits;
+  readonly checks: UpgradeChecks;
+  readonly webSockets: WebSocketServer;
+  readonly connections: ConnectionRegistry;
+  readonly services: ConnectionServices;
+  readonly observability: Observability;
+}
+
+/** Answers HTTP requests for a WebSocket: makes a connection of each that it does not refuse. */
+export class UpgradeHandler {
+  readonly #parts: UpgradeParts;
+
+  constructor(parts: UpgradeParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Handles the upgrades of an HTTP server for one path. Those for another path are left to other
+   * listeners, and answered with 404 when there are none. `onUpgrade` hears of each one first.
+   * Returns the function that stops.
+   */
+  listen(http: HttpServer, path: string, onUpgrade?: (stream: Duplex) => void): () => void {
+    const listener = (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+      onUpgrade?.(stream);
+      if (pathOf(request) === path) this.#handle(request, stream, head);
+      else if (http.listenerCount("upgrade") === 1) {
+        guardStream(stream);
+        refuseUpgrade(stream, { status: 404, message: `the WebSocket is at ${path}` });
+      }
+    };
+    http.on("upgrade", listener);
+    return () => http.off("upgrade", listener);
+  }
+
+  #handle(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    guardStream(stream);
+    const { addressOf, webSockets, observability } = this.#parts;
+    const address = addressOf(request);
+    const refusal = this.#refusal(request, address);
+    if (refusal !== null) {
+      observability.upgradeRefused(refusal, address, request.headers.origin);
+      return refuseUpgrade(stream, refusal);
+    }
+    webSockets.handleUpgrade(request, stream, head, (socket) =>
+      this.#accept(socket, stream, address),
+    );
+  }
+
+  #refusal(request: IncomingMessage, address: string): UpgradeRefusal | null {
+    const { readiness, acceptLimits, checks } = this.#parts;
+    return readiness.isDraining
+      ? shuttingDown
+      : (acceptLimits.refusal(address) ?? checks.refusal(request, address));
+  }
+
+  #accept(socket: WebSocket, stream: Duplex, address: string): void {
+    const { acceptLimits, connections, services } = this.#parts;
+    acceptLimits.accepted(address);
+    connections.add(
+      new Connection(newConnectionId(), address, socket, stream, services, connections),
+    );
+  }
+}

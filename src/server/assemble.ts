@@ -1,0 +1,294 @@
+/** Builds the parts of a server, each of those that it needs. */
+import type { IncomingMessage } from "node:http";
+import { v4 as randomId } from "uuid";
+import { createFetchDocument } from "../auth/keys/fetch-document.js";
+import type { Bus } from "../pubsub/bus.js";
+import { LocalBus } from "../pubsub/local-bus.js";
+import { FlushQueue } from "../pubsub/outbox.js";
+import { Topics } from "../pubsub/topics.js";
+import type { Router } from "../rpc/define/create-rpc.js";
+import { OpenRpc } from "../rpc/define/openrpc.js";
+import { checkNotifications, createRegistry } from "../rpc/define/registry.js";
+import { Dispatcher } from "../rpc/dispatch/dispatcher.js";
+import { type Clock, clockWithErrorHandling, every, systemClock } from "../runtime/clock.js";
+import { type Logger, unfailing } from "../runtime/logger.js";
+import { RateLimitedLog } from "../runtime/rate-limited-log.js";
+import type { Store } from "../store/store.js";
+import { AcceptLimits } from "./admission/accept-limits.js";
+import { AddressCounters } from "./admission/address-counters.js";
+import { AuthRateLimiter } from "./admission/auth-rate-limiter.js";
+import { clientAddress, type TrustedProxies, trustedProxies } from "./admission/client-address.js";
+import { type LoadGauge, openFilesLimit } from "./admission/load-gauge.js";
+import { OriginList } from "./admission/origin-list.js";
+import { Overload } from "./admission/overload.js";
+import { UpgradeChecks } from "./admission/upgrade-checks.js";
+import { UpgradeHandler } from "./admission/upgrade-handler.js";
+import { createWebSocketServer } from "./admission/web-socket-server.js";
+import { adminMethods } from "./cluster/admin-methods.js";
+import { busOf, joinNodes, sharedRatesOf } from "./cluster/cluster.js";
+import { Publisher } from "./cluster/publisher.js";
+import { Revocations } from "./cluster/revocations.js";
+import { Administration } from "./cluster/session-admin.js";
+import { builtinsWith } from "./connection/builtins.js";
+import { SlowMessageWatch } from "./connection/frames/slow-message-watch.js";
+import { ConsolePage } from "./http/console-page.js";
+import { HttpRoutes } from "./http/http-routes.js";
+import { Readiness } from "./http/readiness.js";
+import { ConnectionRegistry } from "./lifecycle/connection-registry.js";
+import { Heartbeat } from "./lifecycle/heartbeat.js";
+import { Hooks } from "./lifecycle/hooks.js";
+import { Shutdown } from "./lifecycle/shutdown.js";
+import { type Limits, resolveLimits } from "./limits.js";
+import { Observability } from "./metrics/observability.js";
+import type { ServerOptions } from "./server-options.js";
+import { jsonLogger } from "./telemetry/json-logger.js";
+import { type AuthOption, longestLifetime, TokenAuthority } from "./token-authority.js";
+
+type App = Router<unknown>;
+
+const sweepInterval = 60_000; // 1 min
+
+/** What the public class uses. */
+export interface ServerParts {
+  readonly limits: Limits;
+  /** Of the server's own lines, most of which peers can cause. */
+  readonly log: Logger;
+  /** Path of the WebSocket. */
+  readonly path: string;
+  readonly isTrusted: TrustedProxies;
+  readonly observability: Observability;
+  readonly readiness: Readiness;
+  readonly connections: ConnectionRegistry;
+  readonly revocations: Revocations;
+  readonly administration: Administration;
+  readonly publisher: Publisher;
+  readonly overload: Overload;
+  readonly slowMessages: SlowMessageWatch;
+  readonly upgrades: UpgradeHandler;
+  readonly routes: HttpRoutes;
+  readonly shutdown: Shutdown;
+  /** Stops whatever runs, once no connection is left. */
+  close(): void;
+}
+
+/** Throws `TypeError` for an option that cannot be used. */
+export function assemble(app: App, options: ServerOptions, gauge: LoadGauge): ServerParts {
+  const ground = groundOf(app, options);
+  const { limits, clock, log, path, observability } = ground;
+  const authority = authorityOf(app, options, ground, () => revocations.whenCurrent());
+  const stores = [options.store, ...authority.issuers.map(({ store }) => store)];
+  const admission = admissionOf(options, ground, stores);
+  const { addresses, upgradeChecks, authRate, isTrusted, origins } = admission;
+  const { heartbeat, connections } = connectionsOf(options, ground, admission);
+  const revocations = revocationsOf(options, ground, authority, connections);
+  const overload = new Overload(limits, { clock, gauge, log, connections });
+  const readiness = new Readiness(revocations, authority, overload);
+  const rpc = rpcOf(app, options, ground, { authority, connections, revocations, stores });
+  const addressOf = (request: IncomingMessage) => clientAddress(request, isTrusted);
+  const webSockets = createWebSocketServer(limits, options.compression === true);
+  const upgrades = new UpgradeHandler({
+    ...{ addressOf, readiness, webSockets, connections, observability },
+    acceptLimits: new AcceptLimits(limits, {
+      ...{ clock, connections, overload },
+      openFiles: openFilesLimit(),
+    }),
+    checks: upgradeChecks,
+    services: {
+      ...{ clock, authority, authRate, limits, log },
+      dispatcher: rpc.dispatcher,
+      flushQueue: new FlushQueue(),
+      revocations: revocations.list,
+      topics: { topics: rpc.topics, bus: rpc.bus },
+      notifications: app.notifications,
+      applicationLog: ground.applicationLog,
+      telemetry: observability.telemetry,
+      compression: options.compression === true,
+    },
+  });
+  const { issuers } = authority;
+  const routes = new HttpRoutes({
+    ...{ authority, revocations, addresses, upgradeChecks, authRate, readiness, issuers, origins },
+    ...{ log, path, addressOf, openRpc: rpc.openRpc, discover: discoveryOf(options) },
+    console: options.console === true ? new ConsolePage({ path, origins, issuers }) : undefined,
+  });
+  observability.measure({
+    members: () => connections.members(),
+    rememberedRevocations: () => revocations.list.size,
+    store: readiness,
+    issuers,
+    isOverloaded: (limit) => overload.isOver(limit),
+  });
+  const slowMessages = new SlowMessageWatch(clock, limits.frameTimeout, connections);
+  const stopSweeping = every(clock, sweepInterval, () => {
+    addresses.sweep();
+    revocations.sweep();
+    if (rpc.bus instanceof LocalBus) rpc.bus.sweep();
+  });
+  return {
+    ...{ limits, log, path, isTrusted, observability, readiness, connections, revocations },
+    ...{ overload, slowMessages, upgrades, routes },
+    administration: rpc.administration,
+    publisher: rpc.publisher,
+    shutdown: new Shutdown(connections, clock),
+    close() {
+      observability.close();
+      overload.stop();
+      slowMessages.stop();
+      heartbeat.stop();
+      rpc.close();
+      revocations.close();
+      stopSweeping();
+      webSockets.close();
+    },
+  };
+}
+
+type Stores = readonly (Partial<Store> | undefined)[];
+type Ground = ReturnType<typeof groundOf>;
+type Admission = ReturnType<typeof admissionOf>;
+
+/** What needs nothing but the options. */
+function groundOf(app: App, options: ServerOptions) {
+  const limits = resolveLimits(options.limits);
+  const machineClock = options.clock ?? systemClock;
+  const applicationLog = unfailing(options.logger ?? jsonLogger());
+  const log: Logger = new RateLimitedLog(applicationLog, machineClock);
+  const clock: Clock = clockWithErrorHandling(machineClock, log);
+  const path = options.path ?? "/rpc";
+  if (!path.startsWith("/")) throw new TypeError(`path must begin with "/", not be "${path}"`);
+  checkNotifications(app.notifications);
+  const observability = new Observability(options, clock, log);
+  return { limits, clock, log, applicationLog, path, observability };
+}
+
+function authorityOf(
+  app: App,
+  options: ServerOptions,
+  { clock, observability }: Ground,
+  whenReady: () => Promise<void>,
+): TokenAuthority {
+  return new TokenAuthority(providersOf(options), app.claims, options.identityClaims ?? [], {
+    ...{ clock, whenReady },
+    fetchDocument: createFetchDocument(),
+    production: options.production ?? process.env.NODE_ENV === "production",
+    onKeyFailure: (issuer, detail) => observability.keysFailed(issuer, detail),
+  });
+}
+
+function providersOf({ auth }: ServerOptions): readonly AuthOption[] {
+  return [auth].flat() as readonly AuthOption[];
+}
+
+function discoveryOf({ discover = "authenticated" }: ServerOptions) {
+  return discover;
+}
+
+/** What is known of addresses and origins, by which peers are let in. */
+function admissionOf(
+  options: ServerOptions,
+  { limits, clock, observability }: Ground,
+  stores: Stores,
+) {
+  const origins = new OriginList(options.origins);
+  const addresses = new AddressCounters(
+    clock,
+    limits.authFailuresPerAddress > 0 ? sharedRatesOf(stores) : undefined,
+  );
+  return {
+    ...{ origins, addresses },
+    upgradeChecks: new UpgradeChecks(origins, addresses, limits),
+    authRate: new AuthRateLimiter(clock, limits.authCallsPerAddress, (address) =>
+      observability.limitHit("authCallsPerAddress", address),
+    ),
+    isTrusted: trustedProxies(options.trustProxy ?? []),
+  };
+}
+
+function connectionsOf(
+  options: ServerOptions,
+  { limits, clock, log, observability: { telemetry } }: Ground,
+  { addresses, upgradeChecks }: Admission,
+) {
+  const heartbeat = new Heartbeat(clock, limits.pingInterval, limits.pongTimeout, () =>
+    telemetry.limitHit("pongTimeout"),
+  );
+  const connections = new ConnectionRegistry(
+    addresses,
+    heartbeat,
+    new Hooks(options.hooks ?? {}, log),
+    telemetry,
+    clock,
+    limits.connectionsPerSubject,
+    upgradeChecks,
+  );
+  return { heartbeat, connections };
+}
+
+function revocationsOf(
+  options: ServerOptions,
+  { clock, observability }: Ground,
+  { issuers }: TokenAuthority,
+  connections: ConnectionRegistry,
+): Revocations {
+  const stores =
+    options.store === undefined ? [...new Set(issuers.map(({ store }) => store))] : [options.store];
+  return new Revocations({
+    ...{ clock, issuers },
+    stores: stores.map(({ revocations }) => ({
+      revocations: observability.revocations(revocations),
+    })),
+    longestLifetime: longestLifetime(providersOf(options)),
+    onChange: (announcedAt) => connections.revoked(announcedAt),
+  });
+}
+
+/** What is called and published: methods, topics, and the other nodes. */
+function rpcOf(
+  app: App,
+  options: ServerOptions,
+  { limits, clock, log, applicationLog, observability }: Ground,
+  parts: {
+    readonly authority: TokenAuthority;
+    readonly connections: ConnectionRegistry;
+    readonly revocations: Revocations;
+    readonly stores: Stores;
+  },
+) {
+  const { connections, revocations } = parts;
+  const given = busOf(parts.stores);
+  const shared = given === undefined ? undefined : observability.bus(given);
+  const nodes = joinNodes(shared, clock, log);
+  const administration = new Administration(connections, nodes.node, applicationLog, nodes.queries);
+  const { admin } = options;
+  const own = admin === undefined ? [] : adminMethods(admin, administration, revocations);
+  const registry = createRegistry(app, own);
+  const openRpc = new OpenRpc(registry, options.info);
+  const dispatcher = new Dispatcher(registry, builtinsWith(openRpc, discoveryOf(options)), limits, {
+    timers: clock,
+    newErrorId: randomId,
+    observer: observability.calls,
+    onLimit: (limit) => observability.telemetry.limitHit(limit),
+  });
+  const topics = new Topics((error) =>
+    log.error(
+      { event: "push.fail", err: error },
+      "an event could not be delivered to a connection",
+    ),
+  );
+  const bus: Bus = shared ?? new LocalBus(randomId(), () => clock.monotonic());
+  const publisher = new Publisher({
+    ...{ registry, bus, topics, connections },
+    notifications: app.notifications,
+    messages: nodes.messages,
+    issuers: parts.authority.names,
+    maxBytes: limits.responseBytes,
+  });
+  return {
+    ...{ administration, openRpc, dispatcher, topics, bus, publisher },
+    close() {
+      dispatcher.close();
+      nodes.close();
+      publisher.close();
+    },
+  };
+}
