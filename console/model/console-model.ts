@@ -19,8 +19,8 @@ import { SessionWatch } from "./session/session-watch.js";
 import { TabTokenStorage } from "./session/tab-token-storage.js";
 import { createTokenEndpoint, type TokenEndpoint, type Tokens } from "./session/token-endpoint.js";
 import { Store } from "./store.js";
-import { framePace } from "./timeline/frame-pace.js";
-import { createRecordingSockets } from "./timeline/recording-sockets.js";
+import type { Pace } from "./timeline/pace.js";
+import { RecordingSockets } from "./timeline/recording-sockets.js";
 import { Subscriptions } from "./timeline/subscriptions.js";
 import { Timeline } from "./timeline/timeline.js";
 
@@ -47,6 +47,11 @@ const blank: DeskState = {
   methods: [],
 };
 
+/** Once per animation frame: what nobody can see isn't drawn. */
+const framePace: Pace = (callback) => {
+  requestAnimationFrame(callback);
+};
+
 export class ConsoleModel {
   readonly place: Place;
   readonly state = new Store<DeskState>(blank);
@@ -55,7 +60,7 @@ export class ConsoleModel {
   readonly session = new SessionWatch();
   readonly #endpoint: TokenEndpoint | undefined;
   readonly #keeper = TabTokenStorage.isThere ? new TabTokenStorage() : undefined;
-  readonly #sockets = createRecordingSockets({
+  readonly #sockets = new RecordingSockets({
     opening: (url) => this.timeline.note("socket opening", "plain", url),
     opened: () => this.timeline.note("socket open", "good"),
     frame: (direction, text) => this.#frame(direction, text),
@@ -202,7 +207,7 @@ export class ConsoleModel {
     const client: Client = createClient({
       url: this.place.socket,
       token: (request) => credentials.give(request, () => client.session !== null),
-      WebSocket: this.#sockets.constructor,
+      WebSocket: this.#sockets.WebSocket,
       share: false, // a tab shows the life of its own session, and tells no other page its tokens
     });
     this.#client = client;
