@@ -1,32 +1,28 @@
-import { createHmac, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { IssuerCounts } from "../../auth/issuer-port.js";
 import type { RenewedTokens } from "../../auth/provider-options.js";
-import { prefixOf } from "../../runtime/ip-address.js";
 import { sameDigest } from "../../store/rotation.js";
 import type {
   FamilyRecord,
   RateCounters,
   RotationOutcome,
-  SecretRecords,
   StoreRecords,
   UserRecord,
 } from "../../store/store.js";
 import { firstPartyClient } from "../accounts/client-directory.js";
 import { issuedAtUnder } from "../accounts/credential-version.js";
-import { FailedLogins, TooManyFailuresError } from "../accounts/failed-logins.js";
-import type { Applicant, HashingQueue } from "../accounts/hashing-queue.js";
-import { admitAttempt } from "../accounts/lockout.js";
+import { TooManyFailuresError } from "../accounts/failed-logins.js";
+import type { HashingQueue } from "../accounts/hashing-queue.js";
+import { PasswordLogin } from "../accounts/password-login.js";
 import { intersection, isWithin } from "../accounts/scope-rules.js";
 import { type Spending, SubjectBudget, TooManyTokensError } from "../accounts/subject-budget.js";
 import { hashOf } from "../digest.js";
 import type { IssuerSettings } from "../issuer-options.js";
-import { passwordProblem } from "../password-hasher.js";
+import { MasterKey } from "../master-key.js";
 import type { Revoker } from "../revoker.js";
 import type { AccessTokens } from "./access-token.js";
-import { type PresentedToken, RefreshTokens } from "./refresh-token.js";
+import type { PresentedToken } from "./refresh-token.js";
 import { UnansweredRefreshes } from "./unanswered-refreshes.js";
-
-const trustFor = 60_000; // 60 s
 
 /** A pair of tokens, with what the access token grants. */
 export interface TokenSet extends RenewedTokens {
@@ -79,11 +75,11 @@ interface Rotated {
  */
 export class Grants {
   readonly #settings: IssuerSettings;
-  readonly #queue: HashingQueue;
   readonly #accessTokens: AccessTokens;
   readonly #revoker: Revoker;
   readonly #unanswered = new UnansweredRefreshes();
-  readonly #failedLogins: FailedLogins;
+  readonly #masterKey: MasterKey;
+  readonly #passwords: PasswordLogin;
   readonly #budget: SubjectBudget;
   readonly counts = {
     ...{
@@ -96,8 +92,6 @@ export class Grants {
       reuses: 0,
     },
   } satisfies IssuerCounts;
-  #master: Promise<Buffer> | undefined;
-  #masterReadAt = 0;
 
   constructor(
     settings: IssuerSettings,
@@ -106,14 +100,10 @@ export class Grants {
     revoker: Revoker,
   ) {
     this.#settings = settings;
-    this.#queue = queue;
     this.#accessTokens = accessTokens;
     this.#revoker = revoker;
-    this.#failedLogins = new FailedLogins(
-      settings.store.rates,
-      settings.failedLoginsPerAddress,
-      settings.clock,
-    );
+    this.#masterKey = new MasterKey(settings.clock);
+    this.#passwords = new PasswordLogin(settings, queue, this.#masterKey);
     this.#budget = new SubjectBudget(
       settings.store.rates,
       settings.tokensPerSubject,
@@ -146,18 +136,14 @@ export class Grants {
     password: string,
     address: string,
   ): Promise<GrantOutcome> {
-    const { logger } = this.#settings;
-    // before it waits for a turn to be hashed, which it would take from others
-    await this.#failedLogins.check(address, store.rates);
-    if (passwordProblem(password) !== undefined) return refused("password too short or too long");
-    const user = await this.#userWithPassword(store, username, password, address);
-    if (user === undefined)
-      return refused("wrong name or password, disabled, or closed for a while");
+    const verdict = await this.#passwords.judge(store, username, password, address);
+    if ("why" in verdict) return refused(verdict.why);
+    const { user } = verdict;
     await this.spend("login", user.username, address, store.rates);
     const { family, refreshToken } = await this.#newFamily(store, user);
     const access = await this.#accessPart(store, family);
     if (access === undefined) return this.#endFamily(store, family, address);
-    logger.info(
+    this.#settings.logger.info(
       { event: "login.ok", subject: user.username, sessionId: family.id, address },
       "logged in",
     );
@@ -199,7 +185,7 @@ export class Grants {
     refreshToken: string,
     request: RefreshRequest,
   ): Promise<GrantOutcome> {
-    const presented = (await this.#refreshTokens(store.secrets)).parse(refreshToken);
+    const presented = (await this.#masterKey.refreshTokens(store.secrets)).parse(refreshToken);
     if (presented === undefined) return refused("no refresh token of ours");
     const startedAt = this.#now();
     try {
@@ -229,7 +215,7 @@ export class Grants {
       if (isGood && subject !== undefined && found.subject !== subject)
         return { outcome: "subject_refused" };
     }
-    const by = await this.#originOf(store.secrets, address);
+    const by = await this.#masterKey.originOf(store.secrets, address);
     const { successor, result } = await this.#rotateWithin(store, found, {
       presented,
       clientId,
@@ -270,7 +256,7 @@ export class Grants {
    */
   async revoke(refreshToken: string, address?: string): Promise<string | undefined> {
     const store = this.#operation();
-    const presented = (await this.#refreshTokens(store.secrets)).parse(refreshToken);
+    const presented = (await this.#masterKey.refreshTokens(store.secrets)).parse(refreshToken);
     const family = presented && (await store.families.get(presented.familyId, this.#now()));
     if (family === undefined) return undefined;
     if (!family.revoked) await this.spend("revoke", family.subject, address, store.rates);
@@ -288,63 +274,13 @@ export class Grants {
     return token.sub;
   }
 
-  /** Runs the hash exactly once, whoever asks: time tells nothing about users and locks. */
-  async #userWithPassword(
-    store: StoreRecords,
-    username: string,
-    password: string,
-    address: string,
-  ): Promise<UserRecord | undefined> {
-    const { hasher, clock, logger } = this.#settings;
-    const key = await this.#attemptKey(store.secrets, username, address);
-    const judge = async (): Promise<UserRecord | undefined> => {
-      const mayTry = await admitAttempt(store.attempts, key, clock.now() / 1_000);
-      const found = await store.users.get(username);
-      const candidate = mayTry && found?.disabled === false ? found : undefined;
-      const isRight = await hasher.verify(candidate?.passwordHash ?? hasher.decoy, password);
-      if (isRight && candidate !== undefined) {
-        // in the slot: however many log in rightly at once, no more than the slots are counted
-        await store.attempts.clear(key);
-        return candidate;
-      }
-      const why = { subject: found?.username, disabled: found?.disabled, locked: !mayTry };
-      // an unknown name isn't logged: it may be a password
-      logger.warn({ event: "login.fail", address, ...why }, "a login was refused");
-      return undefined;
-    };
-    const applicant = { account: username, prefix: prefixOf(address) };
-    const user = await this.#queue.run(applicant, () =>
-      this.#failedLogins.counting(address, judge, store.rates),
-    );
-    if (user === undefined) return undefined;
-    await this.#rehash(store, user, password, applicant).catch((error: unknown) => {
-      logger.warn(
-        { event: "password.rehash_failed", subject: user.username, err: error },
-        "a password could not be hashed anew",
-      );
-    });
-    return user;
-  }
-
-  async #rehash(
-    store: StoreRecords,
-    user: UserRecord,
-    password: string,
-    applicant: Applicant,
-  ): Promise<void> {
-    const { hasher } = this.#settings;
-    if (!hasher.isOutdated(user.passwordHash)) return;
-    const passwordHash = await this.#queue.run(applicant, () => hasher.hash(password));
-    await store.users.update(user.username, { passwordHash }, user.passwordHash);
-  }
-
   async #newFamily(
     store: StoreRecords,
     user: UserRecord,
   ): Promise<{ family: FamilyRecord; refreshToken: string }> {
     const { refreshTtl, refreshIdleTtl } = this.#settings;
     const id = randomBytes(16).toString("base64url");
-    const refreshToken = (await this.#refreshTokens(store.secrets)).derive(id, 1);
+    const refreshToken = (await this.#masterKey.refreshTokens(store.secrets)).derive(id, 1);
     const now = this.#now();
     const family: FamilyRecord = {
       id,
@@ -391,7 +327,10 @@ export class Grants {
     const { reuseWindow, refreshIdleTtl } = this.#settings;
     const { familyId, hash: presentedHash } = presented;
     const generation = presented.generation + 1;
-    const successor = (await this.#refreshTokens(store.secrets)).derive(familyId, generation);
+    const successor = (await this.#masterKey.refreshTokens(store.secrets)).derive(
+      familyId,
+      generation,
+    );
     const now = this.#now();
     const result = await store.families.rotate({
       ...{ familyId, clientId, presentedHash, generation, nextHash: hashOf(successor), now },
@@ -462,53 +401,6 @@ export class Grants {
       "the user may not be logged in any more",
     );
     return refused("the user is gone, disabled, or has a new password");
-  }
-
-  /** Keyed, so that nobody can choose whose counter he shares. */
-  async #attemptKey(secrets: SecretRecords, username: string, address: string): Promise<string> {
-    const master = await this.#masterKey(secrets);
-    return createHmac("sha256", master)
-      .update(`attempt\0${prefixOf(address)}\0${username}`)
-      .digest("base64url");
-  }
-
-  /** Tells two addresses apart, and says nothing else of them. Undefined: it is not known. */
-  async #originOf(secrets: SecretRecords, address = ""): Promise<string | undefined> {
-    if (address === "") return undefined;
-    const master = await this.#masterKey(secrets);
-    return createHmac("sha256", master)
-      .update(`address\0${prefixOf(address)}`)
-      .digest("base64url")
-      .slice(0, 22);
-  }
-
-  async #refreshTokens(secrets: SecretRecords): Promise<RefreshTokens> {
-    return new RefreshTokens(await this.#masterKey(secrets));
-  }
-
-  /**
-   * Read anew from time to time: a store that has lost it may have got another one, by another
-   * node.
-   */
-  #masterKey(secrets: SecretRecords): Promise<Buffer> {
-    const now = this.#settings.clock.monotonic();
-    if (now - this.#masterReadAt >= trustFor) this.#master = undefined;
-    if (this.#master === undefined) this.#masterReadAt = now;
-    this.#master ??= this.#readMasterKey(secrets).catch((error: unknown) => {
-      this.#master = undefined;
-      throw error;
-    });
-    return this.#master;
-  }
-
-  /** Made at the first use; of several nodes that make one, the first wins. */
-  async #readMasterKey(secrets: SecretRecords): Promise<Buffer> {
-    const name = "refresh-key";
-    for (;;) {
-      const known = await secrets.get(name);
-      if (known !== undefined) return Buffer.from(known, "base64url");
-      await secrets.replace(name, randomBytes(32).toString("base64url"), undefined);
-    }
   }
 
   /** All that one login or refresh asks of the store has one deadline. */
