@@ -24,7 +24,8 @@ import type { Clock } from "../../runtime/clock.js";
 import type { VerifiedToken } from "../provider-options.js";
 import { AuthFault, Refusal } from "../refusal.js";
 import type { RevocationList } from "../revocation/revocation-list.js";
-import { Expiry } from "./expiry.js";
+import { Expiry, refreshAdvice, seconds, warningLead } from "./expiry.js";
+import { differingClaim, isNoNewer } from "./token-succession.js";
 
 type State =
   | { readonly name: "open"; readonly closeAt: number; readonly remindAt: number }
@@ -421,55 +422,4 @@ export class Session {
       serverTime: clock.now() / 1000,
     };
   }
-}
-
-/** Whole seconds, at least 1 as long as anything is left. */
-function seconds(milliseconds: number): number {
-  return Math.ceil(milliseconds / 1000);
-}
-
-/**
- * A moment in 70–85 % of what is left, so that clients spread out: in whole seconds where there is
- * one in that range.
- */
-function refreshAdvice(expiresIn: number, random: number): number {
-  const drawn = expiresIn * (0.7 + 0.15 * random);
-  const whole = Math.round(drawn);
-  return whole >= expiresIn * 0.7 && whole <= expiresIn * 0.85
-    ? whole
-    : Math.round(drawn * 1000) / 1000;
-}
-
-/**
- * How many milliseconds before expiry to warn: 20 % of what was left, between 5 and 60 s; never,
- * when under 10 s were left.
- */
-function warningLead(left: number): number {
-  return left < 10_000 ? -never : Math.min(Math.max(left * 0.2, 5_000), 60_000);
-}
-
-/** The first claim that makes it another identity. */
-function differingClaim(current: VerifiedToken, next: VerifiedToken): string | undefined {
-  if (current.issuer !== next.issuer) return "iss";
-  if (current.subject !== next.subject) return "sub";
-  if (current.clientId !== next.clientId) return "client_id";
-  const { identityClaims: after = {} } = next;
-  const differing = Object.entries(current.identityClaims ?? {}).find(
-    ([name, before]) => before !== after[name],
-  );
-  return differing?.[0];
-}
-
-/**
- * The same token again, or one that was issued before the one in force: a late refresh must not
- * win.
- */
-function isNoNewer(token: VerifiedToken, current: VerifiedToken): boolean {
-  if (
-    token.issuedAt !== undefined &&
-    current.issuedAt !== undefined &&
-    token.issuedAt !== current.issuedAt
-  )
-    return token.issuedAt < current.issuedAt;
-  return token.fingerprint === current.fingerprint;
 }
