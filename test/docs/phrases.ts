@@ -13,7 +13,6 @@ export const filesWithPhrases: readonly string[] = [
   "console/model/place.ts",
   "console/model/session/decoded-token.ts",
   "console/view/timeline/subscriptions-panel.ts",
-  "src/auth/keys/key-fetch-budget.ts",
   "src/auth/keys/key-fetching.ts",
   "src/auth/keys/provider.ts",
   "src/auth/keys/public-key.ts",

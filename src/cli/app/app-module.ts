@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { type Logger, Router, type Server } from "../../index.js";
+import { type Logger, Method, Router, type Server, Subscription, Topic } from "../../index.js";
 import { isThenable, withTimeout } from "../../runtime/application-code.js";
 import { describe } from "../../runtime/thrown.js";
 import { CliError, codeOf, failingAs, messageOf } from "../cli-error.js";
@@ -193,4 +193,22 @@ function placeOf(error: unknown): Place | undefined {
   }));
   const nearest = urls.find(({ href }) => !href.startsWith(own));
   return nearest && { path: fileURLToPath(nearest.href), url: `${nearest.href}${nearest.line}` };
+}
+
+/**
+ * Every scope that the application knows: the declared ones, or else those that its methods,
+ * subscriptions and topics ask for.
+ */
+export function scopesOf({ scopes, routes }: Router<unknown>): readonly string[] {
+  return scopes === undefined ? [...new Set(scopesIn(routes))] : [...scopes];
+}
+
+function scopesIn(route: unknown): readonly string[] {
+  if (route instanceof Method || route instanceof Subscription || route instanceof Topic) {
+    const { scope } = route.definition;
+    if (scope === undefined) return [];
+    if (typeof scope === "string") return [scope];
+    return "anyOf" in scope ? scope.anyOf : scope;
+  }
+  return typeof route === "object" && route !== null ? Object.values(route).flatMap(scopesIn) : [];
 }

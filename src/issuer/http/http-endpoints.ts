@@ -13,7 +13,6 @@ import type { GrantOutcome, Grants, TokenSet } from "../tokens/grants.js";
 import type { SigningKeys } from "../tokens/signing-keys.js";
 import { authenticateClient, invalidClient } from "./client-authentication.js";
 import { type Parameters, readParameters, required } from "./http-body.js";
-import { metadataOf, type Route, routesOf } from "./metadata.js";
 import { invalidRequest, OAuthError } from "./oauth-error.js";
 
 /** What the endpoints work with. */
@@ -333,4 +332,37 @@ function send(
   response.end(body);
   // what is left of a body that is too large or too slow is thrown away until the socket closes
   request.resume();
+}
+
+type Route = "login" | "token" | "revoke" | "jwks" | "metadata";
+
+/**
+ * Paths of the issuer's endpoints: below the path of its URL; its metadata where RFC 8414 §3 puts
+ * them.
+ */
+function routesOf(issuer: string): ReadonlyMap<string, Route> {
+  const base = new URL(issuer).pathname.replace(/\/$/, "");
+  return new Map([
+    [`${base}/login`, "login"],
+    [`${base}/token`, "token"],
+    [`${base}/revoke`, "revoke"],
+    [`${base}/.well-known/jwks.json`, "jwks"],
+    [`/.well-known/oauth-authorization-server${base}`, "metadata"],
+  ]);
+}
+
+/** RFC 8414 §2 */
+function metadataOf(issuer: string): object {
+  const base = issuer.replace(/\/$/, "");
+  const clientMethods = ["client_secret_basic", "client_secret_post", "none"];
+  return {
+    issuer,
+    token_endpoint: `${base}/token`,
+    revocation_endpoint: `${base}/revoke`,
+    jwks_uri: `${base}/.well-known/jwks.json`,
+    response_types_supported: [],
+    grant_types_supported: ["refresh_token", "client_credentials"],
+    token_endpoint_auth_methods_supported: clientMethods,
+    revocation_endpoint_auth_methods_supported: ["none"],
+  };
 }

@@ -27,6 +27,7 @@ import type {
   SubscribeCall,
 } from "../../rpc/dispatch/call.js";
 import type { Dispatcher } from "../../rpc/dispatch/dispatcher.js";
+import { encodeRefusal } from "../../rpc/dispatch/envelope.js";
 import { idInFlight, PendingCalls } from "../../rpc/dispatch/pending-calls.js";
 import { encodeError, encodeNotification, encodeResult } from "../../rpc/json/encode.js";
 import { childOf, type Logger } from "../../runtime/logger.js";
@@ -42,7 +43,6 @@ import { BlockedFrames } from "./frames/blocked-frames.js";
 import { type Excess, FrameReader } from "./frames/frame-reader.js";
 import { FrameWriter } from "./frames/frame-writer.js";
 import type { PeerSocket } from "./frames/peer-socket.js";
-import { encodeRefusal } from "./frames/refused-frame.js";
 import { subscribe } from "./subscribe.js";
 
 /**

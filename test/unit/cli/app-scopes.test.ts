@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { scopesOf } from "../../../src/cli/app/app-scopes.js";
+import { scopesOf } from "../../../src/cli/app/app-module.js";
 import { createRpc } from "../../../src/index.js";
 
 const handler = () => null;
