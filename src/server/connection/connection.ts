@@ -43,6 +43,7 @@ import { BlockedFrames } from "./frames/blocked-frames.js";
 import { type Excess, FrameReader } from "./frames/frame-reader.js";
 import { FrameWriter } from "./frames/frame-writer.js";
 import type { PeerSocket } from "./frames/peer-socket.js";
+import { maxControlsPerSecond, PeerWatch } from "./frames/peer-watch.js";
 import { subscribe } from "./subscribe.js";
 
 /**
@@ -56,35 +57,15 @@ import { subscribe } from "./subscribe.js";
  * close frame.
  */
 
-const controlHeader = 6; // bytes of a ping's or pong's header, with its mask (RFC 6455 §5.2)
-const messageCame = -1;
-const maxControlsPerSecond = 100; // pings and pongs; a client needs one in some seconds
-/**
- * What is read of a peer that was told to go, before its socket is cut: it has up to 3 s to answer,
- * at the speed of the line.
- */
-const maxBytesAfterClose = 131_072; // 128 KiB
-const maxBytesAfterOrderlyClose = 4_194_304; // 4 MiB: calls that were on their way
-const causedByPeer: ReadonlySet<CloseReason> = new Set([
-  ...([
-    "unsupported_data",
-    "too_big",
-    "protocol_error",
-    "too_many_attempts",
-    "too_many_requests",
-  ] as const),
-]);
-
 export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   readonly id: string;
   readonly remoteAddress: string;
   readonly pending = new PendingCalls();
   readonly log: Logger;
-  /** Has anything come since the last ping? */
-  isAlive = true;
   /** It was told that it will be closed. */
   isLeaving = false;
   readonly #socket: PeerSocket;
+  readonly #peer = new PeerWatch();
   readonly #writer: FrameWriter;
   readonly #services: ConnectionServices;
   readonly #observer: ConnectionObserver;
@@ -108,21 +89,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
    */
   #owed: (Call | Batch)[] | undefined;
   #isProceeding = false;
-  /**
-   * Bytes that are known to be no part of a message: what had come before it began, and the control
-   * frames since.
-   */
-  #beside = 0;
-  /**
-   * At how many looks in a row there was part of a message; or that a message has come since the
-   * last one.
-   */
-  #arriving = messageCame;
   #closing: Closing | undefined;
-  #receivedAtClose = 0;
-  /** Pings and pongs in the second of that number. */
-  #controls = 0;
-  #controlSecond = 0;
   #isDetached = false;
   /** Subscriptions were told to wait for room. */
   #isStalled = false;
@@ -275,15 +242,20 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     this.#guarded(() => this.#session.check());
   }
 
+  /** Has anything come since the last ping? */
+  get isAlive(): boolean {
+    return this.#peer.isAlive;
+  }
+
   /**
    * Sends a ping. False when the last one was not answered and nothing else has come, or when the
    * peer has read nothing since.
    */
   ping(): boolean {
-    if (!this.isAlive) return false;
+    if (!this.#peer.isAlive) return false;
     // an answer could not be heard
     if (this.#pressure.isHolding && this.#pressure.isFull) return this.#isFirstTimeFull();
-    this.isAlive = false;
+    this.#peer.isAlive = false;
     if (this.#writer.isOpen) this.#writer.ping();
     return true;
   }
@@ -294,18 +266,11 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     return !wasFull;
   }
 
-  /**
-   * Closes when a message has been arriving at more than so many looks in a row. What the server
-   * itself does not read is not late.
-   */
+  /** Closes when a message has been arriving at more than `most` looks in a row. */
   lookAtArrival(most: number): void {
     const { received } = this.#writer;
     if (received === undefined || this.isClosing) return;
-    if (this.#arriving === messageCame || this.#pressure.isHolding || received <= this.#beside) {
-      this.#arriving = 0;
-      this.#beside = received;
-    } else this.#arriving++;
-    if (this.#arriving > most)
+    if (this.#peer.isMessageLate(received, this.#pressure.isHolding, most))
       this.close("frame_timeout", {
         hint: "a message must arrive as a whole within limits.frameTimeout",
       });
@@ -331,7 +296,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     if (this.isClosing) return;
     this.#services.telemetry.closing(reason, details.limit);
     this.#closing = { reason, ...details };
-    this.#receivedAtClose = this.#writer.received ?? 0;
+    this.#peer.closing(this.#writer.received ?? 0);
     this.#session.close();
     this.#pushGate.close();
     this.#outbox.wake();
@@ -376,7 +341,8 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   }
 
   refreshExample(): string {
-    const mayRenew = this.#identity !== null && this.#services.authority.mayRenew(this.#identity.issuer);
+    const mayRenew =
+      this.#identity !== null && this.#services.authority.mayRenew(this.#identity.issuer);
     return exampleOf("refresh", mayRenew ? "refreshToken" : "token");
   }
 
@@ -471,7 +437,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
   }
 
   #drained(): void {
-    this.isAlive = true; // the peer has read
+    this.#peer.isAlive = true; // it has read
     this.#wasFull = false;
     this.#proceed();
   }
@@ -514,18 +480,10 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     return frame !== undefined;
   }
 
-  /**
-   * Only counted: several may come at once, before anything is known of those behind. What is more
-   * than they are, is part of a message.
-   */
   #onControl(length: number): void {
-    this.isAlive = true;
-    this.#beside += controlHeader + length;
+    this.#peer.controlCame(length);
     if (this.isClosing) return this.#cutIfFlooding();
-    const second = Math.floor(this.#services.clock.monotonic() / 1_000);
-    if (second !== this.#controlSecond) this.#controls = 0;
-    this.#controlSecond = second;
-    if (++this.#controls <= maxControlsPerSecond) return;
+    if (this.#peer.mayControl(this.#services.clock.monotonic())) return;
     this.close("too_many_requests", {
       hint: `send at most ${maxControlsPerSecond} pings and pongs in a second`,
     });
@@ -534,16 +492,12 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
 
   /** It was told to go, and goes on sending. */
   #cutIfFlooding(): void {
-    const most =
-      this.#closing === undefined || causedByPeer.has(this.#closing.reason)
-        ? maxBytesAfterClose
-        : maxBytesAfterOrderlyClose;
-    if ((this.#writer.received ?? 0) - this.#receivedAtClose > most) this.terminate();
+    const { received = 0 } = this.#writer;
+    if (this.#peer.isFlooding(received, this.#closing?.reason)) this.terminate();
   }
 
   #onMessage(data: Buffer, isBinary: boolean): void {
-    this.isAlive = true;
-    this.#arriving = messageCame;
+    this.#peer.messageCame();
     if (this.isClosing) return this.#cutIfFlooding();
     if (this.#pressure.isHolding || this.#pressure.isFull) return this.#keep(data, isBinary);
     try {
