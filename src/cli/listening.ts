@@ -93,9 +93,3 @@ function cannotListen(error: unknown, port: number, host: string): CliError {
     advice.get(codeOf(error)) ?? `can't listen on ${place}:${tried}: ${messageOf(error)}`,
   );
 }
-
-export function isLoopback(host: string): boolean {
-  return (
-    host === "localhost" || host === "::1" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host)
-  );
-}

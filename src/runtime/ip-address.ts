@@ -87,8 +87,12 @@ function withoutZone(address: string): string {
   return address.replace(/%.*$/, "");
 }
 
-/** The host itself is this machine: a loopback address or `localhost`. */
-export function isLoopback({ hostname }: URL): boolean {
-  // URL writes 127.1 and 0x7f.1 out
-  return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
+/**
+ * Is this host, as a URL or a listener names it, this machine: a loopback address or `localhost`? A
+ * URL has written 127.1 and 0x7f.1 out.
+ */
+export function isLoopback(host: string): boolean {
+  return (
+    host === "localhost" || host === "::1" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host)
+  );
 }

@@ -64,7 +64,7 @@ function readKeySetUrl(
   const url = new URL(location);
   const objection = objectionToUrl(url);
   if (objection) throw new Error(`the metadata's jwks_uri is ${objection}`);
-  if (isLoopback(url) && !isLoopback(new URL(issuer)) && !allowPrivateHosts)
+  if (isLoopback(url.hostname) && !isLoopback(new URL(issuer).hostname) && !allowPrivateHosts)
     throw new Error("the metadata's jwks_uri points to this machine");
   return url;
 }

@@ -49,7 +49,7 @@ type AddressRule = (address: string) => boolean;
  * the private network.
  */
 function addressRule(url: URL, allowPrivateHosts: boolean): AddressRule {
-  if (isLoopback(url)) return isLoopbackAddress;
+  if (isLoopback(url.hostname)) return isLoopbackAddress;
   return allowPrivateHosts ? () => true : (address) => !isPrivateAddress(address);
 }
 

@@ -14,7 +14,8 @@ export type FetchDocument = (
 /** Why a document must not be fetched from this URL, or undefined if it may. */
 export function objectionToUrl(url: URL): string | undefined {
   if (url.username || url.password) return "a URL with a user name or password";
-  if (url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url))) return undefined;
+  if (url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname)))
+    return undefined;
   return "neither https, nor http on a loopback address";
 }
 

@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import { isLoopback } from "../listening.js";
+import { isLoopback } from "../../runtime/ip-address.js";
 
 /** What decides whether a server may be reached by others. */
 export interface Exposure {

@@ -1,6 +1,6 @@
 /** Asks an authentication server for tokens. */
+import { isLoopback } from "../../runtime/ip-address.js";
 import { CliError, messageOf } from "../cli-error.js";
-import { isLoopback } from "../listening.js";
 
 export interface TokenAnswer {
   readonly access_token: string;

@@ -2,9 +2,9 @@
 import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import type { LogLevel, ProviderOptions, ServerOptions } from "../../index.js";
+import { isLoopback } from "../../runtime/ip-address.js";
 import { hazardsOf } from "../checks/serve-safety.js";
 import { CliError, failingAs } from "../cli-error.js";
-import { isLoopback } from "../listening.js";
 import { type MetricsPlace, workersOption } from "../workers/workers.js";
 import {
   audienceOption,

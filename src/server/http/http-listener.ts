@@ -8,6 +8,7 @@ import {
   type ServerOptions as ServerOptionsOfNode,
 } from "node:https";
 import { type AddressInfo, isIP } from "node:net";
+import { isLoopback } from "../../runtime/ip-address.js";
 import type { ServerOptions } from "../server-options.js";
 
 const handshakeTimeouts = {
@@ -79,10 +80,6 @@ export function checkListening(
   throw new TypeError(
     `tokens would cross the network in the clear on ${host}: give "tls", name the proxy that has it in "trustProxy", or set "allowInsecure" if you know better`,
   );
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
 /** URL of the WebSocket; an address that means every interface is shown as localhost. */
