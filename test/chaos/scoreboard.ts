@@ -31,7 +31,10 @@ const columns = [
 ];
 
 /** What stands above the sections. */
-export const title = "# Chaos: what was broken, and what was lost";
+export const title = `# Chaos: what was broken, and what was lost
+
+What was lost when servers, Redis, network, clock and disk failed under load, and what hostile peers
+could do.`;
 
 /** The section of faults as Markdown. `command`: what made it. */
 export function faultsSection(scores: readonly Score[], command: string): string {

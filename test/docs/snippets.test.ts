@@ -50,6 +50,15 @@ describe("the TypeScript in the documents", () => {
     expect(snippets.length, "each is found, indented ones too").to.equal(fences.length);
   });
 
+  it("is introduced by the name of its file, which a rendered page does not show", () => {
+    const nameless = documents.flatMap(({ path, text }) =>
+      [...text.matchAll(/^```tsx? (\S+)$/gm)]
+        .filter(({ index, 1: name }) => !text.slice(0, index).includes(`\`${name}\``))
+        .map(([, name]) => `${path}: ${name}`),
+    );
+    expect(nameless).to.deep.equal([]);
+  });
+
   it("compiles", async function () {
     this.timeout(120_000);
     await run("npx", ["tsc", "-p", folder], { cwd: root }).catch((error: { stdout: string }) =>

@@ -10,8 +10,8 @@ export interface Document {
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
 const pages = readdirSync(`${root}docs`, { recursive: true, encoding: "utf8" })
-  .filter((name) => name.endsWith(".md") && !name.startsWith("node_modules"))
-  .map((name) => `docs/${name.replaceAll("\\", "/")}`);
+  .map((name) => `docs/${name.replaceAll("\\", "/")}`)
+  .filter((path) => path.endsWith(".md") && !/\/(?:node_modules|\.vitepress)\//.test(path));
 
 /** The README, the other documents beside it, and every page under docs/. */
 export const documents: readonly Document[] = [
