@@ -76,7 +76,7 @@ function readProvider(
   { claims, algorithm }: UnverifiedToken,
 ): Provider {
   const provider = providers.get(claims.iss);
-  if (!provider) throw new Refusal("token_invalid", "iss is none of the configured issuers");
+  if (!provider) throw new Refusal("token_invalid", "iss is not a configured issuer");
   if (!provider.algorithms.includes(algorithm))
     throw new Refusal("token_invalid", "alg is not accepted from this issuer");
   return provider;

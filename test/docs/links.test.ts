@@ -5,6 +5,9 @@ import { expect } from "chai";
 import { documents } from "../helpers/documents.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
+const { anchorOf } = (await import(new URL("../../scripts/pages.mjs", import.meta.url).href)) as {
+  readonly anchorOf: (heading: string) => string;
+};
 
 /** Text outside of code. */
 const prose = (text: string) => text.replaceAll(/^```[\s\S]*?^```$/gm, "");
@@ -13,8 +16,7 @@ const prose = (text: string) => text.replaceAll(/^```[\s\S]*?^```$/gm, "");
 function anchorsOf(text: string): Set<string> {
   const anchors = new Set<string>();
   for (const [, heading = ""] of prose(text).matchAll(/^#+ (.+)$/gm)) {
-    const plain = heading.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, "$1").toLowerCase();
-    const slug = plain.replaceAll(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-");
+    const slug = anchorOf(heading);
     let anchor = slug;
     for (let n = 1; anchors.has(anchor); n++) anchor = `${slug}-${n}`;
     anchors.add(anchor);

@@ -21,7 +21,6 @@ export const filesWithPhrases: readonly string[] = [
   "src/auth/revocation/revocation.ts",
   "src/auth/session/session.ts",
   "src/auth/token/signature.ts",
-  "src/auth/verifier.ts",
   "src/cli/app/public-files.ts",
   "src/cli/checks/finding.ts",
   "src/cli/checks/production-checks.ts",

@@ -7,7 +7,7 @@ import { documents } from "../helpers/documents.js";
 
 const read = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), "utf8");
 
-/** The rows of all tables whose first cell matches, as cells without back-ticks. */
+/** The rows of all tables whose first cell matches, as cells without back-ticks and links. */
 function rows(text: string, first: RegExp): string[][] {
   return text
     .split("\n")
@@ -16,6 +16,7 @@ function rows(text: string, first: RegExp): string[][] {
       line
         .split("|")
         .slice(1, -1)
+        .map((cell) => cell.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, "$1"))
         .map((cell) => cell.trim().replaceAll("`", "")),
     )
     .filter(([cell = "", next]) => first.test(cell) && next !== "default");
