@@ -117,13 +117,57 @@ describe("The packed package", function () {
       ]);
       const strays = paths.filter(
         (path) =>
-          path.includes("/") && !/^dist\/(src|client)\/.+\.(js|d\.ts|js\.map|html)$/.test(path),
+          path.includes("/") &&
+          !/^dist\/(src|client)\/.+\.(js|d\.ts|js\.map|html)$/.test(path) &&
+          !/^docs\/(\w+\/)?[\w-]+\.md$/.test(path),
       );
       expect(strays).to.deep.equal([]);
       expect(
         paths.filter((path) => /(^|\/)(test|examples|bench)\/|\.env|\.jotwire/.test(path)),
       ).to.deep.equal([]);
     });
+  });
+
+  it("has llms.txt and SKILL.md, made from the documents as they are, with links to files of the package", async () => {
+    const { agentFiles } = (await import(
+      new URL("../../scripts/build-agent-files.mjs", import.meta.url).href
+    )) as { readonly agentFiles: () => Readonly<Record<string, string>> };
+    await withFolder(async (folder) => {
+      const { filename, files } = await pack(folder);
+      await run("tar", ["-xzf", join(folder, filename), "-C", folder]);
+      const paths = files.map(({ path }) => path);
+      const made = Object.entries(agentFiles());
+      expect(made.map(([name]) => name)).to.deep.equal(["llms.txt", "SKILL.md"]);
+      for (const [name, text] of made) {
+        const packed = await readFile(join(folder, "package", name), "utf8");
+        expect(packed, `${name}: npm run build makes it anew`).to.equal(text);
+        const links = [...text.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)].map(([, link]) => link);
+        expect(links, name).to.have.lengthOf.at.least(20);
+        expect(paths, name).to.include.members(links);
+      }
+    });
+  });
+
+  it("has a SKILL.md and a llms.txt of the form that agents expect, with what they get wrong most", async () => {
+    const read = (name: string) => readFile(join(root, name), "utf8");
+    const [skill, index] = await Promise.all([read("SKILL.md"), read("llms.txt")]);
+    expect(skill).to.match(
+      /^---\nname: jotwire\ndescription: "[^"\n]{50,1000}"\n---\n\n# jotwire\n/,
+    );
+    expect(index).to.match(/^# jotwire\n\n> .{50,}\n/);
+    expect(index.match(/^- \[[^\]]+\]\([^)]+\): \S.{20,}\.$/gm)).to.have.lengthOf.at.least(20);
+    for (const word of [
+      "createServer(app, { auth: issuer })",
+      "createClient<App>(",
+      "`authenticate`",
+      "`refresh`",
+      "`executed: false`",
+      "No token in a URL",
+      "Handle gaps",
+      "Decide by codes",
+    ])
+      expect(skill, word).to.include(word);
+    expect(skill.length, "short").to.be.below(12_000);
   });
 
   it("passes publint", async () => {
