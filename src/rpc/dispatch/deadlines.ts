@@ -5,8 +5,8 @@ export interface Timers {
   after(delay: number, callback: () => void): () => void;
 }
 
-interface Lane<T> {
-  /** In the order they were added, which within one lane is the order of their deadlines. */
+interface Queue<T> {
+  /** In the order they were added, which within one queue is the order of their deadlines. */
   readonly dueAt: Map<T, number>;
   cancelTimer: () => void;
 }
@@ -15,7 +15,7 @@ interface Lane<T> {
 export class Deadlines<T> {
   readonly #timers: Timers;
   readonly #onDue: (item: T) => void;
-  readonly #lanes = new Map<number, Lane<T>>();
+  readonly #queues = new Map<number, Queue<T>>();
 
   constructor(timers: Timers, onDue: (item: T) => void) {
     this.#timers = timers;
@@ -24,40 +24,40 @@ export class Deadlines<T> {
 
   add(item: T, duration: number): void {
     const now = this.#timers.monotonic();
-    const lane = this.#lanes.get(duration);
-    if (lane !== undefined) {
-      lane.dueAt.set(item, now + duration);
+    const queue = this.#queues.get(duration);
+    if (queue !== undefined) {
+      queue.dueAt.set(item, now + duration);
       return;
     }
-    const first: Lane<T> = { dueAt: new Map([[item, now + duration]]), cancelTimer: () => {} };
-    this.#lanes.set(duration, first);
+    const first: Queue<T> = { dueAt: new Map([[item, now + duration]]), cancelTimer: () => {} };
+    this.#queues.set(duration, first);
     this.#arm(duration, first, duration);
   }
 
   delete(item: T, duration: number): void {
-    this.#lanes.get(duration)?.dueAt.delete(item);
+    this.#queues.get(duration)?.dueAt.delete(item);
   }
 
   /** Forgets all items and stops all timers. */
   clear(): void {
-    for (const lane of this.#lanes.values()) lane.cancelTimer();
-    this.#lanes.clear();
+    for (const queue of this.#queues.values()) queue.cancelTimer();
+    this.#queues.clear();
   }
 
-  #arm(duration: number, lane: Lane<T>, delay: number): void {
-    lane.cancelTimer = this.#timers.after(delay, () => this.#sweep(duration, lane));
+  #arm(duration: number, queue: Queue<T>, delay: number): void {
+    queue.cancelTimer = this.#timers.after(delay, () => this.#sweep(duration, queue));
   }
 
-  #sweep(duration: number, lane: Lane<T>): void {
+  #sweep(duration: number, queue: Queue<T>): void {
     const now = this.#timers.monotonic();
-    for (const [item, dueAt] of lane.dueAt) {
+    for (const [item, dueAt] of queue.dueAt) {
       if (dueAt > now) {
-        this.#arm(duration, lane, dueAt - now); // also when the timer fired a little early
+        this.#arm(duration, queue, dueAt - now); // also when the timer fired a little early
         return;
       }
-      lane.dueAt.delete(item);
+      queue.dueAt.delete(item);
       this.#onDue(item);
     }
-    if (this.#lanes.get(duration) === lane) this.#lanes.delete(duration);
+    if (this.#queues.get(duration) === queue) this.#queues.delete(duration);
   }
 }

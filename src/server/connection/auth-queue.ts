@@ -41,7 +41,7 @@ export interface AuthParts {
 }
 
 /** Who answers, and who hears of failures. */
-export interface AuthLaneObserver {
+export interface AuthQueueObserver {
   /** The connection's id. */
   readonly id: string;
   /** The peer's address. */
@@ -78,7 +78,7 @@ const notJudged: ReadonlySet<number> = new Set(
 export class AuthQueue {
   readonly #session: Session;
   readonly #parts: AuthParts;
-  readonly #observer: AuthLaneObserver;
+  readonly #observer: AuthQueueObserver;
   readonly #log: Logger;
   readonly #waiting: Request[] = [];
   #isBusy = false;
@@ -90,7 +90,7 @@ export class AuthQueue {
   /** When the failed refreshes of the last minute were, monotonic. */
   #failedRefreshes: number[] = [];
 
-  constructor(session: Session, parts: AuthParts, observer: AuthLaneObserver, log: Logger) {
+  constructor(session: Session, parts: AuthParts, observer: AuthQueueObserver, log: Logger) {
     this.#session = session;
     this.#parts = parts;
     this.#observer = observer;

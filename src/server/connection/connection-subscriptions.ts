@@ -18,14 +18,14 @@ const maxReplayed = 8_388_608; // 8 Mi characters of events that were read and n
 
 type SessionState = "open" | "active" | "expired" | "closed";
 
-/** What the lane asks of its connection. */
-export interface PushLaneHost {
+/** What the subscriptions ask of their connection. */
+export interface SubscriptionsHost {
   readonly state: SessionState;
   /** Is more than the soft limit waiting to be sent? */
   isHigh(): boolean;
 }
 
-/** A subscription, and what the lane must know of it. */
+/** A subscription, and what must be known of it while it lasts. */
 export interface Kept {
   readonly subscription: Subscription;
   /** May it go on? Asked at every refresh. */
@@ -37,7 +37,7 @@ export interface Kept {
 }
 
 export class ConnectionSubscriptions implements SubscriberPort {
-  readonly #host: PushLaneHost;
+  readonly #host: SubscriptionsHost;
   readonly #outbox: Outbox;
   readonly #pushGate: PushGate;
   readonly #slowReaders: SlowReaderCounts;
@@ -48,7 +48,7 @@ export class ConnectionSubscriptions implements SubscriberPort {
   #readers: (() => void)[] | undefined;
   #calls: FixedWindowCounter | undefined;
 
-  constructor(host: PushLaneHost, outbox: Outbox, { pushes, slowReaders }: Telemetry) {
+  constructor(host: SubscriptionsHost, outbox: Outbox, { pushes, slowReaders }: Telemetry) {
     this.#host = host;
     this.#outbox = outbox;
     this.#pushGate = new PushGate(outbox, pushes);

@@ -36,7 +36,7 @@ import { type AuthOutcome, type AuthParts, AuthQueue, authRequestOf } from "./au
 import { type CloseDetails, type Closing, closingParams } from "./closing.js";
 import { createHandle } from "./connection-handle.js";
 import { ConnectionSession } from "./connection-session.js";
-import { ConnectionSubscriptions, type PushLaneHost } from "./connection-subscriptions.js";
+import { ConnectionSubscriptions, type SubscriptionsHost } from "./connection-subscriptions.js";
 import { encodeDeclared } from "./declared-notification.js";
 import { BackPressure } from "./frames/back-pressure.js";
 import { BlockedFrames } from "./frames/blocked-frames.js";
@@ -51,13 +51,13 @@ import { subscribe } from "./subscribe.js";
  *
  *   socket → #onMessage: held while there is no room → #receive (size, rate, decode) → waits behind
  *   a blocking auth call?
- *          → auth lane, or dispatcher → reply → outbox → one write at the end of the turn
+ *          → auth queue, or dispatcher → reply → outbox → one write at the end of the turn
  *
  * Closing is the last thing of a turn: replies of the turn, then `connection.closing`, then the
  * close frame.
  */
 
-export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
+export class Connection implements SessionObserver, Caller, Sink, SubscriptionsHost {
   readonly id: string;
   readonly remoteAddress: string;
   readonly pending = new PendingCalls();
@@ -194,7 +194,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     return this.#pushGate.unsubscribe(subscription);
   }
 
-  // What the lane of pushes asks.
+  // What the subscriptions ask.
 
   get state(): SessionStateName {
     return this.#closing !== undefined || this.#isDetached ? "closed" : this.#session.state;
@@ -346,7 +346,7 @@ export class Connection implements SessionObserver, Caller, Sink, PushLaneHost {
     return exampleOf("refresh", mayRenew ? "refreshToken" : "token");
   }
 
-  // What the auth lane asks and tells.
+  // What the auth queue asks and tells.
 
   get isThere(): boolean {
     return this.#writer.isOpen;

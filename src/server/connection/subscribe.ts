@@ -42,7 +42,7 @@ const readTimeoutMs = 10_000;
 /** Throws, or rejects with, {@link RpcFault}, and whatever the application's functions throw. */
 export function subscribe(
   asked: SubscribeCall,
-  lane: ConnectionSubscriptions,
+  subscriptions: ConnectionSubscriptions,
   services: SubscribeServices,
 ): PendingSubscription | Promise<PendingSubscription> {
   const { entry, params, call } = asked;
@@ -53,7 +53,7 @@ export function subscribe(
     checkAccess(entry.access, auth) === null &&
     (authorize === undefined || isGranted(() => authorize(auth, params), failed));
   if (call.session.isOver) throw new RpcFault(errorOf("cancelled"));
-  lane.countCall(services.clock.monotonic(), services.limits.subscribeCallsPerSecond, () =>
+  subscriptions.countCall(services.clock.monotonic(), services.limits.subscribeCallsPerSecond, () =>
     services.telemetry.limitHit("subscribeCallsPerSecond"),
   );
   const auth = call.session.identity; // it may have been refreshed while the params were checked
@@ -66,27 +66,27 @@ export function subscribe(
       }),
     );
   return feed.is === "topic"
-    ? joinTopic(asked, feed, isAllowed, lane, services)
-    : runGenerator(asked, feed, isAllowed, lane, services);
+    ? joinTopic(asked, feed, isAllowed, subscriptions, services)
+    : runGenerator(asked, feed, isAllowed, subscriptions, services);
 }
 
 function runGenerator(
   asked: SubscribeCall,
   feed: RegisteredGenerator,
   isAllowed: Kept["isAllowed"],
-  lane: ConnectionSubscriptions,
+  subscriptions: ConnectionSubscriptions,
   { limits, telemetry }: SubscribeServices,
 ): PendingSubscription {
-  lane.mustHaveRoom(limits.subscriptions, () => telemetry.limitHit("subscriptions"));
+  subscriptions.mustHaveRoom(limits.subscriptions, () => telemetry.limitHit("subscriptions"));
   const subscription = new GeneratorSubscription(
-    lane.newId(),
+    subscriptions.newId(),
     generatorSource(asked, feed, limits.responseBytes),
     feed.rule,
-    lane,
+    subscriptions,
   );
   const opened = { subscription: subscription.id };
   const kept = { subscription, isAllowed, opened, calls: 1 };
-  lane.keep(kept);
+  subscriptions.keep(kept);
   return started(kept, opened, shareOf(kept));
 }
 
@@ -94,7 +94,7 @@ function joinTopic(
   asked: SubscribeCall,
   feed: RegisteredTopic,
   isAllowed: Kept["isAllowed"],
-  lane: ConnectionSubscriptions,
+  subscriptions: ConnectionSubscriptions,
   services: SubscribeServices,
 ): PendingSubscription | Promise<PendingSubscription> {
   const { topics, limits, telemetry } = services;
@@ -104,7 +104,7 @@ function joinTopic(
     name: topicName(entry.name, feed, params),
     history: feed.history,
   };
-  const known = lane.get(topic.name);
+  const known = subscriptions.get(topic.name);
   if (known !== undefined) {
     if (!(known.subscription instanceof TopicSubscription && known.subscription.isOf(topic)))
       throw nameTaken(topic.name);
@@ -112,15 +112,16 @@ function joinTopic(
       return again(known, known.subscription, call);
     if (!known.subscription.isPlaced)
       return afterwards(known.opened, call, () =>
-        joinTopic(asked, feed, isAllowed, lane, services),
+        joinTopic(asked, feed, isAllowed, subscriptions, services),
       );
     if (known.subscription.covers(since))
       return again(known, known.subscription, call, { recovered: true });
     known.subscription.stop();
-    lane.forget(topic.name); // its successor, of the same id, replays what was not sent yet
+    // its successor, of the same id, replays what was not sent yet
+    subscriptions.forget(topic.name);
   }
-  lane.mustHaveRoom(limits.subscriptions, () => telemetry.limitHit("subscriptions"));
-  const subscription = new TopicSubscription(topic, feed.rule, topics, lane);
+  subscriptions.mustHaveRoom(limits.subscriptions, () => telemetry.limitHit("subscriptions"));
+  const subscription = new TopicSubscription(topic, feed.rule, topics, subscriptions);
   const open = () => {
     const state = subscription.open(topics, since);
     return state instanceof Promise
@@ -129,11 +130,11 @@ function joinTopic(
   };
   const opened = opening(
     subscription,
-    () => (since === undefined ? open() : lane.readHistory(open)),
+    () => (since === undefined ? open() : subscriptions.readHistory(open)),
     call,
   );
   const kept = { subscription, isAllowed, opened, calls: 1 };
-  lane.keep(kept);
+  subscriptions.keep(kept);
   return share(kept, call, opened);
 }
 
