@@ -58,6 +58,13 @@ export function maxMedian({ asks, inTurn = 0 }: Hostility, quiet: readonly numbe
   return asks === "ping" ? maxPing : 50 + (6 + inTurn) * (percentile(quiet, 50) ?? 0);
 }
 
+/** What an attack has sent, or was answered, less often than it takes to have an effect. */
+export function lacking({ counts: wanted }: Hostility, counts: AttackCounts): readonly string[] {
+  return Object.entries(wanted)
+    .filter(([what, [least]]) => (counts[what] ?? 0) < least)
+    .map(([what]) => what);
+}
+
 /** Lines of a log that a peer can cause again and again, by kind. */
 export function linesByKind(lines: readonly LoggedLine[]): ReadonlyMap<string, number> {
   const byKind = new Map<string, number>();
@@ -95,14 +102,14 @@ function* growth(hostility: Hostility, measurements: AttackMeasurements) {
   if (!(bytes <= hostility.growth.bytes + own)) yield `the store has grown by ${bytes} bytes`;
 }
 
-function* wrongCounts({ counts: allowed }: Hostility, { counts }: AttackMeasurements) {
-  for (const [what, [least, most]] of Object.entries(allowed)) {
-    const times = counts[what] ?? 0;
-    if (times < least) yield `the attack had no effect: ${what} ${times} times`;
-    if (times > most) yield `${what}: ${times} times, more than ${most}`;
+function* wrongCounts(hostility: Hostility, { counts }: AttackMeasurements) {
+  for (const what of lacking(hostility, counts))
+    yield `the attack had no effect: ${what} ${counts[what] ?? 0} times`;
+  for (const [what, times] of Object.entries(counts)) {
+    const most = hostility.counts[what]?.[1];
+    if (most === undefined) yield `${what}: ${times} times, which must not be`;
+    else if (times > most) yield `${what}: ${times} times, more than ${most}`;
   }
-  for (const [what, times] of Object.entries(counts))
-    if (!(what in allowed)) yield `${what}: ${times} times, which must not be`;
 }
 
 function* floodedLog({ addresses = 1 }: Hostility, { lines, seconds }: AttackMeasurements) {

@@ -4,13 +4,13 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { hasRedis } from "../helpers/redis/redis-server.js";
-import { HostilePeer } from "../helpers/server/attack.js";
+import { type AttackCounts, HostilePeer } from "../helpers/server/attack.js";
 import { ServerProcess } from "../helpers/server/server-process.js";
-import { type AttackMeasurements, judgeHostility } from "./hostile-judge.js";
+import { type AttackMeasurements, judgeHostility, lacking } from "./hostile-judge.js";
 import type { Hostility, Request } from "./hostilities.js";
 import { login, refresh } from "./login.js";
 import { password, users } from "./node-settings.js";
-import { type MeasuredStore, measuredFolder, measuredRedis } from "./store-size.js";
+import { measuredFolder, measuredRedis } from "./store-size.js";
 
 /** What came of one kind of hostile peer. */
 export interface HostileScore {
@@ -29,9 +29,13 @@ const attacker = "mallory";
 const usernames = [attacker, ...Array.from({ length: users }, (_, n) => `user-${n}`)];
 const quietRequests = 2 * users;
 const breath = 5; // ms between two requests of the healthy user
-const lookInterval = 500; // ms between two looks at the store
+const lookInterval = 500; // ms between two looks at the attacker and the store
+const maxSeconds = 50; // the issuer's limits count by the minute
 
-/** `seconds`: how long it is done. What fails in between is a violation too. */
+/**
+ * `seconds`: how long the attack lasts; on a slow machine it goes on until it has had its effect.
+ * What fails in between is a violation, too.
+ */
 export async function suffer(hostility: Hostility, seconds: number): Promise<HostileScore> {
   const { connections, what, asks, store } = hostility;
   const row = { what: `${connections} × ${what}`, asks };
@@ -57,7 +61,7 @@ async function attacked(hostility: Hostility, seconds: number): Promise<AttackMe
   });
   const observer = await server.login();
   const ask = await healthyUser(server, asks);
-  const quiet = await askFor(ask, (asked) => asked < quietRequests, store);
+  const quiet = await askFor(ask, (asked) => asked < quietRequests);
   const { heapUsed: heapBefore } = await server.memory(observer);
   const storeBefore = await store.size();
   const linesBefore = server.log.length;
@@ -68,8 +72,16 @@ async function attacked(hostility: Hostility, seconds: number): Promise<AttackMe
     account: { username: attacker, password },
   });
   const startedAt = performance.now();
-  const hasTime = () => performance.now() - startedAt < seconds * 1_000;
-  const { times, failures, mostBytes } = await askFor(ask, hasTime, store);
+  let [counts, mostBytes]: [AttackCounts, number] = [{}, 0];
+  const look = async () => {
+    counts = await peer.counts();
+    mostBytes = Math.max(mostBytes, (await store.size()).bytes);
+  };
+  const goesOn = () => {
+    const elapsed = (performance.now() - startedAt) / 1_000;
+    return elapsed < seconds || (elapsed < maxSeconds && lacking(hostility, counts).length > 0);
+  };
+  const { times, failures } = await askFor(ask, goesOn, look);
   const { heapUsed: heapUnder } = await server.memory(observer);
   // throws when a user of the same address is kept out
   if (attack === "expiredTokens") await (await server.login()).close();
@@ -113,16 +125,15 @@ async function healthyUser(server: ServerProcess, asks: Request): Promise<Ask> {
   };
 }
 
-/** One request after the other, as long as `goesOn`. */
+/** One request after the other, as long as `goesOn`; `look` is called from time to time. */
 async function askFor(
   ask: Ask,
   goesOn: (asked: number) => boolean,
-  store: MeasuredStore,
-): Promise<Pick<AttackMeasurements, "times" | "failures" | "mostBytes">> {
+  look: () => Promise<void> = async () => {},
+): Promise<Pick<AttackMeasurements, "times" | "failures">> {
   const times: number[] = [];
   const failures: string[] = [];
-  let mostBytes = 0;
-  let lookedAt = 0;
+  let lookedAt = performance.now();
   for (let n = 0; goesOn(n); n++) {
     const startedAt = performance.now();
     await ask(n).then(
@@ -130,10 +141,10 @@ async function askFor(
       (error: Error) => failures.push(error.message),
     );
     if (performance.now() - lookedAt > lookInterval) {
+      await look();
       lookedAt = performance.now();
-      mostBytes = Math.max(mostBytes, (await store.size()).bytes);
     }
     await pause(breath);
   }
-  return { times, failures, mostBytes };
+  return { times, failures };
 }

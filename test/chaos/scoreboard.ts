@@ -54,9 +54,9 @@ export function hostileSection(
 ): string {
   return [
     written(command),
-    `Each attacker is a process of its own, at work for ${seconds} s. The server has a heap of
-${hostileHeap} MB, the default limits, and an embedded issuer with argon2id; its store is a folder,
-unless the row says otherwise.`,
+    `Each attacker is a process of its own, at work for ${seconds} s, or on a slow machine until it has
+reached its limits. The server has a heap of ${hostileHeap} MB, the default limits, and an embedded issuer
+with argon2id, whose store is a folder unless the row says otherwise.`,
     hostileLegend,
     table(hostileColumns, scores.map(hostileRow)),
     verdict(scores.map(({ what, violations }) => [what, violations])),

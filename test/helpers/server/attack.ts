@@ -37,12 +37,16 @@ export type AttackCounts = Readonly<Record<string, number>>;
 export class HostilePeer implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #done: Promise<unknown>;
+  #hear: (counts: AttackCounts) => void = () => {};
 
   private constructor(child: ChildProcess) {
     this.#child = child;
     this.#done = new Promise((resolve) =>
       child.on("message", (message) => message === "done" && resolve(message)),
     );
+    child.on("message", (message) => {
+      if (typeof message === "object") this.#hear(message as AttackCounts);
+    });
   }
 
   /** Resolves when the attack is under way. */
@@ -62,11 +66,9 @@ export class HostilePeer implements AsyncDisposable {
   }
 
   async counts(): Promise<AttackCounts> {
-    const told = new Promise<AttackCounts>((resolve) =>
-      this.#child.on("message", (message) => {
-        if (typeof message === "object") resolve(message as AttackCounts);
-      }),
-    );
+    const told = new Promise<AttackCounts>((resolve) => {
+      this.#hear = resolve;
+    });
     await new Promise<void>((resolve, reject) =>
       this.#child.send("count", (error) => (error === null ? resolve() : reject(error))),
     );
