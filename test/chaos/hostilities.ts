@@ -161,7 +161,7 @@ export const hostilities: readonly Hostility[] = [
     asks: "refresh",
     counts: {
       ...{ "/login 200": [1, 1], "/token 200": upTo(budget), "/token 429": some },
-      "/revoke 200": some,
+      ...{ "/revoke 200": upTo(budget), "/revoke 429": some },
     },
     growth: { entries: 2, bytes: 2 * budget * record },
   },
