@@ -34,7 +34,13 @@ const sections = {
     ...inFolder("docs/reference", ["server", "client", "limits", "errors", "cli"]),
     "PROTOCOL.md",
   ],
-  Inside: ["CONTRIBUTING.md", "bench/RESULTS.md", "examples/order-desk/README.md", "CHANGELOG.md"],
+  Inside: [
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "bench/RESULTS.md",
+    "examples/order-desk/README.md",
+    "CHANGELOG.md",
+  ],
   Decisions: [
     "docs/decisions/README.md",
     ...readdirSync(`${root}docs/decisions`)

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { expect } from "chai";
 import { type Module, parseModule, readModules } from "./helpers/source-tree.js";
@@ -187,6 +188,16 @@ describe("The architecture", () => {
     expect(
       forbiddenImports(plant("client/a.ts", 'import "./react/index.js"; import "./node.js";')),
     ).to.have.lengthOf(2);
+  });
+
+  it("is told in ARCHITECTURE.md as the table has it", () => {
+    const page = readFileSync(new URL("../ARCHITECTURE.md", import.meta.url), "utf8");
+    const rows = [...page.matchAll(/^\| `([\w/.]+)` \| .* \| ?(.*) \|$/gm)];
+    const told = rows.map(([, floor = "", allowed = ""]) => [
+      floor,
+      [...allowed.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name),
+    ]);
+    expect(Object.fromEntries(told)).to.deep.equal(floors);
   });
 
   it("imports a package only where the table says so", () => {

@@ -15,7 +15,8 @@ const pages = readdirSync(`${root}docs`, { recursive: true, encoding: "utf8" })
 
 /** The README, the other documents beside it, and every page under docs/. */
 export const documents: readonly Document[] = [
-  ...["README.md", "PROTOCOL.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"],
+  ...["README.md", "PROTOCOL.md", "SECURITY.md", "ARCHITECTURE.md", "CONTRIBUTING.md"],
+  "CHANGELOG.md",
   ...pages.sort(),
 ].map((path) => ({ path, text: readFileSync(`${root}${path}`, "utf8") }));
 
