@@ -26,6 +26,7 @@ export {
   Method,
   type MethodOptions,
   type NotificationSchemas,
+  type Overflow,
   Router,
   type Rpc,
   type RpcOptions,
@@ -33,7 +34,6 @@ export {
   type SubscriptionOptions,
   Topic,
   type TopicOptions,
-  type WhenSlow,
 } from "./rpc/define/create-rpc.js";
 export type { ErrorDeclaration, ErrorDeclarations } from "./rpc/define/declared-error.js";
 export type { Clock } from "./runtime/clock.js";

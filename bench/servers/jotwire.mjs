@@ -38,7 +38,7 @@ function appWith(methods) {
     `other${index}`,
     rpc.method({ scope, handler }),
   ]);
-  const prices = rpc.topic({ scope, name: () => "prices A1" });
+  const prices = rpc.topic({ scope, key: () => "prices A1" });
   return rpc.router({
     prices,
     orders: { get, check, slow: rpc.method({ scope, handler: slow }) },
@@ -47,7 +47,7 @@ function appWith(methods) {
 }
 
 /** All clients are of this machine, and come at once. */
-const oneAddress = { acceptsPerSecond: 0, authCallsPerAddress: 0 };
+const oneAddress = { acceptsPerSecond: 1e9, authCallsPerAddress: 1e9 };
 
 let app;
 let server;

@@ -134,7 +134,7 @@ export const app = rpc.router({
       scope: "orders:read",
       params: z.object({ customer: z.string().max(64).optional() }).default({}),
       event: order,
-      name: ({ customer }) => `orders:${customer ?? "*"}`,
+      key: ({ customer }) => `orders:${customer ?? "*"}`,
       authorize: (auth, { customer }) =>
         auth.scopes.includes("orders:admin") || customer === auth.subject,
       history: { size: 100, ttl: 300_000 }, // 5 min: who comes back by then has missed nothing
@@ -174,7 +174,7 @@ export const app = rpc.router({
       scope: "orders:read",
       params: z.object({ sku }),
       event: quote,
-      name: ({ sku: item }) => `prices:${item}`,
+      key: ({ sku: item }) => `prices:${item}`,
       history: { size: 60, ttl: 120_000 },
     }),
   },

@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { ignoreOutcome } from "../runtime/application-code.js";
 import type { TokenRules } from "./keys/provider.js";
 import type { VerifiedToken } from "./provider-options.js";
-import { Refusal } from "./refusal.js";
+import { TokenRefusedError } from "./refusal.js";
 import type { StrictObject } from "./token/strict-json.js";
 import { normalizeType, type UnverifiedToken } from "./token/token-format.js";
 
@@ -17,7 +17,7 @@ const foreignMarks = ["nonce", "at_hash", "c_hash", "events"];
 
 /**
  * Judges what a token says, once its signature is known to be good. `now` in milliseconds.
- * @throws Refusal `token_expired` when the only thing wrong is that its time is over, else
+ * @throws TokenRefusedError `token_expired` when the only thing wrong is that its time is over, else
  * `token_invalid`
  */
 export function checkClaims(
@@ -36,7 +36,7 @@ export function checkClaims(
   const { expiresAt, issuedAt } = checkTimes(claims, rules, now);
   const scopes = readScopes(claims, rules);
   // RFC 7519 §4.1.4: "on or after"
-  if (now >= expiresAt * 1_000) throw new Refusal("token_expired", "exp is over");
+  if (now >= expiresAt) throw new TokenRefusedError("token_expired", "exp is over");
   return Object.freeze({
     issuer: rules.issuer,
     subject,
@@ -111,22 +111,23 @@ function checkTimes(
   if (isLater(notBefore, now + leeway)) throw invalid("nbf is in the future");
   if (maxLifetime !== undefined) {
     if (issuedAt === undefined) throw invalid("iat is missing, and the lifetime is limited");
-    if ((expiresAt - issuedAt) * 1_000 > maxLifetime)
+    if (expiresAt - issuedAt > maxLifetime)
       throw invalid("the lifetime (exp - iat) is longer than allowed");
   }
   return { expiresAt, issuedAt };
 }
 
-/** A NumericDate (RFC 7519 §2), in seconds. */
+/** A NumericDate (RFC 7519 §2), which is in seconds, as milliseconds. */
 function readTime(claims: StrictObject, name: string): number | undefined {
   const value = claims[name];
   if (value === undefined) return undefined;
-  if (typeof value === "number" && value >= 0 && value <= Number.MAX_SAFE_INTEGER) return value;
+  if (typeof value === "number" && value >= 0 && value <= Number.MAX_SAFE_INTEGER)
+    return value * 1_000;
   throw invalid(`${name} is not a number of seconds`);
 }
 
-function isLater(seconds: number | undefined, limit: number): boolean {
-  return seconds !== undefined && seconds * 1_000 > limit;
+function isLater(time: number | undefined, limit: number): boolean {
+  return time !== undefined && time > limit;
 }
 
 function readScopes(claims: StrictObject, { scopes }: TokenRules): readonly string[] {
@@ -146,6 +147,6 @@ function callScopes(claims: StrictObject, scopes: TokenRules["scopes"]): unknown
   }
 }
 
-function invalid(detail: string): Refusal {
-  return new Refusal("token_invalid", detail);
+function invalid(detail: string): TokenRefusedError {
+  return new TokenRefusedError("token_invalid", detail);
 }

@@ -38,14 +38,14 @@ export interface IssuerPort {
   /** Absent: not counted. */
   readonly counts?: IssuerCounts;
   /**
-   * Rotates a refresh token; with `subject`, only if it is that subject's. Throws {@link Refusal}:
+   * Rotates a refresh token; with `subject`, only if it is that subject's. Throws {@link TokenRefusedError}:
    * `token_revoked` (unknown, reused, ended), `subject_mismatch` (somebody else's; it is not
    * consumed), `rate_limited` or `auth_unavailable`. `address`: the caller's.
    */
   renew(refreshToken: string, subject?: string, address?: string): Promise<RenewedTokens>;
   /**
    * Revokes the family of a refresh token (RFC 7009). Unknown tokens are no error. Throws
-   * {@link Refusal} `rate_limited` or `auth_unavailable`.
+   * {@link TokenRefusedError} `rate_limited` or `auth_unavailable`.
    */
   revokeRefreshToken(refreshToken: string): Promise<void>;
   /**

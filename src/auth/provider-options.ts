@@ -64,9 +64,9 @@ export interface VerifiedToken {
   readonly subject: string;
   readonly scopes: readonly string[];
   readonly claims: Claims;
-  /** `exp`, in seconds. */
+  /** `exp`, in milliseconds since 1970. */
   readonly expiresAt: number;
-  /** `iat`, in seconds; undefined when the token has none. */
+  /** `iat`, in milliseconds since 1970; undefined when the token has none. */
   readonly issuedAt: number | undefined;
   /** `jti` */
   readonly tokenId: string | undefined;

@@ -1,7 +1,7 @@
 import { type ErrorObject, errorOf, errorTable, standardError } from "../protocol/error-codes.js";
 
-/** Why a token was not accepted. */
-export type RefusalReason =
+/** Why a token was refused. */
+export type TokenRefusedCode =
   | "token_expired"
   | "token_invalid"
   | "token_revoked"
@@ -14,18 +14,20 @@ export type RefusalReason =
  * caller. `detail` says what exactly is wrong, without the token; it reaches the log, and the wire
  * outside production.
  */
-export class Refusal extends Error {
-  override readonly name = "Refusal";
-  readonly reason: RefusalReason;
+export class TokenRefusedError extends Error {
+  override readonly name = "TokenRefusedError";
+  /** Why the token was refused; on the wire `data.reason`. */
+  readonly code: TokenRefusedCode;
+  /** What exactly is wrong, without the token. */
   readonly detail: string;
-  /** Seconds, with `rate_limited`, and with `auth_unavailable`: there may be a verdict then. */
+  /** Milliseconds, with `rate_limited`, and with `auth_unavailable`: there may be a verdict then. */
   readonly retryAfter: number | undefined;
   /** What to do, where that is not what it always is; on the wire outside production. */
   readonly hint: string | undefined;
 
-  constructor(reason: RefusalReason, detail: string, retryAfter?: number, hint?: string) {
-    super(`${reason}: ${detail}`);
-    this.reason = reason;
+  constructor(code: TokenRefusedCode, detail: string, retryAfter?: number, hint?: string) {
+    super(`${code}: ${detail}`);
+    this.code = code;
     this.detail = detail;
     this.retryAfter = retryAfter;
     this.hint = hint;
@@ -73,7 +75,7 @@ export function invalidAuthParams(hint: string): AuthFault {
 export function faultOf(thrown: unknown, production: boolean): Fault {
   try {
     if (thrown instanceof AuthFault) return thrown;
-    if (thrown instanceof Refusal) return faultOfRefusal(thrown, production);
+    if (thrown instanceof TokenRefusedError) return faultOfRefusal(thrown, production);
     return unavailable(thrown instanceof Error ? String(thrown.message) : "unexpected failure");
   } catch {
     return unavailable("something that can't be described"); // a Proxy that refuses to be looked at
@@ -86,8 +88,13 @@ function unavailable(detail: string): Fault {
   return { error: errorOf("auth_unavailable", { retryAfter: 1 }), detail };
 }
 
+/** Whole seconds, at least one. */
+function secondsOf(milliseconds: number): number {
+  return Math.max(Math.ceil(milliseconds / 1_000), 1);
+}
+
 function faultOfRefusal(
-  { reason, detail, retryAfter = 1, hint = newTokenHint }: Refusal,
+  { code: reason, detail, retryAfter = 1_000, hint = newTokenHint }: TokenRefusedError,
   production: boolean,
 ): Fault {
   switch (reason) {
@@ -118,7 +125,7 @@ function faultOfRefusal(
     case "rate_limited":
       return {
         error: errorOf(reason, {
-          retryAfter,
+          retryAfter: secondsOf(retryAfter),
           hint: "too many of this user in a minute; the token is not used up",
         }),
         detail,
@@ -126,7 +133,7 @@ function faultOfRefusal(
     case "auth_unavailable":
       return {
         error: errorOf(reason, {
-          retryAfter: Math.max(Math.ceil(retryAfter), 1),
+          retryAfter: secondsOf(retryAfter),
           hint: "the token was not judged; try again",
         }),
         detail,

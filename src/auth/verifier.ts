@@ -7,7 +7,7 @@ import {
   type VerifierPorts,
 } from "./keys/provider.js";
 import type { VerifiedToken } from "./provider-options.js";
-import { Refusal } from "./refusal.js";
+import { TokenRefusedError } from "./refusal.js";
 import { isSignedBy } from "./token/signature.js";
 import { readToken, type UnverifiedToken } from "./token/token-format.js";
 
@@ -15,7 +15,7 @@ import { readToken, type UnverifiedToken } from "./token/token-format.js";
 export interface Verifier {
   /**
    * Accepts an access token, as a JWS in compact form; white space around it, line breaks and one
-   * `Bearer ` in front are taken off. Rejects with {@link Refusal} and nothing else:
+   * `Bearer ` in front are taken off. Rejects with {@link TokenRefusedError} and nothing else:
    * `token_invalid`, `token_expired` (all else is good), `auth_unavailable` (no keys, or a `kid`
    * that can't be looked up yet). `peer` names who presents it: what one peer makes up costs others
    * no fetch of keys. Default: all are one.
@@ -53,8 +53,8 @@ export function createVerifier(
         );
         return checkClaims(token, provider.rules, ports.clock.now());
       } catch (error) {
-        if (error instanceof Refusal) throw error;
-        throw new Refusal(
+        if (error instanceof TokenRefusedError) throw error;
+        throw new TokenRefusedError(
           "token_invalid",
           `can't be verified: ${error instanceof Error ? error.message : "unknown failure"}`,
         );
@@ -76,9 +76,9 @@ function readProvider(
   { claims, algorithm }: UnverifiedToken,
 ): Provider {
   const provider = providers.get(claims.iss);
-  if (!provider) throw new Refusal("token_invalid", "iss is not a configured issuer");
+  if (!provider) throw new TokenRefusedError("token_invalid", "iss is not a configured issuer");
   if (!provider.algorithms.includes(algorithm))
-    throw new Refusal("token_invalid", "alg is not accepted from this issuer");
+    throw new TokenRefusedError("token_invalid", "alg is not accepted from this issuer");
   return provider;
 }
 
@@ -87,14 +87,14 @@ async function checkSignature(
   key: VerificationKey | undefined,
 ): Promise<void> {
   if (!key)
-    throw new Refusal(
+    throw new TokenRefusedError(
       "token_invalid",
       keyId
         ? "kid is not in the issuer's key set"
         : "kid is missing, and there is more than one key",
     );
   if (!key.algorithms.includes(algorithm))
-    throw new Refusal("token_invalid", "alg does not fit the key");
+    throw new TokenRefusedError("token_invalid", "alg does not fit the key");
   const isSigned = await isSignedBy(await key.importFor(algorithm), algorithm, text);
-  if (!isSigned) throw new Refusal("token_invalid", "the signature is wrong");
+  if (!isSigned) throw new TokenRefusedError("token_invalid", "the signature is wrong");
 }

@@ -6,7 +6,7 @@ import type {
   StoreObserver,
 } from "../auth/issuer-port.js";
 import type { RenewedTokens } from "../auth/provider-options.js";
-import { Refusal } from "../auth/refusal.js";
+import { TokenRefusedError } from "../auth/refusal.js";
 import type { RevocationListener } from "../auth/revocation/revocation.js";
 import { fireAndForget, withTimeout } from "../runtime/application-code.js";
 import { RateLimitedLog } from "../runtime/rate-limited-log.js";
@@ -43,7 +43,7 @@ export interface Issuer extends IssuerPort {
   readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
   /**
    * Throws {@link LoginError} `invalid_credentials`, `busy` or `too_many_failures`, and
-   * {@link Refusal} `rate_limited` or `auth_unavailable`. Failures are counted by `address`, if
+   * {@link TokenRefusedError} `rate_limited` or `auth_unavailable`. Failures are counted by `address`, if
    * there is one.
    */
   login(
@@ -148,8 +148,9 @@ class EmbeddedIssuer implements Issuer {
       this.#sessions.refresh(refreshToken, { subject, address }),
     );
     if (outcome.outcome === "subject_refused")
-      throw new Refusal("subject_mismatch", "the refresh token is another subject's");
-    if (outcome.outcome !== "granted") throw new Refusal("token_revoked", detailOf(outcome));
+      throw new TokenRefusedError("subject_mismatch", "the refresh token is another subject's");
+    if (outcome.outcome !== "granted")
+      throw new TokenRefusedError("token_revoked", detailOf(outcome));
     const { token, refreshToken: successor } = outcome.tokens;
     return { token, refreshToken: successor };
   }
@@ -226,16 +227,17 @@ class EmbeddedIssuer implements Issuer {
     try {
       return await work;
     } catch (error) {
-      if (error instanceof BusyError) throw new LoginError("busy", error.message, error.retryAfter);
+      if (error instanceof BusyError)
+        throw new LoginError("busy", error.message, error.retryAfter * 1_000);
       if (error instanceof TooManyFailuresError)
-        throw new LoginError("too_many_failures", error.message, error.retryAfter);
+        throw new LoginError("too_many_failures", error.message, error.retryAfter * 1_000);
       if (error instanceof TooManyTokensError)
-        throw new Refusal("rate_limited", error.message, error.retryAfter);
+        throw new TokenRefusedError("rate_limited", error.message, error.retryAfter * 1_000);
       this.#settings.logger.error(
         { event: "issuer.unavailable", err: error },
         "the issuer could not answer",
       );
-      throw new Refusal(
+      throw new TokenRefusedError(
         "auth_unavailable",
         "the store of the authentication server could not be reached",
       );

@@ -30,7 +30,7 @@ export interface IssuerOptions {
   readonly refreshTtl?: number;
   /**
    * In which the token before the current one may come again, because a reply was lost. Default:
-   * 10_000 (10 s); 0 = never.
+   * 10_000 (10 s); 0: never.
    */
   readonly reuseWindow?: number;
   /** How long one key signs. Default: 30 days; at least 3_600_000 (1 h). */
@@ -42,23 +42,21 @@ export interface IssuerOptions {
   readonly keyPublishAhead?: number;
   /**
    * Failed logins of one address (IPv6: one /64) in a minute, whatever the accounts, before its
-   * logins are refused. Default: 20; 0 = no limit.
+   * logins are refused. Default: 20; `Infinity`: no limit.
    */
   readonly failedLoginsPerAddress?: number;
   /**
    * Logins, refreshes, revocations and client tokens, each, of one subject in a minute, over all
-   * nodes; then 429. Default: 300; 0 = no limit.
+   * nodes; then 429. Default: 300; `Infinity`: no limit.
    */
   readonly tokensPerSubject?: number;
   /**
    * Logins that one subject may have; one more ends the one that was not used for the longest time.
-   * Default: 1_000; 0 = no limit.
+   * Default: 1_000; `Infinity`: no limit.
    */
   readonly sessionsPerSubject?: number;
   /** argon2id: memory in KiB and passes. Default: 19_456 and 2; weaker ones are refused. */
   readonly passwordHashing?: Partial<Argon2Parameters>;
-  /** Hashes passwords instead of argon2id. For tests; a real one must be slow. */
-  readonly passwordHasher?: PasswordHasher;
   /**
    * A secret of at least 32 bytes, kept elsewhere than the store, that is mixed into every
    * password. Default: none. Not to be changed later.
@@ -66,10 +64,24 @@ export interface IssuerOptions {
   readonly pepper?: string | Uint8Array;
   /** Origins whose pages may call the stand-alone `handler` (CORS). Default: none. */
   readonly origins?: readonly string[];
-  /** Default: the machine's. */
-  readonly clock?: Clock;
   /** Default: silent. */
   readonly logger?: Logger;
+  /** Seams for tests; never set them in production. */
+  readonly testing?: IssuerTesting;
+}
+
+/** What a test may put in the place of the machine. */
+export interface IssuerTesting {
+  /**
+   * The issuer's time.
+   * @default the machine's clocks
+   */
+  readonly clock?: Clock;
+  /**
+   * Hashes passwords. A cheap one makes tests fast, and guessing as well.
+   * @default argon2id
+   */
+  readonly passwordHasher?: PasswordHasher;
 }
 
 /** The options, checked and complete. */
@@ -109,17 +121,20 @@ const issuerOptions = {
     keyPublishAhead: true,
     failedLoginsPerAddress: true,
     passwordHashing: true,
-    passwordHasher: true,
   },
   ...{
     tokensPerSubject: true,
     sessionsPerSubject: true,
     pepper: true,
     origins: true,
-    clock: true,
     logger: true,
+    testing: true,
   },
 } satisfies Record<keyof IssuerOptions, true>;
+const testingOptions = { clock: true, passwordHasher: true } satisfies Record<
+  keyof IssuerTesting,
+  true
+>;
 
 const second = 1_000;
 const minute = 60 * second;
@@ -140,6 +155,7 @@ export function settingsOf(options: IssuerOptions): IssuerSettings {
   if (typeof options !== "object" || options === null)
     throw new TypeError("createIssuer needs options: { issuer, audience, store }");
   refuseUnknownOptions("createIssuer", options, issuerOptions);
+  refuseUnknownOptions("testing", options.testing ?? {}, testingOptions);
   checkIssuerUrl(options.issuer);
   if (typeof options.audience !== "string" || options.audience === "")
     throw new Error("audience must be a string, such as the name of your API");
@@ -147,7 +163,7 @@ export function settingsOf(options: IssuerOptions): IssuerSettings {
     throw new Error('store is missing: fileStore(".jotwire"), or memoryStore() in tests');
   if (options.logger !== undefined) checkLogger(options.logger, logLevels);
   const parameters = checkedParameters(options.passwordHashing ?? {});
-  const { clock = systemClock } = options;
+  const { clock = systemClock, passwordHasher } = options.testing ?? {};
   const refreshTtl = duration("refreshTtl", options.refreshTtl ?? 30 * day, minute, 400 * day);
   return {
     issuer: options.issuer,
@@ -180,8 +196,8 @@ export function settingsOf(options: IssuerOptions): IssuerSettings {
     failedLoginsPerAddress: count("failedLoginsPerAddress", options.failedLoginsPerAddress ?? 20),
     tokensPerSubject: count("tokensPerSubject", options.tokensPerSubject ?? 300),
     sessionsPerSubject: count("sessionsPerSubject", options.sessionsPerSubject ?? 1_000),
-    hasher: options.passwordHasher
-      ? strictHasher(options.passwordHasher, clock)
+    hasher: passwordHasher
+      ? strictHasher(passwordHasher, clock)
       : argon2Hasher(parameters, pepperBytes(options.pepper)),
     hashingSlots: Math.max(
       1,
@@ -199,8 +215,11 @@ function duration(name: string, value: number, least: number, most: number): num
 }
 
 function count(name: string, value: number): number {
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  throw new Error(`${name} must be a whole number from 0 up, not ${value}`);
+  if (value === Number.POSITIVE_INFINITY || (Number.isSafeInteger(value) && value >= 1))
+    return value;
+  throw new Error(
+    `${name} must be a whole number from 1 up, not ${value}; Infinity means no limit`,
+  );
 }
 
 function checkIssuerUrl(issuer: string): void {

@@ -1,4 +1,5 @@
-/** What a server takes from one connection, and gives it. Bytes or counts; 0 = no limit. */
+/** What a server takes from one connection, and gives it. Bytes or counts; 0: no limit, since
+ * JSON has no infinity. */
 export interface ConnectionLimits {
   /** Largest frame that it takes. */
   readonly frameBytes: number;

@@ -4,7 +4,7 @@ import type { Position } from "../protocol/messages.js";
 export interface HistoryOptions {
   /** Most events. */
   readonly size: number;
-  /** Milliseconds after which an event is forgotten; 0 = never. */
+  /** Milliseconds after which an event is forgotten; `Infinity`: never. */
   readonly ttl: number;
 }
 

@@ -30,7 +30,7 @@ export class GeneratorSubscription extends Subscription {
 
   /** Without a rule it is not pulled as long as its events would have to wait. */
   constructor(id: string, source: EventSource, rule: SlowRule | undefined, port: SubscriberPort) {
-    super(id, rule ?? { whenSlow: "close", buffer: Number.POSITIVE_INFINITY }, port);
+    super(id, rule ?? { overflow: "end", buffer: Number.POSITIVE_INFINITY }, port);
     this.#source = source;
     this.#isEager = rule !== undefined;
   }

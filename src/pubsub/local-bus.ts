@@ -149,7 +149,6 @@ export class LocalBus implements Bus {
   }
 
   #forgetOld(past: Past): void {
-    if (past.ttl === 0) return;
     const limit = this.#now() - past.ttl;
     const kept = past.events.findIndex(({ at }) => at > limit);
     if (kept !== 0) past.events = kept === -1 ? [] : past.events.slice(kept);

@@ -4,7 +4,7 @@ import type { Push } from "./push.js";
 import { afterGap, EventPush, endPush } from "./subscription-frames.js";
 
 /** What happens when more events wait for a slow reader than there is room for. */
-export type WhenSlow = "drop-oldest" | "drop-newest" | "close";
+export type Overflow = "drop-oldest" | "drop-newest" | "end";
 
 /** What a subscription asks of its connection. */
 export interface SubscriberPort {
@@ -30,7 +30,7 @@ export interface SubscriberPort {
 }
 
 export interface SlowRule {
-  readonly whenSlow: WhenSlow;
+  readonly overflow: Overflow;
   /** How many events may wait. */
   readonly buffer: number;
 }
@@ -210,11 +210,11 @@ export abstract class Subscription {
   }
 
   #overflow(): void {
-    if (this.#rule.whenSlow === "close" && this.#state === "live") {
+    if (this.#rule.overflow === "end" && this.#state === "live") {
       this.port.tooSlow("ended");
       return this.end("slow");
     }
-    const isNewest = this.#rule.whenSlow === "drop-newest";
+    const isNewest = this.#rule.overflow === "drop-newest";
     const dropped = isNewest ? this.#waiting.pop() : this.#waiting.shift();
     if (dropped?.hasGap !== true) this.port.tooSlow("gap"); // else the gap has grown
     const next = isNewest ? undefined : this.#waiting[0];

@@ -18,7 +18,7 @@ import { AcceptLimits } from "./admission/accept-limits.js";
 import { AddressCounters } from "./admission/address-counters.js";
 import { AuthRateLimiter } from "./admission/auth-rate-limiter.js";
 import { clientAddress, type TrustedProxies, trustedProxies } from "./admission/client-address.js";
-import { type LoadGauge, openFilesLimit } from "./admission/load-gauge.js";
+import { MachineGauge, openFilesLimit } from "./admission/load-gauge.js";
 import { OriginList } from "./admission/origin-list.js";
 import { Overload } from "./admission/overload.js";
 import { UpgradeChecks } from "./admission/upgrade-checks.js";
@@ -72,7 +72,8 @@ export interface ServerParts {
 }
 
 /** Throws `TypeError` for an option that cannot be used. */
-export function assemble(app: App, options: ServerOptions, gauge: LoadGauge): ServerParts {
+export function assemble(app: App, options: ServerOptions): ServerParts {
+  const { gauge = new MachineGauge() } = options.testing ?? {};
   const ground = groundOf(app, options);
   const { limits, clock, log, path, observability } = ground;
   const authority = authorityOf(app, options, ground, () => revocations.whenCurrent());
@@ -150,7 +151,7 @@ type Admission = ReturnType<typeof admissionOf>;
 /** What needs nothing but the options. */
 function groundOf(app: App, options: ServerOptions) {
   const limits = resolveLimits(options.limits);
-  const machineClock = options.clock ?? systemClock;
+  const machineClock = options.testing?.clock ?? systemClock;
   const applicationLog = unfailing(options.logger ?? jsonLogger());
   const log: Logger = new RateLimitedLog(applicationLog, machineClock);
   const clock: Clock = clockWithErrorHandling(machineClock, log);
@@ -192,7 +193,7 @@ function admissionOf(
   const origins = new OriginList(options.origins);
   const addresses = new AddressCounters(
     clock,
-    limits.authFailuresPerAddress > 0 ? sharedRatesOf(stores) : undefined,
+    limits.authFailuresPerAddress < Number.POSITIVE_INFINITY ? sharedRatesOf(stores) : undefined,
   );
   return {
     ...{ origins, addresses },

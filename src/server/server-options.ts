@@ -4,6 +4,7 @@ import type { Clock } from "../runtime/clock.js";
 import { refuseUnknownOptions } from "../runtime/known-options.js";
 import { type Logger, logLevels } from "../runtime/logger.js";
 import type { Store } from "../store/store.js";
+import type { LoadGauge } from "./admission/load-gauge.js";
 import type { HookOptions } from "./lifecycle/hooks.js";
 import type { Limits } from "./limits.js";
 import type { MetricsOptions } from "./metrics/metrics.js";
@@ -42,8 +43,6 @@ export interface ServerOptions<Notifications extends NotificationSchemas = Notif
   readonly info?: { readonly title?: string; readonly version?: string };
   /** Default: JSON lines on standard error, from level info up. */
   readonly logger?: Logger;
-  /** For tests. Default: the machine's clocks. */
-  readonly clock?: Clock;
   /**
    * Addresses and CIDR ranges of the proxies whose `X-Forwarded-For` is believed; `loopback` is
    * one. Default: none.
@@ -75,6 +74,23 @@ export interface ServerOptions<Notifications extends NotificationSchemas = Notif
    * false.
    */
   readonly compression?: boolean;
+  /** Seams for tests; never set them in production. */
+  readonly testing?: ServerTesting;
+}
+
+/** What a test may put in the place of the machine. */
+export interface ServerTesting {
+  /**
+   * The server's time.
+   * @default the machine's clocks
+   */
+  readonly clock?: Clock;
+  /**
+   * The load of the process, by which `limits.loopDelay` and `limits.heapPercent` refuse
+   * connections.
+   * @default the machine's figures
+   */
+  readonly gauge?: LoadGauge;
 }
 
 const serverOptions = {
@@ -87,7 +103,6 @@ const serverOptions = {
     console: true,
     info: true,
     logger: true,
-    clock: true,
   },
   ...{
     trustProxy: true,
@@ -99,8 +114,9 @@ const serverOptions = {
     store: true,
     tls: true,
   },
-  ...{ allowInsecure: true, identityClaims: true, compression: true },
+  ...{ allowInsecure: true, identityClaims: true, compression: true, testing: true },
 } satisfies Record<keyof ServerOptions, true>;
+const testingOptions = { clock: true, gauge: true } satisfies Record<keyof ServerTesting, true>;
 const hookOptions = { connected: true, authenticated: true, closed: true } satisfies Record<
   keyof HookOptions,
   true
@@ -118,6 +134,7 @@ export function checkServerOptions(options: ServerOptions): void {
   refuseUnknownOptions("createServer", options, serverOptions);
   refuseUnknownOptions("hooks", options.hooks ?? {}, hookOptions);
   refuseUnknownOptions("metrics", options.metrics ?? {}, metricsOptions);
+  refuseUnknownOptions("testing", options.testing ?? {}, testingOptions);
   if (options.logger !== undefined) checkLogger(options.logger, logLevels);
   checkIdentityClaims(options.identityClaims ?? []);
 }
@@ -138,13 +155,13 @@ function checkIdentityClaims(names: unknown): void {
 }
 
 /**
- * What `server.revoke` revokes: one token, one session (`sid`), or a subject, with `issuedBefore`
- * (seconds) only its older tokens.
+ * What `server.revoke` revokes: one token, one session (`sid`), or a subject; with `issuedBefore`
+ * (a `Date`, or milliseconds since 1970) only the tokens issued up to then.
  */
 export type RevocationSelector = { readonly issuer?: string } & (
   | { readonly jti: string }
   | { readonly sessionId: string }
-  | { readonly subject: string; readonly issuedBefore?: number }
+  | { readonly subject: string; readonly issuedBefore?: Date | number }
 );
 
 export interface RevokeOptions {

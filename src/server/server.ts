@@ -3,7 +3,7 @@ import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node
 import type { Duplex } from "node:stream";
 import type { SchemaInput } from "../protocol/standard-schema.js";
 import { type NotificationSchemas, Router, type Topic } from "../rpc/define/create-rpc.js";
-import { type LoadGauge, MachineGauge, openFilesLimit } from "./admission/load-gauge.js";
+import { openFilesLimit } from "./admission/load-gauge.js";
 import { assemble, type ServerParts } from "./assemble.js";
 import type { NotifyTarget } from "./cluster/publisher.js";
 import type {
@@ -40,10 +40,9 @@ export class Server<Notifications extends NotificationSchemas = NotificationSche
   #http: HttpServer | undefined;
   #closed: Promise<void> | undefined;
 
-  /** `gauge`: a test's own. */
-  constructor(app: Router<unknown>, options: ServerOptions, gauge: LoadGauge = new MachineGauge()) {
+  constructor(app: Router<unknown>, options: ServerOptions) {
     this.#options = options;
-    this.#parts = assemble(app, options, gauge);
+    this.#parts = assemble(app, options);
   }
 
   /**

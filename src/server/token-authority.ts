@@ -10,7 +10,7 @@ import type {
   RenewedTokens,
   VerifiedToken,
 } from "../auth/provider-options.js";
-import { faultOf, Refusal } from "../auth/refusal.js";
+import { faultOf, TokenRefusedError } from "../auth/refusal.js";
 import { isObject } from "../auth/token/strict-json.js";
 import { createVerifier, type Verifier } from "../auth/verifier.js";
 import type { StandardSchema } from "../protocol/standard-schema.js";
@@ -41,7 +41,7 @@ export interface AuthorityPorts {
 // an auth call holds up the next ones of its connection, a logout too
 const callbackTimeoutMs = 20_000;
 
-/** All but `mayRenew` and `mayRevoke` reject with `Refusal` or `AuthFault`. */
+/** All but `mayRenew` and `mayRevoke` reject with `TokenRefusedError` or `AuthFault`. */
 export class TokenAuthority {
   /** Hides from the wire why a token was refused. */
   readonly production: boolean;
@@ -117,7 +117,10 @@ export class TokenAuthority {
   ): Promise<RenewedTokens> {
     const renew = this.#renewers.get(issuer);
     if (renew === undefined)
-      throw new Refusal("token_invalid", "this issuer's refresh tokens are not rotated here");
+      throw new TokenRefusedError(
+        "token_invalid",
+        "this issuer's refresh tokens are not rotated here",
+      );
     await this.#whenReady(); // before the token is consumed: what comes of it could not be accepted
     const renewed: unknown = await this.#inTime(renew(refreshToken, subject, address), "renew");
     if (areTokens(renewed)) return renewed;
@@ -143,7 +146,7 @@ export class TokenAuthority {
     const checked = await this.#inTime(validateSafely(schema, claims), "the claims schema");
     if ("value" in checked) return checked.value;
     const [issue] = checked.issues;
-    throw new Refusal(
+    throw new TokenRefusedError(
       "token_invalid",
       `the claims don't fit the application's schema: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`,
     );
@@ -163,7 +166,7 @@ function isIssuer(option: AuthOption): option is IssuerPort {
 
 function validateSafely(schema: StandardSchema, claims: Claims): ReturnType<typeof validate> {
   const failed = (error: unknown): never => {
-    throw new Refusal(
+    throw new TokenRefusedError(
       "token_invalid",
       `the application's claims schema threw: ${faultOf(error, true).detail}`,
     );

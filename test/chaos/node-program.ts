@@ -40,7 +40,7 @@ const app = rpc.router({
   }),
   ticks: rpc.topic({
     event: z.object({ n: z.number(), at: z.number() }),
-    name: () => "ticks",
+    key: () => "ticks",
     history: { size: 5_000, ttl: 600_000 },
     buffer: 1_000,
   }),
@@ -53,10 +53,10 @@ const issuer = await createIssuer({
     issuer: "http://localhost",
     audience: "chaos",
     store,
-    passwordHasher: new CheapHasher(),
+    testing: { passwordHasher: new CheapHasher() },
     accessTokenTtl: settings.tokenTtl,
   },
-  failedLoginsPerAddress: 0, // all clients have the same
+  failedLoginsPerAddress: Number.POSITIVE_INFINITY, // all clients have the same
   ...(reuseWindow === undefined ? {} : { reuseWindow }),
 });
 const many = 1_000_000; // all clients have the same address
@@ -69,7 +69,11 @@ const server = createServer(app, {
     error: (fields, message) => process.stderr.write(`${message} ${text(fields)}\n`),
   },
   limits: {
-    ...{ openPerAddress: many, open: many, acceptsPerSecond: many },
+    ...{
+      unauthenticatedConnectionsPerAddress: many,
+      unauthenticatedConnections: many,
+      acceptsPerSecond: many,
+    },
     ...{ openFramesPerSecond: many, authFailuresPerAddress: many, authCallsPerAddress: many },
   },
 });

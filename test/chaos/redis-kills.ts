@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { type RedisStore, redisStore, StoreUnavailable } from "../../src/store/redis/index.js";
+import { type RedisStore, redisStore, StoreUnavailableError } from "../../src/store/redis/index.js";
 import { eventually } from "../helpers/eventually.js";
 import { RedisServer } from "../helpers/redis/redis-server.js";
 import type { Fault } from "./fault.js";
@@ -99,7 +99,7 @@ async function write(
       acknowledged.set(id, "revoked");
     }
   } catch (error) {
-    if (!(error instanceof StoreUnavailable)) throw error;
+    if (!(error instanceof StoreUnavailableError)) throw error;
   }
 }
 

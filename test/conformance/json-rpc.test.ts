@@ -7,7 +7,9 @@ import { startServer } from "../helpers/server/test-server.js";
 
 async function startSpec() {
   const { app, done } = specApp();
-  const server = await startServer(app, { limits: { openFramesPerSecond: 0 } });
+  const server = await startServer(app, {
+    limits: { openFramesPerSecond: Number.POSITIVE_INFINITY },
+  });
   return { ...server, done };
 }
 

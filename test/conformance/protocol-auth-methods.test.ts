@@ -63,8 +63,8 @@ describe("Protocol §3, authenticate", () => {
     };
     const limits = {
       frameBytes: 100_000,
-      batch: 10,
-      inFlight: 0,
+      batchLength: 10,
+      requestsInFlight: Number.POSITIVE_INFINITY,
       subscriptions: 3,
       responseBytes: 2_000,
     };
@@ -102,7 +102,9 @@ describe("Protocol §3, authenticate", () => {
   });
 
   it("draws refreshIn from 70-85 % of expiresIn, so that clients spread out", async () => {
-    await using server = await start({ limits: { openPerAddress: 0 } });
+    await using server = await start({
+      limits: { unauthenticatedConnectionsPerAddress: Number.POSITIVE_INFINITY },
+    });
     const drawn = new Set<number>();
     for (let n = 0; n < 30; n++) {
       const { refreshIn } = await resultOf(await server.connect(), "authenticate", {
@@ -160,7 +162,7 @@ describe("Protocol §3, authenticate", () => {
   });
 
   it("a token that is missing or not a string is -32602", async () => {
-    await using server = await start({ limits: { failedAuthCalls: 0 } });
+    await using server = await start({ limits: { failedAuthCalls: Number.POSITIVE_INFINITY } });
     const client = await server.connect();
     for (const params of [
       undefined,

@@ -96,7 +96,10 @@ describe("Protocol §6, errors", () => {
   });
 
   it("-32004 token_invalid: detail says which, in development", async () => {
-    await using server = await startErrors({ production: false, limits: { failedAuthCalls: 0 } });
+    await using server = await startErrors({
+      production: false,
+      limits: { failedAuthCalls: Number.POSITIVE_INFINITY },
+    });
     const client = await server.connect();
     const details = new Set<unknown>();
     for (const [cause, token] of Object.entries(wrongTokens(server))) {
@@ -109,7 +112,10 @@ describe("Protocol §6, errors", () => {
   });
 
   it("-32004 token_invalid: in production every cause looks the same on the wire, and the cause is in the log", async () => {
-    await using server = await startErrors({ production: true, limits: { failedAuthCalls: 0 } });
+    await using server = await startErrors({
+      production: true,
+      limits: { failedAuthCalls: Number.POSITIVE_INFINITY },
+    });
     const client = await server.connect();
     const texts = new Set<string>();
     for (const [cause, token] of Object.entries(wrongTokens(server))) {
@@ -182,7 +188,7 @@ describe("Protocol §6, errors", () => {
   });
 
   it("-32009 overloaded: too many in flight", async () => {
-    await using server = await startErrors({ limits: { inFlight: 1 } });
+    await using server = await startErrors({ limits: { requestsInFlight: 1 } });
     const client = await server.login();
     await exchange(client, request(1, "wait"));
     expectError(await ask(client, "echo"), "overloaded");

@@ -55,7 +55,7 @@ describe("Protocol §4.4, in flight", () => {
   });
 
   it("instant calls never count", async () => {
-    await using server = await startCalls({ inFlight: 2 });
+    await using server = await startCalls({ requestsInFlight: 2 });
     const client = await server.login();
     const answers = await exchange(
       client,
@@ -65,7 +65,7 @@ describe("Protocol §4.4, in flight", () => {
   });
 
   it("notifications whose handlers are pending count", async () => {
-    await using server = await startCalls({ inFlight: 2 });
+    await using server = await startCalls({ requestsInFlight: 2 });
     const client = await server.login();
     await exchange(client, notification("wait"), notification("wait"), notification("wait"));
     expect(server.ran).to.deep.equal(["wait", "wait"]);
@@ -73,7 +73,7 @@ describe("Protocol §4.4, in flight", () => {
   });
 
   it("a request counts until its handler's promise has settled, also when it was answered already", async () => {
-    await using server = await startCalls({ inFlight: 2 });
+    await using server = await startCalls({ requestsInFlight: 2 });
     const client = await server.login();
     await fill(client, 2, "stubborn");
     const cancelled = await exchange(
@@ -267,7 +267,7 @@ describe("Protocol §4.4, in flight", () => {
     const app = rpc.router({
       quick: rpc.method({ timeout: 1_000, handler: never }),
       usual: rpc.method({ handler: never }),
-      endless: rpc.method({ timeout: 0, handler: never }),
+      endless: rpc.method({ timeout: Number.POSITIVE_INFINITY, handler: never }),
     });
     await using server = await startTimed(app);
     const client = await server.login();
@@ -319,7 +319,7 @@ describe("Protocol §4.5, $/cancelRequest", () => {
   });
 
   it("works in every state", async () => {
-    await using server = await startCalls({ requestTimeout: 0 });
+    await using server = await startCalls({ requestTimeout: Number.POSITIVE_INFINITY });
     const client = await server.login();
     await exchange(client, request("a", "wait"), request("b", "wait"));
     server.clock.advance(900_000);
@@ -353,7 +353,7 @@ describe("Protocol §4.5, $/cancelRequest", () => {
   });
 
   it("a close that the server decides on aborts all of its signals", async () => {
-    await using server = await startCalls({ grace: 0, requestTimeout: 0 });
+    await using server = await startCalls({ grace: 0, requestTimeout: Number.POSITIVE_INFINITY });
     const client = await server.login();
     await exchange(client, request(1, "wait"));
     server.clock.advance(900_000);

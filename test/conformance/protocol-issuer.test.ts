@@ -12,7 +12,10 @@ import { openIssuer, password } from "../helpers/tokens/test-issuer.js";
 async function startWithIssuer(options: Partial<IssuerOptions> = {}) {
   const { issuer, clock } = await openIssuer({ accessTokenTtl: 300_000, ...options });
   await issuer.users.add("bob", password, {});
-  const limits = { pingInterval: 0, openFramesPerSecond: 0 };
+  const limits = {
+    pingInterval: Number.POSITIVE_INFINITY,
+    openFramesPerSecond: Number.POSITIVE_INFINITY,
+  };
   const server = await startServer(protocolApp().app, { auth: issuer, clock, limits });
   const grant = (name = "ada") => issuer.login(name, password);
   const enter = async ({ token }: TokenSet) => {

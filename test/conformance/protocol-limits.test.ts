@@ -45,21 +45,21 @@ describe("Protocol §9, limits and their defaults", () => {
       frameBytes: 65_536,
       fragments: 64,
       responseBytes: 1_048_576,
-      depth: 64,
-      batch: 50,
-      inFlight: 64,
+      jsonDepth: 64,
+      batchLength: 50,
+      requestsInFlight: 64,
       requestTimeout: 30_000,
-      openPerAddress: 20,
-      open: 1_000,
-      connectionsPerSubject: 0,
+      unauthenticatedConnectionsPerAddress: 20,
+      unauthenticatedConnections: 1_000,
+      connectionsPerSubject: Number.POSITIVE_INFINITY,
       sendBufferBytes: 1_048_576,
       sendBufferHardBytes: 8_388_608,
       pingInterval: 25_000,
       pongTimeout: 10_000,
       grace: 30_000,
       openFramesPerSecond: 20,
-      framesPerSecond: 0,
-      sessionLifetime: 0,
+      framesPerSecond: Number.POSITIVE_INFINITY,
+      sessionLifetime: Number.POSITIVE_INFINITY,
       authFailuresPerAddress: 100,
     });
   });
@@ -109,8 +109,8 @@ describe("Protocol §9, limits and their defaults", () => {
   });
 
   for (const [limit, good, bad] of [
-    ["nodes", Array(9_990).fill(1), Array(10_000).fill(1)],
-    ["keys", { a: keyed(1_000) }, { a: keyed(1_001) }],
+    ["jsonValues", Array(9_990).fill(1), Array(10_000).fill(1)],
+    ["objectMembers", { a: keyed(1_000) }, { a: keyed(1_001) }],
     ["stringBytes", ["x".repeat(3_000)], ["x".repeat(3_001)]],
     ["stringBytes", ["€".repeat(1_000)], ["€".repeat(1_001)]],
   ] as const) {
@@ -165,7 +165,10 @@ describe("Protocol §9, limits and their defaults", () => {
   });
 
   it("the server has at most so many sockets in OPEN: the next upgrade is HTTP 503", async () => {
-    await using server = await start({ open: 3, openPerAddress: 0 });
+    await using server = await start({
+      unauthenticatedConnections: 3,
+      unauthenticatedConnectionsPerAddress: Number.POSITIVE_INFINITY,
+    });
     const open = [await server.connect(), await server.connect(), await server.connect()];
     expect((await upgrade(server.url)).status).to.equal(503);
     await open[0]?.authenticate(server.token());
@@ -195,7 +198,7 @@ describe("Protocol §9, limits and their defaults", () => {
 
   it("the longest session has no cap by default; with one, no refresh extends it", async () => {
     for (const [sessionLifetime, isCapped] of [
-      [0, false],
+      [Number.POSITIVE_INFINITY, false],
       [100_000, true],
     ] as const) {
       await using server = await start({ sessionLifetime });
@@ -247,7 +250,7 @@ describe("Protocol §9, limits and their defaults", () => {
   });
 
   it("nbf and iat have a leeway of 30 s for another issuer's tokens, and exp has none", async () => {
-    await using server = await start({ failedAuthCalls: 0 });
+    await using server = await start({ failedAuthCalls: Number.POSITIVE_INFINITY });
     const now = server.seconds();
     for (const claims of [{ iat: now + 30 }, { nbf: now + 30 }]) {
       expect(
@@ -317,7 +320,7 @@ describe("Protocol §9, the heartbeat", () => {
 });
 
 describe("Protocol §9, frames per second", () => {
-  const openLimits = { openFramesPerSecond: 20, authDeadline: 0 };
+  const openLimits = { openFramesPerSecond: 20, authDeadline: Number.POSITIVE_INFINITY };
 
   it("in OPEN there are at most 20; over it -32029, and notifications are silent", async () => {
     await using server = await start(openLimits);

@@ -42,7 +42,10 @@ const selectors: readonly (readonly [string, RevocationSelector, Claims, readonl
 describe("Protocol §10, revocation", () => {
   for (const [name, selector, hit, spared] of selectors) {
     it(`by ${name}: live connections are closed 4401, and the tokens are -32005 at authenticate`, async () => {
-      await using server = await startRevoking({ failedAuthCalls: 0, openPerAddress: 0 });
+      await using server = await startRevoking({
+        failedAuthCalls: Number.POSITIVE_INFINITY,
+        unauthenticatedConnectionsPerAddress: Number.POSITIVE_INFINITY,
+      });
       const victims = [await server.login(hit), await server.login(hit)];
       const others = [];
       for (const claims of spared) others.push(await server.login(claims));
@@ -56,7 +59,7 @@ describe("Protocol §10, revocation", () => {
     });
   }
 
-  it("issuedBefore is in seconds, and compares iat <= t", async () => {
+  it("issuedBefore is a Date or milliseconds, and compares iat <= t", async () => {
     await using server = await startRevoking();
     const t = server.seconds();
     server.clock.advance(10_000);
@@ -65,12 +68,14 @@ describe("Protocol §10, revocation", () => {
       await server.login({ iat: t }),
       await server.login({ iat: t + 1 }),
     ];
-    await server.server.revoke({ subject: "user-1", issuedBefore: t });
+    await server.server.revoke({ subject: "user-1", issuedBefore: new Date(t * 1_000) });
     await expectClose(old, "token_revoked");
     await expectClose(same, "token_revoked");
     expect(await resultOf(young, "whoami")).to.include({ state: "active" });
     expect(await server.isRefused({ iat: t })).to.equal(true);
     expect(await server.isRefused({ iat: t + 1 })).to.equal(false);
+    await server.server.revoke({ subject: "user-1", issuedBefore: (t + 1) * 1_000 });
+    await expectClose(young, "token_revoked");
   });
 
   it("only the tokens of the issuer that is named are revoked", async () => {
@@ -132,7 +137,9 @@ describe("Protocol §10, revocation", () => {
       { jti: "a", subject: "b" },
       { subject: undefined },
       { issuedBefore: 1 },
-      { jti: "a", issuedBefore: 1 },
+      { jti: "a", issuedBefore: 2e12 },
+      { subject: "a", issuedBefore: 2e9 }, // seconds
+      { subject: "a", issuedBefore: new Date(Number.NaN) },
     ];
     for (const selector of wrong) {
       const failure = await server.server.revoke(selector as RevocationSelector).then(
@@ -227,7 +234,7 @@ describe("Protocol §10, revocation with a margin", () => {
       { jti: "t1" },
       { sessionId: "s1" },
       { subject: "user-1" },
-      { subject: "user-1", issuedBefore: 2e9 },
+      { subject: "user-1", issuedBefore: 2e12 },
     ];
     const patient: readonly RevocationSelector[] = [
       { jti: "t1" },

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import type { WhenSlow } from "../../src/index.js";
+import type { Overflow } from "../../src/index.js";
 import { ManualClock } from "../helpers/manual-clock.js";
 import { type HarnessPeer, SubscriptionHarness } from "../helpers/models/subscription-harness.js";
 import { feedApp } from "../helpers/server/generator-app.js";
@@ -12,10 +12,10 @@ import { startServer } from "../helpers/server/test-server.js";
  * events.
  */
 async function subscribed(
-  whenSlow: WhenSlow,
+  overflow: Overflow,
   ...methods: readonly string[]
 ): Promise<{ rig: SubscriptionHarness; peer: HarnessPeer }> {
-  const rig = new SubscriptionHarness(new ManualClock(), whenSlow);
+  const rig = new SubscriptionHarness(new ManualClock(), overflow);
   const peer = rig.connect();
   peer.send({
     id: 0,
@@ -35,12 +35,12 @@ const eventsOf = (frames: readonly Record<string, unknown>[]) =>
   });
 
 describe("Protocol §5.5, slow readers", () => {
-  for (const [whenSlow, expected] of [
+  for (const [overflow, expected] of [
     ["drop-oldest", ["gap 3", 4, 5, 6, 7]],
     ["drop-newest", [1, 2, 3, 4, "gap 7"]],
   ] as const) {
-    it(`${whenSlow}: as many events wait as there is room for, and the gap is told with the next event`, async () => {
-      const { rig, peer } = await subscribed(whenSlow, "plain");
+    it(`${overflow}: as many events wait as there is room for, and the gap is told with the next event`, async () => {
+      const { rig, peer } = await subscribed(overflow, "plain");
       peer.stall();
       for (let n = 1; n <= 6; n++) rig.publish("plain", n);
       await rig.settle();
@@ -59,7 +59,7 @@ describe("Protocol §5.5, slow readers", () => {
   }
 
   it("close: the subscription ends with `slow`, the connection lives on, and it may subscribe again", async () => {
-    const { rig, peer } = await subscribed("close", "plain");
+    const { rig, peer } = await subscribed("end", "plain");
     peer.stall();
     for (let n = 1; n <= 5; n++) rig.publish("plain", n);
     await rig.settle();
@@ -77,7 +77,7 @@ describe("Protocol §5.5, slow readers", () => {
   });
 
   it("what fits the room comes whole when the reader reads on, and nobody else waits for it", async () => {
-    const { rig, peer } = await subscribed("close", "plain");
+    const { rig, peer } = await subscribed("end", "plain");
     const other = rig.connect();
     other.send({
       id: 1,
@@ -98,7 +98,7 @@ describe("Protocol §5.5, slow readers", () => {
   });
 
   it("a generator is not pulled while the send buffer is high, and loses nothing", async () => {
-    const { rig, peer } = await subscribed("close", "count");
+    const { rig, peer } = await subscribed("end", "count");
     peer.stall();
     await rig.settle();
     peer.received();

@@ -278,7 +278,11 @@ describe("Protocol §2, the end of a session", () => {
 
   it("2.1 a session with an exp more than 2^31-1 ms away expires when its time has come", async () => {
     // what is looked at every second or two takes a while in a month
-    const unwatched = { loopDelay: 0, heapPercent: 0, frameTimeout: 0 };
+    const unwatched = {
+      loopDelay: Number.POSITIVE_INFINITY,
+      heapPercent: Number.POSITIVE_INFINITY,
+      frameTimeout: Number.POSITIVE_INFINITY,
+    };
     await using server = await startTimed(protocolApp().app, { limits: unwatched });
     const month = 30 * 86_400; // 30 d in seconds
     const client = await server.login({ exp: server.seconds() + month });
@@ -301,7 +305,9 @@ describe("Protocol §2, the end of a session", () => {
 
   it("2.2 a request admitted in ACTIVE may finish after expiry, and its response is delivered", async () => {
     const { app, answers } = protocolApp();
-    await using server = await startTimed(app, { limits: { requestTimeout: 0 } });
+    await using server = await startTimed(app, {
+      limits: { requestTimeout: Number.POSITIVE_INFINITY },
+    });
     const client = await server.login();
     server.clock.advance(890_000);
     await exchange(client, request("slow", "wait"));

@@ -64,7 +64,7 @@ async function expose(): Promise<Exposed> {
   const issuer = await createIssuer({
     ...identity,
     store: memoryStore(),
-    passwordHasher: new CheapHasher(),
+    testing: { passwordHasher: new CheapHasher() },
   });
   await using server = await startServer(sampleApp(), { auth: issuer, metrics: { port: 0 } });
   const client = await RawClient.connect(server.url);

@@ -279,7 +279,7 @@ describe("a server that listens", () => {
     [
       "an option that is nearly none",
       { ssl: {} },
-      /^createServer: there is no "ssl"; there are auth, origins, path, .*compression$/,
+      /^createServer: there is no "ssl"; there are auth, origins, path, .*testing$/,
     ],
     [
       "an unknown option of an issuer",
@@ -296,7 +296,11 @@ describe("a server that listens", () => {
       { metrics: { prot: 1 } },
       /^metrics: there is no "prot"; did you mean "port"\?$/,
     ],
-    ["a negative limit", { limits: { batch: -1 } }, /limits\.batch must be a number from 0 up/],
+    [
+      "a negative limit",
+      { limits: { batchLength: -1 } },
+      /limits\.batchLength must be a number from 1 up, not -1; Infinity means no limit/,
+    ],
     ["a path without a slash", { path: "rpc" }, /path must begin with/],
     ["an origin with a path", { origins: ["https://a.example/x"] }, /origins/],
     ["no issuer at all", { auth: [] }, /at least one issuer/],

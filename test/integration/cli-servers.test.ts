@@ -550,16 +550,20 @@ describe("jotwire serve", function () {
       "--limits",
       "authDeadline=60000",
       "--limits",
-      "openPerAddress=1",
+      "unauthenticatedConnectionsPerAddress=1",
     ]);
     const url = await cli.printed(/"url":"([^"]+)"/);
     await RawClient.connect(url);
     expect(await RawClient.connect(url).catch((error: Error) => error.message)).to.include("429");
     for (const [given, code, says] of [
-      ["openPerAdress=1", 3, 'limits: there is no "openPerAdress"; did you mean "openPerAddress"?'],
-      ["openPerAddress=many", 2, "--limits must be like"],
+      [
+        "unauthenticatedConectionsPerAddress=1",
+        3,
+        'limits: there is no "unauthenticatedConectionsPerAddress"; did you mean "unauthenticatedConnectionsPerAddress"?',
+      ],
+      ["unauthenticatedConnectionsPerAddress=many", 2, "--limits must be like"],
     ] as const) {
-      const refused = await runCli(args, { env: { JOTWIRE_LIMITS: `batch=1,${given}` } });
+      const refused = await runCli(args, { env: { JOTWIRE_LIMITS: `batchLength=1,${given}` } });
       expect(refused.code).to.equal(code);
       expect(refused.stderr).to.include(says);
     }

@@ -33,7 +33,7 @@ function app(clock: ManualClock) {
     watch: rpc.topic({
       params: z.object({ n: z.number() }).refine(() => turn(true)),
       event: z.number(),
-      name: ({ n }) => `topic:${n}`,
+      key: ({ n }) => `topic:${n}`,
       history: { size: 10, ttl: 60_000 },
     }),
   });
@@ -44,7 +44,9 @@ function app(clock: ManualClock) {
 async function start(options: Partial<ClientOptions> = {}) {
   const clock = new ManualClock();
   const { router, most } = app(clock);
-  const servers = [await startServer(router, { clock, limits: { pingInterval: 0 } })];
+  const servers = [
+    await startServer(router, { clock, limits: { pingInterval: Number.POSITIVE_INFINITY } }),
+  ];
   const server = () => servers.at(-1) as TestServer;
   const token = () => server().token({ iat: Math.floor(clock.now() / 1_000) });
   const client = createClient({ url: () => server().url, clock, token, ...options });
@@ -73,7 +75,9 @@ async function start(options: Partial<ClientOptions> = {}) {
     /** Another server in place of this one, which serves on until `old` is closed. */
     async replace() {
       const old = server();
-      servers.push(await startServer(router, { clock, limits: { pingInterval: 0 } }));
+      servers.push(
+        await startServer(router, { clock, limits: { pingInterval: Number.POSITIVE_INFINITY } }),
+      );
       return old;
     },
     async [Symbol.asyncDispose]() {
@@ -92,8 +96,8 @@ describe("The defaults of both ends", () => {
       frameBytes,
       responseBytes,
       subscriptions,
-      batch: batchLength,
-      inFlight: requestsInFlight,
+      batchLength,
+      requestsInFlight,
     });
   });
 

@@ -31,22 +31,22 @@ function numbersApp() {
       scope: "numbers",
       params,
       event,
-      name: ({ kind }) => `kept:${kind}`,
+      key: ({ kind }) => `kept:${kind}`,
       history,
     }),
     plain: rpc.topic({
       scope: "numbers",
       params,
       event,
-      name: ({ kind }) => `plain:${kind}`,
-      whenSlow: "drop-oldest",
+      key: ({ kind }) => `plain:${kind}`,
+      overflow: "drop-oldest",
       buffer: 4,
     }),
     strict: rpc.topic({
       params,
       event,
-      name: ({ kind }) => `strict:${kind}`,
-      whenSlow: "close",
+      key: ({ kind }) => `strict:${kind}`,
+      overflow: "end",
       buffer: 4,
     }),
     count: rpc.subscription({
@@ -72,7 +72,12 @@ async function startPair(
 ) {
   const clock = new ManualClock();
   const { app, state } = numbersApp();
-  const start = () => startServer(app, { clock, limits: { pingInterval: 0 }, ...serverOptions });
+  const start = () =>
+    startServer(app, {
+      clock,
+      limits: { pingInterval: Number.POSITIVE_INFINITY },
+      ...serverOptions,
+    });
   let server = await start();
   let scope = "numbers";
   const sockets: WebSocket[] = [];
@@ -298,7 +303,13 @@ describe("Subscriptions of the client, from the real server", () => {
     this.timeout(20_000);
     await using pair = await startPair(
       {},
-      { limits: { pingInterval: 0, sendBufferBytes: 16_384, responseBytes: 0 } },
+      {
+        limits: {
+          pingInterval: Number.POSITIVE_INFINITY,
+          sendBufferBytes: 16_384,
+          responseBytes: Number.POSITIVE_INFINITY,
+        },
+      },
     );
     const plain = consume(pair.client.api.plain({ kind: "a" }, { gaps: true }));
     await pair.client.call("ping");
@@ -325,7 +336,13 @@ describe("Subscriptions of the client, from the real server", () => {
     this.timeout(20_000);
     await using pair = await startPair(
       {},
-      { limits: { pingInterval: 0, sendBufferBytes: 16_384, responseBytes: 0 } },
+      {
+        limits: {
+          pingInterval: Number.POSITIVE_INFINITY,
+          sendBufferBytes: 16_384,
+          responseBytes: Number.POSITIVE_INFINITY,
+        },
+      },
     );
     const strict = consume(pair.client.api.strict({ kind: "a" }, { gaps: true }));
     await pair.client.call("ping");

@@ -22,7 +22,10 @@ async function startPair(
   claims: Readonly<Record<string, unknown>> = { scope: "numbers:add" },
 ) {
   const clock = new ManualClock();
-  const server = await startServer(sampleApp(), { clock, limits: { pingInterval: 0 } });
+  const server = await startServer(sampleApp(), {
+    clock,
+    limits: { pingInterval: Number.POSITIVE_INFINITY },
+  });
   const iat = () => Math.floor(clock.now() / 1_000);
   let asked = 0;
   const client = createClient<App>({
@@ -134,7 +137,10 @@ describe("The client and the server", () => {
       give = resolve;
     });
     const clock = new ManualClock();
-    await using server = await startServer(sampleApp(), { clock, limits: { pingInterval: 0 } });
+    await using server = await startServer(sampleApp(), {
+      clock,
+      limits: { pingInterval: Number.POSITIVE_INFINITY },
+    });
     const token = async ({ reason }: { reason: string }) => {
       if (reason !== "connect") await slow;
       return server.token({ iat: Math.floor(clock.now() / 1_000), scope: "numbers:add" });
@@ -155,7 +161,7 @@ describe("The client and the server", () => {
     const clock = new ManualClock();
     await using server = await startServer(sampleApp(), {
       clock,
-      limits: { pingInterval: 0, authCallsPerAddress: 1 },
+      limits: { pingInterval: Number.POSITIVE_INFINITY, authCallsPerAddress: 1 },
     });
     let asked = 0;
     const token = () => {
@@ -190,13 +196,13 @@ describe("The client and the server", () => {
     const first = client.session;
     clock.advance(2_000);
     await server.server.revoke(
-      { subject: "user-1", issuedBefore: pair.iat() - 1 },
+      { subject: "user-1", issuedBefore: (pair.iat() - 1) * 1_000 },
       { margin: 10_000, reason: "roles changed" },
     );
     await until(() => client.session !== first);
     expect(client.session?.connectionId).to.equal(first?.connectionId);
     clock.advance(2_000);
-    await server.server.revoke({ subject: "user-1", issuedBefore: pair.iat() - 1 });
+    await server.server.revoke({ subject: "user-1", issuedBefore: (pair.iat() - 1) * 1_000 });
     await until(() => client.state === "waiting");
     clock.advance(20_000);
     expect(await client.api.numbers.add({ a: 1 })).to.equal(2);
@@ -205,7 +211,10 @@ describe("The client and the server", () => {
 
   it("agree that nobody comes back with a token that was revoked", async () => {
     const clock = new ManualClock();
-    await using server = await startServer(sampleApp(), { clock, limits: { pingInterval: 0 } });
+    await using server = await startServer(sampleApp(), {
+      clock,
+      limits: { pingInterval: Number.POSITIVE_INFINITY },
+    });
     let token = server.token({ iat: Math.floor(clock.now() / 1_000), jti: "t1" });
     await using client = createClient<App>({ url: server.url, clock, token: () => token });
     await client.ready();

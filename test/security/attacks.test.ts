@@ -180,7 +180,9 @@ describe("what an attacker tried", () => {
   });
 
   it("nobody fills the room for newcomers by logging out again and again", async () => {
-    await using server = await startServer(sampleApp(), { limits: { openPerAddress: 2 } });
+    await using server = await startServer(sampleApp(), {
+      limits: { unauthenticatedConnectionsPerAddress: 2 },
+    });
     const users = [await server.login(), await server.login(), await server.login()];
     for (const user of users)
       expect((await user.call("logout")).result).to.deep.equal({ ok: true });

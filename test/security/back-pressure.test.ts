@@ -103,7 +103,7 @@ describe("Back-pressure", () => {
   });
 
   it("encodes no answer of an asynchronous handler before there is room for it; until then the request counts as in flight", async () => {
-    const rig = await stalled({ inFlight: 20 });
+    const rig = await stalled({ requestsInFlight: 20 });
     for (let id = 0; id < 20; id++) rig.send(call(id, "laterText"));
     for (let n = 1; n <= 20; n++) rig.finishCall(n);
     await rig.settle();

@@ -7,11 +7,11 @@ const framesEach = 50_000;
 const warmUp = 10_000;
 const burst = 25;
 const limits = {
-  openFramesPerSecond: 0,
-  failedAuthCalls: 0,
-  authFailuresPerAddress: 0,
+  openFramesPerSecond: Number.POSITIVE_INFINITY,
+  failedAuthCalls: Number.POSITIVE_INFINITY,
+  authFailuresPerAddress: Number.POSITIVE_INFINITY,
   requestTimeout: 500,
-  openPerAddress: 0,
+  unauthenticatedConnectionsPerAddress: Number.POSITIVE_INFINITY,
 };
 
 /** Valid frames of every kind. */

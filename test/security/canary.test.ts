@@ -43,7 +43,7 @@ async function scenario() {
       logger,
       reuseWindow: 0,
     },
-    passwordHasher: new CheapHasher(),
+    testing: { passwordHasher: new CheapHasher() },
   });
   await issuer.users.add("ada", password, {});
   const server = createServer(canaryApp(), {

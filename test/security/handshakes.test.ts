@@ -112,7 +112,10 @@ describe("A server that is sent hostile handshakes", () => {
   let bystander: Bystander;
 
   before(async () => {
-    server = await ServerProcess.start({ openPerAddress: 0, acceptsPerSecond: 0 });
+    server = await ServerProcess.start({
+      unauthenticatedConnectionsPerAddress: Number.POSITIVE_INFINITY,
+      acceptsPerSecond: Number.POSITIVE_INFINITY,
+    });
     bystander = new Bystander(await server.login());
   });
 
@@ -174,7 +177,10 @@ describe("A server that is sent hostile handshakes", () => {
 
 describe("A peer that opens connections and says nothing", () => {
   it("keeps nobody else out, neither from HTTP nor from a session", async () => {
-    const limits = { httpPerAddress: 10, openPerAddress: 0 };
+    const limits = {
+      httpPerAddress: 10,
+      unauthenticatedConnectionsPerAddress: Number.POSITIVE_INFINITY,
+    };
     await using server = await startServer(sampleApp(), {
       limits,
       metrics: { registry: { registerMetric() {} } },

@@ -36,7 +36,12 @@ class Deployment implements AsyncDisposable {
     const server = await startTimed(sampleApp(), {
       auth: { issuer: "https://id.test", audience: "test", jwks, allowPrivateHosts: true, ...more },
       trustProxy: ["loopback"],
-      limits: { failedAuthCalls: 1, authFailuresPerAddress: 1, openPerAddress: 0, authDeadline: 0 },
+      limits: {
+        failedAuthCalls: 1,
+        authFailuresPerAddress: 1,
+        unauthenticatedConnectionsPerAddress: Number.POSITIVE_INFINITY,
+        authDeadline: Number.POSITIVE_INFINITY,
+      },
     });
     deployment = new Deployment(server, async () => {
       await server.close();
@@ -161,7 +166,11 @@ describe("A refresh token that is exchanged for a token of a new key", () => {
 });
 
 describe("A token that was good until it expired", () => {
-  const limits = { authFailuresPerAddress: 3, failedAuthCalls: 0, openPerAddress: 0 };
+  const limits = {
+    authFailuresPerAddress: 3,
+    failedAuthCalls: Number.POSITIVE_INFINITY,
+    unauthenticatedConnectionsPerAddress: Number.POSITIVE_INFINITY,
+  };
 
   it("does not bar the address of the device that presents it again and again, on a socket or over HTTP", async () => {
     await using server = await startTimed(sampleApp(), { limits });

@@ -46,17 +46,17 @@ async function start() {
     await params.pass();
     return true;
   });
-  const history = { size: 8, ttl: 0 };
+  const history = { size: 8, ttl: Number.POSITIVE_INFINITY };
   const app = rpc.router({
     call: rpc.method({ params: gated, handler: () => void ran.push("call") }),
-    checked: rpc.topic({ scope: "read", params: gated, name: () => "checked" }),
-    far: rpc.topic({ name: () => "far", history }),
-    truthy: rpc.topic({ authorize: () => "yes" as never, name: () => "truthy" }),
+    checked: rpc.topic({ scope: "read", params: gated, key: () => "checked" }),
+    far: rpc.topic({ key: () => "far", history }),
+    truthy: rpc.topic({ authorize: () => "yes" as never, key: () => "truthy" }),
     failing: rpc.topic({
       authorize: () => {
         throw new Error("a rule that fails");
       },
-      name: () => "failing",
+      key: () => "failing",
     }),
   });
   const local = new LocalBus("e", () => 0);

@@ -204,20 +204,24 @@ async function openStage() {
   store.users.get = (name) => (name === "away" ? away() : get.call(store.users, name));
   store.users.update = (name, change, ifHash) =>
     ifHash === undefined ? update.call(store.users, name, change) : away();
-  const common = { issuer: "https://id.test", audience: "test", clock, passwordHasher: hasher };
+  const common = {
+    issuer: "https://id.test",
+    audience: "test",
+    testing: { clock, passwordHasher: hasher },
+  };
   const issuer = await createIssuer({
     ...common,
     store,
     logger,
-    failedLoginsPerAddress: 0,
-    tokensPerSubject: 0,
+    failedLoginsPerAddress: Number.POSITIVE_INFINITY,
+    tokensPerSubject: Number.POSITIVE_INFINITY,
     reuseWindow: 0,
   });
   const limited = await createIssuer({
     ...common,
     store: memoryStore(),
     failedLoginsPerAddress: 1,
-    tokensPerSubject: 0,
+    tokensPerSubject: Number.POSITIVE_INFINITY,
     logger,
   });
   await limited.users.add("ada", password);
@@ -256,17 +260,22 @@ async function openStage() {
     forbidden: rpc.method({ scope: "write", handler: () => 1 }),
     unruly: rpc.method({ authorize: fail, handler: () => 1 }),
     broken: rpc.subscription({ handler: fail }),
-    topic: rpc.topic({ name: () => "topic", history: { size: 1, ttl: 0 } }),
+    topic: rpc.topic({ key: () => "topic", history: { size: 1, ttl: Number.POSITIVE_INFINITY } }),
   });
   const limits = {
     ...{
-      failedAuthCalls: 0,
-      openPerAddress: 0,
-      acceptsPerSecond: 0,
-      openFramesPerSecond: 0,
-      authFailuresPerAddress: 0,
+      failedAuthCalls: Number.POSITIVE_INFINITY,
+      unauthenticatedConnectionsPerAddress: Number.POSITIVE_INFINITY,
+      acceptsPerSecond: Number.POSITIVE_INFINITY,
+      openFramesPerSecond: Number.POSITIVE_INFINITY,
+      authFailuresPerAddress: Number.POSITIVE_INFINITY,
     },
-    ...{ authCallsPerAddress: 0, pingInterval: 0, loopDelay: 0, heapPercent: 0 },
+    ...{
+      authCallsPerAddress: Number.POSITIVE_INFINITY,
+      pingInterval: Number.POSITIVE_INFINITY,
+      loopDelay: Number.POSITIVE_INFINITY,
+      heapPercent: Number.POSITIVE_INFINITY,
+    },
   };
   const server = await startServer(app, {
     auth: issuer,
@@ -279,7 +288,7 @@ async function openStage() {
     auth: issuer,
     clock,
     logger,
-    limits: { ...limits, openPerAddress: 1 },
+    limits: { ...limits, unauthenticatedConnectionsPerAddress: 1 },
   });
   await RawClient.connect(crowded.url);
   const base = server.url.replace("ws:", "http:").replace("/rpc", "");

@@ -21,7 +21,7 @@ async function openWithUsers() {
 async function outcomeOf(login: Promise<unknown>): Promise<string> {
   return login.then(
     () => "granted",
-    (error: unknown) => (error instanceof LoginError ? error.reason : String(error)),
+    (error: unknown) => (error instanceof LoginError ? error.code : String(error)),
   );
 }
 

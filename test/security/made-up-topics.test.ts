@@ -41,7 +41,7 @@ describe("Subscribing to made-up names of a topic with history", () => {
     const program = `
       import { LocalBus } from ${JSON.stringify(localBus)};
       const bus = new LocalBus("e", () => performance.now());
-      for (let n = 0; n < 1_500_000; n++) bus.read("numbers.watch numbers:made up " + n, { size: 50, ttl: 0 }, undefined);
+      for (let n = 0; n < 1_500_000; n++) bus.read("numbers.watch numbers:made up " + n, { size: 50, ttl: Number.POSITIVE_INFINITY }, undefined);
       process.stdout.write("survived");`;
     const child = spawn(
       process.execPath,
@@ -59,7 +59,9 @@ describe("Subscribing to made-up names of a topic with history", () => {
   });
 
   it("leaves nothing behind in a server without a store", async () => {
-    await using server = await ServerProcess.start({ subscribeCallsPerSecond: 0 });
+    await using server = await ServerProcess.start({
+      subscribeCallsPerSecond: Number.POSITIVE_INFINITY,
+    });
     const [attacker, observer] = [
       await server.login({ scope: "numbers:add" }),
       await server.login(),
@@ -80,7 +82,7 @@ describe("Subscribing to made-up names of a topic with history", () => {
         { url: redis.url, timeout: 10_000 },
         sampleApp(),
         {},
-        { subscribeCallsPerSecond: 0 },
+        { subscribeCallsPerSecond: Number.POSITIVE_INFINITY },
       );
       await node.issuer.users.add("ada", password, { scopes: ["numbers:add"] });
       const { access_token, refresh_token } = await node.login();

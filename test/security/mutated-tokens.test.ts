@@ -142,7 +142,7 @@ describe("ten thousand mutated tokens", () => {
       .join("");
   }
 
-  it("are accepted only where every byte is that of a genuine one, and refused with a Refusal", async () => {
+  it("are accepted only where every byte is that of a genuine one, and refused with a TokenRefusedError", async () => {
     const verifier = verifierOf(signers);
     const known = new Set(genuine);
     let accepted = 0;

@@ -371,8 +371,8 @@ type TopicCallbacks = CallbacksOf<
 >;
 
 describeRows("A topic's callbacks, and its schemas", {
-  async name(oddity) {
-    const odd = rpc.topic({ name: oddity.of(() => "odd") as never });
+  async key(oddity) {
+    const odd = rpc.topic({ key: oddity.of(() => "odd") as never });
     const app = rpc.router({ fine, odd });
     await using server = await startTimed(app);
     expect((await ask(await server.login(), "odd")).error?.code).to.equal(-32603);
@@ -380,7 +380,7 @@ describeRows("A topic's callbacks, and its schemas", {
     await expectUnharmed(server);
   },
   async authorize(oddity) {
-    const odd = rpc.topic({ authorize: oddity.of(() => true) as never, name: () => "odd" });
+    const odd = rpc.topic({ authorize: oddity.of(() => true) as never, key: () => "odd" });
     await using server = await startTimed(rpc.router({ fine, odd }));
     expectError(await ask(await server.login(), "odd"), "forbidden");
     expect(faults(server)).to.deep.equal(["authorize.fail"]);
@@ -389,7 +389,7 @@ describeRows("A topic's callbacks, and its schemas", {
   async event(oddity) {
     const app = rpc.router({
       fine,
-      odd: rpc.topic({ event: oddSchema(oddity), name: () => "odd" }),
+      odd: rpc.topic({ event: oddSchema(oddity), key: () => "odd" }),
     });
     await using server = await startTimed(app);
     const client = await server.login();
@@ -407,7 +407,7 @@ describeRows("A topic's callbacks, and its schemas", {
   async params(oddity) {
     const app = rpc.router({
       fine,
-      odd: rpc.topic({ params: oddSchema(oddity), name: () => "odd" }),
+      odd: rpc.topic({ params: oddSchema(oddity), key: () => "odd" }),
     });
     await using server = await startTimed(app);
     await expectPublished(
@@ -425,7 +425,7 @@ describeRows("The rule of a subscription that lives, asked again at a refresh", 
     const odd = oddity.of(() => true);
     const topic = rpc.topic({
       authorize: (() => (++asked === 1 ? true : odd())) as never,
-      name: () => "odd",
+      key: () => "odd",
     });
     await using server = await startTimed(rpc.router({ fine, topic }));
     const client = await server.login();

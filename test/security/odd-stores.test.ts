@@ -38,7 +38,7 @@ import { rejectionOf } from "../helpers/rejection.js";
 import { expectError } from "../helpers/server/expected.js";
 import { ask, leftovers, resultOf } from "../helpers/server/frames.js";
 import type { RawClient } from "../helpers/server/raw-client.js";
-import { recordingLogger } from "../helpers/server/test-server.js";
+import { recordingLogger, type TestServerOptions } from "../helpers/server/test-server.js";
 import { startTimed, type TimedServer } from "../helpers/server/timed-server.js";
 import { CheapHasher } from "../helpers/tokens/cheap-hasher.js";
 import { createTestKeys, signToken } from "../helpers/tokens/tokens.js";
@@ -47,7 +47,7 @@ const password = "correct horse battery";
 const rpc = createRpc({ scopes: [] });
 const app = rpc.router({
   fine: rpc.method({ handler: () => "fine" }),
-  news: rpc.topic({ name: () => "news", history: { size: 8, ttl: 0 } }),
+  news: rpc.topic({ key: () => "news", history: { size: 8, ttl: Number.POSITIVE_INFINITY } }),
 });
 
 /**
@@ -188,9 +188,13 @@ async function openIssuer(
   const identity = {
     issuer: "https://id.test",
     audience: "test",
-    passwordHasher: new CheapHasher(),
   };
-  return { clock, store, issuer: await createIssuer({ ...identity, store, clock, ...more }) };
+  const { passwordHasher = new CheapHasher(), ...rest } = more;
+  const issuer = await createIssuer({
+    ...{ ...identity, store, ...rest },
+    testing: { clock, passwordHasher },
+  });
+  return { clock, store, issuer };
 }
 
 /** A server whose embedded issuer has one odd method, with ada's tokens. */
@@ -451,9 +455,8 @@ async function storeRow(operation: string, oddity: Oddity): Promise<void> {
   const made = createIssuer({
     issuer: "https://id.test",
     audience: "test",
-    passwordHasher: new CheapHasher(),
+    testing: { clock, passwordHasher: new CheapHasher() },
     store: odd,
-    clock,
   });
   const opened = await outcomeOf(made, clock, oddity);
   if (operation !== "secrets.get") expect(opened, oddity.name).to.equal("right");
@@ -476,7 +479,7 @@ async function storeRow(operation: string, oddity: Oddity): Promise<void> {
 }
 
 /** A server on a store that has some odd method. */
-async function startOn(store: Store, more: Partial<ServerOptions> = {}): Promise<TimedServer> {
+async function startOn(store: Store, more: TestServerOptions = {}): Promise<TimedServer> {
   return startTimed(app, { store, ...more });
 }
 

@@ -390,7 +390,10 @@ const revoke = fc
               : { subject, ...(what === "older" ? { issuedBefore } : {}) };
           const { jti, ...rest } = { jti: undefined, ...selector };
           model.revoke({ ...rest, ...(jti === undefined ? {} : { tokenId: jti }), margin });
-          void real.revocations.revoke(selector, { margin });
+          void real.revocations.revoke(
+            what === "older" ? { subject, issuedBefore: issuedBefore * 1_000 } : selector,
+            { margin },
+          );
         },
       ),
   );

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
 import { describe, it } from "mocha";
-import type { WhenSlow } from "../../src/index.js";
+import type { Overflow } from "../../src/index.js";
 import { ManualClock } from "../helpers/manual-clock.js";
 import { SubscriptionHarness } from "../helpers/models/subscription-harness.js";
 import { type Seen, TopicReader } from "../helpers/models/topic-reader.js";
@@ -64,8 +64,8 @@ class Run {
   readonly readers: readonly TopicReader[];
   #published = 0;
 
-  constructor(whenSlow: WhenSlow) {
-    this.rig = new SubscriptionHarness(new ManualClock(), whenSlow);
+  constructor(overflow: Overflow) {
+    this.rig = new SubscriptionHarness(new ManualClock(), overflow);
     this.readers = Array.from({ length: readers }, () => new TopicReader(this.rig));
   }
 
@@ -130,12 +130,12 @@ function check(seen: readonly Seen[], published: readonly number[]): void {
 const runs = Number(process.env.SUBSCRIPTION_MODEL_RUNS ?? 350);
 
 describe("Subscriptions, whatever happens", () => {
-  for (const whenSlow of ["drop-oldest", "drop-newest", "close"] as const) {
-    it(`every event comes once and in order, or a gap is told (${whenSlow}, ${runs} runs)`, async function () {
+  for (const overflow of ["drop-oldest", "drop-newest", "end"] as const) {
+    it(`every event comes once and in order, or a gap is told (${overflow}, ${runs} runs)`, async function () {
       this.timeout(120_000);
       await fc.assert(
         fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
-          const run = new Run(whenSlow);
+          const run = new Run(overflow);
           const published = { kept: [] as number[], plain: [] as number[] };
           let count = 0;
           const publish = (name: "kept" | "plain") => published[name].push(++count);

@@ -28,9 +28,9 @@ const start = (more = {}) =>
     metrics: { port: 0 },
     limits: {
       authCallsPerAddress: budget,
-      failedAuthCalls: 0,
-      authFailuresPerAddress: 0,
-      openPerAddress: 0,
+      failedAuthCalls: Number.POSITIVE_INFINITY,
+      authFailuresPerAddress: Number.POSITIVE_INFINITY,
+      unauthenticatedConnectionsPerAddress: Number.POSITIVE_INFINITY,
       ...more,
     },
   });
@@ -159,7 +159,7 @@ describe("A flood of tokens", () => {
   });
 
   it("has no limit where it is 0", async () => {
-    await using server = await start({ authCallsPerAddress: 0 });
+    await using server = await start({ authCallsPerAddress: Number.POSITIVE_INFINITY });
     expect(new Set(await flood(await server.connect(), server, 250))).to.deep.equal(
       new Set([-32004]),
     );

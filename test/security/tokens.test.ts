@@ -276,7 +276,7 @@ describe("a token of another type", () => {
   it("bound to a key (cnf) is never taken for a bearer token", async () => {
     for (const cnf of [{ jkt: "abc" }, { "x5t#S256": "abc" }, {}, null, "", 0, []]) {
       const refusal = await refusalOf(verifierOf(keys).verify(token({ cnf })));
-      expect(refusal.reason).to.equal("token_invalid");
+      expect(refusal.code).to.equal("token_invalid");
       expect(refusal.detail).to.match(/cnf/);
     }
   });
@@ -456,7 +456,7 @@ describe("a real provider of keys", () => {
     ] as const) {
       const { requests, verify, kill } = await provider(status);
       const refusal = await refusalOf(verify());
-      expect(refusal.reason).to.equal("auth_unavailable");
+      expect(refusal.code).to.equal("auth_unavailable");
       expect(refusal.detail).to.match(detail);
       expect(requests).to.deep.equal(["/jwks"]);
       await kill();

@@ -144,8 +144,15 @@ describe("Code of the application that still runs when the user of its connectio
       return new Promise<never>(() => {});
     };
     const app = rpc.router({
-      long: rpc.method({ timeout: 0, handler: (context) => long(context as never) }),
-      open: rpc.method({ public: true, timeout: 0, handler: (context) => long(context as never) }),
+      long: rpc.method({
+        timeout: Number.POSITIVE_INFINITY,
+        handler: (context) => long(context as never),
+      }),
+      open: rpc.method({
+        public: true,
+        timeout: Number.POSITIVE_INFINITY,
+        handler: (context) => long(context as never),
+      }),
       /** Heeds neither its signal nor the `return` that ends it. */
       stubborn: rpc.subscription({
         async *handler(context) {

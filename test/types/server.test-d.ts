@@ -11,7 +11,7 @@ const app = rpc.router({
   prices: rpc.topic({
     params: z.object({ symbol: z.string() }),
     event: z.object({ price: z.number() }),
-    name: ({ symbol }) => symbol,
+    key: ({ symbol }) => symbol,
   }),
 });
 const auth = { issuer: "https://id.example.com", audience: "orders" };

@@ -21,7 +21,7 @@ export interface Presented {
 /** Where the keys of one issuer come from. */
 export interface KeySource {
   /**
-   * The key for a token's `kid`; undefined: the issuer has none. Rejects with Refusal
+   * The key for a token's `kid`; undefined: the issuer has none. Rejects with TokenRefusedError
    * `auth_unavailable` when no keys can be had, or it is not certain yet that the issuer has none.
    */
   find(keyId: string | undefined, presented: Presented): Promise<VerificationKey | undefined>;

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import type { Clock } from "../../runtime/clock.js";
 import { describe } from "../../runtime/thrown.js";
-import { Refusal } from "../refusal.js";
+import { TokenRefusedError } from "../refusal.js";
 import { readKeySet } from "./key-policy.js";
 import {
   type KeySource,
@@ -148,10 +148,10 @@ export class RefreshingKeys implements KeySource {
       const wait = this.#failures > 0 ? 0 : this.#budget.take(peer);
       if (wait > 0) {
         this.#remember(digest, presentedAfter);
-        throw new Refusal(
+        throw new TokenRefusedError(
           "auth_unavailable",
           "kid is not in the issuer's key set as it was fetched last",
-          wait / 1_000,
+          wait,
         );
       }
       await this.#fetch();
@@ -189,12 +189,12 @@ export class RefreshingKeys implements KeySource {
     }
   }
 
-  #unavailable(): Refusal {
+  #unavailable(): TokenRefusedError {
     const wait = Math.max(this.#mayFetchAt - this.#clock.monotonic(), 0);
-    return new Refusal(
+    return new TokenRefusedError(
       "auth_unavailable",
       `the issuer's keys can't be had: ${this.#failure}`,
-      wait / 1_000,
+      wait,
     );
   }
 }

@@ -144,7 +144,7 @@ function hitting(
   { issuedAt }: VerifiedToken,
 ): Revocation | undefined {
   const issuedBefore = revocation?.issuedBefore;
-  return issuedBefore === undefined || issuedAt === undefined || issuedAt <= issuedBefore
+  return issuedBefore === undefined || issuedAt === undefined || issuedAt <= issuedBefore * 1_000
     ? revocation
     : undefined;
 }

@@ -5,16 +5,14 @@ import type { Clock } from "../../runtime/clock.js";
  * made. The stricter one counts.
  */
 export class Expiry {
-  /** Seconds since 1970. */
+  /** Milliseconds since 1970. */
   readonly at: number;
-  readonly #wall: number;
   readonly #monotonic: number;
 
-  /** `at` in seconds since 1970; may be any number that a token can carry. */
+  /** `at` in milliseconds since 1970; may be any number that a token can carry. */
   constructor(at: number, clock: Clock) {
     this.at = at;
-    this.#wall = at * 1000;
-    this.#monotonic = clock.monotonic() + (this.#wall - clock.now());
+    this.#monotonic = clock.monotonic() + (at - clock.now());
   }
 
   /**
@@ -22,7 +20,7 @@ export class Expiry {
    * 7519 §4.1.4).
    */
   left(clock: Clock): number {
-    return Math.min(this.#wall - clock.now(), this.#monotonic - clock.monotonic());
+    return Math.min(this.at - clock.now(), this.#monotonic - clock.monotonic());
   }
 
   isOver(clock: Clock): boolean {

@@ -22,7 +22,7 @@ import {
 } from "../../protocol/messages.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { VerifiedToken } from "../provider-options.js";
-import { AuthFault, Refusal } from "../refusal.js";
+import { AuthFault, TokenRefusedError } from "../refusal.js";
 import type { RevocationList } from "../revocation/revocation-list.js";
 import { Expiry, refreshAdvice, seconds, warningLead } from "./expiry.js";
 import { differingClaim, isNoNewer } from "./token-succession.js";
@@ -66,11 +66,11 @@ export interface SessionObserver {
 }
 
 export interface SessionLimits {
-  /** Milliseconds from OPEN to close, 0 = none. */
+  /** Milliseconds from OPEN to close. */
   readonly authDeadline: number;
-  /** Milliseconds from expiry to close, 0 = cut at expiry. */
+  /** Milliseconds from expiry to close; finite. */
   readonly grace: number;
-  /** Longest session from its `authenticate`, milliseconds, 0 = no cap. */
+  /** Longest session from its `authenticate`, milliseconds. */
   readonly sessionLifetime: number;
 }
 
@@ -161,21 +161,21 @@ export class Session {
 
   /**
    * Puts a verified token in force on an OPEN session; on any other, does what {@link refresh}
-   * does. Throws {@link AuthFault} or {@link Refusal}.
+   * does. Throws {@link AuthFault} or {@link TokenRefusedError}.
    */
   authenticate(token: VerifiedToken): AuthenticateResult | RefreshResult {
     this.check();
     if (this.#state.name === "active" || this.#state.name === "expired") return this.refresh(token);
     this.#mustBeUsable(token);
     const { sessionLifetime } = this.#limits;
-    this.#capAt = sessionLifetime > 0 ? this.#ports.clock.monotonic() + sessionLifetime : never;
+    this.#capAt = this.#ports.clock.monotonic() + sessionLifetime;
     this.#activate(token);
     return this.#describe(token);
   }
 
   /**
    * Puts a renewed token of the same identity in force. On any failure the session stays as it was.
-   * Throws {@link AuthFault} or {@link Refusal}.
+   * Throws {@link AuthFault} or {@link TokenRefusedError}.
    */
   refresh(token: VerifiedToken): RefreshResult {
     this.check();
@@ -194,7 +194,7 @@ export class Session {
     if (state.name === "active" && isNoNewer(token, state.token))
       return this.#describeRefresh(state.token, false);
     if (state.name === "expired" && token.expiresAt <= state.token.expiresAt) {
-      throw new Refusal(
+      throw new TokenRefusedError(
         "token_expired",
         "expired on this connection already, whatever the clock says now",
       );
@@ -285,7 +285,7 @@ export class Session {
     this.#seenRevocations = revocations.version;
     const hit = revocations.find(state.token);
     if (hit === undefined) return false;
-    const revokedAt = new Expiry((hit.enforceAt ?? 0) / 1000, clock);
+    const revokedAt = new Expiry(hit.enforceAt ?? 0, clock);
     if (state.revokedAt !== null && state.revokedAt.at <= revokedAt.at) return false;
     if (revokedAt.isOver(clock)) {
       this.#end("token_revoked");
@@ -321,9 +321,12 @@ export class Session {
     if (this.#state.name === "closed")
       throw new AuthFault(errorOf("unauthenticated"), "the connection closed meanwhile");
     if (new Expiry(token.expiresAt, this.#ports.clock).isOver(this.#ports.clock))
-      throw new Refusal("token_expired", "expired while it was verified");
+      throw new TokenRefusedError("token_expired", "expired while it was verified");
     if (this.#ports.revocations.find(token) !== undefined)
-      throw new Refusal("token_revoked", "the token, its session or its subject was revoked");
+      throw new TokenRefusedError(
+        "token_revoked",
+        "the token, its session or its subject was revoked",
+      );
   }
 
   #activate(token: VerifiedToken): void {
@@ -350,7 +353,7 @@ export class Session {
     const now = this.#ports.clock.monotonic();
     return {
       name: "open",
-      closeAt: now + (this.#limits.authDeadline || never),
+      closeAt: now + this.#limits.authDeadline,
       remindAt: now + remindIn,
     };
   }
@@ -416,7 +419,7 @@ export class Session {
       scopes: token.scopes,
       connectionId,
       expiresIn,
-      expiresAt: token.expiresAt,
+      expiresAt: token.expiresAt / 1_000,
       refreshIn: refreshAdvice(expiresIn, random()),
       grace: this.#limits.grace / 1000,
       serverTime: clock.now() / 1000,

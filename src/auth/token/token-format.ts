@@ -1,4 +1,4 @@
-import { Refusal } from "../refusal.js";
+import { TokenRefusedError } from "../refusal.js";
 import { decodeBase64url, isCanonicalBase64url } from "./base64url.js";
 import { parseStrictObject, type StrictObject } from "./strict-json.js";
 
@@ -27,7 +27,7 @@ const compactJws = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
  */
 const refusedParameters = ["jku", "x5u", "jwk", "crit", "b64", "zip", "cty", "enc"];
 
-/** Reads a token as it was typed or sent. Looks up no key. @throws Refusal `token_invalid` */
+/** Reads a token as it was typed or sent. Looks up no key. @throws TokenRefusedError `token_invalid` */
 export function readToken(input: unknown): UnverifiedToken {
   if (typeof input !== "string") throw invalid("the token is not a string");
   const text = normalize(input);
@@ -66,10 +66,10 @@ function decodeSegment(segment: string): Uint8Array {
   return bytes;
 }
 
-function encrypted(): Refusal {
+function encrypted(): TokenRefusedError {
   const hint =
     "have the issuer send signed access tokens (JWS), unencrypted: TLS keeps them secret on the way";
-  return new Refusal(
+  return new TokenRefusedError(
     "token_invalid",
     "this is an encrypted token (JWE, five segments), and only signed ones are accepted",
     undefined,
@@ -77,7 +77,7 @@ function encrypted(): Refusal {
   );
 }
 
-function notCanonical(): Refusal {
+function notCanonical(): TokenRefusedError {
   return invalid("a segment is not canonical base64url");
 }
 
@@ -121,8 +121,8 @@ export function isKeyId(value: unknown): value is string {
   return typeof value === "string" && value.length >= 1 && value.length <= 128;
 }
 
-function invalid(detail: string): Refusal {
-  return new Refusal("token_invalid", detail);
+function invalid(detail: string): TokenRefusedError {
+  return new TokenRefusedError("token_invalid", detail);
 }
 
 /**

@@ -89,9 +89,9 @@ export async function descriptorShortage(): Promise<Found> {
   const limits = await readFile("/proc/self/limits", "utf8");
   // "unlimited" is no number
   const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY);
-  const least = defaultLimits.open + 100;
+  const least = defaultLimits.unauthenticatedConnections + 100;
   if (soft < least) {
-    const advice = `this process may open ${soft} files, fewer than the ${defaultLimits.open} connections that may be unauthenticated alone: ulimit -n 65536 (LimitNOFILE= in systemd)`;
+    const advice = `this process may open ${soft} files, fewer than the ${defaultLimits.unauthenticatedConnections} connections that may be unauthenticated alone: ulimit -n 65536 (LimitNOFILE= in systemd)`;
     return [{ level: "unsafe", advice }];
   }
   return soft < fewDescriptors

@@ -72,7 +72,7 @@ async function list({ json = false, ...place }: ClientOptions): Promise<void> {
   if (json) return printJson(clients);
   const rows = clients.map(({ clientId, createdAt, scopes }) => [
     clientId,
-    new Date(createdAt * 1_000).toISOString().slice(0, 10),
+    new Date(createdAt).toISOString().slice(0, 10),
     scopes.join(" "),
   ]);
   printTable([["ID", "SINCE", "SCOPES"], ...rows]);

@@ -124,7 +124,7 @@ async function list({
   const rows = users.map(({ username, disabled, createdAt, scopes }) => [
     username,
     disabled ? "disabled" : "active",
-    new Date(createdAt * 1_000).toISOString().slice(0, 10),
+    new Date(createdAt).toISOString().slice(0, 10),
     scopes.join(" "),
   ]);
   printTable([["NAME", "STATUS", "SINCE", "SCOPES"], ...rows]);

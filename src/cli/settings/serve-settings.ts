@@ -119,7 +119,7 @@ export function withServeOptions(command: Command): Command {
     .addOption(
       listOption(
         "--limits <name=number>",
-        "a limit other than its default, like openPerAddress=100; docs/reference/limits.md has them all",
+        "a limit other than its default, like requestsInFlight=100; docs/reference/limits.md has them all",
       ),
     )
     .addOption(drainOption())
@@ -253,16 +253,16 @@ export function serverSettings({
 }
 
 /** Which of them there are, and what they may be, the server says. */
-function limitsOf(texts: readonly string[]): Readonly<Record<string, number>> {
+function limitsOf(texts: readonly string[]): Readonly<Record<string, number | "auto">> {
   return Object.fromEntries(
     texts.map((text) => {
-      const [, name, value] = /^(\w+)=(\d+)$/.exec(text) ?? [];
+      const [, name, value] = /^(\w+)=(\d+|auto|Infinity)$/.exec(text) ?? [];
       if (name === undefined)
         throw new CliError(
           "usage",
-          `--limits must be like openPerAddress=100, not ${JSON.stringify(text)}`,
+          `--limits must be like requestsInFlight=100 or connections=auto, not ${JSON.stringify(text)}`,
         );
-      return [name, Number(value)];
+      return [name, value === "auto" ? value : Number(value)];
     }),
   );
 }

@@ -10,7 +10,7 @@ import { checkedScopes } from "./scope-rules.js";
 export interface Client {
   readonly clientId: string;
   readonly scopes: readonly string[];
-  /** Seconds since 1970. */
+  /** Milliseconds since 1970. */
   readonly createdAt: number;
 }
 
@@ -78,7 +78,7 @@ export class ClientDirectory {
     return (await this.#clients.list()).map(({ clientId, scopes, createdAt }) => ({
       clientId,
       scopes,
-      createdAt,
+      createdAt: createdAt * 1_000,
     }));
   }
 

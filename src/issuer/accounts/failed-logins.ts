@@ -74,7 +74,7 @@ export class FailedLogins {
 
   /** An application that logs in by itself need not say for whom. */
   #isCounted(address: string): boolean {
-    return this.#most > 0 && address !== "";
+    return this.#most < Number.POSITIVE_INFINITY && address !== "";
   }
 
   #now(): number {

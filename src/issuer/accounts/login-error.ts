@@ -1,18 +1,20 @@
 /**
- * Why nobody was logged in: name or password wrong (or closed for a while, or disabled: all alike),
- * too many logins at once, or too many failed ones from the same address.
+ * Why a login was refused: wrong name or password (the same for a locked or disabled account), too
+ * many logins at once, or too many failed logins from one address.
  */
-export type LoginErrorReason = "invalid_credentials" | "busy" | "too_many_failures";
+export type LoginErrorCode = "invalid_credentials" | "busy" | "too_many_failures";
 
+/** `issuer.login` refused the credentials, or had no time for them. */
 export class LoginError extends Error {
   override readonly name = "LoginError";
-  readonly reason: LoginErrorReason;
-  /** Seconds, with `busy` and `too_many_failures`. */
+  /** Why the login was refused. */
+  readonly code: LoginErrorCode;
+  /** Milliseconds until the next try, with `busy` and `too_many_failures`. */
   readonly retryAfter: number | undefined;
 
-  constructor(reason: LoginErrorReason, message: string, retryAfter?: number) {
+  constructor(code: LoginErrorCode, message: string, retryAfter?: number) {
     super(message);
-    this.reason = reason;
+    this.code = code;
     this.retryAfter = retryAfter;
   }
 }

@@ -28,7 +28,7 @@ export class SubjectBudget {
   readonly #most: number;
   readonly #clock: Clock;
 
-  /** `most`: of each kind, of one subject in a minute; 0: no limit. */
+  /** `most`: of each kind, of one subject in a minute. */
   constructor(rates: RateCounters, most: number, clock: Clock) {
     this.#rates = rates;
     this.#most = most;
@@ -40,14 +40,14 @@ export class SubjectBudget {
    * operation's own way to them.
    */
   async spend(what: Spending, subject: string, rates = this.#rates): Promise<void> {
-    if (this.#most === 0) return;
+    if (this.#most === Number.POSITIVE_INFINITY) return;
     const { count, endsIn } = await rates.add(`${what}\0${subject}`, this.#clock.now() / 1_000);
     if (count > this.#most) throw new TooManyTokensError(Math.max(Math.ceil(endsIn), 1));
   }
 
   /** Nothing came of it. Nobody waits for that: at worst it counts for a minute. */
   giveBack(what: Spending, subject: string): void {
-    if (this.#most === 0) return;
+    if (this.#most === Number.POSITIVE_INFINITY) return;
     fireAndForget(
       () => this.#rates.giveBack(`${what}\0${subject}`, this.#clock.now() / 1_000),
       () => {},

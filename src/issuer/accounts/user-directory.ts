@@ -12,7 +12,7 @@ export interface User {
   readonly scopes: readonly string[];
   readonly claims: Readonly<Record<string, unknown>>;
   readonly disabled: boolean;
-  /** Seconds since 1970. */
+  /** Milliseconds since 1970. */
   readonly createdAt: number;
 }
 
@@ -111,7 +111,8 @@ export class UserDirectory {
   /** Sorted by name. */
   async list(): Promise<readonly User[]> {
     return (await this.#users.list()).map(({ username, scopes, claims, disabled, createdAt }) => ({
-      ...{ username, scopes, claims, disabled, createdAt },
+      ...{ username, scopes, claims, disabled },
+      createdAt: createdAt * 1_000,
     }));
   }
 

@@ -170,14 +170,14 @@ export class HttpEndpoints {
     const subject = subjectOfClient(client.clientId);
     await sessions.spend("client", subject, address);
     const now = Math.floor(settings.clock.now() / 1_000);
-    const expiresIn = Math.floor(settings.accessTokenTtl / 1_000);
+    const lifetime = Math.floor(settings.accessTokenTtl / 1_000);
     const token = await accessTokens.sign({
       subject,
       clientId: client.clientId,
-      ...{ scopes, claims: {}, issuedAt: now, expiresAt: now + expiresIn },
+      ...{ scopes, claims: {}, issuedAt: now, expiresAt: now + lifetime },
     });
     settings.logger.info({ event: "client.ok", clientId: client.clientId }, "a client got a token");
-    return tokenAnswer({ token, expiresIn, scopes });
+    return tokenAnswer({ token, expiresIn: lifetime * 1_000, scopes });
   }
 
   /** RFC 7009: 200 for whatever isn't, or isn't any more, a token. */
@@ -258,7 +258,7 @@ function tokenAnswer({
   const body = {
     access_token: token,
     token_type: "Bearer",
-    expires_in: expiresIn,
+    expires_in: expiresIn / 1_000,
     refresh_token: refreshToken,
     scope: scopes.join(" "),
   };

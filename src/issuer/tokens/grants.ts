@@ -26,7 +26,7 @@ import { UnansweredRefreshes } from "./unanswered-refreshes.js";
 
 /** A pair of tokens, with what the access token grants. */
 export interface TokenSet extends RenewedTokens {
-  /** Seconds that the access token lives. */
+  /** Milliseconds that the access token lives. */
   readonly expiresIn: number;
   readonly scopes: readonly string[];
 }
@@ -297,7 +297,7 @@ export class Grants {
       idleUntil: now + refreshIdleTtl / 1_000,
       revoked: false,
     };
-    await store.families.add(family, this.#settings.sessionsPerSubject || Number.MAX_SAFE_INTEGER);
+    await store.families.add(family, this.#settings.sessionsPerSubject);
     return { family, refreshToken };
   }
 
@@ -375,7 +375,7 @@ export class Grants {
       },
       store.secrets,
     );
-    return { token, expiresIn: expiresAt - Math.floor(now / 1_000), scopes };
+    return { token, expiresIn: (expiresAt - Math.floor(now / 1_000)) * 1_000, scopes };
   }
 
   async #announceReuse(

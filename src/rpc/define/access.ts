@@ -12,7 +12,7 @@ export interface Auth<ClaimsType = Readonly<Record<string, unknown>>> {
   readonly scopes: readonly string[];
   /** As the `claims` schema returned them; without one, as they stand in the token. */
   readonly claims: ClaimsType;
-  /** `exp`, in seconds. */
+  /** When the token expires (`exp`), in milliseconds since 1970. */
   readonly expiresAt: number;
   readonly tokenId: string | undefined;
   readonly sessionId: string | undefined;

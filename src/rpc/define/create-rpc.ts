@@ -112,7 +112,10 @@ export interface MethodOptions<
   readonly result?: Result;
   /** The errors it may answer with. Default: none. */
   readonly errors?: Errors;
-  /** Deadline in milliseconds, 0 = none. Default: `limits.requestTimeout`. */
+  /**
+   * Deadline in milliseconds; `Infinity`: none.
+   * @default `limits.requestTimeout`
+   */
   readonly timeout?: number;
   /** A client may repeat the call after a lost connection. Default: false. */
   readonly idempotent?: boolean;
@@ -248,7 +251,7 @@ export function createRpc<
  */
 
 /** What happens when more events wait for a slow reader than `buffer` allows. */
-export type WhenSlow = "drop-oldest" | "drop-newest" | "close";
+export type Overflow = "drop-oldest" | "drop-newest" | "end";
 
 /** What subscriptions and topics have in common. */
 interface FeedOptions<Params, Event, Scope extends string, Claims, ParamsOut> {
@@ -278,9 +281,9 @@ export interface SubscriptionOptions<Params, Event, Errors, Scope extends string
   /**
    * Without it the generator is not pulled as long as the socket's send buffer is high: it waits,
    * and loses nothing. With it the generator is pulled on, `buffer` events wait, and then:
-   * `drop-oldest`, `drop-newest`, or `close` the subscription. Default: none.
+   * `drop-oldest`, `drop-newest`, or `end` the subscription. Default: none.
    */
-  readonly whenSlow?: WhenSlow;
+  readonly overflow?: Overflow;
   /**
    * The errors it may end with: thrown by the generator, their code is told in
    * `subscription.ended`. Default: none.
@@ -291,17 +294,17 @@ export interface SubscriptionOptions<Params, Event, Errors, Scope extends string
 export interface TopicOptions<Params, Event, Scope extends string, Claims, ParamsOut>
   extends FeedOptions<Params, Event, Scope, Claims, ParamsOut> {
   /**
-   * The topic's name, 1 to 255 characters: the id of every subscription to it. Subscribers with the
-   * same name share their frames.
+   * The topic's key, 1 to 255 characters: the id of every subscription to it. Subscribers with the
+   * same key share their frames.
    */
-  readonly name: (params: ParamsOut) => string;
+  readonly key: (params: ParamsOut) => string;
   /**
-   * When more than `buffer` events wait: `drop-oldest`, `drop-newest`, or `close` the subscription.
+   * When more than `buffer` events wait: `drop-oldest`, `drop-newest`, or `end` the subscription.
    * Default: `drop-oldest`.
    */
-  readonly whenSlow?: WhenSlow;
+  readonly overflow?: Overflow;
   /**
-   * Keeps `size` events for `ttl` milliseconds (0 = for ever), for those who come back with
+   * Keeps `size` events for `ttl` milliseconds (`Infinity`: for ever), for those who come back with
    * `$since`. Default: none.
    */
   readonly history?: { readonly size: number; readonly ttl: number };
@@ -316,14 +319,14 @@ const feedOptions = {
     params: true,
     event: true,
     buffer: true,
-    whenSlow: true,
+    overflow: true,
   },
 };
 const subscriptionOptions = { ...feedOptions, errors: true, handler: true } satisfies Record<
   keyof SubscriptionDefinition,
   unknown
 >;
-const topicOptions = { ...feedOptions, name: true, history: true } satisfies Record<
+const topicOptions = { ...feedOptions, key: true, history: true } satisfies Record<
   keyof TopicDefinition,
   unknown
 >;

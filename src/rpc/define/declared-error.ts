@@ -24,12 +24,17 @@ export type ErrorFactories<E> = {
 /** An error that its method declared: it goes to the caller with its own code, message and data. */
 export class DeclaredError extends Error {
   override readonly name = "DeclaredError";
-  readonly code: number;
+  /** The name under which the method declares it. */
+  readonly code: string;
+  /** The `code` of the error on the wire. */
+  readonly rpcCode: number;
+  /** The `data` of the error on the wire. */
   readonly data: unknown;
 
-  constructor(code: number, message: string, data: unknown) {
+  constructor(code: string, rpcCode: number, message: string, data: unknown) {
     super(message);
     this.code = code;
+    this.rpcCode = rpcCode;
     this.data = data;
   }
 }
@@ -52,7 +57,7 @@ export class DeclaredErrors {
         throw new TypeError(`${method}: the name of error "${name}" must be an identifier`);
       const text = message === undefined ? name : `${name}: ${message}`;
       factories[name] = (data) => {
-        const error = new DeclaredError(code, text, data);
+        const error = new DeclaredError(name, code, text, data);
         this.#made.set(
           error,
           data === undefined ? { code, message: text } : { code, message: text, data },

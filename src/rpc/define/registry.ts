@@ -21,7 +21,7 @@ interface Entry {
   readonly result: StandardSchema | undefined;
   readonly errors: DeclaredErrors;
   readonly errorDeclarations: ErrorDeclarations;
-  /** Milliseconds, 0 = none; undefined: the server's default. */
+  /** Milliseconds; undefined: the server's default. */
   readonly timeout: number | undefined;
   readonly idempotent: boolean;
   readonly summary: string | undefined;
@@ -138,8 +138,10 @@ export function callEntry(
   } = definition;
   if (typeof handler !== "function") throw new TypeError(`${name}: handler must be a function`);
   checkSchemas(name, { params, result });
-  if (timeout !== undefined && !(timeout >= 0))
-    throw new TypeError(`${name}: timeout must be milliseconds, or 0 for none`);
+  if (timeout !== undefined && !(timeout > 0))
+    throw new TypeError(
+      `${name}: timeout must be milliseconds above 0, not ${timeout}; Infinity means no deadline`,
+    );
   return {
     ...{ name, params, result, timeout, idempotent, handler, feed: undefined },
     access: createAccess(name, () =>

@@ -3,15 +3,15 @@ import type { StandardSchema } from "../../protocol/standard-schema.js";
 import { mustBeSynchronous } from "../../runtime/application-code.js";
 import type { Auth } from "./access.js";
 import {
+  type Overflow,
   Subscription,
   type SubscriptionDefinition,
   type Topic,
   type TopicDefinition,
-  type WhenSlow,
 } from "./create-rpc.js";
 
 export interface SlowRule {
-  readonly whenSlow: WhenSlow;
+  readonly overflow: Overflow;
   readonly buffer: number;
 }
 
@@ -30,7 +30,7 @@ export interface RegisteredGenerator extends RegisteredBase {
 
 export interface RegisteredTopic extends RegisteredBase {
   readonly is: "topic";
-  readonly name: (params: unknown) => unknown;
+  readonly key: (params: unknown) => unknown;
   readonly history: { readonly size: number; readonly ttl: number } | undefined;
   readonly rule: SlowRule;
 }
@@ -38,16 +38,16 @@ export interface RegisteredTopic extends RegisteredBase {
 export type RegisteredSource = RegisteredGenerator | RegisteredTopic;
 
 const usualBuffer = 64;
-const policies: readonly WhenSlow[] = ["drop-oldest", "drop-newest", "close"];
+const policies: readonly Overflow[] = ["drop-oldest", "drop-newest", "end"];
 
 /**
- * The name of the topic that these params mean. Throws `TypeError` when `name` returns anything but
- * a string with something in it.
+ * The key of the topic that these params mean. Throws `TypeError` if `key` does not return a string
+ * of at least one character.
  */
-export function topicNameOf(route: string, feed: RegisteredTopic, params: unknown): string {
-  const name = mustBeSynchronous(feed.name(params), `${route}: name`);
-  if (typeof name === "string" && name !== "") return name;
-  throw new TypeError(`${route}: name must return a string that is not empty`);
+export function topicKeyOf(route: string, feed: RegisteredTopic, params: unknown): string {
+  const key = mustBeSynchronous(feed.key(params), `${route}: key`);
+  if (typeof key === "string" && key !== "") return key;
+  throw new TypeError(`${route}: key must return a string that is not empty`);
 }
 
 /** The feed of a route. Throws `TypeError` for an option that makes no sense. */
@@ -62,46 +62,46 @@ export function registeredSource(
 
 function generatorFeed(
   name: string,
-  { handler, whenSlow, buffer, event, authorize }: SubscriptionDefinition,
+  { handler, overflow, buffer, event, authorize }: SubscriptionDefinition,
 ): RegisteredGenerator {
   if (typeof handler !== "function")
     throw new TypeError(`${name}: handler must be an async generator function`);
-  if (buffer !== undefined && whenSlow === undefined)
-    throw new TypeError(`${name}: buffer goes with whenSlow; without it the generator waits`);
+  if (buffer !== undefined && overflow === undefined)
+    throw new TypeError(`${name}: buffer goes with overflow; without it the generator waits`);
   return {
     is: "generator",
     handler,
     event,
     authorize: authorize as RegisteredGenerator["authorize"],
-    rule: whenSlow === undefined ? undefined : slowRule(name, whenSlow, buffer),
+    rule: overflow === undefined ? undefined : slowRule(name, overflow, buffer),
   };
 }
 
 function topicFeed(name: string, definition: TopicDefinition): RegisteredTopic {
-  const { name: nameOf, history, whenSlow = "drop-oldest", buffer, event, authorize } = definition;
-  if (typeof nameOf !== "function")
-    throw new TypeError(`${name}: name must be a function that gives the topic's name`);
+  const { key, history, overflow = "drop-oldest", buffer, event, authorize } = definition;
+  if (typeof key !== "function")
+    throw new TypeError(`${name}: key must be a function that returns the topic's key`);
   if (
     history !== undefined &&
-    !(Number.isSafeInteger(history.size) && history.size > 0 && history.ttl >= 0)
+    !(Number.isSafeInteger(history.size) && history.size > 0 && history.ttl > 0)
   )
     throw new TypeError(
-      `${name}: history needs a size from 1 up, and a ttl in milliseconds, or 0 for ever`,
+      `${name}: history needs a size from 1 up and a ttl in milliseconds; Infinity keeps events for ever`,
     );
   return {
     is: "topic",
-    name: nameOf as RegisteredTopic["name"],
+    key: key as RegisteredTopic["key"],
     history,
     event,
     authorize: authorize as RegisteredTopic["authorize"],
-    rule: slowRule(name, whenSlow, buffer),
+    rule: slowRule(name, overflow, buffer),
   };
 }
 
-function slowRule(name: string, whenSlow: WhenSlow, buffer = usualBuffer): SlowRule {
-  if (!policies.includes(whenSlow))
-    throw new TypeError(`${name}: whenSlow must be ${policies.join(", ")}`);
+function slowRule(name: string, overflow: Overflow, buffer = usualBuffer): SlowRule {
+  if (!policies.includes(overflow))
+    throw new TypeError(`${name}: overflow must be ${policies.join(", ")}`);
   if (!(Number.isSafeInteger(buffer) && buffer > 0))
     throw new TypeError(`${name}: buffer must be a whole number of events, from 1 up`);
-  return { whenSlow, buffer };
+  return { overflow, buffer };
 }

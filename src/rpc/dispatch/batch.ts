@@ -28,7 +28,7 @@ export class Batch {
   #unsettled = 0;
   #onSettled: (() => void) | undefined;
 
-  /** `limit`: most bytes of the whole answer, 0 = any number. */
+  /** `limit`: bytes of the whole answer. */
   constructor(
     members: readonly unknown[],
     caller: Caller,
@@ -38,7 +38,7 @@ export class Batch {
   ) {
     this.#members = members;
     this.#caller = caller;
-    this.#limit = limit || Number.POSITIVE_INFINITY;
+    this.#limit = limit;
     this.#room = this.#limit;
     this.#begin = begin;
     this.#encode = encode;

@@ -88,7 +88,7 @@ export interface Caller {
 
 /** Thrown by `assertLive`, and sent as it is. */
 export class RpcFault extends Error {
-  override readonly name = "Halt";
+  override readonly name = "RpcFault";
   readonly error: ErrorObject;
 
   constructor(error: ErrorObject) {

@@ -64,8 +64,8 @@ export interface Builtin {
 }
 
 export interface DispatcherLimits {
-  readonly batch: number;
-  readonly inFlight: number;
+  readonly batchLength: number;
+  readonly requestsInFlight: number;
   readonly requestTimeout: number;
   readonly responseBytes: number;
 }
@@ -115,12 +115,12 @@ export class Dispatcher {
   }
 
   /**
-   * Begins one frame's worth of requests that are not an auth method. `batch` is the most that a
-   * batch may have here.
+   * Begins one frame's worth of requests that are not an auth method. `batchLength`: how many
+   * elements a batch may have here.
    */
-  respond(value: unknown, caller: Caller, batch: number = this.#limits.batch): Outcome {
+  respond(value: unknown, caller: Caller, batchLength = this.#limits.batchLength): Outcome {
     return Array.isArray(value)
-      ? this.#respondToBatch(value, caller, batch)
+      ? this.#respondToBatch(value, caller, batchLength)
       : this.#respondToOne(value, caller);
   }
 
@@ -147,8 +147,8 @@ export class Dispatcher {
   #respondToBatch(elements: readonly unknown[], caller: Caller, most: number): Reply | Batch {
     if (elements.length === 0)
       return encodeError(null, standardError("invalidRequest", { hint: "an empty batch" }));
-    if (most > 0 && elements.length > most) {
-      this.#onLimit("batch");
+    if (elements.length > most) {
+      this.#onLimit("batchLength");
       return encodeError(
         null,
         standardError("invalidRequest", {
@@ -268,9 +268,11 @@ export class Dispatcher {
         retryAfter: 1,
         hint: "the server is shutting down; reconnect",
       });
-    if (this.#limits.inFlight > 0 && caller.pending.size >= this.#limits.inFlight) {
-      this.#onLimit("inFlight");
-      return errorOf("overloaded", { hint: `at most ${this.#limits.inFlight} requests in flight` });
+    if (caller.pending.size >= this.#limits.requestsInFlight) {
+      this.#onLimit("requestsInFlight");
+      return errorOf("overloaded", {
+        hint: `at most ${this.#limits.requestsInFlight} requests in flight`,
+      });
     }
     return isTaken(request, caller) ? idInFlight() : null;
   }
@@ -358,7 +360,7 @@ export class Dispatcher {
     const { pending } = call.caller;
     const timeout = call.entry.timeout ?? this.#limits.requestTimeout;
     pending.add(call);
-    if (timeout > 0) this.#deadlines.add(call, timeout);
+    if (timeout < Number.POSITIVE_INFINITY) this.#deadlines.add(call, timeout);
     const response = work.then(
       (result) => call.succeed(result),
       // an aborted handler may well throw

@@ -3,8 +3,8 @@ import { type Validated, validate } from "../define/validate.js";
 import { fits } from "../json/encode.js";
 
 /** An event that is larger than a frame may be. */
-class EventTooLarge extends RangeError {
-  override readonly name = "EventTooLarge";
+class EventTooLargeError extends RangeError {
+  override readonly name = "EventTooLargeError";
 
   constructor(limit: number) {
     super(`the event has more than ${limit} bytes; limits.responseBytes raises the limit`);
@@ -19,8 +19,7 @@ export function isTooLarge(thrown: unknown): boolean {
 }
 
 /**
- * JSON of an event, once its schema has accepted it; `undefined` is `null`. `mostBytes`: 0 = no
- * limit. Throws, or rejects with, a `TypeError` when it does not fit the schema or is no JSON, and
+ * JSON of an event, once its schema has accepted it; `undefined` is `null`. Throws, or rejects with, a `TypeError` when it does not fit the schema or is no JSON, and
  * a `RangeError` when it is too large.
  */
 export function encodeEvent(
@@ -42,8 +41,8 @@ function checkedJson(checked: Validated, maxBytes: number): string {
 
 function jsonOf(value: unknown, maxBytes: number): string {
   const text = value === undefined ? "null" : (JSON.stringify(value) ?? "null");
-  if (maxBytes === 0 || fits(text, maxBytes)) return text;
-  const error = new EventTooLarge(maxBytes);
+  if (fits(text, maxBytes)) return text;
+  const error = new EventTooLargeError(maxBytes);
   tooLarge.add(error);
   throw error;
 }

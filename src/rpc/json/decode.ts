@@ -18,9 +18,9 @@ const notJson: Decoded = {
 
 /** What is over which bound, for people. */
 const excesses: Readonly<Record<keyof JsonBounds, (most: number) => string>> = {
-  depth: (most) => `JSON nested deeper than ${most} levels: limits.depth`,
-  nodes: (most) => `more than ${most} JSON values in one frame: limits.nodes`,
-  keys: (most) => `more than ${most} members in one object: limits.keys`,
+  jsonDepth: (most) => `JSON nested deeper than ${most} levels: limits.jsonDepth`,
+  jsonValues: (most) => `more than ${most} JSON values in one frame: limits.jsonValues`,
+  objectMembers: (most) => `more than ${most} members in one object: limits.objectMembers`,
   stringBytes: (most) => `a string of more than ${most} bytes: limits.stringBytes`,
 };
 

@@ -25,11 +25,10 @@ export function encodeNotification(method: string, params: Params): string {
 }
 
 /**
- * The text, or in its stead an error for the same id when it has more than `limit` bytes (0 = no
- * limit).
+ * The text, or in its stead an error for the same id when it has more than `limit` bytes.
  */
 export function withinLimit(id: Id, text: string, limit: number): string {
-  return limit === 0 || fits(text, limit) ? text : encodeTooLarge(id, limit);
+  return fits(text, limit) ? text : encodeTooLarge(id, limit);
 }
 
 export function encodeTooLarge(id: Id, limit: number): string {

@@ -1,13 +1,13 @@
 /** How much there may be in one JSON text, looked for before anything is made of it. */
 
-/** Counts and bytes; 0 = no limit. */
+/** Counts and bytes; `Infinity`: no limit. */
 export interface JsonBounds {
   /** Levels of nesting. */
-  readonly depth: number;
+  readonly jsonDepth: number;
   /** Values, whether objects, arrays or scalars. */
-  readonly nodes: number;
+  readonly jsonValues: number;
   /** Members of one object. */
-  readonly keys: number;
+  readonly objectMembers: number;
   /** One string as it is written, a name too; in UTF-8. */
   readonly stringBytes: number;
 }
@@ -15,7 +15,7 @@ export interface JsonBounds {
 // What each takes at least, in characters: a text that is too short for an excess is not searched
 // for it.
 const levelLength = 2; // []
-const nodeLength = 2; // 1,
+const valueLength = 2; // 1,
 const memberLength = 5; // "":1,
 const quotesLength = 2; // bytes
 
@@ -36,15 +36,15 @@ export function excessOf(
   bytes: number,
   bounds: JsonBounds,
 ): keyof JsonBounds | undefined {
-  const { depth, nodes, keys, stringBytes } = bounds;
+  const { jsonDepth, jsonValues, objectMembers, stringBytes } = bounds;
   const { length } = text;
   const isLong =
-    (keys > 0 && length > keys * memberLength) ||
-    (nodes > 0 && length > nodes * nodeLength) ||
-    (stringBytes > 0 && bytes > stringBytes + quotesLength);
+    length > objectMembers * memberLength ||
+    length > jsonValues * valueLength ||
+    bytes > stringBytes + quotesLength;
   if (isLong) return firstExcess(text, bytes > length, bounds);
-  return depth > 0 && length > depth * levelLength && isDeeperThan(text, depth)
-    ? "depth"
+  return length > jsonDepth * levelLength && isDeeperThan(text, jsonDepth)
+    ? "jsonDepth"
     : undefined;
 }
 
@@ -68,14 +68,8 @@ function isDeeperThan(text: string, limit: number): boolean {
 function firstExcess(
   text: string,
   isWide: boolean,
-  bounds: JsonBounds,
+  { jsonDepth, jsonValues, objectMembers, stringBytes }: JsonBounds,
 ): keyof JsonBounds | undefined {
-  const [depth, nodes, keys, stringBytes] = [
-    bounds.depth,
-    bounds.nodes,
-    bounds.keys,
-    bounds.stringBytes,
-  ].map(orEndless) as Four;
   const members: number[] = []; // of each container that is open; of arrays, none
   let found = 1;
   for (let i = 0; i < text.length; i++) {
@@ -85,13 +79,14 @@ function firstExcess(
       if (isLongerThan(text, i + 1, end, isWide, stringBytes)) return "stringBytes";
       i = end;
     } else if (code === openBracket || code === openBrace) {
-      if (members.push(code === openBrace ? 0 : Number.NEGATIVE_INFINITY) > depth) return "depth";
+      if (members.push(code === openBrace ? 0 : Number.NEGATIVE_INFINITY) > jsonDepth)
+        return "jsonDepth";
       if (isEmpty(text, i + 1, code + 2)) continue; // in both cases the code of what closes it
-      if (++found > nodes) return "nodes";
-      if (countMember(members) > keys) return "keys";
+      if (++found > jsonValues) return "jsonValues";
+      if (countMember(members) > objectMembers) return "objectMembers";
     } else if (code === comma) {
-      if (++found > nodes) return "nodes";
-      if (countMember(members) > keys) return "keys";
+      if (++found > jsonValues) return "jsonValues";
+      if (countMember(members) > objectMembers) return "objectMembers";
     } else if (code === closeBracket || code === closeBrace) {
       members.pop();
     }
@@ -105,12 +100,6 @@ function countMember(members: number[]): number {
   const count = (members[innermost] ?? Number.NEGATIVE_INFINITY) + 1;
   if (innermost >= 0) members[innermost] = count;
   return count;
-}
-
-type Four = [number, number, number, number];
-
-function orEndless(limit: number): number {
-  return limit > 0 ? limit : Number.POSITIVE_INFINITY;
 }
 
 function isLongerThan(

@@ -30,20 +30,22 @@ export class AcceptLimits {
   readonly #byAddress = new Map<string, number>();
 
   constructor(
-    limits: Pick<Limits, "acceptsPerSecond" | "connections" | "openPerAddress">,
+    limits: Pick<
+      Limits,
+      "acceptsPerSecond" | "connections" | "unauthenticatedConnectionsPerAddress"
+    >,
     ports: AcceptPorts,
   ) {
-    const { acceptsPerSecond, connections, openPerAddress } = limits;
     this.#ports = ports;
-    this.#maxPerSecond = acceptsPerSecond > 0 ? acceptsPerSecond : Number.POSITIVE_INFINITY;
-    this.#maxOfAddress =
-      openPerAddress > 0
-        ? Math.max(this.#maxPerSecond * shareOfAddress, openPerAddress)
-        : Number.POSITIVE_INFINITY; // addresses say nothing
+    this.#maxPerSecond = limits.acceptsPerSecond;
+    this.#maxOfAddress = Math.max(
+      this.#maxPerSecond * shareOfAddress,
+      limits.unauthenticatedConnectionsPerAddress,
+    );
     this.#most =
-      connections > 0
-        ? connections
-        : Math.floor((ports.openFiles ?? Number.POSITIVE_INFINITY) * shareOfFiles);
+      limits.connections === "auto"
+        ? Math.floor((ports.openFiles ?? Number.POSITIVE_INFINITY) * shareOfFiles)
+        : limits.connections;
   }
 
   /**

@@ -16,8 +16,7 @@ export class AuthRateLimiter {
   #since = Number.NEGATIVE_INFINITY;
 
   /**
-   * `most`: calls of one address in a second, 0 = any number. `onExceeded` hears of each that is
-   * refused.
+   * `most`: calls of one address in a second. `onExceeded` hears of each that is refused.
    */
   constructor(clock: Clock, most: number, onExceeded: (address: string) => void = () => {}) {
     this.#clock = clock;
@@ -27,7 +26,7 @@ export class AuthRateLimiter {
 
   /** Takes one. False: this address has none left in this second. */
   take(address: string): boolean {
-    if (this.#most === 0) return true;
+    if (this.#most === Number.POSITIVE_INFINITY) return true;
     const now = this.#clock.monotonic();
     if (now - this.#since >= second) {
       this.#since = now;

@@ -25,6 +25,7 @@ export interface OverloadPorts {
   };
 }
 
+const never = Number.POSITIVE_INFINITY;
 const lookInterval = 1_000; // 1 s
 const maxAttempts = 5; // looks in a row
 const remembered = 10; // looks over which delays are added up
@@ -48,7 +49,7 @@ export class Overload {
   start(): void {
     if (
       this.#stopLooking !== undefined ||
-      (this.#limits.loopDelay === 0 && this.#limits.heapPercent === 0)
+      (this.#limits.loopDelay === never && this.#limits.heapPercent === never)
     )
       return;
     this.#ports.gauge.start();
@@ -81,7 +82,7 @@ export class Overload {
   }
 
   #lookAtLoop(most: number): void {
-    const delays = most === 0 ? undefined : this.#ports.gauge.delays(most);
+    const delays = most === never ? undefined : this.#ports.gauge.delays(most);
     if (delays === undefined) return;
     if (this.#delays.push(delays) > remembered) this.#delays.shift();
     const sum = (pick: (delays: Delays) => number) =>
@@ -93,7 +94,7 @@ export class Overload {
   }
 
   #lookAtHeap(most: number): void {
-    if (most === 0) return;
+    if (most === never) return;
     const percent = this.#ports.gauge.heapPercent();
     this.#tell("heapPercent", this.#heap.look(percent > most), { percent: Math.round(percent) });
     if (!this.#heap.isOn || percent <= critical) return;

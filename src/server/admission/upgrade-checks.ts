@@ -20,6 +20,8 @@ export interface UpgradeRefusal {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+type ExhaustedLimit = "unauthenticatedConnectionsPerAddress" | "unauthenticatedConnections";
+
 const maxHeaders = 64;
 const tokenParameters = ["token", "access_token", "jwt"];
 
@@ -38,19 +40,18 @@ export class UpgradeChecks {
    * The limit that leaves no room for one more connection in OPEN from this address; undefined:
    * there is room.
    */
-  exhausted(address: string): "openPerAddress" | "open" | undefined {
-    const { openPerAddress, open } = this.#limits;
-    if (openPerAddress > 0 && this.#addresses.openOf(address) >= openPerAddress)
-      return "openPerAddress";
-    return open > 0 && this.#addresses.open >= open ? "open" : undefined;
+  exhausted(address: string): ExhaustedLimit | undefined {
+    const limits = this.#limits;
+    if (this.#addresses.openOf(address) >= limits.unauthenticatedConnectionsPerAddress)
+      return "unauthenticatedConnectionsPerAddress";
+    return this.#addresses.open >= limits.unauthenticatedConnections
+      ? "unauthenticatedConnections"
+      : undefined;
   }
 
   /** Has this address had too many tokens refused in the last minute? */
   isBarred(address: string): boolean {
-    const { authFailuresPerAddress } = this.#limits;
-    return (
-      authFailuresPerAddress > 0 && this.#addresses.failuresOf(address) >= authFailuresPerAddress
-    );
+    return this.#addresses.failuresOf(address) >= this.#limits.authFailuresPerAddress;
   }
 
   /** Null: the handshake may begin. */
@@ -98,7 +99,7 @@ export class UpgradeChecks {
     }
     const limit = this.exhausted(address);
     if (limit === undefined) return null;
-    return limit === "openPerAddress"
+    return limit === "unauthenticatedConnectionsPerAddress"
       ? {
           status: 429,
           message: "too many connections from your address have not authenticated",

@@ -15,8 +15,9 @@ import {
   maxSessions,
   type SessionsOptions,
 } from "./session-admin.js";
+import type { SessionInfo } from "./session-info.js";
 
-type WireRevocation = RevocationSelector & RevokeOptions;
+type WireRevocation = RevocationSelector & RevokeOptions & { readonly issuedBefore?: number };
 interface AdminContext<Params> {
   readonly params: Params;
   readonly auth: Auth;
@@ -73,7 +74,10 @@ export function adminMethods(
       summary: "Who is connected, on all nodes",
       params: listParams,
       idempotent: true,
-      handler: ({ params }: AdminContext<SessionsOptions>) => administration.sessions(params),
+      async handler({ params }: AdminContext<SessionsOptions>) {
+        const list = await administration.sessions(params);
+        return { ...list, sessions: list.sessions.map(inSeconds) };
+      },
     }),
     entry("rpc.sessions.kick", {
       summary: "Close a connection, or all of a subject (4403)",
@@ -88,12 +92,16 @@ export function adminMethods(
         "Refuse a token, a session or a subject's tokens, and close what lives by them (4401)",
       params: revokeParams,
       async handler({
-        params: { margin = 0, reason, ...selector },
+        params: { margin = 0, reason, issuedBefore, ...rest },
         auth,
         log,
       }: AdminContext<WireRevocation>) {
+        const selector = {
+          ...rest,
+          ...(issuedBefore === undefined ? {} : { issuedBefore: issuedBefore * 1_000 }),
+        };
         log.info(
-          { event: "admin.revoke", by: auth.subject, ...selector, margin, reason },
+          { event: "admin.revoke", by: auth.subject, ...rest, issuedBefore, margin, reason },
           "an administrator revokes",
         );
         await revocations.revoke(selector, {
@@ -104,4 +112,12 @@ export function adminMethods(
       },
     }),
   ];
+}
+
+function inSeconds({ since, expiresIn, ...info }: SessionInfo) {
+  return {
+    ...info,
+    since: since / 1_000,
+    expiresIn: expiresIn === null ? null : expiresIn / 1_000,
+  };
 }

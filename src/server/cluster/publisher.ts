@@ -7,7 +7,7 @@ import type { Bus, TopicEvent } from "../../pubsub/bus.js";
 import { Push } from "../../pubsub/push.js";
 import { type Topics, topicKey } from "../../pubsub/topics.js";
 import type { Registry, SubscriptionEntry } from "../../rpc/define/registry.js";
-import { type RegisteredTopic, topicNameOf } from "../../rpc/define/subscription-entry.js";
+import { type RegisteredTopic, topicKeyOf } from "../../rpc/define/subscription-entry.js";
 import { validateParams } from "../../rpc/define/validate.js";
 import { encodeEvent } from "../../rpc/dispatch/encode-event.js";
 import { stopperOf } from "../../runtime/application-code.js";
@@ -36,7 +36,7 @@ export interface PublisherPorts {
   readonly connections: ConnectionRegistry;
   /** Names of all issuers. */
   readonly issuers: readonly string[];
-  /** Largest event, bytes; 0 = no limit. */
+  /** Largest event, bytes. */
   readonly maxBytes: number;
 }
 
@@ -82,7 +82,7 @@ export class Publisher {
       throw new TypeError(
         `publish: the params of ${entry.name} don't fit: ${JSON.stringify(result.issues)}`,
       );
-    const name = topicNameOf(entry.name, entry.feed, result.value);
+    const name = topicKeyOf(entry.name, entry.feed, result.value);
     const encoded = encodeEvent(entry.feed.event, event, this.#ports.maxBytes);
     const data = typeof encoded === "string" ? encoded : await encoded;
     const { history } = entry.feed;

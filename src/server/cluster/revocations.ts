@@ -94,12 +94,12 @@ export class Revocations {
     selector: RevocationSelector,
     { margin = 0, reason }: RevokeOptions = {},
   ): Promise<void> {
-    const complaint = selectorComplaint(selector);
+    const complaint = selectorComplaint(selector) ?? timeComplaint(selector);
     if (complaint !== undefined) throw new TypeError(`revoke: ${complaint}`);
     const { clock, longestLifetime, stores } = this.#ports;
     const now = clock.now();
     const revocation: Revocation = {
-      ...selector,
+      ...inSeconds(selector),
       ...(margin > 0 ? { enforceAt: now + margin } : {}),
       ...(reason === undefined ? {} : { reason }),
       ...(longestLifetime === undefined
@@ -186,7 +186,25 @@ export function selectorComplaint(selector: RevocationSelector): string | undefi
     return "give exactly one of jti, sessionId and subject, as a string that is not empty";
   }
   const { issuedBefore } = selector as { issuedBefore?: unknown };
-  const isTime =
-    issuedBefore === undefined || (subject !== undefined && Number.isFinite(issuedBefore));
-  return isTime ? undefined : "issuedBefore goes with subject, and is a time in seconds since 1970";
+  return issuedBefore === undefined || subject !== undefined
+    ? undefined
+    : "issuedBefore goes with subject";
+}
+
+const earliest = 100_000_000_000; // 1973: a smaller number was meant in seconds
+
+function timeComplaint(selector: RevocationSelector): string | undefined {
+  const { issuedBefore } = selector as { readonly issuedBefore?: unknown };
+  const time = issuedBefore instanceof Date ? issuedBefore.getTime() : issuedBefore;
+  const isTime = typeof time === "number" && Number.isFinite(time) && time >= earliest;
+  return issuedBefore === undefined || isTime
+    ? undefined
+    : `issuedBefore is a Date or milliseconds since 1970, not ${String(issuedBefore)}`;
+}
+
+/** `iat` has whole seconds as a rule (RFC 7519 §2), and so have the records of a store. */
+function inSeconds(selector: RevocationSelector): Omit<Revocation, "enforceAt" | "until"> {
+  if (!("issuedBefore" in selector) || selector.issuedBefore === undefined)
+    return selector as Omit<typeof selector, "issuedBefore">;
+  return { ...selector, issuedBefore: Number(selector.issuedBefore) / 1_000 };
 }

@@ -12,7 +12,7 @@ export interface ConnectionLoad {
   readonly subscriptions: number;
 }
 
-/** One connection, as an administrator sees it. Times are in seconds. */
+/** One connection, as an administrator sees it. */
 export interface SessionInfo extends ConnectionLoad {
   /** The connection's id: what `kick` takes. */
   readonly id: string;
@@ -26,9 +26,9 @@ export interface SessionInfo extends ConnectionLoad {
   readonly sessionId: string | null;
   /** The peer's address, seen through trusted proxies. */
   readonly address: string;
-  /** When the connection was opened, since 1970. */
+  /** When the connection was opened, milliseconds since 1970. */
   readonly since: number;
-  /** Until the token expires; null: there is none. */
+  /** Milliseconds until the token expires; null: there is none. */
   readonly expiresIn: number | null;
 }
 
@@ -63,8 +63,8 @@ export function describeSession(
     issuer: token?.issuer ?? null,
     sessionId: token?.sessionId ?? null,
     address: connection.remoteAddress,
-    since: since / 1000,
-    expiresIn,
+    since,
+    expiresIn: expiresIn === null ? null : expiresIn * 1_000,
     ...connection.load,
   };
 }

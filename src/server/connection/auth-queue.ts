@@ -9,7 +9,7 @@ import {
   faultOf,
   invalidAuthParams,
   isOnlyExpired,
-  Refusal,
+  TokenRefusedError,
 } from "../../auth/refusal.js";
 import { whenHangUpIsHeard } from "../../auth/session/hang-up.js";
 import type { Session } from "../../auth/session/session.js";
@@ -233,11 +233,11 @@ export class AuthQueue {
     try {
       return await this.#verify(token);
     } catch (thrown) {
-      const { reason, retryAfter = Number.POSITIVE_INFINITY } =
-        thrown instanceof Refusal ? thrown : ({} as Partial<Refusal>);
-      if (reason !== "auth_unavailable" || retryAfter * 1_000 > longestWait) throw thrown;
+      const { code, retryAfter = Number.POSITIVE_INFINITY } =
+        thrown instanceof TokenRefusedError ? thrown : ({} as Partial<TokenRefusedError>);
+      if (code !== "auth_unavailable" || retryAfter > longestWait) throw thrown;
       await new Promise<void>((resolve) => {
-        const stop = this.#parts.clock.after(Math.ceil(retryAfter * 1_000), resolve);
+        const stop = this.#parts.clock.after(Math.ceil(retryAfter), resolve);
         this.#endWait = () => {
           stop();
           resolve();

@@ -66,10 +66,9 @@ export class ConnectionSubscriptions implements SubscriberPort {
 
   /**
    * Throws {@link RpcFault} when there are as many subscriptions as there may be, and tells so.
-   * `most`: 0 = no limit.
    */
   mustHaveRoom(most: number, onFull: () => void): void {
-    if (most === 0 || this.size < most) return;
+    if (this.size < most) return;
     onFull();
     const hint = `at most ${most} subscriptions; unsubscribe first`;
     // waiting alone makes no room
@@ -78,10 +77,9 @@ export class ConnectionSubscriptions implements SubscriberPort {
 
   /**
    * Counts a call of a subscription. Throws {@link RpcFault} when there are too many in this
-   * second, and tells so. `most`: 0 = no limit.
+   * second, and tells so.
    */
   countCall(now: number, most: number, onExcess: () => void): void {
-    if (most === 0) return;
     this.#calls ??= new FixedWindowCounter();
     if (this.#calls.at(now) >= most) {
       onExcess();

@@ -355,7 +355,7 @@ export class Connection implements SessionObserver, Caller, Sink, SubscriptionsH
   authenticateFailed(inARow: number, wasGood: boolean): void {
     if (!wasGood) this.#observer.authenticateFailed(this);
     const { failedAuthCalls } = this.#services.limits;
-    if (failedAuthCalls > 0 && inARow >= failedAuthCalls)
+    if (inARow >= failedAuthCalls)
       this.close("too_many_attempts", { hint: `${inARow} failed authenticate calls in a row` });
   }
 
@@ -561,7 +561,7 @@ export class Connection implements SessionObserver, Caller, Sink, SubscriptionsH
   #refuse(value: unknown, error: ErrorObject): void {
     const auth = authRequestOf(value);
     if (auth !== undefined) return this.#answer(auth, { error });
-    const refusal = encodeRefusal(value, error, this.#services.limits.batch);
+    const refusal = encodeRefusal(value, error, this.#services.limits.batchLength);
     if (refusal !== null) this.#send(refusal);
   }
 
@@ -572,7 +572,7 @@ export class Connection implements SessionObserver, Caller, Sink, SubscriptionsH
     const outcome = dispatcher.respond(
       value,
       this,
-      this.#session.isOpen ? openBatchLength : limits.batch,
+      this.#session.isOpen ? openBatchLength : limits.batchLength,
     );
     if (outcome instanceof Promise) outcome.then(this.#owe, this.#replyLost);
     else if (outcome instanceof Batch) this.#run(outcome);

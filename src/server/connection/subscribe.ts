@@ -8,7 +8,7 @@ import { type Auth, checkAccess, isGranted, tellRuleFailed } from "../../rpc/def
 import {
   type RegisteredGenerator,
   type RegisteredTopic,
-  topicNameOf,
+  topicKeyOf,
 } from "../../rpc/define/subscription-entry.js";
 import {
   type Call,
@@ -226,7 +226,7 @@ function again(
 }
 
 function topicName(route: string, feed: RegisteredTopic, params: unknown): string {
-  const name = topicNameOf(route, feed, params);
+  const name = topicKeyOf(route, feed, params);
   if (name.length <= longestName) return name;
   const message = `these params name a topic of more than ${longestName} characters`;
   throw new RpcFault(standardError("invalidParams", { issues: [{ path: [], message }] }));
@@ -240,7 +240,7 @@ function nameTaken(name: string): RpcFault {
   );
 }
 
-/** The application's generator, as a source of events. `mostBytes` of one event, 0 = no limit. */
+/** The application's generator, as a source of events. */
 function generatorSource(
   { call, entry, params }: SubscribeCall,
   feed: RegisteredGenerator,

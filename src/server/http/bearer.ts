@@ -1,4 +1,4 @@
-import { faultOf, isOnlyExpired, Refusal } from "../../auth/refusal.js";
+import { faultOf, isOnlyExpired, TokenRefusedError } from "../../auth/refusal.js";
 import type { ErrorData } from "../../protocol/error-codes.js";
 import type { Auth } from "../../rpc/define/access.js";
 import { prefixOf } from "../../runtime/ip-address.js";
@@ -30,7 +30,10 @@ export async function judgeBearer(
   try {
     const verified = await ports.authority.verify(token, prefixOf(address));
     if (ports.revocations.list.find(verified) === undefined) return { auth: verified };
-    throw new Refusal("token_revoked", "the token, its session or its subject was revoked");
+    throw new TokenRefusedError(
+      "token_revoked",
+      "the token, its session or its subject was revoked",
+    );
   } catch (thrown) {
     const { error, detail } = faultOf(thrown, true);
     ports.log.info({ event: "http.auth.fail", detail, address }, "a token was refused");

@@ -39,9 +39,10 @@ export class HttpSockets {
   ) {
     this.#ports = ports;
     const { openFiles = Number.POSITIVE_INFINITY } = ports;
-    const max = Math.max(Math.floor(openFiles * shareOfFiles), connections);
+    const files = Math.floor(openFiles * shareOfFiles);
+    const max = connections === "auto" ? files : Math.max(files, connections);
     this.#maxOfAddress =
-      httpPerAddress > 0 ? httpPerAddress : Math.max(Math.floor(max * shareOfAddress), 1);
+      httpPerAddress === "auto" ? Math.max(Math.floor(max * shareOfAddress), 1) : httpPerAddress;
     if (max < Number.POSITIVE_INFINITY) http.maxConnections = max;
     http.on("connection", (socket: Socket) => this.#opened(socket));
   }

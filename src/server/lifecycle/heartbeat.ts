@@ -26,15 +26,14 @@ export class Heartbeat {
   #isRunning = false;
 
   /**
-   * `interval` and `timeout` in milliseconds; an interval of 0 pings nobody. `onDead` is told of
+   * `interval` and `timeout` in milliseconds; an interval of `Infinity` pings nobody. `onDead` is told of
    * each one that is cut.
    */
   constructor(clock: Clock, interval: number, timeout: number, onDead: () => void = () => {}) {
     this.#clock = clock;
     this.#onDead = onDead;
     this.#tickLength = interval / slots;
-    this.#pongTicks =
-      interval === 0 ? 0 : Math.min(Math.max(Math.ceil(timeout / this.#tickLength), 1), slots - 1);
+    this.#pongTicks = Math.min(Math.max(Math.ceil(timeout / this.#tickLength), 1), slots - 1);
   }
 
   add(pulse: Pulse): void {
@@ -42,7 +41,7 @@ export class Heartbeat {
     const slot = this.#wheel[(this.#position + slots - 1) % slots] as Set<Pulse>;
     slot.add(pulse);
     this.#size++;
-    if (!this.#isRunning && this.#tickLength > 0) this.#start();
+    if (!this.#isRunning && this.#tickLength < Number.POSITIVE_INFINITY) this.#start();
   }
 
   delete(pulse: Pulse): void {

@@ -54,11 +54,14 @@ function callMetrics({ telemetry, issuers }: MetricSources): readonly MetricFami
   return [
     histogramFamily(
       "rpc_server_call_duration_seconds",
-      "Time from a request to its answer. status_code: OK, an error's code, or none for a notification",
+      "Time from a request to its answer. rpc_status_code: OK, an error's code, or none for a notification",
       () =>
-        [...telemetry.calls].flatMap(({ method, status, histogram }) =>
+        [...telemetry.calls].flatMap(({ method, status, errorType, histogram }) =>
           histogramSamples(
-            { rpc_system_name: "jsonrpc", rpc_method: method, status_code: status },
+            {
+              ...{ rpc_system_name: "jsonrpc", rpc_method: method, rpc_status_code: status },
+              ...(errorType === undefined ? {} : { error_type: errorType }),
+            },
             histogram,
           ),
         ),

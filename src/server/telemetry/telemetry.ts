@@ -6,6 +6,7 @@ import { storeOperations } from "../../store/timed-store.js";
 import type { Limits } from "../limits.js";
 import { CounterMap, otherLabel } from "./counter-map.js";
 import { channels } from "./diagnostics-channels.js";
+import { errorTypeOf } from "./error-type.js";
 import { durationBounds, Histogram, storeBounds } from "./histogram.js";
 
 /**
@@ -128,10 +129,13 @@ export class CallMetrics {
   *[Symbol.iterator](): Iterator<{
     readonly method: string;
     readonly status: string;
+    /** Undefined: the calls did not fail. */
+    readonly errorType: string | undefined;
     readonly histogram: Histogram;
   }> {
     for (const [method, outcomes] of this.#byMethod)
-      for (const [code, histogram] of outcomes) yield { method, status: statusOf(code), histogram };
+      for (const [code, histogram] of outcomes)
+        yield { method, status: statusOf(code), errorType: errorTypeOf(code), histogram };
   }
 
   #histogram(method: string, code: number | null): Histogram {

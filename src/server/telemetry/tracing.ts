@@ -6,6 +6,7 @@ import type { CallObservation } from "../../rpc/dispatch/call.js";
 import { fireAndForget } from "../../runtime/application-code.js";
 import type { Logger } from "../../runtime/logger.js";
 import { otherLabel } from "./counter-map.js";
+import { errorTypeOf } from "./error-type.js";
 
 /** What the server is to blame for; anything else is an answer like another. */
 const faults: ReadonlySet<number> = new Set([
@@ -58,6 +59,8 @@ export class CallTracer {
               "rpc.status_code",
               code === null ? "none" : code === 0 ? "OK" : String(code),
             );
+            const errorType = errorTypeOf(code);
+            if (errorType !== undefined) span.setAttribute("error.type", errorType);
             if (code !== null && faults.has(code)) span.setStatus({ code: SpanStatusCode.ERROR });
             span.end();
           },

@@ -2,6 +2,7 @@ import { chmod, mkdir, readdir, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import type { RevocationRecords } from "../../auth/revocation/revocation.js";
 import { type Clock, systemClock } from "../../runtime/clock.js";
+import { refuseUnknownOptions } from "../../runtime/known-options.js";
 import { MemoryRates } from "../memory/memory-rates.js";
 import { clientShape, userShape } from "../record-shape.js";
 import type {
@@ -23,8 +24,18 @@ import { releaseLock, takeLock, withLock } from "./lock-file.js";
 import { RecordFolder } from "./record-folder.js";
 import { RevocationLog } from "./revocation-log.js";
 
+/** What `fileStore` takes besides its folder. */
 export interface FileStoreOptions {
-  /** Times the look for other processes' revocations. Default: the machine's. */
+  /** Seams for tests; never set them in production. */
+  readonly testing?: FileStoreTesting;
+}
+
+/** What a test may put in the place of the machine. */
+export interface FileStoreTesting {
+  /**
+   * Times the look for other processes' revocations.
+   * @default the machine's clocks
+   */
   readonly clock?: Clock;
 }
 
@@ -38,7 +49,8 @@ export interface FileStoreOptions {
  * others may enter is refused.
  */
 export function fileStore(folder: string, options: FileStoreOptions = {}): Store {
-  return new FileStore(resolve(folder), options.clock ?? systemClock);
+  refuseUnknownOptions("fileStore", options, { testing: true });
+  return new FileStore(resolve(folder), options.testing?.clock ?? systemClock);
 }
 
 async function isOpenToOthers(folder: string): Promise<boolean> {
@@ -59,8 +71,8 @@ export async function modeComplaint(folder: string): Promise<string | undefined>
 }
 
 /** Another process serves from the folder. Its `code` tells it from what the system refuses. */
-class FolderInUse extends Error {
-  override readonly name = "FolderInUse";
+class FolderInUseError extends Error {
+  override readonly name = "FolderInUseError";
   readonly code = "FOLDER_IN_USE";
 
   constructor(pid: number, folder: string, lock: string) {
@@ -153,7 +165,7 @@ class FileStore implements Store {
     await this.#open();
     const lock = await takeLock(this.#lock);
     if (lock.holder === "us") return;
-    throw new FolderInUse(lock.pid, this.#folder, basename(this.#lock));
+    throw new FolderInUseError(lock.pid, this.#folder, basename(this.#lock));
   }
 }
 

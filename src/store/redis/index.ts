@@ -1,3 +1,3 @@
 export type { Logger } from "../../runtime/logger.js";
-export { StoreUnavailable } from "./connection/store-unavailable.js";
+export { StoreUnavailableError } from "./connection/store-unavailable.js";
 export { type RedisStore, type RedisStoreOptions, redisStore } from "./redis-store.js";

@@ -1,7 +1,7 @@
 import { fits, type Shape } from "../record-shape.js";
 import type { RedisExecutor } from "./connection/redis-connection.js";
 import { redisScript } from "./connection/redis-script.js";
-import { StoreUnavailable } from "./connection/store-unavailable.js";
+import { StoreUnavailableError } from "./connection/store-unavailable.js";
 import { hashed } from "./redis-keys.js";
 
 /** Writes a field only while it is what was read; '' stands for a field that is not there. */
@@ -60,7 +60,9 @@ export class JsonHash<R> {
       )
         return true;
     }
-    throw new StoreUnavailable(`${maxTries} others changed the same record in ${this.#key} first`);
+    throw new StoreUnavailableError(
+      `${maxTries} others changed the same record in ${this.#key} first`,
+    );
   }
 
   async remove(name: string): Promise<boolean> {
@@ -82,7 +84,7 @@ export class JsonHash<R> {
   #record(text: string): R {
     const value = parsed(text);
     if (!fits(value, this.#shape))
-      throw new StoreUnavailable(`a record in ${this.#key} is damaged`);
+      throw new StoreUnavailableError(`a record in ${this.#key} is damaged`);
     return value;
   }
 }

@@ -2,7 +2,7 @@ import { familyShape, fits } from "../record-shape.js";
 import type { FamilyRecord, FamilyRecords, Rotation, RotationOutcome } from "../store.js";
 import type { RedisExecutor } from "./connection/redis-connection.js";
 import { redisScript } from "./connection/redis-script.js";
-import { StoreUnavailable } from "./connection/store-unavailable.js";
+import { StoreUnavailableError } from "./connection/store-unavailable.js";
 import { parsed } from "./json-hash.js";
 import { hashed, type RedisKeys } from "./redis-keys.js";
 
@@ -161,14 +161,14 @@ export class RedisFamilies implements FamilyRecords {
     this.#keys = keys;
   }
 
-  async add(family: FamilyRecord, most = Number.MAX_SAFE_INTEGER): Promise<void> {
+  async add(family: FamilyRecord, most = Number.POSITIVE_INFINITY): Promise<void> {
     const endsAt = Math.min(family.endsAt, family.idleUntil);
     const keys = [...this.#keysOf(family.id), this.#keys.familiesOf(family.subject)];
     await this.#redis.run(add, keys, [
       hashed(family.id),
       endsAt,
       this.#keys.familyPrefix,
-      most,
+      Math.min(most, Number.MAX_SAFE_INTEGER),
       ...fieldsOf(family),
     ]);
   }
@@ -266,7 +266,7 @@ function familyOf(fields: readonly string[]): FamilyRecord {
   }
   const family: unknown = Object.fromEntries(members);
   if (!fits(family, familyShape))
-    throw new StoreUnavailable("a refresh family in Redis is damaged");
+    throw new StoreUnavailableError("a refresh family in Redis is damaged");
   return family;
 }
 

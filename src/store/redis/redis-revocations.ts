@@ -7,7 +7,7 @@ import { covers, RevocationList, targetOf, wider } from "../../auth/revocation/r
 import type { Logger } from "../../runtime/logger.js";
 import type { RedisExecutor } from "./connection/redis-connection.js";
 import { redisScript } from "./connection/redis-script.js";
-import { StoreUnavailable } from "./connection/store-unavailable.js";
+import { StoreUnavailableError } from "./connection/store-unavailable.js";
 import type { RedisStreamReader } from "./events/redis-stream-reader.js";
 import { parsed } from "./json-hash.js";
 import { hashed, type RedisKeys } from "./redis-keys.js";
@@ -247,7 +247,7 @@ export class RedisRevocations implements RevocationRecords {
       ];
       if ((await redis.run(replace, keys, args)) === 1) return;
     }
-    throw new StoreUnavailable(`${maxTries} others revoked the same first`);
+    throw new StoreUnavailableError(`${maxTries} others revoked the same first`);
   }
 
   async #each(redis: RedisExecutor, take: (revocation: Revocation) => void): Promise<void> {

@@ -40,10 +40,19 @@ export interface RedisStoreOptions extends RedisAddress {
    * Default: 10_000.
    */
   readonly busLength?: number;
-  /** Times the forgetting of revocations. Default: the machine's. */
-  readonly clock?: Clock;
   /** Default: silent. */
   readonly logger?: Pick<Logger, "info" | "warn">;
+  /** Seams for tests; never set them in production. */
+  readonly testing?: RedisStoreTesting;
+}
+
+/** What a test may put in the place of the machine. */
+export interface RedisStoreTesting {
+  /**
+   * Times the forgetting of revocations.
+   * @default the machine's clocks
+   */
+  readonly clock?: Clock;
 }
 
 const redisOptions = {
@@ -53,8 +62,8 @@ const redisOptions = {
     prefix: true,
     timeout: true,
     busLength: true,
-    clock: true,
     logger: true,
+    testing: true,
   },
 } satisfies Record<keyof RedisStoreOptions, true>;
 
@@ -73,7 +82,7 @@ const logLevels = ["info", "warn"] as const;
 export function redisStore(options: RedisStoreOptions): RedisStore {
   refuseUnknownOptions("redisStore", options, redisOptions);
   const { url, tls, prefix = "jotwire", timeout = 750, busLength = 10_000 } = options;
-  const { clock = systemClock, logger: given = silentLogger } = options;
+  const { logger: given = silentLogger, testing: { clock = systemClock } = {} } = options;
   checkLogger(given, logLevels);
   const logger = unfailingMethods(given, logLevels);
   checkRedisUrl(url);

@@ -84,7 +84,7 @@ export class BrowserSite implements AsyncDisposable {
       issuer: `http://127.0.0.1:${network.port}`,
       audience: "jotwire",
       store: memoryStore(),
-      passwordHasher: new CheapHasher(),
+      testing: { passwordHasher: new CheapHasher() },
       ...(options.realTime === true ? {} : { clock }),
       ...options.issuer,
     });
@@ -125,7 +125,7 @@ export class BrowserSite implements AsyncDisposable {
       // pages don't answer pings in the test's time
       ...(this.#options.realTime === true
         ? {}
-        : { clock: this.clock, limits: { pingInterval: 0 } }),
+        : { clock: this.clock, limits: { pingInterval: Number.POSITIVE_INFINITY } }),
     });
     const http = createHttpServer((request, response) => void this.#answer(request, response));
     http.on("upgrade", () => this.#count("upgrade"));

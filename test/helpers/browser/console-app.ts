@@ -28,7 +28,7 @@ export function consoleApp() {
       scope: "orders:read",
       params: z.object({ sku: z.enum(["A1", "B2", "C3"]) }),
       event: z.object({ sku: z.string(), cents: z.number().int() }),
-      name: ({ sku }) => `prices:${sku}`,
+      key: ({ sku }) => `prices:${sku}`,
       history: { size: 100, ttl: 300_000 },
     }),
     orders: {

@@ -41,7 +41,7 @@ export class ConsoleVisit implements AsyncDisposable {
   /** With the users ada (orders, admin) and bob (orders:read). */
   static async open(options: Partial<ServerOptions> = {}): Promise<ConsoleVisit> {
     const clock = new ManualClock(Date.now()); // the page has the machine's
-    const hashing = { passwordHasher: new CheapHasher(), clock };
+    const hashing = { testing: { passwordHasher: new CheapHasher(), clock } };
     const issuer = await createIssuer({
       issuer: "http://localhost",
       audience: "jotwire",
@@ -54,11 +54,11 @@ export class ConsoleVisit implements AsyncDisposable {
     const app = consoleApp();
     const server = createServer(app, {
       auth: issuer,
-      clock,
+      testing: { clock },
       logger,
       console: true,
       admin: "admin",
-      limits: { pingInterval: 0 },
+      limits: { pingInterval: Number.POSITIVE_INFINITY },
       ...options,
     }); // time may leap: no pong would come in time
     const { port } = await server.listen(0);

@@ -3,7 +3,7 @@ import { setImmediate as endOfTurn } from "node:timers/promises";
 import type { WebSocket } from "ws";
 import type { VerifiedToken } from "../../../src/auth/provider-options.js";
 import { RevocationList } from "../../../src/auth/revocation/revocation-list.js";
-import { createRpc, defaultLimits, type WhenSlow } from "../../../src/index.js";
+import { createRpc, defaultLimits, type Overflow } from "../../../src/index.js";
 import type { TopicState } from "../../../src/pubsub/bus.js";
 import { LocalBus } from "../../../src/pubsub/local-bus.js";
 import { FlushQueue } from "../../../src/pubsub/outbox.js";
@@ -17,7 +17,7 @@ import { Telemetry } from "../../../src/server/telemetry/telemetry.js";
 import type { ManualClock } from "../manual-clock.js";
 import { FakeSocket } from "../server/fake-socket.js";
 
-const history = { size: 8, ttl: 0 };
+const history = { size: 8, ttl: Number.POSITIVE_INFINITY };
 const high = defaultLimits.sendBufferBytes + 1;
 
 /** A connection of the rig, from its peer's side. */
@@ -66,7 +66,7 @@ export class HarnessPeer {
  */
 export class SubscriptionHarness {
   readonly clock: ManualClock;
-  readonly #whenSlow: WhenSlow;
+  readonly #overflow: Overflow;
   readonly #peers = new Set<HarnessPeer>();
   /** The bus answers in a later turn. */
   isFar = false;
@@ -78,9 +78,9 @@ export class SubscriptionHarness {
   readonly #telemetry = new Telemetry();
   #epochs = 0;
 
-  constructor(clock: ManualClock, whenSlow: WhenSlow) {
+  constructor(clock: ManualClock, overflow: Overflow) {
     this.clock = clock;
-    this.#whenSlow = whenSlow;
+    this.#overflow = overflow;
     this.#bus = this.#newBus();
     this.#services = this.#newServices();
   }
@@ -157,10 +157,10 @@ export class SubscriptionHarness {
 
   #newServices(): ConnectionServices {
     const rpc = createRpc();
-    const rule = { whenSlow: this.#whenSlow, buffer: 4 };
+    const rule = { overflow: this.#overflow, buffer: 4 };
     const app = rpc.router({
-      kept: rpc.topic({ name: () => "kept", history, ...rule }),
-      plain: rpc.topic({ name: () => "plain", ...rule }),
+      kept: rpc.topic({ key: () => "kept", history, ...rule }),
+      plain: rpc.topic({ key: () => "plain", ...rule }),
       /** Yields 1, 2, 3 … as long as it is pulled. */
       count: rpc.subscription({
         async *handler({ signal }) {
@@ -169,13 +169,17 @@ export class SubscriptionHarness {
       }),
     });
     const { clock } = this;
-    const limits = { ...defaultLimits, openFramesPerSecond: 0, grace: 60_000 };
+    const limits = {
+      ...defaultLimits,
+      openFramesPerSecond: Number.POSITIVE_INFINITY,
+      grace: 60_000,
+    };
     return {
       clock,
       limits,
       authority: {
         production: false,
-        verify: async (exp) => verified(Number(exp), clock.now() / 1000),
+        verify: async (exp) => verified(Number(exp) * 1_000, clock.now()),
         mayRenew: () => false,
         mayRevoke: () => false,
         renew: () => Promise.reject(new Error("not offered")),

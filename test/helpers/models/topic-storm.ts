@@ -58,10 +58,10 @@ export async function topicStorm(settings: StormSettings): Promise<StormOutcome>
   const app = rpc.router({
     ticks: rpc.topic({
       event: z.object({ n: z.number() }),
-      name: () => "ticks",
+      key: () => "ticks",
       history,
       buffer: 100_000,
-      whenSlow: "drop-oldest",
+      overflow: "drop-oldest",
     }),
   });
   const prefix = `storm-${process.pid}-${performance.now()}`;

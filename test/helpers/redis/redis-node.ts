@@ -30,10 +30,10 @@ export function whoApp() {
 /** All clients have the same address, and come at once. */
 const crowd = {
   openFramesPerSecond: 1_000,
-  authFailuresPerAddress: 0,
-  authCallsPerAddress: 0,
-  openPerAddress: 0,
-  acceptsPerSecond: 0,
+  authFailuresPerAddress: Number.POSITIVE_INFINITY,
+  authCallsPerAddress: Number.POSITIVE_INFINITY,
+  unauthenticatedConnectionsPerAddress: Number.POSITIVE_INFINITY,
+  acceptsPerSecond: Number.POSITIVE_INFINITY,
 };
 
 export class RedisNode implements AsyncDisposable {
@@ -63,7 +63,7 @@ export class RedisNode implements AsyncDisposable {
     const issuer = await createIssuer({
       ...identity,
       store,
-      passwordHasher: new CheapHasher(),
+      testing: { passwordHasher: new CheapHasher() },
       logger,
       ...issuerOptions,
     });

@@ -9,7 +9,9 @@ import { redisStore } from "../../../src/store/redis/index.js";
 import type { ChildIssuer, ChildSettings } from "./child-settings.js";
 import { sampleApp } from "./test-server.js";
 
-const settings = JSON.parse(process.env.JOTWIRE_CHILD ?? "{}") as ChildSettings;
+const settings = JSON.parse(process.env.JOTWIRE_CHILD ?? "{}", (_name, value) =>
+  value === "Infinity" ? Number.POSITIVE_INFINITY : value,
+) as ChildSettings;
 const { publicJwk, limits } = settings;
 
 const rpc = createRpc({
@@ -31,7 +33,10 @@ const memory = rpc.method({
 /** 20 KB, at once. */
 const big = rpc.method({ handler: () => "x".repeat(20_000) });
 /** A topic with a history of 1,000 events of 1 KB. */
-const kept = rpc.topic({ name: () => "kept", history: { size: 1_000, ttl: 0 } });
+const kept = rpc.topic({
+  key: () => "kept",
+  history: { size: 1_000, ttl: Number.POSITIVE_INFINITY },
+});
 /** So that `rpc.discover` has something to say: 20 KB. */
 const described = Object.fromEntries(
   Array.from({ length: 60 }, (_, n) => [

@@ -3,7 +3,7 @@ import { setImmediate as endOfTurn } from "node:timers/promises";
 import type { WebSocket } from "ws";
 import { z } from "zod";
 import type { VerifiedToken } from "../../../src/auth/provider-options.js";
-import { Refusal } from "../../../src/auth/refusal.js";
+import { TokenRefusedError } from "../../../src/auth/refusal.js";
 import { createRpc, defaultLimits, type Limits } from "../../../src/index.js";
 import { LocalBus } from "../../../src/pubsub/local-bus.js";
 import { FlushQueue } from "../../../src/pubsub/outbox.js";
@@ -23,7 +23,7 @@ import type { Message } from "./raw-client.js";
 interface Verification {
   readonly token: ModelToken;
   readonly resolve: (token: VerifiedToken) => void;
-  readonly reject: (error: Refusal) => void;
+  readonly reject: (error: TokenRefusedError) => void;
 }
 
 /** A handler was called: its request, by the number in its params, and for whom. */
@@ -50,7 +50,7 @@ export class ConnectionHarness {
 
   constructor(clock: ManualClock, given: Partial<Limits> = {}) {
     this.clock = clock;
-    const limits = { ...defaultLimits, openFramesPerSecond: 0, ...given };
+    const limits = { ...defaultLimits, openFramesPerSecond: Number.POSITIVE_INFINITY, ...given };
     const app = this.#app();
     const onChange = () => this.connection.check();
     this.revocations = new Revocations({
@@ -160,8 +160,9 @@ export class ConnectionHarness {
     const verification = this.#verifying.shift();
     if (verification === undefined) return;
     const { token, resolve, reject } = verification;
-    if (token.kind === "forged") reject(new Refusal("token_invalid", "forged"));
-    else if (token.kind === "unjudged") reject(new Refusal("auth_unavailable", "no keys"));
+    if (token.kind === "forged") reject(new TokenRefusedError("token_invalid", "forged"));
+    else if (token.kind === "unjudged")
+      reject(new TokenRefusedError("auth_unavailable", "no keys"));
     else resolve(verified(token));
   }
 
@@ -274,8 +275,8 @@ function verified({ name, subject, expiresAt, issuedAt, mayWrite }: ModelToken):
     subject,
     scopes: mayWrite ? ["write"] : [],
     claims: { sub: subject, jti: name },
-    expiresAt,
-    issuedAt,
+    expiresAt: expiresAt * 1_000,
+    issuedAt: issuedAt * 1_000,
     tokenId: name,
     sessionId: undefined,
     clientId: undefined,

@@ -73,21 +73,21 @@ export function feedApp() {
         scope: "read" as const,
         params: symbol,
         event: price,
-        name: ({ symbol }: { symbol: string }) => `prices:${symbol}`,
+        key: ({ symbol }: { symbol: string }) => `prices:${symbol}`,
       },
       history: { size: 3, ttl: 60_000 },
     }),
     /** A topic without. */
-    ticks: rpc.topic({ params: symbol, event: price, name: ({ symbol }) => `ticks:${symbol}` }),
+    ticks: rpc.topic({ params: symbol, event: price, key: ({ symbol }) => `ticks:${symbol}` }),
     /** Of the same names as `ticks`. */
-    twins: rpc.topic({ params: symbol, event: price, name: ({ symbol }) => `ticks:${symbol}` }),
+    twins: rpc.topic({ params: symbol, event: price, key: ({ symbol }) => `ticks:${symbol}` }),
     /** Only for the one that is named. */
     mine: rpc.topic({
       params: z.object({ user: z.string() }),
       authorize: (auth, { user }) => auth.subject === user && auth.claims.suspended !== true,
-      name: ({ user }) => `mine:${user}`,
+      key: ({ user }) => `mine:${user}`,
     }),
-    nameless: rpc.topic({ name: () => "" }),
+    nameless: rpc.topic({ key: () => "" }),
     watch: rpc.subscription({
       scope: "read",
       errors: { GONE: { code: 1404 } },

@@ -23,6 +23,10 @@ export interface LoggedLine {
   readonly limit?: string;
 }
 
+/** JSON has no infinity. */
+const spelledOut = (_name: string, value: unknown) =>
+  value === Number.POSITIVE_INFINITY ? "Infinity" : value;
+
 /** A server in a process of its own, which any unhandled rejection would end. */
 export class ServerProcess implements AsyncDisposable {
   readonly url: string;
@@ -46,17 +50,17 @@ export class ServerProcess implements AsyncDisposable {
     issuer?: ChildIssuer,
   ): Promise<ServerProcess> {
     const keys = createTestKeys();
-    const settings = JSON.stringify({
+    const settings: ChildSettings = {
       publicJwk: keys.publicJwk,
       limits,
       ...(issuer === undefined ? {} : { issuer }),
-    } satisfies ChildSettings);
+    };
     const bounded = heap === undefined ? [] : [`--max-old-space-size=${heap}`];
     const child = spawn(
       process.execPath,
       [...bounded, "--unhandled-rejections=strict", "--expose-gc", "--import", "tsx", program],
       {
-        env: { ...process.env, JOTWIRE_CHILD: settings },
+        env: { ...process.env, JOTWIRE_CHILD: JSON.stringify(settings, spelledOut) },
         stdio: ["ignore", "pipe", "pipe"],
       },
     );

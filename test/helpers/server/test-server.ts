@@ -1,5 +1,6 @@
 import { z } from "zod";
 import {
+  type Clock,
   createRpc,
   type Listening,
   type Logger,
@@ -79,8 +80,8 @@ export function sampleApp() {
         scope: "numbers:add",
         params: z.object({ colour: z.string() }),
         event: z.number(),
-        name: ({ colour }) => `numbers:${colour}`,
-        history: { size: 50, ttl: 0 },
+        key: ({ colour }) => `numbers:${colour}`,
+        history: { size: 50, ttl: Number.POSITIVE_INFINITY },
       }),
     },
     admin: { reset: rpc.method({ scope: "admin", handler: () => "done" }) },
@@ -108,18 +109,29 @@ function difference(params: unknown): number {
   return Number(minuend) - Number(subtrahend);
 }
 
+/** Options of the server, and its time. */
+export interface TestServerOptions extends Partial<Omit<ServerOptions, "testing">> {
+  readonly clock?: Clock;
+}
+
 /** `gauge`: says how much the server has to do. Default: the machine's. */
 export async function startServer<R, N>(
   app: Router<R, N>,
-  options: Partial<ServerOptions> = {},
+  { clock, ...options }: TestServerOptions = {},
   gauge?: LoadGauge,
 ): Promise<TestServer> {
   const keys = createTestKeys();
   const { logger, lines } = recordingLogger();
   const auth = { issuer: "https://id.test", audience: "test", publicKey: keys.publicJwk };
-  const server = new Server(app, { auth, logger, ...options }, gauge);
+  const server = new Server(app, {
+    ...{ auth, logger, ...options },
+    testing: {
+      ...(clock === undefined ? {} : { clock }),
+      ...(gauge === undefined ? {} : { gauge }),
+    },
+  });
   const listening = await server.listen(0);
-  const now = () => Math.floor((options.clock?.now() ?? Date.now()) / 1_000);
+  const now = () => Math.floor((clock?.now() ?? Date.now()) / 1_000);
   const token = (claims?: Readonly<Record<string, unknown>>) =>
     signToken(keys, { iat: now(), ...claims });
   const connect = () => RawClient.connect(listening.url);

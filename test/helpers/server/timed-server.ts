@@ -1,7 +1,7 @@
-import type { Router, ServerOptions } from "../../../src/index.js";
+import type { Router } from "../../../src/index.js";
 import type { LoadGauge } from "../../../src/server/admission/load-gauge.js";
 import { ManualClock } from "../manual-clock.js";
-import { startServer, type TestServer } from "./test-server.js";
+import { startServer, type TestServer, type TestServerOptions } from "./test-server.js";
 
 export interface TimedServer extends TestServer {
   readonly clock: ManualClock;
@@ -15,11 +15,15 @@ export interface TimedServer extends TestServer {
  */
 export async function startTimed<R, N>(
   app: Router<R, N>,
-  options: Partial<ServerOptions> = {},
+  options: TestServerOptions = {},
   gauge?: LoadGauge,
 ): Promise<TimedServer> {
   const clock = new ManualClock();
-  const limits = { pingInterval: 0, openFramesPerSecond: 0, ...options.limits };
+  const limits = {
+    pingInterval: Number.POSITIVE_INFINITY,
+    openFramesPerSecond: Number.POSITIVE_INFINITY,
+    ...options.limits,
+  };
   const server = await startServer(app, { clock, ...options, limits }, gauge);
   return { ...server, clock, seconds: () => Math.floor(clock.now() / 1_000) };
 }

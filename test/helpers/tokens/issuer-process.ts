@@ -20,7 +20,7 @@ export function issuerOn(folder: string) {
     issuer: issuerUrl,
     audience: "kill",
     store: fileStore(folder),
-    passwordHasher: new CheapHasher(),
+    testing: { passwordHasher: new CheapHasher() },
     reuseWindow,
   });
 }

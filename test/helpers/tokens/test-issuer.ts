@@ -20,14 +20,20 @@ export interface TestIssuer {
   readonly log: LogLine[];
 }
 
+export interface TestIssuerOptions extends Partial<Omit<IssuerOptions, "testing">> {
+  readonly clock?: ManualClock;
+}
+
 export const password = "correct horse battery";
 
 /**
  * An issuer with a cheap hash, a manual clock and a memory store, and the user ada (orders:read,
  * orders:write).
  */
-export async function openIssuer(options: Partial<IssuerOptions> = {}): Promise<TestIssuer> {
-  const clock = new ManualClock();
+export async function openIssuer({
+  clock = new ManualClock(),
+  ...options
+}: TestIssuerOptions = {}): Promise<TestIssuer> {
   const hasher = new CheapHasher();
   const log: LogLine[] = [];
   const write = (fields: object, message: string): void => void log.push({ fields, message });
@@ -35,8 +41,7 @@ export async function openIssuer(options: Partial<IssuerOptions> = {}): Promise<
     issuer: "http://localhost:8080",
     audience: "jotwire",
     store: memoryStore(),
-    clock,
-    passwordHasher: hasher,
+    testing: { clock, passwordHasher: hasher },
     logger: { debug: write, info: write, warn: write, error: write },
     ...options,
   });

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import type { FetchDocument } from "../../../src/auth/keys/key-fetching.js";
 import type { VerifierOptions } from "../../../src/auth/keys/provider.js";
-import { Refusal } from "../../../src/auth/refusal.js";
+import { TokenRefusedError } from "../../../src/auth/refusal.js";
 import { createVerifier, type Verifier } from "../../../src/auth/verifier.js";
 import type { Clock } from "../../../src/runtime/clock.js";
 import { ManualClock } from "../manual-clock.js";
@@ -28,17 +28,17 @@ export function verifierOf(
   });
 }
 
-/** The Refusal that the promise rejects with; anything else fails the test. */
-export async function refusalOf(promise: Promise<unknown>): Promise<Refusal> {
+/** The TokenRefusedError that the promise rejects with; anything else fails the test. */
+export async function refusalOf(promise: Promise<unknown>): Promise<TokenRefusedError> {
   const outcome = await promise.then(
     (value) => ({ value }),
     (error: unknown) => ({ error }),
   );
   if ("value" in outcome) return expect.fail("it was accepted");
-  if (outcome.error instanceof Refusal) return outcome.error;
+  if (outcome.error instanceof TokenRefusedError) return outcome.error;
   throw outcome.error;
 }
 
 export async function reasonOf(promise: Promise<unknown>): Promise<string> {
-  return (await refusalOf(promise)).reason;
+  return (await refusalOf(promise)).code;
 }

@@ -78,7 +78,7 @@ describe("discovery", () => {
         "https://id.test/set": keySet,
       });
       const refusal = await refusalOf(verify());
-      expect(refusal.reason).to.equal("auth_unavailable");
+      expect(refusal.code).to.equal("auth_unavailable");
       expect(refusal.detail).to.match(/another issuer/);
       expect(asked).to.have.length(1);
     }
@@ -146,9 +146,9 @@ describe("discovery", () => {
       [`${issuer}/new`]: keySet,
     });
     clock.advance(300_000);
-    expect((await refusalOf(verify({ kid: "unknown" }))).reason).to.equal("auth_unavailable");
+    expect((await refusalOf(verify({ kid: "unknown" }))).code).to.equal("auth_unavailable");
     clock.advance(1_000);
-    expect((await refusalOf(verify({ kid: "unknown" }))).reason).to.equal("token_invalid");
+    expect((await refusalOf(verify({ kid: "unknown" }))).code).to.equal("token_invalid");
     expect(asked.slice(2)).to.deep.equal([`${issuer}/old`, metadata, `${issuer}/new`]);
   });
 });

@@ -229,7 +229,7 @@ describe("the option publicKey", () => {
     expect((await verify(keys.publicKey, { ...keys, kid: "other" })).subject).to.equal("user-1");
     const verifier = verifierOf({ ...keys, publicJwk: { ...keys.publicJwk, kid: "other" } });
     expect(
-      await verifier.verify(signToken(keys, { iat: startOfTime })).catch((error) => error.reason),
+      await verifier.verify(signToken(keys, { iat: startOfTime })).catch((error) => error.code),
     ).to.equal("token_invalid");
   });
 });

@@ -74,13 +74,13 @@ describe("a fetched key set", () => {
 
     for (let i = 0; i < 50; i++)
       expect(await refusalOf(provider.verify(first, { kid: `unknown-${i}` }))).to.include({
-        reason: "auth_unavailable",
-        retryAfter: 30,
+        code: "auth_unavailable",
+        retryAfter: 30_000,
       });
     provider.clock.advance(29_999);
     expect(await refusalOf(provider.verify(first, { kid: "unknown" }))).to.include({
-      reason: "auth_unavailable",
-      retryAfter: 0.001,
+      code: "auth_unavailable",
+      retryAfter: 1,
     });
     expect(provider.fetches).to.equal(2);
     provider.clock.advance(1);
@@ -172,8 +172,8 @@ describe("a fetched key set", () => {
     provider.published = [second];
     const token = provider.token(second);
     provider.clock.advance(500);
-    const { reason, retryAfter = 0 } = await refusalOf(provider.verifier.verify(token, "somebody"));
-    expect([reason, retryAfter]).to.deep.equal(["auth_unavailable", 7]);
+    const { code, retryAfter = 0 } = await refusalOf(provider.verifier.verify(token, "somebody"));
+    expect([code, retryAfter]).to.deep.equal(["auth_unavailable", 7_000]);
     provider.clock.advance(7_000);
     await provider.verifier.verify(token, "somebody");
   });
@@ -272,7 +272,7 @@ describe("a fetched key set", () => {
     await provider.verify(first);
     provider.clock.advance(1);
     expect(await refusalOf(provider.verify(first))).to.include({
-      reason: "auth_unavailable",
+      code: "auth_unavailable",
       detail: "the issuer's keys can't be had: connection refused",
     });
     provider.isUp = true;

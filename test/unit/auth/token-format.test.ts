@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { faultOf, Refusal } from "../../../src/auth/refusal.js";
+import { faultOf, TokenRefusedError } from "../../../src/auth/refusal.js";
 import { readToken } from "../../../src/auth/token/token-format.js";
 import { base64url, createTestKeys, signToken } from "../../helpers/tokens/tokens.js";
 
@@ -11,7 +11,7 @@ function complaint(input: unknown): string {
   try {
     readToken(input);
   } catch (error) {
-    if (error instanceof Refusal && error.reason === "token_invalid") return error.detail;
+    if (error instanceof TokenRefusedError && error.code === "token_invalid") return error.detail;
     throw error;
   }
   return "none";

@@ -36,8 +36,8 @@ describe("a verified token", () => {
       issuer: "https://id.test",
       subject: "user-1",
       scopes: ["a", "b"],
-      expiresAt: iat + 900,
-      issuedAt: iat,
+      expiresAt: (iat + 900) * 1_000,
+      issuedAt: iat * 1_000,
       tokenId: "j1",
       sessionId: "s1",
       clientId: "client-1",
@@ -100,7 +100,7 @@ describe("the times of a token", () => {
     const verifier = verifierOf(keys, { leeway: 60_000 }, clock);
     const given = token({ exp: iat + 10 });
     clock.advance(9_999);
-    expect((await verifier.verify(given)).expiresAt).to.equal(iat + 10);
+    expect((await verifier.verify(given)).expiresAt).to.equal((iat + 10) * 1_000);
     clock.advance(1);
     expect(await reasonOf(verifier.verify(given))).to.equal("token_expired");
     clock.advance(60_000);
@@ -272,10 +272,10 @@ describe("the scopes of a token", () => {
     const throwing = () => {
       throw new Error("secret of the application");
     };
-    const { reason, detail } = await refusalOf(
+    const { code, detail } = await refusalOf(
       verifierOf(keys, { scopes: throwing }).verify(token()),
     );
-    expect([reason, detail]).to.deep.equal([
+    expect([code, detail]).to.deep.equal([
       "token_invalid",
       "the option scopes threw for these claims",
     ]);

@@ -24,7 +24,7 @@ describe("The scopes of an application", () => {
       },
       all: rpc.method({ scope: ["three", "one"], handler }),
       feed: rpc.subscription({ scope: "four", async *handler() {} }),
-      topic: rpc.topic({ scope: "five", name: () => "topic" }),
+      topic: rpc.topic({ scope: "five", key: () => "topic" }),
     });
     expect(scopesOf(app)).to.deep.equal(["one", "two", "three", "four", "five"]);
   });

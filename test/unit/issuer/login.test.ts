@@ -25,15 +25,15 @@ describe("a login", () => {
       .to.have.property("jti")
       .that.matches(/^[0-9a-f-]{36}$/);
     expect(refreshToken.split(".")[0]).to.equal(claimsOf(token).sid);
-    expect(expiresIn).to.equal(300);
+    expect(expiresIn).to.equal(300_000);
     expect(scopes).to.deep.equal(["orders:read", "orders:write"]);
   });
 
   it("gives tokens that live as long as configured, and never past the end of the family", async () => {
     const { issuer } = await openIssuer({ accessTokenTtl: 900_000, refreshTtl: 600_000 });
-    expect((await issuer.login("ada", password)).expiresIn).to.equal(600);
+    expect((await issuer.login("ada", password)).expiresIn).to.equal(600_000);
     const longer = await openIssuer({ accessTokenTtl: 900_000 });
-    expect((await longer.issuer.login("ada", password)).expiresIn).to.equal(900);
+    expect((await longer.issuer.login("ada", password)).expiresIn).to.equal(900_000);
   });
 
   it("has one answer and one hash for a wrong password, an unknown, a disabled and a locked user", async () => {
@@ -72,7 +72,7 @@ describe("a login", () => {
     }
     expect(hasher.runs).to.equal(0);
     for (const [n, secret] of passwords.entries())
-      expect((await issuer.login(`user${n}`, secret)).expiresIn).to.equal(300);
+      expect((await issuer.login(`user${n}`, secret)).expiresIn).to.equal(300_000);
     await rejectionOf(issuer.login("user1", "ü".repeat(511)));
   });
 

@@ -103,8 +103,7 @@ describe("signing keys", () => {
       issuer: "http://localhost:8080",
       audience: "jotwire",
       store,
-      clock: one.clock,
-      passwordHasher: new CheapHasher(),
+      testing: { clock: one.clock, passwordHasher: new CheapHasher() },
     };
     const [other, third] = [await createIssuer(options), await createIssuer(options)];
     const [a, b] = await Promise.all([one.issuer.verification.keys(), other.verification.keys()]);

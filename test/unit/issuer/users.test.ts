@@ -45,7 +45,7 @@ describe("the user directory", () => {
       issuer: "http://localhost:1",
       audience: "test",
       store: memoryStore(),
-      passwordHasher: new SlowHasher(),
+      testing: { passwordHasher: new SlowHasher() },
     });
     const added = ["one", "two", "three", "four"].map((name) =>
       issuer.users.add(name, name === "two" ? "fail this one" : password),
@@ -99,8 +99,8 @@ describe("the user directory", () => {
       expect(told[0]).to.include({ issuer: "http://localhost:8080", subject: "ada" });
       expect(Number(claimsOf(token).iat)).to.be.at.most(told[0]?.issuedBefore ?? 0);
       expect(await rejectionOf(issuer.renew(refreshToken))).to.include({
-        name: "Refusal",
-        reason: "token_revoked",
+        name: "TokenRefusedError",
+        code: "token_revoked",
       });
       await rejectionOf(issuer.login("ada", password, { address: "10.0.0.2" }));
     });

@@ -11,7 +11,7 @@ import { EventPush } from "../../../src/pubsub/subscription-frames.js";
 import { TopicSubscription } from "../../../src/pubsub/topic-subscription.js";
 import { Topics } from "../../../src/pubsub/topics.js";
 
-const rule: SlowRule = { whenSlow: "drop-oldest", buffer: 3 };
+const rule: SlowRule = { overflow: "drop-oldest", buffer: 3 };
 
 /** A connection's end that writes down what it is given. */
 function port(): SubscriberPort & {
@@ -49,7 +49,7 @@ const failing = (error: unknown): never => {
 };
 
 describe("a topic's subscription, when the bus is far away", () => {
-  const history = { size: 10, ttl: 0 };
+  const history = { size: 10, ttl: Number.POSITIVE_INFINITY };
   const topic = { route: "r", name: "t", history };
   const event = (offset: number, epoch = "e") => new EventPush("t", String(offset), offset, epoch);
 
@@ -203,7 +203,7 @@ describe("a subscription whose reader is slow", () => {
   const event = (n: number) => new EventPush("t", String(n));
 
   function open(
-    whenSlow: SlowRule["whenSlow"] = "drop-oldest",
+    overflow: SlowRule["overflow"] = "drop-oldest",
     history?: { size: number; ttl: number },
   ) {
     const end = port();
@@ -212,7 +212,7 @@ describe("a subscription whose reader is slow", () => {
     const services = { topics, bus };
     const subscription = new TopicSubscription(
       { ...topic, history },
-      { whenSlow, buffer: 3 },
+      { overflow, buffer: 3 },
       services,
       end,
     );
@@ -236,7 +236,7 @@ describe("a subscription whose reader is slow", () => {
   });
 
   it("has no more room than before once it was sent what it had missed", () => {
-    const history = { size: 10, ttl: 0 };
+    const history = { size: 10, ttl: Number.POSITIVE_INFINITY };
     const { end, bus, services, subscription } = open("drop-oldest", history);
     for (let n = 1; n <= 6; n++) bus.publish("r t", String(n), history);
     const { epoch } = bus.read("r t", history, undefined);
@@ -249,7 +249,7 @@ describe("a subscription whose reader is slow", () => {
   });
 
   it("is sent a replay as room allows, and only in a session, before all that came meanwhile, none of which counts for it", () => {
-    const history = { size: 10, ttl: 0 };
+    const history = { size: 10, ttl: Number.POSITIVE_INFINITY };
     const { end, bus, services, subscription } = open("drop-oldest", history);
     for (let n = 1; n <= 6; n++) bus.publish("r t", String(n), history);
     void subscription.open(services, { epoch: "e.0", offset: 0 });
@@ -272,7 +272,7 @@ describe("a subscription whose reader is slow", () => {
   });
 
   it("need not be read for once more as long as all that is asked for is still to be sent", () => {
-    const history = { size: 10, ttl: 0 };
+    const history = { size: 10, ttl: Number.POSITIVE_INFINITY };
     const { end, bus, services, subscription } = open("drop-oldest", history);
     const covered = () =>
       Array.from({ length: 11 }, (_, offset) => offset).filter((offset) =>
@@ -297,7 +297,7 @@ describe("a subscription whose reader is slow", () => {
   });
 
   it("with close is not ended before its response was sent: the gap is told after it", () => {
-    const { end, subscription } = open("close");
+    const { end, subscription } = open("end");
     for (const n of [1, 2, 3, 4]) subscription.deliver(event(n));
     expect(subscription.state).to.equal("opening");
     subscription.begin();
@@ -346,7 +346,7 @@ describe("a generator's subscription", () => {
     };
   }
 
-  it("with whenSlow is pulled on while there is no room, once a turn, and the rule decides what is lost", async () => {
+  it("with overflow is pulled on while there is no room, once a turn, and the rule decides what is lost", async () => {
     const end = { ...port(), isHigh: () => true };
     const events = source();
     const subscription = new GeneratorSubscription("1", events, rule, end);

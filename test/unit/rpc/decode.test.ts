@@ -2,7 +2,12 @@ import { expect } from "chai";
 import { describe, it } from "mocha";
 import { decode } from "../../../src/rpc/json/decode.js";
 
-const endless = { depth: 0, nodes: 0, keys: 0, stringBytes: 0 };
+const endless = {
+  jsonDepth: Number.POSITIVE_INFINITY,
+  jsonValues: Number.POSITIVE_INFINITY,
+  objectMembers: Number.POSITIVE_INFINITY,
+  stringBytes: Number.POSITIVE_INFINITY,
+};
 const decoded = (text: string): unknown => {
   const result = decode(text, Buffer.byteLength(text), endless);
   return "value" in result ? result.value : result.error.message;

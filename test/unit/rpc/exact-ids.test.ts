@@ -2,7 +2,12 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { decode } from "../../../src/rpc/json/decode.js";
 
-const bounds = { depth: 0, nodes: 0, keys: 0, stringBytes: 0 };
+const bounds = {
+  jsonDepth: Number.POSITIVE_INFINITY,
+  jsonValues: Number.POSITIVE_INFINITY,
+  objectMembers: Number.POSITIVE_INFINITY,
+  stringBytes: Number.POSITIVE_INFINITY,
+};
 
 /** The ids of what was decoded: NaN for one that a double does not hold. */
 function idsOf(text: string): readonly unknown[] {

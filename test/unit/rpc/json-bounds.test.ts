@@ -1,7 +1,12 @@
 import { expect } from "chai";
 import { excessOf, type JsonBounds } from "../../../src/rpc/json/json-bounds.js";
 
-const endless: JsonBounds = { depth: 0, nodes: 0, keys: 0, stringBytes: 0 };
+const endless: JsonBounds = {
+  jsonDepth: Number.POSITIVE_INFINITY,
+  jsonValues: Number.POSITIVE_INFINITY,
+  objectMembers: Number.POSITIVE_INFINITY,
+  stringBytes: Number.POSITIVE_INFINITY,
+};
 const judge = (text: string, bounds: Partial<JsonBounds>) =>
   excessOf(text, Buffer.byteLength(text), { ...endless, ...bounds });
 
@@ -27,8 +32,8 @@ describe("The bounds of a JSON text", () => {
       const value = sample(seed);
       const nodes = count(value);
       for (const text of [JSON.stringify(value), JSON.stringify(value, null, 2)]) {
-        if (nodes > 1) expect(judge(text, { nodes: nodes - 1 }), text).to.equal("nodes");
-        expect(judge(text, { nodes }), text).to.equal(undefined);
+        if (nodes > 1) expect(judge(text, { jsonValues: nodes - 1 }), text).to.equal("jsonValues");
+        expect(judge(text, { jsonValues: nodes }), text).to.equal(undefined);
         judged += Number(nodes > 5);
       }
     }
@@ -37,25 +42,35 @@ describe("The bounds of a JSON text", () => {
 
   it("are those that have so many values in the fewest characters that there can be", () => {
     const ones = (length: number) => `[${Array(length).fill(1).join()}]`;
-    expect(judge(ones(9_999), { nodes: 10_000 })).to.equal(undefined);
-    expect(judge(ones(10_000), { nodes: 10_000 })).to.equal("nodes");
-    expect(judge(`[${Array(5_000).fill("[]").join()}]`, { nodes: 5_000 })).to.equal("nodes");
+    expect(judge(ones(9_999), { jsonValues: 10_000 })).to.equal(undefined);
+    expect(judge(ones(10_000), { jsonValues: 10_000 })).to.equal("jsonValues");
+    expect(judge(`[${Array(5_000).fill("[]").join()}]`, { jsonValues: 5_000 })).to.equal(
+      "jsonValues",
+    );
   });
 
   it("count the members of each object by itself, one name that comes again too, and no elements of arrays", () => {
     const object = (keys: number) => `{${Array(keys).fill('"":1').join()}}`;
-    expect(judge(object(1_000), { keys: 1_000 })).to.equal(undefined);
-    expect(judge(object(1_001), { keys: 1_000 })).to.equal("keys");
-    expect(judge(`[${object(1_000)},${object(1_000)}]`, { keys: 1_000 })).to.equal(undefined);
-    expect(judge(`[${object(2)},{"a":${object(1_001)}}]`, { keys: 1_000 })).to.equal("keys");
-    expect(judge(`{"a":${object(1_000)},${object(999).slice(1)}`, { keys: 1_000 })).to.equal(
+    expect(judge(object(1_000), { objectMembers: 1_000 })).to.equal(undefined);
+    expect(judge(object(1_001), { objectMembers: 1_000 })).to.equal("objectMembers");
+    expect(judge(`[${object(1_000)},${object(1_000)}]`, { objectMembers: 1_000 })).to.equal(
       undefined,
     );
-    expect(judge(`{"a":${object(1_000)},${object(1_000).slice(1)}`, { keys: 1_000 })).to.equal(
-      "keys",
+    expect(judge(`[${object(2)},{"a":${object(1_001)}}]`, { objectMembers: 1_000 })).to.equal(
+      "objectMembers",
     );
-    expect(judge(`{"a":[${Array(5_000).fill(1).join()}]}`, { keys: 1_000 })).to.equal(undefined);
-    expect(judge(JSON.stringify({ a: ",".repeat(10_000) }), { keys: 1_000 })).to.equal(undefined);
+    expect(
+      judge(`{"a":${object(1_000)},${object(999).slice(1)}`, { objectMembers: 1_000 }),
+    ).to.equal(undefined);
+    expect(
+      judge(`{"a":${object(1_000)},${object(1_000).slice(1)}`, { objectMembers: 1_000 }),
+    ).to.equal("objectMembers");
+    expect(judge(`{"a":[${Array(5_000).fill(1).join()}]}`, { objectMembers: 1_000 })).to.equal(
+      undefined,
+    );
+    expect(judge(JSON.stringify({ a: ",".repeat(10_000) }), { objectMembers: 1_000 })).to.equal(
+      undefined,
+    );
   });
 
   it("measure strings in bytes, names too, with what is escaped as it is written", () => {
@@ -77,8 +92,8 @@ describe("The bounds of a JSON text", () => {
   it("find nesting in short texts and in long ones", () => {
     const deep = (levels: number, more = "") => `${"[".repeat(levels)}${more}${"]".repeat(levels)}`;
     for (const more of ["", Array(5_000).fill(1).join()]) {
-      expect(judge(deep(64, more), { depth: 64, keys: 1_000 })).to.equal(undefined);
-      expect(judge(deep(65, more), { depth: 64, keys: 1_000 })).to.equal("depth");
+      expect(judge(deep(64, more), { jsonDepth: 64, objectMembers: 1_000 })).to.equal(undefined);
+      expect(judge(deep(65, more), { jsonDepth: 64, objectMembers: 1_000 })).to.equal("jsonDepth");
     }
   });
 
@@ -89,8 +104,8 @@ describe("The bounds of a JSON text", () => {
       long: "x".repeat(50_000),
     });
     expect(judge(text, {})).to.equal(undefined);
-    expect(judge(text, { keys: 3 })).to.equal(undefined);
-    expect(judge(text, { keys: 2 })).to.equal("keys");
+    expect(judge(text, { objectMembers: 3 })).to.equal(undefined);
+    expect(judge(text, { objectMembers: 2 })).to.equal("objectMembers");
   });
 
   it("leave what is no JSON to the parser, however its brackets stand", () => {
@@ -102,11 +117,12 @@ describe("The bounds of a JSON text", () => {
       "",
       "]".repeat(40),
     ]) {
-      expect(judge(text, { depth: 100, nodes: 100, keys: 100, stringBytes: 100 }), text).to.equal(
-        undefined,
-      );
       expect(
-        () => judge(text, { depth: 1, nodes: 1, keys: 1, stringBytes: 1 }),
+        judge(text, { jsonDepth: 100, jsonValues: 100, objectMembers: 100, stringBytes: 100 }),
+        text,
+      ).to.equal(undefined);
+      expect(
+        () => judge(text, { jsonDepth: 1, jsonValues: 1, objectMembers: 1, stringBytes: 1 }),
         text,
       ).to.not.throw();
     }

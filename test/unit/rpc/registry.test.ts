@@ -75,7 +75,7 @@ describe("the registry", () => {
         'rpc.subscription: there is no "autorize"; did you mean "authorize"?',
       ],
       [
-        () => rpc.topic({ Scope: "known", name: () => "a" } as object as { name: () => string }),
+        () => rpc.topic({ Scope: "known", key: () => "a" } as object as { key: () => string }),
         'rpc.topic: there is no "Scope"; did you mean "scope"?',
       ],
       [

@@ -62,12 +62,13 @@ describe("the log whose lines are counted", () => {
     const { log, lines, clock } = openLog();
     const hit = (limit: string) =>
       log.warn({ event: "limit.hit", limit, address: "192.0.2.1", before: 0 }, "");
-    for (let n = 0; n < 30; n++) for (const limit of ["open", "openPerAddress"]) hit(limit);
+    for (let n = 0; n < 30; n++)
+      for (const limit of ["open", "unauthenticatedConnectionsPerAddress"]) hit(limit);
     clock.advance(10_000);
     hit("open");
     expect(lines.map(({ fields }) => [fields.limit, fields.before])).to.deep.equal([
       ["open", 0],
-      ["openPerAddress", 0],
+      ["unauthenticatedConnectionsPerAddress", 0],
       ["open", 29],
     ]);
   });

@@ -10,13 +10,22 @@ const address = "192.0.2.1";
 
 /** An admission whose number of connections is `state.connections`. */
 function admission(
-  limits: { acceptsPerSecond?: number; connections?: number; openPerAddress?: number },
+  limits: {
+    acceptsPerSecond?: number;
+    connections?: number;
+    unauthenticatedConnectionsPerAddress?: number;
+  },
   openFiles?: number,
 ) {
   const clock = new ManualClock();
   const state: { connections: number; overload?: OverloadLimit } = { connections: 0 };
   const gate = new AcceptLimits(
-    { acceptsPerSecond: 0, connections: 0, openPerAddress: 0, ...limits },
+    {
+      acceptsPerSecond: Number.POSITIVE_INFINITY,
+      connections: "auto",
+      unauthenticatedConnectionsPerAddress: Number.POSITIVE_INFINITY,
+      ...limits,
+    },
     {
       clock,
       openFiles,
@@ -55,7 +64,10 @@ describe("Admission to the server as a whole", () => {
   });
 
   it("lets no address have more than a quarter of a second's, so that one that comes and goes keeps nobody else out", () => {
-    const { clock, gate } = admission({ acceptsPerSecond: 100, openPerAddress: 20 });
+    const { clock, gate } = admission({
+      acceptsPerSecond: 100,
+      unauthenticatedConnectionsPerAddress: 20,
+    });
     const flood = (from: string) => {
       let accepted = 0;
       for (; gate.refusal(from) === null; accepted++) gate.accepted(from);
@@ -78,11 +90,11 @@ describe("Admission to the server as a whole", () => {
   });
 
   it("lets an address have as many as may wait to authenticate, and any number where those have no limit", () => {
-    for (const [openPerAddress, accepted] of [
+    for (const [unauthenticatedConnectionsPerAddress, accepted] of [
       [40, 40],
-      [0, 100],
+      [Number.POSITIVE_INFINITY, 100],
     ] as const) {
-      const { gate } = admission({ acceptsPerSecond: 100, openPerAddress });
+      const { gate } = admission({ acceptsPerSecond: 100, unauthenticatedConnectionsPerAddress });
       for (let n = 0; n < accepted; n++) {
         expect(gate.refusal(address)).to.equal(null);
         gate.accepted(address);

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { Refusal, type RefusalReason } from "../../../src/auth/refusal.js";
+import { type TokenRefusedCode, TokenRefusedError } from "../../../src/auth/refusal.js";
 import { RevocationList } from "../../../src/auth/revocation/revocation-list.js";
 import { judgeBearer } from "../../../src/server/http/bearer.js";
 import { recordingLogger } from "../../helpers/server/test-server.js";
@@ -24,15 +24,15 @@ async function failuresAfter(
 
 describe("A token over HTTP", () => {
   it("counts against its address when it is refused", async () => {
-    for (const reason of ["token_invalid", "token_revoked"] satisfies RefusalReason[])
-      expect(await failuresAfter(new Refusal(reason, "x")), reason).to.deep.equal({
+    for (const reason of ["token_invalid", "token_revoked"] satisfies TokenRefusedCode[])
+      expect(await failuresAfter(new TokenRefusedError(reason, "x")), reason).to.deep.equal({
         failures: 1,
         retryAfter: undefined,
       });
   });
 
   it("does not when it was good until it expired", async () => {
-    expect(await failuresAfter(new Refusal("token_expired", "x"))).to.deep.equal({
+    expect(await failuresAfter(new TokenRefusedError("token_expired", "x"))).to.deep.equal({
       failures: 0,
       retryAfter: undefined,
     });
@@ -68,11 +68,15 @@ describe("A token over HTTP", () => {
   });
 
   it("does not when nobody could judge it, since the store or the keys are away, and says when to come again", async () => {
-    expect(await failuresAfter(new Refusal("auth_unavailable", "no keys"))).to.deep.equal({
-      failures: 0,
-      retryAfter: 1,
-    });
-    expect(await failuresAfter(new Refusal("auth_unavailable", "kid", 7.2))).to.deep.equal({
+    expect(await failuresAfter(new TokenRefusedError("auth_unavailable", "no keys"))).to.deep.equal(
+      {
+        failures: 0,
+        retryAfter: 1,
+      },
+    );
+    expect(
+      await failuresAfter(new TokenRefusedError("auth_unavailable", "kid", 7_200)),
+    ).to.deep.equal({
       failures: 0,
       retryAfter: 8,
     });

@@ -76,9 +76,9 @@ describe("the heartbeat", () => {
     expect(clock.pending).to.equal(0);
   });
 
-  it("with an interval of 0 pings nobody", () => {
+  it("with an interval of Infinity pings nobody", () => {
     const clock = new ManualClock();
-    const heartbeat = new Heartbeat(clock, 0, 10_000);
+    const heartbeat = new Heartbeat(clock, Number.POSITIVE_INFINITY, 10_000);
     heartbeat.add(new Peer(clock, false));
     expect(clock.pending).to.equal(0);
   });

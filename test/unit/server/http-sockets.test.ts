@@ -40,7 +40,7 @@ class Place implements AsyncDisposable {
     const http = createServer((_request, response) => response.end("there"));
     const place = new Place(
       http,
-      { httpPerAddress: 0, connections: 0, ...limits },
+      { httpPerAddress: "auto", connections: "auto", ...limits },
       { openFiles, isTrusted },
     );
     await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));

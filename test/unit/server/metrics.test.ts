@@ -16,8 +16,8 @@ import { CheapHasher } from "../../helpers/tokens/cheap-hasher.js";
 const scrape = ({ listening }: TestServer) => scrapePort(listening.metricsPort);
 
 const start = (options = {}) => startServer(sampleApp(), { metrics: { port: 0 }, ...options });
-const callCount = (method: string, status: string) =>
-  `rpc_server_call_duration_seconds_count{rpc_system_name="jsonrpc",rpc_method="${method}",status_code="${status}"}`;
+const callCount = (method: string, status: string, errorType?: string) =>
+  `rpc_server_call_duration_seconds_count{rpc_system_name="jsonrpc",rpc_method="${method}",rpc_status_code="${status}"${errorType === undefined ? "" : `,error_type="${errorType}"`}}`;
 
 describe("A histogram", () => {
   it("counts a value in the first bucket that it fits, its bound included, and adds it up", () => {
@@ -59,14 +59,14 @@ describe("/metrics", () => {
     const found = await scrape(server);
     expect(found.get(callCount("nothing", "none"))).to.equal(1);
     expect(found.get(callCount("nothing", "OK"))).to.equal(1);
-    expect(found.get(callCount("fail", "-32603"))).to.equal(1);
-    expect(found.get(callCount("numbers.add", "-32003"))).to.equal(1);
+    expect(found.get(callCount("fail", "-32603", "internal_error"))).to.equal(1);
+    expect(found.get(callCount("numbers.add", "-32003", "forbidden"))).to.equal(1);
     expect(found.get(callCount("time.now", "OK"))).to.equal(1);
   });
 
   it("measures how long a call took, in seconds, by the clock of the server", async () => {
     const clock = new ManualClock();
-    await using server = await start({ clock, limits: { pingInterval: 0 } });
+    await using server = await start({ clock, limits: { pingInterval: Number.POSITIVE_INFINITY } });
     const client = await server.login();
     client.send({ jsonrpc: "2.0", id: "slow", method: "wait" });
     await client.call("ping");
@@ -74,7 +74,8 @@ describe("/metrics", () => {
     client.send({ jsonrpc: "2.0", method: "$/cancelRequest", params: { id: "slow" } });
     await client.nextWhere(({ id }) => id === "slow");
     const found = await scrape(server);
-    const labels = 'rpc_system_name="jsonrpc",rpc_method="wait",status_code="-32011"';
+    const labels =
+      'rpc_system_name="jsonrpc",rpc_method="wait",rpc_status_code="-32011",error_type="cancelled"';
     expect(found.get(`rpc_server_call_duration_seconds_sum{${labels}}`)).to.equal(2);
     expect(found.get(`rpc_server_call_duration_seconds_bucket{${labels},le="1"}`)).to.equal(0);
     expect(found.get(`rpc_server_call_duration_seconds_bucket{${labels},le="2.5"}`)).to.equal(1);
@@ -88,7 +89,7 @@ describe("/metrics", () => {
     for (let n = 0; n < 10_000; n++) client.send({ jsonrpc: "2.0", method: `made.up${n}` });
     await client.call("ping");
     const found = await scrape(server);
-    expect(found.get(callCount("_OTHER", "-32601"))).to.equal(10_001);
+    expect(found.get(callCount("_OTHER", "-32601", "method_not_found"))).to.equal(10_001);
     expect(found.size - before).to.be.at.most(17); // ping came in
     expect([...found.keys()].some((key) => key.includes("made"))).to.equal(false);
   });
@@ -127,7 +128,7 @@ describe("/metrics", () => {
   });
 
   it("counts the outcomes of auth calls by their reason, revocations and refused handshakes", async () => {
-    await using server = await start({ limits: { openPerAddress: 2 } });
+    await using server = await start({ limits: { unauthenticatedConnectionsPerAddress: 2 } });
     const client = await server.login();
     await client.call("refresh", { token: "x" });
     await client.call("refresh", {});
@@ -153,18 +154,20 @@ describe("/metrics", () => {
     expect(found.get("jotwire_revocations_total")).to.equal(1);
     expect(found.get("jotwire_revocations_remembered")).to.equal(1);
     expect(found.get('jotwire_upgrades_refused_total{status="429"}')).to.equal(1);
-    expect(found.get('jotwire_limit_hits_total{limit="openPerAddress"}')).to.equal(1);
+    expect(
+      found.get('jotwire_limit_hits_total{limit="unauthenticatedConnectionsPerAddress"}'),
+    ).to.equal(1);
   });
 
   it("counts what was refused or cut for a limit, and shows the others with 0", async () => {
     const clock = new ManualClock();
     const limits = {
-      inFlight: 1,
-      batch: 1,
+      requestsInFlight: 1,
+      batchLength: 1,
       requestTimeout: 1_000,
       responseBytes: 200,
       failedAuthCalls: 1,
-      pingInterval: 0,
+      pingInterval: Number.POSITIVE_INFINITY,
     };
     await using server = await start({ clock, limits });
     const client = await server.login();
@@ -179,7 +182,7 @@ describe("/metrics", () => {
     await stranger.authenticate("x");
     await stranger.closed;
     const found = await scrape(server);
-    for (const limit of ["inFlight", "batch", "requestTimeout", "failedAuthCalls"])
+    for (const limit of ["requestsInFlight", "batchLength", "requestTimeout", "failedAuthCalls"])
       expect(found.get(`jotwire_limit_hits_total{limit="${limit}"}`), limit).to.equal(1);
     const shown = [...found.keys()].filter((key) => key.startsWith("jotwire_limit_hits_total"));
     expect(shown).to.have.length(Object.keys(defaultLimits).length + 2);
@@ -193,7 +196,7 @@ describe("/metrics", () => {
       issuer: "https://id.test",
       audience: "test",
       store: memoryStore(),
-      passwordHasher: new CheapHasher(),
+      testing: { passwordHasher: new CheapHasher() },
       reuseWindow: 0,
       failedLoginsPerAddress: 1,
     });

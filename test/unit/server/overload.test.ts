@@ -83,8 +83,8 @@ describe("Overload by the event loop's delay", () => {
     expect(overload.limit).to.equal("loopDelay");
   });
 
-  it("does not exist with a limit of 0, while that of the heap still does", () => {
-    const { gauge, looks, overload } = rig({ loopDelay: 0 });
+  it("does not exist without a limit, while that of the heap still does", () => {
+    const { gauge, looks, overload } = rig({ loopDelay: Number.POSITIVE_INFINITY });
     gauge.next = { measured: 50, over: 50 };
     looks(100);
     expect(overload.limit).to.equal(undefined);
@@ -133,10 +133,10 @@ describe("Overload by the heap", () => {
     expect(sheds()).to.equal(3);
   });
 
-  it("does not shed for a peak that is shorter than five looks, nor with a limit of 0", () => {
+  it("does not shed for a peak that is shorter than five looks, nor without a limit", () => {
     for (const [heapPercent, expected] of [
       [85, 1],
-      [0, 0],
+      [Number.POSITIVE_INFINITY, 0],
     ] as const) {
       const { gauge, looks, overload, sheds } = rig({ heapPercent });
       gauge.heap = 99;
@@ -153,7 +153,7 @@ describe("Overload by the heap", () => {
     expect([gauge.isRunning, clock.pending]).to.deep.equal([true, 1]);
     overload.stop();
     expect([gauge.isRunning, clock.pending]).to.deep.equal([false, 0]);
-    const off = rig({ loopDelay: 0, heapPercent: 0 });
+    const off = rig({ loopDelay: Number.POSITIVE_INFINITY, heapPercent: Number.POSITIVE_INFINITY });
     expect([off.gauge.isRunning, off.clock.pending]).to.deep.equal([false, 0]);
   });
 });

@@ -58,7 +58,10 @@ describe("The limits of the whole server", () => {
   });
 
   it("whoever is refused stands in the log with the limit and the address: the first, and one in 10 s with how many there were before", async () => {
-    await using server = await start({ openPerAddress: 1, authCallsPerAddress: 1 });
+    await using server = await start({
+      unauthenticatedConnectionsPerAddress: 1,
+      authCallsPerAddress: 1,
+    });
     const client = await server.connect();
     for (let n = 0; n < 3; n++) expect(await asked(server)).to.deep.equal([429, "5"]);
     await client.authenticate("no token");
@@ -67,20 +70,34 @@ describe("The limits of the whole server", () => {
     expect(await asked(server)).to.deep.equal([429, "5"]);
     const lines = server.log.filter(({ level }) => level === "warn").map(({ fields }) => fields);
     expect(lines).to.deep.equal([
-      { event: "limit.hit", limit: "openPerAddress", address: "127.0.0.1", before: 0 },
+      {
+        event: "limit.hit",
+        limit: "unauthenticatedConnectionsPerAddress",
+        address: "127.0.0.1",
+        before: 0,
+      },
       { event: "limit.hit", limit: "authCallsPerAddress", address: "127.0.0.1", before: 0 },
-      { event: "limit.hit", limit: "openPerAddress", address: "127.0.0.1", before: 2 },
+      {
+        event: "limit.hit",
+        limit: "unauthenticatedConnectionsPerAddress",
+        address: "127.0.0.1",
+        before: 2,
+      },
     ]);
     const failed = server.log.filter(({ fields }) => fields.event === "authenticate.fail");
     expect(failed.map(({ fields }) => fields.address)).to.deep.equal(["127.0.0.1", "127.0.0.1"]);
   });
 
   for (const [limit, other] of [
-    ["open", "openPerAddress"],
-    ["openPerAddress", "open"],
+    ["unauthenticatedConnections", "unauthenticatedConnectionsPerAddress"],
+    ["unauthenticatedConnectionsPerAddress", "unauthenticatedConnections"],
   ] as const) {
     it(`a logout without room for one more that has not authenticated closes the connection, and is counted as \`${limit}\``, async () => {
-      await using server = await start({ open: 0, openPerAddress: 0, [limit]: 1 });
+      await using server = await start({
+        unauthenticatedConnections: Number.POSITIVE_INFINITY,
+        unauthenticatedConnectionsPerAddress: Number.POSITIVE_INFINITY,
+        [limit]: 1,
+      });
       const client = await server.login();
       await server.connect();
       client.send({ jsonrpc: "2.0", id: 1, method: "logout" });
@@ -92,7 +109,12 @@ describe("The limits of the whole server", () => {
 
 describe("The limits of a frame's JSON", () => {
   it("are counted by their names, and what is no JSON at all is counted as none of them", async () => {
-    await using server = await start({ nodes: 100, keys: 50, stringBytes: 500, depth: 50 });
+    await using server = await start({
+      jsonValues: 100,
+      objectMembers: 50,
+      stringBytes: 500,
+      jsonDepth: 50,
+    });
     const client = await server.connect();
     const keyed = `{${Array(51).fill('"":1').join()}}`;
     client.send(
@@ -105,7 +127,9 @@ describe("The limits of a frame's JSON", () => {
     );
     await client.call("whoami");
     expect(
-      ["nodes", "keys", "stringBytes", "depth"].map((limit) => hits(server, limit)),
+      ["jsonValues", "objectMembers", "stringBytes", "jsonDepth"].map((limit) =>
+        hits(server, limit),
+      ),
     ).to.deep.equal([1, 2, 1, 1]);
   });
 });
@@ -140,7 +164,7 @@ describe("A server that has more to do than it can", () => {
 
   it("with a heap that is nearly full closes a tenth a second: the newest without a session, then those with nothing under way", async () => {
     const gauge = new ScriptedGauge();
-    await using server = await start({ authDeadline: 0 }, gauge);
+    await using server = await start({ authDeadline: Number.POSITIVE_INFINITY }, gauge);
     const ended: string[] = [];
     const watch = (name: string, client: RawClient) => {
       client.closed.then(({ code, reason }) => ended.push(`${name} ${code} ${reason}`));

@@ -1,22 +1,27 @@
 import { expect } from "chai";
-import type { ServerOptions, SessionList } from "../../../src/index.js";
+import type { SessionList } from "../../../src/index.js";
 import { memoryStore } from "../../../src/issuer/index.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 import { rejectionOf } from "../../helpers/rejection.js";
 import { expectClose, expectError } from "../../helpers/server/expected.js";
 import { ask } from "../../helpers/server/frames.js";
 import { TestBus } from "../../helpers/server/test-bus.js";
-import { sampleApp, startServer, type TestServer } from "../../helpers/server/test-server.js";
+import {
+  sampleApp,
+  startServer,
+  type TestServer,
+  type TestServerOptions,
+} from "../../helpers/server/test-server.js";
 
 const admin = { admin: "ops" };
 const asAdmin = { sub: "root", scope: "ops" };
-const start = (options: Partial<ServerOptions> = admin) => startServer(sampleApp(), options);
+const start = (options: TestServerOptions = admin) => startServer(sampleApp(), options);
 
 describe("server.sessions", () => {
   it("tells of every connection who it is, since when, from where and what it does", async () => {
     const clock = new ManualClock();
     await using server = await start({ clock });
-    const since = clock.now() / 1000;
+    const since = clock.now();
     const client = await server.login({ sub: "ada", sid: "s1" });
     await server.connect();
     clock.advance(10_000);
@@ -31,7 +36,7 @@ describe("server.sessions", () => {
       sessionId: "s1",
       address: "127.0.0.1",
       since,
-      expiresIn: 890,
+      expiresIn: 890_000,
     });
     expect(ada).to.deep.include({ calls: 3, inFlight: 1, bufferedBytes: 0 });
     const nobody = sessions.find(({ subject }) => subject === null);
@@ -41,7 +46,7 @@ describe("server.sessions", () => {
 
   it("shows an expired session with its subject, and none any more when it has closed", async () => {
     const clock = new ManualClock();
-    await using server = await start({ clock, limits: { pingInterval: 0 } });
+    await using server = await start({ clock, limits: { pingInterval: Number.POSITIVE_INFINITY } });
     const client = await server.login({ sub: "ada" });
     clock.advance(900_000);
     const { sessions } = await server.server.sessions({ subject: "ada" });
@@ -204,13 +209,13 @@ describe("rpc.sessions.*", () => {
 
 describe("Several nodes on one bus", () => {
   const store = (bus: TestBus) => Object.assign(memoryStore(), { bus });
-  const startOn = (bus: TestBus, options: Partial<ServerOptions> = {}) =>
+  const startOn = (bus: TestBus, options: TestServerOptions = {}) =>
     start({ ...admin, store: store(bus), ...options });
   const settled = () => new Promise((resolve) => setImmediate(resolve));
 
   async function startTwo(
     bus: TestBus,
-    options: Partial<ServerOptions> = {},
+    options: TestServerOptions = {},
   ): Promise<readonly [TestServer, TestServer]> {
     const two = [await startOn(bus, options), await startOn(bus, options)] as const;
     await settled();

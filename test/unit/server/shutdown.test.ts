@@ -143,7 +143,9 @@ describe("Closing all", () => {
 describe("A server that drains", () => {
   it("is not ready from the first moment and says why, is alive, and serves those who were not told yet", async () => {
     const { app, ...seen } = protocolApp();
-    const server = await startTimed(app, { limits: { openPerAddress: 0 } });
+    const server = await startTimed(app, {
+      limits: { unauthenticatedConnectionsPerAddress: Number.POSITIVE_INFINITY },
+    });
     const clients = [];
     for (let n = 0; n < 40; n++) clients.push(await server.login());
     const [first, last] = [clients[0]!, clients.at(-1)!];

@@ -16,7 +16,11 @@ import { sampleApp, startServer } from "../../helpers/server/test-server.js";
 import { CheapHasher } from "../../helpers/tokens/cheap-hasher.js";
 
 const password = "correct horse battery";
-const identity = { issuer: "https://id.test", audience: "test", passwordHasher: new CheapHasher() };
+const identity = {
+  issuer: "https://id.test",
+  audience: "test",
+  testing: { passwordHasher: new CheapHasher() },
+};
 const count = (operation: string) =>
   `jotwire_store_operation_duration_seconds_count{operation="${operation}"}`;
 const sum = (operation: string) =>
@@ -47,7 +51,7 @@ describe("Metrics of the store", () => {
     };
     const issuer = await createIssuer({
       ...identity,
-      clock,
+      testing: { ...identity.testing, clock },
       store: storeWith({ families, revocations }),
     });
     await issuer.users.add("ada", password, { scopes: [] });
@@ -133,7 +137,9 @@ describe("Metrics of the store", () => {
       () => {},
       watch.observe((operation, _duration, hasFailed) => heard.push([operation, hasFailed])),
     ]) {
-      expect(() => bus.read("t", { size: 1, ttl: 0 }, undefined)).to.throw("no topics here");
+      expect(() => bus.read("t", { size: 1, ttl: Number.POSITIVE_INFINITY }, undefined)).to.throw(
+        "no topics here",
+      );
       expect(bus.publish("t", "1", undefined)).to.equal(undefined);
       stop();
     }
@@ -184,7 +190,7 @@ describe("Metrics of pushes", () => {
     const clock = new ManualClock();
     await using server = await startServer(sampleApp(), {
       clock,
-      limits: { pingInterval: 0 },
+      limits: { pingInterval: Number.POSITIVE_INFINITY },
       metrics: { port: 0 },
     });
     const client = await server.login({ exp: Math.floor(clock.now() / 1000) + 10 });
@@ -220,7 +226,7 @@ describe("Metrics of pushes", () => {
   });
 
   it("count the connections that were closed since their peers did not read", async () => {
-    const rig = new SubscriptionHarness(new ManualClock(), "close");
+    const rig = new SubscriptionHarness(new ManualClock(), "end");
     const peer = rig.connect();
     peer.send({ id: 1, method: "ping" });
     await rig.settle();

@@ -142,9 +142,14 @@ describe("Tracing", () => {
     const client = await server.login();
     await client.call("fail");
     await client.call("made.up");
-    expect(spans.map(({ name, status, hasEnded }) => [name, status, hasEnded])).to.deep.equal([
-      ["fail", SpanStatusCode.ERROR, true],
-      ["_OTHER", SpanStatusCode.UNSET, true],
+    expect(
+      spans.map(({ name, status, hasEnded, attributes }) => [
+        ...[name, status, hasEnded],
+        attributes["error.type"],
+      ]),
+    ).to.deep.equal([
+      ["fail", SpanStatusCode.ERROR, true, "internal_error"],
+      ["_OTHER", SpanStatusCode.UNSET, true, "method_not_found"],
     ]);
   });
 
@@ -207,7 +212,7 @@ describe("Diagnostics channels", () => {
     ].map((name) => `jotwire:${name}`);
     for (const name of names) subscribe(name, listener);
     try {
-      await using server = await startServer(sampleApp(), { limits: { batch: 1 } });
+      await using server = await startServer(sampleApp(), { limits: { batchLength: 1 } });
       const client = await server.login({ sub: "ada", scope: "numbers:add" });
       await client.call("numbers.add", { a: 5_432 });
       client.send([1, 2]);
@@ -228,7 +233,7 @@ describe("Diagnostics channels", () => {
       connection: open?.connection,
     });
     expect(end).to.deep.include({ method: "numbers.add", code: 1001 });
-    expect(limit).to.deep.equal({ limit: "batch" });
+    expect(limit).to.deep.equal({ limit: "batchLength" });
     expect(close).to.include({ code: 1000, connection: open?.connection });
     expect(JSON.stringify(heard)).to.not.match(/5432|eyJ/);
   });

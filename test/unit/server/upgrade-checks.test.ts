@@ -47,22 +47,25 @@ describe("the guard before the handshake", () => {
   });
 
   it("is full at so many of an address and in all, and has room again when one has left", () => {
-    const { addresses, guard } = guarded({ openPerAddress: 2, open: 3 });
+    const { addresses, guard } = guarded({
+      unauthenticatedConnectionsPerAddress: 2,
+      unauthenticatedConnections: 3,
+    });
     for (const from of [address, address]) {
       expect(guard.exhausted(address)).to.equal(undefined);
       addresses.opened(from);
     }
-    expect(guard.exhausted(address)).to.equal("openPerAddress");
+    expect(guard.exhausted(address)).to.equal("unauthenticatedConnectionsPerAddress");
     expect(guard.exhausted("192.0.2.2")).to.equal(undefined);
     addresses.opened("192.0.2.2");
-    expect(guard.exhausted("192.0.2.2")).to.equal("open");
+    expect(guard.exhausted("192.0.2.2")).to.equal("unauthenticatedConnections");
     addresses.left(address);
     expect(guard.exhausted(address)).to.equal(undefined);
   });
 
   it("bars an address at so many refused tokens, and no other; with 0 none", () => {
     const { addresses, guard } = guarded({ authFailuresPerAddress: 2 });
-    const open = guarded({ authFailuresPerAddress: 0 });
+    const open = guarded({ authFailuresPerAddress: Number.POSITIVE_INFINITY });
     for (const isBarred of [false, true]) {
       for (const book of [addresses, open.addresses]) book.failed(address);
       expect(guard.isBarred(address)).to.equal(isBarred);

@@ -192,7 +192,7 @@ describe("the file store", () => {
   it("loses no revocation, and tells each process of each of the others', when several revoke at once", async () => {
     await withFolder(async (folder) => {
       const clock = new ManualClock();
-      const stores = Array.from({ length: 3 }, () => fileStore(folder, { clock }));
+      const stores = Array.from({ length: 3 }, () => fileStore(folder, { testing: { clock } }));
       const told = stores.map((store) => {
         const names: string[] = [];
         store.revocations.subscribe(({ jti = "" }) => names.push(jti));
@@ -330,7 +330,7 @@ describe("the file store", () => {
   it("tells of another process's revocations at its next look, once", async () => {
     await withFolder(async (folder) => {
       const clock = new ManualClock();
-      const server = fileStore(folder, { clock });
+      const server = fileStore(folder, { testing: { clock } });
       const commandLine = fileStore(folder);
       await commandLine.revocations.add({ jti: "before" });
       const told: Revocation[] = [];

@@ -55,7 +55,7 @@ export class BackPressure {
     this.#socket = socket;
     this.#writer = writer;
     this.#outbox = outbox;
-    outbox.limit = endless(limits.sendBufferHardBytes);
+    outbox.limit = limits.sendBufferHardBytes;
   }
 
   /** Frames that come are to be held. */
@@ -140,7 +140,7 @@ export class BackPressure {
     this.#requests = 0;
     this.#bytes = 0;
     this.#startedAt = 0;
-    this.#outbox.limit = endless(this.#limits.sendBufferHardBytes) - this.#writer.waiting;
+    this.#outbox.limit = this.#limits.sendBufferHardBytes - this.#writer.waiting;
   }
 
   /** Lets go of what is held, and has the socket read on: the peer's close must be heard. */
@@ -151,7 +151,7 @@ export class BackPressure {
   }
 
   #isOver(limit: number): boolean {
-    return limit > 0 && this.#outbox.length + this.#writer.waiting > limit;
+    return this.#outbox.length + this.#writer.waiting > limit;
   }
 
   #isLate(): boolean {
@@ -159,9 +159,4 @@ export class BackPressure {
     if (this.#startedAt === 0) this.#startedAt = now;
     return now - this.#startedAt >= maxTimePerTurn;
   }
-}
-
-/** 0 = no limit. */
-function endless(limit: number): number {
-  return limit === 0 ? Number.POSITIVE_INFINITY : limit;
 }

@@ -84,7 +84,7 @@ export class FrameReader {
     if (isBinary)
       return { close: ["unsupported_data", "send text frames, one JSON value in each"] };
     const most = isOpen ? this.#limits.openFrameBytes : this.#limits.frameBytes;
-    if (most > 0 && data.length > most) return this.#tooBig(data.length, most, isOpen);
+    if (data.length > most) return this.#tooBig(data.length, most, isOpen);
     const excess = this.count(isOpen); // before anything is made of it
     if (
       isOpen &&
@@ -151,10 +151,10 @@ export class FrameRate {
     this.#onEnd = onEnd;
   }
 
-  /** Counts one frame against `limit` frames a second (0 = none: then no clock is looked at). */
+  /** Counts one frame against `limit` frames a second (`Infinity`: reads no clock). */
   count(clock: Pick<Clock, "monotonic" | "after">, limit: number): Verdict {
     this.total++;
-    if (limit === 0) return "within";
+    if (limit === Number.POSITIVE_INFINITY) return "within";
     const now = clock.monotonic();
     if (now - this.#startedAt >= window) this.#startWindow(now);
     this.#count++;

@@ -15,7 +15,7 @@ export class SlowMessageWatch {
   readonly #connections: Iterable<Connection>;
   #stop: (() => void) | undefined;
 
-  /** `timeout`: milliseconds from first byte to last; 0 = any time. */
+  /** `timeout`: milliseconds from first byte to last. */
   constructor(clock: Clock, timeout: number, connections: Iterable<Connection>) {
     this.#clock = clock;
     this.#interval = timeout / looks;
@@ -23,7 +23,7 @@ export class SlowMessageWatch {
   }
 
   start(): void {
-    if (this.#interval === 0) return;
+    if (this.#interval === Number.POSITIVE_INFINITY) return;
     this.#stop ??= every(this.#clock, this.#interval, () => {
       for (const connection of this.#connections) connection.lookAtArrival(looks);
     });

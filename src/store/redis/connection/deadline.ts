@@ -1,4 +1,4 @@
-import { StoreUnavailable } from "./store-unavailable.js";
+import { StoreUnavailableError } from "./store-unavailable.js";
 
 /**
  * How long one operation may still wait for Redis. Made once for each operation and passed down to
@@ -24,7 +24,7 @@ export class Deadline {
   }
 
   /**
-   * Starts `work` and settles as it does. Rejects with {@link StoreUnavailable} when no time
+   * Starts `work` and settles as it does. Rejects with {@link StoreUnavailableError} when no time
    * remains, or none did before: `work` is not started then. An answer that has arrived in time
    * counts, however late this process comes to read it: sockets are read between the timer and the
    * immediate.
@@ -32,13 +32,13 @@ export class Deadline {
   async wait<T>(work: () => Promise<T>): Promise<T> {
     const left = this.remaining();
     if (left === 0)
-      throw new StoreUnavailable(`Redis has taken ${this.#timeoutMs} ms for one operation`);
+      throw new StoreUnavailableError(`Redis has taken ${this.#timeoutMs} ms for one operation`);
     const outcome = work(); // before the timer: what is done at once is no wait
     if (this.#waits++ === 0) this.#since = performance.now();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       const giveUp = (): void =>
-        reject(new StoreUnavailable(`Redis did not answer within ${Math.round(left)} ms`));
+        reject(new StoreUnavailableError(`Redis did not answer within ${Math.round(left)} ms`));
       timer = setTimeout(() => setImmediate(giveUp), left);
     });
     try {

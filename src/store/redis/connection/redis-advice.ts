@@ -3,7 +3,7 @@ import { checkRedisUrl, type RedisAddress, RedisConnection } from "./redis-conne
 
 /**
  * What a Redis may forget without having to, each with what to do; empty: nothing. Rejects with
- * `StoreUnavailable` when it does not answer within `timeoutMs` milliseconds. Throws `TypeError` for
+ * `StoreUnavailableError` when it does not answer within `timeoutMs` milliseconds. Throws `TypeError` for
  * a URL that can't be meant.
  */
 export async function adviseRedis(

@@ -1,7 +1,7 @@
 import { Deadline } from "./deadline.js";
 import { type RedisAddress, RedisConnection, type RedisExecutor } from "./redis-connection.js";
 import type { RedisScript } from "./redis-script.js";
-import { asUnavailable, StoreUnavailable } from "./store-unavailable.js";
+import { asUnavailable, StoreUnavailableError } from "./store-unavailable.js";
 
 const maxPending = 2_000; // calls that wait for Redis; each for `timeoutMs` at most
 const retryAfter = 200; // ms: after a failed attempt, calls are refused at once for so long
@@ -16,7 +16,7 @@ export class RedisClient implements RedisExecutor {
   readonly #prepare: (connection: RedisConnection, deadline: Deadline) => Promise<unknown>;
   #connection: RedisConnection | undefined;
   #opening: Promise<RedisConnection> | undefined;
-  #failure: { readonly at: number; readonly error: StoreUnavailable } | undefined;
+  #failure: { readonly at: number; readonly error: StoreUnavailableError } | undefined;
   #pending = 0;
   #isClosed = false;
 
@@ -57,7 +57,7 @@ export class RedisClient implements RedisExecutor {
     work: (connection: RedisConnection) => Promise<unknown>,
   ): Promise<unknown> {
     if (this.#pending >= maxPending)
-      throw new StoreUnavailable(`${maxPending} calls wait for Redis already`);
+      throw new StoreUnavailableError(`${maxPending} calls wait for Redis already`);
     this.#pending++;
     try {
       // no await with a connection at hand: calls reach Redis in the order in which they are made
@@ -72,7 +72,7 @@ export class RedisClient implements RedisExecutor {
   }
 
   async #connected(): Promise<RedisConnection> {
-    if (this.#isClosed) throw new StoreUnavailable("this store was closed");
+    if (this.#isClosed) throw new StoreUnavailableError("this store was closed");
     if (this.#failure !== undefined && performance.now() - this.#failure.at < retryAfter)
       throw this.#failure.error;
     this.#opening ??= this.#open().finally(() => {

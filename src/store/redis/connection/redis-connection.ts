@@ -1,7 +1,7 @@
 import { createClient } from "@redis/client";
 import { Deadline } from "./deadline.js";
 import { allScripts, type RedisScript } from "./redis-script.js";
-import { asUnavailable, StoreUnavailable } from "./store-unavailable.js";
+import { asUnavailable, StoreUnavailableError } from "./store-unavailable.js";
 
 /** The only importer of @redis/client. */
 
@@ -15,7 +15,7 @@ export interface RedisAddress {
 }
 
 /**
- * Runs commands and scripts. Rejects with {@link StoreUnavailable}, at the deadline at the latest;
+ * Runs commands and scripts. Rejects with {@link StoreUnavailableError}, at the deadline at the latest;
  * a call without one has a deadline of its own.
  */
 export interface RedisExecutor {
@@ -66,7 +66,7 @@ export class RedisConnection implements RedisExecutor {
   }
 
   /**
-   * Rejects with {@link StoreUnavailable} when there is no answer within `timeoutMs` (milliseconds).
+   * Rejects with {@link StoreUnavailableError} when there is no answer within `timeoutMs` (milliseconds).
    */
   static async open(address: RedisAddress, timeoutMs: number): Promise<RedisConnection> {
     const connection = new RedisConnection(clientOf(address, timeoutMs), timeoutMs);
@@ -140,7 +140,7 @@ export class RedisConnection implements RedisExecutor {
    * about the connection.
    */
   async #send(args: readonly string[], deadline: Deadline): Promise<unknown> {
-    if (!this.#isOpen) throw new StoreUnavailable("the connection to Redis is closed");
+    if (!this.#isOpen) throw new StoreUnavailableError("the connection to Redis is closed");
     const isWhole = deadline.remaining() >= this.#timeoutMs;
     try {
       return await deadline.wait(() => this.#client.sendCommand(args));

@@ -2,16 +2,16 @@
  * Redis could not be asked, or did not answer in time: what was asked for may or may not have been
  * done.
  */
-export class StoreUnavailable extends Error {
-  override readonly name = "StoreUnavailable";
+export class StoreUnavailableError extends Error {
+  override readonly name = "StoreUnavailableError";
   readonly code = "STORE_UNAVAILABLE";
 }
 
-export function asUnavailable(thrown: unknown): StoreUnavailable {
-  if (thrown instanceof StoreUnavailable) return thrown;
+export function asUnavailable(thrown: unknown): StoreUnavailableError {
+  if (thrown instanceof StoreUnavailableError) return thrown;
   const why =
     thrown instanceof AggregateError ? thrown.errors.map(messageOf).join("; ") : messageOf(thrown);
-  return new StoreUnavailable(`Redis: ${why}`, { cause: thrown });
+  return new StoreUnavailableError(`Redis: ${why}`, { cause: thrown });
 }
 
 function messageOf(thrown: unknown): string {

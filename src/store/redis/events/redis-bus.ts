@@ -134,12 +134,12 @@ export class RedisBus implements Bus {
       bus,
       ...(history === undefined ? [] : [this.#keys.topic(topic), this.#keys.history(topic)]),
     ];
-    const { size = 0, ttl = 0 } = history ?? {};
+    const { size = 0, ttl = Number.POSITIVE_INFINITY } = history ?? {};
     await this.#redis.run(publish, keys, [
       topic,
       data,
       size,
-      Math.ceil(ttl),
+      redisTtl(ttl),
       memoryOf(ttl),
       this.#length,
     ]);
@@ -153,7 +153,7 @@ export class RedisBus implements Bus {
     const keys = [this.#keys.deployment, this.#keys.topic(topic), this.#keys.history(topic)];
     const isPlace = since !== undefined && Number.isSafeInteger(since.offset) && since.offset >= 0;
     const args = [
-      Math.ceil(ttl),
+      redisTtl(ttl),
       memoryOf(ttl),
       isPlace ? since.epoch : "",
       isPlace ? since.offset : "",
@@ -218,8 +218,13 @@ export class RedisBus implements Bus {
   }
 }
 
+/** In the scripts 0 stands for an event that is never too old. */
+function redisTtl(ttl: number): number {
+  return ttl === Number.POSITIVE_INFINITY ? 0 : Math.ceil(ttl);
+}
+
 function memoryOf(ttl: number): number {
-  return Math.max(topicMemory, Math.ceil(ttl));
+  return Math.max(topicMemory, redisTtl(ttl));
 }
 
 /** Undefined: half of one, or no number. */

@@ -7,7 +7,7 @@ import {
   type RedisExecutor,
 } from "../connection/redis-connection.js";
 import type { Joined, RedisDeployment } from "../connection/redis-deployment.js";
-import { asUnavailable, StoreUnavailable } from "../connection/store-unavailable.js";
+import { asUnavailable, StoreUnavailableError } from "../connection/store-unavailable.js";
 import type { RedisKeys } from "../redis-keys.js";
 import { type RawEntry, StreamCursor } from "./stream-cursor.js";
 
@@ -117,7 +117,7 @@ export class RedisStreamReader {
 
   /**
    * Resolves when all that was revoked until a second ago is known. Rejects with
-   * {@link StoreUnavailable} when that can't be had in time.
+   * {@link StoreUnavailableError} when that can't be had in time.
    */
   whenCurrent(): Promise<void> {
     return this.#when(({ isCurrent }) => isCurrent);
@@ -141,7 +141,7 @@ export class RedisStreamReader {
   ): Promise<void> {
     if (until(this.#reached())) return;
     if (this.#users === 0 || this.#isClosed)
-      throw new StoreUnavailable("nothing is read from Redis now");
+      throw new StoreUnavailableError("nothing is read from Redis now");
     const proof: { resolve: () => void; until: (reached: Reached) => boolean } = {
       resolve: () => {},
       until,
@@ -254,7 +254,7 @@ export class RedisStreamReader {
       connection.read(readAtOnce, block, revocations, bus, ...ids),
     ]);
     const [incarnation, revoked, sent] = state as [string | null, string | null, string | null];
-    if (incarnation !== this.#incarnation) throw new StoreUnavailable("Redis was emptied");
+    if (incarnation !== this.#incarnation) throw new StoreUnavailableError("Redis was emptied");
     const entries = new Map(streams as [string, RawEntry[]][] | null);
     await this.#readRevocations(connection, entries.get(revocations) ?? [], Number(revoked ?? 0));
     this.#readBus(entries.get(bus) ?? [], Number(sent ?? 0));
@@ -318,7 +318,7 @@ export class RedisStreamReader {
   /**
    * Not at every attempt: an outage lasts. But what stands in the way may become something else.
    */
-  #tellLost(err: StoreUnavailable): void {
+  #tellLost(err: StoreUnavailableError): void {
     const isNews = this.#outage?.why !== err.message;
     this.#outage = { since: this.#outage?.since ?? performance.now(), why: err.message };
     if (isNews)

@@ -17,7 +17,9 @@ describe("A node whose clock is ahead", () => {
     const now = Date.now() / 1_000;
     const wrong = redisStore({
       url: redis.url,
-      clock: { now: () => Date.now() + 3_600_000, monotonic: () => 0, after: () => () => {} },
+      testing: {
+        clock: { now: () => Date.now() + 3_600_000, monotonic: () => 0, after: () => () => {} },
+      },
     });
     const right = redisStore({ url: redis.url });
     try {

@@ -2,7 +2,7 @@ import { expect } from "chai";
 import {
   type RedisStore,
   redisStore,
-  StoreUnavailable,
+  StoreUnavailableError,
 } from "../../../../src/store/redis/index.js";
 import { eventually } from "../../../helpers/eventually.js";
 import { hasRedis, RedisServer } from "../../../helpers/redis/redis-server.js";
@@ -46,8 +46,8 @@ describe("Redis is gone", () => {
     () => store.secrets.replace("name", "value", undefined),
     () => store.revocations.add({ jti: "x" }),
     () => store.revocations.list(1),
-    async () => store.bus?.publish("topic", "1", { size: 1, ttl: 0 }),
-    async () => store.bus?.read("topic", { size: 1, ttl: 0 }, undefined),
+    async () => store.bus?.publish("topic", "1", { size: 1, ttl: Number.POSITIVE_INFINITY }),
+    async () => store.bus?.read("topic", { size: 1, ttl: Number.POSITIVE_INFINITY }, undefined),
     async () => store.bus?.send("message"),
   ];
 
@@ -62,7 +62,7 @@ describe("Redis is gone", () => {
       for (const call of calls(store)) {
         const startedAt = performance.now();
         expect(await rejectionOf(call()))
-          .to.be.instanceOf(StoreUnavailable)
+          .to.be.instanceOf(StoreUnavailableError)
           .with.property("code", "STORE_UNAVAILABLE");
         expect(performance.now() - startedAt).to.be.below(1_000);
       }
@@ -118,7 +118,7 @@ describe("Redis is gone", () => {
     };
     expect(
       await rejectionOf(store.families.rotate({ ...rotation, reuseWindow: 10, idleTtl: 100 })),
-    ).to.be.instanceOf(StoreUnavailable);
+    ).to.be.instanceOf(StoreUnavailableError);
     // by Redis's clock the caller has given up now
     await new Promise((resolve) => setTimeout(resolve, timeout));
     redis.goOn();
@@ -210,7 +210,7 @@ describe("Redis is gone", () => {
     await here.revocations.whenCurrent?.();
     await redis.kill();
     expect(await rejectionOf(here.revocations.add({ jti: "late" }))).to.be.instanceOf(
-      StoreUnavailable,
+      StoreUnavailableError,
     );
     await redis.restart();
     await eventually(() => here.revocations.whenCurrent?.());

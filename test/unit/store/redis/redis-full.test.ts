@@ -8,7 +8,7 @@ import { hasRedis, RedisServer } from "../../../helpers/redis/redis-server.js";
 import { rejectionOf } from "../../../helpers/rejection.js";
 import { requires } from "../../../helpers/requirement.js";
 
-const history = { size: 10, ttl: 0 };
+const history = { size: 10, ttl: Number.POSITIVE_INFINITY };
 const use = {
   clientId: "web",
   presentedHash: "one",

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "chai";
-import { redisStore, StoreUnavailable } from "../../../../src/store/redis/index.js";
+import { redisStore, StoreUnavailableError } from "../../../../src/store/redis/index.js";
 import type { FamilyRecord } from "../../../../src/store/store.js";
 import { eventually } from "../../../helpers/eventually.js";
 import { freePort, hasRedis, RedisServer } from "../../../helpers/redis/redis-server.js";
@@ -74,7 +74,7 @@ describe("The Redis that a deployment uses", () => {
           await store.families.rotate({ ...rotation, reuseWindow: 10, idleTtl: 100 });
           await store.revocations.add({ jti: id });
         } catch (error) {
-          if (error instanceof StoreUnavailable) return;
+          if (error instanceof StoreUnavailableError) return;
           throw error;
         }
         acknowledged.set(id, "two");
@@ -124,7 +124,7 @@ describe("The Redis that a deployment uses", () => {
       expect((await store.bus.read("t", { size: 2, ttl: 1_000 }, undefined)).offset).to.equal(1);
       await store.close();
       const other = redisStore({ url, prefix: "other", timeout });
-      expect(await rejectionOf(other.users.get("ada"))).to.be.instanceOf(StoreUnavailable);
+      expect(await rejectionOf(other.users.get("ada"))).to.be.instanceOf(StoreUnavailableError);
       await other.close();
     } finally {
       await redis.stop();
@@ -173,7 +173,7 @@ describe("The Redis that a deployment uses", () => {
         expect(await trusting.users.add(userOf("ada"))).to.equal(true);
         const refusal = await rejectionOf(strange.users.get("ada"));
         expect(refusal)
-          .to.be.instanceOf(StoreUnavailable)
+          .to.be.instanceOf(StoreUnavailableError)
           .with.nested.property("cause.code", "DEPTH_ZERO_SELF_SIGNED_CERT"); // of OpenSSL
         expect(refusal.message).to.include((refusal.cause as Error).message);
       } finally {

@@ -3,7 +3,7 @@ import { createIssuer, type Issuer } from "../../../../src/issuer/index.js";
 import {
   type RedisStore,
   redisStore,
-  StoreUnavailable,
+  StoreUnavailableError,
 } from "../../../../src/store/redis/index.js";
 import { eventually } from "../../../helpers/eventually.js";
 import { TcpProxy } from "../../../helpers/network/tcp-proxy.js";
@@ -35,7 +35,7 @@ describe("Redis is slow", () => {
       issuer: "http://localhost:8080",
       audience: "jotwire",
       store,
-      passwordHasher: new CheapHasher(),
+      testing: { passwordHasher: new CheapHasher() },
     });
     await issuer.users.add("ada", password);
   });
@@ -60,9 +60,9 @@ describe("Redis is slow", () => {
     network.impair(slow);
     expect(
       await soonRefused(() => issuer.login("ada", password, { address: "192.0.2.1" })),
-    ).to.include({ reason: "auth_unavailable" });
+    ).to.include({ code: "auth_unavailable" });
     expect(await soonRefused(() => issuer.renew(refreshToken, "ada"))).to.include({
-      reason: "auth_unavailable",
+      code: "auth_unavailable",
     });
     expect((await store.users.get("ada"))?.username).to.equal("ada"); // one call has time enough
     network.impair({});
@@ -78,11 +78,11 @@ describe("Redis is slow", () => {
     await one?.users.get("ada");
     await one?.attempts.fail("k", 1);
     expect(await rejectionOf(one?.secrets.get("s") ?? Promise.resolve())).to.be.instanceOf(
-      StoreUnavailable,
+      StoreUnavailableError,
     );
     const startedAt = performance.now();
     expect(await rejectionOf(one?.secrets.get("s") ?? Promise.resolve())).to.be.instanceOf(
-      StoreUnavailable,
+      StoreUnavailableError,
     );
     expect(performance.now() - startedAt).to.be.below(100); // there is nothing left to wait for
     expect(await two?.attempts.fail("k", 1)).to.equal(2);
@@ -97,7 +97,7 @@ describe("Redis is slow", () => {
     network.impair({ delay: 250 }); // more than is left for the way there
     expect(
       await rejectionOf(operation?.attempts.fail("k", 1) ?? Promise.resolve()),
-    ).to.be.instanceOf(StoreUnavailable);
+    ).to.be.instanceOf(StoreUnavailableError);
     // answered after the late one
     expect(await store.attempts.get("k")).to.deep.equal({ failures: 0, lastAt: 0 });
     expect(network.connections).to.equal(1);
@@ -108,7 +108,7 @@ describe("Redis is slow", () => {
     network.impair({ delay: 400 });
     expect(
       await rejectionOf(store.operation?.().revocations.add({ jti: "x" }) ?? Promise.resolve()),
-    ).to.be.instanceOf(StoreUnavailable);
+    ).to.be.instanceOf(StoreUnavailableError);
     network.impair({});
     await store.revocations.add({ jti: "y" });
     store.revocations.subscribe(() => {}); // joins the others: what is unsaved is written first
@@ -126,7 +126,7 @@ describe("Redis is slow", () => {
     await operation?.users.get("ada");
     expect(
       await rejectionOf(operation?.revocations.add({ jti: "x" }) ?? Promise.resolve()),
-    ).to.be.instanceOf(StoreUnavailable);
+    ).to.be.instanceOf(StoreUnavailableError);
     network.impair({});
     await eventually(async () =>
       expect((await store.revocations.list(0)).map(({ jti }) => jti)).to.deep.equal(["x"]),
