@@ -79,6 +79,7 @@ export interface IssuerPort {
   observeStore?(observer: StoreObserver): () => void;
 }
 
+/** What a server knows of a request that it hands to an issuer. */
 export interface IssuerRequestContext {
   /** The caller's address, seen through trusted proxies. */
   readonly address: string;

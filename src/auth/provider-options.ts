@@ -2,15 +2,19 @@
 
 /** A JSON Web Key (RFC 7517 §4). */
 export interface Jwk {
+  /** The type of the key, such as `EC` (RFC 7517 §4.1). */
   readonly kty: string;
+  /** The other members, which depend on `kty`. */
   readonly [member: string]: unknown;
 }
 
 /** A JSON Web Key Set (RFC 7517 §5). */
 export interface JwkSet {
+  /** The keys of the set. */
   readonly keys: readonly Jwk[];
 }
 
+/** The claims of a token (RFC 7519 §4). */
 export type Claims = Readonly<Record<string, unknown>>;
 
 /** A refreshed pair, as `renew` returns it. */
@@ -21,6 +25,7 @@ export interface RenewedTokens {
   readonly refreshToken: string;
 }
 
+/** Whose tokens a server accepts, and by which keys. */
 export interface ProviderOptions {
   /**
    * The `iss` claim, compared as an exact string (RFC 7519 §4.1.1). With no key given, also the
@@ -38,23 +43,45 @@ export interface ProviderOptions {
    * key.
    */
   readonly secret?: string | Uint8Array;
-  /** Accepted `alg` values. Default: the key's own `alg`, else those that fit its type. */
+  /**
+   * Accepted `alg` values.
+   * @default the key's own `alg`, else those that fit its type
+   */
   readonly algorithms?: readonly string[];
-  /** Accepted `typ` header, or several. Default: `at+jwt`, `JWT` or none. */
+  /**
+   * Accepted `typ` header, or several.
+   * @default `at+jwt`, `JWT` or none
+   */
   readonly typ?: string | readonly string[];
-  /** Claims that must be there. Default: `["exp", "sub"]`; `exp` and `sub` can't be left out. */
+  /**
+   * Claims that must be there. `exp` and `sub` can't be left out.
+   * @default `["exp", "sub"]`
+   */
   readonly requiredClaims?: readonly string[];
-  /** Longest accepted `exp - iat`, milliseconds. Default: none. */
+  /**
+   * Longest accepted `exp - iat`, milliseconds.
+   * @default none
+   */
   readonly maxLifetime?: number;
   /**
-   * Tolerance for `nbf` and `iat`, never for `exp`; milliseconds, at most 60_000. Default: 30_000.
+   * Tolerance for `nbf` and `iat`, never for `exp`; milliseconds, at most 60_000.
+   * @default 30_000 ms
    */
   readonly leeway?: number;
-  /** Fetch keys from a host that resolves to a private or loopback address. Default: false. */
+  /**
+   * Fetch keys from a host that resolves to a private or loopback address.
+   * @default false
+   */
   readonly allowPrivateHosts?: boolean;
-  /** The scopes a token grants. Default: from `scope` (string), `scp`, `permissions`. */
+  /**
+   * The scopes a token grants.
+   * @default from `scope` (string), `scp`, `permissions`
+   */
   readonly scopes?: (claims: Claims) => readonly string[];
-  /** Rotates a refresh token for `refresh({refreshToken})`. Default: not offered. */
+  /**
+   * Rotates a refresh token for `refresh({refreshToken})`.
+   * @default not offered
+   */
   readonly renew?: (refreshToken: string) => Promise<RenewedTokens>;
 }
 

@@ -18,7 +18,8 @@ export interface Verifier {
    * `Bearer ` in front are taken off. Rejects with {@link TokenRefusedError} and nothing else:
    * `token_invalid`, `token_expired` (all else is good), `auth_unavailable` (no keys, or a `kid`
    * that can't be looked up yet). `peer` names who presents it: what one peer makes up costs others
-   * no fetch of keys. Default: all are one.
+   * no fetch of keys.
+   * @default all are one
    */
   verify(token: unknown, peer?: string): Promise<VerifiedToken>;
   /** Are there keys of every issuer? Fetches those that are missing. Never rejects. */

@@ -33,8 +33,11 @@ import { SigningKeys, signingAlgorithm } from "./tokens/signing-keys.js";
 
 /** An authentication server: credentials in, tokens out. */
 export interface Issuer extends IssuerPort {
+  /** The store that was given. */
   readonly store: Store;
+  /** People who log in with a password. */
   readonly users: UserDirectory;
+  /** Programs that log in with a secret. */
   readonly clients: ClientDirectory;
   /**
    * A `request` listener of `node:http`, for an issuer on a port of its own. Other paths than the
@@ -56,9 +59,14 @@ export interface Issuer extends IssuerPort {
 }
 
 /**
- * Makes an issuer. Rejects when an option is wrong, the store can't be read, or its secrets are
- * readable by others. Keys are made when they are first needed, so that users can be administered
- * beside a running server.
+ * Makes an embedded authentication server: give it to `createServer` as `auth`. Keys are made when
+ * they are first needed, so that users can be administered beside a running server.
+ *
+ * @throws Error if an option is wrong, the store cannot be read, or others can read its secrets
+ * @example
+ * const store = fileStore(".jotwire");
+ * const issuer = await createIssuer({ issuer: "https://id.example", audience: "orders", store });
+ * await issuer.users.add("ada", "correct horse battery", { scopes: ["orders:read"] });
  */
 export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
   const settings = settingsOf(options);

@@ -22,49 +22,75 @@ export interface IssuerOptions {
   readonly audience: string;
   /** Users, families, keys. See `fileStore` and `memoryStore`. */
   readonly store: Store;
-  /** Life of an access token. Default: 300_000 (5 min); at most 900_000. */
+  /**
+   * Life of an access token. At most 900_000 ms.
+   * @default 300_000 ms (5 min)
+   */
   readonly accessTokenTtl?: number;
-  /** Life of a refresh token that isn't used. Default: 7 days. */
+  /**
+   * Life of a refresh token that isn't used.
+   * @default 7 days
+   */
   readonly refreshIdleTtl?: number;
-  /** From a login to the next, however often it is refreshed. Default: 30 days. */
+  /**
+   * From a login to the next, however often it is refreshed.
+   * @default 30 days
+   */
   readonly refreshTtl?: number;
   /**
-   * In which the token before the current one may come again, because a reply was lost. Default:
-   * 10_000 (10 s); 0: never.
+   * Time in which the token before the current one may come again, because a reply was lost. 0:
+   * never.
+   * @default 10_000 ms
    */
   readonly reuseWindow?: number;
-  /** How long one key signs. Default: 30 days; at least 3_600_000 (1 h). */
+  /**
+   * How long one key signs. At least 3_600_000 ms (1 h).
+   * @default 30 days
+   */
   readonly keyRotationInterval?: number;
   /**
-   * From the publication of a new key to its first signature, so that caches know it. Default and
-   * least: 600_000 (10 min).
+   * From the publication of a new key to its first signature, so that caches know it.
+   * @default 600_000 ms (10 min), which is also the least
    */
   readonly keyPublishAhead?: number;
   /**
    * Failed logins of one address (IPv6: one /64) in a minute, whatever the accounts, before its
-   * logins are refused. Default: 20; `Infinity`: no limit.
+   * logins are refused. `Infinity`: no limit.
+   * @default 20
    */
   readonly failedLoginsPerAddress?: number;
   /**
    * Logins, refreshes, revocations and client tokens, each, of one subject in a minute, over all
-   * nodes; then 429. Default: 300; `Infinity`: no limit.
+   * nodes; then 429. `Infinity`: no limit.
+   * @default 300
    */
   readonly tokensPerSubject?: number;
   /**
    * Logins that one subject may have; one more ends the one that was not used for the longest time.
-   * Default: 1_000; `Infinity`: no limit.
+   * `Infinity`: no limit.
+   * @default 1_000
    */
   readonly sessionsPerSubject?: number;
-  /** argon2id: memory in KiB and passes. Default: 19_456 and 2; weaker ones are refused. */
+  /**
+   * argon2id: memory in KiB and passes. Weaker ones are refused.
+   * @default 19_456 and 2
+   */
   readonly passwordHashing?: Partial<Argon2Parameters>;
   /**
    * A secret of at least 32 bytes, kept elsewhere than the store, that is mixed into every
-   * password. Default: none. Not to be changed later.
+   * password. Not to be changed later.
+   * @default none
    */
   readonly pepper?: string | Uint8Array;
-  /** Origins whose pages may call the stand-alone `handler` (CORS). Default: none. */
+  /**
+   * Origins whose pages may call the stand-alone `handler` (CORS).
+   * @default none
+   */
   readonly origins?: readonly string[];
-  /** Default: silent. */
+  /**
+   * Where the issuer's log lines go.
+   * @default silent
+   */
   readonly logger?: Logger;
   /** Seams for tests; never set them in production. */
   readonly testing?: IssuerTesting;

@@ -5,6 +5,7 @@ import type { Clock } from "../runtime/clock.js";
 
 /** Turns passwords into hashes that say how they were made (PHC strings). */
 export interface PasswordHasher {
+  /** Returns the hash of a password, with its salt and parameters. */
   hash(password: string): Promise<string>;
   /** Throws when the hash isn't one. */
   verify(hash: string, password: string): Promise<boolean>;
@@ -41,9 +42,11 @@ export function strictHasher(hasher: PasswordHasher, clock: Clock): PasswordHash
   };
 }
 
+/** Cost of argon2id (RFC 9106 §3.1). */
 export interface Argon2Parameters {
   /** Memory of one hash, KiB. */
   readonly memoryKiB: number;
+  /** Passes over the memory. */
   readonly passes: number;
 }
 

@@ -28,6 +28,7 @@ export const closeTable = {
   too_many_requests: { code: 4429, reconnect: "yes" },
 } as const satisfies Record<string, CloseRow>;
 
+/** Why a server closes a connection: the `reason` beside its close code. */
 export type CloseReason = keyof typeof closeTable;
 
 /**

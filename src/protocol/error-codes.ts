@@ -86,6 +86,7 @@ export const errorTable = {
   },
 } as const satisfies Record<string, ErrorRow>;
 
+/** The name of one of jotwire's own errors. */
 export type ErrorReason = keyof typeof errorTable;
 
 /** The codes that JSON-RPC 2.0 §5.1 fixes. */
@@ -99,21 +100,29 @@ export const standardErrors = {
 
 /** `error.data` of jotwire's own errors. */
 export interface ErrorData {
+  /** The stable name of the error. */
   readonly reason: ErrorReason;
+  /** Whether the same call may succeed later. */
   readonly temporary: boolean;
+  /** `false`: the call has not run, so that it may be repeated. */
   readonly executed?: false;
+  /** What the caller should do next. */
   readonly action: ErrorAction;
   /** What to type or do next, for people. */
   readonly hint?: string;
   /** Seconds to wait before the next try. */
   readonly retryAfter?: number;
+  /** Whatever else an error says, such as `missing` scopes. */
   readonly [member: string]: unknown;
 }
 
 /** A JSON-RPC 2.0 error object (§5.1). */
 export interface ErrorObject {
+  /** The number that stands for the kind of error. */
   readonly code: number;
+  /** A short sentence for people. */
   readonly message: string;
+  /** What the error says for programs. */
   readonly data?: unknown;
 }
 

@@ -3,6 +3,7 @@
  * valibot and arktype all have it.
  */
 export interface StandardSchema<Input = unknown, Output = Input> {
+  /** What the specification of Standard Schema asks for. */
   readonly "~standard": {
     readonly version: 1;
     readonly vendor: string;

@@ -39,7 +39,9 @@ export interface TopicState extends Position {
   readonly missed: readonly PastEvent[];
 }
 
+/** What a bus tells a server. */
 export interface BusListener {
+  /** An event was published. */
   event(event: TopicEvent): void;
   /** What a node sent to all. */
   message(message: string): void;

@@ -5,9 +5,13 @@ import { hasMethods, ignoreOutcome, unfailingMethods } from "./application-code.
  * a token, a password or params.
  */
 export interface Logger {
+  /** For developers: lines of single connections. */
   debug(fields: object, message: string): void;
+  /** What an operator may want to know. */
   info(fields: object, message: string): void;
+  /** What may need attention. */
   warn(fields: object, message: string): void;
+  /** Something that somebody should look at. */
   error(fields: object, message: string): void;
   /** A logger that adds `bindings` to each line. */
   child?(bindings: object): Logger;

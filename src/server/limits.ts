@@ -184,6 +184,7 @@ export interface Limits {
   readonly authCallsPerAddress: number;
 }
 
+/** The limits of a server where `limits` says nothing else. */
 export const defaultLimits: Limits = {
   authDeadline: 30_000, // 30 s
   failedAuthCalls: 5,

@@ -17,61 +17,92 @@ export interface ServerOptions<Notifications extends NotificationSchemas = Notif
    * serves its endpoints here.
    */
   readonly auth: AuthOption | readonly AuthOption[];
-  /** Browser origins that may connect. Default: the same host and port as the `Host` header. */
+  /**
+   * Browser origins that may connect.
+   * @default the same host and port as the `Host` header
+   */
   readonly origins?: readonly string[];
   /**
    * Names of claims that a refresh may not change, such as `org_id` or `tenant`: with issuer,
    * subject and client they say whose session it is. Compared as they stand in the token; a claim
-   * that is absent must stay absent. Default: none.
+   * that is absent must stay absent.
+   * @default none
    */
   readonly identityClaims?: readonly string[];
-  /** Where the WebSocket is. Default: `/rpc`. */
+  /**
+   * Where the WebSocket is.
+   * @default `/rpc`
+   */
   readonly path?: string;
-  /** Who may ask for `rpc.discover` and `/openrpc.json`. Default: `authenticated`. */
+  /**
+   * Who may ask for `rpc.discover` and `/openrpc.json`.
+   * @default `authenticated`
+   */
   readonly discover?: "authenticated" | "public" | false;
   /**
-   * The scope that callers of `rpc.sessions.list`, `kick` and `revoke` need. Default: none, these
-   * methods do not exist.
+   * The scope that callers of `rpc.sessions.list`, `kick` and `revoke` need.
+   * @default none, these methods do not exist
    */
   readonly admin?: string;
   /**
    * Serve a page at `/console` on which people can log in, call methods and watch their session.
-   * Default: false.
+   * @default false
    */
   readonly console?: boolean;
-  /** Name and version in the OpenRPC document. Default: `jotwire application`, `0.0.0`. */
+  /**
+   * Name and version in the OpenRPC document.
+   * @default `jotwire application`, `0.0.0`
+   */
   readonly info?: { readonly title?: string; readonly version?: string };
-  /** Default: JSON lines on standard error, from level info up. */
+  /**
+   * Where the server's log lines go.
+   * @default JSON lines on standard error, from level info up
+   */
   readonly logger?: Logger;
   /**
    * Addresses and CIDR ranges of the proxies whose `X-Forwarded-For` is believed; `loopback` is
-   * one. Default: none.
+   * one.
+   * @default none
    */
   readonly trustProxy?: readonly string[];
+  /** Callbacks at the begin and end of connections and sessions. */
   readonly hooks?: HookOptions<Notifications>;
-  /** Each has its default. */
+  /** Limits of the server, each with its own default. */
   readonly limits?: Partial<Limits>;
-  /** Hides from callers why a token was refused. Default: `NODE_ENV === "production"`. */
+  /**
+   * Hides from callers why a token was refused.
+   * @default `NODE_ENV === "production"`
+   */
   readonly production?: boolean;
   /**
    * Count and measure, and serve it at `/metrics` on a port of its own when the server listens.
-   * Default: none.
+   * @default none
    */
   readonly metrics?: MetricsOptions;
-  /** Spans of calls, by `@opentelemetry/api` where it is installed. Default: false. */
+  /**
+   * Spans of calls, by `@opentelemetry/api` where it is installed.
+   * @default false
+   */
   readonly tracing?: boolean;
-  /** Where revocations are kept. Default: the embedded issuer's store; without one, memory. */
+  /**
+   * Where revocations are kept.
+   * @default the embedded issuer's store, else memory
+   */
   readonly store?: Store;
-  /** Serve `https` and `wss` with this certificate, PEM; TLS 1.2 at least. Default: none. */
+  /**
+   * Serve `https` and `wss` with this certificate, PEM; TLS 1.2 at least.
+   * @default none
+   */
   readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer };
   /**
    * Listen without TLS on an address that others can reach, though no `trustProxy` says that a
-   * proxy has it. Default: false.
+   * proxy has it.
+   * @default false
    */
   readonly allowInsecure?: boolean;
   /**
-   * permessage-deflate (RFC 7692), for frames from 1 KiB up, without context take-over. Default:
-   * false.
+   * permessage-deflate (RFC 7692), for frames from 1 KiB up, without context take-over.
+   * @default false
    */
   readonly compression?: boolean;
   /** Seams for tests; never set them in production. */
@@ -164,8 +195,12 @@ export type RevocationSelector = { readonly issuer?: string } & (
   | { readonly subject: string; readonly issuedBefore?: Date | number }
 );
 
+/** How `server.revoke` revokes. */
 export interface RevokeOptions {
-  /** Time for live sessions to get another token, milliseconds. Default: 0. */
+  /**
+   * Time for live sessions to get another token, milliseconds.
+   * @default 0
+   */
   readonly margin?: number;
   /** For people and logs; clients with a margin are told. */
   readonly reason?: string;
@@ -173,7 +208,9 @@ export interface RevokeOptions {
 
 /** Where a server listens. */
 export interface Listening {
+  /** The port on which the server listens. */
   readonly port: number;
+  /** The address on which the server listens. */
   readonly host: string;
   /** URL of the WebSocket. */
   readonly url: string;

@@ -168,6 +168,7 @@ export class Server<Notifications extends NotificationSchemas = NotificationSche
     return this.#closed;
   }
 
+  /** Closes the server at the end of `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

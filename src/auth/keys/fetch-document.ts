@@ -6,11 +6,20 @@ import { isLoopback, isLoopbackAddress, isPrivateAddress } from "../../runtime/i
 import { type FetchDocument, objectionToUrl } from "./key-fetching.js";
 
 export interface FetchLimits {
-  /** From the start to the last byte, milliseconds. Default: 5_000. */
+  /**
+   * From the start to the last byte, milliseconds.
+   * @default 5_000
+   */
   readonly timeout?: number;
-  /** Of the body. Default: 262_144 (256 KiB). */
+  /**
+   * Of the body.
+   * @default 262_144 (256 KiB)
+   */
   readonly maxBytes?: number;
-  /** Resolves host names. Default: the system's. */
+  /**
+   * Resolves host names.
+   * @default the system's
+   */
   readonly lookup?: typeof systemLookup;
 }
 

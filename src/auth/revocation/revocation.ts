@@ -2,9 +2,11 @@
 export interface Revocation {
   /** The issuer whose tokens are meant; absent: every issuer's. */
   readonly issuer?: string;
+  /** One token, by its `jti`. */
   readonly jti?: string;
   /** The `sid` claim. */
   readonly sessionId?: string;
+  /** All tokens of a subject. */
   readonly subject?: string;
   /**
    * With `jti`: the `sid` of that token. Once that session is revoked for as long, the token's own

@@ -14,9 +14,14 @@ export interface Client {
   readonly createdAt: number;
 }
 
+/** What `issuer.clients.add` takes. */
 export interface NewClient {
-  /** Default: made up. */
+  /**
+   * The secret of the client.
+   * @default a random one
+   */
   readonly clientId?: string;
+  /** The scopes that the client may ask for. */
   readonly scopes: readonly string[];
 }
 

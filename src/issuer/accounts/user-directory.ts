@@ -8,18 +8,29 @@ import { checkedScopes } from "./scope-rules.js";
 
 /** A user, without what only the issuer may see. */
 export interface User {
+  /** The name, which is the `sub` of the tokens. */
   readonly username: string;
+  /** The scopes that the user may have. */
   readonly scopes: readonly string[];
+  /** Claims that stand in the user's tokens besides the registered ones. */
   readonly claims: Readonly<Record<string, unknown>>;
+  /** Whether logins are refused. */
   readonly disabled: boolean;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
 }
 
+/** What `issuer.users.add` takes besides name and password. */
 export interface NewUser {
-  /** Default: none. */
+  /**
+   * The scopes that the user may have.
+   * @default none
+   */
   readonly scopes?: readonly string[];
-  /** More claims for the user's access tokens. Default: none. */
+  /**
+   * More claims for the user's access tokens.
+   * @default none
+   */
   readonly claims?: Readonly<Record<string, unknown>>;
 }
 

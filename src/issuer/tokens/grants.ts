@@ -28,6 +28,7 @@ import { UnansweredRefreshes } from "./unanswered-refreshes.js";
 export interface TokenSet extends RenewedTokens {
   /** Milliseconds that the access token lives. */
   readonly expiresIn: number;
+  /** The scopes that the access token grants. */
   readonly scopes: readonly string[];
 }
 
@@ -41,9 +42,15 @@ export type GrantOutcome =
 export interface RefreshRequest {
   /** Default: the first-party client. */
   readonly clientId?: string | undefined;
-  /** Fewer scopes for this access token. Default: all that the user still has. */
+  /**
+   * Fewer scopes for this access token.
+   * @default all that the user still has
+   */
   readonly scopes?: readonly string[] | undefined;
-  /** Whose it must be: another subject's token is not consumed. Default: anybody's. */
+  /**
+   * Whose it must be: another subject's token is not consumed.
+   * @default anybody's
+   */
   readonly subject?: string | undefined;
   /** The caller's; for the log. */
   readonly address?: string | undefined;

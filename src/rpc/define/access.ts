@@ -7,15 +7,21 @@ import { describe } from "../../runtime/thrown.js";
 
 /** Who is calling. Frozen; one object for as long as a token is in force. */
 export interface Auth<ClaimsType = Readonly<Record<string, unknown>>> {
+  /** The `iss` claim. */
   readonly issuer: string;
+  /** The `sub` claim: the user. */
   readonly subject: string;
+  /** The scopes that the token grants. */
   readonly scopes: readonly string[];
   /** As the `claims` schema returned them; without one, as they stand in the token. */
   readonly claims: ClaimsType;
   /** When the token expires (`exp`), in milliseconds since 1970. */
   readonly expiresAt: number;
+  /** The `jti` claim: the id of this one token. */
   readonly tokenId: string | undefined;
+  /** The `sid` claim: the login that the token belongs to. */
   readonly sessionId: string | undefined;
+  /** The `client_id` claim: the client that the token was issued to. */
   readonly clientId: string | undefined;
 }
 

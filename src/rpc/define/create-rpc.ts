@@ -17,24 +17,32 @@ import type { ErrorDeclarations, ErrorFactories } from "./declared-error.js";
 /** Notification name → schema of its params. */
 export type NotificationSchemas = Readonly<Record<string, StandardSchema>>;
 
+/** What the methods of an application have in common. */
 export interface RpcOptions<
   Claims,
   Scopes extends readonly string[],
   Notifications extends NotificationSchemas,
 > {
   /**
-   * Checked at `authenticate` and `refresh`; its output is `auth.claims`. Default: the claims as
-   * they are.
+   * Checked at `authenticate` and `refresh`; its output is `auth.claims`.
+   * @default the claims as they are
    */
   readonly claims?: Claims;
-  /** All scopes there are, so that a misspelt one does not compile. Default: any string. */
+  /**
+   * All scopes there are, so that a misspelt one does not compile.
+   * @default any string
+   */
   readonly scopes?: Scopes;
-  /** What `connection.notify` may send. Default: nothing. */
+  /**
+   * What `connection.notify` may send.
+   * @default nothing
+   */
   readonly notifications?: Notifications;
 }
 
 /** The connection that a call came on. */
 export interface ConnectionHandle<Notifications extends NotificationSchemas = NotificationSchemas> {
+  /** The connection's id, as `server.kick` and `server.notify` take it. */
   readonly id: string;
   /** The peer's address, seen through trusted proxies. */
   readonly remoteAddress: string;
@@ -64,6 +72,7 @@ export interface HandlerContext<
   Errors,
   Notifications extends NotificationSchemas,
 > {
+  /** The params, as the schema returned them. */
   readonly params: Params;
   /**
    * The caller, also after the caller has logged out. Null only in a public method, when nobody is
@@ -75,9 +84,11 @@ export interface HandlerContext<
    * closes. Node ends the process when a listener of a signal throws: catch what may fail there.
    */
   readonly signal: AbortSignal;
+  /** The connection that the call came by. */
   readonly connection: ConnectionHandle<Notifications>;
   /** The declared errors: `throw error.NAME(data)`. */
   readonly error: ErrorFactories<Errors>;
+  /** The server's logger, with the connection and the method in every line. */
   readonly log: Logger;
   /**
    * Throws if the session that admitted the call has expired, was revoked, or has ended because its
@@ -87,6 +98,7 @@ export interface HandlerContext<
   assertLive(): void;
 }
 
+/** What `rpc.method` takes besides the handler. */
 export interface MethodOptions<
   Params,
   Result,
@@ -95,29 +107,46 @@ export interface MethodOptions<
   Scope extends string,
   Claims,
 > {
-  /** Callable without a session. Default: false. */
+  /**
+   * Callable without a session.
+   * @default false
+   */
   readonly public?: Public;
   /** One line for `rpc.discover`. */
   readonly summary?: string;
+  /** More than a line about the method, for `rpc.discover`. */
   readonly description?: string;
-  /** Scopes the caller needs. Default: none, so any authenticated caller. */
+  /**
+   * Scopes the caller needs.
+   * @default none, so any authenticated caller
+   */
   readonly scope?: ScopeRule<Scope>;
   /** A decision over the claims, after the scopes. Throwing is a no. */
   readonly authorize?: (auth: Auth<Claims>) => boolean;
-  /** Checks `params`, and gives the handler its output. Default: unchecked. */
+  /**
+   * Checks `params`, and gives the handler its output.
+   * @default unchecked
+   */
   readonly params?: Params;
   /**
-   * Checks what the handler returns; a result that fails is `Internal error`. Default: unchecked.
+   * Checks what the handler returns; a result that fails is `Internal error`.
+   * @default unchecked
    */
   readonly result?: Result;
-  /** The errors it may answer with. Default: none. */
+  /**
+   * The errors it may answer with.
+   * @default none
+   */
   readonly errors?: Errors;
   /**
    * Deadline in milliseconds; `Infinity`: none.
    * @default `limits.requestTimeout`
    */
   readonly timeout?: number;
-  /** A client may repeat the call after a lost connection. Default: false. */
+  /**
+   * A client may repeat the call after a lost connection.
+   * @default false
+   */
   readonly idempotent?: boolean;
 }
 
@@ -141,12 +170,14 @@ const rpcOptions = { claims: true, scopes: true, notifications: true } satisfies
 
 /** One method, as `createRpc().method` makes it. */
 export class Method<Params, Result, Errors> implements MethodContract<Params, Result, Errors> {
+  /** Types alone: what the route is. */
   declare readonly [kind]: {
     readonly is: "method";
     readonly params: Params;
     readonly result: Result;
     readonly errors: Errors;
   };
+  /** What `rpc.method` was given. */
   readonly definition: MethodDefinition;
 
   constructor(definition: MethodDefinition) {
@@ -168,12 +199,17 @@ export class Router<
   Schemas extends NotificationSchemas = NotificationSchemas,
 > implements RouterContract<R, Notifications>
 {
+  /** Types alone: the params of the notifications. */
   declare readonly "~notifications"?: Notifications;
   /** The type of what may be sent. */
   declare readonly "~schemas"?: Schemas;
+  /** The methods, topics and routers below, by name. */
   readonly routes: R;
+  /** The schema of the claims. */
   readonly claims: StandardSchema | undefined;
+  /** The scopes that the application knows. */
   readonly scopes: ReadonlySet<string> | undefined;
+  /** The notifications that the application declares. */
   readonly notifications: ReadonlyMap<string, StandardSchema>;
 
   constructor(
@@ -206,6 +242,16 @@ type AuthFor<Public, Claims> = Public extends true ? Auth<Claims> | null : Auth<
  */
 export interface Rpc<Claims, Scope extends string, Notifications extends NotificationSchemas>
   extends FeedMakers<Claims, Scope, Notifications> {
+  /**
+   * Declares a method: a call with one answer.
+   *
+   * @throws TypeError if an option is unknown
+   * @example
+   * const add = rpc.method({
+   *   params: z.object({ a: z.number(), b: z.number() }),
+   *   handler: ({ params }) => params.a + params.b,
+   * });
+   */
   method<
     Params extends StandardSchema | undefined = undefined,
     Result extends StandardSchema | undefined = undefined,
@@ -219,6 +265,12 @@ export interface Rpc<Claims, Scope extends string, Notifications extends Notific
       ): MaybePromise<T>;
     },
   ): Method<ParamsIn<Params>, ResultOf<Result, T>, ErrorsOf<Errors>>;
+  /**
+   * Joins methods, subscriptions, topics and routers under names: `orders.list` on the wire.
+   *
+   * @throws TypeError if a name or a route is not one
+   * @example const app = rpc.router({ orders: { list, watch } });
+   */
   router<R extends RouteTree>(routes: R): Router<R, NotificationsOf<Notifications>, Notifications>;
 }
 
@@ -227,9 +279,13 @@ export interface RouteTree {
 }
 
 /**
- * Starts an application's description.
+ * Starts an application's description: its scopes, claims and notifications.
  *
- * @example const rpc = createRpc({ scopes: ["orders:read"] });
+ * @throws TypeError if an option is unknown
+ * @example
+ * const rpc = createRpc({ scopes: ["orders:read"] });
+ * const list = rpc.method({ scope: "orders:read", handler: () => ["o1", "o2"] });
+ * export const app = rpc.router({ orders: { list } });
  */
 export function createRpc<
   C extends StandardSchema | undefined = undefined,
@@ -259,8 +315,8 @@ interface FeedOptions<Params, Event, Scope extends string, Claims, ParamsOut> {
   readonly summary?: string;
   readonly description?: string;
   /**
-   * Scopes the subscriber needs, checked again at every refresh. Default: none, so any
-   * authenticated caller.
+   * Scopes the subscriber needs, checked again at every refresh.
+   * @default none, so any authenticated caller
    */
   readonly scope?: ScopeRule<Scope>;
   /**
@@ -268,29 +324,42 @@ interface FeedOptions<Params, Event, Scope extends string, Claims, ParamsOut> {
    * Throwing is a no.
    */
   readonly authorize?: (auth: Auth<Claims>, params: ParamsOut) => boolean;
-  /** Checks `params`, and gives its output on. Default: unchecked. */
+  /**
+   * Checks `params`, and gives its output on.
+   * @default unchecked
+   */
   readonly params?: Params;
-  /** Checks each event; what its output is in JSON is sent. Default: unchecked. */
+  /**
+   * Checks each event; what its output is in JSON is sent.
+   * @default unchecked
+   */
   readonly event?: Event;
-  /** How many events may wait for a slow reader. Default: 64. */
+  /**
+   * How many events may wait for a slow reader.
+   * @default 64
+   */
   readonly buffer?: number;
 }
 
+/** What `rpc.subscription` takes besides the handler. */
 export interface SubscriptionOptions<Params, Event, Errors, Scope extends string, Claims, ParamsOut>
   extends FeedOptions<Params, Event, Scope, Claims, ParamsOut> {
   /**
    * Without it the generator is not pulled as long as the socket's send buffer is high: it waits,
    * and loses nothing. With it the generator is pulled on, `buffer` events wait, and then:
-   * `drop-oldest`, `drop-newest`, or `end` the subscription. Default: none.
+   * `drop-oldest`, `drop-newest`, or `end` the subscription.
+   * @default none
    */
   readonly overflow?: Overflow;
   /**
    * The errors it may end with: thrown by the generator, their code is told in
-   * `subscription.ended`. Default: none.
+   * `subscription.ended`.
+   * @default none
    */
   readonly errors?: Errors;
 }
 
+/** What `rpc.topic` takes. */
 export interface TopicOptions<Params, Event, Scope extends string, Claims, ParamsOut>
   extends FeedOptions<Params, Event, Scope, Claims, ParamsOut> {
   /**
@@ -300,12 +369,13 @@ export interface TopicOptions<Params, Event, Scope extends string, Claims, Param
   readonly key: (params: ParamsOut) => string;
   /**
    * When more than `buffer` events wait: `drop-oldest`, `drop-newest`, or `end` the subscription.
-   * Default: `drop-oldest`.
+   * @default `drop-oldest`
    */
   readonly overflow?: Overflow;
   /**
    * Keeps `size` events for `ttl` milliseconds (`Infinity`: for ever), for those who come back with
-   * `$since`. Default: none.
+   * `$since`.
+   * @default none
    */
   readonly history?: { readonly size: number; readonly ttl: number };
 }
@@ -333,11 +403,13 @@ const topicOptions = { ...feedOptions, key: true, history: true } satisfies Reco
 
 /** An async generator for each subscriber, as `createRpc().subscription` makes it. */
 export class Subscription<Params, Event> implements SubscriptionContract<Params, Event> {
+  /** Types alone: what the route is. */
   declare readonly [kind]: {
     readonly is: "subscription";
     readonly params: Params;
     readonly event: Event;
   };
+  /** What `rpc.subscription` was given. */
   readonly definition: SubscriptionDefinition;
 
   constructor(definition: SubscriptionDefinition) {
@@ -350,6 +422,7 @@ export class Subscription<Params, Event> implements SubscriptionContract<Params,
 export class Topic<Params, Event, Published = Event>
   implements SubscriptionContract<Params, Event>
 {
+  /** Types alone: what the route is. */
   declare readonly [kind]: {
     readonly is: "subscription";
     readonly params: Params;
@@ -357,6 +430,7 @@ export class Topic<Params, Event, Published = Event>
   };
   /** The type of what is published. */
   declare readonly "~published"?: Published;
+  /** What `rpc.topic` was given. */
   readonly definition: TopicDefinition;
 
   constructor(definition: TopicDefinition) {
@@ -386,6 +460,17 @@ type EventOf<E, T> = Jsonified<E extends StandardSchema ? SchemaOutput<E> : T>;
 
 /** The makers of what can be subscribed to. */
 interface FeedMakers<Claims, Scope extends string, Notifications extends NotificationSchemas> {
+  /**
+   * Declares a subscription whose events an async generator makes, one for each subscriber.
+   *
+   * @throws TypeError if an option is unknown
+   * @example
+   * const countdown = rpc.subscription({
+   *   async *handler({ signal }) {
+   *     for (let n = 3; n > 0 && !signal.aborted; n--) yield n;
+   *   },
+   * });
+   */
   subscription<
     Params extends StandardSchema | undefined = undefined,
     Event extends StandardSchema | undefined = undefined,
@@ -398,6 +483,17 @@ interface FeedMakers<Claims, Scope extends string, Notifications extends Notific
       ): AsyncIterable<T>;
     },
   ): Subscription<ParamsIn<Params>, EventOf<Event, T>>;
+  /**
+   * Declares a topic, to which `server.publish` sends events for all its subscribers on every node.
+   *
+   * @throws TypeError if an option is unknown
+   * @example
+   * const prices = rpc.topic({
+   *   params: z.object({ symbol: z.string() }),
+   *   key: ({ symbol }) => symbol,
+   *   history: { size: 100, ttl: 60_000 },
+   * });
+   */
   topic<
     Params extends StandardSchema | undefined = undefined,
     Event extends StandardSchema | undefined = undefined,

@@ -12,6 +12,7 @@ export interface ErrorDeclaration {
   readonly data?: StandardSchema;
 }
 
+/** The errors of a method by name. */
 export type ErrorDeclarations = Readonly<Record<string, ErrorDeclaration>>;
 
 /** What a handler throws: `throw error.OUT_OF_STOCK({ left: 10 })`. */

@@ -6,9 +6,15 @@ import type { MethodEntry, Registry } from "./registry.js";
 import type { RegisteredSource } from "./subscription-entry.js";
 
 export interface OpenRpcInfo {
-  /** Default: `jotwire application`. */
+  /**
+   * The name of the application.
+   * @default `jotwire application`
+   */
   readonly title?: string;
-  /** Default: `0.0.0`. */
+  /**
+   * The version of the application.
+   * @default `0.0.0`
+   */
   readonly version?: string;
 }
 

@@ -10,11 +10,16 @@ import {
   type SessionInfo,
 } from "./session-info.js";
 
+/** Which connections `server.sessions` lists. */
 export interface SessionsOptions extends SessionFilter {
-  /** Most sessions in the answer, at most 1_000. Default: 1_000. */
+  /**
+   * Most sessions in the answer, at most 1_000.
+   * @default 1_000
+   */
   readonly limit?: number;
 }
 
+/** What `server.sessions` returns. */
 export interface SessionList {
   /** The newest first. */
   readonly sessions: readonly SessionInfo[];
@@ -31,6 +36,7 @@ export type KickSelector =
   | { readonly connection: string }
   | { readonly subject: string; readonly issuer?: string };
 
+/** What `server.kick` did. */
 export interface KickResult {
   /** How many connections were closed. */
   readonly kicked: number;

@@ -9,6 +9,7 @@ export interface ConnectionLoad {
   readonly inFlight: number;
   /** Bytes that wait for the peer to read them. */
   readonly bufferedBytes: number;
+  /** Subscriptions that are open. */
   readonly subscriptions: number;
 }
 
@@ -18,9 +19,11 @@ export interface SessionInfo extends ConnectionLoad {
   readonly id: string;
   /** The node that holds it. */
   readonly node: string;
+  /** What the session is in. */
   readonly state: Exclude<SessionStateName, "closed">;
   /** Null: nobody has authenticated. */
   readonly subject: string | null;
+  /** The issuer of the token; null: nobody has authenticated. */
   readonly issuer: string | null;
   /** The token's `sid`, where it has one: what `revoke` takes. */
   readonly sessionId: string | null;
@@ -34,8 +37,11 @@ export interface SessionInfo extends ConnectionLoad {
 
 /** Which connections are meant: all that match every member. */
 export interface SessionFilter {
+  /** The connection with this id. */
   readonly connection?: string;
+  /** Connections of this subject. */
   readonly subject?: string;
+  /** Connections whose token is from this issuer. */
   readonly issuer?: string;
 }
 

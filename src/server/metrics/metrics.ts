@@ -7,14 +7,21 @@ import { type MetricSources, serverMetrics } from "./server-metrics.js";
 
 /** A registry of prom-client's shape: what it asks of a metric is `name` and `get`. */
 export interface MetricsRegistry {
+  /** Adds a metric to the registry. */
   registerMetric(metric: RegisteredMetric): void;
 }
 
+/** One metric, as prom-client's registry takes it. */
 export interface RegisteredMetric {
+  /** The name in Prometheus. */
   readonly name: string;
+  /** What is measured. */
   readonly help: string;
+  /** Counter, gauge or histogram. */
   readonly type: MetricFamily["type"];
+  /** How values of several workers are joined. */
   readonly aggregator: "sum";
+  /** Returns the values of this moment. */
   get(): Promise<{
     readonly name: string;
     readonly help: string;
@@ -26,15 +33,26 @@ export interface RegisteredMetric {
       readonly metricName: string;
     }[];
   }>;
+  /** Does nothing: the server counts. */
   reset(): void;
 }
 
+/** How metrics are exposed. */
 export interface MetricsOptions {
-  /** Where `/metrics` is served, 0 = any free port. Default: 9464; with a `registry`, nowhere. */
+  /**
+   * Where `/metrics` is served, 0 = any free port. With a `registry`, nowhere.
+   * @default 9464
+   */
   readonly port?: number;
-  /** Default: 127.0.0.1. */
+  /**
+   * The address on which `/metrics` is served.
+   * @default 127.0.0.1
+   */
   readonly host?: string;
-  /** Your own registry, of prom-client's shape, to which the metrics are added. Default: none. */
+  /**
+   * Your own registry, of prom-client's shape, to which the metrics are added.
+   * @default none
+   */
   readonly registry?: MetricsRegistry;
 }
 

@@ -3,6 +3,7 @@ import type { Logger } from "../../runtime/logger.js";
 import { describe } from "../../runtime/thrown.js";
 
 const levels = ["debug", "info", "warn", "error"] as const;
+/** The least level of which lines are written. */
 export type LogLevel = (typeof levels)[number];
 
 /**

@@ -27,20 +27,24 @@ import { RedisSecrets } from "./redis-secrets.js";
 export interface RedisStoreOptions extends RedisAddress {
   /**
    * Begins every key: deployments with different ones on one Redis know nothing of each other.
-   * Default: `jotwire`.
+   * @default `jotwire`
    */
   readonly prefix?: string;
   /**
    * Longest wait for Redis, connecting included, before a call is given up; all calls of one login
-   * or refresh together too. Default: 750.
+   * or refresh together too.
+   * @default 750 ms
    */
   readonly timeout?: number;
   /**
    * How many events and messages, about, are kept for nodes that were cut off for a moment.
-   * Default: 10_000.
+   * @default 10_000
    */
   readonly busLength?: number;
-  /** Default: silent. */
+  /**
+   * Where the store's log lines go.
+   * @default silent
+   */
   readonly logger?: Pick<Logger, "info" | "warn">;
   /** Seams for tests; never set them in production. */
   readonly testing?: RedisStoreTesting;
@@ -69,6 +73,7 @@ const redisOptions = {
 
 /** A store with a bus: it joins the nodes that use it. */
 export interface RedisStore extends Store {
+  /** Joins the nodes that use the store. */
   readonly bus: Bus;
 }
 
@@ -77,7 +82,11 @@ const logLevels = ["info", "warn"] as const;
 /**
  * Keeps everything in one Redis (7 or newer), for any number of nodes. Connects when it is first
  * used; every method rejects with the code `STORE_UNAVAILABLE` when Redis does not answer in time.
- * Throws `TypeError` when an option can't be meant.
+ *
+ * @throws TypeError if an option is unknown or out of range
+ * @example
+ * const store = redisStore({ url: "redis://127.0.0.1:6379", prefix: "orders" });
+ * const issuer = await createIssuer({ issuer: "https://id.example", audience: "orders", store });
  */
 export function redisStore(options: RedisStoreOptions): RedisStore {
   refuseUnknownOptions("redisStore", options, redisOptions);

@@ -8,7 +8,10 @@ import { asUnavailable, StoreUnavailableError } from "./store-unavailable.js";
 export interface RedisAddress {
   /** `redis:`, `rediss:` (TLS), or `unix:` with the path of a socket. */
   readonly url: string;
-  /** PEM. Default: the machine's authorities, and no certificate of ours. */
+  /**
+   * PEM.
+   * @default the machine's authorities, and no certificate of ours
+   */
   readonly tls?:
     | { readonly ca?: string; readonly cert?: string; readonly key?: string }
     | undefined;

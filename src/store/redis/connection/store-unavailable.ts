@@ -4,6 +4,7 @@
  */
 export class StoreUnavailableError extends Error {
   override readonly name = "StoreUnavailableError";
+  /** The same for every such error. */
   readonly code = "STORE_UNAVAILABLE";
 }
 
