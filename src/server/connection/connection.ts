@@ -3,10 +3,8 @@ import type { VerifiedToken } from "../../auth/provider-options.js";
 import type { RevocationList } from "../../auth/revocation/revocation-list.js";
 import { Session, type SessionEnd, type SessionObserver } from "../../auth/session/session.js";
 import { type CloseReason, closeTable } from "../../protocol/close-codes.js";
-import { openBatchLength } from "../../protocol/connection-limits.js";
 import { type ErrorObject, errorOf } from "../../protocol/error-codes.js";
 import {
-  type AuthMethod,
   type ConnectionNotifications,
   exampleOf,
   type Request,
@@ -18,29 +16,21 @@ import { Push } from "../../pubsub/push.js";
 import type { TopicServices } from "../../pubsub/topics.js";
 import type { Auth } from "../../rpc/define/access.js";
 import type { ConnectionHandle } from "../../rpc/define/create-rpc.js";
-import { Batch } from "../../rpc/dispatch/batch.js";
-import type {
-  Call,
-  Caller,
-  PendingSubscription,
-  Reply,
-  SubscribeCall,
-} from "../../rpc/dispatch/call.js";
+import type { PendingSubscription, SubscribeCall } from "../../rpc/dispatch/call.js";
 import type { Dispatcher } from "../../rpc/dispatch/dispatcher.js";
-import { encodeRefusal } from "../../rpc/dispatch/envelope.js";
-import { idInFlight, PendingCalls } from "../../rpc/dispatch/pending-calls.js";
-import { encodeError, encodeNotification, encodeResult } from "../../rpc/json/encode.js";
+import { PendingCalls } from "../../rpc/dispatch/pending-calls.js";
+import { encodeNotification } from "../../rpc/json/encode.js";
 import { childOf, type Logger } from "../../runtime/logger.js";
 import { type Limits, limitsOfConnection } from "../limits.js";
-import { type AuthOutcome, type AuthParts, AuthQueue, authRequestOf } from "./auth-queue.js";
+import { type AuthOutcome, type AuthParts, AuthQueue } from "./auth-queue.js";
 import { type CloseDetails, type Closing, closingParams } from "./closing.js";
 import { createHandle } from "./connection-handle.js";
 import { ConnectionSession } from "./connection-session.js";
 import { ConnectionSubscriptions, type SubscriptionsHost } from "./connection-subscriptions.js";
 import { encodeDeclared } from "./declared-notification.js";
+import { type FrameHost, FramePipeline } from "./frame-pipeline.js";
 import { BackPressure } from "./frames/back-pressure.js";
-import { BlockedFrames } from "./frames/blocked-frames.js";
-import { type Excess, FrameReader } from "./frames/frame-reader.js";
+import { FrameReader } from "./frames/frame-reader.js";
 import { FrameWriter } from "./frames/frame-writer.js";
 import type { PeerSocket } from "./frames/peer-socket.js";
 import { maxControlsPerSecond, PeerWatch } from "./frames/peer-watch.js";
@@ -49,15 +39,15 @@ import { subscribe } from "./subscribe.js";
 /**
  * The server's side of one socket. The way of a frame:
  *
- *   socket → #onMessage: held while there is no room → #receive (size, rate, decode) → waits behind
- *   a blocking auth call?
+ *   socket → pipeline: held while there is no room → size, rate, decode → waits behind a blocking
+ *   auth call?
  *          → auth queue, or dispatcher → reply → outbox → one write at the end of the turn
  *
  * Closing is the last thing of a turn: replies of the turn, then `connection.closing`, then the
  * close frame.
  */
 
-export class Connection implements SessionObserver, Caller, Sink, SubscriptionsHost {
+export class Connection implements SessionObserver, FrameHost, Sink, SubscriptionsHost {
   readonly id: string;
   readonly remoteAddress: string;
   readonly pending = new PendingCalls();
@@ -74,25 +64,15 @@ export class Connection implements SessionObserver, Caller, Sink, SubscriptionsH
   readonly #outbox: Outbox;
   readonly #pressure: BackPressure;
   readonly #pushGate: ConnectionSubscriptions;
-  readonly #waiting = new BlockedFrames();
+  readonly #pipeline: FramePipeline;
   readonly #reader: FrameReader;
   /** Made with the first call of each session: most connections are idle. */
   #callSession: ConnectionSession | undefined;
   #callHandle: ConnectionHandle | undefined;
   #lastingHandle: ConnectionHandle | undefined;
   #identity: VerifiedToken | null = null;
-  /** A batch that has members left to begin. */
-  #batch: Batch | undefined;
-  /**
-   * What has its answer, in order, and waits for room to send it. Not encoded: nobody knows how
-   * large it is.
-   */
-  #owed: (Call | Batch)[] | undefined;
-  #isProceeding = false;
   #closing: Closing | undefined;
   #isDetached = false;
-  /** Subscriptions were told to wait for room. */
-  #isStalled = false;
   /** The last ping was left out, since the peer had to read first. */
   #wasFull = false;
 
@@ -116,7 +96,7 @@ export class Connection implements SessionObserver, Caller, Sink, SubscriptionsH
     this.#pressure = new BackPressure(limits, clock, socket, this.#writer, this.#outbox);
     this.#pushGate = new ConnectionSubscriptions(this, this.#outbox, services.telemetry);
     this.#reader = new FrameReader(limits, clock, services.telemetry, () =>
-      this.#guarded(() => this.#endExcess()),
+      this.#pipeline.endExcess(),
     );
     this.#session = new Session(
       limits,
@@ -124,6 +104,16 @@ export class Connection implements SessionObserver, Caller, Sink, SubscriptionsH
       this,
     );
     this.#authQueue = new AuthQueue(this.#session, services, this, this.log);
+    this.#pipeline = new FramePipeline(this, {
+      session: this.#session,
+      authQueue: this.#authQueue,
+      reader: this.#reader,
+      pressure: this.#pressure,
+      writer: this.#writer,
+      outbox: this.#outbox,
+      dispatcher: services.dispatcher,
+      limits,
+    });
     socket.on("message", (data: Buffer, isBinary: boolean) => this.#onMessage(data, isBinary));
     const onControl = (data: Buffer) => this.#onControl(data.length);
     socket.on("ping", onControl);
@@ -201,11 +191,7 @@ export class Connection implements SessionObserver, Caller, Sink, SubscriptionsH
   }
 
   isHigh(): boolean {
-    if (!this.#pressure.isFull) return false;
-    // there may be nothing to write, and yet somebody waits for room
-    if (!this.#isStalled) this.#outbox.wake();
-    this.#isStalled = true;
-    return true;
+    return this.#pipeline.isHigh();
   }
 
   // What the server asks.
@@ -365,15 +351,26 @@ export class Connection implements SessionObserver, Caller, Sink, SubscriptionsH
       if ("result" in outcome && this.#session.state === "active") {
         const limits = limitsOfConnection(this.#services.limits);
         this.#pushGate.release((gap) =>
-          this.#answer(request, {
+          this.#pipeline.answer(request, {
             result: Object.assign(outcome.result as object, { limits }, gap && { gap }),
           }),
         );
       } else {
-        this.#answer(request, outcome);
+        this.#pipeline.answer(request, outcome);
       }
-      this.#proceed();
+      this.#pipeline.proceed();
     });
+  }
+
+  // What the pipeline tells.
+
+  drained(): void {
+    this.#peer.isAlive = true; // it has read
+    this.#wasFull = false;
+  }
+
+  resume(): void {
+    this.#pushGate.resume();
   }
 
   /** The outer catch: nothing that a peer sends ends the process, or reaches another connection. */
@@ -413,71 +410,7 @@ export class Connection implements SessionObserver, Caller, Sink, SubscriptionsH
     this.#pressure.written();
     if (this.#pressure.isOverflowing) this.overflowed();
     if (this.#closing !== undefined) this.#finishClosing(this.#closing);
-    else if (this.#pressure.isHolding || this.#isStalled) this.#proceed();
-  }
-
-  /**
-   * Goes on with what had to wait, in order: answers, then the rest of a batch and the frames
-   * behind it, then subscriptions.
-   */
-  #proceed(): void {
-    if (this.#isProceeding) return;
-    if (this.#pressure.isFull)
-      return this.#writer.whenDrained(() => this.#guarded(() => this.#drained()));
-    this.#isProceeding = true;
-    try {
-      while (this.#owed !== undefined && !this.#pressure.isFull) this.#payNext(this.#owed);
-      while (this.#closing === undefined && this.#isFree() && this.#takeNext());
-    } finally {
-      this.#isProceeding = false;
-    }
-    if (!this.#isStalled || this.#pressure.isFull) return;
-    this.#isStalled = false;
-    this.#pushGate.resume();
-  }
-
-  #drained(): void {
-    this.#peer.isAlive = true; // it has read
-    this.#wasFull = false;
-    this.#proceed();
-  }
-
-  #payNext(owed: (Call | Batch)[]): void {
-    const next = owed.shift();
-    if (owed.length === 0) this.#owed = undefined;
-    if (next === undefined) return;
-    this.pending.unsent--;
-    this.#pay(next);
-  }
-
-  /**
-   * Is there room for another frame, and a share of this turn left? If not, frames that come are
-   * held until there is.
-   */
-  #isFree(): boolean {
-    if (!this.#pressure.isFull && !this.#pressure.isUsedUp) return true;
-    this.#hold();
-    return false;
-  }
-
-  #hold(): void {
-    this.#pressure.hold();
-    this.#outbox.wake(); // it goes on in the next turn, or when there is room
-  }
-
-  /** Takes up one of the things that wait. False: nothing may be taken up now. */
-  #takeNext(): boolean {
-    if (this.#batch !== undefined) return this.#run(this.#batch);
-    if (this.#waiting.size > 0 && !this.#authQueue.blocks) {
-      this.#pressure.spend(1, 0);
-      this.#process(this.#waiting.shift());
-      return true;
-    }
-    if (this.#pressure.isOverRate) return false;
-    const frame = this.#pressure.take();
-    if (frame === undefined) this.#pressure.release();
-    else this.#receive(frame.data, frame.isBinary);
-    return frame !== undefined;
+    else this.#pipeline.turnEnded();
   }
 
   #onControl(length: number): void {
@@ -487,7 +420,7 @@ export class Connection implements SessionObserver, Caller, Sink, SubscriptionsH
     this.close("too_many_requests", {
       hint: `send at most ${maxControlsPerSecond} pings and pongs in a second`,
     });
-    this.#hold(); // libuv would hand over 2 MiB more of them in this turn
+    this.#pipeline.hold(); // libuv would hand over 2 MiB more of them in this turn
   }
 
   /** It was told to go, and goes on sending. */
@@ -499,19 +432,7 @@ export class Connection implements SessionObserver, Caller, Sink, SubscriptionsH
   #onMessage(data: Buffer, isBinary: boolean): void {
     this.#peer.messageCame();
     if (this.isClosing) return this.#cutIfFlooding();
-    if (this.#pressure.isHolding || this.#pressure.isFull) return this.#keep(data, isBinary);
-    try {
-      this.#receive(data, isBinary);
-    } catch (error) {
-      this.failed(error);
-    }
-    if (this.#pressure.isUsedUp) this.#hold();
-  }
-
-  #keep(data: Buffer, isBinary: boolean): void {
-    const fits = this.#pressure.keep(data, isBinary);
-    if (fits) this.#hold();
-    else this.close("too_many_requests", { hint: "read the answers before you send so much" });
+    this.#pipeline.receive(data, isBinary);
   }
 
   #guarded(work: () => void): void {
@@ -520,118 +441,6 @@ export class Connection implements SessionObserver, Caller, Sink, SubscriptionsH
     } catch (error) {
       this.failed(error);
     }
-  }
-
-  #receive(data: Buffer, isBinary: boolean): void {
-    const { isOpen } = this.#session;
-    this.#pressure.spend(1, data.length);
-    this.#session.heard();
-    const reading = this.#reader.read(data, isBinary, isOpen);
-    if (reading === "later") return this.#pressure.postpone(data, isBinary);
-    if ("value" in reading && reading.excess !== undefined)
-      return this.#refuseExcess(reading.value, reading.excess);
-    if ("value" in reading) return this.#accept(reading.value, data.length);
-    if (reading.answer !== undefined) this.#send(reading.answer);
-    if (reading.close !== undefined) this.close(reading.close[0], { hint: reading.close[1] });
-  }
-
-  #refuseExcess(value: unknown, { error, isAbuse }: Excess): void {
-    this.#refuse(value, error);
-    if (isAbuse) this.close("too_many_requests", { hint: "slow down" });
-  }
-
-  #endExcess(): void {
-    this.#pressure.endOfExcess();
-    if (!this.isClosing) this.#proceed();
-  }
-
-  /** Frames behind a blocking auth call wait, in order, and are judged by its outcome. */
-  #accept(value: unknown, bytes: number): void {
-    if (!this.#authQueue.blocks) return this.#process(value);
-    if (this.#waiting.add(value, bytes)) return;
-    this.#refuse(
-      value,
-      errorOf("rate_limited", {
-        retryAfter: 1,
-        hint: "wait for the answer of authenticate before you send so much",
-      }),
-    );
-  }
-
-  #refuse(value: unknown, error: ErrorObject): void {
-    const auth = authRequestOf(value);
-    if (auth !== undefined) return this.#answer(auth, { error });
-    const refusal = encodeRefusal(value, error, this.#services.limits.batchLength);
-    if (refusal !== null) this.#send(refusal);
-  }
-
-  #process(value: unknown): void {
-    const auth = authRequestOf(value);
-    if (auth !== undefined) return this.#submit(auth);
-    const { limits, dispatcher } = this.#services;
-    const outcome = dispatcher.respond(
-      value,
-      this,
-      this.#session.isOpen ? openBatchLength : limits.batchLength,
-    );
-    if (outcome instanceof Promise) outcome.then(this.#owe, this.#replyLost);
-    else if (outcome instanceof Batch) this.#run(outcome);
-    else this.#reply(outcome);
-  }
-
-  /** Its id is taken until it is answered. */
-  #submit(auth: Request): void {
-    if (auth.id === undefined || this.pending.reserve(auth.id)) this.#authQueue.submit(auth);
-    else this.#answer(auth, { error: idInFlight() });
-  }
-
-  /** Begins members of a batch. False: some are left, for later. */
-  #run(batch: Batch): boolean {
-    const isUnderWay = batch.proceed();
-    this.#batch = isUnderWay ? undefined : batch;
-    if (isUnderWay) batch.whenSettled(() => this.#guarded(() => this.#owe(batch)));
-    else this.#hold();
-    return isUnderWay;
-  }
-
-  /**
-   * Answers now, or when there is room. A function of the connection's own, so that a call costs no
-   * closure.
-   */
-  readonly #owe = (owed: Call | Batch): void => {
-    if (this.#isDetached || (this.#owed === undefined && !this.#pressure.isFull))
-      return this.#pay(owed);
-    this.#owed ??= [];
-    this.#owed.push(owed);
-    this.pending.unsent++;
-    this.#hold();
-  };
-
-  #pay(owed: Call | Batch): void {
-    this.#reply(owed instanceof Batch ? owed.encode() : this.#services.dispatcher.encode(owed));
-  }
-
-  #reply(reply: Reply): void {
-    if (reply === null) return;
-    const text = typeof reply === "string" ? reply : reply.text;
-    this.#pressure.spend(0, text.length);
-    this.#send(text);
-    if (typeof reply !== "string") for (const started of reply.started) started.begin();
-  }
-  readonly #replyLost = (error: unknown): void =>
-    this.log.error({ event: "reply.lost", err: error }, "a reply was lost");
-
-  #answer(request: Request, outcome: AuthOutcome): void {
-    const { id } = request;
-    if (id !== undefined)
-      return this.#send(
-        "error" in outcome ? encodeError(id, outcome.error) : encodeResult(id, outcome.result),
-      );
-    const method = request.method as AuthMethod;
-    this.#tell(
-      "auth.notice",
-      "error" in outcome ? { method, ok: false, error: outcome.error } : { method, ok: true },
-    );
   }
 
   #tell<Name extends keyof ConnectionNotifications>(
@@ -663,7 +472,7 @@ export class Connection implements SessionObserver, Caller, Sink, SubscriptionsH
     this.#pushGate.logout();
     this.#callHandle = undefined;
     this.pending.abortAll(errorOf("cancelled", { hint: "the user has logged out" }));
-    while (this.#owed !== undefined) this.#payNext(this.#owed);
+    this.#pipeline.payAll();
   }
 
   /** Not at the end of the turn: by then ws has sent its close frame. */
@@ -692,11 +501,7 @@ export class Connection implements SessionObserver, Caller, Sink, SubscriptionsH
     this.#authQueue.close();
     this.#pushGate.close();
     this.#outbox.clear();
-    this.#waiting.clear();
-    this.#pressure.close();
-    this.#reader.close();
-    this.#batch = undefined;
-    this.#owed = undefined;
+    this.#pipeline.close();
     this.pending.abortAll(errorOf("cancelled"));
   }
 }
