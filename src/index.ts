@@ -26,19 +26,22 @@ export {
   Method,
   type MethodOptions,
   type NotificationSchemas,
-  type Overflow,
   Router,
   type Rpc,
   type RpcOptions,
+} from "./rpc/define/create-rpc.js";
+export type { ErrorDeclaration, ErrorDeclarations } from "./rpc/define/declared-error.js";
+export {
+  type Overflow,
   Subscription,
   type SubscriptionOptions,
   Topic,
   type TopicOptions,
-} from "./rpc/define/create-rpc.js";
-export type { ErrorDeclaration, ErrorDeclarations } from "./rpc/define/declared-error.js";
+} from "./rpc/define/declared-subscription.js";
 export type { Clock } from "./runtime/clock.js";
 export type { Logger } from "./runtime/logger.js";
 export type { NotifyTarget } from "./server/cluster/publisher.js";
+export type { RevocationSelector, RevokeOptions } from "./server/cluster/revocations.js";
 export type {
   KickResult,
   KickSelector,
@@ -56,8 +59,6 @@ export type {
 export { createServer, type Server } from "./server/server.js";
 export type {
   Listening,
-  RevocationSelector,
-  RevokeOptions,
   ServerOptions,
 } from "./server/server-options.js";
 export { jsonLogger, type LogLevel } from "./server/telemetry/json-logger.js";

@@ -2,10 +2,12 @@
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { SchemaInput } from "../protocol/standard-schema.js";
-import { type NotificationSchemas, Router, type Topic } from "../rpc/define/create-rpc.js";
+import { type NotificationSchemas, Router } from "../rpc/define/create-rpc.js";
+import type { Topic } from "../rpc/define/declared-subscription.js";
 import { openFilesLimit } from "./admission/load-gauge.js";
 import { assemble, type ServerParts } from "./assemble.js";
 import type { NotifyTarget } from "./cluster/publisher.js";
+import type { RevocationSelector, RevokeOptions } from "./cluster/revocations.js";
 import type {
   KickResult,
   KickSelector,
@@ -22,13 +24,7 @@ import {
 import { notFound } from "./http/http-routes.js";
 import { HttpSockets } from "./http/http-sockets.js";
 import { within } from "./lifecycle/shutdown.js";
-import {
-  checkServerOptions,
-  type Listening,
-  type RevocationSelector,
-  type RevokeOptions,
-  type ServerOptions,
-} from "./server-options.js";
+import { checkServerOptions, type Listening, type ServerOptions } from "./server-options.js";
 
 const httpTimeout = 2_000; // 2 s for HTTP requests that are being answered when a drain ends
 

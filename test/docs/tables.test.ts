@@ -83,8 +83,13 @@ describe("the documents", () => {
       ["server", "## redisStore", "src/store/redis/redis-store.ts", "RedisStoreOptions"],
       ["server", "## redisStore", "src/store/redis/connection/redis-connection.ts", "RedisAddress"],
       ["server", "## Methods", "src/rpc/define/create-rpc.ts", "MethodOptions"],
-      ["server", "## Subscriptions", "src/rpc/define/create-rpc.ts", "SubscriptionOptions"],
-      ["server", "## Subscriptions", "src/rpc/define/create-rpc.ts", "TopicOptions"],
+      [
+        "server",
+        "## Subscriptions",
+        "src/rpc/define/declared-subscription.ts",
+        "SubscriptionOptions",
+      ],
+      ["server", "## Subscriptions", "src/rpc/define/declared-subscription.ts", "TopicOptions"],
       ["client", "## createClient", "client/options.ts", "ClientOptions"],
     ] as const) {
       const shown = rows(section(read(`docs/reference/${page}.md`), heading), /^[a-zA-Z]\w*$/).map(

@@ -1,17 +1,14 @@
 import { reservedNames } from "../../protocol/messages.js";
 import type { StandardSchema } from "../../protocol/standard-schema.js";
 import { type AccessRule, type Auth, accessRule } from "./access.js";
+import { Method, type MethodDefinition, type Router, type RouteTree } from "./create-rpc.js";
+import { DeclaredErrors, type ErrorDeclarations } from "./declared-error.js";
 import {
-  Method,
-  type MethodDefinition,
-  type Router,
-  type RouteTree,
   Subscription,
   type SubscriptionDefinition,
   Topic,
   type TopicDefinition,
-} from "./create-rpc.js";
-import { DeclaredErrors, type ErrorDeclarations } from "./declared-error.js";
+} from "./declared-subscription.js";
 import { type RegisteredSource, registeredSource } from "./subscription-entry.js";
 
 interface Entry {

@@ -8,7 +8,7 @@ import {
   type SubscriptionDefinition,
   type Topic,
   type TopicDefinition,
-} from "./create-rpc.js";
+} from "./declared-subscription.js";
 
 export interface SlowRule {
   readonly overflow: Overflow;
