@@ -185,27 +185,6 @@ function checkIdentityClaims(names: unknown): void {
     );
 }
 
-/**
- * What `server.revoke` revokes: one token, one session (`sid`), or a subject; with `issuedBefore`
- * (a `Date`, or milliseconds since 1970) only the tokens issued up to then.
- */
-export type RevocationSelector = { readonly issuer?: string } & (
-  | { readonly jti: string }
-  | { readonly sessionId: string }
-  | { readonly subject: string; readonly issuedBefore?: Date | number }
-);
-
-/** How `server.revoke` revokes. */
-export interface RevokeOptions {
-  /**
-   * Time for live sessions to get another token, milliseconds.
-   * @default 0
-   */
-  readonly margin?: number;
-  /** For people and logs; clients with a margin are told. */
-  readonly reason?: string;
-}
-
 /** Where a server listens. */
 export interface Listening {
   /** The port on which the server listens. */

@@ -5,9 +5,13 @@
 import type { Auth } from "../../rpc/define/access.js";
 import { callEntry, type MethodEntry } from "../../rpc/define/registry.js";
 import type { Logger } from "../../runtime/logger.js";
-import type { RevocationSelector, RevokeOptions } from "../server-options.js";
 import { type MemberRule, objectSchema } from "./object-schema.js";
-import { type Revocations, selectorComplaint } from "./revocations.js";
+import {
+  type RevocationSelector,
+  type Revocations,
+  type RevokeOptions,
+  selectorComplaint,
+} from "./revocations.js";
 import {
   type Administration,
   type KickSelector,

@@ -12,7 +12,27 @@ import {
   withTimeout,
 } from "../../runtime/application-code.js";
 import type { Clock } from "../../runtime/clock.js";
-import type { RevocationSelector, RevokeOptions } from "../server-options.js";
+
+/**
+ * What `server.revoke` revokes: one token, one session (`sid`), or a subject; with `issuedBefore`
+ * (a `Date`, or milliseconds since 1970) only the tokens issued up to then.
+ */
+export type RevocationSelector = { readonly issuer?: string } & (
+  | { readonly jti: string }
+  | { readonly sessionId: string }
+  | { readonly subject: string; readonly issuedBefore?: Date | number }
+);
+
+/** How `server.revoke` revokes. */
+export interface RevokeOptions {
+  /**
+   * Time for live sessions to get another token, milliseconds.
+   * @default 0
+   */
+  readonly margin?: number;
+  /** For people and logs; with a margin it is sent to the clients, too. */
+  readonly reason?: string;
+}
 
 export interface RevocationPorts {
   readonly clock: Clock;

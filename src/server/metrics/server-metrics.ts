@@ -4,6 +4,7 @@
  */
 import type { IssuerCounts } from "../../auth/issuer-port.js";
 import { type OverloadLimit, overloadLimits } from "../admission/overload.js";
+import type { Readiness } from "../http/readiness.js";
 import type { ConnectionEntry } from "../lifecycle/connection-registry.js";
 import { defaultLimits, type Limits } from "../limits.js";
 import type { Telemetry } from "../telemetry/telemetry.js";
@@ -22,19 +23,11 @@ export interface MetricSources {
   readonly telemetry: Telemetry;
   readonly members: () => readonly Readonly<ConnectionEntry>[];
   readonly rememberedRevocations: () => number;
-  readonly store: StoreSight;
+  readonly store: Pick<Readiness, "wasStoreThere" | "isStoreThere">;
   readonly issuers: readonly { readonly counts?: IssuerCounts }[];
   readonly eventLoop: EventLoopDelay;
   /** Are new connections refused because of this limit? */
   readonly isOverloaded: (limit: OverloadLimit) => boolean;
-}
-
-/** Whether a node can see its store. */
-export interface StoreSight {
-  /** When somebody last looked. */
-  readonly wasStoreThere: boolean;
-  /** Looks, and never rejects. */
-  isStoreThere(): Promise<boolean>;
 }
 
 /** Those that have never been hit are shown with 0, so that an alert finds them. */
