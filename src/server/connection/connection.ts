@@ -111,6 +111,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
       pressure: this.#pressure,
       writer: this.#writer,
       outbox: this.#outbox,
+      subscriptions: this.#pushGate,
       dispatcher: services.dispatcher,
       limits,
     });
@@ -367,10 +368,6 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
   drained(): void {
     this.#peer.isAlive = true; // it has read
     this.#wasFull = false;
-  }
-
-  resume(): void {
-    this.#pushGate.resume();
   }
 
   /** The outer catch: nothing that a peer sends ends the process, or reaches another connection. */

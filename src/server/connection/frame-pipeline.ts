@@ -13,6 +13,7 @@ import { encodeError, encodeNotification, encodeResult } from "../../rpc/json/en
 import type { Limits } from "../limits.js";
 import { type AuthOutcome, type AuthQueue, authRequestOf } from "./auth-queue.js";
 import type { CloseDetails } from "./closing.js";
+import type { ConnectionSubscriptions } from "./connection-subscriptions.js";
 import type { BackPressure } from "./frames/back-pressure.js";
 import { BlockedFrames } from "./frames/blocked-frames.js";
 import type { Excess, FrameReader } from "./frames/frame-reader.js";
@@ -34,8 +35,6 @@ export interface FrameHost extends Caller {
   failed(error: unknown): void;
   /** The peer has read what filled the send buffer. */
   drained(): void;
-  /** There is room for events again. */
-  resume(): void;
 }
 
 export interface PipelineParts {
@@ -45,6 +44,7 @@ export interface PipelineParts {
   readonly pressure: BackPressure;
   readonly writer: FrameWriter;
   readonly outbox: Outbox;
+  readonly subscriptions: ConnectionSubscriptions;
   readonly dispatcher: Dispatcher;
   readonly limits: Pick<Limits, "batchLength">;
 }
@@ -57,6 +57,7 @@ export class FramePipeline {
   readonly #pressure: BackPressure;
   readonly #writer: FrameWriter;
   readonly #outbox: Outbox;
+  readonly #subscriptions: ConnectionSubscriptions;
   readonly #dispatcher: Dispatcher;
   readonly #limits: Pick<Limits, "batchLength">;
   readonly #blocked = new BlockedFrames();
@@ -80,6 +81,7 @@ export class FramePipeline {
     this.#pressure = parts.pressure;
     this.#writer = parts.writer;
     this.#outbox = parts.outbox;
+    this.#subscriptions = parts.subscriptions;
     this.#dispatcher = parts.dispatcher;
     this.#limits = parts.limits;
   }
@@ -101,7 +103,7 @@ export class FramePipeline {
     this.#outbox.wake(); // it goes on in the next turn, or when there is room
   }
 
-  /** True: there is no room for more events. They go on by {@link FrameHost.resume}. */
+  /** True: there is no room for more events. They go on when there is. */
   isHigh(): boolean {
     if (!this.#pressure.isFull) return false;
     // there may be nothing to write, and yet somebody waits for room
@@ -138,7 +140,7 @@ export class FramePipeline {
     }
     if (!this.#isStalled || this.#pressure.isFull) return;
     this.#isStalled = false;
-    this.#host.resume();
+    this.#subscriptions.resume();
   }
 
   /** Sends the outcome of an auth method. */
