@@ -40,11 +40,9 @@ type SubscriptionMethod<Params, Event> = <const Gaps extends boolean = false>(
   ...args: CallArguments<Params, SubscribeOptions<Gaps>>
 ) => Subscription<WithGaps<Event, Gaps>>;
 
-interface UntypedApi {
-  (
-    params?: unknown,
-    options?: CallOptions & SubscribeOptions,
-  ): CallPromise<unknown> & Subscription<unknown>;
+type AnyMethod = (params?: unknown, options?: CallOptions) => CallPromise<unknown>;
+
+interface UntypedApi extends AnyMethod {
   readonly [name: string]: UntypedApi;
 }
 
@@ -78,8 +76,9 @@ type ApiOf<Routes> = {
 type RoutesOf<App> = App extends RouterContract<infer Routes> ? Routes : unknown;
 
 /**
- * The application's methods as functions, in the shape of its router:
- * `api.orders.create(params, options)`.
+ * The application's methods and subscriptions as functions, in the shape of its router:
+ * `await api.orders.create(params, options)`, `for await (const order of api.orders.watch(params))`.
+ * Where the application's type isn't known, all are methods; `client.subscribe` takes any name.
  */
 export type ClientApi<App> =
   unknown extends RoutesOf<App> ? Readonly<Record<string, UntypedApi>> : ApiOf<RoutesOf<App>>;
@@ -152,8 +151,6 @@ export type CallName<App> =
 
 /** What `subscribe` takes; any name where the application's type isn't known. */
 export type SubscribeName<App> = unknown extends RoutesOf<App> ? AnyName : SubscriptionName<App>;
-
-type AnyMethod = (params?: unknown, options?: CallOptions) => CallPromise<unknown>;
 
 /** The method of a wire name; any method where the application's type isn't known. */
 export type MethodNamed<App, Name extends string> = Name extends keyof BuiltinMethods

@@ -2,9 +2,9 @@ import type {
   ConnectionNotifications,
   SubscriptionNotifications,
 } from "../src/protocol/messages.js";
+import { createInvoke } from "./calls/api-call.js";
 import { createApi } from "./calls/api-proxy.js";
-import { type CallManager, createCallManager } from "./calls/call-manager.js";
-import { createInvoke } from "./calls/invocation.js";
+import { type CallManager, createCallManager, type Start } from "./calls/call-manager.js";
 import type {
   AnyName,
   CallArguments,
@@ -64,7 +64,10 @@ export type EventOf<App, Name> = Name extends keyof ClientEvents
       : unknown;
 
 export interface Client<App = Untyped> extends AsyncDisposable {
-  /** The application's methods: `client.api.orders.create(params, options)`. */
+  /**
+   * The application's methods and subscriptions as functions. A method's gives a promise. A
+   * subscription's gives the events, and keeps them from the call on, whenever they are iterated.
+   */
   readonly api: ClientApi<App>;
   readonly state: ClientState;
   /** Who is signed in on the connection; `null` while nobody is. */
@@ -166,8 +169,7 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
     subscriptions.lost(true); // whoever closes the client knows why its loops end
     return connection.close();
   };
-  const apiOver = (call: CallManager["call"]) =>
-    createApi(createInvoke(call, caller.forget, subscriptions.open));
+  const apiOver = (start: Start) => createApi(createInvoke(start, subscriptions.open));
 
   if (options.connect !== "lazy") {
     queueMicrotask(() => {
@@ -187,7 +189,7 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
     subscribe: subscriptions.open,
     notify: caller.notify,
     batch: async (build: (api: unknown) => readonly unknown[]) =>
-      Promise.all(caller.batch((call) => build(apiOver(call)))),
+      Promise.all(caller.batch((start) => build(apiOver(start)))),
     on: listeners.on,
     ready: connection.ready,
     refresh: connection.refresh,

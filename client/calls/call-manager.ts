@@ -3,7 +3,7 @@ import {
   defaultRequestsInFlight,
 } from "../../src/protocol/connection-limits.js";
 import type { ErrorData } from "../../src/protocol/error-codes.js";
-import type { Id } from "../../src/protocol/messages.js";
+import { type Id, subscriptionMark } from "../../src/protocol/messages.js";
 import type { CallOptions } from "../client-api.js";
 import type { Answered } from "../connection/control-requests.js";
 import {
@@ -39,14 +39,24 @@ export interface CallPort {
   probe(): void;
 }
 
+/**
+ * Makes a call, as a promise of the class `Type`. `made` is handed the call before the call is sent.
+ */
+export type Start = <Made extends Promise<unknown> = Promise<unknown>>(
+  name: string,
+  params?: unknown,
+  options?: CallOptions,
+  made?: (call: Call) => void,
+  Type?: new (executor: Executor) => Made,
+) => Made;
+
+type Executor = (
+  resolve: (value: unknown) => void,
+  reject: (reason: unknown) => void,
+) => void;
+
 export interface CallManager {
-  /** `made` is handed the call before it is sent. */
-  call(
-    name: string,
-    params?: unknown,
-    options?: CallOptions,
-    made?: (call: Call) => void,
-  ): Promise<unknown>;
+  call: Start;
   /**
    * A call of this connection, before those that wait: not repeated when it is lost, nor when it
    * was refused for the time being.
@@ -56,7 +66,7 @@ export interface CallManager {
    * Calls what `build` calls through the function that it is given, in as few frames as the limits
    * allow; nothing, when it throws.
    */
-  batch<Result>(build: (call: CallManager["call"]) => Result): Result;
+  batch<Result>(build: (start: Start) => Result): Result;
   /** Forgets a call that isn't settled. */
   forget(call: Call): void;
   /** `false`: there is no connection, or it is larger than a frame may be, and nothing was sent. */
@@ -72,8 +82,6 @@ export interface CallManager {
    */
   lost(isOver: boolean, ...why: Disconnection): DisconnectedError;
 }
-
-const ignored = () => {};
 
 /**
  * ```
@@ -106,11 +114,16 @@ export function createCallManager(settings: ClientSettings, port: CallPort): Cal
     return move(call, "settled");
   };
 
+  const reject = (call: Call, failure: unknown) => {
+    call.failure = failure;
+    settle(call).onFailure(failure);
+  };
+
   const fail = (call: Call, type: ClientFault, cause?: unknown, message?: string) => {
     const error = new JotwireError(type, message, cause, sentOf(call));
     // where its answer comes all the same, there is room again
     if (call.phase === "sent") port.send(cancelFrame(call.id));
-    settle(call).onFailure(error);
+    reject(call, error);
   };
 
   const textOf = (call: Call): string => {
@@ -177,9 +190,10 @@ export function createCallManager(settings: ClientSettings, port: CallPort): Cal
       idempotent = settings.idempotent.has(name),
     }: CallOptions = {},
     made?: (call: Call) => void,
+    Type: new (executor: Executor) => Promise<unknown> = Promise,
     batch?: Call[],
   ) =>
-    new Promise<unknown>((onResult, onFailure) => {
+    new Type((onResult, onFailure) => {
       const abort = () => fail(call, "aborted", signal?.reason);
       const call: Call = {
         id: 0,
@@ -201,7 +215,7 @@ export function createCallManager(settings: ClientSettings, port: CallPort): Cal
         // it may be the end of the client, which all calls are told of
         else port.ensureConnecting();
       } catch (error) {
-        settle(call).onFailure(error);
+        reject(call, error);
         if (!all().length) stop();
       }
       if (batch) batch.unshift(call);
@@ -216,7 +230,7 @@ export function createCallManager(settings: ClientSettings, port: CallPort): Cal
     let longest: readonly Call[] = [];
     for (const { frame = [] } of unanswered.values())
       if (frame.length > longest.length) longest = frame;
-    for (const call of longest) if (call.phase === "sent") settle(call).onFailure(error);
+    for (const call of longest) if (call.phase === "sent") reject(call, error);
   };
 
   /**
@@ -235,11 +249,11 @@ export function createCallManager(settings: ClientSettings, port: CallPort): Cal
       if (isForNow || call.isRepeat) return move(call, "queued");
     }
     if (call.mayHaveRun) Object.assign(failure, { sent: "maybe" });
-    settle(call).onFailure(failure);
+    reject(call, failure);
   };
 
   return {
-    call: start,
+    call: start as Start,
 
     request(name, params, answered) {
       let call: Call | undefined;
@@ -257,11 +271,8 @@ export function createCallManager(settings: ClientSettings, port: CallPort): Cal
       let batch: Call[] | undefined = calls;
       building++;
       try {
-        return build((name, params, options, made) => {
-          const promise = start(name, params, options, made, batch);
-          promise.catch(ignored); // nobody may have it, where `build` throws
-          return promise;
-        });
+        return build(((name, params, options, made, Type) =>
+          start(name, params, options, made, Type, batch)) as Start);
       } catch (error) {
         for (const call of calls) fail(call, "aborted", error);
         throw error;
@@ -284,7 +295,9 @@ export function createCallManager(settings: ClientSettings, port: CallPort): Cal
       if (error) refuse(call, errorFrom(error));
       else if (result !== undefined) {
         refusals = 0;
-        settle(call).onResult(result);
+        settle(call);
+        if (Object(result)[subscriptionMark] === true && call.claim) call.claim(result);
+        else call.onResult(result);
       }
     },
 
@@ -297,7 +310,7 @@ export function createCallManager(settings: ClientSettings, port: CallPort): Cal
         call.mayHaveRun ||= call.phase === "sent";
         if (!isOver && !call.isAdopted && (call.phase === "queued" || call.isIdempotent))
           move(call, "queued");
-        else settle(call).onFailure(new DisconnectedError(sentOf(call), ...why));
+        else reject(call, new DisconnectedError(sentOf(call), ...why));
       }
       if (isOver) stop();
       return trouble;
@@ -311,6 +324,7 @@ export function adopt(call: Call, answered: Answered): Call {
   return Object.assign(call, {
     deadline: Number.POSITIVE_INFINITY,
     isAdopted: true,
+    claim: undefined,
     onResult: (result: unknown) => answered(undefined, result),
     onFailure: answered,
   });

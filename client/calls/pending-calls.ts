@@ -30,6 +30,10 @@ export interface Call {
   readonly batch: object | undefined;
   /** All that were sent in its frame, where that was a batch. */
   frame?: readonly Call[] | undefined;
+  /** Why it was rejected. */
+  failure?: unknown;
+  /** Makes it the first call of a subscription, with the subscription's answer, once there is one. */
+  claim?(answer?: unknown): unknown;
   /** Stops listening to the call's `signal`. */
   release(): void;
   onResult(result: unknown): void;

@@ -5,7 +5,7 @@ import {
   type SubscriptionNotifications,
   sinceMember,
 } from "../../src/protocol/messages.js";
-import type { CallManager } from "../calls/call-manager.js";
+import { adopt, type CallManager } from "../calls/call-manager.js";
 import type { Call } from "../calls/pending-calls.js";
 import type { Answered } from "../connection/control-requests.js";
 import { DisconnectedError, JotwireError, SubscriptionEnded } from "../errors.js";
@@ -23,18 +23,14 @@ export interface SubscriptionPort {
   ensureConnecting(): void;
 }
 
-/**
- * A subscribe call that was made already. It gives its answer to `answered`, and itself;
- * `undefined`: no answer is on its way.
- */
-export type FirstCall = (answered: Answered) => Call | undefined;
-
 export interface Subscriptions {
+  /** `first`: a call of it that was made already, and its `answer`, if that has come. */
   open(
     name: string,
     params?: unknown,
     options?: SubscribeOptions,
-    first?: FirstCall,
+    first?: Call,
+    answer?: unknown,
   ): Subscription<unknown>;
   /** Takes a notification of the server. */
   event(params: unknown): void;
@@ -96,6 +92,7 @@ export function createSubscriptions(
   const asking = new Set<Feed>();
   // ids of this connection's subscriptions: two consumers of a topic have the same one
   const live = new Set<unknown>();
+  let unsubscribed: Call | undefined; // the last call of `unsubscribe`
 
   const ask = (feed: Feed) => {
     feed.cancelTimer?.();
@@ -118,6 +115,19 @@ export function createSubscriptions(
       else attach(feed, result);
       sweep();
     };
+
+  /** Goes on from a call of the subscription that is not on its way. */
+  const takeOver = (feed: Feed, first: Call, answer: unknown) => {
+    const { failure } = first;
+    if (first.phase === "queued") caller.forget(first); // subscriptions go before calls
+    else if (!failure) {
+      attach(feed, answer);
+      // that may have ended this one, too: both may be of one topic
+      if (first.id < (unsubscribed?.id ?? 0)) feed.id = Number.NaN;
+    } else if (/^(disconnected|timeout)$/.test((failure as JotwireError).type))
+      feed.isResumed = true; // it may have begun
+    else finish(feed, failure as Error);
+  };
 
   const attach = (feed: Feed, result: unknown) => {
     const { subscription, epoch, offset, recovered } = Object(result) as Partial<SubscribeResult>;
@@ -161,7 +171,7 @@ export function createSubscriptions(
     for (const subscription of live) {
       if ([...feeds].some(({ id }) => id === subscription)) continue;
       live.delete(subscription);
-      caller.request("unsubscribe", { subscription }, (error) => {
+      unsubscribed = caller.request("unsubscribe", { subscription }, (error) => {
         if (error && (error as JotwireError).sent === "no") live.add(subscription);
       });
     }
@@ -203,7 +213,7 @@ export function createSubscriptions(
   };
 
   return {
-    open(name, params, { signal, gaps, buffer = 1_024 } = {}, first) {
+    open(name, params, { signal, gaps, buffer = 1_024 } = {}, first, answer) {
       const abort = () =>
         finish(feed, new JotwireError("aborted", undefined, signal?.reason), true);
       const feed: Feed = {
@@ -211,7 +221,7 @@ export function createSubscriptions(
         // as it is now, also for the next connection
         params: params && JSON.parse(JSON.stringify(params)),
         inbox: createEventQueue(buffer, gaps === true, () => tellGap(name, feed.params)),
-        owner: port.owner(),
+        owner: first ? first.owner : port.owner(),
         id: Number.NaN,
         offset: 0,
         tries: 0,
@@ -222,10 +232,11 @@ export function createSubscriptions(
         if (signal?.aborted) abort();
         else signal?.addEventListener("abort", abort);
         port.ensureConnecting(); // it may be the end of the client
-        feed.call = first?.(answerOf(feed));
-        if (feed.call) asking.add(feed);
-        else {
-          feed.id = Number.NaN; // it was answered before anybody listened
+        if (first?.phase === "sent") {
+          feed.call = adopt(first, answerOf(feed));
+          asking.add(feed);
+        } else {
+          if (first) takeOver(feed, first, answer);
           ask(feed);
         }
       } catch (error) {

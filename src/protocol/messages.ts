@@ -115,6 +115,12 @@ export interface Position {
 export const sinceMember = "$since";
 
 /**
+ * Member of every answer to the call of a subscription, and of no method's result: it tells the two
+ * apart for a client that cannot know which it has called.
+ */
+export const subscriptionMark = "$subscription";
+
+/**
  * Result of the call of a subscription. The other members are there only where the topic keeps
  * history.
  */
@@ -125,6 +131,8 @@ export interface SubscribeResult extends Partial<Position> {
    * may be lost.
    */
   readonly recovered?: boolean;
+  /** Absent from a server that does not mark its answers. */
+  readonly [subscriptionMark]?: true;
 }
 
 export const endReasons = ["completed", "error", "forbidden", "slow", "logout"] as const;

@@ -71,7 +71,7 @@ describe("Protocol §5.5, slow readers", () => {
     peer.send({ id: 9, method: "plain" });
     await rig.settle();
     expect(peer.received()).to.deep.equal([
-      { jsonrpc: "2.0", id: 9, result: { subscription: "plain" } },
+      { jsonrpc: "2.0", id: 9, result: { subscription: "plain", $subscription: true } },
     ]);
     rig.dispose();
   });

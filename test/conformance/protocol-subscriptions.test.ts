@@ -50,6 +50,35 @@ describe("Protocol §5, subscriptions", () => {
     });
   });
 
+  it("every answer to a subscription's call is marked as one, in a batch too, and no method's result ever", async () => {
+    await using server = await started();
+    const client = await server.login(reader);
+    const { epoch } = await resultOf(client, "prices", { symbol: "A" });
+    for (const [method, params] of [
+      ["count", { to: 0 }],
+      ["ticks", { symbol: "A" }],
+      ["ticks", { symbol: "A" }],
+      ["prices", { symbol: "A", $since: { epoch, offset: 0 } }],
+    ] as const) {
+      const answer = await resultOf(client, method, params);
+      expect(answer, method).to.include({ $subscription: true });
+    }
+    for (const isLate of [false, true])
+      expect(await resultOf(client, "relay", { isLate })).to.deep.equal({
+        subscription: "ticks:A",
+        price: 1,
+      });
+    client.send([
+      { jsonrpc: "2.0", id: "s", method: "twins", params: { symbol: "B" } },
+      { jsonrpc: "2.0", id: "m", method: "relay", params: { isLate: true } },
+    ]);
+    const batch = await client.next<readonly Frame[]>();
+    expect(batch.map(({ result }) => result)).to.deep.equal([
+      { subscription: "ticks:B", $subscription: true },
+      { subscription: "ticks:A", price: 1 },
+    ]);
+  });
+
   it("each call of a generator is a subscription of its own", async () => {
     await using server = await started();
     const client = await server.login(reader);
@@ -69,6 +98,7 @@ describe("Protocol §5, subscriptions", () => {
     for (const client of clients)
       expect(await resultOf(client, "ticks", { symbol: "A" })).to.deep.equal({
         subscription: "ticks:A",
+        $subscription: true,
       });
     await server.tick("A", 1);
     await server.tick("B", 2);
@@ -197,7 +227,7 @@ describe("Protocol §5, subscriptions", () => {
     const client = await server.login(reader);
     const { epoch, ...rest } = await resultOf(client, "prices", { symbol: "A" });
     expect(epoch).to.be.a("string").and.not.equal("");
-    expect(rest).to.deep.equal({ subscription: "prices:A", offset: 1 });
+    expect(rest).to.deep.equal({ subscription: "prices:A", $subscription: true, offset: 1 });
     await server.publish("A", 2);
     expect(await event(client)).to.deep.equal({
       subscription: "prices:A",
@@ -224,7 +254,13 @@ describe("Protocol §5, subscriptions", () => {
         symbol: "A",
         $since: { epoch, offset: since },
       });
-      expect(result).to.deep.equal({ subscription: "prices:A", epoch, offset: 4, recovered });
+      expect(result).to.deep.equal({
+        subscription: "prices:A",
+        $subscription: true,
+        epoch,
+        offset: 4,
+        recovered,
+      });
       for (const offset of offsets)
         expect(await event(client)).to.deep.equal({
           subscription: "prices:A",

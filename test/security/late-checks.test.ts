@@ -102,7 +102,11 @@ describe("While the params of a call are checked, or its topic is read,", () => 
       server.params.open();
       const answer = await client.next<Frame>();
       if (scope === "") expectError(answer, "forbidden");
-      else expect(answer).to.deep.include({ id: 1, result: { subscription: "checked" } });
+      else
+        expect(answer).to.deep.include({
+          id: 1,
+          result: { subscription: "checked", $subscription: true },
+        });
       expect(await server.subscriptions()).to.deep.equal([scope === "" ? 0 : 1]);
     }
   });

@@ -170,7 +170,15 @@ export async function subscribed(client: Client<App>, isMarked: boolean): Promis
   holds<Equal<Parameters<typeof client.api.orders.watch>["length"], 1 | 2>>();
   holds<Equal<Extends<{ id: number }, Parameters<typeof client.api.orders.watch>[0]>, false>>();
 
-  // it can be disposed of, and is no promise
+  // a subscription is no promise, and a method gives no events
+  // @ts-expect-error only a promise has `then`
+  client.api.orders.watch({ id: "o1" }).then;
+  // @ts-expect-error a promise has no events
+  for await (const order of client.api.orders.list()) String(order);
+  const kept = await client.api.orders.watch({ id: "o1" });
+  holds<Equal<typeof kept, Subscription<Created>>>();
+
+  // it can be disposed of
   await using watch = client.api.orders.watch({ id: "o1" });
   holds<Equal<Extends<typeof watch, Promise<unknown>>, false>>();
   holds<Equal<Extends<typeof watch, Subscription<Created>>, true>>();
@@ -200,8 +208,10 @@ export async function untyped(): Promise<void> {
   });
   const result = await client.call("orders.create", { sku: "A1" });
   holds<Equal<typeof result, unknown>>();
-  for await (const event of client.api.orders?.watch?.({ id: "o1" }) ?? [])
-    holds<Equal<typeof event, unknown>>();
+  // all functions of `api` are methods where no type says which are subscriptions
+  holds<Equal<Extends<ReturnType<NonNullable<typeof client.api.a>>, Promise<unknown>>, true>>();
+  // @ts-expect-error a promise has no events
+  for await (const event of client.api.orders?.watch?.({ id: "o1" }) ?? []) String(event);
   for await (const event of client.subscribe("orders.watch")) holds<Equal<typeof event, unknown>>();
   client.notify("anything", [1]);
   client.on("something.else", (params) => holds<Equal<typeof params, unknown>>());

@@ -1,5 +1,12 @@
 import { type ErrorObject, errorOf } from "../../protocol/error-codes.js";
-import type { Id, Position, Request, Response, SubscribeResult } from "../../protocol/messages.js";
+import {
+  type Id,
+  type Position,
+  type Request,
+  type Response,
+  type SubscribeResult,
+  subscriptionMark,
+} from "../../protocol/messages.js";
 import { childOf, type Logger } from "../../runtime/logger.js";
 import type { Auth } from "../define/access.js";
 import type { ConnectionHandle } from "../define/create-rpc.js";
@@ -162,7 +169,7 @@ export class Call {
   succeed(result: unknown): Response | null {
     return this.id === undefined
       ? null
-      : { jsonrpc: "2.0", id: this.id, result: result === undefined ? null : result };
+      : { jsonrpc: "2.0", id: this.id, result: this.started ? result : methodResult(result) };
   }
 
   fail(error: ErrorObject): Response | null {
@@ -196,6 +203,21 @@ export class Call {
     settle(this.fail(error));
     this.#controller?.abort(abortReason(error));
     this.onAbort?.();
+  }
+}
+
+/**
+ * A method's result without the mark of a subscription: it would have one when the method passes on
+ * another server's answer.
+ */
+function methodResult(result: unknown): unknown {
+  if (result === undefined) return null;
+  if (typeof result !== "object" || result === null) return result;
+  try {
+    if (!Object.hasOwn(result, subscriptionMark)) return result;
+    return Object.fromEntries(Object.entries(result).filter(([name]) => name !== subscriptionMark));
+  } catch {
+    return result; // a Proxy that refuses to be looked at: encoding it fails, and is told
   }
 }
 

@@ -1,5 +1,5 @@
 import { errorOf, standardError } from "../../protocol/error-codes.js";
-import type { SubscribeResult } from "../../protocol/messages.js";
+import { type SubscribeResult, subscriptionMark } from "../../protocol/messages.js";
 import { type EventSource, GeneratorSubscription } from "../../pubsub/generator-subscription.js";
 import type { Subscription } from "../../pubsub/subscription.js";
 import { TopicSubscription } from "../../pubsub/topic-subscription.js";
@@ -181,7 +181,8 @@ function unreachable(): RpcFault {
   );
 }
 
-function started(kept: Kept, result: SubscribeResult, abandon: () => void): PendingSubscription {
+function started(kept: Kept, opened: SubscribeResult, abandon: () => void): PendingSubscription {
+  const result = { ...opened, [subscriptionMark]: true as const };
   return { result, begin: () => kept.subscription.begin(), abandon };
 }
 

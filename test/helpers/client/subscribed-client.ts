@@ -1,4 +1,4 @@
-import type { ClientOptions } from "../../../client/index.js";
+import type { ClientOptions, SubscribeOptions, Subscription } from "../../../client/index.js";
 import { type ScriptedSocket, scriptedClient } from "./scripted-client.js";
 
 /** Sends an event of a subscription. */
@@ -25,9 +25,11 @@ export async function connected(options: Partial<ClientOptions> = {}) {
   const socket = await script.signIn();
   const lost: unknown[] = [];
   script.client.on("gap", (loss) => lost.push(loss));
-  const watch = script.client.api.orders?.watch;
-  const prices = script.client.api.orders?.prices;
-  if (!watch || !prices) throw new Error("An untyped client has every name");
+  // an untyped client has every name, as a method's: only an application's type knows subscriptions
+  const { watch, prices } = script.client.api.orders as unknown as Record<
+    "watch" | "prices",
+    (params?: unknown, options?: SubscribeOptions) => Subscription<unknown>
+  >;
   return { ...script, socket, lost, watch, prices };
 }
 

@@ -88,6 +88,14 @@ export function feedApp() {
       key: ({ user }) => `mine:${user}`,
     }),
     nameless: rpc.topic({ key: () => "" }),
+    /** A method that passes on what another server has answered to a subscription's call. */
+    relay: rpc.method({
+      params: z.object({ isLate: z.boolean() }),
+      handler({ params }) {
+        const answer = { subscription: "ticks:A", $subscription: true, price: 1 };
+        return params.isLate ? Promise.resolve(answer) : answer;
+      },
+    }),
     watch: rpc.subscription({
       scope: "read",
       errors: { GONE: { code: 1404 } },

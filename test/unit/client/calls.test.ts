@@ -829,8 +829,10 @@ describe("A batch", () => {
         outcomeOf(api.a?.({}, { signal: controller.signal }) ?? Promise.resolve()),
         outcomeOf(api.b?.() ?? Promise.resolve()),
       ];
-      const watched = api.watch?.()[Symbol.asyncIterator]().next();
-      watched?.catch(() => {});
+      const watched = api.watch?.() as unknown as Subscription<unknown>;
+      watched[Symbol.asyncIterator]()
+        .next()
+        .catch(() => {});
       controller.abort();
       return calls;
     });

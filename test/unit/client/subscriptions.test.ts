@@ -38,7 +38,9 @@ describe("A subscription", () => {
   it("waits for the connection, and goes out before the calls that waited longer", async () => {
     const { client, socket, signIn } = scriptedClient();
     const call = client.call("time.now").catch(() => {});
-    const got = consume(client.api.orders?.watch?.({ id: "o1" }) as AsyncIterable<unknown>);
+    const got = consume(
+      client.api.orders?.watch?.({ id: "o1" }) as unknown as AsyncIterable<unknown>,
+    );
     const opened = await signIn();
     expect(opened.frames.map(({ method }) => method)).to.deep.equal([
       "authenticate",
@@ -187,71 +189,192 @@ describe("A subscription", () => {
 });
 
 describe("A function of api", () => {
-  it("is a subscription also for who iterates late; what came between is told as lost", async () => {
-    const { client, socket, watch, lost } = await connected();
-    const subscription = watch({ id: "o1" });
-    socket.answer(socket.last("orders.watch"), { subscription: "s1" });
-    event(socket, "s1", "nobody listens");
-    await settled();
-    const got = consume(subscription);
-    expect(socket.count("orders.watch")).to.equal(2);
-    socket.answer(socket.last("orders.watch"), { subscription: "s2" });
-    event(socket, "s2", 1);
-    await settled();
-    expect(got.events).to.deep.equal([1]);
-    expect(lost).to.have.length(1);
-    expect(
-      socket.frames.filter(({ method }) => method === "unsubscribe").map(({ params }) => params),
-    ).to.deep.equal([{ subscription: "s1" }]);
-    await client.close();
+  /** The answer by which the server says that the call was a subscription's. */
+  const marked = (subscription: string, more: object = {}) => ({
+    subscription,
+    $subscription: true,
+    ...more,
   });
 
-  it("asks for what came between, where the topic keeps history", async () => {
-    const { client, socket, prices, lost } = await connected();
-    const subscription = prices({ symbol: "BTC" });
-    socket.answer(socket.last("orders.prices"), { subscription: "t", epoch: "e", offset: 4 });
-    event(socket, "t", "five", { offset: 5 });
+  it("keeps the events from the call on, also those in the frame of its answer, for who iterates late", async () => {
+    const { client, socket, watch, lost } = await connected();
+    const subscription = watch({ id: "o1" });
+    socket.receive([
+      { jsonrpc: "2.0", id: socket.last("orders.watch").id, result: marked("s1") },
+      {
+        jsonrpc: "2.0",
+        method: "subscription.event",
+        params: { subscription: "s1", data: "in the same frame" },
+      },
+    ]);
+    event(socket, "s1", "in the same turn");
+    await settled();
+    event(socket, "s1", "later");
     await settled();
     const got = consume(subscription);
-    expect(socket.last("orders.prices").params).to.deep.equal({
-      symbol: "BTC",
-      $since: { epoch: "e", offset: 4 },
-    });
-    socket.answer(socket.last("orders.prices"), {
-      subscription: "t",
-      epoch: "e",
-      offset: 5,
-      recovered: true,
-    });
-    event(socket, "t", "five", { offset: 5 });
+    event(socket, "s1", "while it is iterated");
     await settled();
-    expect(got.events).to.deep.equal(["five"]);
+    expect(got.events).to.deep.equal([
+      "in the same frame",
+      "in the same turn",
+      "later",
+      "while it is iterated",
+    ]);
     expect(lost).to.deep.equal([]);
+    expect(socket.count("orders.watch")).to.equal(1);
     expect(socket.count("unsubscribe")).to.equal(0);
     await client.close();
   });
 
-  it("is a subscription also when it came out of an async function", async () => {
-    const { client, socket, watch } = await connected();
-    const opening = (async () => watch({ id: "o1" }))();
+  it("keeps as many as its buffer has room for, and tells that the oldest are lost", async () => {
+    const { client, socket, watch, prices } = await connected();
+    const few = watch({ id: "o1" }, { buffer: 2, gaps: true });
+    const many = prices();
+    socket.answer(socket.last("orders.watch"), marked("s1"));
+    socket.answer(socket.last("orders.prices"), marked("s2"));
+    for (let data = 0; data < 1_024; data++) {
+      event(socket, "s1", data);
+      event(socket, "s2", data);
+    }
     await settled();
-    socket.answer(socket.last("orders.watch"), { subscription: "s1" });
-    const result = (await opening) as Subscription<unknown>;
-    expect(result).to.deep.equal({ subscription: "s1" });
-    const got = consume(result);
-    socket.answer(socket.last("orders.watch"), { subscription: "s2" });
-    event(socket, "s2", 1);
+    const [got, gotMany] = [consume(few), consume(many)];
     await settled();
-    expect(got.events).to.deep.equal([1]);
+    expect(got.events).to.deep.equal([gap, 1_022, 1_023]);
+    expect(gotMany.events).to.have.length(1_024);
     await client.close();
   });
 
-  it("is a call, whose result may have any members, for who doesn't iterate, and isn't made again", async () => {
+  it("is asked for again on the next connection before anybody iterates, and misses nothing", async () => {
+    const script = await connected();
+    const { client, socket, prices, lost } = script;
+    const params = { symbol: "BTC" };
+    const subscription = prices(params);
+    params.symbol = "ETH"; // after the call
+    socket.answer(socket.last("orders.prices"), marked("t", { epoch: "e", offset: 4 }));
+    event(socket, "t", "five", { offset: 5 });
+    await settled();
+    const next = await reconnected(script);
+    expect(next.last("orders.prices").params).to.deep.equal({
+      symbol: "BTC",
+      $since: { epoch: "e", offset: 5 },
+    });
+    next.answer(
+      next.last("orders.prices"),
+      marked("t", { epoch: "e", offset: 6, recovered: true }),
+    );
+    event(next, "t", "six", { offset: 6 });
+    await settled();
+    const got = consume(subscription);
+    await settled();
+    expect(got.events).to.deep.equal(["five", "six"]);
+    expect(lost).to.deep.equal([]);
+    await client.close();
+  });
+
+  it("tells a gap when the connection was lost before its answer came", async () => {
+    const script = await connected();
+    const subscription = script.watch({ id: "o1" }, { gaps: true });
+    const next = await reconnected(script);
+    expect(next.count("orders.watch")).to.equal(0); // it may have been a method's
+    const got = consume(subscription);
+    next.answer(next.last("orders.watch"), marked("s1"));
+    event(next, "s1", 1);
+    await settled();
+    expect(next.count("orders.watch")).to.equal(1);
+    expect(got.events).to.deep.equal([gap, 1]);
+    await script.client.close();
+  });
+
+  it("that was refused says so to who iterates late, asks no more, and is reported nowhere", async () => {
+    const unheard: unknown[] = [];
+    const note = (reason: unknown) => unheard.push(reason);
+    process.on("unhandledRejection", note);
+    const { client, socket, watch } = await connected();
+    const refused = watch({ id: "o1" });
+    socket.refuse(socket.last("orders.watch"), errorOf("forbidden"));
+    const controller = new AbortController();
+    const aborted = watch({ id: "o2" }, { signal: controller.signal });
+    controller.abort();
+    await settled();
+    const [got, gotAborted] = [consume(refused), consume(aborted)];
+    await settled();
+    process.off("unhandledRejection", note);
+    expect(got.error).to.include({ type: "forbidden" });
+    expect(gotAborted.error).to.include({ type: "aborted" });
+    expect(socket.count("orders.watch")).to.equal(2);
+    expect(unheard).to.deep.equal([]);
+    await client.close();
+  });
+
+  it("goes out among the calls, and first when it is iterated before there is a connection", async () => {
+    const { client, signIn } = scriptedClient();
+    const watch = client.api.orders?.watch as unknown as () => Subscription<unknown>;
+    const call = client.call("time.now").catch(() => {});
+    const [late, early] = [watch(), watch()];
+    const gotEarly = consume(early);
+    const socket = await signIn();
+    const sent = socket.frames.slice(1);
+    expect(sent.map(({ method }) => method)).to.deep.equal([
+      "orders.watch",
+      "time.now",
+      "orders.watch",
+    ]);
+    for (const [index, asked] of [sent[0], sent[2]].entries())
+      if (asked) socket.answer(asked, marked(`s${index}`));
+    event(socket, "s0", "early");
+    event(socket, "s1", "late");
+    await settled();
+    const gotLate = consume(late);
+    await settled();
+    expect([gotEarly.events, gotLate.events]).to.deep.equal([["early"], ["late"]]);
+    await client.close();
+    await call;
+  });
+
+  it("belongs to the user who called, whoever iterates", async () => {
+    const script = await connected();
+    const [live, unanswered] = [script.watch(), script.prices()];
+    script.socket.answer(script.socket.last("orders.watch"), marked("s1"));
+    event(script.socket, "s1", "ada's");
+    const next = await reconnected(script, { subject: "grace" });
+    const [got, gotUnanswered] = [consume(live), consume(unanswered)];
+    await settled();
+    for (const { events, error } of [got, gotUnanswered]) {
+      expect(events).to.deep.equal([]);
+      expect(error).to.include({ type: "subject_changed" });
+    }
+    expect(next.frames.map(({ method }) => method)).to.deep.equal(["authenticate"]);
+    await script.client.close();
+  });
+
+  it("comes out of an async function as what it is", async () => {
+    const { client, socket, watch } = await connected();
+    const opening = (async () => watch({ id: "o1" }))();
+    await settled();
+    socket.answer(socket.last("orders.watch"), marked("s1"));
+    event(socket, "s1", 1);
+    const subscription = await opening;
+    const got = consume(subscription);
+    await settled();
+    expect(got.events).to.deep.equal([1]);
+    expect(socket.count("orders.watch")).to.equal(1);
+    await subscription[Symbol.asyncDispose]();
+    expect(socket.last("unsubscribe").params).to.deep.equal({ subscription: "s1" });
+    await client.close();
+  });
+
+  it("of a method gives the promise of a result, which may have any members, and isn't called again", async () => {
     const script = await connected();
     const { client, socket, watch } = script;
     const result = watch({ plan: "gold" });
     socket.answer(socket.last("orders.watch"), { subscription: "gold", next: 1 });
+    event(socket, "gold", "nobody's");
     expect(await result).to.deep.equal({ subscription: "gold", next: 1 });
+    const got = consume(result);
+    await settled();
+    expect(got).to.deep.include({ events: [] });
+    expect(got.error).to.include({ type: "no_subscription" });
+    expect(socket.count("orders.watch") + socket.count("unsubscribe")).to.equal(1);
     expect((await reconnected(script)).count("orders.watch")).to.equal(0);
     await client.close();
   });
@@ -262,6 +385,43 @@ describe("A function of api", () => {
     socket.answer(socket.last("orders.watch"), { id: "o1" });
     await settled();
     expect(got.error).to.include({ type: "no_subscription" });
+    await client.close();
+  });
+
+  it("throws to who iterates it, when its params aren't JSON", async () => {
+    const { client, socket, watch } = await connected();
+    const circular: Record<string, unknown> = {};
+    circular.itself = circular;
+    const subscription = watch(circular);
+    await settled();
+    const got = consume(subscription);
+    await settled();
+    expect(got.error).to.be.instanceOf(TypeError);
+    expect(socket.count("orders.watch")).to.equal(0);
+    await client.close();
+  });
+
+  it("is asked for again when another consumer's leave of the same topic overtook its answer", async () => {
+    const { client, socket, watch, prices, lost } = await connected();
+    const first = watch({ id: "o1" });
+    const gotFirst = consume(first);
+    socket.answer(socket.last("orders.watch"), marked("t"));
+    const second = prices();
+    const [asked] = socket.frames.filter(({ method }) => method === "orders.prices");
+    await first[Symbol.asyncDispose]();
+    expect(socket.last("unsubscribe").params).to.deep.equal({ subscription: "t" });
+    if (asked) socket.answer(asked, marked("t"));
+    socket.answer(socket.last("unsubscribe"), { ok: true });
+    await settled();
+    expect(socket.count("orders.prices")).to.equal(2);
+    socket.answer(socket.last("orders.prices"), marked("t"));
+    event(socket, "t", 1);
+    const got = consume(second);
+    await settled();
+    expect(got.events).to.deep.equal([1]);
+    expect(lost).to.deep.equal([{ name: "orders.prices", params: undefined }]);
+    expect(gotFirst.isDone).to.equal(true);
+    expect(socket.count("unsubscribe")).to.equal(1);
     await client.close();
   });
 });
