@@ -23,7 +23,7 @@ export type ClientFault =
   /** Events were asked for of a method that is no subscription. */
   | "no_subscription";
 
-/** `type` of the errors whose codes JSON-RPC 2.0 §5.1 fixes. */
+/** `code` of the errors whose numbers JSON-RPC 2.0 §5.1 fixes. */
 export type StandardFault =
   | "parse_error"
   | "invalid_request"
@@ -31,36 +31,39 @@ export type StandardFault =
   | "invalid_params"
   | "internal_error";
 
-/** Any failure of a call: tell them apart by `type`, or by class. */
-export class JotwireError<Type extends string = string> extends Error {
+/** Any failure of a call: tell them apart by `code`, or by class. */
+export class JotwireError<Code extends string = string> extends Error {
   override readonly name: string = "JotwireError";
-  declare readonly type: Type;
+  /** What has happened, for programs; the message is for people. */
+  declare readonly code: Code;
   /**
    * `"no"`: the call has certainly not run, and may be made again. `"maybe"`: it had been handed to
    * the socket, so that it may have run.
    */
   declare readonly sent: "no" | "maybe";
 
-  constructor(type: Type, message: string = type, cause?: unknown, sent: "no" | "maybe" = "maybe") {
+  constructor(code: Code, message: string = code, cause?: unknown, sent: "no" | "maybe" = "maybe") {
     super(message, cause === undefined ? cause : { cause });
-    this.type = type;
+    this.code = code;
     this.sent = sent;
   }
 }
 
 /**
- * The server answered with an error. `type` is the declared error's name, a reason of jotwire's own
- * table (`token_expired`, `forbidden` …), the name of a standard code (`invalid_params` …), or
- * `application_error` for an application's code whose message names nothing.
+ * The server answered with an error. `code` is the declared error's name, a reason of jotwire's own
+ * table (`token_expired`, `forbidden` …), the name of a standard error (`invalid_params` …), or
+ * `application_error` for an application's error whose message names nothing.
  */
-export class RpcError<Type extends string = string, Data = unknown> extends JotwireError<Type> {
+export class RpcError<Code extends string = string, Data = unknown> extends JotwireError<Code> {
   override readonly name = "RpcError";
-  declare readonly code: number;
+  /** `code` of the answer's error object (JSON-RPC 2.0 §5.1). */
+  declare readonly rpcCode: number;
+  /** `data` of the answer's error object; of the server's own errors, times in it are in seconds. */
   declare readonly data: Data;
 
-  constructor(type: Type, code: number, message: string, data: Data) {
-    super(type, message, undefined, Object(data).executed === false ? "no" : "maybe");
-    this.code = code;
+  constructor(code: Code, rpcCode: number, message: string, data: Data) {
+    super(code, message, undefined, Object(data).executed === false ? "no" : "maybe");
+    this.rpcCode = rpcCode;
     this.data = data;
   }
 }
@@ -76,6 +79,7 @@ export class DisconnectedError extends JotwireError<"disconnected"> {
   override readonly name = "DisconnectedError";
   /** The close code (RFC 6455 §7.4), where the socket was closed. */
   declare readonly closeCode: number | undefined;
+  /** Why, for programs: the close reason, or what the client itself found. */
   declare readonly reason: string;
 
   constructor(sent: "no" | "maybe", ...[reason, closeCode, cause]: Disconnection) {
@@ -87,18 +91,20 @@ export class DisconnectedError extends JotwireError<"disconnected"> {
 
 /**
  * The server has ended the subscription: `forbidden` (a scope was lost), `logout`, or `error`, with
- * the application's `code` where it has one. One that ended as `slow` is subscribed again, and one
+ * the application's `rpcCode` where it has one. One that ended as `slow` is subscribed again, and one
  * that is `completed` ends without an error.
  */
-export class SubscriptionEnded extends JotwireError<"subscription_ended"> {
-  override readonly name = "SubscriptionEnded";
+export class SubscriptionEndedError extends JotwireError<"subscription_ended"> {
+  override readonly name = "SubscriptionEndedError";
+  /** Why the server has ended it. */
   declare readonly reason: EndReason;
-  declare readonly code: number | undefined;
+  /** The number of the application's error; `undefined` for another reason than `error`. */
+  declare readonly rpcCode: number | undefined;
 
-  constructor(reason: EndReason, code: number | undefined) {
+  constructor(reason: EndReason, rpcCode: number | undefined) {
     super("subscription_ended", reason);
     this.reason = reason;
-    this.code = code;
+    this.rpcCode = rpcCode;
   }
 }
 
@@ -106,8 +112,10 @@ export class SubscriptionEnded extends JotwireError<"subscription_ended"> {
  * Throw it from `token()` to say that there will be no token: the client closes and doesn't try
  * again.
  */
-export class AuthStop extends Error {
-  override readonly name = "AuthStop";
+export class AuthStopError extends Error {
+  override readonly name = "AuthStopError";
+  /** As the errors of the client have it. */
+  readonly code = "auth_stop";
 }
 
 type DeclaredError<Errors> = unknown extends Errors
@@ -136,15 +144,15 @@ export function errorFrom(value: unknown): RpcError {
     message?: unknown;
     data?: unknown;
   };
-  const number = typeof code === "number" ? code : 0;
+  const rpcCode = typeof code === "number" ? code : 0;
   const text = typeof message === "string" ? message : "";
-  return new RpcError(typeOf(number, text, data), number, text, data);
+  return new RpcError(codeOf(rpcCode, text, data), rpcCode, text, data);
 }
 
-function typeOf(code: number, message: string, data: unknown): string {
-  const standard = code === -32700 ? "parse_error" : standardFaults[code + 32603];
+function codeOf(rpcCode: number, message: string, data: unknown): string {
+  const standard = rpcCode === -32700 ? "parse_error" : standardFaults[rpcCode + 32603];
   if (standard !== undefined) return standard;
   const reason = Object(data).reason;
-  if (code >= -32768 && code <= -32000 && typeof reason === "string") return reason;
+  if (rpcCode >= -32768 && rpcCode <= -32000 && typeof reason === "string") return reason;
   return /^([a-z_$][\w$]*)(: |$)/i.exec(message)?.[1] ?? "application_error";
 }

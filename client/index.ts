@@ -14,14 +14,14 @@ export type {
 } from "./client-api.js";
 export type { ClientState, StateChange } from "./connection/client-state.js";
 export {
-  AuthStop,
+  AuthStopError,
   type CallError,
   type ClientFault,
   DisconnectedError,
   JotwireError,
   RpcError,
   type StandardFault,
-  SubscriptionEnded,
+  SubscriptionEndedError,
 } from "./errors.js";
 export type { ClientOptions } from "./options.js";
 export { type SafeResult, safe } from "./safe.js";

@@ -26,8 +26,11 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
  * The `cause` of a loss with the reason `upgrade_refused`: the server answered the handshake (RFC
  * 6455 §4.1) with another HTTP status than 101.
  */
-export class UpgradeRefused extends Error {
-  override readonly name = "UpgradeRefused";
+export class UpgradeRefusedError extends Error {
+  override readonly name = "UpgradeRefusedError";
+  /** As the errors of the client have it. */
+  readonly code = "upgrade_refused";
+  /** The HTTP status. */
   readonly status: number;
   /** What the server says to do about it, if it says anything. */
   readonly hint: string | undefined;
@@ -102,13 +105,13 @@ class NodeSocket implements SocketLike {
   }
 
   async #refused(response: IncomingMessage): Promise<void> {
-    this.#cause = new UpgradeRefused(response.statusCode ?? 0, await hintIn(response));
+    this.#cause = new UpgradeRefusedError(response.statusCode ?? 0, await hintIn(response));
     this.#ws.terminate(); // ws leaves it to whoever listens to "unexpected-response"
   }
 
   #closed(code: number, reason: string): void {
     const cause = this.#cause;
-    if (cause instanceof UpgradeRefused) this.onclose?.({ code, reason: "upgrade_refused", cause });
+    if (cause instanceof UpgradeRefusedError) this.onclose?.({ code, reason: "upgrade_refused", cause });
     else this.onclose?.({ code, reason: isTooLarge(cause) ? "frame_too_large" : reason, cause });
   }
 }

@@ -7,7 +7,7 @@ export type SafeResult<Value, Failure> =
 
 /**
  * Turns a call's promise into one that never rejects: `{ok: true, value}` or `{ok: false, error}`,
- * the error narrowed by `error.type`.
+ * the error narrowed by `error.code`.
  */
 export function safe<Result, Errors>(
   call: CallPromise<Result, Errors>,

@@ -119,8 +119,8 @@ export function createCallManager(settings: ClientSettings, port: CallPort): Cal
     settle(call).onFailure(failure);
   };
 
-  const fail = (call: Call, type: ClientFault, cause?: unknown, message?: string) => {
-    const error = new JotwireError(type, message, cause, sentOf(call));
+  const fail = (call: Call, code: ClientFault, cause?: unknown, message?: string) => {
+    const error = new JotwireError(code, message, cause, sentOf(call));
     // where its answer comes all the same, there is room again
     if (call.phase === "sent") port.send(cancelFrame(call.id));
     reject(call, error);

@@ -4,7 +4,7 @@ import {
   gap,
   JotwireError,
   type StateChange,
-  SubscriptionEnded,
+  SubscriptionEndedError,
 } from "../index.js";
 
 /** What a component sees of a subscription. */
@@ -14,7 +14,7 @@ export interface FeedView {
   readonly event: unknown;
   /** How often events were lost: each time, what the events have told must be read anew. */
   readonly gaps: number;
-  /** Why it has failed: a `SubscriptionEnded`, or what a call rejects with. */
+  /** Why it has failed: a `SubscriptionEndedError`, or what a call rejects with. */
   readonly error: unknown;
 }
 
@@ -93,12 +93,12 @@ export class FeedStore {
       this.#show({ ...this.#view, status: "completed" });
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof JotwireError && error.type === "subject_changed")
+      if (error instanceof JotwireError && error.code === "subject_changed")
         return this.#run(signal, true);
       this.#show({ ...this.#view, status: "failed", error });
       if (error instanceof DisconnectedError)
         this.#awaitReturn(signal, ({ from }) => from === "closed", this.#client.state !== "closed");
-      else if (error instanceof SubscriptionEnded && error.reason === "logout")
+      else if (error instanceof SubscriptionEndedError && error.reason === "logout")
         this.#awaitReturn(signal, ({ to }) => to === "ready");
     }
   }

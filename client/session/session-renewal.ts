@@ -2,7 +2,7 @@ import { openBatchLength } from "../../src/protocol/connection-limits.js";
 import type { ErrorData } from "../../src/protocol/error-codes.js";
 import type { Answered } from "../connection/control-requests.js";
 import { dismiss, join, release, type Waiters } from "../connection/waiters.js";
-import { AuthStop, errorFrom } from "../errors.js";
+import { AuthStopError, errorFrom } from "../errors.js";
 import type { ClientSettings } from "../options.js";
 import { delayOf } from "../transport/backoff.js";
 import { secondsOf } from "../transport/closing.js";
@@ -159,7 +159,7 @@ export function createSessionRenewal(
           open(() => present(token, reason));
         }),
         unlessOver((error) => {
-          if (error instanceof AuthStop) end("signed_out", error);
+          if (error instanceof AuthStopError) end("signed_out", error);
           else retry(error, "token_unavailable", 0, "online");
         }),
       );
@@ -207,7 +207,7 @@ export function createSessionRenewal(
     const failure = errorFrom(error);
     const {
       action,
-      reason: why = failure.type,
+      reason: why = failure.code,
       retryAfter,
     } = Object(failure.data) as Partial<ErrorData>;
     isUnjudged = false;

@@ -24,7 +24,7 @@ export interface TokenRequest {
 }
 
 /**
- * `null`: signed out, the client closes. Throwing `AuthStop` does the same; anything else that is
+ * `null`: signed out, the client closes. Throwing `AuthStopError` does the same; anything else that is
  * thrown, and `undefined`, counts as temporary. It must not wait for its own client, which waits
  * for the token.
  */

@@ -18,7 +18,7 @@ export interface SubscribeOptions<Gaps extends boolean = boolean> {
 /**
  * The events of a subscription: each once and in order, or a gap told. It lives over reconnects by
  * itself. `break`, `return()`, the signal and `await using` end it; so does the client's `close()`,
- * after the events that wait. Iterating throws a `SubscriptionEnded` when the server ends it for
+ * after the events that wait. Iterating throws a `SubscriptionEndedError` when the server ends it for
  * another reason than that it is complete, the `CallError` with which it was refused, a
  * `subject_changed` error when another user has signed in, and a `DisconnectedError` when the
  * client is closed for another reason than its own `close()`.

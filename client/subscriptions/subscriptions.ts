@@ -8,7 +8,7 @@ import {
 import { adopt, type CallManager } from "../calls/call-manager.js";
 import type { Call } from "../calls/pending-calls.js";
 import type { Answered } from "../connection/control-requests.js";
-import { DisconnectedError, JotwireError, SubscriptionEnded } from "../errors.js";
+import { DisconnectedError, JotwireError, SubscriptionEndedError } from "../errors.js";
 import type { ClientSettings } from "../options.js";
 import { delayOf } from "../transport/backoff.js";
 import { cancelFrame } from "../transport/frame.js";
@@ -124,7 +124,7 @@ export function createSubscriptions(
       attach(feed, answer);
       // that may have ended this one, too: both may be of one topic
       if (first.id < (unsubscribed?.id ?? 0)) feed.id = Number.NaN;
-    } else if (/^(disconnected|timeout)$/.test((failure as JotwireError).type))
+    } else if (/^(disconnected|timeout)$/.test((failure as JotwireError).code))
       feed.isResumed = true; // it may have begun
     else finish(feed, failure as Error);
   };
@@ -277,7 +277,7 @@ export function createSubscriptions(
         else
           finish(
             feed,
-            new SubscriptionEnded(
+            new SubscriptionEndedError(
               /^(forbidden|logout)$/.test(String(reason)) ? (reason as EndReason) : "error",
               code,
             ),

@@ -10,8 +10,8 @@ export type Outcome = {
   | { readonly is: "result"; readonly value: unknown }
   | {
       readonly is: "error";
-      readonly type: string;
-      readonly code: number | undefined;
+      readonly code: string;
+      readonly rpcCode: number | undefined;
       readonly message: string;
       readonly data: unknown;
     }
@@ -26,16 +26,16 @@ export function failureOf(error: unknown, took: number): Outcome {
   if (error instanceof RpcError) {
     return {
       is: "error",
-      type: error.type,
       code: error.code,
+      rpcCode: error.rpcCode,
       message,
       data: maskedValue(error.data),
       took,
       isRaw: false,
     };
   }
-  const type = error instanceof JotwireError ? error.type : "error";
-  return { is: "error", type, code: undefined, message, data: undefined, took, isRaw: false };
+  const code = error instanceof JotwireError ? error.code : "error";
+  return { is: "error", code, rpcCode: undefined, message, data: undefined, took, isRaw: false };
 }
 
 /** Of a response as it came over the wire. */
@@ -44,8 +44,8 @@ export function outcomeIn({ result, error }: Message, took: number): Outcome {
   const { code, message, data } = membersOf(error);
   return {
     is: "error",
-    type: stringIn(membersOf(data).reason) ?? "error",
-    code: numberIn(code),
+    code: stringIn(membersOf(data).reason) ?? "error",
+    rpcCode: numberIn(code),
     message: stringIn(message) ?? "",
     data: maskedValue(data),
     took,

@@ -104,7 +104,7 @@ async function shop(): Promise<void> {
   say("ordered:", order);
 
   const tooMany = await safe(client.api.orders.create({ sku: "C3", qty: 999 }));
-  if (!tooMany.ok && tooMany.error.type === "OUT_OF_STOCK")
+  if (!tooMany.ok && tooMany.error.code === "OUT_OF_STOCK")
     say("out of stock, left:", tooMany.error.data.left);
 
   const { orders, next } = await client.api.orders.list({ limit: 5 });
@@ -119,7 +119,7 @@ async function shop(): Promise<void> {
     1_000,
     giveUp,
   );
-  say("report:", report.ok ? report.value : report.error.type);
+  say("report:", report.ok ? report.value : report.error.code);
 
   say("cancelled:", await client.api.orders.cancel({ id: order.id }));
 }

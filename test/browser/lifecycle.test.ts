@@ -151,7 +151,7 @@ describe("The SDK in Chromium, in a page that is put away,", function () {
     expect((await tab.state("ready")).sockets).to.equal(2);
     expect(await tab.do("call", "numbers.add", { a: 2, b: 3 })).to.deep.equal(sum);
     expect(await tab.do("outcomes")).to.deep.equal([
-      { ok: false, type: "disconnected", sent: "maybe", reason: "no_answer" },
+      { ok: false, code: "disconnected", sent: "maybe", reason: "no_answer" },
     ]);
     expect(site.cost).to.deep.equal({ logins: 1, renewals: 1, sockets: 2 });
   });

@@ -50,7 +50,7 @@ describe("The SDK in Chromium, over a network that fails,", function () {
     await tab.until("the call", () => tab.sentOf("wait") === 1);
     site.network.cut();
     expect(await tab.do("outcomes")).to.deep.equal([
-      { ok: false, type: "disconnected", sent: "maybe", reason: "connection_lost" },
+      { ok: false, code: "disconnected", sent: "maybe", reason: "connection_lost" },
     ]);
     expect(await tab.do("ready")).to.deep.equal({ ok: true, value: undefined });
     expect(tab.sentOf("wait")).to.equal(1);

@@ -65,7 +65,7 @@ describe("The SDK's session in Chromium", function () {
     await tab.do("start", "wait"); // answers when its deadline is over, 30 s later
     expect(await tab.do("refresh")).to.deep.equal({ ok: true, value: undefined });
     site.clock.advance(30_000);
-    expect(await tab.do("outcomes")).to.deep.equal([{ ok: false, type: "timeout" }]);
+    expect(await tab.do("outcomes")).to.deep.equal([{ ok: false, code: "timeout" }]);
     expect(tab.sentOf("wait")).to.equal(1);
     expect(site.cost).to.deep.equal({ logins: 1, renewals: 1, sockets: 1 });
   });

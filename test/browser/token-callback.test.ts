@@ -36,7 +36,7 @@ describe("A page's token callback in Chromium", function () {
     await tab.do("open", { soon: true });
     await tab.do("ready");
     await tab.do("setHabit", "throws");
-    expect(await tab.do("refresh")).to.deep.equal({ ok: false, type: "Error: no token today" });
+    expect(await tab.do("refresh")).to.deep.equal({ ok: false, code: "Error: no token today" });
     await tab.until("more tries", ({ tokenCalls }) => tokenCalls.length >= 4);
     expect(await tab.do("call", "numbers.add", { a: 2, b: 3 })).to.deep.equal(sum);
     expect((await tab.do("notes")).states).to.deep.equal(["connecting", "authenticating", "ready"]);
@@ -79,7 +79,7 @@ describe("A page's token callback in Chromium", function () {
     expect(notes.tokenCalls).to.have.length(1);
     expect(await tab.do("call", "time.now")).to.deep.equal({
       ok: false,
-      type: "disconnected",
+      code: "disconnected",
       sent: "no",
       reason: "signed_out",
     });

@@ -125,7 +125,7 @@ export class Member {
     const { tally } = this.#options;
     if (error instanceof DisconnectedError && error.sent === "maybe") tally.unknown++;
     else if (!(error instanceof DisconnectedError && this.#stop.signal.aborted))
-      tally.failed(error.type ?? String(error));
+      tally.failed(error.code ?? String(error));
   }
 
   async #listen(): Promise<void> {

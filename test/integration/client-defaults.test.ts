@@ -117,7 +117,7 @@ describe("The defaults of both ends", () => {
     await server().close();
     const waiting = names(client, 1_024).map((call) => safe(call));
     const tooMany = await safe(client.call("echo"));
-    expect(tooMany).to.have.nested.property("error.type", "queue_full");
+    expect(tooMany).to.have.nested.property("error.code", "queue_full");
     await pair.replace();
     const outcomes = await over(Promise.all(waiting));
     expect(outcomes.filter(({ ok }) => !ok)).to.deep.equal([]);
@@ -178,7 +178,7 @@ describe("The defaults of both ends", () => {
     const tooLarge = await safe(
       client.call("echo", { text: `${"x".repeat(frameBytes - around - 1)}é` }),
     );
-    expect(tooLarge).to.have.nested.property("error.type", "too_large");
+    expect(tooLarge).to.have.nested.property("error.code", "too_large");
     expect(tooLarge).to.have.nested.property("error.sent", "no");
     expect(await over(Promise.all([fits, small]))).to.have.length(2);
     expect(client.session?.connectionId).to.equal(connectionId);
@@ -192,7 +192,7 @@ describe("The defaults of both ends", () => {
       responseBytes - around,
     );
     const tooLarge = await over(safe(client.call("large", { bytes: responseBytes + 1 })));
-    expect(tooLarge).to.have.nested.property("error.code", -32010);
+    expect(tooLarge).to.have.nested.property("error.rpcCode", -32010);
   });
 
   it("agree on the subscriptions, which all come back over a restart; the one too many is told so at once", async () => {
@@ -219,7 +219,7 @@ describe("The defaults of both ends", () => {
     const oneMore = await over(
       safe(client.subscribe("watch", { n: -1 })[Symbol.asyncIterator]().next() as never),
     );
-    expect(oneMore).to.have.nested.property("error.type", "overloaded");
+    expect(oneMore).to.have.nested.property("error.code", "overloaded");
     const old = await pair.replace();
     await old.close();
     await over(client.ready());

@@ -9,7 +9,7 @@ import {
   createClient,
   type StateChange,
   safe,
-  UpgradeRefused,
+  UpgradeRefusedError,
 } from "../../client/node.js";
 import { errorOf } from "../../src/protocol/error-codes.js";
 import { subprotocol } from "../../src/protocol/messages.js";
@@ -100,7 +100,7 @@ describe("The client in Node", () => {
       null,
     ]);
     const failed = await safe(client.call("fail"));
-    expect(failed).to.have.nested.property("error.type", "FAILED");
+    expect(failed).to.have.nested.property("error.code", "FAILED");
     const [socket] = server.sockets.clients;
     expect(socket?.protocol).to.equal(subprotocol);
     const told = new Promise((resolve) => void client.on("order.updated", resolve));
@@ -239,7 +239,7 @@ describe("The client in Node", () => {
     answers.forEach(([status, , told], index) => {
       const { reason, code, cause } = losses[index] ?? {};
       expect({ reason, code }).to.deep.equal({ reason: "upgrade_refused", code: 1006 });
-      expect(cause).to.be.instanceOf(UpgradeRefused).and.include({ status, hint: told });
+      expect(cause).to.be.instanceOf(UpgradeRefusedError).and.include({ status, hint: told });
     });
     await closed(http);
     const before = losses.length;

@@ -170,14 +170,14 @@ describe("Subscriptions of the client, from the real server", () => {
     await until(() => pair.state.running === 1);
     controller.abort();
     await until(() => pair.state.running === 0 && aborted.error !== undefined);
-    expect(aborted.error).to.include({ type: "aborted" });
+    expect(aborted.error).to.include({ code: "aborted" });
   });
 
   it("throw when the generator throws, without its words", async () => {
     await using pair = await startPair();
     const got = consume(pair.client.api.count({ to: -1 }));
     await until(() => got.error !== undefined);
-    expect(got.error).to.include({ type: "subscription_ended", reason: "error" });
+    expect(got.error).to.include({ code: "subscription_ended", reason: "error" });
     expect(String(got.error)).to.not.include("secret");
   });
 
@@ -186,8 +186,8 @@ describe("Subscriptions of the client, from the real server", () => {
     const wrong = consume(pair.client.subscribe("count", { to: "many" } as never));
     const unknown = consume((pair.client as unknown as Client).subscribe("no.such.name"));
     await until(() => wrong.error !== undefined && unknown.error !== undefined);
-    expect(wrong.error).to.include({ type: "invalid_params" });
-    expect(unknown.error).to.include({ type: "method_not_found" });
+    expect(wrong.error).to.include({ code: "invalid_params" });
+    expect(unknown.error).to.include({ code: "method_not_found" });
   });
 
   it("live over a refresh in place, and over an expired session whose events were held", async () => {
@@ -286,7 +286,7 @@ describe("Subscriptions of the client, from the real server", () => {
     pair.narrow();
     await pair.client.refresh();
     await until(() => kept.error !== undefined);
-    expect(kept.error).to.include({ type: "subscription_ended", reason: "forbidden" });
+    expect(kept.error).to.include({ code: "subscription_ended", reason: "forbidden" });
     expect([count.isDone, count.error]).to.deep.equal([false, undefined]);
   });
 
@@ -296,7 +296,7 @@ describe("Subscriptions of the client, from the real server", () => {
     await pair.client.call("ping");
     await pair.client.call("logout");
     await until(() => kept.error !== undefined);
-    expect(kept.error).to.include({ type: "subscription_ended", reason: "logout" });
+    expect(kept.error).to.include({ code: "subscription_ended", reason: "logout" });
   });
 
   it("of a slow consumer have a gap where events were dropped, in one order, up to the newest", async function () {

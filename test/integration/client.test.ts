@@ -70,7 +70,7 @@ describe("The client and the server", () => {
     expect(sum).to.equal(2);
     expect(await told).to.equal(2);
     const tooBig = await safe(client.api.numbers.add({ a: 1_001, b: 1 }));
-    if (tooBig.ok || tooBig.error.type !== "TOO_BIG")
+    if (tooBig.ok || tooBig.error.code !== "TOO_BIG")
       throw new Error("The declared error was expected");
     expect(tooBig.error.data.most).to.equal(1_000);
     const [now, three, nothing] = await client.batch((api) => [
@@ -95,7 +95,7 @@ describe("The client and the server", () => {
       safe(client.api.admin.reset()),
       safe(client.api.fail()),
     ]);
-    const types = outcomes.map((outcome) => (outcome.ok ? "ok" : outcome.error.type));
+    const types = outcomes.map((outcome) => (outcome.ok ? "ok" : outcome.error.code));
     expect(types).to.deep.equal([
       "invalid_params",
       "method_not_found",
@@ -108,7 +108,7 @@ describe("The client and the server", () => {
     await using pair = await startPair({ token: null });
     expect(await pair.client.api.time.now()).to.equal("1970-01-01T00:00:00.000Z");
     const refused = await safe(pair.client.api.numbers.add({ a: 1 }));
-    expect(refused).to.have.nested.property("error.type", "unauthenticated");
+    expect(refused).to.have.nested.property("error.code", "unauthenticated");
   });
 
   it("renew the session in time, on one socket, for as long as it is wanted", async () => {
@@ -241,7 +241,7 @@ describe("The client and the server", () => {
     const call = safe(client.api.wait(undefined, { signal: controller.signal }));
     await client.call("ping");
     controller.abort();
-    expect(await call).to.have.nested.property("error.type", "aborted");
+    expect(await call).to.have.nested.property("error.code", "aborted");
     expect(await client.call("ping")).to.equal("pong");
   });
 

@@ -68,17 +68,17 @@ describe("the order desk", function () {
       });
       expect(created).to.deep.equal([order]);
       expect(await failure(ada.api.orders.create({ sku: "C3", qty: 2 }))).to.deep.include({
-        type: "OUT_OF_STOCK",
-        code: 1001,
+        code: "OUT_OF_STOCK",
+        rpcCode: 1001,
         data: { left: 1 },
       });
       expect(await failure(ada.api.orders.create({ sku: "Z9" }))).to.include({
-        type: "NO_SUCH_ITEM",
-        code: 1002,
+        code: "NO_SUCH_ITEM",
+        rpcCode: 1002,
       });
       expect(await failure(ada.call("orders.create", { sku: "C3", qty: 0 }))).to.include({
-        type: "invalid_params",
-        code: -32602,
+        code: "invalid_params",
+        rpcCode: -32602,
       });
       expect((await ada.api.stock.list()).find(({ sku }) => sku === "C3")).to.include({ left: 1 });
     }));
@@ -104,8 +104,8 @@ describe("the order desk", function () {
       ]);
       expect(second).to.deep.equal(first);
       expect(await failure(ada.api.orders.create({ sku: "A1", qty: 2, key: "k1" }))).to.include({
-        type: "KEY_TAKEN",
-        code: 1003,
+        code: "KEY_TAKEN",
+        rpcCode: 1003,
       });
       expect((await ada.api.orders.list()).orders).to.have.lengthOf(1);
     }));
@@ -125,7 +125,7 @@ describe("the order desk", function () {
         bob.api.orders.cancel({ id: adas }),
         bob.api.orders.get({ id: "o99" }),
       ]) {
-        expect(await failure(call)).to.include({ type: "NOT_FOUND", code: 1004 });
+        expect(await failure(call)).to.include({ code: "NOT_FOUND", rpcCode: 1004 });
       }
       expect(await ada.api.orders.cancel({ id: bobs })).to.include({ status: "cancelled" });
     }));
@@ -136,19 +136,19 @@ describe("the order desk", function () {
       await using ada = await signIn(server, "ada", shownPassword(server));
       await using bob = await signInBob(server, state);
       expect(await failure(bob.api.admin.restock({ sku: "C3", qty: 5 }))).to.include({
-        type: "forbidden",
-        code: -32003,
+        code: "forbidden",
+        rpcCode: -32003,
       });
       expect(await failure(bob.api.admin.ship({ id: "o1" }))).to.include({
-        type: "forbidden",
-        code: -32003,
+        code: "forbidden",
+        rpcCode: -32003,
       });
       expect(await ada.api.admin.restock({ sku: "C3", qty: 5 })).to.include({ left: 8 });
       await using nobody = createClient<App>({ url: server.url });
       expect(await nobody.api.stock.list()).to.have.lengthOf(3);
       expect(await failure(nobody.api.orders.list())).to.include({
-        type: "unauthenticated",
-        code: -32001,
+        code: "unauthenticated",
+        rpcCode: -32001,
       });
     }));
 
@@ -164,13 +164,13 @@ describe("the order desk", function () {
       ];
       await ada.api.admin.ship({ id: one.id });
       expect(await failure(ada.api.orders.cancel({ id: one.id }))).to.include({
-        type: "ALREADY_SHIPPED",
-        code: 1005,
+        code: "ALREADY_SHIPPED",
+        rpcCode: 1005,
       });
       await ada.api.orders.cancel({ id: two.id });
       expect(await failure(ada.api.orders.cancel({ id: two.id }))).to.include({
-        type: "ALREADY_CANCELLED",
-        code: 1006,
+        code: "ALREADY_CANCELLED",
+        rpcCode: 1006,
       });
       expect(updated).to.deep.equal(["o1 shipped", "o2 cancelled"]);
       expect((await ada.api.stock.list()).find(({ sku }) => sku === "C3")).to.include({ left: 2 });
@@ -248,7 +248,7 @@ describe("the order desk", function () {
       const error = await ada.api.reports
         .sales(undefined, { signal: controller.signal })
         .catch((thrown: { type: string }) => thrown);
-      expect(error).to.include({ type: "aborted" });
+      expect(error).to.include({ code: "aborted" });
       expect(await server.cli.printed(/report given up .*done=(\d+)/)).to.match(/^[345]$/);
     }));
 

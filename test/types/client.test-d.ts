@@ -64,23 +64,23 @@ export async function typed(client: Client<App>): Promise<void> {
   // a declared error is narrowed by its name; the others are in the union too
   const outcome = await safe(client.api.orders.create({ sku: "A1" }));
   if (outcome.ok) holds<Equal<typeof outcome.value, Created>>();
-  else if (outcome.error.type === "OUT_OF_STOCK") {
+  else if (outcome.error.code === "OUT_OF_STOCK") {
     const { left } = outcome.error.data;
     holds<Equal<typeof left, number>>();
-  } else if (outcome.error.type === "disconnected")
+  } else if (outcome.error.code === "disconnected")
     holds<Equal<typeof outcome.error, DisconnectedError>>();
   else
     holds<
       Equal<
         Extends<
           "timeout" | "token_expired" | "invalid_params" | "CLOSED",
-          typeof outcome.error.type
+          typeof outcome.error.code
         >,
         true
       >
     >();
   const undeclared = await safe(client.api.time.now());
-  if (!undeclared.ok) holds<Equal<Extends<"OUT_OF_STOCK", typeof undeclared.error.type>, false>>();
+  if (!undeclared.ok) holds<Equal<Extends<"OUT_OF_STOCK", typeof undeclared.error.code>, false>>();
   holds<
     Equal<
       Extends<

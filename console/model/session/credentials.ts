@@ -1,4 +1,4 @@
-import { AuthStop, type TokenRequest } from "../../../client/index.js";
+import { AuthStopError, type TokenRequest } from "../../../client/index.js";
 import { type TokenEndpoint, TokenRefusal, type Tokens } from "./token-endpoint.js";
 
 /** The tokens of one login, and the SDK's `token()` that gives them. */
@@ -45,12 +45,12 @@ export class Credentials {
     if (this.#endpoint === undefined || refresh === undefined) {
       // it is good until it expires
       if (isLive()) throw new Error("A pasted token can't be renewed by itself");
-      throw new AuthStop("The pasted token is of no use any more");
+      throw new AuthStopError("The pasted token is of no use any more");
     }
     try {
       this.#take(await this.#endpoint.refresh(refresh, signal));
     } catch (error) {
-      if (error instanceof TokenRefusal) throw new AuthStop(error.message);
+      if (error instanceof TokenRefusal) throw new AuthStopError(error.message);
       throw error;
     }
     return this.#tokens.access;

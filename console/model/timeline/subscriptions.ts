@@ -1,4 +1,4 @@
-import { type Client, gap, JotwireError, SubscriptionEnded } from "../../../client/index.js";
+import { type Client, gap, JotwireError, SubscriptionEndedError } from "../../../client/index.js";
 import { maskedValue } from "../session/mask.js";
 import { Store } from "../store.js";
 import { type Pace, paced } from "./pace.js";
@@ -107,7 +107,7 @@ export class Subscriptions {
 }
 
 function whyOf(error: unknown): string {
-  if (error instanceof SubscriptionEnded) return error.reason;
-  if (error instanceof JotwireError && error.type === "aborted") return "unsubscribed";
+  if (error instanceof SubscriptionEndedError) return error.reason;
+  if (error instanceof JotwireError && error.code === "aborted") return "unsubscribed";
   return error instanceof Error ? error.message : String(error);
 }

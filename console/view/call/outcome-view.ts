@@ -16,10 +16,10 @@ function Told({ outcome }: { readonly outcome: Outcome }) {
   if (outcome.is === "result") {
     return html`<h3 class="good">Result <span class="muted">${time}</span></h3>${raw}<${JsonView} value=${outcome.value} />`;
   }
-  const { code, type, message, data } = outcome;
+  const { rpcCode, code, message, data } = outcome;
   const { hint, action, executed } = membersOf(data);
   return html`
-    <h3 class="bad">Error ${code !== undefined && html`<code>${code}</code>`} <code>${type}</code> <span class="muted">${time}</span></h3>
+    <h3 class="bad">Error ${rpcCode !== undefined && html`<code>${rpcCode}</code>`} <code>${code}</code> <span class="muted">${time}</span></h3>
     <p>${message}${executed === false && html` <span class="tag">nothing was executed</span>`}${stringIn(action) !== undefined && html` <span class="tag">action: ${action}</span>`}</p>
     ${stringIn(hint) !== undefined && html`<p class="muted">${hint}</p>`}
     ${raw}

@@ -1,5 +1,5 @@
 /** Why a call failed, in one line that says what to do about it. */
-import { DisconnectedError, JotwireError, RpcError, UpgradeRefused } from "../../../client/node.js";
+import { DisconnectedError, JotwireError, RpcError, UpgradeRefusedError } from "../../../client/node.js";
 import { CliError, codeOf, messageOf } from "../cli-error.js";
 import { decodeToken, expiryText, secondsLeft } from "./decoded-token.js";
 
@@ -30,27 +30,27 @@ const tokenReasons: ReadonlySet<string> = new Set([
 export function explainFailure(error: unknown, attempt: Attempt): unknown {
   if (error instanceof RpcError) return explainAnswer(error, attempt);
   if (error instanceof DisconnectedError) return explainLoss(error, attempt);
-  if (error instanceof JotwireError && error.type === "timeout")
+  if (error instanceof JotwireError && error.code === "timeout")
     return new CliError("connection", "no answer in time: raise --timeout");
   return error;
 }
 
 function explainAnswer(answer: RpcError, { token }: Attempt): CliError {
-  const { type, code, message, data } = answer;
-  if (tokenReasons.has(type))
+  const { code, rpcCode, message, data } = answer;
+  if (tokenReasons.has(code))
     return new CliError(
       "authentication",
-      `${code} ${message} (${type}): ${tokenAdvice(type, data, token)}`,
+      `${rpcCode} ${message} (${code}): ${tokenAdvice(code, data, token)}`,
     );
-  if (type === "unauthenticated") {
+  if (code === "unauthenticated") {
     const advice = token === undefined ? ": give --user <name>, or a token in JOTWIRE_TOKEN" : "";
-    return new CliError("authentication", `${code} ${message} (${type})${advice}`);
+    return new CliError("authentication", `${rpcCode} ${message} (${code})${advice}`);
   }
-  if (type === "forbidden")
-    return new CliError("answer", `${code} ${message}: ${scopeAdvice(data)}`);
+  if (code === "forbidden")
+    return new CliError("answer", `${rpcCode} ${message}: ${scopeAdvice(data)}`);
   const text = data === undefined || data === null ? "" : ` ${JSON.stringify(data)}`;
-  const advice = type === "internal_error" ? ": look the errorId up in the server's log" : "";
-  return new CliError("answer", `${code} ${message}${text}${advice}`);
+  const advice = code === "internal_error" ? ": look the errorId up in the server's log" : "";
+  return new CliError("answer", `${rpcCode} ${message}${text}${advice}`);
 }
 
 function scopeAdvice(data: unknown): string {
@@ -71,7 +71,7 @@ function explainLoss(
   if (cause instanceof CliError) return cause; // of logging in again
   if (cause instanceof RpcError) return explainRefusal(cause, token);
   if (cause instanceof DisconnectedError) return explainLoss(cause, { url, token });
-  if (cause instanceof UpgradeRefused) return explainUpgrade(cause);
+  if (cause instanceof UpgradeRefusedError) return explainUpgrade(cause);
   const code =
     // RFC 6455 §7.4.1: 1006 says nothing
     closeCode === undefined || closeCode === 1000 || closeCode === 1006 ? "" : `${closeCode} `;
@@ -89,19 +89,19 @@ function explainLoss(
 
 /** The server didn't take the token. */
 function explainRefusal(
-  { code, type, message, data }: RpcError,
+  { code, rpcCode, message, data }: RpcError,
   token: string | undefined,
 ): CliError {
   const { temporary, hint } = Object(data) as Words;
   if (temporary === true) {
     return new CliError(
       "connection",
-      `${code} ${message} (${type}): ${typeof hint === "string" ? hint : "try again later"}`,
+      `${rpcCode} ${message} (${code}): ${typeof hint === "string" ? hint : "try again later"}`,
     );
   }
   return new CliError(
     "authentication",
-    `the token was refused (${code} ${type}): ${tokenAdvice(type, data, token)}`,
+    `the token was refused (${rpcCode} ${code}): ${tokenAdvice(code, data, token)}`,
   );
 }
 
@@ -130,7 +130,7 @@ function timeLeft(token: string): number | "no token" | undefined {
 function explainUpgrade({
   status,
   hint = "is that the URL of a jotwire server, and its path?",
-}: UpgradeRefused): CliError {
+}: UpgradeRefusedError): CliError {
   return new CliError("connection", `connection refused by the server (HTTP ${status}): ${hint}`);
 }
 

@@ -104,8 +104,8 @@ async function outcomeOf(promise: Promise<unknown>): Promise<Outcome> {
   if (result.ok) return { ok: true, value: result.value };
   const { error } = result;
   if (error instanceof DisconnectedError)
-    return { ok: false, type: error.type, sent: error.sent, reason: error.reason };
-  return { ok: false, type: error.type ?? String(error) }; // what token() threw has no type
+    return { ok: false, code: error.code, sent: error.sent, reason: error.reason };
+  return { ok: false, code: error.code ?? String(error) }; // what token() threw has no code
 }
 
 async function follow(subscription: AsyncIterable<unknown>): Promise<void> {

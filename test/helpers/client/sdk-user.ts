@@ -50,7 +50,7 @@ export interface Notes {
 
 export type Outcome =
   | { readonly ok: true; readonly value: unknown }
-  | { readonly ok: false; readonly type: string; readonly sent?: string; readonly reason?: string };
+  | { readonly ok: false; readonly code: string; readonly sent?: string; readonly reason?: string };
 
 /** Somebody who uses the SDK in a page: `globalThis.user` there. */
 export interface SdkUser {

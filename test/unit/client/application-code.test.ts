@@ -51,7 +51,7 @@ describe("A client that ends as it begins", () => {
         expect(client.state, name).to.equal("closed");
         expect(outcome.count, name).to.equal(1);
         if (name !== "subscription")
-          expect(outcome.error, name).to.include({ type: "disconnected", sent: "no" });
+          expect(outcome.error, name).to.include({ code: "disconnected", sent: "no" });
         expect(clock.pending, name).to.equal(0);
       }
     });
@@ -229,7 +229,7 @@ describe("After reconnect()", () => {
     const after = outcomeOf(client.call("after"));
     const second = await signIn({ subject: "bob" });
     expect(second.count("before")).to.equal(0);
-    expect(before.error).to.include({ type: "subject_changed" });
+    expect(before.error).to.include({ code: "subject_changed" });
     second.answer(second.last("after"), "bob's");
     await settled();
     expect(after.value).to.equal("bob's");

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import * as fc from "fast-check";
 import { describe, it } from "mocha";
-import { AuthStop, type CallOptions, JotwireError } from "../../../client/index.js";
+import { AuthStopError, type CallOptions, JotwireError } from "../../../client/index.js";
 import { errorOf } from "../../../src/protocol/error-codes.js";
 import { Pages } from "../../helpers/client/pages.js";
 import {
@@ -208,7 +208,7 @@ class Run {
 
   #token(signal: AbortSignal): string | Promise<string> {
     if (this.#is === "throws") throw new Error("no network");
-    if (this.#is === "stops") throw new AuthStop();
+    if (this.#is === "stops") throw new AuthStopError();
     if (this.#is === "hangs")
       return new Promise(
         (_, reject) => void signal.addEventListener("abort", () => reject(signal.reason)),
@@ -439,16 +439,16 @@ class Run {
   #judge(call: Ledger, error: unknown, index: number): void {
     if (!(error instanceof JotwireError))
       return void this.faults.push(`call-${index} is rejected with ${error}`);
-    const { type, sent } = error;
+    const { code, sent } = error;
     if (sent !== "no" && sent !== "maybe")
       this.faults.push(`call-${index} doesn't say whether it was sent`);
     if (sent === "no" && call.mayHaveRun)
       this.faults.push(`call-${index} says that it was not sent, but was`);
-    if (forTheTimeBeing.includes(type))
-      this.faults.push(`call-${index} is rejected with ${type}, and could be repeated`);
-    if (type === "too_large" && !call.isTooLarge)
+    if (forTheTimeBeing.includes(code))
+      this.faults.push(`call-${index} is rejected with ${code}, and could be repeated`);
+    if (code === "too_large" && !call.isTooLarge)
       this.faults.push(`call-${index} is called too large`);
-    if (type === "subject_changed" && call.user === undefined)
+    if (code === "subject_changed" && call.user === undefined)
       this.faults.push(`call-${index} was of nobody else`);
   }
 

@@ -52,7 +52,7 @@ describe("A call", () => {
     });
     const outcome = await result;
     expect(outcome.ok).to.equal(false);
-    if (!outcome.ok) expect(outcome.error).to.include({ type: "OUT_OF_STOCK", code: 1001 });
+    if (!outcome.ok) expect(outcome.error).to.include({ code: "OUT_OF_STOCK", rpcCode: 1001 });
     await client.close();
   });
 
@@ -107,7 +107,7 @@ describe("A call", () => {
     await settled();
     sockets[0]?.drop(1006, "nobody there");
     await pass(1_000);
-    expect(waiting.error).to.include({ type: "timeout" });
+    expect(waiting.error).to.include({ code: "timeout" });
     expect((waiting.error as Error).cause).to.be.instanceOf(DisconnectedError);
     expect((waiting.error as Error).cause).to.include({
       sent: "no",
@@ -118,7 +118,7 @@ describe("A call", () => {
     await signIn();
     const unanswered = outcomeOf(client.call("unanswered"));
     await pass(1_000);
-    expect(unanswered.error).to.include({ type: "timeout" });
+    expect(unanswered.error).to.include({ code: "timeout" });
     expect(unanswered.error).to.not.have.property("cause");
     await client.close();
   });
@@ -163,13 +163,13 @@ describe("A call", () => {
     await pass(999);
     expect(short.count).to.equal(0);
     await pass(1);
-    expect(short.error).to.include({ type: "timeout" });
+    expect(short.error).to.include({ code: "timeout" });
     expect(socket.last("$/cancelRequest").params).to.deep.equal({ id: socket.last("short").id });
     socket.answer(socket.last("short"), 1);
     await pass(3_999);
     expect(usual.count).to.equal(0);
     await pass(1);
-    expect(usual.error).to.include({ type: "timeout" });
+    expect(usual.error).to.include({ code: "timeout" });
     await pass(100_000);
     expect(endless.count).to.equal(0);
     expect(short.count).to.equal(1);
@@ -194,7 +194,7 @@ describe("A call", () => {
     waiting.abort(new Error("changed my mind"));
     await settled();
     expect(unsent.error)
-      .to.include({ type: "aborted" })
+      .to.include({ code: "aborted" })
       .and.have.nested.property("cause.message", "changed my mind");
     const socket = await signIn();
     expect(socket.count("unsent")).to.equal(0);
@@ -202,11 +202,11 @@ describe("A call", () => {
     const sent = outcomeOf(client.call("sent", {}, { signal: running.signal }));
     running.abort();
     await settled();
-    expect(sent.error).to.include({ type: "aborted" });
+    expect(sent.error).to.include({ code: "aborted" });
     expect(socket.last("$/cancelRequest").params).to.deep.equal({ id: socket.last("sent").id });
     const already = outcomeOf(client.call("already", {}, { signal: AbortSignal.abort() }));
     await settled();
-    expect(already.error).to.include({ type: "aborted" });
+    expect(already.error).to.include({ code: "aborted" });
     expect(socket.count("already")).to.equal(0);
     await client.close();
   });
@@ -262,7 +262,7 @@ describe("A call that the session is no good for", () => {
     socket.answer(socket.last("refresh"), { subject: "ada", expiresIn: 900, refreshIn: 600 });
     socket.refuse(socket.last("a"), errorOf("token_expired"));
     await settled();
-    expect(call.error).to.include({ type: "token_expired", code: -32002 });
+    expect(call.error).to.include({ code: "token_expired", rpcCode: -32002 });
     expect(socket.count("a")).to.equal(2);
     await client.close();
   });
@@ -301,7 +301,7 @@ describe("A call that the session is no good for", () => {
       const call = outcomeOf(client.call("a"));
       socket.refuse(socket.last("a"), failure);
       await settled();
-      expect(call.error).to.include({ code: failure.code });
+      expect(call.error).to.include({ rpcCode: failure.code });
     }
     expect(socket.count("a")).to.equal(failures.length);
     await client.close();
@@ -314,7 +314,7 @@ describe("A call that the session is no good for", () => {
     const call = outcomeOf(client.call("a"));
     socket.refuse(socket.last("a"), errorOf("unauthenticated"));
     await settled();
-    expect(call.error).to.include({ type: "unauthenticated" });
+    expect(call.error).to.include({ code: "unauthenticated" });
     await client.close();
   });
 });
@@ -364,7 +364,7 @@ describe("A call that is refused for the time being, before it ran", () => {
     const sent = socket.count("a");
     await pass(60);
     expect(call.error)
-      .to.include({ type: "timeout", sent: "no" })
+      .to.include({ code: "timeout", sent: "no" })
       .and.to.have.nested.property("cause.data.hint", "busy");
     await pass(5_000);
     expect(socket.count("a")).to.equal(sent);
@@ -418,7 +418,7 @@ describe("A call that is refused for the time being, before it ran", () => {
     socket.refuse(socket.last("a"), errorOf("overloaded"));
     await client.close();
     await settled();
-    expect(call.error).to.include({ type: "disconnected", sent: "no" });
+    expect(call.error).to.include({ code: "disconnected", sent: "no" });
     expect(clock.pending).to.equal(0);
   });
 });
@@ -482,7 +482,7 @@ describe("More calls than the server takes at once", () => {
     );
     expect(socket.texts).to.have.length(202);
     await client.close();
-    expect(calls[199]?.error).to.include({ type: "disconnected" });
+    expect(calls[199]?.error).to.include({ code: "disconnected" });
   });
 
   it("share the room with subscriptions, which go first", async () => {
@@ -533,7 +533,7 @@ describe("More calls than the server takes at once", () => {
     const sent = names(4).map((name) => outcomeOf(client.call(name, {}, { idempotent: true })));
     const waiting = names(4).map((name) => outcomeOf(client.call(`late.${name}`)));
     await settled();
-    expect(waiting.map(({ error }) => error)[3]).to.include({ type: "queue_full", sent: "no" });
+    expect(waiting.map(({ error }) => error)[3]).to.include({ code: "queue_full", sent: "no" });
     expect(waiting.slice(0, 3).map(({ count }) => count)).to.deep.equal([0, 0, 0]);
     first.drop();
     await settled();
@@ -557,7 +557,7 @@ describe("A call that is larger than the server takes", () => {
     const late = outcomeOf(client.call("late", large));
     await serve(socket, 8);
     for (const { error } of [early, late]) {
-      expect(error).to.include({ type: "too_large", sent: "no" });
+      expect(error).to.include({ code: "too_large", sent: "no" });
       expect((error as Error).message).to.match(/1\d\d\d .*1000 bytes/);
     }
     expect(fits.value).to.equal("fits");
@@ -565,7 +565,7 @@ describe("A call that is larger than the server takes", () => {
     expect(client.notify("note", {})).to.equal(true);
     const subscribed = outcomeOf(client.subscribe("watch", large)[Symbol.asyncIterator]().next());
     await settled();
-    expect(subscribed.error).to.include({ type: "too_large" });
+    expect(subscribed.error).to.include({ code: "too_large" });
     expect(socket.frames.map(({ method }) => method)).to.deep.equal([
       "authenticate",
       "fits",
@@ -593,7 +593,7 @@ describe("A call that is larger than the server takes", () => {
     expect(frames).to.deep.equal([["a", "b"], ["c"], ["d"]]);
     for (const text of socket.texts) expect(Buffer.byteLength(text)).to.be.at.most(1_000);
     expect(batch.value?.slice(0, 3)).to.deep.equal(["a", "b", "c"]);
-    expect(batch.value?.[3]).to.have.nested.property("error.type", "too_large");
+    expect(batch.value?.[3]).to.have.nested.property("error.code", "too_large");
     await client.close();
   });
 
@@ -615,7 +615,7 @@ describe("A call that is larger than the server takes", () => {
     first.drop(1009, "too_big");
     await settled();
     expect(call.error).to.include({
-      type: "disconnected",
+      code: "disconnected",
       sent: "maybe",
       closeCode: 1009,
       reason: "too_big",
@@ -670,7 +670,7 @@ describe("Every rejection of a call", () => {
     const second = await signIn();
     second.refuse(second.last("a"), errorOf("forbidden"));
     await settled();
-    expect(call.error).to.include({ type: "forbidden", sent: "maybe" });
+    expect(call.error).to.include({ code: "forbidden", sent: "maybe" });
     await client.close();
   });
 });
@@ -680,7 +680,7 @@ describe("A call that waits for a connection", () => {
     const { client, signIn } = scriptedClient({ queue: 2 });
     const outcomes = ["a", "b", "c"].map((name) => outcomeOf(client.call(name)));
     const socket = await signIn();
-    expect(outcomes[2]?.error).to.include({ type: "queue_full" });
+    expect(outcomes[2]?.error).to.include({ code: "queue_full" });
     expect(socket.frames.map(({ method }) => method)).to.deep.equal(["authenticate", "a", "b"]);
     await client.close();
   });
@@ -714,7 +714,7 @@ describe("A call that waits for a connection", () => {
     const { client, pass } = scriptedClient({ token: () => new Promise(() => {}) });
     const call = outcomeOf(client.call("a", {}, { timeout: 2_000 }));
     await pass(2_000);
-    expect(call.error).to.include({ type: "timeout" });
+    expect(call.error).to.include({ code: "timeout" });
     await client.close();
   });
 
@@ -726,8 +726,8 @@ describe("A call that waits for a connection", () => {
     const bound = outcomeOf(client.call("bound"));
     await pass(1_000);
     const second = await signIn({ subject: "bob" });
-    expect(bound.error).to.include({ type: "subject_changed" });
-    expect(early.error).to.include({ type: "subject_changed" });
+    expect(bound.error).to.include({ code: "subject_changed" });
+    expect(early.error).to.include({ code: "subject_changed" });
     expect(second.frames.map(({ method }) => method)).to.deep.equal(["authenticate"]);
     const own = outcomeOf(client.call("own"));
     second.answer(second.last("own"), 1);
@@ -748,7 +748,7 @@ describe("A call that is made after reconnect()", () => {
     const after = outcomeOf(client.call("after"));
     const events = client.subscribe("watch")[Symbol.asyncIterator]();
     const second = await signIn({ subject: "bob" });
-    expect(before.error).to.include({ type: "subject_changed", sent: "no" });
+    expect(before.error).to.include({ code: "subject_changed", sent: "no" });
     second.answer(second.last("after"), "bob's");
     second.answer(second.last("watch"), { subscription: "s1" });
     second.tell("subscription.event", { subscription: "s1", data: "bob's" });
@@ -766,7 +766,7 @@ describe("A call whose connection is lost under it", () => {
     const call = outcomeOf(client.call("a"));
     first.drop(1006);
     await settled();
-    expect(call.error).to.include({ type: "disconnected", sent: "maybe", closeCode: 1006 });
+    expect(call.error).to.include({ code: "disconnected", sent: "maybe", closeCode: 1006 });
     await pass(1_000);
     expect((await signIn()).count("a")).to.equal(0);
     expect(call.count).to.equal(1);
@@ -837,7 +837,7 @@ describe("A batch", () => {
       return calls;
     });
     await settled();
-    expect((await outcomes)[0]?.error).to.include({ type: "aborted" });
+    expect((await outcomes)[0]?.error).to.include({ code: "aborted" });
     expect(socket.frames.slice(1).map(({ method }) => method)).to.deep.equal(["watch", "b"]);
     await client.close();
   });
@@ -866,8 +866,8 @@ describe("A batch", () => {
     socket.refuse(socket.last("c"), { code: 3, message: "THIRD" });
     socket.answer(socket.last("d"), 4);
     const [failed, value] = await guarded;
-    expect(plain.error).to.include({ type: "FIRST" });
-    expect(failed).to.have.nested.property("error.type", "THIRD");
+    expect(plain.error).to.include({ code: "FIRST" });
+    expect(failed).to.have.nested.property("error.code", "THIRD");
     expect(value).to.equal(4);
     await client.close();
   });
@@ -944,7 +944,7 @@ describe("A batch", () => {
     await pass(100);
     process.off("unhandledRejection", note);
     expect(batch.error).to.equal(broken);
-    expect(made[0]?.error).to.include({ type: "aborted", sent: "no", cause: broken });
+    expect(made[0]?.error).to.include({ code: "aborted", sent: "no", cause: broken });
     expect(unheard).to.deep.equal([]);
     expect(socket.texts).to.have.length(1);
     const next = client.call("c");
@@ -965,7 +965,7 @@ describe("A batch", () => {
       }),
     );
     await settled();
-    expect(batch.error).to.include({ type: "disconnected", sent: "no" });
+    expect(batch.error).to.include({ code: "disconnected", sent: "no" });
     expect(socket.count("a") + socket.count("b")).to.equal(0);
     await settled();
     expect(clock.pending).to.equal(0);
@@ -1000,7 +1000,7 @@ describe("A batch", () => {
       error: { code: -32600, message: "Invalid Request" },
     });
     await settled();
-    expect(long.error).to.include({ type: "invalid_request" });
+    expect(long.error).to.include({ code: "invalid_request" });
     expect([single.count, short.count]).to.deep.equal([0, 0]);
     await client.close();
   });

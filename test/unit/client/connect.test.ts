@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import { AuthStop, DisconnectedError, RpcError } from "../../../client/index.js";
+import { AuthStopError, DisconnectedError, RpcError } from "../../../client/index.js";
 import { errorOf } from "../../../src/protocol/error-codes.js";
 import { outcomeOf, scriptedClient, settled } from "../../helpers/client/scripted-client.js";
 
@@ -80,7 +80,7 @@ describe("A client that connects", () => {
     const call = outcomeOf(client.call("a"));
     await settled();
     expect(states.at(-1)).to.include({ to: "closed", reason: "invalid_url" });
-    expect(call.error).to.include({ type: "disconnected", sent: "no" });
+    expect(call.error).to.include({ code: "disconnected", sent: "no" });
   });
 
   it("tries again when the socket doesn't open, or authenticate isn't answered, within 10 s", async () => {
@@ -103,9 +103,9 @@ describe("token()", () => {
   for (const [how, token] of [
     ["gives null", () => null],
     [
-      "throws AuthStop",
+      "throws AuthStopError",
       () => {
-        throw new AuthStop("signed out");
+        throw new AuthStopError("signed out");
       },
     ],
   ] as const) {
@@ -119,7 +119,7 @@ describe("token()", () => {
       expect(sockets).to.have.length(0);
       expect(asked).to.have.length(1);
       expect(ready.error).to.be.instanceOf(DisconnectedError);
-      expect(call.error).to.include({ type: "disconnected", sent: "no", reason: "signed_out" });
+      expect(call.error).to.include({ code: "disconnected", sent: "no", reason: "signed_out" });
       expect(clock.pending).to.equal(0);
     });
   }
@@ -172,7 +172,7 @@ describe("token()", () => {
     opened.open();
     expect(opened.last("authenticate").params).to.deep.equal({ token: "bob's" });
     await client.close();
-    expect(ready.error).to.include({ type: "disconnected" });
+    expect(ready.error).to.include({ code: "disconnected" });
   });
 });
 
@@ -240,12 +240,12 @@ describe("A client whose token the server refuses", () => {
     await pass(30_000);
     expect(states.at(-1)).to.include({ to: "waiting", reason: "token_refused" });
     const { cause: disconnected } = call.error as { readonly cause: DisconnectedError };
-    expect(call.error).to.include({ type: "timeout" });
-    expect(disconnected).to.include({ type: "disconnected", reason: "token_refused" });
+    expect(call.error).to.include({ code: "timeout" });
+    expect(disconnected).to.include({ code: "disconnected", reason: "token_refused" });
     for (const { cause } of [states.at(-1), disconnected, { cause: refreshed.error }] as {
       readonly cause?: unknown;
     }[]) {
-      expect(cause).to.be.instanceOf(RpcError).and.include({ code: -32004, type: "token_invalid" });
+      expect(cause).to.be.instanceOf(RpcError).and.include({ rpcCode: -32004, code: "token_invalid" });
       expect(cause).to.have.nested.property("data.detail", "aud does not contain our audience");
     }
     expect(states.find(({ to }) => to === "authenticating")).to.include({ cause: undefined });

@@ -162,7 +162,7 @@ describe("A component's subscription, when the client is closed", () => {
       expect(store.view())
         .to.include({ status: "failed" })
         .and.to.have.property("error")
-        .that.includes({ type: "disconnected" });
+        .that.includes({ code: "disconnected" });
       void client.reconnect();
       const socket = await signIn({ subject: user });
       expect(store.view()).to.deep.equal({

@@ -198,7 +198,7 @@ describe("After a close", () => {
     const late = outcomeOf(client.call("a"));
     await settled();
     expect(late.error).to.include({
-      type: "disconnected",
+      code: "disconnected",
       sent: "no",
       closeCode: 4403,
       reason: "kicked",
@@ -238,7 +238,7 @@ describe("A close that a server announces, and that doesn't come", () => {
         retryIn: 1_000,
       });
       expect(socket.closedWith).to.equal(1000);
-      expect(running.error).to.include({ type: "disconnected", sent: "maybe" });
+      expect(running.error).to.include({ code: "disconnected", sent: "maybe" });
       await pass(1_000);
       await signIn();
       expect(client.state).to.equal("ready");
@@ -310,7 +310,7 @@ describe("reconnect()", () => {
     await back;
     expect(sockets).to.have.length(2);
     expect(first.closedWith).to.equal(1000);
-    expect(call.error).to.include({ type: "disconnected", sent: "maybe" });
+    expect(call.error).to.include({ code: "disconnected", sent: "maybe" });
     await client.close();
   });
 });

@@ -32,10 +32,10 @@ describe("A subscription that the server ends", () => {
       await settled();
       expect(got.events).to.deep.equal([1]);
       expect(got.error).to.include({
-        name: "SubscriptionEnded",
-        type: "subscription_ended",
+        name: "SubscriptionEndedError",
+        code: "subscription_ended",
         reason,
-        code: 1001,
+        rpcCode: 1001,
       });
       expect(socket.count("unsubscribe")).to.equal(0);
       await client.close();
@@ -90,7 +90,7 @@ describe("A subscription that is refused", () => {
         socket.refuse(asked, error);
       await settled();
       for (const { error: failure } of [got, named])
-        expect(failure).to.include({ name: "RpcError", code: error.code });
+        expect(failure).to.include({ name: "RpcError", rpcCode: error.code });
       await client.close();
     }
   });
@@ -129,7 +129,7 @@ describe("A subscription that is refused", () => {
       await pass(20_000);
     }
     expect(refused.error)
-      .to.include({ type: "overloaded" })
+      .to.include({ code: "overloaded" })
       .and.to.have.nested.property("data.hint", hint);
     expect(socket.count("orders.watch")).to.equal(6);
     expect(advised.error).to.equal(undefined);
@@ -162,7 +162,7 @@ describe("A subscription that is refused", () => {
       expect(socket.count("orders.watch")).to.equal(2);
       socket.refuse(socket.last("orders.watch"), errorOf("token_expired"));
       await settled();
-      expect(got.error).to.include({ type: "token_expired" });
+      expect(got.error).to.include({ code: "token_expired" });
       expect(asked).to.have.length(2);
       await client.close();
     }

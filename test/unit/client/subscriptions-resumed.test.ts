@@ -230,7 +230,7 @@ describe("A subscription whose connection is lost", () => {
     const next = await reconnected(script, { subject: "grace" });
     const mine = consume(script.client.subscribe("orders.watch"));
     await settled();
-    for (const { error } of [live, asked]) expect(error).to.include({ type: "subject_changed" });
+    for (const { error } of [live, asked]) expect(error).to.include({ code: "subject_changed" });
     expect(next.frames.map(({ method }) => method)).to.deep.equal(["authenticate", "orders.watch"]);
     next.answer(next.last("orders.watch"), { subscription: "s1" });
     event(next, "s1", "grace's");
@@ -249,7 +249,7 @@ describe("A subscription whose connection is lost", () => {
     await reconnected(script, { subject: "grace" });
     const next = outcomeOf(iterator.next());
     await settled();
-    expect(next.error).to.include({ type: "subject_changed" });
+    expect(next.error).to.include({ code: "subject_changed" });
     await script.client.close();
   });
 
@@ -262,7 +262,7 @@ describe("A subscription whose connection is lost", () => {
     const late = consume(subscription);
     await settled();
     for (const { error } of [got, late, asked])
-      expect(error).to.include({ type: "disconnected", reason: "kicked", sent: "no" });
+      expect(error).to.include({ code: "disconnected", reason: "kicked", sent: "no" });
     await client.close();
   });
 
@@ -311,7 +311,7 @@ describe("A subscription whose connection is lost", () => {
     const made = [consume(watch()), consume(client.subscribe("orders.watch"))];
     await settled();
     for (const { error } of made)
-      expect(error).to.include({ type: "disconnected", reason: "bye", sent: "no" });
+      expect(error).to.include({ code: "disconnected", reason: "bye", sent: "no" });
   });
 });
 

@@ -118,7 +118,7 @@ describe("A subscription", () => {
     event(socket, "s1", 1);
     controller.abort("enough");
     await settled();
-    expect(got.error).to.include({ type: "aborted", cause: "enough" });
+    expect(got.error).to.include({ code: "aborted", cause: "enough" });
     expect(socket.count("unsubscribe")).to.equal(1);
     expect(socket.count("$/cancelRequest")).to.equal(0);
     socket.answer(socket.last("unsubscribe"), { ok: true });
@@ -131,7 +131,7 @@ describe("A subscription", () => {
     const got = consume(watch({}, { signal: AbortSignal.abort() }));
     const named = consume(client.subscribe("orders.watch", {}, { signal: AbortSignal.abort() }));
     await settled();
-    for (const { error } of [got, named]) expect(error).to.have.property("type", "aborted");
+    for (const { error } of [got, named]) expect(error).to.have.property("code", "aborted");
     expect(socket.count("orders.watch")).to.equal(0);
     await client.close();
   });
@@ -299,8 +299,8 @@ describe("A function of api", () => {
     const [got, gotAborted] = [consume(refused), consume(aborted)];
     await settled();
     process.off("unhandledRejection", note);
-    expect(got.error).to.include({ type: "forbidden" });
-    expect(gotAborted.error).to.include({ type: "aborted" });
+    expect(got.error).to.include({ code: "forbidden" });
+    expect(gotAborted.error).to.include({ code: "aborted" });
     expect(socket.count("orders.watch")).to.equal(2);
     expect(unheard).to.deep.equal([]);
     await client.close();
@@ -341,7 +341,7 @@ describe("A function of api", () => {
     await settled();
     for (const { events, error } of [got, gotUnanswered]) {
       expect(events).to.deep.equal([]);
-      expect(error).to.include({ type: "subject_changed" });
+      expect(error).to.include({ code: "subject_changed" });
     }
     expect(next.frames.map(({ method }) => method)).to.deep.equal(["authenticate"]);
     await script.client.close();
@@ -373,7 +373,7 @@ describe("A function of api", () => {
     const got = consume(result);
     await settled();
     expect(got).to.deep.include({ events: [] });
-    expect(got.error).to.include({ type: "no_subscription" });
+    expect(got.error).to.include({ code: "no_subscription" });
     expect(socket.count("orders.watch") + socket.count("unsubscribe")).to.equal(1);
     expect((await reconnected(script)).count("orders.watch")).to.equal(0);
     await client.close();
@@ -384,7 +384,7 @@ describe("A function of api", () => {
     const got = consume(watch());
     socket.answer(socket.last("orders.watch"), { id: "o1" });
     await settled();
-    expect(got.error).to.include({ type: "no_subscription" });
+    expect(got.error).to.include({ code: "no_subscription" });
     await client.close();
   });
 

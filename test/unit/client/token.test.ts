@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import { AuthStop, type TokenRequest } from "../../../client/index.js";
+import { AuthStopError, type TokenRequest } from "../../../client/index.js";
 import { errorOf } from "../../../src/protocol/error-codes.js";
 import {
   granted,
@@ -38,7 +38,7 @@ describe("token(), which may take its time", () => {
     await pass(1);
     expect(calls[0]?.request.signal.aborted).to.equal(true);
     expect(states.at(-1)).to.include({ to: "waiting", reason: "token_unavailable" });
-    expect(states.at(-1)?.cause).to.include({ type: "timeout" });
+    expect(states.at(-1)?.cause).to.include({ code: "timeout" });
     await pass(20_000); // a person logs in
     expect(calls).to.have.length(1);
     calls[0]?.give("late");
@@ -148,13 +148,13 @@ describe("token(), and what it gives", () => {
     });
   }
 
-  it("may be a thenable; one that is rejected with AuthStop signs out under a live session too", async () => {
+  it("may be a thenable; one that is rejected with AuthStopError signs out under a live session too", async () => {
     const { states, signIn, pass } = scriptedClient({
       token: ({ reason }) =>
         ({
           // biome-ignore lint/suspicious/noThenProperty: a thenable that is no promise
           then: (give: (token: string) => void, fail: (error: unknown) => void) =>
-            reason === "connect" ? give("token") : fail(new AuthStop()),
+            reason === "connect" ? give("token") : fail(new AuthStopError()),
         }) as unknown as Promise<string>,
     });
     await signIn();
@@ -270,12 +270,12 @@ describe("refresh()", () => {
     const refreshed = outcomeOf(client.refresh());
     (await socket()).drop(1006, "nobody there");
     await settled();
-    expect(refreshed.error).to.include({ type: "disconnected", reason: "nobody there" });
+    expect(refreshed.error).to.include({ code: "disconnected", reason: "nobody there" });
     const again = outcomeOf(client.refresh());
     await pass(1_000);
     (await socket()).drop(1006, "nobody there");
     await settled();
-    expect(again.error).to.include({ type: "disconnected" });
+    expect(again.error).to.include({ code: "disconnected" });
     await client.close();
   });
 
@@ -288,7 +288,7 @@ describe("refresh()", () => {
       if (end === "drop") socket.drop();
       else void client[end]().catch(() => {});
       await settled();
-      expect(refreshed.error, end).to.include({ type: "disconnected" });
+      expect(refreshed.error, end).to.include({ code: "disconnected" });
       await client.close();
     }
   });

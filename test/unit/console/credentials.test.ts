@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { AuthStop, type TokenRequest } from "../../../client/index.js";
+import { AuthStopError, type TokenRequest } from "../../../client/index.js";
 import { Credentials } from "../../../console/model/session/credentials.js";
 import {
   type TokenEndpoint,
@@ -42,7 +42,7 @@ describe("The console's credentials", () => {
     );
     credentials.isHeld = true;
     expect(await rejectionOf(credentials.give(request(true, "first"), alive))).to.not.be.instanceOf(
-      AuthStop,
+      AuthStopError,
     );
     credentials.isHeld = false;
     expect(await credentials.give(request(true, "first"), alive)).to.equal("second");
@@ -57,7 +57,7 @@ describe("The console's credentials", () => {
       );
     expect(
       await rejectionOf(failing(new TokenRefusal("revoked")).give(request(true, "a"), alive)),
-    ).to.be.instanceOf(AuthStop);
+    ).to.be.instanceOf(AuthStopError);
     expect(
       await rejectionOf(failing(new TypeError("no network")).give(request(true, "a"), alive)),
     ).to.be.instanceOf(TypeError);
@@ -68,9 +68,9 @@ describe("The console's credentials", () => {
     expect(credentials.isRenewable).to.equal(false);
     expect(
       await rejectionOf(credentials.give(request(true, "pasted"), alive)),
-    ).to.not.be.instanceOf(AuthStop);
+    ).to.not.be.instanceOf(AuthStopError);
     expect(await rejectionOf(credentials.give(request(true, "pasted"), gone))).to.be.instanceOf(
-      AuthStop,
+      AuthStopError,
     );
     credentials.paste("another");
     expect(await credentials.give(request(true, "pasted"), alive)).to.equal("another");
