@@ -7,17 +7,20 @@ export type CallPromise<Result, Errors = unknown> = Promise<Result> & {
   readonly "~errors"?: Errors;
 };
 
+/** The options of a call. */
 export interface CallOptions {
   /** Aborting it rejects the call at once and tells the server to stop. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * Milliseconds for the whole call, waiting for a connection included; 0: no limit. Default: the
-   * client's `timeout`.
+   * Milliseconds for the whole call, waiting for a connection included; `Infinity`: no limit.
+   *
+   * @default the client's `timeout`
    */
   readonly timeout?: number | undefined;
   /**
    * `true`: the call may run twice, so it is repeated when the connection was lost under it.
-   * Default: whether the client's `idempotent` has it.
+   *
+   * @default whether the client's `idempotent` has it
    */
   readonly idempotent?: boolean | undefined;
 }
@@ -77,8 +80,9 @@ type RoutesOf<App> = App extends RouterContract<infer Routes> ? Routes : unknown
 
 /**
  * The application's methods and subscriptions as functions, in the shape of its router:
- * `await api.orders.create(params, options)`, `for await (const order of api.orders.watch(params))`.
- * Where the application's type isn't known, all are methods; `client.subscribe` takes any name.
+ * `await api.orders.create(params, options)`,
+ * `for await (const order of api.orders.watch(params))`. Where the application's type isn't known,
+ * all are methods; `client.subscribe` takes any name.
  */
 export type ClientApi<App> =
   unknown extends RoutesOf<App> ? Readonly<Record<string, UntypedApi>> : ApiOf<RoutesOf<App>>;

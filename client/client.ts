@@ -27,17 +27,18 @@ import type { Session } from "./session/session.js";
 import type { SubscribeOptions, Subscription, WithGaps } from "./subscriptions/subscription.js";
 import { createSubscriptions, type Subscriptions } from "./subscriptions/subscriptions.js";
 
-/** What the client itself tells. */
+/** The client's own events, which `client.on` listens to. */
 export interface ClientEvents {
+  /** The client has another state. */
   readonly state: StateChange;
   /**
-   * The server's clock and this machine's differ by more than 30 s. `skew`: the server's less ours,
-   * in milliseconds.
+   * The server's clock and this machine's differ by more than 30 s. `skew` is the server's time
+   * less this machine's, in milliseconds.
    */
   readonly clockSkew: { readonly skew: number };
   /**
-   * Events of a subscription were lost; not told for one with the option `gaps`, where `gap` stands
-   * among the events.
+   * Events of a subscription were lost: read the current state again. A subscription with the
+   * option `gaps` has `gap` among its events instead.
    */
   readonly gap: { readonly name: string; readonly params: unknown };
 }
@@ -47,7 +48,7 @@ type ServerNotifications = ConnectionNotifications & SubscriptionNotifications;
 const ownEvents = /^(state|clockSkew|gap)$/;
 
 /**
- * What `on` can listen to: the client's own events, the notifications about the connection and its
+ * The events that `on` listens to: the client's own, the notifications about the connection and its
  * subscriptions, and the application's; any name where the application's type isn't known.
  */
 export type EventName<App> =
@@ -55,6 +56,7 @@ export type EventName<App> =
   | keyof ServerNotifications
   | (unknown extends NotificationsOf<App> ? AnyName : keyof NotificationsOf<App> & string);
 
+/** The argument of a handler for the event of this name. */
 export type EventOf<App, Name> = Name extends keyof ClientEvents
   ? ClientEvents[Name]
   : Name extends keyof ServerNotifications
@@ -63,79 +65,111 @@ export type EventOf<App, Name> = Name extends keyof ClientEvents
       ? NotificationsOf<App>[Name]
       : unknown;
 
+/** A client of one server, over one connection at a time. `createClient` makes it. */
 export interface Client<App = Untyped> extends AsyncDisposable {
   /**
    * The application's methods and subscriptions as functions. A method's gives a promise. A
    * subscription's gives the events, and keeps them from the call on, whenever they are iterated.
    */
   readonly api: ClientApi<App>;
+  /** Whether calls can be sent, and if not, why; `on("state", …)` tells each change. */
   readonly state: ClientState;
-  /** Who is signed in on the connection; `null` while nobody is. */
+  /** The session of the connection; `null` while nobody is signed in. */
   readonly session: Session | null;
   /**
-   * Calls a method by its wire name. Rejects with a `CallError`; with what `JSON.stringify` throws,
-   * for params that aren't JSON.
+   * Calls a method by its wire name.
+   *
+   * @throws {CallError} rejects with it, if the call failed
+   * @throws {TypeError} rejects with it, if the params can't be written as JSON, or an option
+   * doesn't exist or is out of its range
    */
   call<Name extends CallName<App>>(
     name: Name,
     ...args: CallArgumentsNamed<App, Name>
   ): CallResultNamed<App, Name>;
   /**
-   * Subscribes by wire name, at once:
+   * Subscribes by wire name, and keeps the events from the call on:
    * `for await (const event of client.subscribe("orders.watch", { id }))`.
+   *
+   * @throws {TypeError} if the params can't be written as JSON, or an option doesn't exist or is
+   * out of its range
    */
   subscribe<Name extends SubscribeName<App>>(
     name: Name,
     ...args: CallArguments<SubscriptionParams<App, Name>, SubscribeOptions<false>>
   ): Subscription<SubscriptionEvent<App, Name>>;
+  /** Subscribes with `gap` among the events, where some were lost. */
   subscribe<Name extends SubscribeName<App>>(
     name: Name,
     params: SubscriptionParams<App, Name>,
     options: SubscribeOptions,
   ): Subscription<WithGaps<SubscriptionEvent<App, Name>, true>>;
   /**
-   * Sends a notification. `false`: nothing was sent, since there is no connection (it doesn't wait
-   * for one), or the server takes no frame so large.
+   * Sends a notification, which has no answer. Returns `false` if nothing was sent: there is no
+   * connection, for which a notification doesn't wait, or the server takes no frame so large.
    */
   notify<Name extends CallName<App>>(
     name: Name,
     ...args: NotifyArguments<CallArgumentsNamed<App, Name>>
   ): boolean;
   /**
-   * Sends the calls that `build` makes through its `api` in one frame, or in several where that is
-   * more than the server takes at once, and gives their results in the order of the array that it
-   * returns. Rejects with the first error; wrap a call in `safe` to have its own outcome in its
-   * place. Where `build` throws, nothing is sent.
+   * Sends the calls that `build` makes through its `api` in one frame, or in several if the server
+   * takes fewer at once. Resolves with their results, in the order of the array that `build`
+   * returns. Wrap a call in `safe` to get its own outcome in its place. If `build` throws, nothing
+   * is sent.
+   *
+   * @throws {CallError} rejects with the first error of a call
    */
   batch<const Calls extends readonly unknown[]>(
     build: (api: ClientApi<App>) => Calls,
   ): Promise<{ -readonly [K in keyof Calls]: Awaited<Calls[K]> }>;
-  /** Listens; the returned function stops it. */
+  /** Calls `handler` at each event of this name. Returns a function that stops it. */
   on<Name extends EventName<App>>(
     name: Name,
     handler: (event: EventOf<App, Name>) => void,
   ): () => void;
   /**
-   * Resolves when calls can be sent. Rejects with a `DisconnectedError` when the client is closed.
+   * Resolves when calls can be sent; connects, if the client hasn't yet.
+   *
+   * @throws {DisconnectedError} rejects with it, if the client is closed or becomes so
    */
   ready(): Promise<void>;
   /**
-   * Asks `token()` for another token now. Resolves when the server took it; rejects when this try
-   * failed, which ends no live session.
+   * Asks `token()` for another token now, and resolves when the server has accepted it. If that
+   * fails, a live session goes on.
+   *
+   * @throws {Error} rejects with the reason, if this try failed
+   * @throws {TypeError} rejects with it, if the client has no `token()`
    */
   refresh(): Promise<void>;
-  /** Connects anew at once, also after the client was closed. Resolves as `ready` does. */
+  /**
+   * Connects anew at once, also after the client was closed. Resolves as `ready` does.
+   *
+   * @throws {DisconnectedError} rejects with it, if the client is closed meanwhile
+   */
   reconnect(): Promise<void>;
   /**
-   * Closes with 1000; calls that aren't settled reject with a `DisconnectedError`, subscriptions
-   * end. Resolves when the socket is closed, or after 2 s.
+   * Closes the connection with 1000. Pending calls reject with a `DisconnectedError`, and
+   * subscriptions end. Resolves when the socket is closed, or after 2 s.
    */
   close(): Promise<void>;
 }
 
 /**
- * Makes a client of one server. It connects by itself, renews its session in time, and comes back
- * after a loss.
+ * Makes a client of one server. The client connects by itself, renews its session in time, and
+ * reconnects after a loss.
+ *
+ * @throws {TypeError} if an option doesn't exist or is out of its range, or if the platform has no
+ *   WebSocket and `options` has none
+ * @example
+ * ```ts
+ * const client = createClient<App>({
+ *   url: "wss://api.example.com/rpc",
+ *   token: async ({ signal }) => (await fetch("/token", { method: "POST", signal })).text(),
+ * });
+ * const order = await client.api.orders.create({ sku: "A1" });
+ * for await (const change of client.api.orders.watch({ id: order.id })) console.log(change);
+ * ```
  */
 export function createClient<App = Untyped>(options: ClientOptions): Client<App> {
   const settings = settingsFrom(options);
@@ -171,7 +205,7 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
   };
   const apiOver = (start: Start) => createApi(createInvoke(start, subscriptions.open));
 
-  if (options.connect !== "lazy") {
+  if (settings.connect !== "lazy") {
     queueMicrotask(() => {
       if (connection.state() === "idle") connection.ensureConnecting();
     });

@@ -1,26 +1,23 @@
 import type { ErrorData, ErrorReason } from "../src/protocol/error-codes.js";
 import type { EndReason } from "../src/protocol/messages.js";
 
-/** What the client itself may find wrong with a call or a subscription. */
+/** `code` of the errors that the client itself finds in a call or a subscription. */
 export type ClientFault =
   /**
-   * No answer within the call's `timeout`; `cause`, where there was no connection: the
-   * `DisconnectedError` of the last attempt; where the server refused it for the time being: the
-   * `RpcError` of the last refusal.
+   * No answer came within the call's `timeout`. `cause` is the `DisconnectedError` of the last
+   * attempt if there was no connection, or the `RpcError` of the last refusal if the server refused
+   * the call for the time being.
    */
   | "timeout"
   /** The call's `signal` was aborted; `cause` is the signal's reason. */
   | "aborted"
   /** More calls are waiting to be sent than `queue` allows. */
   | "queue_full"
-  /**
-   * The call was waiting to be sent, or the subscription was made, for another user than the one
-   * that is signed in now.
-   */
+  /** The call, or the subscription, was made for another user than the one who is signed in now. */
   | "subject_changed"
   /** The call, or the subscription's, is larger than a frame that the server takes. */
   | "too_large"
-  /** Events were asked for of a method that is no subscription. */
+  /** A method's call was iterated, and only a subscription has events. */
   | "no_subscription";
 
 /** `code` of the errors whose numbers JSON-RPC 2.0 §5.1 fixes. */
@@ -37,8 +34,8 @@ export class JotwireError<Code extends string = string> extends Error {
   /** What has happened, for programs; the message is for people. */
   declare readonly code: Code;
   /**
-   * `"no"`: the call has certainly not run, and may be made again. `"maybe"`: it had been handed to
-   * the socket, so that it may have run.
+   * `"no"`: the call has certainly not run, and may be made again. `"maybe"`: the call had been
+   * sent, so that it may have run.
    */
   declare readonly sent: "no" | "maybe";
 
@@ -58,7 +55,9 @@ export class RpcError<Code extends string = string, Data = unknown> extends Jotw
   override readonly name = "RpcError";
   /** `code` of the answer's error object (JSON-RPC 2.0 §5.1). */
   declare readonly rpcCode: number;
-  /** `data` of the answer's error object; of the server's own errors, times in it are in seconds. */
+  /**
+   * `data` of the answer's error object; of the server's own errors, times in it are in seconds.
+   */
   declare readonly data: Data;
 
   constructor(code: Code, rpcCode: number, message: string, data: Data) {
@@ -68,12 +67,13 @@ export class RpcError<Code extends string = string, Data = unknown> extends Jotw
   }
 }
 
-/** Why there is no connection: a reason, the close code, and what is known beyond them. */
+/** Why there is no connection: a reason, the close code, and a cause, where one is known. */
 export type Disconnection = [reason: string, closeCode?: number, cause?: unknown];
 
 /**
- * There is no connection to answer the call. `cause`, where one is known: the `RpcError` with which
- * the server refused the token, what `token()` threw, or, in Node, what the socket met.
+ * There is no connection to answer the call. `cause`, where one is known, is the `RpcError` with
+ * which the server refused the token, the error that `token()` threw, or, in Node, the socket's
+ * error.
  */
 export class DisconnectedError extends JotwireError<"disconnected"> {
   override readonly name = "DisconnectedError";
@@ -91,8 +91,8 @@ export class DisconnectedError extends JotwireError<"disconnected"> {
 
 /**
  * The server has ended the subscription: `forbidden` (a scope was lost), `logout`, or `error`, with
- * the application's `rpcCode` where it has one. One that ended as `slow` is subscribed again, and one
- * that is `completed` ends without an error.
+ * the application's `rpcCode` where it has one. One that ended as `slow` is subscribed again, and
+ * one that is `completed` ends without an error.
  */
 export class SubscriptionEndedError extends JotwireError<"subscription_ended"> {
   override readonly name = "SubscriptionEndedError";
@@ -108,13 +108,10 @@ export class SubscriptionEndedError extends JotwireError<"subscription_ended"> {
   }
 }
 
-/**
- * Throw it from `token()` to say that there will be no token: the client closes and doesn't try
- * again.
- */
+/** Thrown by `token()` to sign out: the client closes and doesn't try again. */
 export class AuthStopError extends Error {
   override readonly name = "AuthStopError";
-  /** As the errors of the client have it. */
+  /** What has happened, for programs. */
   readonly code = "auth_stop";
 }
 
@@ -137,7 +134,7 @@ const standardFaults: readonly StandardFault[] = [
   "invalid_request",
 ]; // from -32603 on
 
-/** Reads an `error` member (JSON-RPC 2.0 §5.1), whatever a server may have put there. */
+/** Reads the member `error` of an answer (JSON-RPC 2.0 §5.1), which may hold anything. */
 export function errorFrom(value: unknown): RpcError {
   const { code, message, data } = Object(value) as {
     code?: unknown;

@@ -23,7 +23,7 @@ export {
   type StandardFault,
   SubscriptionEndedError,
 } from "./errors.js";
-export type { ClientOptions } from "./options.js";
+export type { ClientOptions, ClientTesting } from "./options.js";
 export { type SafeResult, safe } from "./safe.js";
 export type { Session } from "./session/session.js";
 export type { TokenCallback, TokenReason, TokenRequest } from "./session/token-request.js";

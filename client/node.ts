@@ -1,4 +1,4 @@
-/** The client for Node: the same as in browsers, over `ws`. */
+/** The client for Node: the same as in browsers, with sockets of the package `ws`. */
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { WebSocket } from "ws";
@@ -9,8 +9,18 @@ import { defaultMaxFrameBytes } from "./options.js";
 export * from "./index.js";
 
 /**
- * Makes a client of one server. It connects by itself, renews its session in time, and comes back
- * after a loss.
+ * Makes a client of one server. The client connects by itself, renews its session in time, and
+ * reconnects after a loss. An open client keeps the process running.
+ *
+ * @throws {TypeError} if an option doesn't exist or is out of its range
+ * @example
+ * ```ts
+ * await using client = createClient<App>({
+ *   url: "ws://localhost:8080/rpc",
+ *   token: () => process.env.TOKEN ?? null,
+ * });
+ * console.log(await client.api.orders.list());
+ * ```
  */
 export function createClient<App = Untyped>(options: ClientOptions): Client<App> {
   const { maxFrameBytes = defaultMaxFrameBytes } = options;
@@ -28,11 +38,11 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
  */
 export class UpgradeRefusedError extends Error {
   override readonly name = "UpgradeRefusedError";
-  /** As the errors of the client have it. */
+  /** What has happened, for programs. */
   readonly code = "upgrade_refused";
   /** The HTTP status. */
   readonly status: number;
-  /** What the server says to do about it, if it says anything. */
+  /** The server's advice, if it gives any. */
   readonly hint: string | undefined;
 
   constructor(status: number, hint?: string) {
@@ -47,11 +57,11 @@ const settings = {
   handshakeTimeout: 10_000, // 10 s
   closeTimeout: 2_000, // 2 s
 };
-const longestRefusal = 8_192; // bytes of a refusal's body: more is no answer of a jotwire server
+const maxRefusalBytes = 8_192; // 8 KiB: a jotwire server's refusal is shorter
 
 /**
- * `ws` with a browser's interface, but for the `cause` of a close. What is sent in one turn leaves
- * in one write.
+ * `ws` with a browser's interface, and the `cause` of a close beside it. Frames that are sent in
+ * one turn of the event loop leave in one write.
  */
 class NodeSocket implements SocketLike {
   onopen: SocketLike["onopen"] = null;
@@ -111,7 +121,8 @@ class NodeSocket implements SocketLike {
 
   #closed(code: number, reason: string): void {
     const cause = this.#cause;
-    if (cause instanceof UpgradeRefusedError) this.onclose?.({ code, reason: "upgrade_refused", cause });
+    if (cause instanceof UpgradeRefusedError)
+      this.onclose?.({ code, reason: "upgrade_refused", cause });
     else this.onclose?.({ code, reason: isTooLarge(cause) ? "frame_too_large" : reason, cause });
   }
 }
@@ -130,7 +141,7 @@ async function hintIn(response: IncomingMessage): Promise<string | undefined> {
     let body = Buffer.alloc(0);
     for await (const chunk of response) {
       body = Buffer.concat([body, chunk]);
-      if (body.length > longestRefusal) return undefined;
+      if (body.length > maxRefusalBytes) return undefined;
     }
     const { error_description: hint } = Object(JSON.parse(body.toString())) as {
       error_description?: unknown;

@@ -2,8 +2,9 @@ import type { TokenCallback } from "./session/token-request.js";
 import type { BackoffRange } from "./transport/backoff.js";
 import { type ClientClock, machineClock } from "./transport/clock.js";
 import type { SocketConstructor } from "./transport/socket.js";
+import { withDefaults } from "./with-defaults.js";
 
-/** Times are in milliseconds. */
+/** The options of `createClient`. Times are in milliseconds. */
 export interface ClientOptions {
   /**
    * Where the server listens, `ws:` or `wss:`; a function is asked before every connection, and
@@ -16,47 +17,87 @@ export interface ClientOptions {
    */
   readonly token?: TokenCallback | null | undefined;
   /**
-   * For each call of `token()`; `Infinity`: no limit, for one that opens a login window. Default 10
-   * s.
+   * Time limit of each call of `token()`; `Infinity`: none, for one that opens a login window.
+   *
+   * @default 10_000 ms
    */
   readonly tokenTimeout?: number | undefined;
-  /** For each call, waiting for a connection included; 0: no limit. Default 30 s. */
+  /**
+   * Time limit of each call, waiting for a connection included; `Infinity`: none.
+   *
+   * @default 30_000 ms
+   */
   readonly timeout?: number | undefined;
-  /** How many calls may wait to be sent; the next ones reject with `queue_full`. Default 1024. */
+  /**
+   * How many calls may wait to be sent; the next ones reject with `queue_full`.
+   *
+   * @default 1024 calls
+   */
   readonly queue?: number | undefined;
   /**
    * Between two attempts to connect, or to get a token: full jitter, doubling from `min` to `max`.
    * Also between calls of `token()` that succeed, from the third on that comes within `min` of the
-   * one before. Default 500 ms to 20 s.
+   * one before.
+   *
+   * @default 500 to 20_000 ms
    */
   readonly backoff?: Partial<BackoffRange> | undefined;
   /**
    * Wire names of the methods that may run twice: their calls are repeated when the connection was
-   * lost under them. Default none.
+   * lost under them.
+   *
+   * @default none
    */
   readonly idempotent?: readonly string[] | undefined;
   /**
-   * Largest frame that is taken from the server, in bytes; browsers count characters. A larger one
-   * ends the connection. Default 8 MiB.
+   * Largest frame that is taken from the server; browsers count characters. A larger one ends the
+   * connection. `Infinity`: any.
+   *
+   * @default 8_388_608 bytes
    */
   readonly maxFrameBytes?: number | undefined;
-  /** `"now"`: in the next microtask. `"lazy"`: at the first call or `ready()`. Default `"now"`. */
+  /**
+   * When to connect. `"now"`: in the next microtask. `"lazy"`: at the first call or `ready()`.
+   *
+   * @default "now"
+   */
   readonly connect?: "now" | "lazy" | undefined;
   /**
    * Pages of one origin renew a session that they share once, and hand the token on among them; in
-   * browsers. Default `true`.
+   * browsers.
+   *
+   * @default true
    */
   readonly share?: boolean | undefined;
   /**
-   * Told what a listener threw. Default: it is thrown again outside of the client, where the
-   * platform reports it.
+   * Takes what a listener threw.
+   *
+   * @default it is thrown again outside of the client, where the platform reports it
    */
   readonly onError?: ((error: unknown) => void) | undefined;
-  /** Default: the platform's own; in Node, `ws`. */
+  /**
+   * The class of the sockets.
+   *
+   * @default the platform's own; in Node, `ws`
+   */
   readonly WebSocket?: SocketConstructor | undefined;
-  /** Default: the machine's. */
+  /** Replaces what tests control: see the guide about testing. */
+  readonly testing?: ClientTesting | undefined;
+}
+
+/** What a test may replace. */
+export interface ClientTesting {
+  /**
+   * All of the client's times.
+   *
+   * @default the machine's clocks
+   */
   readonly clock?: ClientClock | undefined;
-  /** In [0, 1). Default `Math.random`. */
+  /**
+   * Gives the random numbers of all jitter, in [0, 1).
+   *
+   * @default Math.random
+   */
   readonly random?: (() => number) | undefined;
 }
 
@@ -69,6 +110,7 @@ export interface ClientSettings {
   readonly queue: number;
   readonly backoff: BackoffRange;
   readonly idempotent: ReadonlySet<string>;
+  readonly connect: string;
   readonly share: boolean;
   readonly onError: (error: unknown) => void;
   readonly WebSocket: SocketConstructor;
@@ -80,29 +122,37 @@ export interface ClientSettings {
 export const defaultMaxFrameBytes = 8_388_608;
 
 /**
- * Fills in the defaults. Throws a `TypeError` where the platform has no WebSocket and none was
- * given.
+ * Fills in the defaults. Throws a `TypeError` for a wrong option, and where the platform has no
+ * WebSocket and none was given.
  */
 export function settingsFrom(options: ClientOptions): ClientSettings {
-  const { url, backoff, idempotent } = options;
-  const settings: Record<string, unknown> = {
+  const settings = withDefaults(options, {
+    url: "" as ClientOptions["url"],
+    token: undefined,
     tokenTimeout: 10_000, // 10 s
     timeout: 30_000, // 30 s
     queue: 1_024,
+    backoff: {},
+    idempotent: undefined as ClientOptions["idempotent"],
     maxFrameBytes: defaultMaxFrameBytes,
+    connect: "now",
     share: true,
     onError: throwIt, // nobody catches it there
-    WebSocket: globalThis.WebSocket,
-    clock: machineClock,
-    random: Math.random,
+    WebSocket: globalThis.WebSocket as SocketConstructor,
+    testing: {},
+  } satisfies Record<keyof ClientOptions, unknown>);
+  const { url } = settings;
+  if (!settings.WebSocket) throw new TypeError("option WebSocket is missing");
+  return {
+    ...settings,
+    ...withDefaults(settings.testing, { clock: machineClock, random: Math.random }),
+    async url() {
+      await undefined; // the application's code never runs in the middle of a step
+      return String(await (typeof url === "function" ? url() : url));
+    },
+    backoff: withDefaults(settings.backoff, { min: 500, max: 20_000 }),
+    idempotent: new Set(settings.idempotent),
   };
-  for (const [name, value] of Object.entries(options)) settings[name] = value ?? settings[name];
-  if (!settings.WebSocket) throw new TypeError("No WebSocket: pass one as an option");
-  return Object.assign(settings, {
-    url: async () => String(await (typeof url === "function" ? url() : url)),
-    backoff: { min: backoff?.min ?? 500, max: backoff?.max ?? 20_000 },
-    idempotent: new Set(idempotent),
-  }) as unknown as ClientSettings;
 }
 
 function throwIt(error: unknown): never {

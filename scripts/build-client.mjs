@@ -14,9 +14,12 @@ const root = fileURLToPath(new URL("..", import.meta.url));
  * option, a result, an event, the wire, or the platform.
  */
 const inner = `
-  allowed answer answered begin body cancel cancelTimer check controller deadline emit end ended ensureConnecting event flush forget hasten inbox invalidate is isAdopted isIdempotent isAsking
-  isReady isRepeat isResumed keepToken lose lost mayHaveRun mayRepeat move notice notification onFailure onResult owner open opened outcome phase ping probe pump put received refusal
-  release remove report reset signedIn signOut since start stop take tries unanswered use wait`
+  all allowed answer answered asked begin body cancel cancelTimer check claim closed closing
+  controller deadline emit end ended ensureConnecting event failure flush forget forgetAll frame
+  group hasten inbox invalidate is isAdopted isAsking isIdempotent isReady isRepeat isResumed
+  keepToken lose lost mayHaveRun mayRepeat move notice notification obtain onFailure onResult open
+  opened outcome owner phase ping probe pump put received refusal release remove report request
+  reset signedIn signOut since socket start stop take tries unanswered use wait waiting wake`
   .trim()
   .split(/\s+/);
 
@@ -38,7 +41,15 @@ const { outputFiles } = await build({
 const options = {
   module: true,
   ecma: 2020,
-  compress: { passes: 3, keep_fargs: false, hoist_funs: true, unsafe: true, unsafe_arrows: true },
+  compress: {
+    sequences: false,
+    comparisons: false,
+    passes: 3,
+    keep_fargs: false,
+    hoist_funs: true,
+    unsafe: true,
+    unsafe_arrows: true,
+  },
 };
 let count = 0;
 const { code } = await minify(outputFiles[0].text, {

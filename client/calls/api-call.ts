@@ -1,23 +1,23 @@
-import type { SubscribeOptions, Subscription } from "../subscriptions/subscription.js";
-import type { Subscriptions } from "../subscriptions/subscriptions.js";
 import type { CallOptions } from "../client-api.js";
+import type { SubscribeOptions, SubscriptionIterator } from "../subscriptions/subscription.js";
+import type { Subscriptions } from "../subscriptions/subscriptions.js";
 import type { Invoke } from "./api-proxy.js";
 import type { Start } from "./call-manager.js";
 import type { Call } from "./pending-calls.js";
 
 /**
- * What a function of `api` gives. Only the server knows which names are subscriptions, so that the
- * types say what it is, a promise or a `Subscription`, and an object of this class can be both.
+ * A call's promise, and the events if the call is a subscription's and was made through `api`. Only
+ * the server knows which names are subscriptions; the types show the one or the other.
  */
-class ApiCall extends Promise<unknown> {
-  declare claim: () => Subscription<unknown>;
+export class ApiCall extends Promise<unknown> {
+  declare claim: () => SubscriptionIterator<unknown>;
 
   [Symbol.asyncIterator]() {
-    return this.claim()[Symbol.asyncIterator]();
+    return this.claim();
   }
 
   [Symbol.asyncDispose]() {
-    return this.claim()[Symbol.asyncDispose]();
+    return this.claim().return();
   }
 }
 // `then` gives a plain promise, and `await` needs no promise around this one
@@ -32,29 +32,21 @@ ApiCall.prototype.constructor = Promise;
 export function createInvoke(start: Start, open: Subscriptions["open"]): Invoke {
   return (name, params, options?: CallOptions & SubscribeOptions) => {
     let call: Call | undefined; // none, where its params aren't JSON
-    let subscription: Subscription<unknown> | undefined;
+    let subscription: SubscriptionIterator<unknown> | undefined;
 
-    const claim = (answer?: unknown): Subscription<unknown> => {
+    const claim = (answer?: unknown): SubscriptionIterator<unknown> => {
       if (!subscription) {
         const resolve = call?.onResult;
-        // the params as they were at the call
-        const sent = call ? JSON.parse(`{${call.body}`).params : params;
-        subscription = open(name, sent, options, call, answer);
+        subscription = open(name, params, options, call, answer);
         resolve?.(subscription);
       }
       return subscription;
     };
 
-    const promise = start(
-      name,
-      params,
-      options,
-      (made) => {
-        call = made;
-        made.claim = claim;
-      },
-      ApiCall,
-    );
+    const promise = start(name, params, options, (made) => {
+      call = made;
+      made.claim = claim;
+    });
     promise.claim = claim;
     promise.catch(() => {});
     return promise;

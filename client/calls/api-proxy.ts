@@ -20,12 +20,12 @@ const own = /^(then|toJSON|toString|valueOf|bind)$/;
 export function createApi(invoke: Invoke, path = ""): unknown {
   const members: Record<string, unknown> = Object.create(null);
   const method = (params?: unknown, options?: CallOptions & SubscribeOptions) =>
-    invoke(path, params, options);
+    invoke(path.slice(1), params, options);
   return new Proxy(method, {
     get(_, name) {
       // what any function has, which is no iterator
-      if (typeof name === "symbol" || own.test(name)) return Reflect.get(method, name);
-      members[name] ??= createApi(invoke, path ? `${path}.${name}` : name);
+      if (typeof name === "symbol" || own.test(name)) return method[name as keyof typeof method];
+      members[name] ??= createApi(invoke, `${path}.${name}`);
       return members[name];
     },
   });

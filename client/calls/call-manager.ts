@@ -18,6 +18,8 @@ import type { ClientSettings } from "../options.js";
 import type { ClientLimits } from "../session/session.js";
 import { delayOf } from "../transport/backoff.js";
 import { cancelFrame, excessOf, frameOf } from "../transport/frame.js";
+import { ApiCall } from "./api-call.js";
+import { readOptions } from "./call-options.js";
 import { type Call, createPendingCalls } from "./pending-calls.js";
 
 /** What calls need of the connection. */
@@ -39,21 +41,13 @@ export interface CallPort {
   probe(): void;
 }
 
-/**
- * Makes a call, as a promise of the class `Type`. `made` is handed the call before the call is sent.
- */
-export type Start = <Made extends Promise<unknown> = Promise<unknown>>(
+/** Makes a call. `made` is handed the call before the call is sent. */
+export type Start = (
   name: string,
   params?: unknown,
   options?: CallOptions,
   made?: (call: Call) => void,
-  Type?: new (executor: Executor) => Made,
-) => Made;
-
-type Executor = (
-  resolve: (value: unknown) => void,
-  reject: (reason: unknown) => void,
-) => void;
+) => ApiCall;
 
 export interface CallManager {
   call: Start;
@@ -100,7 +94,14 @@ export function createCallManager(settings: ClientSettings, port: CallPort): Cal
   let refusals = 0; // for the time being, without an answer in between
   let resumeAt = 0; // after such a one nothing is sent until then, by the monotonic clock
 
-  const { queue, unanswered, all, move, wake, stop } = createPendingCalls(
+  const {
+    waiting: queue,
+    unanswered,
+    all,
+    move,
+    wake,
+    stop,
+  } = createPendingCalls(
     clock,
     (call) => fail(call, "timeout", call.refusal ?? trouble),
     () => {
@@ -133,7 +134,7 @@ export function createCallManager(settings: ClientSettings, port: CallPort): Cal
 
   /** Sends a call; of a batch, as many in one frame as may be. `false`: nothing can be sent now. */
   const transmit = (first: Call, most = Number.POSITIVE_INFINITY): boolean => {
-    const { batch } = first;
+    const { group: batch } = first;
     const { batchLength = defaultBatchLength, requestsInFlight = defaultRequestsInFlight / 2 } =
       port.allowed();
     const room = (requestsInFlight || Number.POSITIVE_INFINITY) - unanswered.size;
@@ -146,7 +147,7 @@ export function createCallManager(settings: ClientSettings, port: CallPort): Cal
     }
     const frame = batch
       ? [...queue]
-          .filter((call) => call.batch === batch && (call.owner ?? first.owner) === first.owner)
+          .filter((call) => call.group === batch && (call.owner ?? first.owner) === first.owner)
           .slice(0, Math.min(room, batchLength || room, most))
       : [first];
     const texts = `${frame.map(textOf)}`;
@@ -176,33 +177,32 @@ export function createCallManager(settings: ClientSettings, port: CallPort): Cal
   const submit = (calls: readonly Call[]) => {
     pump();
     for (const call of calls) {
-      if (call.phase === "queued" && queue.size > settings.queue)
-        fail(call, "queue_full", undefined, `option queue: ${settings.queue}`);
+      if (call.phase === "queued" && queue.size > settings.queue) fail(call, "queue_full");
     }
   };
 
   const start = (
     name: string,
     params?: unknown,
-    {
-      signal,
-      timeout = settings.timeout,
-      idempotent = settings.idempotent.has(name),
-    }: CallOptions = {},
+    options: CallOptions = {},
     made?: (call: Call) => void,
-    Type: new (executor: Executor) => Promise<unknown> = Promise,
     batch?: Call[],
   ) =>
-    new Type((onResult, onFailure) => {
+    new ApiCall((onResult, onFailure) => {
+      const { signal, timeout, idempotent } = readOptions(
+        options,
+        settings.timeout,
+        settings.idempotent.has(name),
+      );
       const abort = () => fail(call, "aborted", signal?.reason);
       const call: Call = {
         id: 0,
         body: JSON.stringify({ method: name, params }).slice(1),
-        deadline: clock.monotonic() + (timeout || Number.POSITIVE_INFINITY),
+        deadline: clock.monotonic() + timeout,
         phase: "queued",
         owner: port.owner(),
         isIdempotent: idempotent,
-        batch,
+        group: batch,
         onResult,
         onFailure,
         release: () => signal?.removeEventListener("abort", abort),
@@ -253,7 +253,7 @@ export function createCallManager(settings: ClientSettings, port: CallPort): Cal
   };
 
   return {
-    call: start as Start,
+    call: start,
 
     request(name, params, answered) {
       let call: Call | undefined;
@@ -271,8 +271,7 @@ export function createCallManager(settings: ClientSettings, port: CallPort): Cal
       let batch: Call[] | undefined = calls;
       building++;
       try {
-        return build(((name, params, options, made, Type) =>
-          start(name, params, options, made, Type, batch)) as Start);
+        return build((name, params, options, made) => start(name, params, options, made, batch));
       } catch (error) {
         for (const call of calls) fail(call, "aborted", error);
         throw error;

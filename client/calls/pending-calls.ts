@@ -27,12 +27,14 @@ export interface Call {
   /** With what it was refused for the time being. */
   refusal?: unknown;
   /** The calls of one batch share one object, and go out together. */
-  readonly batch: object | undefined;
+  readonly group: object | undefined;
   /** All that were sent in its frame, where that was a batch. */
   frame?: readonly Call[] | undefined;
   /** Why it was rejected. */
   failure?: unknown;
-  /** Makes it the first call of a subscription, with the subscription's answer, once there is one. */
+  /**
+   * Makes it the first call of a subscription, with the subscription's answer, once there is one.
+   */
   claim?(answer?: unknown): unknown;
   /** Stops listening to the call's `signal`. */
   release(): void;
@@ -42,7 +44,7 @@ export interface Call {
 
 export interface PendingCalls {
   /** In the order in which they are to be sent. */
-  readonly queue: ReadonlySet<Call>;
+  readonly waiting: ReadonlySet<Call>;
   /** By the id under which each was sent last. */
   readonly unanswered: ReadonlyMap<Id, Call>;
   /** Calls that wait for an answer, then calls that wait to be sent. A copy: calls may be moved. */
@@ -99,7 +101,7 @@ export function createPendingCalls(
   };
 
   return {
-    queue,
+    waiting: queue,
     unanswered,
     all,
     wake,

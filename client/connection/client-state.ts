@@ -23,19 +23,20 @@ export type ClientState =
   | "waiting"
   | "closed";
 
+/** A change of the client's state: the event `state`. */
 export interface StateChange {
+  /** The state before. */
   readonly from: ClientState;
+  /** The state now. */
   readonly to: ClientState;
   /** The close code that led here, if one did. */
   readonly code: number | undefined;
+  /** Why, for programs: the close reason, or what the client itself found. */
   readonly reason: string | undefined;
   /** How many attempts in a row have failed. */
   readonly attempt: number;
   /** Milliseconds until the next attempt, in `waiting`. */
   readonly retryIn: number | undefined;
-  /**
-   * What is known beyond the reason, as in `DisconnectedError.cause`: who refused the token, and
-   * with what words.
-   */
+  /** The error behind the reason, where one is known, as in `DisconnectedError.cause`. */
   readonly cause: unknown;
 }

@@ -112,7 +112,7 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
   let told: ClientState = "idle";
   let gone: Promise<void> | undefined; // the last socket's end
   let attempt = 0;
-  let spread = 0; // seconds over which the server has asked its clients to come back
+  let spread = 0; // milliseconds over which the server has asked its clients to come back
   let openedAt = 0;
   let heardAt = 0; // when something came from the server
   let isPinging = false; // and nothing has come since
@@ -142,7 +142,7 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
     if (!next.socket) {
       isPinging = false;
       cancelTimer();
-      requests.clear();
+      requests.forgetAll();
       renewal.reset();
       if (socket) {
         gone = new Promise((resolve) => {
@@ -205,8 +205,7 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
     later(openLimit, () => lost(lostCode, "connect_timeout"));
     let url: string;
     try {
-      // the application's code never runs in the middle of a step
-      url = await Promise.resolve().then(settings.url);
+      url = await settings.url();
       if (state !== before) return;
     } catch (error) {
       if (state === before) wait("url_unavailable", error, 0, "online");
@@ -242,7 +241,7 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
     // who finds nobody there spreads again: else all come when the server is back
     const [soonest, latest] = advice ?? [0, spread];
     spread = latest - soonest;
-    const advised = between(soonest, latest, settings.random()) * 1_000;
+    const advised = between(soonest, latest, settings.random());
     const jitter =
       attempt > 1 || !advice ? backoff(attempt, settings.backoff, settings.random()) : 0;
     const retryIn = Math.max(advised + jitter, least);
@@ -253,11 +252,7 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
   /** The socket is closed, or as good as. */
   const lost = (closeCode: number, closeReason: string, cause?: unknown) => {
     const { closing } = state;
-    const { code, reason, after } = closing ?? {
-      code: closeCode,
-      reason: closeReason || "connection_lost",
-      after: undefined,
-    };
+    const { code = closeCode, reason = closeReason || "connection_lost", after } = closing ?? {};
     const rule: Reconnect = closing?.reconnect ?? reconnectAfterClose(code);
     if ((told === "ready" || told === "refreshing") && clock.monotonic() - openedAt >= stableAfter)
       attempt = 0;
@@ -324,7 +319,7 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
       const closing = closingFrom(params);
       transition({ ...state, closing });
       // it has not come
-      if (closing) later(closing.closeIn * 1_000 + closeLimit, () => lost(lostCode, ""));
+      if (closing) later(closing.closeIn + closeLimit, () => lost(lostCode, ""));
     }
     renewal.notice(name);
     events.notification(name, params);

@@ -12,7 +12,7 @@ export interface ControlRequests {
   send(method: string, params: unknown, limit: number, answered?: Answered): void;
   answer(message: Readonly<Record<string, unknown>>): void;
   /** Forgets all of them. */
-  clear(): void;
+  forgetAll(): void;
 }
 
 /**
@@ -42,7 +42,7 @@ export function createControlRequests(
       request.cancel();
       request.answered?.(error, result);
     },
-    clear() {
+    forgetAll() {
       for (const { cancel } of waiting.values()) cancel();
       waiting.clear();
     },

@@ -7,14 +7,15 @@ import {
   SubscriptionEndedError,
 } from "../index.js";
 
-/** What a component sees of a subscription. */
+/** A subscription, as a component sees it. */
 export interface FeedView {
+  /** Whether events may still come, and if not, how the subscription ended. */
   readonly status: "live" | "completed" | "failed";
   /** The last event; `undefined` before the first. */
   readonly event: unknown;
-  /** How often events were lost: each time, what the events have told must be read anew. */
+  /** How often events were lost: at each time, read the current state again. */
   readonly gaps: number;
-  /** Why it has failed: a `SubscriptionEndedError`, or what a call rejects with. */
+  /** Why it has failed: a `SubscriptionEndedError`, or an error of a call. */
   readonly error: unknown;
 }
 
@@ -23,7 +24,7 @@ export interface FeedListeners {
   readonly onGap?: (() => void) | undefined;
 }
 
-/** The view of a component that is just there, and while it is drawn on a server. */
+/** The view of a component that has just been mounted, or is drawn on a server. */
 export const beginning: FeedView = { status: "live", event: undefined, gaps: 0, error: undefined };
 
 /**
@@ -47,7 +48,7 @@ export class FeedStore {
     this.#params = params;
   }
 
-  /** Who is told of every event, beside the view. */
+  /** Sets the functions that are called at each event and each gap. */
   tell(told: FeedListeners): void {
     this.#told = told;
   }
@@ -129,8 +130,8 @@ export class FeedStore {
   }
 
   /**
-   * What a component's function throws is for the platform to report, and ends nothing. Who has
-   * just gone is told nothing.
+   * Calls a component's function, unless the component is gone. The platform reports its error,
+   * which ends nothing.
    */
   #call(told: () => void): void {
     if (this.#listeners.size === 0) return;

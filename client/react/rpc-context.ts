@@ -4,8 +4,14 @@ import type { Client, Untyped } from "../index.js";
 const RpcContext = createContext<Client | null>(null);
 
 /**
- * Gives a client to the components below. It neither connects nor closes it: a client outlives
+ * Gives a client to the components below. It neither connects nor closes the client, which outlives
  * components.
+ *
+ * @example
+ * ```tsx
+ * const client = createClient<App>({ url: "wss://api.example.com/rpc", token }); // outside
+ * createRoot(document.body).render(<RpcProvider client={client}><Orders /></RpcProvider>);
+ * ```
  */
 export function RpcProvider<App = Untyped>({
   client,
@@ -17,7 +23,16 @@ export function RpcProvider<App = Untyped>({
   return createElement(RpcContext.Provider, { value: client as unknown as Client }, children);
 }
 
-/** The client of the nearest `RpcProvider`. Throws when there is none. */
+/**
+ * Returns the client of the nearest `RpcProvider`.
+ *
+ * @throws {Error} if the component stands in no `RpcProvider`
+ * @example
+ * ```tsx
+ * const rpc = useRpc<App>();
+ * return <button onClick={() => safe(rpc.api.orders.create({ sku: "A1" }))}>Order</button>;
+ * ```
+ */
 export function useRpc<App = Untyped>(): Client<App> {
   const client = useContext(RpcContext);
   if (client === null)

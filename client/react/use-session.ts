@@ -2,20 +2,32 @@ import { useCallback, useRef, useSyncExternalStore } from "react";
 import type { Client, ClientState, Session } from "../index.js";
 import { useRpc } from "./rpc-context.js";
 
+/** The client's state and session, as a component sees them. */
 export interface SessionView {
+  /** The client's state. */
   readonly state: ClientState;
-  /** Who is signed in on the connection; `null` while nobody is. */
+  /** The session of the connection; `null` while nobody is signed in. */
   readonly session: Session | null;
 }
 
 /**
- * On a server, and while a page that came from one is hydrated: the same there and here, whatever
- * the client has done meanwhile.
+ * The view on a server, and while a page that came from one is hydrated: both must be the same,
+ * whatever the client has done meanwhile.
  */
 const beginning: SessionView = { state: "idle", session: null };
 const atFirst = () => beginning;
 
-/** State and session of the client, as of its last change of state. */
+/**
+ * Returns state and session of the client, as of its last change of state; draws the component
+ * again at each change.
+ *
+ * @throws {Error} if the component stands in no `RpcProvider`
+ * @example
+ * ```tsx
+ * const { state, session } = useSession();
+ * return <p>{session === null ? state : `signed in as ${session.subject}`}</p>;
+ * ```
+ */
 export function useSession(): SessionView {
   const client = useRpc();
   const seen = useRef<SessionView>(undefined);

@@ -4,14 +4,17 @@ import type { Client, Untyped } from "../index.js";
 import { beginning, FeedStore, type FeedView } from "./feed-store.js";
 import { useRpc } from "./rpc-context.js";
 
+/** The options of `useSubscription`. */
 export interface UseSubscriptionOptions<Event> {
-  /** Told of every event: a component that is drawn seldom sees the last one only. */
+  /** Called with each event: a component that is drawn seldom sees the last one only. */
   readonly onEvent?: (event: Event) => void;
-  /** Told where events were lost. */
+  /** Called where events were lost: read the current state again. */
   readonly onGap?: () => void;
 }
 
+/** A subscription, as a component sees it. */
 export interface SubscriptionView<Event> extends Omit<FeedView, "event"> {
+  /** The last event; `undefined` before the first. */
   readonly event: Event | undefined;
 }
 
@@ -32,9 +35,17 @@ type HookArguments<App, Name extends string> = Name extends Name
   : never;
 
 /**
- * Subscribes by wire name for as long as the component is there; anew when the name, the params
- * (compared as JSON) or the client change. The view has the last event, how often events were lost,
- * and how it ended.
+ * Subscribes by wire name for as long as the component is mounted; anew when the name, the params
+ * (compared as JSON) or the client change. Returns the last event, how often events were lost, and
+ * how the subscription ended.
+ *
+ * @throws {Error} if the component stands in no `RpcProvider`
+ * @example
+ * ```tsx
+ * const params = { symbol: "BTC" };
+ * const { event, gaps, status, error } = useSubscription<App, "prices">("prices", params);
+ * return <p>{status}: {event?.price}, {gaps} gaps, {String(error ?? "")}</p>;
+ * ```
  */
 export function useSubscription<
   App = Untyped,

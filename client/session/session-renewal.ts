@@ -1,12 +1,13 @@
 import { openBatchLength } from "../../src/protocol/connection-limits.js";
 import type { ErrorData } from "../../src/protocol/error-codes.js";
+import type { AuthenticateResult, RefreshResult } from "../../src/protocol/messages.js";
 import type { Answered } from "../connection/control-requests.js";
 import { dismiss, join, release, type Waiters } from "../connection/waiters.js";
 import { AuthStopError, errorFrom } from "../errors.js";
 import type { ClientSettings } from "../options.js";
 import { delayOf } from "../transport/backoff.js";
-import { secondsOf } from "../transport/closing.js";
-import { type ClientLimits, grantFrom, type Session } from "./session.js";
+import { adviceOf } from "../transport/closing.js";
+import type { ClientLimits, Session } from "./session.js";
 import { createSessionClock } from "./session-clock.js";
 import type { TokenReason } from "./token-request.js";
 import { createTokenShare } from "./token-share.js";
@@ -20,8 +21,8 @@ export interface RenewalPort {
   ping(): void;
   /**
    * No session can be had for now: tries again after a back-off, and after `least` milliseconds.
-   * `code` and `advice`, where the socket was closed: with what, and within how many seconds the
-   * server wants to see its clients.
+   * `code` and `advice`, where the socket was closed: the close code, and the milliseconds between
+   * which the server wants its clients to come back.
    */
   wait(
     reason: string,
@@ -92,6 +93,9 @@ type State =
 
 const answerLimit = 10_000; // 10 s for the answer to an auth method
 const notableSkew = 30_000; // 30 s
+const leastWait = 500; // 0.5 s to the next refresh, however short-lived a token is
+// 5 s: `token()` gave the same token again, though another was asked for
+const leastWaitUnchanged = 5_000;
 
 /** Keeps one session: authenticates each new connection, and renews the session in time. */
 export function createSessionRenewal(
@@ -147,7 +151,7 @@ export function createSessionRenewal(
       };
     renewal = mine;
     tokens
-      ?.get(reason, (token) => token !== dead)
+      ?.obtain(reason, (token) => token !== dead)
       .then(
         unlessOver((token) => {
           if (token === null) return end("signed_out");
@@ -179,21 +183,38 @@ export function createSessionRenewal(
   };
 
   const accept = (token: string, reason: TokenReason, result: unknown) => {
-    const grant = grantFrom(result, clock.now());
-    if (!grant) return retry(new Error("invalid_answer"), "invalid_answer");
-    const { signedIn, skew } = grant;
-    ({ limits } = grant);
+    const {
+      subject: who,
+      scopes = [],
+      connectionId = "",
+      expiresAt = 0,
+      expiresIn,
+      refreshIn,
+      serverTime = Number.NaN, // no skew is known
+      changed,
+      gap,
+      limits: told,
+    } = Object(result) as Partial<AuthenticateResult & RefreshResult>;
+    if (typeof who !== "string" || typeof expiresIn !== "number" || typeof refreshIn !== "number")
+      return retry(new Error("invalid_answer"), "invalid_answer");
+    subject = who;
+    limits = Object(told);
     renewal = undefined;
     inForce = token;
     isUnjudged = mayReuseToken = false;
-    deadAt = clock.monotonic() + grant.expiresIn;
+    deadAt = clock.monotonic() + expiresIn * 1_000;
     nextReason = "connect";
     tries = 0;
-    ({ subject } = signedIn);
-    sessionClock.start(grant.refreshIn);
+    sessionClock.start(
+      Math.max(refreshIn * 1_000, changed === false ? leastWaitUnchanged : leastWait),
+    );
+    const skew = serverTime * 1_000 - clock.now();
     if (Math.abs(skew) > notableSkew) events.emit("clockSkew", { skew });
-    if (grant.gap) events.gap();
-    become({ is: "ready", signedIn });
+    if (gap === true) events.gap();
+    become({
+      is: "ready",
+      signedIn: { subject, scopes, connectionId, expiresAt: expiresAt * 1_000 },
+    });
     if (reason !== "connect") release(refreshWaiters);
     else if (refreshWaiters.length) renew("refresh"); // that may have been a cached token
   };
@@ -226,10 +247,9 @@ export function createSessionRenewal(
 
   /** A temporary failure to get a session: a live one is untouched. */
   const retry = (error: unknown, reason: string, advice?: unknown, hasten?: Hasten) => {
-    const least = (secondsOf(advice) ?? 0) * 1_000;
     renewal = undefined;
     dismiss(refreshWaiters, error);
-    if (!state.signedIn) return wait(reason, error, least, hasten);
+    if (!state.signedIn) return wait(reason, error, adviceOf(advice) || 0, hasten);
     const delay = delayOf(++tries, settings, advice);
     cancelRetry = clock.after(delay, () =>
       renew(state.is === "refreshing" ? "expired" : "refresh"),

@@ -1,3 +1,4 @@
+/** Why the client asks for a token. */
 export type TokenReason =
   /** For a new connection; not after a freeze or the back/forward cache while the token is good. */
   | "connect"
@@ -8,7 +9,9 @@ export type TokenReason =
   /** The server refused the previous token. */
   | "refused";
 
+/** The argument of `token()`. */
 export interface TokenRequest {
+  /** Why the client asks. */
   readonly reason: TokenReason;
   /** `true`: a token other than `previous` is needed, so that a cache is no help. */
   readonly force: boolean;
@@ -17,15 +20,15 @@ export interface TokenRequest {
   /** The token that was given last, or `null`. */
   readonly previous: string | null;
   /**
-   * Aborted after `tokenTimeout`, and when the client closes or reconnects. `token()` is not called
-   * again before this call has ended.
+   * Aborted after `tokenTimeout`, and when the client closes or reconnects. The client calls
+   * `token()` again only after this call has ended.
    */
   readonly signal: AbortSignal;
 }
 
 /**
- * `null`: signed out, the client closes. Throwing `AuthStopError` does the same; anything else that is
- * thrown, and `undefined`, counts as temporary. It must not wait for its own client, which waits
- * for the token.
+ * Gives an access token. `null` signs out, and so does throwing `AuthStopError`: the client closes.
+ * Any other error, and `undefined`, counts as temporary, and the client asks again. The function
+ * must not wait for its own client, which waits for the token.
  */
 export type TokenCallback = (request: TokenRequest) => Promise<string | null> | string | null;

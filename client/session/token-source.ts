@@ -9,7 +9,7 @@ export interface TokenSource {
    * Gives what `token()` does, and rejects with what it throws. One request at a time: whoever asks
    * while one is under way gets its outcome, also when that comes too late for who asked first.
    */
-  get(reason: TokenReason, isUseful: (token: string) => boolean): Promise<string | null>;
+  obtain(reason: TokenReason, isUseful: (token: string) => boolean): Promise<string | null>;
   /** Nobody wants the outcome of a request under way any more. */
   cancel(): void;
   /** Whether the caller is the synchronous part of `token()`. */
@@ -41,7 +41,7 @@ export function createTokenSource(
     await (running && pause(clock, tokenTimeout, signal, running));
     const early = askedAt + settings.backoff.min - clock.monotonic();
     if (early > 0 && isHurried) await pause(clock, early, signal);
-    signal.throwIfAborted();
+    if (signal.aborted) throw signal.reason;
     isHurried = early > 0;
     askedAt = clock.monotonic();
     const cancel = clock.after(tokenTimeout, () => {
@@ -91,7 +91,7 @@ export function createTokenSource(
   };
 
   return {
-    async get(reason, isUseful) {
+    async obtain(reason, isUseful) {
       flight ??= start(reason, isUseful);
       const mine = flight;
       const { outcome } = mine;
@@ -100,7 +100,7 @@ export function createTokenSource(
       return token;
     },
     cancel() {
-      flight?.controller.abort(new JotwireError("aborted", "aborted"));
+      flight?.controller.abort(new JotwireError("aborted"));
       flight = undefined;
       share?.close();
     },

@@ -1,6 +1,13 @@
 /**
- * Stands where events were lost: in the place of an event with the option `gaps`, see
- * `SubscribeOptions`.
+ * Stands among the events of a subscription where some were lost, with its option `gaps`.
+ *
+ * @example
+ * ```ts
+ * for await (const price of client.api.prices({ symbol: "BTC" }, { gaps: true })) {
+ *   if (price === gap) await readAgain();
+ *   else show(price);
+ * }
+ * ```
  */
 // the same in two copies of this module
 export const gap: unique symbol = Symbol.for("jotwire.gap");
@@ -8,19 +15,19 @@ export const gap: unique symbol = Symbol.for("jotwire.gap");
 export interface EventQueue {
   put(event: unknown): void;
   /**
-   * Events were lost here. It is told once as long as the consumer hasn't read that; who has may
-   * have read the whole anew since, and is told again.
+   * Marks that events were lost here. Losses that the consumer hasn't read yet count as one; a loss
+   * after that is another one, since the consumer may have read the whole state anew in between.
    */
   lose(): void;
   /**
-   * The last word; `error`: what the consumer gets after what waits. `isNow`: nothing that waits is
-   * delivered any more.
+   * Ends the queue, after the events that wait, or at once and without them (`isNow`). The consumer
+   * gets `error` then.
    */
   end(error?: Error, isNow?: boolean): void;
   next(): Promise<IteratorResult<unknown, undefined>>;
 }
 
-/** What an iterator gives at its end. */
+/** The result of an iterator at its end. */
 export const done: IteratorResult<never, undefined> = { done: true, value: undefined };
 
 type Reader = [
@@ -29,8 +36,9 @@ type Reader = [
 ];
 
 /**
- * Events on their way to a consumer: at most `limit` of them wait, then the oldest go. Where some
- * were lost, the consumer reads `gap` (`isMarked`), or `told` is called as it comes to that place.
+ * A queue of events for one consumer. At most `limit` events wait, and the oldest are dropped.
+ * Where some were lost, the consumer reads `gap` (`isMarked`), or `told` is called when the
+ * consumer comes to that place.
  */
 export function createEventQueue(limit: number, isMarked: boolean, told: () => void): EventQueue {
   // by number, so that neither end costs more when many wait
@@ -38,7 +46,7 @@ export function createEventQueue(limit: number, isMarked: boolean, told: () => v
   const readers: Reader[] = [];
   let first = 0;
   let end = 0;
-  let ending: (Error | undefined)[] | undefined; // with the error that is to be told, once
+  let ending: (Error | undefined)[] | undefined; // with the error, which one reader gets
 
   const shift = () => {
     const value = items.get(first);
@@ -51,7 +59,7 @@ export function createEventQueue(limit: number, isMarked: boolean, told: () => v
     settle();
   };
 
-  /** Gives those who wait what there is. `told` may do anything, so that each step looks anew. */
+  /** Gives waiting readers the events. `told` may do anything, so that each step looks anew. */
   const settle = () => {
     while (readers.length > 0 && (items.size > 0 || ending)) {
       const isEmpty = items.size === 0;

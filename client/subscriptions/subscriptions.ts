@@ -6,14 +6,15 @@ import {
   sinceMember,
 } from "../../src/protocol/messages.js";
 import { adopt, type CallManager } from "../calls/call-manager.js";
+import { readOptions } from "../calls/call-options.js";
 import type { Call } from "../calls/pending-calls.js";
 import type { Answered } from "../connection/control-requests.js";
-import { DisconnectedError, JotwireError, SubscriptionEndedError } from "../errors.js";
+import { DisconnectedError, JotwireError, RpcError, SubscriptionEndedError } from "../errors.js";
 import type { ClientSettings } from "../options.js";
 import { delayOf } from "../transport/backoff.js";
 import { cancelFrame } from "../transport/frame.js";
 import { createEventQueue, done, type EventQueue } from "./event-queue.js";
-import type { SubscribeOptions, Subscription, SubscriptionIterator } from "./subscription.js";
+import type { SubscribeOptions, SubscriptionIterator } from "./subscription.js";
 
 /** What subscriptions need of the connection. */
 export interface SubscriptionPort {
@@ -31,7 +32,7 @@ export interface Subscriptions {
     options?: SubscribeOptions,
     first?: Call,
     answer?: unknown,
-  ): Subscription<unknown>;
+  ): SubscriptionIterator<unknown>;
   /** Takes a notification of the server. */
   event(params: unknown): void;
   ended(params: unknown): void;
@@ -59,7 +60,7 @@ interface Feed {
    */
   id: unknown;
   /** Its subscribe call. */
-  call?: Call | undefined;
+  asked?: Call | undefined;
   /** The history of its topic, and the place in it of the event that came last. */
   epoch?: string | undefined;
   offset: number;
@@ -104,7 +105,7 @@ export function createSubscriptions(
     asking.add(feed);
     const since = epoch &&
       !Array.isArray(params) && { ...(params as object), [sinceMember]: { epoch, offset } };
-    feed.call = caller.request(name, since || params, answerOf(feed));
+    feed.asked = caller.request(name, since || params, answerOf(feed));
   };
 
   const answerOf =
@@ -116,23 +117,9 @@ export function createSubscriptions(
       sweep();
     };
 
-  /** Goes on from a call of the subscription that is not on its way. */
-  const takeOver = (feed: Feed, first: Call, answer: unknown) => {
-    const { failure } = first;
-    if (first.phase === "queued") caller.forget(first); // subscriptions go before calls
-    else if (!failure) {
-      attach(feed, answer);
-      // that may have ended this one, too: both may be of one topic
-      if (first.id < (unsubscribed?.id ?? 0)) feed.id = Number.NaN;
-    } else if (/^(disconnected|timeout)$/.test((failure as JotwireError).code))
-      feed.isResumed = true; // it may have begun
-    else finish(feed, failure as Error);
-  };
-
   const attach = (feed: Feed, result: unknown) => {
     const { subscription, epoch, offset, recovered } = Object(result) as Partial<SubscribeResult>;
-    if (typeof subscription !== "string")
-      return finish(feed, new JotwireError("no_subscription", `${feed.name} is no subscription`));
+    if (typeof subscription !== "string") return finish(feed, new JotwireError("no_subscription"));
     live.add(subscription);
     if (!feeds.has(feed)) return; // it ended meanwhile: with nobody else there, sweep unsubscribes
     feed.id = subscription;
@@ -182,7 +169,7 @@ export function createSubscriptions(
     if (!feeds.delete(feed)) return;
     feed.cancelTimer?.();
     feed.release();
-    const { call } = feed;
+    const { asked: call } = feed;
     if (call?.phase === "queued") {
       caller.forget(call);
       asking.delete(feed);
@@ -213,14 +200,15 @@ export function createSubscriptions(
   };
 
   return {
-    open(name, params, { signal, gaps, buffer = 1_024 } = {}, first, answer) {
+    open(name, params, options = {}, first, answer) {
+      const { signal, gaps, buffer } = readOptions(options);
       const abort = () =>
         finish(feed, new JotwireError("aborted", undefined, signal?.reason), true);
       const feed: Feed = {
         name,
-        // as it is now, also for the next connection
-        params: params && JSON.parse(JSON.stringify(params)),
-        inbox: createEventQueue(buffer, gaps === true, () => tellGap(name, feed.params)),
+        // as it is at the call, also for the next connection
+        params: JSON.parse(first ? `{${first.body}` : JSON.stringify({ params })).params,
+        inbox: createEventQueue(buffer, gaps, () => tellGap(name, feed.params)),
         owner: first ? first.owner : port.owner(),
         id: Number.NaN,
         offset: 0,
@@ -233,10 +221,19 @@ export function createSubscriptions(
         else signal?.addEventListener("abort", abort);
         port.ensureConnecting(); // it may be the end of the client
         if (first?.phase === "sent") {
-          feed.call = adopt(first, answerOf(feed));
+          feed.asked = adopt(first, answerOf(feed));
           asking.add(feed);
         } else {
-          if (first) takeOver(feed, first, answer);
+          // subscriptions go before calls
+          if (first?.phase === "queued") caller.forget(first);
+          else if (first?.failure instanceof RpcError) refuse(feed, first.failure);
+          else if (first?.failure)
+            feed.isResumed = true; // the server may have begun it
+          else if (first) {
+            attach(feed, answer);
+            // that may have ended this one, too: both may be of one topic
+            if ((unsubscribed?.id as number) > first.id) feed.id = Number.NaN;
+          }
           ask(feed);
         }
       } catch (error) {

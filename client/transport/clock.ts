@@ -1,6 +1,6 @@
 /**
- * Time as the client sees it. Tests hand in their own; everything that waits or compares times goes
- * through it.
+ * The source of all times of the client: everything that waits or compares times uses it. Tests
+ * pass their own.
  */
 export interface ClientClock {
   /**

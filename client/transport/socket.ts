@@ -8,16 +8,23 @@ type Handler<Event> = { handle(event: Event): void }["handle"] | null;
  * `ws`.
  */
 export interface SocketLike {
+  /** The state of the socket: 1 is open, 3 is closed. */
   readonly readyState: number;
+  /** Called when the socket is open. */
   onopen: Handler<unknown>;
+  /** Called with each message. */
   onmessage: Handler<{ readonly data: unknown }>;
-  /** `cause`: why, where a platform tells it; browsers don't. */
+  /** Called when the socket is closed. `cause`: why, where a platform tells it; browsers don't. */
   onclose: Handler<{ readonly code: number; readonly reason: string; readonly cause?: unknown }>;
+  /** Called when something is wrong; `onclose` follows. */
   onerror: Handler<unknown>;
+  /** Sends a text message. */
   send(text: string): void;
+  /** Starts the closing handshake. */
   close(code?: number, reason?: string): void;
 }
 
+/** The class of a platform's sockets, such as `WebSocket`. */
 export type SocketConstructor = new (url: string, protocols: string) => SocketLike;
 
 const open = 1; // WebSocket.OPEN
@@ -39,7 +46,7 @@ export interface SocketHandlers {
   closed(code: number, reason: string, cause: unknown): void;
 }
 
-/** Opens a socket. Throws what the constructor throws, for a URL that is none. */
+/** Opens a socket. Throws the constructor's error if `url` is malformed. */
 export function openSocket(
   WebSocket: SocketConstructor,
   url: string,

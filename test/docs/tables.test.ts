@@ -100,6 +100,17 @@ describe("the documents", () => {
     }
   });
 
+  it("docs/guides/testing.md shows what `testing` replaces, and the table of the client's users does not", () => {
+    const shown = (text: string) => rows(text, /^[a-zA-Z]\w*$/).map(([name = ""]) => name);
+    const replaced = membersOf(read("client/options.ts"), "ClientTesting");
+    expect(shown(read("docs/guides/testing.md"))).to.include.members(replaced);
+    expect(membersOf(read("client/options.ts"), "ClientOptions")).to.include("testing");
+    expect(shown(read("docs/reference/client.md"))).to.not.include.members([
+      "testing",
+      ...replaced,
+    ]);
+  });
+
   it("no document speaks of a place outside the project", () => {
     for (const { path, text } of documents)
       expect(text, path).to.not.match(/\/work\/|\/tmp\/|\.\.\/shared/);

@@ -49,7 +49,7 @@ async function start(options: Partial<ClientOptions> = {}) {
   ];
   const server = () => servers.at(-1) as TestServer;
   const token = () => server().token({ iat: Math.floor(clock.now() / 1_000) });
-  const client = createClient({ url: () => server().url, clock, token, ...options });
+  const client = createClient({ url: () => server().url, testing: { clock }, token, ...options });
   return {
     router,
     clock,

@@ -89,8 +89,7 @@ async function startPair(
   }
   const client = createClient<typeof app>({
     url: () => server.url,
-    clock,
-    random: () => 0.5,
+    testing: { clock, random: () => 0.5 },
     token: () => signToken(server.keys, { iat: Math.floor(clock.now() / 1_000), scope }),
     WebSocket: Socket as unknown as SocketConstructor,
     ...options,

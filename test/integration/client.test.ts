@@ -30,8 +30,7 @@ async function startPair(
   let asked = 0;
   const client = createClient<App>({
     url: server.url,
-    clock,
-    random: () => 0.5,
+    testing: { clock, random: () => 0.5 },
     token() {
       asked++;
       return server.token({ iat: iat(), ...claims });
@@ -82,7 +81,7 @@ describe("The client and the server", () => {
     expect(client.session).to.deep.include({
       subject: "user-1",
       scopes: ["numbers:add"],
-      expiresAt: pair.iat() + 900,
+      expiresAt: (pair.iat() + 900) * 1_000,
     });
   });
 
@@ -126,7 +125,7 @@ describe("The client and the server", () => {
       await until(() => client.session !== before);
     }
     expect(client.session?.connectionId).to.equal(connectionId);
-    expect(client.session?.expiresAt).to.be.greaterThan(expiresAt + 4 * 600);
+    expect(client.session?.expiresAt).to.be.greaterThan(expiresAt + 4 * 600_000);
     expect(await client.api.numbers.add({ a: 1 })).to.equal(2);
     expect(pair.states).to.deep.equal(["connecting", "authenticating", "ready"]);
   });
@@ -168,9 +167,17 @@ describe("The client and the server", () => {
       asked++;
       return server.token({ scope: "numbers:add" });
     };
-    await using first = createClient<App>({ url: server.url, clock, random: () => 0.5, token });
+    await using first = createClient<App>({
+      url: server.url,
+      testing: { clock, random: () => 0.5 },
+      token,
+    });
     await first.ready();
-    await using second = createClient<App>({ url: server.url, clock, random: () => 0.5, token });
+    await using second = createClient<App>({
+      url: server.url,
+      testing: { clock, random: () => 0.5 },
+      token,
+    });
     const sum = second.api.numbers.add({ a: 1 });
     const waits: number[] = [];
     second.on("state", ({ to, retryIn }) => void (to === "waiting" && waits.push(retryIn ?? 0)));
@@ -216,7 +223,11 @@ describe("The client and the server", () => {
       limits: { pingInterval: Number.POSITIVE_INFINITY },
     });
     let token = server.token({ iat: Math.floor(clock.now() / 1_000), jti: "t1" });
-    await using client = createClient<App>({ url: server.url, clock, token: () => token });
+    await using client = createClient<App>({
+      url: server.url,
+      testing: { clock },
+      token: () => token,
+    });
     await client.ready();
     const refused = new Promise(
       (resolve) =>

@@ -1,5 +1,10 @@
 /** Why a call failed, in one line that says what to do about it. */
-import { DisconnectedError, JotwireError, RpcError, UpgradeRefusedError } from "../../../client/node.js";
+import {
+  DisconnectedError,
+  JotwireError,
+  RpcError,
+  UpgradeRefusedError,
+} from "../../../client/node.js";
 import { CliError, codeOf, messageOf } from "../cli-error.js";
 import { decodeToken, expiryText, secondsLeft } from "./decoded-token.js";
 

@@ -125,8 +125,10 @@ const user: SdkUser = {
       token,
       share,
       WebSocket: CountedSocket,
-      ...(soon ? { backoff: { min: 20, max: 200 }, random: () => 0 } : {}),
-      ...(slow ? { backoff: { min: 3_600_000, max: 3_600_000 }, random: () => 0.999 } : {}),
+      ...(soon ? { backoff: { min: 20, max: 200 }, testing: { random: () => 0 } } : {}),
+      ...(slow
+        ? { backoff: { min: 3_600_000, max: 3_600_000 }, testing: { random: () => 0.999 } }
+        : {}),
     });
     client.on("state", ({ to, reason }) =>
       states.push(reason === undefined ? to : `${to}: ${reason}`),

@@ -133,8 +133,7 @@ export function scriptedClient<App = RouterContract<unknown>>(
   const { token = () => `token-${asked.length}` } = options;
   const client = create<App>({
     url: "ws://server.test/rpc",
-    clock,
-    random: () => 0.5,
+    testing: { clock, random: () => 0.5 },
     WebSocket,
     ...options,
     token:

@@ -98,7 +98,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       ...{ do: of("call"), times: fc.integer({ min: 1, max: 6 }), idempotent: fc.boolean() },
       ...{
-        timeout: fc.constantFrom(0, 2_000, 600_000),
+        timeout: fc.constantFrom(Number.POSITIVE_INFINITY, 2_000, 600_000),
         inBatch: fc.boolean(),
         length: fc.constantFrom(0, 0, 0, 300, 700),
       },

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import { DisconnectedError, safe } from "../../../client/index.js";
+import { DisconnectedError, type Subscription, safe } from "../../../client/index.js";
 import { errorOf } from "../../../src/protocol/error-codes.js";
 import {
   type Frame,
@@ -159,7 +159,7 @@ describe("A call", () => {
     socket.answersPings = true;
     const usual = outcomeOf(client.call("usual"));
     const short = outcomeOf(client.call("short", {}, { timeout: 1_000 }));
-    const endless = outcomeOf(client.call("endless", {}, { timeout: 0 }));
+    const endless = outcomeOf(client.call("endless", {}, { timeout: Number.POSITIVE_INFINITY }));
     await pass(999);
     expect(short.count).to.equal(0);
     await pass(1);
@@ -641,7 +641,7 @@ describe("Every rejection of a call", () => {
     const make = (name: string, options = {}) => outcomeOf(client.call(name, {}, options));
     const ran = [make("fails"), make("times out"), make("aborted", { signal: aborted.signal })];
     const refused = make("refused");
-    const rest = make("lost", { timeout: 0 });
+    const rest = make("lost", { timeout: Number.POSITIVE_INFINITY });
     const waits = make("waits", { signal: unsent.signal });
     const full = make("full");
     const never = make("never", { signal: AbortSignal.abort() });

@@ -196,7 +196,7 @@ describe("A client whose token the server refuses", () => {
     const { client, states, asked, sockets, socket, signIn, pass } = scriptedClient({
       token: () => token,
     });
-    const call = outcomeOf(client.call("a", {}, { timeout: 0 }));
+    const call = outcomeOf(client.call("a", {}, { timeout: Number.POSITIVE_INFINITY }));
     const opened = await socket();
     opened.open();
     opened.refuse(
@@ -245,7 +245,9 @@ describe("A client whose token the server refuses", () => {
     for (const { cause } of [states.at(-1), disconnected, { cause: refreshed.error }] as {
       readonly cause?: unknown;
     }[]) {
-      expect(cause).to.be.instanceOf(RpcError).and.include({ rpcCode: -32004, code: "token_invalid" });
+      expect(cause)
+        .to.be.instanceOf(RpcError)
+        .and.include({ rpcCode: -32004, code: "token_invalid" });
       expect(cause).to.have.nested.property("data.detail", "aud does not contain our audience");
     }
     expect(states.find(({ to }) => to === "authenticating")).to.include({ cause: undefined });

@@ -40,9 +40,11 @@ describe("errorFrom", () => {
       message: "OUT_OF_STOCK: three are left",
       data: { left: 3 },
     });
-    expect(error)
-      .to.be.instanceOf(RpcError)
-      .and.include({ code: "OUT_OF_STOCK", rpcCode: 1001, message: "OUT_OF_STOCK: three are left" });
+    expect(error).to.be.instanceOf(RpcError).and.include({
+      code: "OUT_OF_STOCK",
+      rpcCode: 1001,
+      message: "OUT_OF_STOCK: three are left",
+    });
     expect(error.data).to.deep.equal({ left: 3 });
     expect(errorFrom({ code: 1001, message: "OUT_OF_STOCK" }).code).to.equal("OUT_OF_STOCK");
   });
@@ -75,7 +77,9 @@ describe("The errors of the client", () => {
       sent: "no",
       name: "DisconnectedError",
     });
-    expect(new AuthStopError("signed out")).to.be.instanceOf(Error).and.not.instanceOf(JotwireError);
+    expect(new AuthStopError("signed out"))
+      .to.be.instanceOf(Error)
+      .and.not.instanceOf(JotwireError);
   });
 
   it("have names that end in Error, and a string as code", () => {

@@ -130,7 +130,7 @@ class Consumer {
   #end(error: unknown): void {
     this.#isReading = false;
     this.isOver = true;
-    if (!(error instanceof JotwireError && error.type === "subject_changed" && this.isOthers))
+    if (!(error instanceof JotwireError && error.code === "subject_changed" && this.isOthers))
       this.faults.push(String(error));
   }
 
