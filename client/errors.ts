@@ -30,6 +30,7 @@ export type StandardFault =
 
 /** Any failure of a call: tell them apart by `code`, or by class. */
 export class JotwireError<Code extends string = string> extends Error {
+  /** The name of the class. */
   override readonly name: string = "JotwireError";
   /** What has happened, for programs; the message is for people. */
   declare readonly code: Code;

@@ -6,24 +6,6 @@ import type { Start } from "./call-manager.js";
 import type { Call } from "./pending-calls.js";
 
 /**
- * A call's promise, and the events if the call is a subscription's and was made through `api`. Only
- * the server knows which names are subscriptions; the types show the one or the other.
- */
-export class ApiCall extends Promise<unknown> {
-  declare claim: () => SubscriptionIterator<unknown>;
-
-  [Symbol.asyncIterator]() {
-    return this.claim();
-  }
-
-  [Symbol.asyncDispose]() {
-    return this.claim().return();
-  }
-}
-// `then` gives a plain promise, and `await` needs no promise around this one
-ApiCall.prototype.constructor = Promise;
-
-/**
  * What the functions of `api` do: each sends a call, which becomes the first one of a subscription
  * when the server marks its answer as a subscription's, or when somebody iterates before. The
  * promise resolves with the subscription then. A failure that nobody takes is reported nowhere: the

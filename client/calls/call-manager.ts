@@ -18,9 +18,8 @@ import type { ClientSettings } from "../options.js";
 import type { ClientLimits } from "../session/session.js";
 import { delayOf } from "../transport/backoff.js";
 import { cancelFrame, excessOf, frameOf } from "../transport/frame.js";
-import { ApiCall } from "./api-call.js";
 import { readOptions } from "./call-options.js";
-import { type Call, createPendingCalls } from "./pending-calls.js";
+import { ApiCall, type Call, createPendingCalls } from "./pending-calls.js";
 
 /** What calls need of the connection. */
 export interface CallPort {

@@ -1,4 +1,5 @@
 import type { Id } from "../../src/protocol/messages.js";
+import type { SubscriptionIterator } from "../subscriptions/subscription.js";
 import type { ClientClock } from "../transport/clock.js";
 
 /** A call that isn't settled. */
@@ -41,6 +42,24 @@ export interface Call {
   onResult(result: unknown): void;
   onFailure(error: unknown): void;
 }
+
+/**
+ * A call's promise, and the events if the call is a subscription's and was made through `api`. Only
+ * the server knows which names are subscriptions; the types show the one or the other.
+ */
+export class ApiCall extends Promise<unknown> {
+  declare claim: () => SubscriptionIterator<unknown>;
+
+  [Symbol.asyncIterator]() {
+    return this.claim();
+  }
+
+  [Symbol.asyncDispose]() {
+    return this.claim().return();
+  }
+}
+// `then` gives a plain promise, and `await` needs no promise around this one
+ApiCall.prototype.constructor = Promise;
 
 export interface PendingCalls {
   /** In the order in which they are to be sent. */

@@ -388,11 +388,12 @@ describe("Protocol §5, subscriptions", () => {
       });
     }
     expect((await ask(client, "ticks", { symbol: "A" })).result, "one that is there").to.deep.equal(
-      { subscription: "ticks:A" },
+      { subscription: "ticks:A", $subscription: true },
     );
     await ask(client, "unsubscribe", { subscription });
     expect((await ask(client, "ticks", { symbol: "C" })).result).to.deep.equal({
       subscription: "ticks:C",
+      $subscription: true,
     });
   });
 
@@ -442,6 +443,7 @@ describe("Protocol §5, subscriptions", () => {
       for (const { result } of answers)
         expect(result).to.deep.equal({
           subscription: "prices:A",
+          $subscription: true,
           epoch,
           offset: 3,
           recovered: true,
@@ -469,6 +471,7 @@ describe("Protocol §5, subscriptions", () => {
     expectError(await ask(client, "mine", { user: "somebody else" }), "forbidden");
     expect(await resultOf(client, "mine", { user: "user-1" })).to.deep.equal({
       subscription: "mine:user-1",
+      $subscription: true,
     });
     await server.server.publish(server.app.routes.mine, { user: "user-1" }, 1);
     expect(await event(client)).to.include({ data: 1 });

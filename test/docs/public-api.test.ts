@@ -116,4 +116,79 @@ describe("The public API", () => {
       "BrokenError.code",
     ]);
   });
+
+  it("has an example on each entry point", () => {
+    for (const [file, declaration] of [
+      ["client/client.ts", "function createClient"],
+      ["client/node.ts", "function createClient"],
+      ["client/safe.ts", "function safe"],
+      ["client/subscriptions/event-queue.ts", "const gap"],
+      ["client/react/rpc-context.ts", "function RpcProvider"],
+      ["client/react/rpc-context.ts", "function useRpc"],
+      ["client/react/use-session.ts", "function useSession"],
+      ["client/react/use-subscription.ts", "function useSubscription"],
+      ["src/rpc/define/create-rpc.ts", "function createRpc"],
+      ["src/server/server.ts", "function createServer"],
+      ["src/issuer/create-issuer.ts", "async function createIssuer"],
+      ["src/store/redis/redis-store.ts", "function redisStore"],
+    ] as const)
+      expect(commentOf(read(file), declaration), `${file}: ${declaration}`).to.match(
+        /@example( |\n \* (```tsx?\n \* )?)\S/,
+      );
+    expect(
+      commentOf("/** @example */\nexport const a = 1;\nexport const b = 2;", "const b"),
+    ).to.equal("");
+  });
+
+  it("has the default of each option that has one, with its unit, and no default in prose", () => {
+    const withoutDefault = ["token", "signal", "testing"];
+    for (const [file, type] of [
+      ["client/options.ts", "ClientOptions"],
+      ["client/options.ts", "ClientTesting"],
+      ["client/client-api.ts", "CallOptions"],
+      ["client/subscriptions/subscription.ts", "SubscribeOptions"],
+    ] as const) {
+      const lacking = optionsOf(read(file), type).filter(
+        ({ comment }) => !/@default \S/.test(comment),
+      );
+      const names = lacking.map(({ name }) => name);
+      expect(
+        names.filter((name) => !withoutDefault.includes(name)),
+        type,
+      ).to.deep.equal([]);
+    }
+    const options = optionsOf(read("client/options.ts"), "ClientOptions");
+    for (const [name, unit] of [
+      ["tokenTimeout", "ms"],
+      ["timeout", "ms"],
+      ["backoff", "ms"],
+      ["queue", "calls"],
+      ["maxFrameBytes", "bytes"],
+    ] as const)
+      expect(options.find((option) => option.name === name)?.comment).to.match(
+        new RegExp(`@default [\\w ]+ ${unit}$`, "m"),
+      );
+    for (const folder of ["src", "client"])
+      for (const name of readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }))
+        if (name.endsWith(".ts"))
+          expect(read(join(folder, name)), name).to.not.match(/^ *\/?\*.*[.:;] Defaults?:? [`\d]/m);
+  });
 });
+
+const read = (file: string) => readFileSync(join(root, file), "utf8");
+
+/** The doc comment of an exported declaration, or "". */
+function commentOf(source: string, declaration: string): string {
+  const end = source.search(new RegExp(`^export ${declaration}\\b`, "m"));
+  if (end === -1) throw new Error(`there is no ${declaration}`);
+  return /\/\*\*(?:(?!\*\/).)*\*\/\n(?:\/\/[^\n]*\n)*$/s.exec(source.slice(0, end))?.[0] ?? "";
+}
+
+/** The members of an interface that may be left out, each with its doc comment. */
+function optionsOf(source: string, type: string): readonly { name: string; comment: string }[] {
+  const start = source.search(new RegExp(`^export interface ${type}\\b`, "m"));
+  const body = source.slice(start, source.indexOf("\n}", start));
+  return [...body.matchAll(/((?: {2}\/\*\*(?:(?!\*\/).)*\*\/\n)?) {2}readonly (\w+)\?:/gs)].map(
+    ([, comment = "", name = ""]) => ({ name, comment }),
+  );
+}

@@ -8,7 +8,9 @@ import { checkedScopes } from "./scope-rules.js";
 
 /** A client, without its secret. */
 export interface Client {
+  /** The id with which the client logs in. */
   readonly clientId: string;
+  /** The scopes that the client may ask for. */
   readonly scopes: readonly string[];
   /** Milliseconds since 1970. */
   readonly createdAt: number;

@@ -90,6 +90,7 @@ describe("A topic that is being read", () => {
     for (const { result } of answers)
       expect(result).to.deep.equal({
         subscription: "kept",
+        $subscription: true,
         epoch: "epoch 1.0",
         offset: 3,
         recovered: true,
