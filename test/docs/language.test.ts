@@ -24,7 +24,9 @@ function readTexts(): ReadonlyMap<string, string> {
   );
   const paths = [...readdirSync(root), ...inFolders].filter(
     (path) =>
-      /\.(?:ts|md)$/.test(path) && path !== "CHANGELOG.md" && !path.includes("node_modules"),
+      /\.(?:ts|md)$/.test(path) &&
+      path !== "CHANGELOG.md" &&
+      !/\/(?:node_modules|\.vitepress)\//.test(path),
   );
   return new Map(paths.map((path) => [path, readFileSync(`${root}${path}`, "utf8")]));
 }
