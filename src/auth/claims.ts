@@ -3,17 +3,19 @@ import { ignoreOutcome } from "../runtime/application-code.js";
 import type { TokenRules } from "./keys/provider.js";
 import type { VerifiedToken } from "./provider-options.js";
 import { TokenRefusedError } from "./refusal.js";
+import { shown } from "./shown.js";
 import type { StrictObject } from "./token/strict-json.js";
 import { normalizeType, type UnverifiedToken } from "./token/token-format.js";
 
-const maxAudiences = 16;
 const maxSubject = 255; // characters
 
 /**
- * Claims that only an ID token (OpenID Connect Core §2, §3.3.2.11) or a logout or security event
- * token (RFC 8417 §2.2) has.
+ * Claims that only an ID token (OpenID Connect Core §3.1.3.6, §3.3.2.11, FAPI 1.0 §5.2.2.1), a
+ * logout or security event token (RFC 8417 §2.2) or a request object (RFC 9101 §4) has.
  */
-const foreignMarks = ["nonce", "at_hash", "c_hash", "events"];
+const foreignClaims = ["at_hash", "c_hash", "s_hash", "events", "response_type"];
+/** Values of the claim `typ` by which Keycloak tells its tokens apart. */
+const foreignTypes = ["id", "refresh", "offline", "logout", "serialized-id"];
 
 /**
  * Judges what a token says, once its signature is known to be good. `now` in milliseconds.
@@ -28,8 +30,8 @@ export function checkClaims(
   checkType(header, claims, rules);
   checkRequired(claims, rules.requiredClaims);
   if (claims.iss !== rules.issuer) throw invalid("iss is another issuer");
-  const subject = readSubject(claims.sub);
-  checkAudience(claims.aud, rules.audience);
+  const subject = readSubject(claims, rules);
+  checkAudience(claims, rules);
   const tokenId = readOptionalText(claims, "jti");
   const sessionId = readOptionalText(claims, "sid");
   const clientId = readOptionalText(claims, "client_id");
@@ -57,12 +59,30 @@ function checkType(header: StrictObject, claims: StrictObject, { types }: TokenR
   if (typ !== undefined && typeof typ !== "string") throw invalid("typ is not a string");
   if (!types.includes(typ === undefined ? undefined : normalizeType(typ)))
     throw invalid("typ is not an accepted type of token");
-  const mark = foreignMarks.find((name) => Object.hasOwn(claims, name));
-  if (mark || claims.token_use === "id")
-    throw invalid(`not an access token: it has ${mark ?? "token_use id"}`);
+  const mark = foreignMark(claims);
+  if (mark !== undefined) throw invalid(`not an access token: ${mark}`);
   // RFC 9449 §7.2, RFC 8705 §3: a bound token is never taken as a bearer token
   if (Object.hasOwn(claims, "cnf"))
     throw invalid("the token is bound to a key (cnf), and proof of possession is not supported");
+}
+
+/** What says that this is another token than an access token, if anything. */
+function foreignMark(claims: StrictObject): string | undefined {
+  const name = foreignClaims.find((claim) => Object.hasOwn(claims, claim));
+  if (name !== undefined) return `it has ${name}`;
+  if (claims.token_use === "id" || claims.token_use === "refresh")
+    return `its token_use is ${claims.token_use}`;
+  if (typeof claims.typ === "string" && foreignTypes.includes(claims.typ.toLowerCase()))
+    return `its claim typ is ${shown(claims.typ)}`;
+  if (claims.iss === claims.sub) return "iss and sub are the same, as in a client assertion";
+  if (Object.hasOwn(claims, "nonce") && !grantsAccess(claims))
+    return "it has nonce, and nothing that an ID token has not";
+  return undefined;
+}
+
+/** Some providers put the `nonce` of the login into the access token too, beside its scopes. */
+function grantsAccess({ typ, scope, scp }: StrictObject): boolean {
+  return typ === "Bearer" || !isEmpty(scope) || !isEmpty(scp);
 }
 
 function checkRequired(claims: StrictObject, names: readonly string[]): void {
@@ -79,22 +99,47 @@ function isEmpty(value: unknown): boolean {
   );
 }
 
-function readSubject(sub: unknown): string {
-  if (typeof sub === "string" && sub.length >= 1 && sub.length <= maxSubject) return sub;
-  throw invalid(`sub is not a string of 1 to ${maxSubject} characters`);
+function readSubject(claims: StrictObject, { subject }: TokenRules): string {
+  const sub = subject === undefined ? claims.sub : callOption("subject", subject, claims);
+  if (isText(sub) && sub.length <= maxSubject) return sub;
+  ignoreOutcome(sub);
+  const what = subject === undefined ? "sub" : "what the option subject returned";
+  throw invalid(`${what} is not a string of 1 to ${maxSubject} characters`);
 }
 
-function checkAudience(aud: unknown, audience: string): void {
-  const audiences: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
-  if (audiences.length > maxAudiences) throw invalid(`aud has more than ${maxAudiences} members`);
-  if (!audiences.every((item) => typeof item === "string"))
-    throw invalid("aud is not a string or a list of strings");
-  if (!audiences.includes(audience)) throw invalid("aud does not contain our audience");
+function checkAudience(
+  claims: StrictObject,
+  { audiences, audienceClaim, maxAudiences }: TokenRules,
+): void {
+  const isNamed = typeof audienceClaim === "string";
+  const given: unknown = isNamed
+    ? claims[audienceClaim]
+    : callOption("audienceClaim", audienceClaim, claims);
+  const what = isNamed ? audienceClaim : "what the option audienceClaim returned";
+  const expected = `expected ${audiences.map(shown).join(" or ")}`;
+  if (given === undefined || given === null) throw invalid(`${what} is missing, ${expected}`);
+  const names: readonly unknown[] = Array.isArray(given) ? given : [given];
+  if (names.length > maxAudiences)
+    throw invalid(`${what} has ${names.length} members, and auth.maxAudiences is ${maxAudiences}`);
+  if (!names.every((name) => typeof name === "string")) {
+    ignoreOutcome(given);
+    throw invalid(`${what} is not a string or a list of strings, ${expected}`);
+  }
+  if (!names.some((name) => audiences.includes(name)))
+    throw invalid(`${what} is ${shown(given)}, ${expected}`);
 }
+
+/** A string with something in it, and no half of a character. */
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value !== "" && !loneSurrogate.test(value);
+}
+
+const loneSurrogate = /\p{Surrogate}/u;
 
 function readOptionalText(claims: StrictObject, name: string): string | undefined {
   const value = claims[name];
-  if (value === undefined || typeof value === "string") return value;
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === "string" && !loneSurrogate.test(value)) return value;
   throw invalid(`${name} is not a string`);
 }
 
@@ -131,7 +176,7 @@ function isLater(time: number | undefined, limit: number): boolean {
 }
 
 function readScopes(claims: StrictObject, { scopes }: TokenRules): readonly string[] {
-  const given: unknown = callScopes(claims, scopes);
+  const given: unknown = callOption("scopes", scopes, claims);
   if (!Array.isArray(given) || !given.every((scope) => typeof scope === "string")) {
     ignoreOutcome(given);
     throw invalid("the option scopes did not return a list of strings for these claims");
@@ -139,11 +184,15 @@ function readScopes(claims: StrictObject, { scopes }: TokenRules): readonly stri
   return Object.freeze([...new Set<string>(given)]);
 }
 
-function callScopes(claims: StrictObject, scopes: TokenRules["scopes"]): unknown {
+function callOption(
+  name: string,
+  option: (claims: StrictObject) => unknown,
+  claims: StrictObject,
+): unknown {
   try {
-    return scopes(claims);
+    return option(claims);
   } catch {
-    throw invalid("the option scopes threw for these claims");
+    throw invalid(`the option ${name} threw for these claims`);
   }
 }
 

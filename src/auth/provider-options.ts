@@ -32,17 +32,44 @@ export interface ProviderOptions {
    * base URL of OIDC discovery.
    */
   readonly issuer: string;
-  /** What the `aud` claim must contain (RFC 7519 §4.1.3). */
-  readonly audience: string;
+  /**
+   * What the `aud` claim must contain (RFC 7519 §4.1.3); of several, one is enough.
+   */
+  readonly audience: string | readonly string[];
+  /**
+   * The claim that holds the audience, where it is not `aud`: `"client_id"` for Cognito, `"azp"`
+   * for Clerk and Keycloak. A function returns the audience, or several, of a token's claims.
+   * @default `"aud"`
+   */
+  readonly audienceClaim?: string | ((claims: Claims) => string | readonly string[] | undefined);
+  /**
+   * Members that the audience may have.
+   * @default 16
+   */
+  readonly maxAudiences?: number;
+  /**
+   * Returns the subject, where it is not `sub`: 1 to 255 characters that no other user has.
+   * @default the `sub` claim
+   */
+  readonly subject?: (claims: Claims) => string;
+  /**
+   * Longest token, in characters. A frame before authentication must have room for it:
+   * `limits.openFrameBytes`.
+   * @default 16_384
+   */
+  readonly maxTokenLength?: number;
   /** URL of a key set, or the key set itself. */
   readonly jwks?: string | URL | JwkSet;
-  /** One public key: JWK, PEM (SPKI or X.509), `KeyObject` or `CryptoKey`. */
-  readonly publicKey?: Jwk | string | object;
   /**
-   * HMAC secret, at least 32 bytes (48 for HS384, 64 for HS512). Its own mode: never beside another
-   * key.
+   * A public key, or several: JWK, PEM (SPKI or X.509, also with `\n` written out), `KeyObject` or
+   * `CryptoKey`.
    */
-  readonly secret?: string | Uint8Array;
+  readonly publicKey?: Jwk | string | object | readonly (Jwk | string | object)[];
+  /**
+   * HMAC secret, at least 32 bytes (48 for HS384, 64 for HS512), or several while one replaces
+   * another. Never beside a public key: give the issuer twice for a move from one to the other.
+   */
+  readonly secret?: string | Uint8Array | readonly (string | Uint8Array)[];
   /**
    * Accepted `alg` values.
    * @default the key's own `alg`, else those that fit its type
@@ -69,13 +96,20 @@ export interface ProviderOptions {
    */
   readonly leeway?: number;
   /**
-   * Fetch keys from a host that resolves to a private or loopback address.
+   * Fetch keys from a host that resolves to a private or loopback address, by `http` too. A host
+   * with a public address is asked by `https` alone.
    * @default false
    */
   readonly allowPrivateHosts?: boolean;
   /**
+   * Fetches key sets and metadata, for instance through a proxy. It must not follow redirects to
+   * hosts that you do not trust; private addresses are its own business.
+   * @default Node's `https`, without a proxy
+   */
+  readonly fetch?: typeof globalThis.fetch;
+  /**
    * The scopes a token grants.
-   * @default from `scope` (string), `scp`, `permissions`
+   * @default from `scope`, `scp` and `permissions`
    */
   readonly scopes?: (claims: Claims) => readonly string[];
   /**

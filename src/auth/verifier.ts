@@ -3,13 +3,17 @@ import type { VerificationKey } from "./keys/key-source.js";
 import {
   createProvider,
   type Provider,
+  type TokenRules,
   type VerifierOptions,
   type VerifierPorts,
 } from "./keys/provider.js";
 import type { VerifiedToken } from "./provider-options.js";
 import { TokenRefusedError } from "./refusal.js";
+import { shown } from "./shown.js";
 import { isSignedBy } from "./token/signature.js";
 import { readToken, type UnverifiedToken } from "./token/token-format.js";
+
+const maxOfIssuer = 4; // each may be asked for a token
 
 /** Verifies JWTs of the configured issuers. */
 export interface Verifier {
@@ -35,24 +39,27 @@ export function createVerifier(
   ports: VerifierPorts,
 ): Verifier {
   if (options.length === 0) throw new TypeError("auth: give at least one issuer");
-  const providers = new Map<unknown, Provider>(); // by iss, an exact string
+  const providers = new Map<unknown, Provider[]>(); // by iss, an exact string
   for (const each of options) {
     const provider = createProvider(each, ports);
     const { issuer } = provider.rules;
-    if (providers.has(issuer)) throw new TypeError(`auth: the issuer ${issuer} is given twice`);
-    providers.set(issuer, provider);
+    const ofIssuer = [...(providers.get(issuer) ?? []), provider];
+    if (ofIssuer.length > maxOfIssuer)
+      throw new TypeError(`auth: the issuer ${issuer} is given more than ${maxOfIssuer} times`);
+    providers.set(issuer, ofIssuer);
   }
+  const all = [...providers.values()].flat();
+  const maxLength = Math.max(...all.map(({ rules }) => rules.maxTokenLength));
 
   return {
     async verify(input, peer = "") {
       try {
-        const token = readToken(input);
-        const provider = readProvider(providers, token);
-        await checkSignature(
-          token,
-          await provider.keys.find(token.keyId, { token: token.text, peer }),
-        );
-        return checkClaims(token, provider.rules, ports.clock.now());
+        const token = readToken(input, maxLength);
+        return await firstAccepted(providersOf(providers, token), async ({ rules, keys }) => {
+          checkLength(token, rules);
+          await checkSignature(token, await keys.find(token, { token: token.text, peer }));
+          return checkClaims(token, rules, ports.clock.now());
+        });
       } catch (error) {
         if (error instanceof TokenRefusedError) throw error;
         throw new TokenRefusedError(
@@ -63,39 +70,86 @@ export function createVerifier(
     },
 
     async isReady() {
-      const ready = await Promise.all(
-        [...providers.values()].map((provider) => provider.keys.isReady()),
-      );
+      const ready = await Promise.all(all.map((provider) => provider.keys.isReady()));
       return ready.every(Boolean);
     },
   };
 }
 
 /** Chooses the issuer by what the token says of itself, before any key is looked up. */
-function readProvider(
-  providers: ReadonlyMap<unknown, Provider>,
+function providersOf(
+  providers: ReadonlyMap<unknown, readonly Provider[]>,
   { claims, algorithm }: UnverifiedToken,
-): Provider {
-  const provider = providers.get(claims.iss);
-  if (!provider) throw new TokenRefusedError("token_invalid", "iss is not a configured issuer");
-  if (!provider.algorithms.includes(algorithm))
-    throw new TokenRefusedError("token_invalid", "alg is not accepted from this issuer");
-  return provider;
+): readonly Provider[] {
+  const ofIssuer = providers.get(claims.iss);
+  if (ofIssuer === undefined) throw unknownIssuer(claims.iss, [...providers.keys()]);
+  const fitting = ofIssuer.filter(({ algorithms }) => algorithms.includes(algorithm));
+  if (fitting.length > 0) return fitting;
+  const accepted = ofIssuer.flatMap(({ algorithms }) => algorithms).join(", ");
+  throw new TokenRefusedError(
+    "token_invalid",
+    `alg is ${shown(algorithm)}, and ${accepted} are accepted from this issuer`,
+  );
+}
+
+function unknownIssuer(issuer: unknown, configured: readonly unknown[]): TokenRefusedError {
+  const slashed = configured.find((name) => bare(name) === bare(issuer));
+  return new TokenRefusedError(
+    "token_invalid",
+    slashed === undefined
+      ? `iss is ${shown(issuer)}, which is not a configured issuer; configured: ${shown(configured)}`
+      : `iss is ${shown(issuer)}, and ${shown(slashed)} is configured: they differ by the slash at the end`,
+  );
+}
+
+function bare(issuer: unknown): unknown {
+  return typeof issuer === "string" ? issuer.replace(/\/$/, "") : Symbol("none");
+}
+
+/**
+ * One issuer may be configured several times, with keys of different kinds. Rejects as the last one
+ * does, or as one that could not judge the token yet.
+ */
+async function firstAccepted(
+  providers: readonly Provider[],
+  accept: (provider: Provider) => Promise<VerifiedToken>,
+): Promise<VerifiedToken> {
+  const [first] = providers;
+  if (providers.length === 1 && first !== undefined) return accept(first);
+  let refusal: unknown;
+  for (const provider of providers) {
+    try {
+      return await accept(provider);
+    } catch (error) {
+      if (!isUndecided(refusal)) refusal = error;
+    }
+  }
+  throw refusal;
+}
+
+function isUndecided(thrown: unknown): boolean {
+  return thrown instanceof TokenRefusedError && thrown.code !== "token_invalid";
+}
+
+function checkLength({ text }: UnverifiedToken, { maxTokenLength }: TokenRules): void {
+  if (text.length > maxTokenLength)
+    throw new TokenRefusedError(
+      "token_invalid",
+      `the token has ${text.length} characters, and auth.maxTokenLength is ${maxTokenLength}`,
+    );
 }
 
 async function checkSignature(
-  { text, algorithm, keyId }: UnverifiedToken,
-  key: VerificationKey | undefined,
+  { text, algorithm }: UnverifiedToken,
+  keys: readonly VerificationKey[],
 ): Promise<void> {
-  if (!key)
-    throw new TokenRefusedError(
-      "token_invalid",
-      keyId
-        ? "kid is not in the issuer's key set"
-        : "kid is missing, and there is more than one key",
-    );
-  if (!key.algorithms.includes(algorithm))
-    throw new TokenRefusedError("token_invalid", "alg does not fit the key");
-  const isSigned = await isSignedBy(await key.importFor(algorithm), algorithm, text);
-  if (!isSigned) throw new TokenRefusedError("token_invalid", "the signature is wrong");
+  let failure: unknown;
+  for (const key of keys) {
+    try {
+      if (await isSignedBy(await key.importFor(algorithm), algorithm, text)) return;
+    } catch (error) {
+      failure ??= error; // the runtime does not take this key; another may fit
+    }
+  }
+  throw failure ?? new TokenRefusedError("token_invalid", "the signature is wrong");
 }

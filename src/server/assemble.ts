@@ -42,7 +42,12 @@ import { type Limits, resolveLimits } from "./limits.js";
 import { Observability } from "./metrics/observability.js";
 import type { ServerOptions } from "./server-options.js";
 import { jsonLogger } from "./telemetry/json-logger.js";
-import { type AuthOption, longestLifetime, TokenAuthority } from "./token-authority.js";
+import {
+  type AuthOption,
+  checkTokenLength,
+  longestLifetime,
+  TokenAuthority,
+} from "./token-authority.js";
 
 type App = Router<unknown>;
 
@@ -165,14 +170,17 @@ function groundOf(app: App, options: ServerOptions) {
 function authorityOf(
   app: App,
   options: ServerOptions,
-  { clock, observability }: Ground,
+  { limits, clock, observability }: Ground,
   whenReady: () => Promise<void>,
 ): TokenAuthority {
-  return new TokenAuthority(providersOf(options), app.claims, options.identityClaims ?? [], {
+  const providers = providersOf(options);
+  checkTokenLength(providers, limits.openFrameBytes);
+  return new TokenAuthority(providers, app.claims, options.identityClaims ?? [], {
     ...{ clock, whenReady },
     fetchDocument: createFetchDocument(),
     production: options.production ?? process.env.NODE_ENV === "production",
     onKeyFailure: (issuer, detail) => observability.keysFailed(issuer, detail),
+    onUnusedKey: (issuer, key) => observability.keyUnused(issuer, key),
   });
 }
 

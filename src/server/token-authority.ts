@@ -4,6 +4,7 @@
 
 import type { IssuerPort } from "../auth/issuer-port.js";
 import type { FetchDocument } from "../auth/keys/key-fetching.js";
+import type { UnusedKey } from "../auth/keys/key-policy.js";
 import type {
   Claims,
   ProviderOptions,
@@ -27,10 +28,11 @@ export interface AuthorityPorts {
   /** Hides from callers why a token was refused. */
   readonly production: boolean;
   /**
-   * Hears of every failed fetch and every refused key set: the alarm for a set with private keys in
-   * it.
+   * Hears of every failed fetch and every refused key set.
    */
   readonly onKeyFailure: (issuer: string, detail: string) => void;
+  /** Hears of each key that is passed over, once. */
+  readonly onUnusedKey: (issuer: string, key: UnusedKey) => void;
   /**
    * Resolves while all that was revoked is known, and rejects when it is not: no token is accepted
    * then.
@@ -68,7 +70,7 @@ export class TokenAuthority {
   ) {
     this.#clock = ports.clock;
     this.production = ports.production;
-    this.names = options.map(({ issuer }) => issuer);
+    this.names = [...new Set(options.map(({ issuer }) => issuer))];
     this.issuers = options.filter(isIssuer);
     this.#claimsSchema = claimsSchema;
     this.#identityClaims = identityClaims;
@@ -157,6 +159,19 @@ export class TokenAuthority {
     return isThenable(work)
       ? withTimeout(work as PromiseLike<T>, callbackTimeoutMs, this.#clock, what)
       : work;
+  }
+}
+
+const envelopeBytes = 128; // {"jsonrpc":"2.0","id":1,"method":"authenticate","params":{"token":""}}
+
+/** Throws `TypeError` if a token may be longer than the frame that has to bring it. */
+export function checkTokenLength(options: readonly AuthOption[], openFrameBytes: number): void {
+  for (const option of options) {
+    const { issuer, maxTokenLength } = isIssuer(option) ? option.verification : option;
+    if (maxTokenLength === undefined || maxTokenLength + envelopeBytes <= openFrameBytes) continue;
+    throw new TypeError(
+      `auth.maxTokenLength of ${issuer} is ${maxTokenLength}, and a frame before authentication has at most ${openFrameBytes} bytes: set limits.openFrameBytes to ${maxTokenLength + envelopeBytes} at least`,
+    );
   }
 }
 

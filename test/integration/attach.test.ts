@@ -301,6 +301,11 @@ describe("a server that listens", () => {
       { limits: { batchLength: -1 } },
       /limits\.batchLength must be a number from 1 up, not -1; Infinity means no limit/,
     ],
+    [
+      "tokens that no frame can bring",
+      { auth: { issuer: "https://id.test", audience: "test", maxTokenLength: 20_000 } },
+      /maxTokenLength of https:\/\/id\.test is 20000.*openFrameBytes to 20128 at least/,
+    ],
     ["a path without a slash", { path: "rpc" }, /path must begin with/],
     ["an origin with a path", { origins: ["https://a.example/x"] }, /origins/],
     ["no issuer at all", { auth: [] }, /at least one issuer/],

@@ -171,6 +171,7 @@ const ofNoPeer = [
     "keys.rotated",
     "keys.unreadable",
     "keys.fail",
+    "keys.unused",
   ],
   ...[
     "redis.cut_off",

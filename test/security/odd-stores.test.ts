@@ -115,6 +115,31 @@ describeRows("What an issuer's options take", {
     expectError(await ask(client, "authenticate", { token: server.token() }), "token_invalid");
     expect((await ask(client, "ping")).result).to.equal("pong");
   },
+  async subject(oddity) {
+    await using server = await startWith({ subject: oddity.of(() => "ada") as never });
+    const client = await server.connect();
+    expectError(await ask(client, "authenticate", { token: server.token() }), "token_invalid");
+    expect((await ask(client, "ping")).result).to.equal("pong");
+  },
+  async audienceClaim(oddity) {
+    await using server = await startWith({ audienceClaim: oddity.of(() => "test") as never });
+    const client = await server.connect();
+    expectError(await ask(client, "authenticate", { token: server.token() }), "token_invalid");
+    expect((await ask(client, "ping")).result).to.equal("pong");
+  },
+  async fetch(oddity) {
+    const { publicJwk } = createTestKeys();
+    const fetch = oddity.of(() => Response.json({ keys: [publicJwk] }));
+    const issuer = { issuer: "https://id.test", audience: "test" };
+    const auth = { ...issuer, jwks: "https://id.test/jwks", fetch: fetch as never };
+    await using server = await startTimed(app, { auth });
+    const client = await server.connect();
+    const answer = ask(client, "authenticate", { token: server.token() });
+    if (oddity.outcome === "never") {
+      expect(await isPending(answer)).to.equal(true);
+    } else expect((await answer).error?.code).to.be.oneOf([-32004, -32007]);
+    expect((await ask(await server.connect(), "ping")).result).to.equal("pong");
+  },
   async renew(oddity) {
     const renewed = { token: "", refreshToken: "next" };
     const { callback, called } = observe(oddity, () => renewed);
@@ -133,7 +158,7 @@ describeRows("What an issuer's options take", {
     expect((await ask(client, "fine")).result, "the session goes on").to.equal("fine");
     expect(await resultOf(client, "logout"), "nothing is held up").to.deep.equal({ ok: true });
   },
-} satisfies RowsFor<ProviderOptions>);
+} satisfies RowsFor<ProviderOptions> & { audienceClaim: Row });
 
 /** A server whose issuer has these options, too. */
 async function startWith(

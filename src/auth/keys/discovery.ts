@@ -1,7 +1,8 @@
 import type { Clock } from "../../runtime/clock.js";
 import { isLoopback } from "../../runtime/ip-address.js";
+import { shown } from "../shown.js";
 import { parseStrictObject, type StrictObject } from "../token/strict-json.js";
-import { type KeyFetching, keySetLoader, objectionToUrl } from "./key-fetching.js";
+import { HttpStatusError, type KeyFetching, keySetLoader, objectionToUrl } from "./key-fetching.js";
 
 const maxAge = 600_000; // 10 min: as the key set, so that an unknown kid fetches the set alone
 
@@ -39,16 +40,27 @@ async function fetchMetadata(
   { fetchDocument, allowPrivateHosts }: KeyFetching,
 ): Promise<StrictObject> {
   const path = issuer.pathname.replace(/\/$/, "");
+  const statuses: number[] = [];
   for (const wellKnown of [
     `${path}/.well-known/openid-configuration`,
     `/.well-known/oauth-authorization-server${path}`,
   ]) {
-    const text = await fetchDocument(new URL(wellKnown, issuer.origin), { allowPrivateHosts });
-    if (text !== undefined) return parseStrictObject(text);
+    const text = await fetchDocument(new URL(wellKnown, issuer.origin), {
+      allowPrivateHosts,
+    }).catch(noDocument);
+    if (typeof text === "string") return parseStrictObject(text);
+    statuses.push(text ?? 404);
   }
   throw new Error(
-    "the issuer has neither openid-configuration nor oauth-authorization-server metadata (404)",
+    `the issuer has neither openid-configuration nor oauth-authorization-server metadata (HTTP ${statuses.join(", ")})`,
   );
+}
+
+/** Some issuers answer 400, 401, 403 or 405 for metadata that they do not have. */
+function noDocument(error: unknown): number {
+  if (error instanceof HttpStatusError && error.status >= 400 && error.status < 500)
+    return error.status;
+  throw error;
 }
 
 function readKeySetUrl(
@@ -57,12 +69,14 @@ function readKeySetUrl(
   { allowPrivateHosts }: KeyFetching,
 ): URL {
   if (metadata.issuer !== issuer)
-    throw new Error("the metadata is another issuer's: its issuer differs from the one configured");
+    throw new Error(
+      `the metadata is another issuer's: its issuer is ${shown(metadata.issuer)}, and ${shown(issuer)} is configured`,
+    );
   const { jwks_uri: location } = metadata;
   if (typeof location !== "string" || !URL.canParse(location))
     throw new Error("the metadata has no jwks_uri");
   const url = new URL(location);
-  const objection = objectionToUrl(url);
+  const objection = objectionToUrl(url, allowPrivateHosts);
   if (objection) throw new Error(`the metadata's jwks_uri is ${objection}`);
   if (isLoopback(url.hostname) && !isLoopback(new URL(issuer).hostname) && !allowPrivateHosts)
     throw new Error("the metadata's jwks_uri points to this machine");

@@ -3,7 +3,7 @@ import http, { type IncomingMessage } from "node:http";
 import https from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import { isLoopback, isLoopbackAddress, isPrivateAddress } from "../../runtime/ip-address.js";
-import { type FetchDocument, objectionToUrl } from "./key-fetching.js";
+import { type FetchDocument, HttpStatusError, objectionToUrl } from "./key-fetching.js";
 
 export interface FetchLimits {
   /**
@@ -33,16 +33,17 @@ export function createFetchDocument({
   lookup = systemLookup,
 }: FetchLimits = {}): FetchDocument {
   return async (url, { allowPrivateHosts }) => {
-    const objection = objectionToUrl(url);
+    const objection = objectionToUrl(url, allowPrivateHosts);
     if (objection) throw new Error(`the address is ${objection}`);
-    const isAllowed = addressRule(url, allowPrivateHosts);
+    const objectionTo = addressRule(url, allowPrivateHosts);
     const literal = url.hostname.replace(/^\[|\]$/g, "");
     // a literal address is never looked up
-    if (isIP(literal) && !isAllowed(literal)) throw privateHost();
+    const refused = isIP(literal) ? objectionTo(literal) : undefined;
+    if (refused !== undefined) throw new Error(refused);
 
     const signal = AbortSignal.timeout(timeout);
     try {
-      const response = await request(url, checkedLookup(lookup, isAllowed), signal);
+      const response = await request(url, checkedLookup(lookup, objectionTo), signal);
       return await readAnswer(response, maxBytes);
     } catch (error) {
       if (signal.aborted) throw new Error(`no complete answer within ${timeout} ms`);
@@ -51,32 +52,40 @@ export function createFetchDocument({
   };
 }
 
-type AddressRule = (address: string) => boolean;
+/** Why an address must not be asked; undefined: it may. */
+type AddressRule = (address: string) => string | undefined;
+
+const privateHost = "the host has a private address: set allowPrivateHosts if that is meant";
+const publicHost =
+  "the host has a public address: http is for hosts of your own network, use https";
+const otherHost = "the name is this machine's, and the address is not";
 
 /**
- * `localhost` must be this machine; any other name must be public, or a resolver could lead us into
- * the private network.
+ * `localhost` must be this machine. Any other name must be public, or a resolver could lead us into
+ * the private network; and what is asked in the clear must be private.
  */
-function addressRule(url: URL, allowPrivateHosts: boolean): AddressRule {
-  if (isLoopback(url.hostname)) return isLoopbackAddress;
-  return allowPrivateHosts ? () => true : (address) => !isPrivateAddress(address);
-}
-
-function privateHost(): Error {
-  return new Error("the host has a private address: set allowPrivateHosts if that is meant");
+function addressRule({ protocol, hostname }: URL, allowPrivateHosts: boolean): AddressRule {
+  if (isLoopback(hostname))
+    return (address) => (isLoopbackAddress(address) ? undefined : otherHost);
+  if (protocol === "http:")
+    return (address) => (isPrivateAddress(address) ? undefined : publicHost);
+  return (address) => (allowPrivateHosts || !isPrivateAddress(address) ? undefined : privateHost);
 }
 
 /**
  * The check is part of the connection's own look-up: the address that was judged is the one that is
  * connected to.
  */
-function checkedLookup(lookup: typeof systemLookup, isAllowed: AddressRule): LookupFunction {
+function checkedLookup(lookup: typeof systemLookup, objectionTo: AddressRule): LookupFunction {
   return (hostname, options, callback) => {
     lookup(hostname, { ...options, all: true }, (error, addresses) => {
       if (error) return callback(error, "");
       const [first] = addresses;
       if (!first) return callback(new Error("the host has no address"), "");
-      if (!addresses.every(({ address }) => isAllowed(address))) return callback(privateHost(), "");
+      for (const { address } of addresses) {
+        const objection = objectionTo(address);
+        if (objection !== undefined) return callback(new Error(objection), "");
+      }
       return options.all ? callback(null, addresses) : callback(null, first.address, first.family);
     });
   };
@@ -101,11 +110,9 @@ async function readAnswer(
   if (status !== 200) {
     response.destroy();
     if (status === 404) return undefined;
-    throw new Error(
-      status >= 300 && status < 400
-        ? "answered with a redirect, which is not followed"
-        : `answered with HTTP ${status}`,
-    );
+    if (status >= 300 && status < 400)
+      throw new Error("answered with a redirect, which is not followed");
+    throw new HttpStatusError(status);
   }
   const chunks: Buffer[] = [];
   let size = 0;

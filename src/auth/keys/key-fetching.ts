@@ -11,12 +11,60 @@ export type FetchDocument = (
   options: { readonly allowPrivateHosts: boolean },
 ) => Promise<string | undefined>;
 
-/** Why a document must not be fetched from this URL, or undefined if it may. */
-export function objectionToUrl(url: URL): string | undefined {
+/** The server of a document answered, and not with a document. */
+export class HttpStatusError extends Error {
+  override readonly name = "HttpStatusError";
+  readonly code = "HTTP_STATUS";
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`answered with HTTP ${status}`);
+    this.status = status;
+  }
+}
+
+/**
+ * Why a document must not be fetched from this URL, or undefined if it may. With
+ * `allowPrivateHosts` the address that the host resolves to is judged later.
+ */
+export function objectionToUrl(url: URL, allowPrivateHosts: boolean): string | undefined {
   if (url.username || url.password) return "a URL with a user name or password";
-  if (url.protocol === "https:" || (url.protocol === "http:" && isLoopback(url.hostname)))
-    return undefined;
-  return "neither https, nor http on a loopback address";
+  const isPlain = url.protocol === "http:" && (isLoopback(url.hostname) || allowPrivateHosts);
+  if (url.protocol === "https:" || isPlain) return undefined;
+  return "neither https, nor http on a loopback address; allowPrivateHosts allows http to a host of your own network";
+}
+
+const fetchTimeout = 5_000; // 5 s
+const maxBytes = 262_144; // 256 KiB
+
+/** Documents by a function of the application. Which hosts it asks is its own business. */
+export function fetchDocumentBy(fetch: typeof globalThis.fetch): FetchDocument {
+  const read = async (url: URL, signal: AbortSignal): Promise<string | undefined> => {
+    const headers = { accept: "application/json, application/jwk-set+json" };
+    const response = await fetch(url, { headers, redirect: "error", signal });
+    if (response.status === 404) return undefined;
+    if (response.status !== 200) throw new HttpStatusError(response.status);
+    return textOf(response);
+  };
+  return (url) => {
+    const signal = AbortSignal.timeout(fetchTimeout);
+    const late = new Promise<never>((_, reject) => {
+      const give = () => reject(new Error(`no complete answer within ${fetchTimeout} ms`));
+      signal.addEventListener("abort", give, { once: true });
+    });
+    return Promise.race([read(url, signal), late]); // whether or not it heeds its signal
+  };
+}
+
+async function textOf({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body ?? []) {
+    size += chunk.length;
+    if (size > maxBytes) throw new Error(`the body is larger than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(chunks));
 }
 
 /** How keys are fetched: one issuer's settings. */

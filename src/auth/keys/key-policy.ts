@@ -1,7 +1,7 @@
 import type { Jwk } from "../provider-options.js";
 import { decodeBase64url, decodeBase64urlInteger } from "../token/base64url.js";
 import { isObject, type StrictObject } from "../token/strict-json.js";
-import { isKeyId } from "../token/token-format.js";
+import { isKeyId, maxKeyId } from "../token/token-format.js";
 
 /**
  * Which keys may verify, and by which algorithm (RFC 7517, RFC 7518 §6, draft-ietf-oauth-rfc8725bis
@@ -17,7 +17,20 @@ export type Judgement =
     }
   | { readonly usable: false; readonly reason: string };
 
-type UsableKey = Extract<Judgement, { usable: true }>;
+export type UsableKey = Extract<Judgement, { usable: true }>;
+
+/** A key that is passed over, and why. */
+export interface UnusedKey {
+  readonly keyId: string | undefined;
+  readonly reason: string;
+}
+
+export interface ReadKeySet {
+  readonly usable: readonly UsableKey[];
+  readonly unused: readonly UnusedKey[];
+}
+
+export const leak = "it is a private or symmetric key: withdraw it, it is known to everybody";
 
 const maxKeys = 100;
 // RFC 7518 §6.2.2, §6.3.2, §6.4
@@ -32,33 +45,39 @@ const rsaAlgorithms = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
 const edwardsAlgorithms = ["Ed25519", "EdDSA"];
 
 /**
- * The keys of a set that can verify by one of `accepted`; the others are passed over. @throws Error
- * when the whole set can't be trusted.
+ * Judges the keys of a set (RFC 7517 §5). A key that cannot verify by one of `accepted`, or is
+ * flawed, spoils none of the others. The same key twice is one.
+ * @throws Error if `document` is not a key set, or has too many keys
  */
-export function readKeySet(document: unknown, accepted: readonly string[]): readonly UsableKey[] {
+export function readKeySet(document: unknown, accepted: readonly string[]): ReadKeySet {
   const keys = isObject(document) ? document.keys : undefined;
   if (!Array.isArray(keys)) throw new Error("the key set has no keys array");
   if (keys.length > maxKeys) throw new Error(`the key set has more than ${maxKeys} keys`);
-  const jwks = keys.filter(isObject);
-  if (jwks.some(holdsSecret))
-    throw new Error(
-      "the key set holds private or symmetric keys: withdraw them, they are known to everybody",
-    );
-  const keyIds = jwks.map((jwk) => jwk.kid).filter((keyId) => keyId !== undefined);
-  if (new Set(keyIds).size < keyIds.length)
-    throw new Error("the key set has two keys with the same kid");
-  return jwks.map((jwk) => judgeKey(jwk, accepted)).filter((judgement) => judgement.usable);
+  const usable = new Map<string, UsableKey>();
+  const unused: UnusedKey[] = [];
+  for (const key of keys) {
+    const judgement = isObject(key) ? judgeKey(key, accepted) : unusable("it is not an object");
+    if (judgement.usable) usable.set(JSON.stringify([judgement.keyId, judgement.jwk]), judgement);
+    else unused.push({ keyId: keyIdOf(key), reason: judgement.reason });
+  }
+  return { usable: [...usable.values()], unused };
+}
+
+function keyIdOf(key: unknown): string | undefined {
+  const keyId = isObject(key) ? key.kid : undefined;
+  return isKeyId(keyId) ? keyId : undefined;
 }
 
 /** May this public key verify, and by which of the `accepted` algorithms? */
-export function judgeKey(key: StrictObject, accepted: readonly string[]): Judgement {
-  if (holdsSecret(key)) return unusable("it is not a public key");
+export function judgeKey(given: StrictObject, accepted: readonly string[]): Judgement {
+  const key = withoutNulls(given);
+  if (holdsSecret(key)) return unusable(leak);
   if (key.kid !== undefined && !isKeyId(key.kid))
-    return unusable("its kid is not a string of 1 to 128 characters");
+    return unusable(`its kid is not a string of 1 to ${maxKeyId} characters`);
   if (key.use !== undefined && key.use !== "sig") return unusable("its use is not sig");
   if (
     key.key_ops !== undefined &&
-    !(Array.isArray(key.key_ops) && key.key_ops.includes("verify"))
+    !(Array.isArray(key.key_ops) && (key.key_ops.length === 0 || key.key_ops.includes("verify")))
   ) {
     return unusable("its key_ops have no verify");
   }
@@ -79,6 +98,11 @@ function unusable(reason: string): Judgement {
   return { usable: false, reason };
 }
 
+/** Some issuers write `"alg": null` or `"d": null` for members that a key does not have. */
+function withoutNulls(key: StrictObject): StrictObject {
+  return Object.fromEntries(Object.entries(key).filter(([, value]) => value !== null));
+}
+
 function holdsSecret(key: StrictObject): boolean {
   return key.kty === "oct" || secretMembers.some((member) => Object.hasOwn(key, member));
 }
@@ -90,8 +114,11 @@ type Material =
 /** The members that make the key, and nothing else of the JWK. */
 function readMaterial({ kty, crv, n, e, x, y }: StrictObject): Material {
   if (kty === "RSA") {
-    const weakness = weaknessOfRsaKey(n, e);
-    return weakness ? { weakness } : { algorithms: rsaAlgorithms, jwk: { kty, n, e } };
+    const [modulus, exponent] = [integerText(n), integerText(e)];
+    const weakness = weaknessOfRsaKey(modulus, exponent);
+    return weakness
+      ? { weakness }
+      : { algorithms: rsaAlgorithms, jwk: { kty, n: modulus, e: exponent } };
   }
   if (kty === "EC") {
     const curve = typeof crv === "string" && Object.hasOwn(curves, crv) ? curves[crv] : undefined;
@@ -106,6 +133,14 @@ function readMaterial({ kty, crv, n, e, x, y }: StrictObject): Material {
     return { algorithms: edwardsAlgorithms, jwk: { kty, crv, x } };
   }
   return { weakness: "its type is not RSA, EC or OKP" };
+}
+
+/** Without the padding and the leading zero bytes that RFC 7518 §2 forbids and issuers write. */
+function integerText(value: unknown): unknown {
+  const bytes = typeof value === "string" ? decodeBase64url(value.replace(/={1,2}$/, "")) : null;
+  if (!bytes) return value;
+  const first = bytes.findIndex((byte) => byte !== 0);
+  return Buffer.from(bytes.subarray(Math.max(first, 0))).toString("base64url");
 }
 
 function isBytes(value: unknown, length: number): boolean {

@@ -7,9 +7,22 @@ import { defaultScopes } from "../token/scopes.js";
 import { isObject } from "../token/strict-json.js";
 import { normalizeType } from "../token/token-format.js";
 import { discoveredKeySetLoader } from "./discovery.js";
-import { type FetchDocument, keySetLoader, objectionToUrl } from "./key-fetching.js";
-import { judgeKey, readKeySet } from "./key-policy.js";
-import { type KeySource, publicKeyOf, secretKeyOf, staticKeys } from "./key-source.js";
+import {
+  type FetchDocument,
+  fetchDocumentBy,
+  type KeyFetching,
+  keySetLoader,
+  objectionToUrl,
+} from "./key-fetching.js";
+import { judgeKey, readKeySet, type UnusedKey } from "./key-policy.js";
+import {
+  type KeySource,
+  keyTableOf,
+  publicKeyOf,
+  secretKeyOf,
+  staticKeys,
+  type VerificationKey,
+} from "./key-source.js";
 import { isImportable, readPublicKey } from "./public-key.js";
 import { embeddedTimes, RefreshingKeys, remoteTimes } from "./refreshing-keys.js";
 
@@ -27,12 +40,20 @@ export interface VerifierPorts {
    * still serve. For the log; must not throw.
    */
   readonly onKeyFailure?: (issuer: string, detail: string) => void;
+  /** Hears of each key of an issuer's set that is passed over, once. For the log; must not throw. */
+  readonly onUnusedKey?: (issuer: string, key: UnusedKey) => void;
 }
 
 /** What a token must be to be accepted from one issuer. Times in milliseconds. */
 export interface TokenRules {
   readonly issuer: string;
-  readonly audience: string;
+  /** One of them must be in the token. */
+  readonly audiences: readonly string[];
+  readonly audienceClaim: NonNullable<ProviderOptions["audienceClaim"]>;
+  readonly maxAudiences: number;
+  readonly subject: ProviderOptions["subject"];
+  /** Characters. */
+  readonly maxTokenLength: number;
   /** Accepted `typ` headers, normalized; undefined stands for a token without one. */
   readonly types: readonly (string | undefined)[];
   readonly requiredClaims: readonly string[];
@@ -60,6 +81,11 @@ const providerOptions = {
     requiredClaims: true,
   },
   ...{
+    audienceClaim: true,
+    maxAudiences: true,
+    subject: true,
+    maxTokenLength: true,
+    fetch: true,
     maxLifetime: true,
     leeway: true,
     allowPrivateHosts: true,
@@ -69,8 +95,10 @@ const providerOptions = {
   },
 } satisfies Record<keyof VerifierOptions, true>;
 
+const maxStaticKeys = 4; // all that fit a token are tried
 const keysTimeoutMs = 5_000; // while `keys` is pending, nobody is verified
 const maxLeeway = 60_000; // 60 s
+export const defaultMaxTokenLength = 16_384; // characters
 
 const embeddedDefaults = {
   typ: "at+jwt", // RFC 9068 §2.1
@@ -92,6 +120,10 @@ function readRules(options: VerifierOptions): TokenRules {
   const {
     issuer,
     audience,
+    audienceClaim = "aud",
+    maxAudiences = 16,
+    subject,
+    maxTokenLength = defaultMaxTokenLength,
     typ,
     requiredClaims = [],
     maxLifetime,
@@ -99,7 +131,19 @@ function readRules(options: VerifierOptions): TokenRules {
     scopes = defaultScopes,
   } = options;
   requireText(issuer, "issuer", "the iss claim of its tokens");
-  requireText(audience, "audience", "what the aud claim of its tokens must contain");
+  const audiences = [audience].flat();
+  if (audiences.length === 0 || !areTexts(audiences))
+    throw new TypeError(
+      "auth.audience must be a non-empty string, or several: what the aud claim of its tokens must contain",
+    );
+  if (typeof audienceClaim !== "function" && !areTexts([audienceClaim]))
+    throw new TypeError(
+      "auth.audienceClaim must be the name of a claim, or a function of the claims",
+    );
+  if (subject !== undefined && typeof subject !== "function")
+    throw new TypeError("auth.subject must be a function of the claims");
+  requireCount(maxAudiences, "maxAudiences");
+  requireCount(maxTokenLength, "maxTokenLength");
   const types = typ === undefined ? ["at+jwt", "JWT"] : [typ].flat();
   if (types.length === 0 || !areTexts(types))
     throw new TypeError("auth.typ must be a non-empty string, or several");
@@ -113,9 +157,15 @@ function readRules(options: VerifierOptions): TokenRules {
     throw new TypeError("auth.scopes must be a function of the claims");
   return {
     issuer,
-    audience,
+    audiences,
+    audienceClaim,
+    maxAudiences,
+    subject,
+    maxTokenLength,
     types: typ === undefined ? [...types.map(normalizeType), undefined] : types.map(normalizeType),
-    requiredClaims: [...new Set(["exp", "sub", ...requiredClaims])],
+    requiredClaims: [
+      ...new Set(["exp", ...(subject === undefined ? ["sub"] : []), ...requiredClaims]),
+    ],
     maxLifetime,
     leeway,
     scopes,
@@ -126,7 +176,7 @@ type Keys = Pick<Provider, "algorithms" | "keys">;
 
 function readKeys(
   options: VerifierOptions,
-  { clock, fetchDocument, onKeyFailure }: VerifierPorts,
+  { clock, fetchDocument, onKeyFailure, onUnusedKey }: VerifierPorts,
 ): Keys {
   const { issuer, jwks, publicKey, secret, keys } = options;
   const given = Object.entries({ jwks, publicKey, secret, keys }).filter(
@@ -134,28 +184,38 @@ function readKeys(
   );
   if (given.length > 1)
     throw new TypeError(`auth: give one of ${given.map(([name]) => name).join(" and ")}, not both`);
-  if (secret !== undefined) return readSecret(secret, options.algorithms);
+  if (secret !== undefined) return readSecrets(secret, options.algorithms);
 
   const algorithms = readAlgorithms(options.algorithms);
-  if (publicKey !== undefined) return { algorithms, keys: readStaticKey(publicKey, algorithms) };
-  const onFailure = (detail: string) => onKeyFailure?.(issuer, detail);
+  if (publicKey !== undefined) return { algorithms, keys: readStaticKeys(publicKey, algorithms) };
+  const reports = {
+    onFailure: (detail: string) => onKeyFailure?.(issuer, detail),
+    onUnusedKey: (key: UnusedKey) => onUnusedKey?.(issuer, key),
+  };
   if (keys) {
     const load = () => withTimeout(keys(), keysTimeoutMs, clock, "keys");
     return {
       algorithms,
-      keys: new RefreshingKeys({ load, algorithms, onFailure }, clock, embeddedTimes),
+      keys: new RefreshingKeys({ load, algorithms, ...reports }, clock, embeddedTimes),
     };
   }
-  if (isKeySet(jwks)) return { algorithms, keys: readStaticSet(jwks, algorithms) };
+  if (isKeySet(jwks))
+    return { algorithms, keys: readStaticSet(jwks, algorithms, reports.onUnusedKey) };
 
-  const fetching = { fetchDocument, allowPrivateHosts: options.allowPrivateHosts === true };
+  const { fetch } = options;
+  if (fetch !== undefined && typeof fetch !== "function")
+    throw new TypeError("auth.fetch must be a function such as globalThis.fetch");
+  const fetching = {
+    fetchDocument: fetch === undefined ? fetchDocument : fetchDocumentBy(fetch),
+    allowPrivateHosts: options.allowPrivateHosts === true,
+  };
   const load =
     jwks === undefined
-      ? discoveredKeySetLoader(readIssuerUrl(issuer), fetching, clock)
-      : keySetLoader(readUrl(jwks, "auth.jwks"), fetching);
+      ? discoveredKeySetLoader(readIssuerUrl(issuer, fetching), fetching, clock)
+      : keySetLoader(readUrl(jwks, "auth.jwks", fetching), fetching);
   return {
     algorithms,
-    keys: new RefreshingKeys({ load, algorithms, onFailure }, clock, remoteTimes),
+    keys: new RefreshingKeys({ load, algorithms, ...reports }, clock, remoteTimes),
   };
 }
 
@@ -174,7 +234,26 @@ function readAlgorithms(given: readonly string[] = publicKeyAlgorithms): readonl
   return given;
 }
 
-function readSecret(secret: string | Uint8Array, given?: readonly string[]): Keys {
+function readSecrets(
+  secrets: NonNullable<ProviderOptions["secret"]>,
+  given?: readonly string[],
+): Keys {
+  const list = typeof secrets === "string" || secrets instanceof Uint8Array ? [secrets] : secrets;
+  if (!Array.isArray(list) || list.length === 0 || list.length > maxStaticKeys)
+    throw new TypeError(
+      `auth.secret must be a string or bytes, or a list of 1 to ${maxStaticKeys} secrets`,
+    );
+  const read = list.map((secret) => readSecret(secret, given));
+  return {
+    algorithms: [...new Set(read.flatMap(({ algorithms }) => algorithms))],
+    keys: staticKeys({ keys: read.map(({ key }) => key), unused: new Map() }),
+  };
+}
+
+function readSecret(
+  secret: string | Uint8Array,
+  given?: readonly string[],
+): { readonly algorithms: readonly string[]; readonly key: VerificationKey } {
   if (typeof secret !== "string" && !(secret instanceof Uint8Array))
     throw new TypeError("auth.secret must be a string or bytes");
   const bytes =
@@ -194,7 +273,7 @@ function readSecret(secret: string | Uint8Array, given?: readonly string[]): Key
       `auth.algorithms: ${unfit} does not go with a secret of ${bytes.length} bytes`,
     );
   const algorithms = given ?? fitting;
-  return { algorithms, keys: staticKeys([secretKeyOf(bytes, algorithms)]) };
+  return { algorithms, key: secretKeyOf(bytes, algorithms) };
 }
 
 function requireAlgorithms(names: readonly string[]): void {
@@ -204,41 +283,58 @@ function requireAlgorithms(names: readonly string[]): void {
     throw new TypeError("auth.algorithms: none is never accepted");
 }
 
-function readStaticKey(publicKey: unknown, algorithms: readonly string[]): KeySource {
+function readStaticKeys(publicKey: unknown, algorithms: readonly string[]): KeySource {
+  const given: readonly unknown[] = Array.isArray(publicKey) ? publicKey : [publicKey];
+  if (given.length === 0 || given.length > maxStaticKeys)
+    throw new TypeError(`auth.publicKey must be a key, or 1 to ${maxStaticKeys} of them`);
+  const keys = given.map((key) => readStaticKey(key, algorithms));
+  return staticKeys({ keys, unused: new Map() });
+}
+
+function readStaticKey(publicKey: unknown, algorithms: readonly string[]): VerificationKey {
   const judgement = judgeKey(readPublicKey(publicKey), algorithms);
   if (!judgement.usable) throw new TypeError(`auth.publicKey can't be used: ${judgement.reason}`);
   if (!isImportable(judgement.jwk))
     throw new TypeError("auth.publicKey can't be used: it is not a point of its curve");
-  return staticKeys([publicKeyOf(judgement)]);
+  return publicKeyOf(judgement);
 }
 
 function isKeySet(jwks: ProviderOptions["jwks"]): jwks is JwkSet {
   return isObject(jwks) && !(jwks instanceof URL);
 }
 
-function readStaticSet(set: JwkSet, algorithms: readonly string[]): KeySource {
-  const keys = tryOption("auth.jwks", () => readKeySet(set, algorithms));
-  if (!keys.some(({ jwk }) => isImportable(jwk)))
-    throw new TypeError("auth.jwks: no key of the set can be used with the accepted algorithms");
-  return staticKeys(keys.map(publicKeyOf));
+function readStaticSet(
+  set: JwkSet,
+  algorithms: readonly string[],
+  onUnusedKey: (key: UnusedKey) => void,
+): KeySource {
+  const read = tryOption("auth.jwks", () => readKeySet(set, algorithms));
+  for (const key of read.unused) onUnusedKey(key);
+  const [unused] = read.unused;
+  if (!read.usable.some(({ jwk }) => isImportable(jwk)))
+    throw new TypeError(
+      `auth.jwks: no key of the set can be used${unused === undefined ? "" : `: ${unused.reason}`}`,
+    );
+  return staticKeys(keyTableOf(read));
 }
 
-function readIssuerUrl(issuer: string): string {
+function readIssuerUrl(issuer: string, fetching: KeyFetching): string {
   const url = readUrl(
     issuer,
     "auth.issuer, which finds its keys by discovery since no key was given,",
+    fetching,
   );
   // RFC 8414 §2
   if (url.search || url.hash) throw new TypeError("auth.issuer must have no query and no fragment");
   return issuer;
 }
 
-function readUrl(location: unknown, option: string): URL {
+function readUrl(location: unknown, option: string, { allowPrivateHosts }: KeyFetching): URL {
   if (!(location instanceof URL) && !(typeof location === "string" && URL.canParse(location))) {
     throw new TypeError(`${option} must be a URL`);
   }
   const url = new URL(location);
-  const objection = objectionToUrl(url);
+  const objection = objectionToUrl(url, allowPrivateHosts);
   if (objection) throw new TypeError(`${option} is ${objection}`);
   return url;
 }
@@ -256,6 +352,11 @@ function tryOption<T>(option: string, read: () => T): T {
 function requireText(value: unknown, option: string, meaning: string): void {
   if (typeof value !== "string" || value === "")
     throw new TypeError(`auth.${option} must be a non-empty string: ${meaning}`);
+}
+
+function requireCount(value: unknown, option: string): void {
+  if (!(value === Number.POSITIVE_INFINITY || (Number.isSafeInteger(value) && Number(value) >= 1)))
+    throw new TypeError(`auth.${option} must be a whole number from 1 up, not ${String(value)}`);
 }
 
 function isWithin(value: unknown, least: number, most: number): boolean {

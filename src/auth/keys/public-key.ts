@@ -37,7 +37,9 @@ function toJwk(key: KeyObject): Jwk {
   return jwk;
 }
 
-function readPem(pem: string): KeyObject {
+/** An environment variable often holds a PEM text with its line breaks written as `\n`. */
+function readPem(text: string): KeyObject {
+  const pem = text.replaceAll("\\n", "\n");
   if (pem.includes("PRIVATE KEY"))
     throw new TypeError("publicKey must be a public key, not a private one");
   return attempt(

@@ -2,13 +2,16 @@ import { hash } from "node:crypto";
 import type { Clock } from "../../runtime/clock.js";
 import { describe } from "../../runtime/thrown.js";
 import { TokenRefusedError } from "../refusal.js";
-import { readKeySet } from "./key-policy.js";
+import { readKeySet, type UnusedKey } from "./key-policy.js";
 import {
+  chooseKeys,
   type KeySource,
+  type KeyTable,
+  keyTableOf,
   type Presented,
-  publicKeyOf,
-  selectKey,
+  unknownKey,
   type VerificationKey,
+  type WantedKey,
 } from "./key-source.js";
 
 /** Times of a key set that is fetched, milliseconds. */
@@ -49,15 +52,18 @@ export interface KeySetSource {
   readonly algorithms: readonly string[];
   /** Is told why a set could not be had or was refused, as often as it is tried. */
   readonly onFailure: (detail: string) => void;
+  /** Hears of each key that is passed over, once. */
+  readonly onUnusedKey: (key: UnusedKey) => void;
 }
 
 interface LoadedKeys {
-  readonly keys: readonly VerificationKey[];
+  readonly table: KeyTable;
   readonly at: number; // monotonic, milliseconds
   /** Which fetch it came of. */
   readonly fetch: number;
 }
 
+const maxPassedOver = 1_000; // of which it is remembered that they were told
 const maxUnjudged = 1_024; // tokens, some 150 KB
 
 /**
@@ -82,6 +88,7 @@ export class RefreshingKeys implements KeySource {
   #loaded: LoadedKeys | undefined;
   #fetching: Promise<void> | undefined;
   #fetches = 0; // that have begun
+  readonly #passedOver = new Set<string>();
   #failures = 0; // in a row
   #failure = "not fetched yet";
   #mayFetchAt = Number.NEGATIVE_INFINITY; // after a failure
@@ -93,13 +100,13 @@ export class RefreshingKeys implements KeySource {
     this.#budget = new KeyFetchBudget(times.unknownKeys, clock);
   }
 
-  async find(
-    keyId: string | undefined,
-    presented: Presented,
-  ): Promise<VerificationKey | undefined> {
+  async find(wanted: WantedKey, presented: Presented): Promise<readonly VerificationKey[]> {
     const fetchesBefore = this.#fetches;
-    const key = selectKey(await this.#current(), keyId);
-    return key || !keyId ? key : this.#findUnknown(keyId, presented, fetchesBefore);
+    const keys =
+      chooseKeys(await this.#current(), wanted) ??
+      (await this.#findUnknown(wanted, presented, fetchesBefore));
+    if (keys === undefined) throw unknownKey(wanted);
+    return keys;
   }
 
   async isReady(): Promise<boolean> {
@@ -107,40 +114,41 @@ export class RefreshingKeys implements KeySource {
     return this.#usable() !== undefined;
   }
 
-  async #current(): Promise<readonly VerificationKey[]> {
+  async #current(): Promise<KeyTable> {
     if (this.#age() > this.#times.maxAge) {
       const fetched = this.#fetch();
       if (this.#failures === 0 || !this.#usable()) await fetched;
     }
-    const keys = this.#usable();
-    if (!keys) throw this.#unavailable();
-    return keys;
+    const table = this.#usable();
+    if (!table) throw this.#unavailable();
+    return table;
   }
 
   #age(): number {
     return this.#loaded ? this.#clock.monotonic() - this.#loaded.at : Number.POSITIVE_INFINITY;
   }
 
-  #usable(): readonly VerificationKey[] | undefined {
+  #usable(): KeyTable | undefined {
     return this.#age() <= this.#times.maxAge + this.#times.maxStale
-      ? this.#loaded?.keys
+      ? this.#loaded?.table
       : undefined;
   }
 
   async #findUnknown(
-    keyId: string,
+    wanted: WantedKey,
     { token, peer }: Presented,
     fetchesBefore: number,
-  ): Promise<VerificationKey | undefined> {
+  ): Promise<readonly VerificationKey[] | undefined> {
     const digest = hash("sha256", token, "base64url");
     const presentedAfter = this.#unjudged.get(digest) ?? fetchesBefore;
     for (;;) {
       if (this.#fetching) await this.#fetching;
-      const key = selectKey(this.#usable() ?? [], keyId);
+      const table = this.#usable();
+      const keys = table && chooseKeys(table, wanted);
       const isCertain =
-        key !== undefined || (this.#failures === 0 && (this.#loaded?.fetch ?? 0) > presentedAfter);
+        keys !== undefined || (this.#failures === 0 && (this.#loaded?.fetch ?? 0) > presentedAfter);
       if (isCertain) this.#unjudged.delete(digest);
-      if (isCertain) return key;
+      if (isCertain) return keys;
       if (this.#failures > 0 && this.#clock.monotonic() < this.#mayFetchAt)
         throw this.#unavailable();
       if (this.#fetching) continue; // it has begun while this one waited for another
@@ -177,8 +185,10 @@ export class RefreshingKeys implements KeySource {
   async #fetchNow(): Promise<void> {
     const fetch = ++this.#fetches;
     try {
-      const keys = readKeySet(await this.#source.load(), this.#source.algorithms).map(publicKeyOf);
-      this.#loaded = { keys, at: this.#clock.monotonic(), fetch };
+      const set = readKeySet(await this.#source.load(), this.#source.algorithms);
+      for (const key of set.unused) this.#passOver(key);
+      if (set.usable.length === 0) throw new Error(emptinessOf(set.unused));
+      this.#loaded = { table: keyTableOf(set), at: this.#clock.monotonic(), fetch };
       this.#failures = 0;
     } catch (error) {
       const [first, longest] = this.#times.backOff;
@@ -189,6 +199,15 @@ export class RefreshingKeys implements KeySource {
     }
   }
 
+  #passOver(key: UnusedKey): void {
+    const { keyId, reason } = key;
+    const text = JSON.stringify([keyId, reason]);
+    if (this.#passedOver.has(text)) return;
+    if (this.#passedOver.size >= maxPassedOver) this.#passedOver.clear();
+    this.#passedOver.add(text);
+    this.#source.onUnusedKey(key);
+  }
+
   #unavailable(): TokenRefusedError {
     const wait = Math.max(this.#mayFetchAt - this.#clock.monotonic(), 0);
     return new TokenRefusedError(
@@ -197,6 +216,14 @@ export class RefreshingKeys implements KeySource {
       wait,
     );
   }
+}
+
+/** Why a set is as bad as none: the last good one is used on. */
+function emptinessOf(unused: readonly UnusedKey[]): string {
+  const [first] = unused;
+  return first === undefined
+    ? "the key set is empty"
+    : `no key of the set can be used: ${first.reason}`;
 }
 
 interface KeyFetchRate {

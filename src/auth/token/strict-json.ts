@@ -1,6 +1,6 @@
 /**
  * JSON that means one thing to everybody: no member twice in an object (RFC 7515 §4, RFC 7519 §4),
- * no lone surrogate, no byte order mark, no deep nesting. What comes out is frozen all the way
+ * no lone surrogate in a name, nor in a value unless they are allowed, no byte order mark, no deep nesting. What comes out is frozen all the way
  * down, has no prototype, and no member `__proto__`.
  */
 
@@ -11,14 +11,20 @@ const loneSurrogate = /\p{Surrogate}/u;
 // ignoreBOM: keeps it, so that it is refused below
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** @throws SyntaxError that says what is wrong and quotes nothing of the text. */
-export function parseStrictObject(source: string | Uint8Array): StrictObject {
+/**
+ * `allowLone`: values may hold lone surrogates, which whoever reads them must look for.
+ * @throws SyntaxError that says what is wrong and quotes nothing of the text.
+ */
+export function parseStrictObject(
+  source: string | Uint8Array,
+  { allowLone = false }: { readonly allowLone?: boolean } = {},
+): StrictObject {
   const text = typeof source === "string" ? source : decodeUtf8(source);
   const written = countMembers(text);
   const value = parse(text);
   if (!isObject(value)) throw new SyntaxError("not a JSON object");
   // of two members with one name JSON.parse keeps the last: fewer are left than were written
-  if (secure(value, mayHoldLoneSurrogate(text)) !== written)
+  if (secure(value, mayHoldLoneSurrogate(text), allowLone) !== written)
     throw new SyntaxError("a member appears twice");
   return value;
 }
@@ -52,27 +58,31 @@ function mayHoldLoneSurrogate(text: string): boolean {
  * Freezes a parsed value, takes prototypes and `__proto__` out of it, and returns how many members
  * it had. A reviver would take four times as long.
  */
-function secure(value: unknown, mayBeLone: boolean): number {
-  if (typeof value === "string" && mayBeLone) mustHaveNoLoneSurrogate(value);
+function secure(value: unknown, mayBeLone: boolean, allowLone: boolean): number {
+  if (typeof value === "string" && mayBeLone && !allowLone) mustHaveNoLoneSurrogate(value);
   if (typeof value !== "object" || value === null) return 0;
   return Array.isArray(value)
-    ? secureArray(value, mayBeLone)
-    : secureObject(value as Record<string, unknown>, mayBeLone);
+    ? secureArray(value, mayBeLone, allowLone)
+    : secureObject(value as Record<string, unknown>, mayBeLone, allowLone);
 }
 
-function secureArray(array: unknown[], mayBeLone: boolean): number {
+function secureArray(array: unknown[], mayBeLone: boolean, allowLone: boolean): number {
   let members = 0;
-  for (const item of array) members += secure(item, mayBeLone);
+  for (const item of array) members += secure(item, mayBeLone, allowLone);
   Object.freeze(array);
   return members;
 }
 
-function secureObject(object: Record<string, unknown>, mayBeLone: boolean): number {
+function secureObject(
+  object: Record<string, unknown>,
+  mayBeLone: boolean,
+  allowLone: boolean,
+): number {
   const names = Object.keys(object);
   let members = names.length;
   for (const name of names) {
     if (mayBeLone) mustHaveNoLoneSurrogate(name);
-    members += secure(object[name], mayBeLone);
+    members += secure(object[name], mayBeLone, allowLone);
     if (name === "__proto__") delete object[name]; // for JSON.parse a member like any other
   }
   Object.freeze(Object.setPrototypeOf(object, null));

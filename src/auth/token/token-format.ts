@@ -16,22 +16,28 @@ export interface UnverifiedToken {
 
 type Header = Pick<UnverifiedToken, "header" | "algorithm" | "keyId">;
 
-const maxLength = 8_192; // characters
 // RFC 7516 §7.1; with a direct key its second segment is empty
 const compactJwe = /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*){4}$/;
 const compactJws = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 
 /**
- * Header parameters that bring a key, change what is signed, or say that this is no JWT signed as
- * usual (RFC 7515 §4.1, RFC 7797, RFC 7516).
+ * Header parameters that bring a key, change what is signed, or belong to an encrypted token (RFC
+ * 7515 §4.1, RFC 7797, RFC 7516). `jku`, `x5u` and `cty` are ignored: keys come from the configured
+ * place alone (RFC 7515 §4), and the payload must be a claims set.
  */
-const refusedParameters = ["jku", "x5u", "jwk", "crit", "b64", "zip", "cty", "enc"];
+const refusedParameters = ["jwk", "crit", "b64", "zip", "enc"];
 
-/** Reads a token as it was typed or sent. Looks up no key. @throws TokenRefusedError `token_invalid` */
-export function readToken(input: unknown): UnverifiedToken {
+/**
+ * Reads a token as it was typed or sent. Looks up no key.
+ * @throws TokenRefusedError `token_invalid`
+ */
+export function readToken(input: unknown, maxLength: number): UnverifiedToken {
   if (typeof input !== "string") throw invalid("the token is not a string");
   const text = normalize(input);
-  if (text.length > maxLength) throw invalid(`the token is longer than ${maxLength} characters`);
+  if (text.length > maxLength)
+    throw invalid(
+      `the token has ${text.length} characters, and auth.maxTokenLength is ${maxLength}`,
+    );
   if (compactJwe.test(text)) throw encrypted();
   if (!compactJws.test(text))
     throw invalid(
@@ -45,7 +51,7 @@ export function readToken(input: unknown): UnverifiedToken {
     algorithm,
     keyId,
     header,
-    claims: parseSegment("payload", decodeSegment(payload)),
+    claims: parseSegment("payload", decodeSegment(payload), { allowLone: true }),
     payload,
   };
 }
@@ -81,9 +87,13 @@ function notCanonical(): TokenRefusedError {
   return invalid("a segment is not canonical base64url");
 }
 
-function parseSegment(name: string, bytes: Uint8Array): StrictObject {
+function parseSegment(
+  name: string,
+  bytes: Uint8Array,
+  options: { readonly allowLone?: boolean } = {},
+): StrictObject {
   try {
-    return parseStrictObject(bytes);
+    return parseStrictObject(bytes, options);
   } catch (error) {
     throw invalid(
       `the ${name} is ${error instanceof SyntaxError ? `refused: ${error.message}` : "unreadable"}`,
@@ -112,13 +122,15 @@ function judgeHeader(header: StrictObject): Header {
   const refused = refusedParameters.find((name) => Object.hasOwn(header, name));
   if (refused) throw invalid(`the header has ${refused}`);
   if (keyId !== undefined && !isKeyId(keyId))
-    throw invalid("the header's kid is not a string of 1 to 128 characters");
+    throw invalid(`the header's kid is not a string of 1 to ${maxKeyId} characters`);
   return { header, algorithm, keyId };
 }
 
+export const maxKeyId = 512; // characters
+
 /** Is this a `kid` that we handle? */
 export function isKeyId(value: unknown): value is string {
-  return typeof value === "string" && value.length >= 1 && value.length <= 128;
+  return typeof value === "string" && value.length >= 1 && value.length <= maxKeyId;
 }
 
 function invalid(detail: string): TokenRefusedError {

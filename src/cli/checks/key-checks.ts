@@ -3,7 +3,7 @@
 import { discoveredKeySetLoader } from "../../auth/keys/discovery.js";
 import { createFetchDocument } from "../../auth/keys/fetch-document.js";
 import { keySetLoader } from "../../auth/keys/key-fetching.js";
-import { judgeKey, readKeySet } from "../../auth/keys/key-policy.js";
+import { judgeKey, leak, readKeySet } from "../../auth/keys/key-policy.js";
 import { publicKeyAlgorithms } from "../../auth/token/algorithms.js";
 import { isObject, type StrictObject } from "../../auth/token/strict-json.js";
 import type { ProviderOptions } from "../../index.js";
@@ -17,7 +17,7 @@ import type { Found } from "./finding.js";
 export async function algorithmAdvice(provider: ProviderOptions): Promise<Found> {
   const document = await keySetOf(provider);
   const accepted = provider.algorithms ?? publicKeyAlgorithms;
-  const usable = readKeySet(document, accepted); // throws when the whole set can't be trusted
+  const { usable } = readKeySet(document, accepted);
   const keys =
     isObject(document) && Array.isArray(document.keys) ? document.keys.filter(isObject) : [];
   const used = [...new Set(usable.flatMap(({ algorithms }) => algorithms))].join(", ");
@@ -36,7 +36,10 @@ export async function algorithmAdvice(provider: ProviderOptions): Promise<Found>
     ...keys.filter(isForSignatures).flatMap((key) => complaint(key, accepted)),
   ];
   return advice.map((text, index) => ({
-    level: usable.length === 0 && index === 0 ? ("unsafe" as const) : ("warning" as const),
+    level:
+      (usable.length === 0 && index === 0) || text.includes(leak)
+        ? ("unsafe" as const)
+        : ("warning" as const),
     advice: text,
   }));
 }

@@ -4,6 +4,7 @@ import {
   createServer,
   defaultLimits,
   type Logger,
+  type ProviderOptions,
   type Router,
   type ServerOptions,
 } from "../../index.js";
@@ -131,8 +132,12 @@ export async function originAdvice(origins: readonly string[]): Promise<Found> {
 }
 
 /** Whom tokens must be for. */
-export async function audienceAdvice({ issuer, audience }: IssuerIdentity): Promise<Found> {
-  if (audience.replace(/\/$/, "") !== issuer.replace(/\/$/, "")) return [];
+export async function audienceAdvice({
+  issuer,
+  audience,
+}: Pick<ProviderOptions, "issuer" | "audience">): Promise<Found> {
+  const bare = (text: string) => text.replace(/\/$/, "");
+  if (![audience].flat().some((one) => bare(one) === bare(issuer))) return [];
   const advice =
     "the audience is the issuer itself, so that a token for its own endpoints is accepted here, too: register this server there as an API with a name of its own";
   return [{ level: "warning", advice }];

@@ -1,4 +1,5 @@
 import type { IssuerPort, StoreObserver } from "../../auth/issuer-port.js";
+import type { UnusedKey } from "../../auth/keys/key-policy.js";
 import type { RevocationRecords } from "../../auth/revocation/revocation.js";
 import type { Bus } from "../../pubsub/bus.js";
 import { stopperOf } from "../../runtime/application-code.js";
@@ -56,6 +57,14 @@ export class Observability {
   keysFailed(issuer: string, detail: string): void {
     this.telemetry.keyFailures++;
     this.#log.warn({ event: "keys.fail", issuer, detail }, "the keys of an issuer can't be had");
+  }
+
+  /** A key of an issuer's set is passed over: tokens that it signed are refused. */
+  keyUnused(issuer: string, { keyId, reason }: UnusedKey): void {
+    this.#log.warn(
+      { event: "keys.unused", issuer, kid: keyId, detail: reason },
+      "a key of an issuer is not used",
+    );
   }
 
   /** The store's revocations as this server uses them, its operations measured. */

@@ -133,8 +133,23 @@ describe("fetching a document", () => {
       "file:///etc/passwd",
       "data:application/json,{}",
     ]) {
-      expect(await complaint(url, {}, true), url).to.match(/neither https/);
+      expect(await complaint(url, {}), url).to.match(/neither https/);
     }
+    for (const url of ["ftp://127.0.0.1/", "file:///etc/passwd", "data:application/json,{}"])
+      expect(await complaint(url, {}, true), url).to.match(/neither https/);
+  });
+
+  it("with allowPrivateHosts asks in the clear only hosts with private addresses", async () => {
+    await using site = await serve((_request, response) => response.end("{}"));
+    const at = (address: string) =>
+      complaint(
+        `http://keycloak.test:${site.port}/`,
+        { lookup: resolvingTo([{ address, family: 4 }]) },
+        true,
+      );
+    expect(await at("127.0.0.1")).to.equal("none");
+    expect(await at("93.184.215.14")).to.match(/public address: .*use https/);
+    expect(await complaint("http://93.184.215.14/", {}, true)).to.match(/public address/);
   });
 
   it("refuses literal private addresses, however they are written", async () => {
@@ -189,8 +204,8 @@ describe("fetching a document", () => {
     expect(await complaint(`http://localhost:${site.port}/`, { lookup })).to.equal("none");
     expect(lookups).to.deep.equal(["localhost"]);
     expect(await complaint(`http://localhost:${site.port}/`, { lookup })).to.match(
-      /private address/,
-    ); // localhost must be this machine
+      /the name is this machine's/,
+    );
   });
 
   it("reaches a private host when that is allowed", async () => {

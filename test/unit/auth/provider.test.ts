@@ -46,7 +46,7 @@ describe("an issuer's options", () => {
   });
 
   it("refuse an empty issuer or audience", () => {
-    for (const value of [undefined, "", null, 5, ["test"]]) {
+    for (const value of [undefined, "", null, 5, [], [""], [5]]) {
       expect(complaint({ issuer: value })).to.match(/^auth.issuer must be a non-empty string/);
       expect(complaint({ audience: value })).to.match(/^auth.audience must be a non-empty string/);
     }
@@ -55,8 +55,11 @@ describe("an issuer's options", () => {
   it("refuse key locations that are not https, or http on this machine", () => {
     const at = (jwks: string) => complaint({ publicKey: undefined, jwks });
     expect(at("http://id.test/jwks")).to.equal(
-      "auth.jwks is neither https, nor http on a loopback address",
+      "auth.jwks is neither https, nor http on a loopback address; allowPrivateHosts allows http to a host of your own network",
     );
+    expect(
+      complaint({ publicKey: undefined, jwks: "http://id.test/jwks", allowPrivateHosts: true }),
+    ).to.equal("none");
     expect(at("http://localhost.evil.test/jwks")).to.match(/neither https/);
     expect(at("http://127.0.0.1.evil.test/jwks")).to.match(/neither https/);
     expect(at("file:///etc/passwd")).to.match(/neither https/);
@@ -136,12 +139,13 @@ describe("an issuer's options", () => {
     );
   });
 
-  it("must name each issuer once, and at least one", () => {
+  it("must name at least one issuer, and none more than four times", () => {
     const of = (issuer: string): VerifierOptions => ({ ...valid, issuer });
     expect(() => createVerifier([], ports)).to.throw(TypeError, /at least one/);
-    expect(() => createVerifier([of("a"), of("a")], ports)).to.throw(
+    expect(() => createVerifier(Array(4).fill(of("a")), ports)).not.to.throw();
+    expect(() => createVerifier(Array(5).fill(of("a")), ports)).to.throw(
       TypeError,
-      "the issuer a is given twice",
+      "the issuer a is given more than 4 times",
     );
     expect(() => createVerifier([of("a"), of("a/"), of("A")], ports)).not.to.throw();
   });
@@ -190,8 +194,11 @@ describe("the option publicKey", () => {
       ec.export({ type: "pkcs8", format: "pem" }),
       ec.export({ type: "sec1", format: "pem" }),
     ];
-    for (const key of wrong) expect(complaint({ publicKey: key })).to.match(/public key/);
-    expect(complaint({ publicKey: { kty: "oct", k: "AAAA" } })).to.match(/not a public key/);
+    for (const key of wrong)
+      expect(complaint({ publicKey: key })).to.match(/public key|private or symmetric/);
+    expect(complaint({ publicKey: { kty: "oct", k: "AAAA" } })).to.match(
+      /private or symmetric key/,
+    );
   });
 
   it("refuses points that are not on the curve", () => {
@@ -221,7 +228,7 @@ describe("the option publicKey", () => {
       null,
       { kty: 5 },
     ]) {
-      expect(complaint({ publicKey: key }), JSON.stringify(key)).to.match(/^publicKey/);
+      expect(complaint({ publicKey: key }), JSON.stringify(key)).to.match(/^(auth\.)?publicKey/);
     }
   });
 

@@ -340,7 +340,9 @@ describe("a fetched key set", () => {
       await verify();
     }
     expect(failures).to.have.length(5);
-    expect(failures[4]).to.match(/^https:\/\/id.test: the key set holds private or symmetric keys/);
+    expect(failures[4]).to.match(
+      /^https:\/\/id.test: no key of the set can be used: it is a private or symmetric key/,
+    );
   });
 
   it("of one issuer never verifies another's tokens", async () => {

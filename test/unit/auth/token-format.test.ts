@@ -9,7 +9,7 @@ const [header = "", payload = "", signature = ""] = token.split(".");
 
 function complaint(input: unknown): string {
   try {
-    readToken(input);
+    readToken(input, 8_192);
   } catch (error) {
     if (error instanceof TokenRefusedError && error.code === "token_invalid") return error.detail;
     throw error;
@@ -19,7 +19,7 @@ function complaint(input: unknown): string {
 
 function refusalOf(input: unknown): unknown {
   try {
-    return readToken(input);
+    return readToken(input, 8_192);
   } catch (error) {
     return error;
   }
@@ -31,7 +31,7 @@ function withHeader(text: string | Uint8Array): string {
 
 describe("the format of a token", () => {
   it("tells alg, kid, header and claims", () => {
-    const read = readToken(token);
+    const read = readToken(token, 8_192);
     expect(read).to.include({ text: token, algorithm: "Ed25519", keyId: "k1" });
     expect(read.claims).to.include({ iss: "https://id.test", sub: "user-1" });
     expect(read.header).to.include({ typ: "at+jwt" });
@@ -47,11 +47,11 @@ describe("the format of a token", () => {
       broken,
       `Bearer ${broken}`,
     ]) {
-      expect(readToken(input).text).to.equal(token);
+      expect(readToken(input, 8_192).text).to.equal(token);
     }
     expect(complaint(`Bearer Bearer ${token}`)).to.match(/three base64url segments/);
     for (const scheme of ["bearer", "BEARER", "bEaReR", "Bearer\t"])
-      expect(readToken(`${scheme} ${token}`).text).to.equal(token);
+      expect(readToken(`${scheme} ${token}`, 8_192).text).to.equal(token);
     expect(complaint(`Bearer${token}`)).to.match(/the header is refused|not canonical/);
     expect(complaint(`Basic ${token}`)).to.match(/three base64url segments/);
   });
@@ -117,21 +117,24 @@ describe("the format of a token", () => {
     }
   });
 
-  it("takes 8192 characters and refuses 8193", () => {
+  it("takes as many characters as it may have, and refuses one more", () => {
     const long = (length: number) => `${token}${"A".repeat(length - token.length)}`;
-    expect(complaint(long(8_193))).to.equal("the token is longer than 8192 characters");
-    expect(complaint(long(8_192))).not.to.match(/longer/);
+    expect(complaint(long(8_193))).to.equal(
+      "the token has 8193 characters, and auth.maxTokenLength is 8192",
+    );
+    expect(complaint(long(8_192))).not.to.match(/maxTokenLength/);
   });
 
   it("refuses header parameters that bring keys or change the meaning, whatever their value", () => {
-    for (const name of ["jku", "x5u", "jwk", "crit", "b64", "zip", "cty", "enc"]) {
+    for (const name of ["jwk", "crit", "b64", "zip", "enc"]) {
       for (const value of ["https://evil.test", "", null, [], {}, 0, false]) {
         expect(complaint(withHeader(JSON.stringify({ alg: "ES256", [name]: value })))).to.equal(
           `the header has ${name}`,
         );
       }
     }
-    expect(complaint(withHeader('{"alg":"ES256","x5t":"a"}'))).to.equal("none");
+    for (const name of ["jku", "x5u", "cty", "x5t"])
+      expect(complaint(withHeader(`{"alg":"ES256","${name}":"a"}`)), name).to.equal("none");
   });
 
   it("refuses an alg that is not a string", () => {
@@ -142,11 +145,11 @@ describe("the format of a token", () => {
     }
   });
 
-  it("refuses a kid that is not a string of 1 to 128 characters", () => {
-    for (const kid of [null, 1, "", [], {}, "k".repeat(129)]) {
+  it("refuses a kid that is not a string of 1 to 512 characters", () => {
+    for (const kid of [null, 1, "", [], {}, "k".repeat(513)]) {
       expect(complaint(withHeader(JSON.stringify({ alg: "ES256", kid })))).to.match(/kid/);
     }
-    expect(complaint(withHeader(JSON.stringify({ alg: "ES256", kid: "k".repeat(128) })))).to.equal(
+    expect(complaint(withHeader(JSON.stringify({ alg: "ES256", kid: "k".repeat(512) })))).to.equal(
       "none",
     );
   });
@@ -165,7 +168,7 @@ describe("the format of a token", () => {
     }
     for (const text of [
       '{"sub":"admin","sub":"u"}',
-      '{"sub":"\\ud800"}',
+      '{"\\ud800":1}',
       "[]",
       "1",
       "",

@@ -111,10 +111,12 @@ describe("jotwire check, of an issuer's keys,", () => {
     expect(levels(await advice(weak))).to.deep.equal(["unsafe", "warning"]);
   });
 
-  it("refuses a set with a private key, and one that can't be had", async () => {
-    expect(await rejectionOf(advice({ ...createTestKeys().publicJwk, d: "AA" })))
-      .to.have.property("message")
-      .that.includes("private");
+  it("finds a private key in a set unsafe, and fails when the set cannot be fetched", async () => {
+    const leaked = { ...createTestKeys().publicJwk, d: "AA" };
+    const [found, ...others] = await advice(createTestKeys().publicJwk, leaked);
+    expect(found).to.deep.include({ level: "unsafe" });
+    expect(found?.advice).to.include("it is a private or symmetric key: withdraw it");
+    expect(others).to.deep.equal([]);
     expect(
       await rejectionOf(algorithmAdvice({ ...issuer, jwks: "http://127.0.0.1:1/keys" })),
     ).to.be.an("error");

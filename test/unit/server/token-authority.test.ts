@@ -39,6 +39,7 @@ describe("the authority over tokens", () => {
         fetchDocument: noFetch,
         production: true,
         onKeyFailure: () => {},
+        onUnusedKey: () => {},
       },
       whenReady: () => (isKnown ? Promise.resolve() : Promise.reject(new Error("cut off"))),
     });
