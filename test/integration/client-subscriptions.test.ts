@@ -49,6 +49,7 @@ function numbersApp() {
       overflow: "end",
       buffer: 4,
     }),
+    plan: rpc.method({ handler: () => ({ subscription: "kept:a" }) }),
     count: rpc.subscription({
       params: z.object({ to: z.number() }),
       async *handler({ params: { to }, signal }) {
@@ -152,6 +153,27 @@ describe("Subscriptions of the client, from the real server", () => {
     for await (const { n } of pair.client.api.count({ to: 200 })) got.push(n);
     expect(got).to.deep.equal(numbers(1, 200));
     expect(pair.state.running).to.equal(0);
+  });
+
+  it("keep their events from the call on, whoever iterates when, over a lost connection too", async () => {
+    await using pair = await startPair();
+    const { client } = pair;
+    const kept = client.api.kept({ kind: "a" }, { gaps: true });
+    const counted = client.api.count({ to: 3 });
+    // a method's result is a result, whatever members it has
+    expect(await client.api.plan()).to.deep.equal({ subscription: "kept:a" });
+    await pair.publish(1, 3);
+    await client.call("ping");
+    await pair.cut(() => pair.publish(4, 6));
+    await client.call("ping");
+    const got = consume(kept);
+    await pair.publish(7);
+    await until(() => got.events.length === 7);
+    expect(read(got.events)).to.deep.equal(numbers(1, 7));
+    const gotCounted = consume(counted);
+    await until(() => gotCounted.isDone);
+    expect(read(gotCounted.events)).to.deep.equal(numbers(1, 3));
+    expect(pair.lost).to.deep.equal([]);
   });
 
   it("stop the generator when the loop is left, by break, by await using and by the signal", async () => {
