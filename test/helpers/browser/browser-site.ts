@@ -84,8 +84,10 @@ export class BrowserSite implements AsyncDisposable {
       issuer: `http://127.0.0.1:${network.port}`,
       audience: "jotwire",
       store: memoryStore(),
-      testing: { passwordHasher: new CheapHasher() },
-      ...(options.realTime === true ? {} : { clock }),
+      testing: {
+        passwordHasher: new CheapHasher(),
+        ...(options.realTime === true ? {} : { clock }),
+      },
       ...options.issuer,
     });
     await issuer.users.add("ada", password, { scopes: ["numbers:add"] });
@@ -125,7 +127,7 @@ export class BrowserSite implements AsyncDisposable {
       // pages don't answer pings in the test's time
       ...(this.#options.realTime === true
         ? {}
-        : { clock: this.clock, limits: { pingInterval: Number.POSITIVE_INFINITY } }),
+        : { testing: { clock: this.clock }, limits: { pingInterval: Number.POSITIVE_INFINITY } }),
     });
     const http = createHttpServer((request, response) => void this.#answer(request, response));
     http.on("upgrade", () => this.#count("upgrade"));
