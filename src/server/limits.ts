@@ -7,7 +7,7 @@ import { refuseUnknownOptions } from "../runtime/known-options.js";
  */
 export interface Limits {
   /**
-   * Time from connect (or `logout`) to a session; absolute.
+   * Time from connect (or `logout`) to a session. No frame extends it.
    * @default 30_000 ms
    */
   readonly authDeadline: number;
@@ -32,7 +32,7 @@ export interface Limits {
    */
   readonly fragments: number;
   /**
-   * Time from the first byte of a message to its last.
+   * Time from the first to the last byte of a message.
    * @default 10_000 ms
    */
   readonly frameTimeout: number;
@@ -57,7 +57,7 @@ export interface Limits {
    */
   readonly objectMembers: number;
   /**
-   * Longest JSON string of a frame, as it is written. `frameBytes` bounds it in any case.
+   * Longest JSON string of a frame, with its escapes. `frameBytes` bounds it in any case.
    * @default Infinity
    */
   readonly stringBytes: number;
@@ -77,7 +77,7 @@ export interface Limits {
    */
   readonly subscriptions: number;
   /**
-   * Calls of subscriptions and topics of one connection in a second.
+   * Calls of subscriptions and topics of one connection per second.
    * @default 256
    */
   readonly subscribeCallsPerSecond: number;
@@ -97,43 +97,43 @@ export interface Limits {
    */
   readonly unauthenticatedConnections: number;
   /**
-   * Sockets of one address that are not (yet) WebSockets, where the server listens itself. Proxies
-   * of `trustProxy` have no limit. `"auto"`: a quarter of 90 % of the files that the process may
-   * open, where that number is known.
+   * Sockets of one address that are not, or not yet, WebSockets. Applies to servers that call
+   * `listen`; proxies of `trustProxy` have no limit. `"auto"` is a quarter of 90 % of the files
+   * that the process may open, if that number is known.
    * @default "auto"
    */
   readonly httpPerAddress: number | "auto";
   /**
-   * Connections of the whole server. `"auto"`: 80 % of the files that the process may open, where
+   * Connections of the whole server. `"auto"` is 80 % of the files that the process may open, if
    * that number is known.
    * @default "auto"
    */
   readonly connections: number | "auto";
   /**
-   * Connections that are accepted in a second.
+   * Connections that the server accepts per second.
    * @default 500
    */
   readonly acceptsPerSecond: number;
   /**
-   * Delay of the event loop (99th percentile of the last 10 s) above which new connections are
-   * refused.
+   * Delay of the event loop (99th percentile of the last 10 s) above which the server refuses new
+   * connections.
    * @default 200 ms
    */
   readonly loopDelay: number;
   /**
-   * Used heap, in percent of its limit, above which new connections are refused; above 95 percent,
-   * connections are closed.
+   * Used heap, in percent of its limit, above which the server refuses new connections. Above 95
+   * percent it closes connections.
    * @default 85
    */
   readonly heapPercent: number;
   /**
-   * Connections of one subject on one node; one more replaces the oldest.
+   * Connections of one subject on one node; a further one replaces the oldest.
    * @default Infinity
    */
   readonly connectionsPerSubject: number;
   /**
-   * Send buffer above which events wait, generators are not pulled, and requests are neither run
-   * nor read.
+   * Send buffer above which back-pressure applies: events wait, generators are not pulled, and
+   * requests are neither run nor read.
    * @default 1_048_576 bytes
    */
   readonly sendBufferBytes: number;
@@ -148,12 +148,12 @@ export interface Limits {
    */
   readonly pingInterval: number;
   /**
-   * Time after a ping without a sign of life before the connection is cut.
+   * Time after a ping in which nothing arrives before the server cuts the connection.
    * @default 10_000 ms
    */
   readonly pongTimeout: number;
   /**
-   * Time from expiry to close; 0 = cut at expiry.
+   * Time from expiry to close; 0 closes the connection at expiry.
    * @default 30_000 ms
    */
   readonly grace: number;
@@ -164,27 +164,29 @@ export interface Limits {
   readonly openFramesPerSecond: number;
   /**
    * Frames per second after authentication.
-   * @default 0
+   * @default Infinity
    */
   readonly framesPerSecond: number;
   /**
-   * Longest session from its `authenticate`, whatever is refreshed.
+   * Longest session, from its `authenticate` on; a refresh does not extend it.
    * @default Infinity
    */
   readonly sessionLifetime: number;
   /**
-   * Failed `authenticate` calls of one address in a minute before its upgrades are refused, good tokens that have expired not counted; nodes that share a store count together.
+   * Failed `authenticate` calls of one address per minute before the server refuses its upgrades. A
+   * valid token that has expired does not count. Nodes that share a store count together.
    * @default 100
    */
   readonly authFailuresPerAddress: number;
   /**
-   * Tokens of one address that are judged in a second: in `authenticate` calls of connections without a session, and over HTTP.
+   * Tokens of one address that the server verifies per second: those of `authenticate` calls on
+   * connections without a session, and those over HTTP.
    * @default 200
    */
   readonly authCallsPerAddress: number;
 }
 
-/** The limits of a server where `limits` says nothing else. */
+/** Defaults of `limits`. */
 export const defaultLimits: Limits = {
   authDeadline: 30_000, // 30 s
   failedAuthCalls: 5,
@@ -222,10 +224,12 @@ export const defaultLimits: Limits = {
   authCallsPerAddress: 200,
 };
 
-/** Limits that are measured when they are `"auto"`. */
+/** Limits that may be `"auto"`. */
 const automatic: readonly string[] = ["httpPerAddress", "connections"] satisfies (keyof Limits)[];
 
-/** What a client is told, so that it sends nothing that would be refused. */
+/**
+ * Returns the limits that a client receives, so that it sends nothing that the server would refuse.
+ */
 export function limitsOfConnection(limits: Limits): ConnectionLimits {
   return {
     frameBytes: onTheWire(limits.frameBytes),
@@ -236,14 +240,14 @@ export function limitsOfConnection(limits: Limits): ConnectionLimits {
   };
 }
 
-/** JSON has no infinity: on the wire 0 stands for no limit. */
+/** JSON has no infinity, so on the wire 0 means no limit. */
 function onTheWire(limit: number): number {
   return limit === Number.POSITIVE_INFINITY ? 0 : limit;
 }
 
 /**
- * Returns the defaults with the given limits over them. Throws `TypeError` for an unknown name and
- * for a value that the limit cannot have.
+ * Merges the given limits into the defaults. Throws `TypeError` for an unknown name or an invalid
+ * value.
  */
 export function resolveLimits(given: Partial<Limits> = {}): Limits {
   refuseUnknownOptions("limits", given, defaultLimits);

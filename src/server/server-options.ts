@@ -13,8 +13,8 @@ import type { AuthOption } from "./token-authority.js";
 /** Options of `createServer`. */
 export interface ServerOptions<Notifications extends NotificationSchemas = NotificationSchemas> {
   /**
-   * Whose tokens are accepted: one issuer, or several. An embedded issuer (`createIssuer`) also
-   * serves its endpoints here.
+   * The issuer, or issuers, whose tokens the server accepts. An embedded issuer (`createIssuer`)
+   * also serves its endpoints here.
    */
   readonly auth: AuthOption | readonly AuthOption[];
   /**
@@ -23,29 +23,29 @@ export interface ServerOptions<Notifications extends NotificationSchemas = Notif
    */
   readonly origins?: readonly string[];
   /**
-   * Names of claims that a refresh may not change, such as `org_id` or `tenant`: with issuer,
-   * subject and client they say whose session it is. Compared as they stand in the token; a claim
-   * that is absent must stay absent.
+   * Names of claims that a refresh may not change, such as `org_id` or `tenant`. With issuer,
+   * subject and client they identify the owner of a session. The server compares the claims as the
+   * token has them; an absent claim must stay absent.
    * @default none
    */
   readonly identityClaims?: readonly string[];
   /**
-   * Where the WebSocket is.
+   * Path of the WebSocket.
    * @default `/rpc`
    */
   readonly path?: string;
   /**
-   * Who may ask for `rpc.discover` and `/openrpc.json`.
+   * Access to `rpc.discover` and `/openrpc.json`.
    * @default `authenticated`
    */
   readonly discover?: "authenticated" | "public" | false;
   /**
    * The scope that callers of `rpc.sessions.list`, `kick` and `revoke` need.
-   * @default none, these methods do not exist
+   * @default none; these methods do not exist
    */
   readonly admin?: string;
   /**
-   * Serve a page at `/console` on which people can log in, call methods and watch their session.
+   * Serves a page at `/console` on which people can log in, call methods and watch their session.
    * @default false
    */
   readonly console?: boolean;
@@ -55,53 +55,54 @@ export interface ServerOptions<Notifications extends NotificationSchemas = Notif
    */
   readonly info?: { readonly title?: string; readonly version?: string };
   /**
-   * Where the server's log lines go.
+   * Receives the server's log lines.
    * @default JSON lines on standard error, from level info up
    */
   readonly logger?: Logger;
   /**
-   * Addresses and CIDR ranges of the proxies whose `X-Forwarded-For` is believed; `loopback` is
-   * one.
+   * Addresses and CIDR ranges of the proxies whose `X-Forwarded-For` the server trusts; `loopback`
+   * stands for this machine.
    * @default none
    */
   readonly trustProxy?: readonly string[];
-  /** Callbacks at the begin and end of connections and sessions. */
+  /** Callbacks at the beginning and end of connections and sessions. */
   readonly hooks?: HookOptions<Notifications>;
   /** Limits of the server, each with its own default. */
   readonly limits?: Partial<Limits>;
   /**
-   * Hides from callers why a token was refused.
+   * Hides from callers the reason for which a token was refused.
    * @default `NODE_ENV === "production"`
    */
   readonly production?: boolean;
   /**
-   * Count and measure, and serve it at `/metrics` on a port of its own when the server listens.
+   * Collects metrics and serves them at `/metrics`, on a port of their own, once the server
+   * listens.
    * @default none
    */
   readonly metrics?: MetricsOptions;
   /**
-   * Spans of calls, by `@opentelemetry/api` where it is installed.
+   * Records a span for each call with `@opentelemetry/api`, if that package is installed.
    * @default false
    */
   readonly tracing?: boolean;
   /**
-   * Where revocations are kept.
+   * Store of the revocations.
    * @default the embedded issuer's store, else memory
    */
   readonly store?: Store;
   /**
-   * Serve `https` and `wss` with this certificate, PEM; TLS 1.2 at least.
+   * Serves `https` and `wss` with this PEM certificate, with TLS 1.2 or later.
    * @default none
    */
   readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer };
   /**
-   * Listen without TLS on an address that others can reach, though no `trustProxy` says that a
-   * proxy has it.
+   * Allows listening without TLS on an address other than loopback when `trustProxy` names no proxy
+   * that terminates TLS.
    * @default false
    */
   readonly allowInsecure?: boolean;
   /**
-   * permessage-deflate (RFC 7692), for frames from 1 KiB up, without context take-over.
+   * Enables permessage-deflate (RFC 7692) for frames of 1 KiB or more, without context takeover.
    * @default false
    */
   readonly compression?: boolean;
@@ -109,16 +110,15 @@ export interface ServerOptions<Notifications extends NotificationSchemas = Notif
   readonly testing?: ServerTesting;
 }
 
-/** What a test may put in the place of the machine. */
+/** What a test may replace: the clock and the load gauge. */
 export interface ServerTesting {
   /**
-   * The server's time.
+   * Clock of the server.
    * @default the machine's clocks
    */
   readonly clock?: Clock;
   /**
-   * The load of the process, by which `limits.loopDelay` and `limits.heapPercent` refuse
-   * connections.
+   * Load of the process, which `limits.loopDelay` and `limits.heapPercent` compare.
    * @default the machine's figures
    */
   readonly gauge?: LoadGauge;
@@ -158,8 +158,8 @@ const metricsOptions = { port: true, host: true, registry: true } satisfies Reco
 >;
 
 /**
- * Throws `TypeError` for an option that there isn't. (Those of `limits` and `auth` are looked at
- * where they are read.)
+ * Throws `TypeError` for an unknown option. `resolveLimits` checks `limits`, and the token
+ * authority checks `auth`.
  */
 export function checkServerOptions(options: ServerOptions): void {
   refuseUnknownOptions("createServer", options, serverOptions);
@@ -170,7 +170,7 @@ export function checkServerOptions(options: ServerOptions): void {
   checkIdentityClaims(options.identityClaims ?? []);
 }
 
-/** Claims that are of one token alone (RFC 7519 §4.1): no refresh would ever keep them. */
+/** Claims that differ in every token (RFC 7519 §4.1), so no refresh could keep them. */
 const claimsOfOneToken = ["exp", "iat", "nbf", "jti"];
 
 function checkIdentityClaims(names: unknown): void {
@@ -185,7 +185,7 @@ function checkIdentityClaims(names: unknown): void {
     );
 }
 
-/** Where a server listens. */
+/** Result of `server.listen`: the address on which the server listens. */
 export interface Listening {
   /** The port on which the server listens. */
   readonly port: number;
@@ -193,6 +193,6 @@ export interface Listening {
   readonly host: string;
   /** URL of the WebSocket. */
   readonly url: string;
-  /** Where `/metrics` is, if it has a port of its own. */
+  /** The port of `/metrics`, if it has one of its own. */
   readonly metricsPort?: number;
 }

@@ -26,9 +26,9 @@ import { HttpSockets } from "./http/http-sockets.js";
 import { within } from "./lifecycle/shutdown.js";
 import { checkServerOptions, type Listening, type ServerOptions } from "./server-options.js";
 
-const httpTimeout = 2_000; // 2 s for HTTP requests that are being answered when a drain ends
+const httpTimeout = 2_000; // 2 s for HTTP requests that are in flight when a drain ends
 
-/** A JSON-RPC server over WebSockets. Made by {@link createServer}. */
+/** A JSON-RPC server over WebSockets. {@link createServer} makes it. */
 export class Server<Notifications extends NotificationSchemas = NotificationSchemas> {
   readonly #options: ServerOptions;
   readonly #parts: ServerParts;
@@ -42,9 +42,8 @@ export class Server<Notifications extends NotificationSchemas = NotificationSche
   }
 
   /**
-   * Listens on `port` (0 = any free one). On loopback unless a host is given; on an address that
-   * others can reach, only with `tls`, `trustProxy` or `allowInsecure`. Also serves the HTTP
-   * endpoints.
+   * Listens on `port` (0 for any free port) and serves WebSockets and the HTTP endpoints. The
+   * default host is loopback; any other host needs `tls`, `trustProxy` or `allowInsecure`.
    */
   async listen(port: number, host = "127.0.0.1"): Promise<Listening> {
     if (this.#http !== undefined) throw new Error("this server listens already");
@@ -74,51 +73,52 @@ export class Server<Notifications extends NotificationSchemas = NotificationSche
   }
 
   /**
-   * Serves WebSockets beside whatever else an HTTP server does. Upgrades for another path are left
-   * to other listeners; when there are none they are answered with 404. For the HTTP endpoints,
-   * pass requests to {@link handle}.
+   * Serves WebSockets on an existing HTTP server. Leaves upgrades for another path to the other
+   * listeners, and answers them with 404 if there are none. For the HTTP endpoints, pass requests
+   * to {@link handle}.
    */
   attach(httpServer: HttpServer, { path }: { readonly path?: string } = {}): void {
     this.#serve(httpServer, path ?? this.#parts.path);
   }
 
   /**
-   * Answers an HTTP request for one of the server's own endpoints; false: not mine, nothing was
-   * written. For use beside Express, Fastify and others.
+   * Answers an HTTP request for one of the server's own endpoints. Resolves to `false`, with
+   * nothing written, for any other request. For use with Express, Fastify and others.
    */
   handle(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
     return this.#parts.routes.handle(request, response);
   }
 
   /**
-   * Refuses tokens from now on, and closes the connections that live by them (4401). With a margin
-   * they are told `auth.refreshRequired` first. Resolves when the revocation is durable. Throws
-   * `TypeError` when the selector names nothing.
+   * Revokes tokens and closes the connections that use them (4401). With a margin, these
+   * connections first receive `auth.refreshRequired`. Resolves once the revocation is durable.
+   * Throws `TypeError` if the selector names nothing.
    */
   revoke(selector: RevocationSelector, options?: RevokeOptions): Promise<void> {
     return this.#parts.revocations.revoke(selector, options);
   }
 
   /**
-   * Who is connected, on all nodes that share a store. Throws `TypeError` for a limit that is none.
+   * Lists the connections of all nodes that share a store. Throws `TypeError` if `limit` is not an
+   * integer from 1 to 1000.
    */
   sessions(options?: SessionsOptions): Promise<SessionList> {
     return this.#parts.administration.sessions(options);
   }
 
   /**
-   * Closes one connection, or all of a subject, on whatever node (4403). Throws `TypeError` when
-   * the selector names nobody.
+   * Closes one connection, or all connections of a subject, on every node (4403). Throws
+   * `TypeError` if the selector names neither.
    */
   kick(selector: KickSelector): Promise<KickResult> {
     return this.#parts.administration.kick(selector);
   }
 
   /**
-   * Sends an event to all who have subscribed to a topic, on every node. `params` name the topic,
-   * as in a subscriber's call. Rejects with a `TypeError` when the params or the event are not as
-   * declared, a `RangeError` for an event over `limits.responseBytes`, and with what the store says
-   * when the other nodes can't be reached: then nobody was sent anything.
+   * Sends an event to all subscribers of a topic, on every node. `params` select the topic, as in a
+   * subscriber's call. Rejects with `TypeError` if the params or the event fail their schema, with
+   * `RangeError` if the event exceeds `limits.responseBytes`, and with the store's error if the
+   * other nodes cannot be reached; in each case no subscriber receives the event.
    */
   publish<Params, Event, Published>(
     topic: Topic<Params, Event, Published>,
@@ -129,9 +129,9 @@ export class Server<Notifications extends NotificationSchemas = NotificationSche
   }
 
   /**
-   * Sends a declared notification to a connection, a subject or everybody, on every node. Sessions
-   * that have expired get it after a refresh. Rejects with a `TypeError` when it is not declared or
-   * the params don't fit.
+   * Sends a declared notification to a connection, a subject or all sessions, on every node.
+   * Expired sessions receive the notification after a refresh. Rejects with `TypeError` if the
+   * notification is not declared or its params fail their schema.
    */
   notify<Name extends keyof Notifications & string>(
     target: NotifyTarget,
@@ -142,22 +142,23 @@ export class Server<Notifications extends NotificationSchemas = NotificationSche
   }
 
   /**
-   * The metrics in Prometheus' text format, for a page of your own. Throws `TypeError` without the
-   * option `metrics`.
+   * Returns the metrics in Prometheus' text format, for an endpoint of your own. Throws `TypeError`
+   * without the option `metrics`.
    */
   metricsText(): string {
     return this.#parts.observability.text();
   }
 
-  /** How many sockets are open. */
+  /** Number of open connections. */
   get connections(): number {
     return this.#parts.connections.size;
   }
 
   /**
-   * Stops. New sockets are refused at once. With `drain` (milliseconds) clients are told one after
-   * the other, what they have in flight may finish, and they are closed, all within that time (and
-   * 3 s for peers that don't answer); without it everything is closed now.
+   * Closes the server and refuses new sockets at once. With `drain` (milliseconds) the shutdown is
+   * graceful: within that time the server notifies its clients one after the other, finishes their
+   * calls in flight and closes their connections, with 3 s more for peers that do not answer the
+   * close. Without `drain` it closes all connections at once.
    */
   close({ drain = 0 }: { readonly drain?: number } = {}): Promise<void> {
     this.#closed ??= this.#close(drain);
@@ -171,7 +172,7 @@ export class Server<Notifications extends NotificationSchemas = NotificationSche
 
   async #close(drain: number): Promise<void> {
     const { readiness, shutdown } = this.#parts;
-    // readiness says so, and upgrades are refused, as long as the others are served
+    // first, so that /readyz fails and upgrades are refused while open connections drain
     readiness.isDraining = true;
     if (drain > 0) await shutdown.drain(drain);
     const httpClosed = closeListener(this.#http);
@@ -196,7 +197,7 @@ export class Server<Notifications extends NotificationSchemas = NotificationSche
     try {
       if (!(await routes.handle(request, response))) notFound(response);
     } catch (error) {
-      // an issuer has answered, and says that it has not
+      // a custom issuer may reject after it has written a response
       log.error({ event: "http.fail", err: error }, "an HTTP request failed");
       response.destroy();
     }
@@ -205,9 +206,8 @@ export class Server<Notifications extends NotificationSchemas = NotificationSche
 
 /**
  * Makes a server for an application.
- *
- * @param app what `createRpc().router` returned
- * @throws TypeError that says what to change, when an option is wrong or two methods collide
+ * @param app the result of `createRpc().router`
+ * @throws TypeError if an option is invalid or two methods have the same name
  * @example const { url } = await createServer(app, { auth: { issuer, audience } }).listen(8080);
  */
 export function createServer<R, N, Schemas extends NotificationSchemas>(
@@ -215,10 +215,10 @@ export function createServer<R, N, Schemas extends NotificationSchemas>(
   options: ServerOptions<NoInfer<Schemas>>,
 ): Server<Schemas> {
   if (!(app instanceof Router))
-    throw new TypeError("app is no router: give what rpc.router({ … }) returns");
+    throw new TypeError("app is not a router; pass the result of rpc.router({ … })");
   if (options?.auth === undefined)
     throw new TypeError(
-      "auth is missing: an embedded issuer, or { issuer, audience } of whose tokens are accepted",
+      "auth is missing; pass an embedded issuer, or { issuer, audience } of the tokens to accept",
     );
   checkServerOptions(options);
   return new Server<Schemas>(app, options as unknown as ServerOptions);

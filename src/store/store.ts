@@ -2,18 +2,18 @@ import type { RevocationRecords } from "../auth/revocation/revocation.js";
 import type { Bus } from "../pubsub/bus.js";
 
 /**
- * What must outlive a process or reach other nodes. Every method is one atomic operation: whoever
- * calls never reads, decides and writes in steps of its own. A promise resolves only when the
- * change is durable. Any method may reject when the store can't be reached; callers tell that as
- * unavailable, never as a refusal. Times are seconds since 1970.
+ * Records that must outlive a process or reach other nodes. Every method is one atomic operation,
+ * so that callers never read, decide and write in separate steps. A promise resolves once the
+ * change is durable. Any method may reject if the store cannot be reached; callers report such an
+ * error as unavailable, never as a refusal. Times are seconds since 1970.
  */
 export interface Store extends StoreRecords {
   /**
-   * For one operation of several calls, such as a login: the same records, whose calls together
-   * wait for the store no longer than one call may. Absent: no call waits for long.
+   * Returns the same records for one operation of several calls, such as a login, which together
+   * wait for the store no longer than one call may. Absent in a store whose calls never wait long.
    */
   operation?(): StoreRecords;
-  /** Joins the nodes that share this store. Absent: the store is one node's. */
+  /** Connects the nodes that share this store. Absent in a store for a single node. */
   readonly bus?: Bus;
   /** Releases files and timers. */
   close(): Promise<void>;
@@ -31,35 +31,36 @@ export interface StoreRecords {
 
 export interface UserRecord {
   readonly username: string;
-  /** PHC string. */
+  /** The hash as a PHC string. */
   readonly passwordHash: string;
   readonly scopes: readonly string[];
-  /** More claims for the user's access tokens. */
+  /** Additional claims for the user's access tokens. */
   readonly claims: Readonly<Record<string, unknown>>;
   readonly disabled: boolean;
   /**
-   * Changes with the password, and when the user is disabled: families of another version are dead.
+   * Changes with the password, and when the user is disabled. Families with another version are
+   * invalid.
    */
   readonly credentialVersion: string;
   readonly createdAt: number;
 }
 
 export interface UserRecords {
-  /** False when the name is taken. */
+  /** Adds a user. Resolves to `false` if the name is taken. */
   add(user: UserRecord): Promise<boolean>;
   get(username: string): Promise<UserRecord | undefined>;
   /**
-   * Changes some members of one record. False when there is no such user. With `ifHash`, only while
-   * the password hash is still that one.
+   * Changes members of one record. Resolves to `false` if there is no such user, or if `ifHash` is
+   * given and is not the current password hash.
    */
   update(
     username: string,
     change: Partial<Omit<UserRecord, "username">>,
     ifHash?: string,
   ): Promise<boolean>;
-  /** False when there was none. */
+  /** Removes a user. Resolves to `false` if there is no such user. */
   remove(username: string): Promise<boolean>;
-  /** Sorted by name. */
+  /** Lists all users, sorted by name. */
   list(): Promise<readonly UserRecord[]>;
 }
 
@@ -67,7 +68,7 @@ export interface UserRecords {
 export interface ClientRecord {
   readonly clientId: string;
   /**
-   * SHA-256 of the secret, base64url: the secret is 32 random bytes, so that it needs no slow hash.
+   * SHA-256 of the secret, base64url. The secret is 32 random bytes, so a fast hash suffices.
    */
   readonly secretHash: string;
   readonly scopes: readonly string[];
@@ -81,54 +82,58 @@ export interface ClientRecords {
   list(): Promise<readonly ClientRecord[]>;
 }
 
-/** One login and all refresh tokens that came of it (RFC 9700 §4.14). */
+/** One login with all its refresh tokens (RFC 9700 §4.14). */
 export interface FamilyRecord {
   readonly id: string;
   readonly subject: string;
   readonly clientId: string;
   readonly scopes: readonly string[];
   readonly credentialVersion: string;
-  /** How many tokens were issued, from 1. */
+  /** Number of refresh tokens issued so far, from 1. */
   readonly generation: number;
   /** SHA-256 of the one refresh token that may be used next, base64url. */
   readonly currentHash: string;
-  /** SHA-256 of the token before; empty in generation 1. */
+  /** SHA-256 of the previous token; empty in generation 1. */
   readonly previousHash: string;
   readonly createdAt: number;
   readonly rotatedAt: number;
-  /** Fixed at login: rotation never moves it. */
+  /** End of the family, fixed at login; rotation never changes it. */
   readonly endsAt: number;
-  /** When it dies unless it is used. */
+  /** Time at which an unused family ends. */
   readonly idleUntil: number;
   readonly revoked: boolean;
   /**
-   * From where it was rotated last; says nothing but whether two are the same. Absent: not rotated,
-   * or not known.
+   * Fingerprint of the client that rotated the family last, good only for comparison. Absent if the
+   * family was never rotated, or its client is unknown.
    */
   readonly rotatedBy?: string;
 }
 
 export interface Rotation {
   readonly familyId: string;
-  /** Must match the family's. A wrong client consumes nothing. */
+  /** Must match the family's client. A wrong client does not consume the token. */
   readonly clientId: string;
   readonly presentedHash: string;
-  /** Hash of the successor, if the presented token is the current one: generation + 1. */
+  /** Generation of the successor, if the presented token is the current one. */
   readonly generation: number;
+  /** Hash of the successor. */
   readonly nextHash: string;
   readonly now: number;
-  /** Seconds in which the token before the current one may come again (a lost reply); 0 = never. */
+  /**
+   * Seconds in which the previous token is accepted again (after a lost reply); 0 disables that.
+   */
   readonly reuseWindow: number;
-  /** Seconds of idle life from now. */
+  /** Seconds from now until the unused family ends. */
   readonly idleTtl: number;
-  /** From where; kept as the family's `rotatedBy` if it is rotated. */
+  /** Fingerprint of the client, stored as the family's `rotatedBy` after a rotation. */
   readonly by?: string;
 }
 
 /**
- * `rotated`: consumed, and the successor is in force. `repeated`: the reply was lost, the same
- * successor again. `reused`: stolen; the family is now revoked. `revoked`: it was before, which
- * must be announced again, since whoever revoked it may have died before that.
+ * `rotated`: the token is consumed, and its successor is current. `repeated`: the reply was lost,
+ * and the result is the same successor again. `reused`: the token was stolen, and the family is now
+ * revoked. `revoked`: the family was revoked before; the caller must announce the revocation again,
+ * since the process that revoked the family may have died before its announcement.
  */
 export type RotationOutcome =
   | {
@@ -139,64 +144,69 @@ export type RotationOutcome =
 
 export interface FamilyRecords {
   /**
-   * With `most`: where the subject has more families then, those that were not used for the longest
-   * time are forgotten, the revoked first.
+   * Adds a family. If the subject then has more than `max` families, removes revoked families first
+   * and then the least recently used ones.
    */
-  add(family: FamilyRecord, most?: number): Promise<void>;
-  /** With `now`: one that has ended by then is forgotten, and not there. */
+  add(family: FamilyRecord, max?: number): Promise<void>;
+  /**
+   * Returns a family. With `now`, removes a family that has ended by then and returns `undefined`.
+   */
   get(id: string, now?: number): Promise<FamilyRecord | undefined>;
   /**
-   * Consume and issue in one step. Of any number of simultaneous uses of one token, exactly one is
-   * `rotated`. One that has ended is forgotten.
+   * Consumes a token and makes its successor current, in one step. Of any number of simultaneous
+   * uses of one token, exactly one is `rotated`. Removes a family that has ended.
    */
   rotate(rotation: Rotation): Promise<RotationOutcome>;
-  /** False when there was no such family, or it was revoked already. */
+  /**
+   * Revokes a family. Resolves to `false` if there is no such family, or the family is revoked
+   * already.
+   */
   revoke(id: string): Promise<boolean>;
-  /** Revokes all families that a subject has by now. Returns how many it has revoked. */
+  /** Revokes all families of a subject. Returns their number. */
   revokeSubject(subject: string): Promise<number>;
-  /** Forgets families that ended before `now`. Returns how many. */
+  /** Removes families that ended before `now`. Returns their number. */
   sweep(now: number): Promise<number>;
 }
 
 export interface AttemptCounters {
-  /** Failures since the last success, and when the last one was. */
+  /** Returns the failures since the last success, and the time of the last failure. */
   get(key: string): Promise<{ readonly failures: number; readonly lastAt: number }>;
-  /** Counts one more failure. Returns the new number. */
+  /** Counts a failure. Returns the new number of failures. */
   fail(key: string, now: number): Promise<number>;
   clear(key: string): Promise<void>;
-  /** Forgets counters whose last failure was before `before`. */
+  /** Removes counters whose last failure was before `before`. Returns their number. */
   sweep(before: number): Promise<number>;
 }
 
-/** Seconds that a counter of {@link RateCounters} lives, from its first count. */
+/** Window of the {@link RateCounters}: seconds from a counter's first count to its end. */
 export const rateWindow = 60;
 
 export interface RateCount {
-  /** In the minute that began with the first. */
+  /** Events counted in the window that began with the first event. */
   readonly count: number;
-  /** Seconds until that minute is over; 0 when nothing is counted. */
+  /** Seconds until the window ends; 0 if nothing is counted. */
   readonly endsIn: number;
 }
 
 /**
- * How often something happened in a minute, by key. They need not be durable, and unlike all else
- * they don't reject: while the store can't be reached, they count in this process. `now` is not
- * needed by a store that has a clock of its own.
+ * Fixed-window counters of one minute, by key. They need not be durable. Unlike all other records
+ * they never reject: while the store cannot be reached, they count in this process. A store with a
+ * clock of its own may ignore `now`.
  */
 export interface RateCounters {
-  /** Counts one more. Returns what is counted then. */
+  /** Counts one event. Returns the new count. */
   add(key: string, now: number): Promise<RateCount>;
-  /** Takes one back, unless its minute is over. */
+  /** Takes one event back, unless its window has ended. */
   giveBack(key: string, now: number): Promise<void>;
   get(key: string, now: number): Promise<RateCount>;
 }
 
-/** Signing keys and the like, by name. Their values never leave the process that uses them. */
+/** Secrets such as signing keys, by name. Values must not be logged or sent to clients. */
 export interface SecretRecords {
   get(name: string): Promise<string | undefined>;
   /**
-   * Writes only if the value is still `expected` (undefined: only if there is none). False:
-   * somebody else was first; read again.
+   * Compare-and-set: writes `value` only if the current value is `expected` (`undefined`: if there
+   * is no value). Resolves to `false` if another writer was first; read the value again.
    */
   replace(name: string, value: string, expected: string | undefined): Promise<boolean>;
 }

@@ -333,7 +333,7 @@ describe("a server that listens", () => {
     const make = createServer as (app?: unknown, options?: unknown) => unknown;
     const auth = { issuer: "https://id.test", audience: "test", publicKey: keys.publicJwk };
     for (const app of [undefined, {}, { ping: () => "pong" }])
-      expect(() => make(app, { auth })).to.throw(TypeError, /^app is no router/);
+      expect(() => make(app, { auth })).to.throw(TypeError, /^app is not a router/);
     expect(() => make(sampleApp())).to.throw(TypeError, /^auth is missing/);
     expect(() => make(sampleApp(), { auth })).to.not.throw();
   });

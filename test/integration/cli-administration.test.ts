@@ -120,7 +120,7 @@ describe("jotwire user", function () {
       await writeFile(join(folder, "issuer.json"), "{");
       const { code, stderr } = await runCli(["user", "list", "--state", folder]);
       expect(code).to.equal(3);
-      expect(stderr).to.include("issuer.json can't be read");
+      expect(stderr).to.include("issuer.json cannot be read");
     }));
 });
 

@@ -72,7 +72,7 @@ describe("jotwire check", function () {
       expect(about(findings, "store")).to.deep.include({
         level: "warning",
         check: "store",
-        advice: "the state folder serves one process on one machine: --redis for more",
+        advice: "the state folder serves one process on one machine; give --redis for more",
       });
       expect(about(findings, "exposure").map(({ level }) => level)).to.deep.equal(["ok"]);
       const checks = [

@@ -561,7 +561,7 @@ describe("jotwire serve", function () {
         3,
         'limits: there is no "unauthenticatedConectionsPerAddress"; did you mean "unauthenticatedConnectionsPerAddress"?',
       ],
-      ["unauthenticatedConnectionsPerAddress=many", 2, "--limits must be like"],
+      ["unauthenticatedConnectionsPerAddress=many", 2, "--limits must be name=value"],
     ] as const) {
       const refused = await runCli(args, { env: { JOTWIRE_LIMITS: `batchLength=1,${given}` } });
       expect(refused.code).to.equal(code);
@@ -575,7 +575,7 @@ describe("jotwire serve", function () {
     await cli.printed(/"event":"listen"/);
     expect(cli.stderr).to.include('"event":"settings.unknown","variables":["JOTWIRE_REDIS_PREFX"]');
     const { stdout } = await runCli(["check", smallApp, ...foreign], { env });
-    expect(stdout).to.match(/^warning +settings +no option has the variable JOTWIRE_REDIS_PREFX/m);
+    expect(stdout).to.match(/^warning +settings +no option reads the variable JOTWIRE_REDIS_PREFX/m);
     expect(stdout).to.not.include("JOTWIRE_METRICS_PORT");
   });
 
@@ -609,7 +609,7 @@ describe("jotwire serve", function () {
         join(file, "state"),
       ]);
       expect(code).to.equal(3);
-      expect(stderr).to.include("can't be");
+      expect(stderr).to.include("cannot be");
     }));
 });
 

@@ -71,11 +71,11 @@ describe("jotwire serve --workers", function () {
       const place = `127.0.0.1:${redis.port}`;
       for (const [url, code, says] of [
         [`redis://:hunter@3/4@${place}`, 2, "url must be like redis://"],
-        [`redis://${place}`, 4, `the Redis at redis://${place} does not let us in: Redis: NOAUTH`],
+        [`redis://${place}`, 4, `the Redis at redis://${place} refuses this user: Redis: NOAUTH`],
         [
           `redis://:hunter3@${place}`,
           4,
-          `the Redis at redis://${place} does not let us in: Redis: WRONGPASS`,
+          `the Redis at redis://${place} refuses this user: Redis: WRONGPASS`,
         ],
       ] as const) {
         const served = await runCli([

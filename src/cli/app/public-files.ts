@@ -1,4 +1,4 @@
-/** The files of a folder over HTTP, and the SDK for pages: for `jotwire dev --public`. */
+/** Serves the files of a folder and the browser SDK over HTTP, for `jotwire dev --public`. */
 import { createReadStream } from "node:fs";
 import { realpath, stat } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -7,10 +7,11 @@ import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
 import { CliError } from "../cli-error.js";
 
-/** Where pages find the SDK: `import { createClient } from "/jotwire.min.js"`. */
+/** URL path of the SDK: `import { createClient } from "/jotwire.min.js"`. */
 const sdkPath = "/jotwire.min.js";
 /**
- * Where the build puts it: beside the client, in dist, also when this file runs from its source.
+ * The bundle that the build writes to dist/client. Both paths are needed because this file also
+ * runs from source.
  */
 const sdkFile = fileURLToPath(
   new URL(
@@ -41,15 +42,18 @@ export class PublicFiles {
     this.#root = root;
   }
 
-  /** Throws a `CliError` when there is no such folder. */
+  /** Opens a folder. Throws `CliError` if there is no such folder. */
   static async of(folder: string): Promise<PublicFiles> {
     const root = await realpath(folder).catch(() => undefined);
     if (root === undefined || !(await stat(root)).isDirectory())
-      throw new CliError("configuration", `--public: there is no folder ${folder}`);
+      throw new CliError(
+        "configuration",
+        `--public: there is no folder ${folder}; name an existing one`,
+      );
     return new PublicFiles(root);
   }
 
-  /** Answers every request: with a file, or that there is none. Never rejects. */
+  /** Answers every request with a file or an error. Never rejects. */
   async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.method !== "GET" && request.method !== "HEAD")
       return refuse(response, 405, "use GET");
@@ -63,13 +67,13 @@ export class PublicFiles {
       "Referrer-Policy": "no-referrer",
     });
     if (request.method === "HEAD") response.end();
-    // the reader has left, or the file
+    // fails if the peer disconnects or the file disappears
     else await pipeline(createReadStream(found.path), response).catch(() => response.destroy());
   }
 
   /**
-   * A file that lies in the folder, also when links are followed; none whose name begins with a
-   * dot.
+   * Returns the file for a URL. Its real path, with links resolved, must be inside the folder, and
+   * no part of its path may begin with a dot.
    */
   async #find(url: string): Promise<{ readonly path: string; readonly size: number } | undefined> {
     const path = pathFrom(url);
@@ -87,7 +91,7 @@ export class PublicFiles {
   }
 }
 
-/** The path of a request's URL, decoded; `undefined`: it can't be a file's. */
+/** Returns the decoded path of a request's URL, or `undefined` if no file can have that path. */
 function pathFrom(url: string): string | undefined {
   try {
     const path = decodeURIComponent(url.split(/[?#]/, 1)[0] ?? "/");

@@ -1,20 +1,19 @@
 import { messageOf } from "../cli-error.js";
 
 export interface Finding {
-  /** `unsafe`: also what will not work at all. */
+  /** `unsafe` includes settings that do not work at all. */
   readonly level: "unsafe" | "warning" | "ok";
-  /** What was looked at. */
+  /** Name of the check. */
   readonly check: string;
-  /** What is wrong, and what to do. */
+  /** The problem and its solution. */
   readonly advice: string;
 }
 
-/** What one check has found; empty: nothing to do. */
+/** Findings of one check; empty if there is nothing to do. */
 export type Found = readonly Omit<Finding, "check">[];
 
 /**
- * What a check has found; that it could not be made is a finding too, and that it has found nothing
- * is told.
+ * Runs a check. Reports `ok` if it has no findings, and `unsafe` if it throws.
  */
 export async function findOut(
   check: string,

@@ -14,12 +14,13 @@ import type { IssuerIdentity } from "../settings/state-folder.js";
 import type { Found } from "./finding.js";
 
 const timeoutMs = 5_000; // 5 s
-const notableSkew = 5; // s: the leeway that tokens of the embedded issuer have for `iat`
-const harmfulSkew = 30; // s: the leeway for those of other issuers
+const notableSkew = 5; // s: the leeway for `iat` in tokens of the embedded issuer
+const harmfulSkew = 30; // s: the leeway for `iat` in tokens of other issuers
 const fewDescriptors = 10_000;
 
 /**
- * Brings a server up on a free port of loopback. Why it isn't ready for traffic; undefined: it is.
+ * Starts a server on a free port of loopback. Returns why it is not ready for traffic, or
+ * `undefined` if it is ready.
  */
 export async function trialServer(
   app: Router<unknown> | undefined,
@@ -61,7 +62,7 @@ export async function clockSkew(issuer: string): Promise<Found> {
     return [
       {
         level: "warning",
-        advice: `the issuer's clock can't be compared, since ${new URL(issuer).origin} does not answer (${messageOf(error)})`,
+        advice: `cannot compare clocks: ${new URL(issuer).origin} does not answer (${messageOf(error)}); check that this machine can reach the issuer`,
       },
     ];
   }
@@ -71,41 +72,46 @@ export async function clockSkew(issuer: string): Promise<Found> {
       {
         level: "warning",
         advice:
-          "the issuer does not tell its time: see to it that this machine's clock is right (NTP)",
+          "cannot compare clocks: the issuer sends no Date header; synchronize this machine's clock by NTP",
       },
     ];
-  // the header has whole seconds
+  // the Date header is cut to whole seconds, so its mean error is half a second
   const skew = Math.round((theirs + 500 - (askedAt + Date.now()) / 2) / 1_000);
   if (Math.abs(skew) <= notableSkew) return [];
-  const advice = `this machine's clock is ${Math.abs(skew)} s ${skew > 0 ? "behind" : "ahead of"} the issuer's: set it by NTP`;
+  const advice = `this machine's clock is ${Math.abs(skew)} s ${skew > 0 ? "behind" : "ahead of"} the issuer's; synchronize it by NTP`;
   return [{ level: Math.abs(skew) > harmfulSkew ? "unsafe" : "warning", advice }];
 }
 
-/** Compares the limit of open files with the limits of the server: each connection takes one. */
+/**
+ * Compares the process's limit of open files with the server's limits: each connection is a file.
+ */
 export async function descriptorShortage(): Promise<Found> {
   if (process.platform !== "linux")
     return [
-      { level: "warning", advice: "the limit of open files is not known here: see ulimit -n" },
+      {
+        level: "warning",
+        advice: "cannot read the limit of open files on this platform; check ulimit -n",
+      },
     ];
   const limits = await readFile("/proc/self/limits", "utf8");
-  // "unlimited" is no number
+  // "unlimited" does not match \d+
   const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY);
   const least = defaultLimits.unauthenticatedConnections + 100;
   if (soft < least) {
-    const advice = `this process may open ${soft} files, fewer than the ${defaultLimits.unauthenticatedConnections} connections that may be unauthenticated alone: ulimit -n 65536 (LimitNOFILE= in systemd)`;
+    const advice = `this process may open ${soft} files, fewer than the ${defaultLimits.unauthenticatedConnections} unauthenticated connections that the server allows; raise the limit with ulimit -n 65536 (LimitNOFILE= in systemd)`;
     return [{ level: "unsafe", advice }];
   }
   return soft < fewDescriptors
     ? [
         {
           level: "warning",
-          advice: `at most ${soft} files may be open, a connection is one: ulimit -n 65536 for more`,
+          advice: `this process may open ${soft} files, one for each connection; raise the limit with ulimit -n 65536`,
         },
       ]
     : [];
 }
 
-/** Which pages may connect. */
+/** Checks the origins that may connect. */
 export async function originAdvice(origins: readonly string[]): Promise<Found> {
   return origins.flatMap((origin): Found => {
     if (origin === "null")
@@ -113,25 +119,25 @@ export async function originAdvice(origins: readonly string[]): Promise<Found> {
         {
           level: "unsafe",
           advice:
-            "the origin null is that of anybody's sandboxed frames and files: name the pages that may connect",
+            "the origin null belongs to any sandboxed frame and any local file; list the origins that may connect",
         },
       ];
     if (/^http:\/\/(?!(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$)/.test(origin)) {
-      const advice = `a page of ${origin} can be changed by anybody on the way, and acts for its users: serve it by https, and name that origin`;
+      const advice = `anybody on the network path can change a page of ${origin}, which acts for its users; serve the page over https and list that origin`;
       return [{ level: "unsafe", advice }];
     }
     return origin.includes("://*.")
       ? [
           {
             level: "warning",
-            advice: `${origin} lets pages of every subdomain in, also of one that somebody took over: name those that you need`,
+            advice: `${origin} allows every subdomain, also one that an attacker has taken over; list the subdomains that you need`,
           },
         ]
       : [];
   });
 }
 
-/** Whom tokens must be for. */
+/** Checks that no audience is the issuer. */
 export async function audienceAdvice({
   issuer,
   audience,
@@ -139,12 +145,12 @@ export async function audienceAdvice({
   const bare = (text: string) => text.replace(/\/$/, "");
   if (![audience].flat().some((one) => bare(one) === bare(issuer))) return [];
   const advice =
-    "the audience is the issuer itself, so that a token for its own endpoints is accepted here, too: register this server there as an API with a name of its own";
+    "the audience is the issuer itself, so this server also accepts tokens for the issuer's own endpoints; register this server with the issuer as an API with its own name";
   return [{ level: "warning", advice }];
 }
 
 /**
- * How the Redis keeps what it is told, and whose data it has. `served`: the embedded issuer, if
+ * Checks how a Redis persists its data, and whose data it has. `served` is the embedded issuer, if
  * there is one.
  */
 export async function adviceOnRedis(
@@ -154,14 +160,14 @@ export async function adviceOnRedis(
   const url = place.redis;
   const { adviseRedis } = await failingAs(
     "configuration",
-    "--redis needs packages: npm install @redis/client rate-limiter-flexible: ",
+    "--redis needs two packages, npm install @redis/client rate-limiter-flexible: ",
     () => import("../../store/redis/connection/redis-advice.js"),
   );
   const advice = await reachingRedis("--redis", () => adviseRedis({ url }));
   const isClear =
     url.startsWith("redis:") &&
     !/@?(localhost|127\.0\.0\.1|\[::1\])(:|\/|$)/.test(url.slice("redis://".length));
-  const clear = "what is in Redis crosses the network in the clear: use rediss:";
+  const clear = "Redis traffic crosses the network unencrypted; use rediss:";
   const findings: Found = [...advice, ...(isClear ? [clear] : [])].map((text) => ({
     level: "warning",
     advice: text,
@@ -172,6 +178,6 @@ export async function adviceOnRedis(
     (known.issuer === served?.issuer && known.audience === served.audience)
   )
     return findings;
-  const other = `this Redis has the data of another issuer, ${known.issuer} for ${known.audience}: choose another --redis-prefix, or give those`;
+  const other = `this Redis has the data of another issuer, ${known.issuer} for ${known.audience}; choose another --redis-prefix, or that issuer and audience`;
   return [{ level: "unsafe", advice: other }, ...findings];
 }

@@ -1,6 +1,6 @@
 /**
- * `jotwire check`: what is unsafe about the settings of `serve`, or will not work in production,
- * before it is started.
+ * `jotwire check`: reports settings of `serve` that are unsafe or do not work in production, before
+ * the server starts.
  */
 import type { Command } from "commander";
 import { createIssuer, memoryStore } from "../../issuer/index.js";
@@ -40,15 +40,15 @@ export function addCheckCommand(program: Command): void {
   const command = program
     .command("check [module]")
     .description(
-      "say what is unsafe about the settings of serve, or will not work in production, and what to do; takes what serve takes",
+      "report settings of serve that are unsafe or do not work in production, with advice; takes the options of serve",
     );
   withServeOptions(command)
     .addOption(jsonOption("print JSON: a list of { level, check, advice }"))
     .addHelpText(
       "after",
       `
-Nothing is changed, and nothing listens but a trial on a free port of loopback. The module is loaded, but not started.
-Exit code: 0 when nothing is unsafe or broken (warnings are told all the same), 3 otherwise.
+Changes nothing. Starts a trial server on a free port of loopback. Loads the module, but does not start it.
+Exit code: 0 if nothing is unsafe or broken (there may be warnings), 3 otherwise.
 
 Examples:
   jotwire check dist/app.js --config production.json
@@ -81,7 +81,7 @@ interface Check {
   readonly run: () => Promise<Found>;
 }
 
-/** Each stands for itself: one that fails keeps none of the others from being made. */
+/** The checks are independent: all of them run, even if one fails. */
 async function checksOf(
   module: string | undefined,
   options: CheckOptions,
@@ -109,10 +109,10 @@ async function checksOf(
   ];
 }
 
-/** What is told about an issuer of somebody else's. */
+/** Checks of an issuer other than the embedded one. */
 async function foreignChecks(issuer: string, options: CheckOptions): Promise<readonly Check[]> {
   const clock: Check = { name: "clock", run: () => clockSkew(issuer) };
-  // why not is told under "tokens"
+  // the check "tokens" reports the reason
   const provider = await acceptedIssuer(options).catch(() => undefined);
   if (provider === undefined) return [clock];
   return [
@@ -130,12 +130,17 @@ async function exposure(options: CheckOptions): Promise<Found> {
   );
   const allowed =
     options.allowInsecure === true
-      ? ["--allow-insecure is set: tokens and passwords may cross the network in the clear"]
+      ? [
+          "--allow-insecure is set, so tokens and passwords may cross the network unencrypted; use TLS",
+        ]
       : [];
   return [...hazards, ...allowed].map((advice) => ({ level: "unsafe", advice }));
 }
 
-/** Without a certificate here it is a proxy's business, or told as a hazard. */
+/**
+ * Without a certificate there is nothing to check here: a proxy has it, or "exposure" reports a
+ * hazard.
+ */
 async function certificate(options: CheckOptions): Promise<Found> {
   const tls = await tlsOf(options);
   const { issuer } = embeddedIdentity(options, options.port) ?? {};
@@ -145,7 +150,7 @@ async function certificate(options: CheckOptions): Promise<Found> {
 }
 
 /**
- * A server like the one that will serve, with everything but its port, must come up and be ready.
+ * Starts a trial server with all settings but the port, and waits until it is ready.
  */
 async function tokens(module: string | undefined, options: CheckOptions): Promise<Found> {
   checkIssuerOptions(options);
@@ -158,13 +163,15 @@ async function tokens(module: string | undefined, options: CheckOptions): Promis
   const unready = await trialServer(app, { auth, production: true, ...serverSettings(options) });
   const isPlain = identity === undefined && options.issuer?.startsWith("http://") === true;
   const plain =
-    "the issuer's keys come by http, so anybody on the way can forge tokens: use its https URL";
+    "the issuer's keys come over http, so anybody on the network path can forge tokens; use its https URL";
   return [...(unready === undefined ? [] : [unready]), ...(isPlain ? [plain] : [])].map(
     (advice) => ({ level: "unsafe", advice }),
   );
 }
 
-/** A server would refuse to keep its keys there. */
+/**
+ * Checks the mode of the state folder, since a server refuses to keep its keys in an unsafe one.
+ */
 async function folderAdvice(state: string): Promise<Found> {
   const complaint = await modeComplaint(new StateFolder(state).path);
   return complaint === undefined ? [] : [{ level: "unsafe", advice: complaint }];
@@ -174,18 +181,18 @@ async function storeless(isEmbedded: boolean, workers: number): Promise<Found> {
   if (workers > 1)
     throw new CliError(
       "configuration",
-      `${workers} workers share nothing but a store: give --redis, or --workers 1`,
+      `${workers} workers need a shared store; give --redis, or --workers 1`,
     );
   const advice = isEmbedded
-    ? "the state folder serves one process on one machine: --redis for more"
-    : "revocations are kept in memory, and forgotten at a restart: give --redis if you revoke";
+    ? "the state folder serves one process on one machine; give --redis for more"
+    : "revocations are kept in memory and lost at a restart; give --redis if you revoke tokens";
   return [{ level: "warning", advice }];
 }
 
 function variableAdvice(variables: readonly string[]): Found {
   return variables.map((name) => ({
     level: "warning",
-    advice: `no option has the variable ${name}: is it misspelt?`,
+    advice: `no option reads the variable ${name}; check its spelling`,
   }));
 }
 
@@ -194,14 +201,14 @@ function drainAdvice(drain: number): Found {
     return [
       {
         level: "warning",
-        advice: `a drain of ${drain} ms outlasts the 30 s that most supervisors wait: raise theirs, or lower --drain`,
+        advice: `a drain of ${drain} ms exceeds the 30 s that most supervisors wait; raise their timeout, or lower --drain`,
       },
     ];
   return drain < 1_000
     ? [
         {
           level: "warning",
-          advice: "calls in flight have next to no time to finish at a restart: raise --drain",
+          advice: "calls in flight have too little time to finish at a restart; raise --drain",
         },
       ]
     : [];

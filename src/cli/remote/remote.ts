@@ -1,4 +1,4 @@
-/** One connection of a command to a running server, over the client SDK. */
+/** Connects a command to a running server with the client SDK. */
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   type Client,
@@ -15,14 +15,14 @@ export interface RemoteOptions {
   readonly token?: string;
   readonly user?: string;
   readonly passwordStdin?: boolean;
-  /** For connection and calls together, milliseconds. */
+  /** Limit for connection and calls together, milliseconds. */
   readonly timeout: number;
   readonly allowInsecure?: boolean;
 }
 
 /**
- * Connects, lets `use` work, and disconnects. What the server or the network refuses becomes a
- * `CliError` that says what to do.
+ * Connects, runs `use`, and disconnects. Throws `CliError` with advice for errors of the server and
+ * the network.
  */
 export async function withRemote(
   urlText: string,
@@ -54,20 +54,20 @@ function webSocketUrl(url: URL): URL {
   return result;
 }
 
-/** The first token is there before the connection, so that a wrong password is told as such. */
+/** Gets the first token before the connection, so that a wrong password is reported as such. */
 async function tokenCallback(
   url: URL,
   { token, user, passwordStdin = false }: RemoteOptions,
 ): Promise<TokenCallback | undefined> {
   if (user === undefined) return token === undefined ? undefined : () => token;
-  if (token !== undefined) throw new CliError("usage", "either --token or --user");
+  if (token !== undefined) throw new CliError("usage", "give either --token or --user");
   const password = await readSecret("password", { fromStdin: passwordStdin });
   const base = url.origin.replace(/^ws/, "http");
   const { access_token: first } = await login(base, user, password);
   return async ({ force }) => (force ? (await login(base, user, password)).access_token : first);
 }
 
-/** The SDK would try for ever; here the first failure is the last. */
+/** The SDK would retry without end, so the first failure rejects. */
 async function connected(client: Client, url: URL, timeout: number): Promise<void> {
   const failed = new Promise<never>((_, reject) => {
     client.on("state", ({ to, reason = "connection_lost", code, cause }) => {
@@ -77,10 +77,10 @@ async function connected(client: Client, url: URL, timeout: number): Promise<voi
   const late = sleep(timeout, undefined, { ref: false }).then(() => {
     throw new CliError(
       "connection",
-      `no connection to ${url.origin}${url.pathname} within ${timeout} ms: raise --timeout`,
+      `no connection to ${url.origin}${url.pathname} within ${timeout} ms; raise --timeout`,
     );
   });
-  // after the race nobody listens, and a lost call tells it by itself
+  // the loser of the race must not become an unhandled rejection
   failed.catch(() => undefined);
   late.catch(() => undefined);
   await Promise.race([client.ready(), failed, late]);

@@ -1,42 +1,42 @@
 import { Option } from "commander";
 import { listOption, numberOption } from "./settings.js";
 
-/** The options that several commands have. */
+/** Options that several commands share. */
 
 export const portOption = () =>
-  numberOption("--port <port>", "port to listen on; 0: any free one", 0, 65_535).default(8080);
+  numberOption("--port <port>", "port to listen on; 0 for any free port", 0, 65_535).default(8080);
 
 export const stateOption = () =>
-  new Option("--state <folder>", "where users, keys and the application's data are kept").default(
+  new Option("--state <folder>", "folder for users, keys and the application's data").default(
     ".jotwire",
   );
 
 export const redisOption = () =>
   new Option(
     "--redis <url>",
-    "where nodes and workers keep what they share: redis://…, rediss://…, unix:…; better by JOTWIRE_REDIS if it has a password",
+    "Redis that nodes and workers share: redis://…, rediss://…, unix:…; use JOTWIRE_REDIS if the URL has a password",
   );
 
 export const redisPrefixOption = () =>
-  new Option("--redis-prefix <name>", "begins every key in Redis").default("jotwire");
+  new Option("--redis-prefix <name>", "prefix of every key in Redis").default("jotwire");
 
 export const configOption = () => new Option("--config <file>", "JSON file with settings");
 
-export const audienceOption = () => new Option("--audience <name>", "whom the tokens are for");
+export const audienceOption = () => new Option("--audience <name>", "audience of the tokens (aud)");
 
 export const originOption = () =>
-  listOption("--origin <origin>", "web page that may connect, like https://app.example.com");
+  listOption("--origin <origin>", "origin whose pages may connect, like https://app.example.com");
 
 export const drainOption = () =>
   numberOption(
     "--drain <ms>",
-    "how long clients may take to leave, with what they have in flight, when it is told to stop",
+    "milliseconds for a graceful shutdown: calls in flight finish, and clients disconnect",
     0,
     600_000,
   ).default(10_000);
 
 export const logLevelOption = () =>
-  new Option("--log-level <level>", "least level that is logged")
+  new Option("--log-level <level>", "lowest level to log")
     .choices(["debug", "info", "warn", "error"])
     .default("info");
 
@@ -52,5 +52,5 @@ export const scopeOption = () => listOption("--scope <scope>", "scope to grant")
 export const tokenOption = () =>
   new Option(
     "--token <jwt>",
-    "access token; better by JOTWIRE_TOKEN, since others can see arguments",
+    "access token; use JOTWIRE_TOKEN, since other users of the machine can see arguments",
   );

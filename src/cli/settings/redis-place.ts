@@ -2,7 +2,7 @@ import type { Store } from "../../index.js";
 import { CliError, failingAs, messageOf } from "../cli-error.js";
 import type { IssuerIdentity } from "./state-folder.js";
 
-/** Where several nodes or workers keep what they share. */
+/** The Redis that several nodes or workers share. */
 export interface RedisPlace {
   readonly redis?: string;
   readonly redisPrefix: string;
@@ -15,7 +15,8 @@ type RedisLogger = NonNullable<
 const identityName = "served-issuer";
 
 /**
- * The store in Redis, if one is named. Throws a `CliError` when it is none, or can't be reached.
+ * Opens the store in Redis, if `redis` is given. Throws `CliError` if the URL is invalid or Redis
+ * cannot be reached.
  */
 export async function redisStoreOf(
   { redis, redisPrefix }: RedisPlace,
@@ -24,7 +25,7 @@ export async function redisStoreOf(
   if (redis === undefined) return undefined;
   const { redisStore } = await failingAs(
     "configuration",
-    "--redis needs packages: npm install @redis/client rate-limiter-flexible: ",
+    "--redis needs two packages, npm install @redis/client rate-limiter-flexible: ",
     () => import("../../store/redis/index.js"),
   );
   const store = await failingAs("usage", "--redis: ", () =>
@@ -40,8 +41,7 @@ export async function redisStoreOf(
 }
 
 /**
- * Runs `work`; why a Redis can't be used becomes a `CliError` that says what to do, and nothing of
- * its password.
+ * Runs `work`. Throws `CliError` with advice, and without the password, if Redis cannot be used.
  */
 export async function reachingRedis<T>(where: string, work: () => Promise<T>): Promise<T> {
   try {
@@ -51,22 +51,22 @@ export async function reachingRedis<T>(where: string, work: () => Promise<T>): P
       throw new CliError("usage", `--redis: ${messageOf(error)}`, { cause: error });
     const isRefused = /\b(NOAUTH|WRONGPASS|NOPERM)\b/.test(messageOf(error));
     const what = isRefused
-      ? `the Redis at ${where} does not let us in`
+      ? `the Redis at ${where} refuses this user`
       : `no Redis answers at ${where}`;
     const advice = isRefused
-      ? " Give user and password in the URL, redis://user:password@host, by JOTWIRE_REDIS"
+      ? "; set JOTWIRE_REDIS to a URL with user and password, redis://user:password@host"
       : "";
     throw new CliError("connection", `${what}: ${messageOf(error)}${advice}`, { cause: error });
   }
 }
 
-/** Whose issuer is served from this store: revocations have to name it. */
+/** Returns the issuer that uses this store; revocations must name their issuer. */
 export async function identityIn(store: Store): Promise<IssuerIdentity | undefined> {
   const text = await store.secrets.get(identityName);
   return text === undefined ? undefined : (JSON.parse(text) as IssuerIdentity);
 }
 
-/** The same, only looked at: that nobody has used the Redis so far stays so. */
+/** Like {@link identityIn}, but read-only: does not initialize an unused Redis. */
 export async function servedIssuerAt({
   redis,
   redisPrefix,
@@ -76,7 +76,7 @@ export async function servedIssuerAt({
   return text === undefined ? undefined : (JSON.parse(text) as IssuerIdentity);
 }
 
-/** Throws a `CliError` when another issuer is served from it. */
+/** Reserves a store for an issuer. Throws `CliError` if another issuer uses the store. */
 export async function claimStore(
   store: Store,
   { issuer, audience }: IssuerIdentity,
@@ -87,7 +87,7 @@ export async function claimStore(
   if (known !== identity)
     throw new CliError(
       "configuration",
-      `this Redis has another issuer's data (${known}): choose another --redis-prefix`,
+      `this Redis has the data of another issuer (${known}); choose another --redis-prefix`,
     );
 }
 

@@ -1,4 +1,4 @@
-/** What `serve` is told, and what `check` looks at. */
+/** The settings of `serve`, which `check` reads too. */
 import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import type { LogLevel, ProviderOptions, ServerOptions } from "../../index.js";
@@ -65,18 +65,23 @@ export function withServeOptions(command: Command): Command {
     )
     .addOption(new Option("--metrics", "serve /metrics for Prometheus, on a port of its own"))
     .addOption(
-      numberOption("--metrics-port <port>", "that port; 0: any free one", 0, 65_535).default(9464),
+      numberOption(
+        "--metrics-port <port>",
+        "port of /metrics; 0 for any free port",
+        0,
+        65_535,
+      ).default(9464),
     )
     .addOption(
       new Option(
         "--metrics-host <address>",
-        "its address; others than this machine's show them to others",
+        "address of /metrics; only loopback keeps the metrics private",
       ).default("127.0.0.1"),
     )
     .addOption(
       new Option(
         "--issuer <url>",
-        "whose tokens are accepted; without --jwks its keys are found by OIDC discovery",
+        "issuer whose tokens are accepted; without --jwks, OIDC discovery finds its keys",
       ),
     )
     .addOption(audienceOption())
@@ -84,19 +89,22 @@ export function withServeOptions(command: Command): Command {
     .addOption(
       listOption(
         "--algorithm <name>",
-        "signature algorithm of the issuer's tokens, like ES256; by default what fits its keys",
+        "signature algorithm of the issuer's tokens, like ES256 (default: the algorithms that fit its keys)",
       ),
     )
     .addOption(
       listOption("--identity-claim <name>", "claim that a refresh may not change, like org_id"),
     )
     .addOption(
-      new Option("--allow-private-hosts", "fetch the issuer's keys also from a private address"),
+      new Option(
+        "--allow-private-hosts",
+        "allow fetching the issuer's keys from a private address",
+      ),
     )
     .addOption(
       new Option(
         "--embedded",
-        "serve logins and tokens too, for the users in the state folder; --issuer is this server's own URL",
+        "also serve logins and tokens for the users in the state folder; --issuer is this server's own URL",
       ),
     )
     .addOption(stateOption())
@@ -111,15 +119,15 @@ export function withServeOptions(command: Command): Command {
     )
     .addOption(originOption())
     .addOption(new Option("--tls-cert <file>", "certificate, PEM"))
-    .addOption(new Option("--tls-key <file>", "its key, PEM"))
+    .addOption(new Option("--tls-key <file>", "key of the certificate, PEM"))
     .addOption(
       listOption("--trust-proxy <address>", "proxy with TLS in front: address, range, or loopback"),
     )
-    .addOption(insecureOption("listen without TLS where others can reach it"))
+    .addOption(insecureOption("listen without TLS on an address other than loopback"))
     .addOption(
       listOption(
         "--limits <name=number>",
-        "a limit other than its default, like requestsInFlight=100; docs/reference/limits.md has them all",
+        "value for a limit, like requestsInFlight=100; docs/reference/limits.md lists all limits",
       ),
     )
     .addOption(drainOption())
@@ -128,11 +136,11 @@ export function withServeOptions(command: Command): Command {
 }
 
 /**
- * An issuer whose key set is given may have any name; otherwise it is where the keys, or the
- * logins, are found.
+ * An issuer must be a URL, at which its keys or its logins are found, unless its key set is given.
  */
 export function checkIssuerOptions({ issuer, jwks, embedded = false }: ServeOptions): void {
-  if (embedded && jwks !== undefined) throw new CliError("usage", "either --embedded or --jwks");
+  if (embedded && jwks !== undefined)
+    throw new CliError("usage", "give either --embedded or --jwks");
   if (
     issuer === undefined ||
     jwks !== undefined ||
@@ -148,7 +156,7 @@ export function checkIssuerOptions({ issuer, jwks, embedded = false }: ServeOpti
 function whoseTokens(): CliError {
   return new CliError(
     "usage",
-    "say whose tokens are accepted: --issuer <url> and --audience <name>, or --embedded",
+    "no issuer is given; use --issuer <url> and --audience <name>, or --embedded",
   );
 }
 
@@ -158,7 +166,7 @@ export async function acceptedIssuer(options: ServeOptions): Promise<ProviderOpt
   if (audience === undefined)
     throw new CliError(
       "usage",
-      "say whom the tokens are for: --audience <name>, as it stands in their aud claim",
+      "no audience is given; use --audience <name>, the value of the aud claim",
     );
   const keys = {
     ...(jwks === undefined ? {} : { jwks: await keySet(jwks) }),
@@ -169,27 +177,27 @@ export async function acceptedIssuer(options: ServeOptions): Promise<ProviderOpt
 
 async function keySet(jwks: string): Promise<NonNullable<ProviderOptions["jwks"]>> {
   if (/^https?:\/\//.test(jwks)) return jwks;
-  return failingAs("configuration", `the key set in ${jwks} can't be read: `, async () =>
+  return failingAs("configuration", `the key set in ${jwks} cannot be read: `, async () =>
     JSON.parse(await readFile(jwks, "utf8")),
   );
 }
 
-/** Whose logins and tokens the server serves itself; undefined: nobody's. */
+/** Returns the identity of the embedded issuer, or `undefined` without one. */
 export function embeddedIdentity(options: ServeOptions, port: number): IssuerIdentity | undefined {
   const { embedded = false, issuer, audience = defaultAudience } = options;
   return embedded ? { issuer: issuer ?? ownUrl(options, port), audience } : undefined;
 }
 
-/** Where clients reach the server, if that can be known: only on this machine. */
+/** Returns the URL of a server on loopback; for any other host the URL is unknown. */
 function ownUrl({ host, tlsCert }: ServeOptions, port: number): string {
   if (isLoopback(host)) return `${tlsCert === undefined ? "http" : "https"}://localhost:${port}`;
   throw new CliError(
     "usage",
-    "--embedded needs the URL at which clients reach this server: --issuer https://api.example.com",
+    "--embedded needs the URL at which clients reach this server; give --issuer https://api.example.com",
   );
 }
 
-/** Where the metrics are served, if they are. */
+/** Returns the address of `/metrics`, or `undefined` without `--metrics`. */
 export function metricsPlace({
   metrics = false,
   metricsPort,
@@ -205,20 +213,20 @@ export async function tlsOf({
   if (tlsCert === undefined && tlsKey === undefined) return undefined;
   if (tlsCert === undefined || tlsKey === undefined)
     throw new CliError("usage", "--tls-cert and --tls-key go together");
-  return failingAs("configuration", "the certificate can't be read: ", async () => ({
+  return failingAs("configuration", "the certificate cannot be read: ", async () => ({
     cert: await readFile(tlsCert),
     key: await readFile(tlsKey),
   }));
 }
 
-/** What is unsafe about these settings: what to do about each. */
+/** Returns advice for each unsafe setting. */
 export async function hazardsIn(
   options: ServeOptions,
   state: StateFolder,
   embedded: IssuerIdentity | undefined,
 ): Promise<readonly string[]> {
   const { host, trustProxy, tlsCert, tlsKey, allowInsecure = false, origin } = options;
-  // nobody else would let it in
+  // only an embedded issuer accepts the demo user
   const demoUser = embedded === undefined ? undefined : await state.demoUser();
   return hazardsOf({
     ...{ host, trustProxy, hasTls: tlsCert !== undefined, tlsKey, allowInsecure, origin, demoUser },
@@ -228,7 +236,7 @@ export async function hazardsIn(
 }
 
 /**
- * What the server is told that does not depend on whose tokens it accepts, and where it listens.
+ * Returns the options of the server that depend neither on its issuer nor on its address.
  */
 export function serverSettings({
   trustProxy,
@@ -252,7 +260,7 @@ export function serverSettings({
   } satisfies Partial<ServerOptions>;
 }
 
-/** Which of them there are, and what they may be, the server says. */
+/** Parses `--limits`; the server itself checks names and values. */
 function limitsOf(texts: readonly string[]): Readonly<Record<string, number | "auto">> {
   return Object.fromEntries(
     texts.map((text) => {
@@ -260,14 +268,14 @@ function limitsOf(texts: readonly string[]): Readonly<Record<string, number | "a
       if (name === undefined)
         throw new CliError(
           "usage",
-          `--limits must be like requestsInFlight=100 or connections=auto, not ${JSON.stringify(text)}`,
+          `--limits must be name=value, such as requestsInFlight=100 or connections=auto, not ${JSON.stringify(text)}`,
         );
       return [name, value === "auto" ? value : Number(value)];
     }),
   );
 }
 
-/** `none` names no page: only programs may connect. */
+/** `none` stands for no origin: only programs may connect. */
 export function namedOrigins(origin: readonly string[]): readonly string[] {
   return origin.filter((one) => one !== "none");
 }

@@ -1,6 +1,6 @@
 /**
- * What the commands keep in the state folder beside the issuer's records: whose issuer it is, and
- * whether `dev` made its user.
+ * The files of the commands in the state folder, beside the issuer's records: the identity of the
+ * issuer, and the user that `dev` created.
  */
 import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -19,8 +19,8 @@ export class StateFolder {
   }
 
   /**
-   * Mode 0700, and nothing for git: it has keys in it. `true`: it wasn't there. Throws a `CliError`
-   * where that can't be.
+   * Creates the folder with mode 0700 and a .gitignore, since it holds keys. Returns whether it is
+   * new. Throws `CliError` if it cannot be created.
    */
   async make(): Promise<boolean> {
     try {
@@ -30,12 +30,12 @@ export class StateFolder {
     } catch (error) {
       throw new CliError(
         "configuration",
-        `the state folder ${this.path} can't be made: ${messageOf(error)}`,
+        `the state folder ${this.path} cannot be created: ${messageOf(error)}`,
       );
     }
   }
 
-  /** Throws a `CliError` when there is none: most likely a wrong `--state`. */
+  /** Throws `CliError` if there is no such folder; most likely `--state` is wrong. */
   async mustExist(): Promise<void> {
     const isFolder = await stat(this.path).then(
       (found) => found.isDirectory(),
@@ -44,11 +44,11 @@ export class StateFolder {
     if (!isFolder)
       throw new CliError(
         "configuration",
-        `there is no state folder ${this.path}: start a server first, or give --state`,
+        `there is no state folder ${this.path}; start a server first, or give --state`,
       );
   }
 
-  /** Of the server that used the folder last: revocations have to name it. */
+  /** Returns the issuer that used the folder last; revocations must name their issuer. */
   async identity(): Promise<IssuerIdentity | undefined> {
     const { issuer, audience } = (await this.#read("issuer.json")) ?? {};
     return typeof issuer === "string" && typeof audience === "string"
@@ -60,7 +60,7 @@ export class StateFolder {
     return this.#write("issuer.json", identity);
   }
 
-  /** The user whose password `dev` has shown on a screen, until it gets another. */
+  /** Returns the user whose password `dev` has printed, until that password changes. */
   async demoUser(): Promise<string | undefined> {
     const { username } = (await this.#read("demo-user.json")) ?? {};
     return typeof username === "string" ? username : undefined;
@@ -81,7 +81,7 @@ export class StateFolder {
       return JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;
     } catch (error) {
       if (codeOf(error) === "ENOENT") return undefined;
-      throw new CliError("configuration", `${path} can't be read: ${messageOf(error)}`);
+      throw new CliError("configuration", `${path} cannot be read: ${messageOf(error)}`);
     }
   }
 

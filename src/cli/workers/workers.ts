@@ -1,4 +1,4 @@
-/** Several processes on one port (node:cluster), which share nothing but the store. */
+/** Runs several processes on one port (node:cluster), which share only the store. */
 import cluster, { type Worker } from "node:cluster";
 import { availableParallelism, constants } from "node:os";
 import { InvalidArgumentError, Option } from "commander";
@@ -8,16 +8,16 @@ import { exitCodes, failingAs } from "../cli-error.js";
 import { GatheredMetrics } from "./worker-metrics.js";
 
 const maxWorkers = 256;
-const echo = 200; // 200 ms: a signal to the process group comes a second time by way of npm
-// 1 s before a worker that died is replaced, doubled up to 30 s while they go on dying
+const echo = 200; // 200 ms: npm forwards a signal that the process group gets as well
+// 1 s before a dead worker is replaced, doubled up to 30 s while workers go on dying
 const shortestPause = 1_000;
 const longestPause = 30_000;
-const overtime = 20_000; // 20 s after the drain, in which all workers must have ended
+const overtime = 20_000; // 20 s after the drain for all workers to end
 
 export const workersOption = () =>
   new Option(
     "--workers <count>",
-    "processes that serve together: a number, or auto for one per core; needs --redis",
+    "number of processes, or auto for one per core; more than one needs --redis",
   )
     .argParser(countOf)
     .default(1);
@@ -30,28 +30,28 @@ function countOf(text: string): number {
 
 export const { isWorker } = cluster;
 
-/** How the workers are watched over. */
+/** Options of {@link supervise}. */
 export interface Supervision {
   readonly count: number;
-  /** Of the command line: what each worker is started with. */
+  /** Command-line arguments of each worker. */
   readonly args: readonly string[];
-  /** Milliseconds. */
+  /** Milliseconds for the graceful shutdown of a worker. */
   readonly drain: number;
-  /** Where `/metrics` of all workers is. */
+  /** Address of `/metrics` for all workers. */
   readonly metrics: MetricsPlace | undefined;
 }
 
 export interface MetricsPlace {
-  /** 0 = any free one. */
+  /** 0 for any free port. */
   readonly port: number;
   readonly host: string;
 }
 
 /**
- * Starts the workers and keeps them running: one that dies is replaced. At SIGTERM and SIGINT all
- * are told to stop in order, and the process ends when they have; a second signal ends them at
- * once. When one can't even start, all end with its exit code. Rejects with a `CliError` when the
- * port of the metrics can't be had.
+ * Starts the workers and replaces those that die. At SIGTERM and SIGINT shuts all workers down
+ * gracefully and ends the process after them; a second signal ends all at once. If a worker dies
+ * before any of them listens, ends all workers with its exit code. Rejects with `CliError` if the
+ * port of the metrics cannot be opened.
  */
 export async function supervise(
   { count, args, drain, metrics }: Supervision,
@@ -65,7 +65,7 @@ export async function supervise(
   let deaths = 0;
   let hasServed = false;
 
-  // a number that it takes over from the one that it replaces
+  // a replacement takes over the number of the dead worker
   const start = (number: number) => running.set(cluster.fork(), number);
   const endIfEmpty = () => {
     if (running.size === 0) process.exit(code);
@@ -81,7 +81,7 @@ export async function supervise(
     const number = running.get(worker) ?? 1;
     running.delete(worker);
     if (stopping !== undefined) {
-      // it may not have come so far as to hear it
+      // SIGTERM may have ended the worker before it installed its signal handler
       const isAsTold = exitCode === 0 || signal === "SIGTERM";
       if (!isAsTold && code === 0) code = exitCode ?? exitCodes.unexpected;
       return endIfEmpty();
@@ -95,7 +95,7 @@ export async function supervise(
     const pause = Math.min(shortestPause * 2 ** deaths++, longestPause);
     log.error(
       { event: "worker.died", worker: number, code: exitCode, signal, pause },
-      "a worker died: another takes its place",
+      "worker died, starting a replacement",
     );
     setTimeout(() => {
       if (stopping === undefined) start(number);
@@ -115,7 +115,7 @@ export async function supervise(
     stopping = { signal, at: now };
     log.info(
       { event: "drain", signal, workers: running.size },
-      "stopping all workers; another signal ends them at once",
+      "shutting down all workers; another signal ends them at once",
     );
     tellAll("SIGTERM");
     setTimeout(() => tellAll("SIGKILL"), drain + overtime).unref();
@@ -136,8 +136,8 @@ async function serveMetrics(
   const open = () => openMetricsPort(wanted.port, wanted.host, () => gathered.text());
   const { port } = await failingAs(
     "connection",
-    `the port of the metrics, --metrics-port ${wanted.port}, can't be opened: `,
+    `the port of the metrics, --metrics-port ${wanted.port}, cannot be opened: `,
     open,
   );
-  log.info({ event: "metrics", metricsPort: port }, "the metrics of all workers are here");
+  log.info({ event: "metrics", metricsPort: port }, "serving the metrics of all workers");
 }

@@ -19,59 +19,62 @@ import {
   type TopicOptions,
 } from "./declared-subscription.js";
 
-/** How an application says what it serves: `createRpc`, and what it makes. */
+/**
+ * Declares what an application serves: `createRpc`, and the methods, topics and routers that it
+ * makes.
+ */
 
 /** Notification name → schema of its params. */
 export type NotificationSchemas = Readonly<Record<string, StandardSchema>>;
 
-/** What the methods of an application have in common. */
+/** Options of `createRpc`, shared by all methods of an application. */
 export interface RpcOptions<
   Claims,
   Scopes extends readonly string[],
   Notifications extends NotificationSchemas,
 > {
   /**
-   * Checked at `authenticate` and `refresh`; its output is `auth.claims`.
-   * @default the claims as they are
+   * Schema of the claims, validated at `authenticate` and `refresh`; its output is `auth.claims`.
+   * @default none; `auth.claims` has the claims unvalidated
    */
   readonly claims?: Claims;
   /**
-   * All scopes there are, so that a misspelt one does not compile.
+   * All scopes of the application, so that a misspelt scope does not compile.
    * @default any string
    */
   readonly scopes?: Scopes;
   /**
-   * What `connection.notify` may send.
-   * @default nothing
+   * Notifications that `connection.notify` may send.
+   * @default none
    */
   readonly notifications?: Notifications;
 }
 
-/** The connection that a call came on. */
+/** The connection of a call, for its handler. */
 export interface ConnectionHandle<Notifications extends NotificationSchemas = NotificationSchemas> {
   /** The connection's id, as `server.kick` and `server.notify` take it. */
   readonly id: string;
   /** The peer's address, seen through trusted proxies. */
   readonly remoteAddress: string;
   /**
-   * Sends a declared notification to this connection. In EXPIRED it is held and sent after a
-   * refresh; in OPEN, and after the connection has closed, it goes nowhere. Throws `TypeError` when
-   * the name is not declared or the params don't fit.
+   * Sends a declared notification to this connection. In EXPIRED the server holds the notification
+   * and sends it after a refresh; in OPEN, and after the connection has closed, the server drops
+   * it. Throws `TypeError` if the name is not declared or the params fail their schema.
    */
   notify<Name extends keyof Notifications & string>(
     name: Name,
     params: SchemaInput<Notifications[Name]>,
   ): void;
   /**
-   * Closes the connection with 4403 `kicked`: its client stays away until its application says
-   * otherwise.
+   * Closes the connection with 4403 `kicked`. The client does not reconnect until its application
+   * asks for it.
    */
   kick(): void;
 }
 
 /**
- * What a handler is given. Take what you need: `signal` and `log` are made when they are first
- * read.
+ * The argument of a handler. Destructure only the members that you need: `signal` and `log` are
+ * created on first access.
  */
 export interface HandlerContext<
   Params,
@@ -79,33 +82,33 @@ export interface HandlerContext<
   Errors,
   Notifications extends NotificationSchemas,
 > {
-  /** The params, as the schema returned them. */
+  /** The params: the output of their schema. */
   readonly params: Params;
   /**
-   * The caller, also after the caller has logged out. Null only in a public method, when nobody is
-   * authenticated.
+   * The caller at the time of the call, also after a logout. Null only in a public method, on a
+   * connection without a session.
    */
   readonly auth: AuthType;
   /**
-   * Aborts at the deadline, on `$/cancelRequest`, and when the user logs out or the connection
-   * closes. Node ends the process when a listener of a signal throws: catch what may fail there.
+   * Aborts at the deadline, on `$/cancelRequest`, at a logout, and when the connection closes. Node
+   * ends the process if a listener of a signal throws, so catch errors in listeners.
    */
   readonly signal: AbortSignal;
-  /** The connection that the call came by. */
+  /** The connection of the call. */
   readonly connection: ConnectionHandle<Notifications>;
   /** The declared errors: `throw error.NAME(data)`. */
   readonly error: ErrorFactories<Errors>;
   /** The server's logger, with the connection and the method in every line. */
   readonly log: Logger;
   /**
-   * Throws if the session that admitted the call has expired, was revoked, or has ended because its
-   * user logged out, whoever has logged in on the connection since. For long handlers, before a
-   * privileged step.
+   * Throws if the session that admitted the call has expired, was revoked or has ended by a logout,
+   * even if another user has logged in on the connection since. Call this function in long handlers
+   * before a privileged step.
    */
   assertLive(): void;
 }
 
-/** What `rpc.method` takes besides the handler. */
+/** Options of `rpc.method`, without the handler. */
 export interface MethodOptions<
   Params,
   Result,
@@ -115,43 +118,46 @@ export interface MethodOptions<
   Claims,
 > {
   /**
-   * Callable without a session.
+   * Makes the method callable without a session.
    * @default false
    */
   readonly public?: Public;
   /** One line for `rpc.discover`. */
   readonly summary?: string;
-  /** More than a line about the method, for `rpc.discover`. */
+  /** A longer text about the method, for `rpc.discover`. */
   readonly description?: string;
   /**
-   * Scopes the caller needs.
-   * @default none, so any authenticated caller
+   * Scopes that the caller needs.
+   * @default none; any authenticated caller may call
    */
   readonly scope?: ScopeRule<Scope>;
-  /** A decision over the claims, after the scopes. Throwing is a no. */
+  /**
+   * Allows or denies the call by its claims, after the scopes. An error that it throws denies the
+   * call.
+   */
   readonly authorize?: (auth: Auth<Claims>) => boolean;
   /**
-   * Checks `params`, and gives the handler its output.
-   * @default unchecked
+   * Schema of `params`; the handler receives its output.
+   * @default none; params are not validated
    */
   readonly params?: Params;
   /**
-   * Checks what the handler returns; a result that fails is `Internal error`.
-   * @default unchecked
+   * Schema of the result. A result that fails it becomes `Internal error`.
+   * @default none; the result is not validated
    */
   readonly result?: Result;
   /**
-   * The errors it may answer with.
+   * Errors that the method may answer with.
    * @default none
    */
   readonly errors?: Errors;
   /**
-   * Deadline in milliseconds; `Infinity`: none.
+   * Deadline in milliseconds; `Infinity` means no deadline.
    * @default `limits.requestTimeout`
    */
   readonly timeout?: number;
   /**
-   * A client may repeat the call after a lost connection.
+   * Allows a client to repeat the call after a lost connection.
    * @default false
    */
   readonly idempotent?: boolean;
@@ -177,14 +183,14 @@ const rpcOptions = { claims: true, scopes: true, notifications: true } satisfies
 
 /** One method, as `createRpc().method` makes it. */
 export class Method<Params, Result, Errors> implements MethodContract<Params, Result, Errors> {
-  /** Types alone: what the route is. */
+  /** For types only: the kind of the route. */
   declare readonly [kind]: {
     readonly is: "method";
     readonly params: Params;
     readonly result: Result;
     readonly errors: Errors;
   };
-  /** What `rpc.method` was given. */
+  /** The argument of `rpc.method`. */
   readonly definition: MethodDefinition;
 
   constructor(definition: MethodDefinition) {
@@ -193,28 +199,28 @@ export class Method<Params, Result, Errors> implements MethodContract<Params, Re
   }
 }
 
-/** A method's options with their types forgotten: what the registry reads. */
+/** The options of a method without their type parameters, for the registry. */
 export interface MethodDefinition
   extends MethodOptions<StandardSchema, StandardSchema, ErrorDeclarations, boolean, string, never> {
   readonly handler: (context: never) => unknown;
 }
 
-/** The application's methods, and what goes with all of them. */
+/** The methods of an application, with its claims, scopes and notifications. */
 export class Router<
   R,
   Notifications = unknown,
   Schemas extends NotificationSchemas = NotificationSchemas,
 > implements RouterContract<R, Notifications>
 {
-  /** Types alone: the params of the notifications. */
+  /** For types only: the params of the notifications. */
   declare readonly "~notifications"?: Notifications;
-  /** The type of what may be sent. */
+  /** For types only: the schemas of the notifications. */
   declare readonly "~schemas"?: Schemas;
-  /** The methods, topics and routers below, by name. */
+  /** The methods, subscriptions, topics and nested routers, by name. */
   readonly routes: R;
   /** The schema of the claims. */
   readonly claims: StandardSchema | undefined;
-  /** The scopes that the application knows. */
+  /** The scopes that the application declares. */
   readonly scopes: ReadonlySet<string> | undefined;
   /** The notifications that the application declares. */
   readonly notifications: ReadonlyMap<string, StandardSchema>;
@@ -244,8 +250,8 @@ type NotificationsOf<N> = { readonly [Name in keyof N]: Jsonified<SchemaOutput<N
 type AuthFor<Public, Claims> = Public extends true ? Auth<Claims> | null : Auth<Claims>;
 
 /**
- * The maker of methods, subscriptions and routers, with the application's own claims, scopes and
- * notifications in their types.
+ * Makes methods, subscriptions, topics and routers whose types know the application's claims,
+ * scopes and notifications.
  */
 export interface Rpc<Claims, Scope extends string, Notifications extends NotificationSchemas>
   extends FeedMakers<Claims, Scope, Notifications> {
@@ -274,8 +280,7 @@ export interface Rpc<Claims, Scope extends string, Notifications extends Notific
   ): Method<ParamsIn<Params>, ResultOf<Result, T>, ErrorsOf<Errors>>;
   /**
    * Joins methods, subscriptions, topics and routers under names: `orders.list` on the wire.
-   *
-   * @throws TypeError if a name or a route is not one
+   * @throws TypeError if a name or a route is invalid
    * @example const app = rpc.router({ orders: { list, watch } });
    */
   router<R extends RouteTree>(routes: R): Router<R, NotificationsOf<Notifications>, Notifications>;
@@ -312,10 +317,10 @@ type ParamsOf<P> = P extends StandardSchema ? SchemaOutput<P> : unknown;
 type Yielded<E> = E extends StandardSchema ? SchemaInput<E> : unknown;
 type EventOf<E, T> = Jsonified<E extends StandardSchema ? SchemaOutput<E> : T>;
 
-/** The makers of what can be subscribed to. */
+/** The part of {@link Rpc} that makes subscriptions and topics. */
 interface FeedMakers<Claims, Scope extends string, Notifications extends NotificationSchemas> {
   /**
-   * Declares a subscription whose events an async generator makes, one for each subscriber.
+   * Declares a subscription whose events come from an async generator, one per subscriber.
    *
    * @throws TypeError if an option is unknown
    * @example

@@ -5,52 +5,52 @@ import type { Auth, ScopeRule } from "./access.js";
 import type { ErrorDeclarations } from "./declared-error.js";
 
 /**
- * How an application says what can be subscribed to: what `createRpc().subscription` and `.topic`
- * take and make.
+ * Declares subscriptions: the options of `createRpc().subscription` and `.topic`, and their
+ * results.
  */
 
-/** What happens when more events wait for a slow reader than `buffer` allows. */
+/** What happens when a slow consumer has more than `buffer` events waiting. */
 export type Overflow = "drop-oldest" | "drop-newest" | "end";
 
-/** What subscriptions and topics have in common. */
+/** Options that subscriptions and topics share. */
 interface FeedOptions<Params, Event, Scope extends string, Claims, ParamsOut> {
   /** One line for `rpc.discover`. */
   readonly summary?: string;
   readonly description?: string;
   /**
-   * Scopes the subscriber needs, checked again at every refresh.
-   * @default none, so any authenticated caller
+   * Scopes that the subscriber needs, checked again at every refresh.
+   * @default none; any authenticated caller may subscribe
    */
   readonly scope?: ScopeRule<Scope>;
   /**
-   * A decision over the claims and the params, after the scopes; made again at every refresh.
-   * Throwing is a no.
+   * Allows or denies the subscription by claims and params, after the scopes, and again at every
+   * refresh. An error that it throws denies the subscription.
    */
   readonly authorize?: (auth: Auth<Claims>, params: ParamsOut) => boolean;
   /**
-   * Checks `params`, and gives its output on.
-   * @default unchecked
+   * Schema of `params`; the handler, `authorize` and `key` receive its output.
+   * @default none; params are not validated
    */
   readonly params?: Params;
   /**
-   * Checks each event; what its output is in JSON is sent.
-   * @default unchecked
+   * Schema of the events; the server sends its output as JSON.
+   * @default none; events are not validated
    */
   readonly event?: Event;
   /**
-   * How many events may wait for a slow reader.
+   * Events that may wait for a slow consumer.
    * @default 64
    */
   readonly buffer?: number;
 }
 
-/** What `rpc.subscription` takes besides the handler. */
+/** Options of `rpc.subscription`, without the handler. */
 export interface SubscriptionOptions<Params, Event, Errors, Scope extends string, Claims, ParamsOut>
   extends FeedOptions<Params, Event, Scope, Claims, ParamsOut> {
   /**
-   * Without it the generator is not pulled as long as the socket's send buffer is high: it waits,
-   * and loses nothing. With it the generator is pulled on, `buffer` events wait, and then:
-   * `drop-oldest`, `drop-newest`, or `end` the subscription.
+   * What happens when more than `buffer` events wait: `drop-oldest`, `drop-newest`, or `end` the
+   * subscription. Without this option back-pressure applies: the generator is not pulled while the
+   * socket's send buffer is full, so no event is lost.
    * @default none
    */
   readonly overflow?: Overflow;
@@ -61,22 +61,23 @@ export interface SubscriptionOptions<Params, Event, Errors, Scope extends string
   readonly errors?: Errors;
 }
 
-/** What `rpc.topic` takes. */
+/** Options of `rpc.topic`. */
 export interface TopicOptions<Params, Event, Scope extends string, Claims, ParamsOut>
   extends FeedOptions<Params, Event, Scope, Claims, ParamsOut> {
   /**
-   * The topic's key, 1 to 255 characters: the id of every subscription to it. Subscribers with the
-   * same key share their frames.
+   * Returns the topic's key, 1 to 255 characters, which is the id of every subscription to the
+   * topic. The server encodes an event once for all subscribers with the same key.
    */
   readonly key: (params: ParamsOut) => string;
   /**
-   * When more than `buffer` events wait: `drop-oldest`, `drop-newest`, or `end` the subscription.
+   * What happens when more than `buffer` events wait: `drop-oldest`, `drop-newest`, or `end` the
+   * subscription.
    * @default `drop-oldest`
    */
   readonly overflow?: Overflow;
   /**
-   * Keeps `size` events for `ttl` milliseconds (`Infinity`: for ever), for those who come back with
-   * `$since`.
+   * Keeps `size` events for `ttl` milliseconds (`Infinity`: without a time limit), which the server
+   * replays to subscribers that come back with `$since`.
    * @default none
    */
   readonly history?: { readonly size: number; readonly ttl: number };
@@ -103,15 +104,17 @@ const topicOptions = { ...feedOptions, key: true, history: true } satisfies Reco
   unknown
 >;
 
-/** An async generator for each subscriber, as `createRpc().subscription` makes it. */
+/**
+ * A subscription with one async generator per subscriber, as `createRpc().subscription` makes it.
+ */
 export class Subscription<Params, Event> implements SubscriptionContract<Params, Event> {
-  /** Types alone: what the route is. */
+  /** For types only: the kind of the route. */
   declare readonly [kind]: {
     readonly is: "subscription";
     readonly params: Params;
     readonly event: Event;
   };
-  /** What `rpc.subscription` was given. */
+  /** The argument of `rpc.subscription`. */
   readonly definition: SubscriptionDefinition;
 
   constructor(definition: SubscriptionDefinition) {
@@ -120,19 +123,19 @@ export class Subscription<Params, Event> implements SubscriptionContract<Params,
   }
 }
 
-/** One topic for many subscribers, as `createRpc().topic` makes it. `server.publish` takes it. */
+/** A topic with many subscribers, as `createRpc().topic` makes it and `server.publish` takes it. */
 export class Topic<Params, Event, Published = Event>
   implements SubscriptionContract<Params, Event>
 {
-  /** Types alone: what the route is. */
+  /** For types only: the kind of the route. */
   declare readonly [kind]: {
     readonly is: "subscription";
     readonly params: Params;
     readonly event: Event;
   };
-  /** The type of what is published. */
+  /** For types only: the type of the event that `server.publish` takes. */
   declare readonly "~published"?: Published;
-  /** What `rpc.topic` was given. */
+  /** The argument of `rpc.topic`. */
   readonly definition: TopicDefinition;
 
   constructor(definition: TopicDefinition) {
@@ -141,7 +144,7 @@ export class Topic<Params, Event, Published = Event>
   }
 }
 
-/** Options with their types forgotten: what the registry reads. */
+/** The options of a subscription without their type parameters, for the registry. */
 export interface SubscriptionDefinition
   extends SubscriptionOptions<
     StandardSchema,

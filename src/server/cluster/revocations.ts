@@ -14,8 +14,8 @@ import {
 import type { Clock } from "../../runtime/clock.js";
 
 /**
- * What `server.revoke` revokes: one token, one session (`sid`), or a subject; with `issuedBefore`
- * (a `Date`, or milliseconds since 1970) only the tokens issued up to then.
+ * What `server.revoke` revokes: one token, one session (`sid`), or a subject. With `issuedBefore`
+ * (a `Date`, or milliseconds since 1970), only the tokens issued up to that time.
  */
 export type RevocationSelector = { readonly issuer?: string } & (
   | { readonly jti: string }
@@ -23,14 +23,14 @@ export type RevocationSelector = { readonly issuer?: string } & (
   | { readonly subject: string; readonly issuedBefore?: Date | number }
 );
 
-/** How `server.revoke` revokes. */
+/** Options of `server.revoke`. */
 export interface RevokeOptions {
   /**
-   * Time for live sessions to get another token, milliseconds.
-   * @default 0
+   * Time that live sessions have to obtain another token, in milliseconds.
+   * @default 0 ms
    */
   readonly margin?: number;
-  /** For people and logs; with a margin it is sent to the clients, too. */
+  /** For people and logs. With a `margin`, clients receive it in `auth.refreshRequired`. */
   readonly reason?: string;
 }
 
