@@ -112,7 +112,7 @@ describe("Protocol §3, the server's own issuer", () => {
     const details = () =>
       server.log.map(({ fields }) => (fields as { readonly detail?: string }).detail);
     await eventually(() =>
-      expect(details()).to.include("the peer has hung up; its refresh token is not used up"),
+      expect(details()).to.include("the peer has disconnected; its refresh token is not consumed"),
     );
     server.clock.advance(11_000); // a used one would be past the reuse window
     expect(await resultOf(here, "refresh", { refreshToken: tokens.refreshToken })).to.include({

@@ -5,43 +5,43 @@ import type { RateCount, RateCounters } from "../../store/store.js";
 
 const minute = 60_000;
 
-// with failures, some 10 MB: who has an IPv6 /32 has four billion of them
+// with failures, about 10 MB; the holder of an IPv6 /32 has four billion prefixes
 const maxPrefixes = 65_536;
-// a map whose first entries were deleted is slow to find the next one
+// in batches, since a Map whose first entries were deleted finds its first entry slowly
 const forgottenAtOnce = 1_024;
 
 interface Failures {
   count: number;
-  /** When the minute of the failures began, monotonic. */
+  /** Start of the current window, monotonic. */
   since: number;
   /**
-   * What all nodes have counted, as it was told with this node's last failure, and until when that
-   * holds, monotonic.
+   * The count of all nodes, from the store's answer to this node's last failure, and the end of
+   * that count's window, monotonic.
    */
   all: { readonly count: number; readonly until: number } | undefined;
 }
 
 /**
- * What is known of each address: how many of its connections have not authenticated, and how many
- * of its tokens failed this minute. Nodes that share a store tell it of each failure, and learn
- * from its answer what the others have counted; nobody waits for that.
+ * Counts, by address, the connections that have not authenticated and the tokens that failed in the
+ * last minute. Nodes with a shared store report each failure to the store, whose answer has the
+ * count of all nodes; no caller waits for that answer.
  */
 export class AddressCounters {
-  /** By prefix; bounded by the connections. */
+  /** By prefix; the number of connections bounds its size. */
   readonly #openOf = new Map<string, number>();
-  /** By prefix, the longest known first. */
+  /** By prefix, in order of insertion. */
   readonly #failuresOf = new Map<string, Failures>();
   readonly #clock: Clock;
   readonly #shared: RateCounters | undefined;
   #open = 0;
 
-  /** `shared`: counts the failures of all nodes. */
+  /** @param shared counts the failures of all nodes */
   constructor(clock: Clock, shared?: RateCounters) {
     this.#clock = clock;
     this.#shared = shared;
   }
 
-  /** Addresses with connections in OPEN, and addresses with failures. */
+  /** Number of addresses with connections in OPEN plus number of addresses with failures. */
   get size(): number {
     return this.#openOf.size + this.#failuresOf.size;
   }
@@ -55,7 +55,7 @@ export class AddressCounters {
     return this.#openOf.get(prefixOf(address)) ?? 0;
   }
 
-  /** Failed tokens in the last minute, here or, as far as this node has heard, on all nodes. */
+  /** Failed tokens in the last minute, on this node or, if known and greater, on all nodes. */
   failuresOf(address: string): number {
     const failures = this.#failuresOf.get(prefixOf(address));
     return failures === undefined ? 0 : this.#count(failures);
@@ -84,11 +84,11 @@ export class AddressCounters {
     failures.count++;
     fireAndForget(
       () => this.#countWithOthers(prefix),
-      () => {}, // it is counted here
+      () => {}, // this node has counted the failure
     );
   }
 
-  /** Forgets the failures that are over. */
+  /** Removes failures whose window has ended. */
   sweep(): void {
     for (const [prefix, failures] of this.#failuresOf)
       if (this.#count(failures) === 0) this.#failuresOf.delete(prefix);

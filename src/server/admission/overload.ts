@@ -1,7 +1,7 @@
 /**
- * Whether this process has more to do than it can. Once a second it looks at the event loop's delay
- * and at the heap; what is over its limit in several looks in a row stops new connections, and a
- * heap that is nearly full costs those who are missed least theirs.
+ * Load shedding. Samples the event loop's delay and the heap once per second. Refuses new
+ * connections after several samples in a row over the limit, and closes the least valuable
+ * connections when the heap is nearly full.
  */
 import { type Clock, every } from "../../runtime/clock.js";
 import type { Logger } from "../../runtime/logger.js";
@@ -20,18 +20,18 @@ export interface OverloadPorts {
   readonly gauge: LoadGauge;
   readonly log: Logger;
   readonly connections: {
-    /** Closes connections that are missed least; how many. */
+    /** Closes the least valuable connections. Returns their number. */
     shed(): number;
   };
 }
 
 const never = Number.POSITIVE_INFINITY;
 const lookInterval = 1_000; // 1 s
-const maxAttempts = 5; // looks in a row
-const remembered = 10; // looks over which delays are added up
-// of the delays: their 99th percentile is over the limit when more of them are
+const maxAttempts = 5; // samples in a row
+const remembered = 10; // samples over which delays are summed
+// share of the delays; the 99th percentile exceeds the limit if a greater share does
 const tolerated = 0.01;
-const critical = 95; // percent of the heap from which connections are shed
+const critical = 95; // percent of the heap above which connections are shed
 
 export class Overload {
   readonly #limits: Pick<Limits, OverloadLimit>;
@@ -65,12 +65,12 @@ export class Overload {
     this.#ports.gauge.stop();
   }
 
-  /** The limit that is exceeded; undefined: none is. */
+  /** The exceeded limit, or `undefined`. */
   get limit(): OverloadLimit | undefined {
     return this.#heap.isOn ? "heapPercent" : this.#loop.isOn ? "loopDelay" : undefined;
   }
 
-  /** For people; null: there is none. */
+  /** A text for people, or `null` without overload. */
   get reason(): string | null {
     const { limit } = this;
     return limit === undefined ? null : `overloaded: ${descriptions[limit]}`;
@@ -102,7 +102,7 @@ export class Overload {
     if (connections > 0)
       this.#ports.log.warn(
         { event: "overload.shed", connections, percent: Math.round(percent) },
-        "connections are closed to save memory",
+        "connections closed to free memory",
       );
   }
 
@@ -112,18 +112,18 @@ export class Overload {
     if (change === "begins")
       log.warn(
         { event: "overload.begin", limit, ...figures },
-        `new connections are refused: ${descriptions[limit]}`,
+        `refusing new connections: ${descriptions[limit]}`,
       );
-    else log.info({ event: "overload.end", limit, ...figures }, "the overload is over");
+    else log.info({ event: "overload.end", limit, ...figures }, "overload ended");
   }
 }
 
 const descriptions: Readonly<Record<OverloadLimit, string>> = {
-  loopDelay: "the event loop is late (limits.loopDelay)",
+  loopDelay: "the event loop is delayed (limits.loopDelay)",
   heapPercent: "the heap is nearly full (limits.heapPercent)",
 };
 
-/** Begins after several bad looks in a row, and ends with the first good one. */
+/** Switches on after several samples over the limit in a row, and off at the first one below it. */
 class Hysteresis {
   isOn = false;
   #inARow = 0;

@@ -1,5 +1,5 @@
 /**
- * Who may open a socket: everything that is decided before the WebSocket handshake (RFC 6455 §4.2).
+ * The checks before the WebSocket handshake (RFC 6455 §4.2).
  */
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
@@ -8,14 +8,14 @@ import type { Limits } from "../limits.js";
 import type { AddressCounters } from "./address-counters.js";
 import type { OriginList } from "./origin-list.js";
 
-/** Why an upgrade is refused: an HTTP answer. */
+/** The HTTP response that refuses an upgrade. */
 export interface UpgradeRefusal {
   readonly status: number;
-  /** Says what to do. */
+  /** The reason, with advice. */
   readonly message: string;
   /** Seconds. */
   readonly retryAfter?: number;
-  /** The limit that is to blame. */
+  /** The limit that caused the refusal. */
   readonly limit?: keyof Limits;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -37,8 +37,7 @@ export class UpgradeChecks {
   }
 
   /**
-   * The limit that leaves no room for one more connection in OPEN from this address; undefined:
-   * there is room.
+   * Returns the limit that allows no further connection in OPEN from this address, or `undefined`.
    */
   exhausted(address: string): ExhaustedLimit | undefined {
     const limits = this.#limits;
@@ -49,40 +48,39 @@ export class UpgradeChecks {
       : undefined;
   }
 
-  /** Has this address had too many tokens refused in the last minute? */
+  /** Returns whether too many tokens of this address failed in the last minute. */
   isBarred(address: string): boolean {
     return this.#addresses.failuresOf(address) >= this.#limits.authFailuresPerAddress;
   }
 
-  /** Null: the handshake may begin. */
+  /** Returns why the upgrade must be refused, or `null` if the handshake may begin. */
   refusal(request: IncomingMessage, address: string): UpgradeRefusal | null {
     return this.#badRequest(request) ?? this.#tooMany(address);
   }
 
   #badRequest(request: IncomingMessage): UpgradeRefusal | null {
     if (hasTooManyHeaders(request))
-      return { status: 431, message: `send at most ${maxHeaders} header lines` };
+      return { status: 431, message: `too many header lines; send at most ${maxHeaders}` };
     const query = queryOf(request);
     const parameter =
       query === undefined ? undefined : tokenParameters.find((name) => query.has(name));
     if (parameter !== undefined) {
       return {
         status: 400,
-        message: `take "${parameter}" out of the URL, since URLs end up in logs; send the token as the first message: {"jsonrpc":"2.0","id":1,"method":"authenticate","params":{"token":"…"}}`,
+        message: `remove "${parameter}" from the URL, since URLs end up in logs; send the token as the first message: {"jsonrpc":"2.0","id":1,"method":"authenticate","params":{"token":"…"}}`,
       };
     }
     if (!this.#origins.allows(request)) {
       return {
         status: 403,
-        message:
-          "pages of this origin may not connect; the server's option `origins` lists those that may",
+        message: "this origin is not allowed; add it to the server's option `origins`",
       };
     }
     const offered = request.headers["sec-websocket-protocol"];
     if (offered !== undefined && !offered.split(",").some((name) => name.trim() === subprotocol)) {
       return {
         status: 400,
-        message: `the subprotocol here is ${subprotocol}; offer that one or none`,
+        message: `unknown subprotocol; offer ${subprotocol} or none`,
       };
     }
     return null;
@@ -116,14 +114,14 @@ export class UpgradeChecks {
 }
 
 /**
- * Node drops header lines beyond its own limit unseen, the proxy's last ones first: so many that
- * some may be missing are refused.
+ * Node silently drops header lines beyond its own limit, such as the last ones, which a proxy adds.
+ * So a request with that many lines is refused.
  */
 export function hasTooManyHeaders({ rawHeaders }: IncomingMessage): boolean {
   return rawHeaders.length > maxHeaders * 2; // names and values
 }
 
-/** The path of a request's target, without the query. */
+/** Returns the path of a request's target, without the query. */
 export function pathOf(request: IncomingMessage): string {
   const url = request.url ?? "";
   const end = url.indexOf("?");
@@ -136,7 +134,7 @@ function queryOf(request: IncomingMessage): URLSearchParams | undefined {
   return start === -1 ? undefined : new URLSearchParams(url.slice(start + 1));
 }
 
-/** Answers an upgrade that will not happen, and ends its socket. */
+/** Answers an upgrade with a refusal and closes its socket. */
 export function refuseUpgrade(
   stream: Duplex,
   { status, message, retryAfter, headers = {} }: UpgradeRefusal,

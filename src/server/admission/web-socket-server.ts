@@ -9,32 +9,32 @@ import { refuseUpgrade } from "./upgrade-checks.js";
 const tooBig = closeTable.too_big.code;
 
 /**
- * Too new for ws's types: pongs that wait for a peer that does not read, and 3 s for the peer to
- * answer a close.
+ * Options that the types of ws lack: the number of pongs that may wait for a peer that does not
+ * read, and the time for a peer to answer a close.
  */
 const hardening = { maxPendingAutoPongs: 16, closeTimeout: 3_000 };
 
 /**
- * ws closes a socket for a message that is over its limit with a code alone; here the connection is
- * told before, to say why.
+ * Emits `oversized` before ws closes the socket of a message over its limit, so that the connection
+ * can send the reason: ws sends only the code.
  */
-class TellingWebSocket extends WebSocket {
+class OversizeReportingWebSocket extends WebSocket {
   override close(code?: number, reason?: string | Buffer): void {
     if (code === tooBig && reason === undefined) this.emit("oversized");
     super.close(code, reason);
   }
 }
 
-/** ws, with its own limits so that a hostile peer costs little. */
+/** Creates the ws server, with limits that bound the cost of a hostile peer. */
 export function createWebSocketServer(
   { frameBytes, fragments }: Limits,
   compression: boolean,
 ): WebSocketServer {
   const sockets = new WebSocketServer({
     noServer: true,
-    WebSocket: TellingWebSocket,
+    WebSocket: OversizeReportingWebSocket,
     clientTracking: false,
-    maxPayload: frameBytes * 2, // twice ours, so that an ordinary excess is told by its size
+    maxPayload: frameBytes * 2, // twice the limit, so that most refusals can name the frame's size
     maxFragments: fragments,
     maxBufferedChunks: 512,
     ...hardening,
@@ -49,7 +49,7 @@ export function createWebSocketServer(
   return sockets.on("wsClientError", refuseHandshake);
 }
 
-/** ws itself would answer in HTML. */
+/** Replaces the HTML answer of ws. */
 function refuseHandshake({ message }: Error, stream: Duplex, { method }: IncomingMessage): void {
   if (method !== "GET")
     return refuseUpgrade(stream, { status: 405, message: "use GET", headers: { Allow: "GET" } });

@@ -1,5 +1,5 @@
 /**
- * What the nodes of a deployment say to each other. A message is one line of JSON:
+ * Messages between the nodes of a deployment. A message is one line of JSON:
  * `{"v":1,"from":"<node>","type":"…","body":…}`.
  */
 import type { Bus } from "../../pubsub/bus.js";
@@ -8,7 +8,9 @@ import type { Logger } from "../../runtime/logger.js";
 
 const version = 1;
 
-/** Told what another node, or this one, has said. `body` is whatever came: the reader checks it. */
+/**
+ * Receives the messages of a type from all nodes, this one included. The reader must check `body`.
+ */
 export type NodeMessageReader = (body: unknown, from: string) => void;
 
 interface Envelope {
@@ -40,14 +42,13 @@ export class NodeMessages {
   }
 
   /**
-   * Says who hears messages of one type: one reader each, and nobody is told of types that nobody
-   * reads.
+   * Sets the reader for a type of messages. Messages of a type without a reader are ignored.
    */
   on(type: string, reader: NodeMessageReader): void {
     this.#readers.set(type, reader);
   }
 
-  /** Tells every node, this one too. Rejects when the bus can't be reached. */
+  /** Sends a message to every node, this one included. Rejects if the bus cannot be reached. */
   async send(type: string, body: unknown): Promise<void> {
     await this.#bus.send(JSON.stringify({ v: version, from: this.node, type, body }));
   }
@@ -60,18 +61,18 @@ export class NodeMessages {
   #read(text: string): void {
     const envelope = envelopeOf(text);
     if (envelope === undefined)
-      return this.#warnOnce("a message between nodes is of no form that this version knows");
+      return this.#warnOnce("ignoring node messages of an unknown version");
     try {
       this.#readers.get(envelope.type)?.(envelope.body, envelope.from);
     } catch (error) {
       this.#log.error(
         { event: "node.message", type: envelope.type, err: error },
-        "a message between nodes could not be taken in",
+        "node message handler failed",
       );
     }
   }
 
-  /** While nodes of two versions run side by side there may be many. */
+  /** Warns once, since nodes of two versions side by side may send many such messages. */
   #warnOnce(message: string): void {
     if (!this.#hasWarned) this.#log.warn({ event: "node.message", version }, message);
     this.#hasWarned = true;

@@ -1,4 +1,4 @@
-/** Who is connected, on all nodes, and how to end that. */
+/** Lists and closes connections on all nodes. */
 import type { Logger } from "../../runtime/logger.js";
 import type { ConnectionRegistry } from "../lifecycle/connection-registry.js";
 import type { NodeQueries } from "./node-queries.js";
@@ -10,37 +10,37 @@ import {
   type SessionInfo,
 } from "./session-info.js";
 
-/** Which connections `server.sessions` lists. */
+/** Options of `server.sessions`. */
 export interface SessionsOptions extends SessionFilter {
   /**
-   * Most sessions in the answer, at most 1_000.
+   * Maximum number of sessions in the result, an integer from 1 to 1_000.
    * @default 1_000
    */
   readonly limit?: number;
 }
 
-/** What `server.sessions` returns. */
+/** Result of `server.sessions`. */
 export interface SessionList {
-  /** The newest first. */
+  /** The sessions, newest first. */
   readonly sessions: readonly SessionInfo[];
-  /** How many there are, whatever the limit. */
+  /** Number of matching sessions, regardless of `limit`. */
   readonly total: number;
-  /** How many nodes have answered. */
+  /** Number of nodes that answered. */
   readonly nodes: number;
-  /** False: a node did not answer within a second, and its sessions are missing. */
+  /** `false` if a node did not answer within a second, so that its sessions are missing. */
   readonly complete: boolean;
 }
 
-/** One connection, or all of a subject. */
+/** Selects one connection, or all connections of a subject. */
 export type KickSelector =
   | { readonly connection: string }
   | { readonly subject: string; readonly issuer?: string };
 
-/** What `server.kick` did. */
+/** Result of `server.kick`. */
 export interface KickResult {
-  /** How many connections were closed. */
+  /** Number of closed connections. */
   readonly kicked: number;
-  /** False: a node did not answer within a second, and may not have heard. */
+  /** `false` if a node did not answer within a second and may not have received the request. */
   readonly complete: boolean;
 }
 
@@ -52,7 +52,7 @@ export class Administration {
   readonly #log: Logger;
   readonly #nodes: NodeQueries | undefined;
 
-  /** `nodes`: the others too, where there are any. */
+  /** @param nodes queries all nodes; absent on a single node */
   constructor(
     connectionRegistry: ConnectionRegistry,
     node: string,
@@ -67,11 +67,11 @@ export class Administration {
     nodes?.about("kick", (params) => this.#kickHere(filterOf(params)));
   }
 
-  /** Throws `TypeError` for a limit that is none. */
+  /** Throws `TypeError` if `limit` is not an integer from 1 to 1000. */
   async sessions(options: SessionsOptions = {}): Promise<SessionList> {
     const { limit = maxSessions } = options;
     if (!Number.isInteger(limit) || limit < 1 || limit > maxSessions)
-      throw new TypeError(`sessions: limit must be a whole number from 1 to ${maxSessions}`);
+      throw new TypeError(`sessions: limit must be an integer from 1 to ${maxSessions}`);
     const { answers, complete } = await this.#ask("sessions", { ...options, limit }, () =>
       this.#listHere({ ...options, limit }),
     );
@@ -85,7 +85,7 @@ export class Administration {
     };
   }
 
-  /** Throws `TypeError` for a selector that names nobody. */
+  /** Throws `TypeError` if the selector names neither a connection nor a subject. */
   async kick(selector: KickSelector): Promise<KickResult> {
     const filter = filterOf(selector);
     const complaint = kickComplaint(filter);
@@ -112,7 +112,7 @@ export class Administration {
     const members = this.#connectionRegistry
       .members()
       .filter((member) => matches(member, filter))
-      .reverse(); // the newest came last
+      .reverse(); // newest first
     return {
       sessions: members.slice(0, limit).map((member) => describeSession(member, this.#node)),
       total: members.length,
@@ -126,16 +126,16 @@ export class Administration {
     if (kicked.length > 0)
       this.#log.info(
         { event: "kick", ...filter, connections: kicked.length },
-        "connections were kicked",
+        "connections kicked",
       );
     return kicked.length;
   }
 }
 
-/** What is wrong with a selector; a filter that names nobody would match everybody. */
+/** Returns what is wrong with a selector. An empty filter would match every connection. */
 export function kickComplaint({ connection, subject, issuer }: SessionFilter): string | undefined {
   if ((connection === undefined) === (subject === undefined) || (connection ?? subject) === "")
-    return "give either connection or subject, as a string that is not empty";
+    return "give either connection or subject, as a non-empty string";
   return connection !== undefined && issuer !== undefined ? "issuer goes with subject" : undefined;
 }
 
@@ -143,7 +143,7 @@ function newestFirst(a: SessionInfo, b: SessionInfo): number {
   return b.since - a.since;
 }
 
-// What comes from another node is checked, since it may be of another version.
+// Another node may run another version, so its messages are checked.
 
 function filterOf(params: unknown): SessionFilter {
   const { connection, subject, issuer } = Object(params) as Record<keyof SessionFilter, unknown>;

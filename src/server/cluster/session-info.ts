@@ -1,41 +1,41 @@
 import type { SessionStateName } from "../../protocol/messages.js";
 import type { ConnectionEntry } from "../lifecycle/connection-registry.js";
 
-/** What a connection is doing. */
+/** Load of one connection. */
 export interface ConnectionLoad {
-  /** Requests and notifications that have come, refused ones too. */
+  /** Requests and notifications received, including refused ones. */
   readonly calls: number;
   /** Requests whose handlers are pending. */
   readonly inFlight: number;
-  /** Bytes that wait for the peer to read them. */
+  /** Bytes waiting for the peer to read them. */
   readonly bufferedBytes: number;
-  /** Subscriptions that are open. */
+  /** Open subscriptions. */
   readonly subscriptions: number;
 }
 
 /** One connection, as an administrator sees it. */
 export interface SessionInfo extends ConnectionLoad {
-  /** The connection's id: what `kick` takes. */
+  /** The connection's id, which `kick` takes. */
   readonly id: string;
   /** The node that holds it. */
   readonly node: string;
-  /** What the session is in. */
+  /** State of the session. */
   readonly state: Exclude<SessionStateName, "closed">;
-  /** Null: nobody has authenticated. */
+  /** Subject of the token; null without a session. */
   readonly subject: string | null;
-  /** The issuer of the token; null: nobody has authenticated. */
+  /** Issuer of the token; null without a session. */
   readonly issuer: string | null;
-  /** The token's `sid`, where it has one: what `revoke` takes. */
+  /** The token's `sid`, which `revoke` takes; null if the token has none. */
   readonly sessionId: string | null;
   /** The peer's address, seen through trusted proxies. */
   readonly address: string;
-  /** When the connection was opened, milliseconds since 1970. */
+  /** Time at which the connection opened, milliseconds since 1970. */
   readonly since: number;
-  /** Milliseconds until the token expires; null: there is none. */
+  /** Milliseconds until the token expires; null without a session. */
   readonly expiresIn: number | null;
 }
 
-/** Which connections are meant: all that match every member. */
+/** Selects the connections that match every member. */
 export interface SessionFilter {
   /** The connection with this id. */
   readonly connection?: string;
@@ -75,7 +75,7 @@ export function describeSession(
   };
 }
 
-/** Is that what {@link describeSession} makes, as far as a reader relies on it? */
+/** Returns whether a value has the members of a session that readers rely on. */
 export function isSessionInfo(value: unknown): value is SessionInfo {
   const { id, node, address, since } = Object(value) as Partial<Record<keyof SessionInfo, unknown>>;
   return (

@@ -1,5 +1,5 @@
 /**
- * The auth methods of one connection: verified and applied one at a time, in the order received.
+ * Runs the auth methods of one connection one at a time, in the order received.
  */
 
 import type { RenewedTokens, VerifiedToken } from "../../auth/provider-options.js";
@@ -29,7 +29,7 @@ import type { AuthRateLimiter } from "../admission/auth-rate-limiter.js";
 import type { Telemetry } from "../telemetry/telemetry.js";
 import type { TokenAuthority } from "../token-authority.js";
 
-/** What judges tokens, and counts that. */
+/** Verifies tokens and counts the attempts. */
 export interface AuthParts {
   readonly clock: Clock;
   readonly authority: Pick<
@@ -40,21 +40,21 @@ export interface AuthParts {
   readonly telemetry: Telemetry;
 }
 
-/** Who answers, and who hears of failures. */
+/** The connection of an {@link AuthQueue}, which sends its answers and counts failures. */
 export interface AuthQueueObserver {
   /** The connection's id. */
   readonly id: string;
   /** The peer's address. */
   readonly remoteAddress: string;
-  /** Has the peer not hung up? */
+  /** Whether the peer is still connected. */
   readonly isThere: boolean;
-  /** An auth method has ended; called before the next one begins. */
+  /** Called when an auth method has ended, before the next one begins. */
   answered(request: Request, outcome: AuthOutcome): void;
-  /** Something threw that never should. */
+  /** Called for an unexpected error. */
   failed(error: unknown): void;
   /**
-   * A failed `authenticate` that counts against the connection, and unless its token was good once,
-   * against the address.
+   * Called for a failed `authenticate`, which counts against the connection, and, unless its token
+   * was valid once, against the address.
    */
   authenticateFailed(inARow: number, wasGood: boolean): void;
 }
@@ -66,8 +66,8 @@ const maxFailedRefreshes = 10;
 const minute = 60_000;
 const longestWait = 10_000; // ms, for the key of a renewed token
 /**
- * Codes of errors that say nothing about the token; `unauthenticated`: it was good, but its
- * connection has closed meanwhile.
+ * Codes of errors that say nothing about the token. `unauthenticated` means that the token was
+ * valid, but its connection has closed meanwhile.
  */
 const notJudged: ReadonlySet<number> = new Set(
   (["auth_unavailable", "rate_limited", "unauthenticated"] as const).map(
@@ -82,12 +82,12 @@ export class AuthQueue {
   readonly #log: Logger;
   readonly #waiting: Request[] = [];
   #isBusy = false;
-  /** How many methods are running or wait, and how many of them may change the user. */
+  /** Number of methods that run or wait, and number of those that may change the user. */
   #unanswered = 0;
   #changesOfUser = 0;
   #failuresInARow = 0;
   #endWait: () => void = () => {};
-  /** When the failed refreshes of the last minute were, monotonic. */
+  /** Times of the failed refreshes of the last minute, monotonic. */
   #failedRefreshes: number[] = [];
 
   constructor(session: Session, parts: AuthParts, observer: AuthQueueObserver, log: Logger) {
@@ -98,9 +98,9 @@ export class AuthQueue {
   }
 
   /**
-   * Must other frames wait? Behind `authenticate` and `logout` they do, wherever in the queue those
-   * are: who calls is known only after them. A `refresh` of a live session changes no user, so it
-   * blocks nothing.
+   * Whether other frames must wait. They wait for every `authenticate` and `logout` in the queue,
+   * since the caller is known only after these. A `refresh` of a live session changes no user, so
+   * it blocks no frame.
    */
   get blocks(): boolean {
     return this.#changesOfUser > 0 || (this.#unanswered > 0 && this.#session.state !== "active");
@@ -112,7 +112,7 @@ export class AuthQueue {
       this.#observer.answered(request, {
         error: errorOf("rate_limited", {
           retryAfter: 1,
-          hint: "wait for the answers of earlier auth calls",
+          hint: "too many auth calls are pending; wait for their answers",
         }),
       });
       return;
@@ -123,15 +123,15 @@ export class AuthQueue {
     else this.#runAll(request).catch((error: unknown) => this.#observer.failed(error));
   }
 
-  /** Forgets what waits: the connection has closed. */
+  /** Drops the waiting methods, since the connection has closed. */
   close(): void {
     this.#waiting.length = 0;
     this.#endWait();
   }
 
   /**
-   * Those that come meanwhile, too. The first is never put in the list: it would keep room for 17
-   * as long as the connection.
+   * Runs a method and all that arrive meanwhile. The first one never enters the array, which would
+   * keep room for 17 elements as long as the connection lives.
    */
   async #runAll(first: Request): Promise<void> {
     this.#isBusy = true;
@@ -179,7 +179,7 @@ export class AuthQueue {
       case "authenticate": {
         const token = tokenOf(params, method);
         if (this.#session.identity() === null) this.#mustBeWithinBudget();
-        else this.#mustNotHaveFailedTooOften(); // it acts as a refresh
+        else this.#mustNotHaveFailedTooOften(); // with a session, authenticate acts as a refresh
         return this.#session.authenticate(await this.#verify(token));
       }
       case "refresh":
@@ -196,7 +196,7 @@ export class AuthQueue {
     if (refreshToken === undefined)
       return this.#session.refresh(await this.#verify(tokenOf(params, "refresh")));
     if (memberOf(params, "token") !== undefined)
-      throw invalidAuthParams('send "token" or "refreshToken", not both');
+      throw invalidAuthParams('send either "token" or "refreshToken", not both');
     if (typeof refreshToken !== "string")
       throw invalidAuthParams('"refreshToken" must be a string');
     if (!this.#parts.authority.mayRenew(identity.issuer)) {
@@ -208,14 +208,17 @@ export class AuthQueue {
     if (!this.#observer.isThere)
       throw new AuthFault(
         errorOf("auth_unavailable"),
-        "the peer has hung up; its refresh token is not used up",
+        "the peer has disconnected; its refresh token is not consumed",
       );
     const renewed = await this.#renew(identity, refreshToken);
     const result = this.#session.refresh(await this.#verifyRenewed(renewed.token));
     return { ...result, token: renewed.token, refreshToken: renewed.refreshToken };
   }
 
-  /** What others of an address make up costs a session nothing. */
+  /**
+   * A session has a budget of its own, so invalid tokens from other peers of its address do not
+   * exhaust it.
+   */
   #verify(token: string): Promise<VerifiedToken> {
     const identity = this.#session.identity();
     const peer =
@@ -226,8 +229,8 @@ export class AuthQueue {
   }
 
   /**
-   * The refresh token is used up by now: a token of a key that can't be fetched yet is judged once
-   * more instead of lost.
+   * Verifies a renewed token. Retries once if its key cannot be fetched yet, since the refresh
+   * token is already consumed.
    */
   async #verifyRenewed(token: string): Promise<VerifiedToken> {
     try {
@@ -247,7 +250,10 @@ export class AuthQueue {
     }
   }
 
-  /** An error of the application's own `renew` may quote what it was given. */
+  /**
+   * Removes the message of an error that quotes the refresh token: `renew` may be the application's
+   * code.
+   */
   async #renew({ issuer, subject }: VerifiedToken, refreshToken: string): Promise<RenewedTokens> {
     try {
       return await this.#parts.authority.renew(
@@ -278,13 +284,14 @@ export class AuthQueue {
           "this server does not keep refresh tokens; revoke it at your issuer",
         );
     }
-    this.#session.logout(); // before the family is revoked, which would close this connection too
+    // first, since revoking the family closes the connections of its sessions
+    this.#session.logout();
     if (typeof refreshToken === "string")
       await this.#parts.authority.revokeRefreshToken(identity.issuer, refreshToken);
     return { ok: true };
   }
 
-  /** Whose session it is; after a logout, or when the session has ended meanwhile, whose it was. */
+  /** Returns the subject of the session, or, after its end, the subject before. */
   #subject(before: VerifiedToken | null): string | undefined {
     return (this.#session.identity() ?? before)?.subject;
   }
@@ -305,26 +312,26 @@ export class AuthQueue {
     throw new AuthFault(
       errorOf("rate_limited", {
         retryAfter,
-        hint: "too many failed refreshes; the session goes on",
+        hint: "too many failed refreshes; the session continues, retry later",
       }),
     );
   }
 
   /**
-   * A session is never kept from its renewal by others of its address: what it may do wrong has a
-   * limit of its own.
+   * Applies only to connections without a session, so that other peers of its address cannot block
+   * a session's renewal.
    */
   #mustBeWithinBudget(): void {
     if (this.#parts.authRate.take(this.#observer.remoteAddress)) return;
     throw new AuthFault(
       errorOf("rate_limited", {
         retryAfter: 1,
-        hint: "too many tokens of your address in this second",
+        hint: "too many tokens from your address per second; retry later",
       }),
     );
   }
 
-  /** What says nothing about the token never counts. */
+  /** Counts a failure, unless its error says nothing about the token. */
   #countFailure(method: AuthMethod, { error }: Fault): void {
     if (notJudged.has(error.code)) return;
     if (this.#session.identity() !== null) {
@@ -336,7 +343,10 @@ export class AuthQueue {
   }
 }
 
-/** A single request for an auth method; anything else, batches too, is the dispatcher's. */
+/**
+ * Returns a single request for an auth method; all other frames, also batches, belong to the
+ * dispatcher.
+ */
 export function authRequestOf(value: unknown): Request | undefined {
   if (
     typeof value !== "object" ||

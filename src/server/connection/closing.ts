@@ -2,13 +2,13 @@ import { type CloseReason, closeTable, type Reconnect } from "../../protocol/clo
 import type { ConnectionNotifications } from "../../protocol/messages.js";
 import type { Limits } from "../limits.js";
 
-/** More about a close than its code says. */
+/** Details of a close beyond its code. */
 export interface CloseDetails {
-  /** Seconds: the client comes back at a random moment between the two. */
+  /** Seconds: the client reconnects at a random moment between the two. */
   readonly reconnectAfter?: readonly [number, number];
-  /** What to change, for people. */
+  /** Advice for people. */
   readonly hint?: string;
-  /** The limit that is to blame, where the reason alone does not tell. */
+  /** The limit that caused the close, unless the reason implies it. */
   readonly limit?: keyof Limits;
 }
 
@@ -16,7 +16,7 @@ export interface Closing extends CloseDetails {
   readonly reason: CloseReason;
 }
 
-/** Seconds after which to come back, where the reason alone decides. */
+/** Defaults of `reconnectAfter` by reason, in seconds. */
 const usualReconnectAfter: Partial<Record<CloseReason, readonly [number, number]>> = {
   internal: [1, 10],
   overloaded: [5, 30],
@@ -27,8 +27,8 @@ const usualReconnectAfter: Partial<Record<CloseReason, readonly [number, number]
 };
 
 /**
- * What is told where the code alone says something else: a network that was away for a while is
- * nobody's violation.
+ * Overrides the `reconnect` of a code. Code 1008 means a violation, but a network outage also
+ * causes a frame timeout.
  */
 const toldReconnect: Partial<Record<CloseReason, Reconnect>> = { frame_timeout: "yes" };
 

@@ -13,26 +13,26 @@ import { RpcFault } from "../../rpc/dispatch/call.js";
 import { FixedWindowCounter } from "../admission/accept-limits.js";
 import type { Telemetry } from "../telemetry/telemetry.js";
 
-const maxReads = 4; // of histories at the same time
-const maxReplayed = 8_388_608; // 8 Mi characters of events that were read and not sent yet
+const maxReads = 4; // concurrent reads of histories
+const maxReplayed = 8_388_608; // 8 Mi characters of replayed events that wait to be sent
 
 type SessionState = "open" | "active" | "expired" | "closed";
 
-/** What the subscriptions ask of their connection. */
+/** The connection, as its subscriptions see it. */
 export interface SubscriptionsHost {
   readonly state: SessionState;
-  /** Is more than the soft limit waiting to be sent? */
+  /** Returns whether the send buffer exceeds its soft limit. */
   isHigh(): boolean;
 }
 
-/** A subscription, and what must be known of it while it lasts. */
+/** A subscription with its bookkeeping. */
 export interface Kept {
   readonly subscription: Subscription;
-  /** May it go on? Asked at every refresh. */
+  /** Returns whether a new token still allows the subscription; called at every refresh. */
   readonly isAllowed: (auth: Auth) => boolean;
-  /** The answer to its call. */
+  /** The result of the call that opened the subscription. */
   readonly opened: SubscribeResult | Promise<SubscribeResult>;
-  /** How many calls were answered with it, or will be. */
+  /** Number of calls that were or will be answered with this subscription. */
   calls: number;
 }
 
@@ -41,9 +41,9 @@ export class ConnectionSubscriptions implements SubscriberPort {
   readonly #outbox: Outbox;
   readonly #pushGate: PushGate;
   readonly #slowReaders: SlowReaderCounts;
-  #kept: Map<string, Kept> | undefined; // most connections never have one
+  #kept: Map<string, Kept> | undefined; // lazy, since most connections have no subscription
   #lastId = 0;
-  /** How many histories are being read, and who waits for one of them to be read. */
+  /** Number of histories being read, and the reads that wait for their turn. */
   #reads = 0;
   #readers: (() => void)[] | undefined;
   #calls: FixedWindowCounter | undefined;
@@ -55,7 +55,7 @@ export class ConnectionSubscriptions implements SubscriberPort {
     this.#slowReaders = slowReaders;
   }
 
-  /** How many subscriptions there are. */
+  /** Number of subscriptions. */
   get size(): number {
     return this.#kept?.size ?? 0;
   }
@@ -65,28 +65,28 @@ export class ConnectionSubscriptions implements SubscriberPort {
   }
 
   /**
-   * Throws {@link RpcFault} when there are as many subscriptions as there may be, and tells so.
+   * Throws {@link RpcFault} and calls `onFull` if there are already `max` subscriptions.
    */
-  mustHaveRoom(most: number, onFull: () => void): void {
-    if (this.size < most) return;
+  mustHaveRoom(max: number, onFull: () => void): void {
+    if (this.size < max) return;
     onFull();
-    const hint = `at most ${most} subscriptions; unsubscribe first`;
-    // waiting alone makes no room
+    const hint = `at most ${max} subscriptions; unsubscribe first`;
+    // not temporary: only an unsubscribe makes room
     throw new RpcFault(errorOf("overloaded", { temporary: false, action: "stop", hint }));
   }
 
   /**
-   * Counts a call of a subscription. Throws {@link RpcFault} when there are too many in this
-   * second, and tells so.
+   * Counts a call of a subscription. Throws {@link RpcFault} and calls `onExcess` after more than
+   * `max` calls in this second.
    */
-  countCall(now: number, most: number, onExcess: () => void): void {
+  countCall(now: number, max: number, onExcess: () => void): void {
     this.#calls ??= new FixedWindowCounter();
-    if (this.#calls.at(now) >= most) {
+    if (this.#calls.at(now) >= max) {
       onExcess();
       throw new RpcFault(
         errorOf("rate_limited", {
           retryAfter: 1,
-          hint: `at most ${most} calls of subscriptions in a second`,
+          hint: `at most ${max} calls of subscriptions per second`,
         }),
       );
     }
@@ -94,9 +94,9 @@ export class ConnectionSubscriptions implements SubscriberPort {
   }
 
   /**
-   * Reads a history when few others are being read, so that not much is kept of what the peer may
-   * never read. Throws {@link RpcFault}, or rejects with it, when much of what was read before is
-   * still to be sent.
+   * Reads a history, with few others at the same time, which bounds the memory for events that the
+   * peer may never read. Throws {@link RpcFault}, or rejects with it, if too many events of earlier
+   * reads still wait to be sent.
    */
   readHistory<T>(read: () => T | Promise<T>): T | Promise<T> {
     if (this.#reads < maxReads) return this.#read(read);
@@ -106,20 +106,23 @@ export class ConnectionSubscriptions implements SubscriberPort {
     }).then(() => this.#read(read));
   }
 
-  /** Remembers a subscription until it has ended. */
+  /** Registers a subscription until it ends. */
   keep(kept: Kept): void {
     this.#kept ??= new Map();
     this.#kept.set(kept.subscription.id, kept);
   }
 
-  /** An id that no subscription here has. */
+  /** Returns an id that no subscription of this connection has. */
   newId(): string {
     do this.#lastId++;
     while (this.#kept?.has(String(this.#lastId)));
     return String(this.#lastId);
   }
 
-  /** False: there is no such subscription. Nothing of it is sent any more. */
+  /**
+   * Ends a subscription and drops its unsent events. Returns `false` if there is no such
+   * subscription.
+   */
   unsubscribe(id: string): boolean {
     const kept = this.#kept?.get(id);
     if (kept === undefined) return false;
@@ -128,7 +131,7 @@ export class ConnectionSubscriptions implements SubscriberPort {
     return true;
   }
 
-  // What subscriptions ask.
+  // The port of the subscriptions.
 
   send(push: Push): void {
     this.#pushGate.add(push, this.#host.state);
@@ -159,22 +162,24 @@ export class ConnectionSubscriptions implements SubscriberPort {
       this.#kept.delete(subscription.id);
   }
 
-  // What the connection tells.
+  // Called by the connection.
 
-  /** The session has expired: what was not written yet is held. */
+  /** Holds unwritten pushes, since the session has expired. */
   hold(): void {
     this.#pushGate.hold();
   }
 
-  /** The token has changed: what it no longer allows ends, before anything of it is sent. */
+  /**
+   * Ends the subscriptions that a new token no longer allows, before any of their events is sent.
+   */
   review(auth: Auth): void {
     for (const { subscription, isAllowed } of this.#all())
       if (!isAllowed(auth)) subscription.end("forbidden");
   }
 
   /**
-   * A refresh was applied: `answer` sends its result, before what was held. It is told whether
-   * something was lost.
+   * Releases the held pushes after a refresh. Calls `answer` first, with whether pushes were lost,
+   * to send the result of the refresh.
    */
   release(answer: (gap: boolean) => void): void {
     const { pushes, gap, lossy } = this.#pushGate.release();
@@ -184,18 +189,18 @@ export class ConnectionSubscriptions implements SubscriberPort {
     this.resume();
   }
 
-  /** There is room again, or a session. */
+  /** Resumes the subscriptions after back-pressure or a refresh. */
   resume(): void {
     for (const { subscription } of this.#all()) subscription.resume();
   }
 
-  /** The user is gone, the connection stays: nothing of the one reaches the next. */
+  /** Drops all pushes and ends all subscriptions, so that no event of one user reaches the next. */
   logout(): void {
     this.#pushGate.drop();
     for (const { subscription } of this.#all()) subscription.end("logout");
   }
 
-  /** The connection is closed, or about to be. */
+  /** Stops all subscriptions, since the connection closes. */
   close(): void {
     this.#pushGate.drop();
     for (const { subscription } of this.#all()) subscription.stop();
@@ -211,7 +216,7 @@ export class ConnectionSubscriptions implements SubscriberPort {
       throw new RpcFault(
         errorOf("overloaded", {
           retryAfter: 1,
-          hint: "read the events that other subscriptions have missed first",
+          hint: "first read the replayed events of other subscriptions, then retry",
         }),
       );
     }
@@ -224,7 +229,7 @@ export class ConnectionSubscriptions implements SubscriberPort {
     });
   }
 
-  /** A copy: subscriptions end while somebody goes through them. */
+  /** Returns a copy, since subscriptions may end during the iteration. */
   #all(): readonly Kept[] {
     return this.#kept === undefined || this.#kept.size === 0 ? [] : [...this.#kept.values()];
   }

@@ -37,14 +37,14 @@ import { maxControlsPerSecond, PeerWatch } from "./frames/peer-watch.js";
 import { subscribe } from "./subscribe.js";
 
 /**
- * The server's side of one socket. The way of a frame:
+ * The server's side of one socket. The path of a frame:
  *
- *   socket → pipeline: held while there is no room → size, rate, decode → waits behind a blocking
- *   auth call?
- *          → auth queue, or dispatcher → reply → outbox → one write at the end of the turn
+ *   socket → pipeline: held under back-pressure → size, rate, decode
+ *          → waits behind a blocking auth call → auth queue, or dispatcher
+ *          → reply → outbox → one write at the end of the turn
  *
- * Closing is the last thing of a turn: replies of the turn, then `connection.closing`, then the
- * close frame.
+ * A close happens at the end of a turn: first the replies of the turn, then `connection.closing`,
+ * then the close frame.
  */
 
 export class Connection implements SessionObserver, FrameHost, Sink, SubscriptionsHost {
@@ -52,7 +52,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
   readonly remoteAddress: string;
   readonly pending = new PendingCalls();
   readonly log: Logger;
-  /** It was told that it will be closed. */
+  /** Whether the close was announced. */
   isLeaving = false;
   readonly #socket: PeerSocket;
   readonly #peer = new PeerWatch();
@@ -66,14 +66,14 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
   readonly #pushGate: ConnectionSubscriptions;
   readonly #pipeline: FramePipeline;
   readonly #reader: FrameReader;
-  /** Made with the first call of each session: most connections are idle. */
+  /** Created by the first call of a session, since most connections are idle. */
   #callSession: ConnectionSession | undefined;
   #callHandle: ConnectionHandle | undefined;
   #lastingHandle: ConnectionHandle | undefined;
   #identity: VerifiedToken | null = null;
   #closing: Closing | undefined;
   #isDetached = false;
-  /** The last ping was left out, since the peer had to read first. */
+  /** Whether the last ping was skipped because the send buffer was full. */
   #wasFull = false;
 
   constructor(
@@ -126,7 +126,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
     socket.on("close", (code) => this.#onClose(code));
   }
 
-  // What the dispatcher asks.
+  // The interface for the dispatcher.
 
   get auth(): Auth | null {
     return this.#session.live();
@@ -137,13 +137,15 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
     return this.#callSession;
   }
 
-  /** For calls: good until the next logout, so that a call of one user never pushes to the next. */
+  /**
+   * For calls. Valid until the next logout, so that a call of one user never pushes to the next.
+   */
   get handle(): ConnectionHandle {
     this.#callHandle ??= createHandle(this, (handle) => this.#callHandle === handle);
     return this.#callHandle;
   }
 
-  /** For hooks: good as long as the connection. */
+  /** For hooks. Valid as long as the connection. */
   get lastingHandle(): ConnectionHandle {
     this.#lastingHandle ??= createHandle(this, () => true);
     return this.#lastingHandle;
@@ -185,7 +187,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
     return this.#pushGate.unsubscribe(subscription);
   }
 
-  // What the subscriptions ask.
+  // The interface for subscriptions.
 
   get state(): SessionStateName {
     return this.#closing !== undefined || this.#isDetached ? "closed" : this.#session.state;
@@ -195,9 +197,9 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
     return this.#pipeline.isHigh();
   }
 
-  // What the server asks.
+  // The interface for the server.
 
-  /** It is over, though the peer may not have answered the close yet. */
+  /** Whether the connection has ended, even if the peer has not answered the close yet. */
   get isClosing(): boolean {
     return this.#closing !== undefined || this.#isDetached;
   }
@@ -212,35 +214,35 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
   }
 
   /**
-   * Sends a declared notification if the session is live; holds it while the session is expired.
-   * Throws `TypeError` when it is not as declared.
+   * Sends a declared notification if the session is live, or holds it while the session is expired.
+   * Throws `TypeError` if the name is not declared or the params fail their schema.
    */
   notify(name: string, params: unknown): void {
     this.push(new Push(encodeDeclared(this.#services.notifications, name, params)));
   }
 
-  /** Sends a push, or holds or drops it: decided by the session at this moment. */
+  /** Sends, holds or drops a push, by the current state of the session. */
   push(push: Push): void {
     this.#pushGate.send(push);
   }
 
-  /** Looks at clocks and revocations, also when no frame comes. */
+  /** Checks expiry and revocation, also without a frame. */
   check(): void {
     this.#guarded(() => this.#session.check());
   }
 
-  /** Has anything come since the last ping? */
+  /** Whether anything was received since the last ping. */
   get isAlive(): boolean {
     return this.#peer.isAlive;
   }
 
   /**
-   * Sends a ping. False when the last one was not answered and nothing else has come, or when the
-   * peer has read nothing since.
+   * Sends a ping. Returns `false` if the peer has sent nothing since the last ping, or has read
+   * nothing since then under back-pressure.
    */
   ping(): boolean {
     if (!this.#peer.isAlive) return false;
-    // an answer could not be heard
+    // the socket is paused, so a pong could not be received
     if (this.#pressure.isHolding && this.#pressure.isFull) return this.#isFirstTimeFull();
     this.#peer.isAlive = false;
     if (this.#writer.isOpen) this.#writer.ping();
@@ -253,22 +255,22 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
     return !wasFull;
   }
 
-  /** Closes when a message has been arriving at more than `most` looks in a row. */
-  lookAtArrival(most: number): void {
+  /** Closes the connection if a message has been arriving for more than `max` samples in a row. */
+  checkArrival(max: number): void {
     const { received } = this.#writer;
     if (received === undefined || this.isClosing) return;
-    if (this.#peer.isMessageLate(received, this.#pressure.isHolding, most))
+    if (this.#peer.isMessageLate(received, this.#pressure.isHolding, max))
       this.close("frame_timeout", {
-        hint: "a message must arrive as a whole within limits.frameTimeout",
+        hint: "a message must arrive completely within limits.frameTimeout",
       });
   }
 
-  /** Cuts the socket of a peer that is gone. */
+  /** Destroys the socket of a dead peer. */
   terminate(): void {
     this.#socket.terminate();
   }
 
-  /** Says that the connection will be closed, ahead of it: it takes no new calls from now on. */
+  /** Announces the close. From now on the connection refuses new calls. */
   announceClose(reason: CloseReason, closeIn: number, after: readonly [number, number]): void {
     if (this.isClosing) return;
     this.isLeaving = true;
@@ -278,7 +280,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
     });
   }
 
-  /** Closes at the end of this turn: what was said in it is still sent, then why. */
+  /** Closes the connection at the end of this turn, after the frames of the turn and the reason. */
   close(reason: CloseReason, details: CloseDetails = {}): void {
     if (this.isClosing) return;
     this.#services.telemetry.closing(reason, details.limit);
@@ -289,7 +291,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
     this.#outbox.wake();
   }
 
-  // What the session decides.
+  // The interface for the session.
 
   required(within: number): void {
     this.#tell("auth.required", { within, hint: exampleOf("authenticate") });
@@ -323,7 +325,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
     else this.#changeSession();
     if (token === null) this.#forgetUser();
     else if (before !== null) this.#pushGate.review(token);
-    if (token !== null) this.#pressure.endOfExcess(); // its rate is another one now
+    if (token !== null) this.#pressure.endOfExcess(); // a session has another rate limit
     this.#observer.identified(this, token, before);
   }
 
@@ -333,7 +335,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
     return exampleOf("refresh", mayRenew ? "refreshToken" : "token");
   }
 
-  // What the auth queue asks and tells.
+  // The interface for the auth queue.
 
   get isThere(): boolean {
     return this.#writer.isOpen;
@@ -363,21 +365,24 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
     });
   }
 
-  // What the pipeline tells.
+  // The interface for the pipeline.
 
   drained(): void {
-    this.#peer.isAlive = true; // it has read
+    this.#peer.isAlive = true; // a drained buffer proves that the peer reads
     this.#wasFull = false;
   }
 
-  /** The outer catch: nothing that a peer sends ends the process, or reaches another connection. */
+  /**
+   * The last catch: an error in one connection must not end the process or affect other
+   * connections.
+   */
   failed(error: unknown): void {
-    this.log.error({ event: "connection.fail", err: error }, "a connection failed");
-    if (this.#closing !== undefined) return this.terminate(); // it fails even to close
+    this.log.error({ event: "connection.fail", err: error }, "connection failed");
+    if (this.#closing !== undefined) return this.terminate(); // closing has failed as well
     this.close("internal");
   }
 
-  // What the outbox writes, once a turn.
+  // The interface for the outbox, which writes once per turn.
 
   review(): void {
     this.#session.check();
@@ -392,12 +397,12 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
     }
   }
 
-  /** At once, and not at the end of the turn: by then there may be as much again. */
+  /** Closes at once, since by the end of the turn the buffer may have doubled. */
   overflowed(): void {
     if (!this.isClosing && !this.#pressure.isOverflowing) return;
     this.#outbox.clear();
     this.close("overloaded", {
-      hint: "the peer does not read what it is sent",
+      hint: "the peer does not read; read faster or subscribe to less",
       limit: "sendBufferHardBytes",
     });
   }
@@ -415,12 +420,12 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
     if (this.isClosing) return this.#cutIfFlooding();
     if (this.#peer.mayControl(this.#services.clock.monotonic())) return;
     this.close("too_many_requests", {
-      hint: `send at most ${maxControlsPerSecond} pings and pongs in a second`,
+      hint: `send at most ${maxControlsPerSecond} pings and pongs per second`,
     });
-    this.#pipeline.hold(); // libuv would hand over 2 MiB more of them in this turn
+    this.#pipeline.hold(); // libuv would deliver up to 2 MiB more of them in this turn
   }
 
-  /** It was told to go, and goes on sending. */
+  /** Destroys the socket of a peer that keeps sending after the close. */
   #cutIfFlooding(): void {
     const { received = 0 } = this.#writer;
     if (this.#peer.isFlooding(received, this.#closing?.reason)) this.terminate();
@@ -464,7 +469,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
     this.#callSession = undefined;
   }
 
-  /** Nothing that was meant for one user reaches the next: not a push, not an answer. */
+  /** Drops or answers everything of a user, so that no push and no answer reaches the next user. */
   #forgetUser(): void {
     this.#pushGate.logout();
     this.#callHandle = undefined;
@@ -472,7 +477,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
     this.#pipeline.payAll();
   }
 
-  /** Not at the end of the turn: by then ws has sent its close frame. */
+  /** Closes at once: by the end of the turn ws has sent its own close frame. */
   #onOversized(): void {
     const { frameBytes } = this.#services.limits;
     this.close("too_big", {
@@ -488,8 +493,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
   }
 
   /**
-   * Lets go of everything that the connection holds; also when the peer has not answered the close
-   * yet.
+   * Releases all resources of the connection, even if the peer has not answered the close yet.
    */
   #detach(): void {
     if (this.#isDetached) return;
@@ -503,15 +507,15 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
   }
 }
 
-/** Who keeps the list of connections. */
+/** Receives the events of a connection, for the connection registry. */
 export interface ConnectionObserver {
-  /** Called whenever the identity changes; null: back in OPEN. */
+  /** Called when the identity changes; `token` is null after a logout. */
   identified(
     connection: Connection,
     token: VerifiedToken | null,
     before: VerifiedToken | null,
   ): void;
-  /** With a token that never was good. */
+  /** Called when `authenticate` has failed with a token that was never valid. */
   authenticateFailed(connection: Connection): void;
   closed(connection: Connection, code: number, identity: VerifiedToken | null): void;
 }
@@ -525,8 +529,8 @@ export interface ConnectionServices extends AuthParts {
   readonly topics: TopicServices;
   readonly notifications: ReadonlyMap<string, StandardSchema>;
   readonly log: Logger;
-  /** For what the application's handlers log. */
+  /** Logger for the application's handlers. */
   readonly applicationLog: Logger;
-  /** Are frames compressed? */
+  /** Whether frames are compressed. */
   readonly compression: boolean;
 }

@@ -20,20 +20,20 @@ import type { Excess, FrameReader } from "./frames/frame-reader.js";
 import type { FrameWriter } from "./frames/frame-writer.js";
 
 /**
- * From a frame to its reply, in order:
+ * The path of a frame to its reply, in order:
  *
- *   receive: held while there is no room → size, rate, decode → waits behind a blocking auth call?
+ *   receive: held under back-pressure → size, rate, decode → waits behind a blocking auth call
  *         → auth queue, or dispatcher → reply, when there is room → outbox
  */
 
-/** Whose frames these are. */
+/** The connection, as its frame pipeline sees it. */
 export interface FrameHost extends Caller {
-  /** It is over: nothing more is begun. */
+  /** Whether the connection closes, so that no further frame may begin. */
   readonly isClosing: boolean;
   close(reason: CloseReason, details?: CloseDetails): void;
-  /** Something threw that never should. */
+  /** Called for an unexpected error. */
   failed(error: unknown): void;
-  /** The peer has read what filled the send buffer. */
+  /** Called when the peer has read a full send buffer. */
   drained(): void;
 }
 
@@ -61,15 +61,15 @@ export class FramePipeline {
   readonly #dispatcher: Dispatcher;
   readonly #limits: Pick<Limits, "batchLength">;
   readonly #blocked = new BlockedFrames();
-  /** A batch that has members left to begin. */
+  /** A batch with elements that have not begun. */
   #batch: Batch | undefined;
   /**
-   * What has its answer, in order, and waits for room to send it. Not encoded: nobody knows how
-   * large it is.
+   * Answers that wait for room in the send buffer, in order. They are not encoded yet, so their
+   * size is unknown.
    */
   #owed: (Call | Batch)[] | undefined;
   #isProceeding = false;
-  /** Subscriptions wait for room. */
+  /** Whether subscriptions wait for room in the send buffer. */
   #isStalled = false;
   #isClosed = false;
 
@@ -86,7 +86,7 @@ export class FramePipeline {
     this.#limits = parts.limits;
   }
 
-  /** A message has come. */
+  /** Processes a message, or holds it under back-pressure. */
   receive(data: Buffer, isBinary: boolean): void {
     if (this.#pressure.isHolding || this.#pressure.isFull) return this.#keep(data, isBinary);
     try {
@@ -97,35 +97,35 @@ export class FramePipeline {
     if (this.#pressure.isUsedUp) this.hold();
   }
 
-  /** Reads no more of the socket in this turn, or before there is room. */
+  /** Stops reading the socket until the next turn, or until the send buffer has room. */
   hold(): void {
     this.#pressure.hold();
-    this.#outbox.wake(); // it goes on in the next turn, or when there is room
+    this.#outbox.wake(); // resumes in the next turn, or once there is room
   }
 
-  /** True: there is no room for more events. They go on when there is. */
+  /** Returns whether the send buffer is full. If so, resumes the subscriptions once it has room. */
   isHigh(): boolean {
     if (!this.#pressure.isFull) return false;
-    // there may be nothing to write, and yet somebody waits for room
+    // without a write to wait for, only the outbox can resume the subscriptions
     if (!this.#isStalled) this.#outbox.wake();
     this.#isStalled = true;
     return true;
   }
 
-  /** A turn has ended, and what it had to send was given to the socket. */
+  /** Called at the end of a turn, after the write to the socket. */
   turnEnded(): void {
     if (this.#pressure.isHolding || this.#isStalled) this.proceed();
   }
 
-  /** A second is over in which the peer had sent too much. */
+  /** Called at the end of a second in which the peer exceeded its rate. */
   endExcess(): void {
     this.#pressure.endOfExcess();
     if (!this.#host.isClosing) this.#guarded(() => this.proceed());
   }
 
   /**
-   * Goes on with what had to wait, in order: answers, then the rest of a batch and the frames
-   * behind it, then subscriptions.
+   * Resumes after back-pressure, in order: answers, the rest of a batch, the frames behind that
+   * batch, subscriptions.
    */
   proceed(): void {
     if (this.#isProceeding) return;
@@ -154,12 +154,12 @@ export class FramePipeline {
     this.#send(encodeNotification("auth.notice", notice));
   }
 
-  /** Sends all answers that wait for room: the next user of the connection must not get them. */
+  /** Sends all waiting answers, so that the next user of the connection does not receive them. */
   payAll(): void {
     while (this.#owed !== undefined) this.#payNext(this.#owed);
   }
 
-  /** Lets go of all that waits. */
+  /** Drops all waiting frames and answers. */
   close(): void {
     this.#isClosed = true;
     this.#blocked.clear();
@@ -183,8 +183,8 @@ export class FramePipeline {
   }
 
   /**
-   * Is there room for another frame, and a share of this turn left? If not, frames that come are
-   * held until there is.
+   * Returns whether the send buffer has room and this turn has budget left for another frame. If
+   * not, holds further frames.
    */
   #isFree(): boolean {
     if (!this.#pressure.isFull && !this.#pressure.isUsedUp) return true;
@@ -192,7 +192,10 @@ export class FramePipeline {
     return false;
   }
 
-  /** Takes up one of the things that wait. False: nothing may be taken up now. */
+  /**
+   * Starts the next waiting batch or frame. Returns `false` if no frame waits, or none may start
+   * now.
+   */
   #takeNext(): boolean {
     if (this.#batch !== undefined) return this.#run(this.#batch);
     if (this.#blocked.size > 0 && !this.#authQueue.blocks) {
@@ -211,7 +214,9 @@ export class FramePipeline {
     const fits = this.#pressure.keep(data, isBinary);
     if (fits) this.hold();
     else
-      this.#host.close("too_many_requests", { hint: "read the answers before you send so much" });
+      this.#host.close("too_many_requests", {
+        hint: "too many requests are waiting; read the answers before you send more",
+      });
   }
 
   #read(data: Buffer, isBinary: boolean): void {
@@ -232,7 +237,7 @@ export class FramePipeline {
     if (isAbuse) this.#host.close("too_many_requests", { hint: "slow down" });
   }
 
-  /** Frames behind a blocking auth call wait, in order, and are judged by its outcome. */
+  /** Frames behind a blocking auth call wait, in order, and are dispatched by its outcome. */
   #accept(value: unknown, bytes: number): void {
     if (!this.#authQueue.blocks) return this.#process(value);
     if (this.#blocked.add(value, bytes)) return;
@@ -240,7 +245,7 @@ export class FramePipeline {
       value,
       errorOf("rate_limited", {
         retryAfter: 1,
-        hint: "wait for the answer of authenticate before you send so much",
+        hint: "too many frames are waiting; send more after the answer to authenticate",
       }),
     );
   }
@@ -265,13 +270,13 @@ export class FramePipeline {
     else this.#reply(outcome);
   }
 
-  /** Its id is taken until it is answered. */
+  /** Submits an auth method. Its id is reserved until its answer. */
   #submit(auth: Request): void {
     if (auth.id === undefined || this.#host.pending.reserve(auth.id)) this.#authQueue.submit(auth);
     else this.answer(auth, { error: idInFlight() });
   }
 
-  /** Begins members of a batch. False: some are left, for later. */
+  /** Begins elements of a batch. Returns `false` if some of them must wait. */
   #run(batch: Batch): boolean {
     const isUnderWay = batch.proceed();
     this.#batch = isUnderWay ? undefined : batch;
@@ -281,8 +286,7 @@ export class FramePipeline {
   }
 
   /**
-   * Answers now, or when there is room. A function of this object's own, so that a call costs no
-   * closure.
+   * Answers now, or once there is room. A member, so that a call needs no closure.
    */
   readonly #owe = (owed: Call | Batch): void => {
     if (this.#isClosed || (this.#owed === undefined && !this.#pressure.isFull))
@@ -306,7 +310,7 @@ export class FramePipeline {
   }
 
   readonly #replyLost = (error: unknown): void =>
-    this.#host.log.error({ event: "reply.lost", err: error }, "a reply was lost");
+    this.#host.log.error({ event: "reply.lost", err: error }, "reply lost");
 
   #send(text: string): void {
     if (!this.#isClosed) this.#outbox.add(text);

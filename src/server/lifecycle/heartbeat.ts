@@ -1,18 +1,18 @@
 import type { Clock } from "../../runtime/clock.js";
 import type { Connection } from "../connection/connection.js";
 
-/** What is pinged. */
+/** A connection, as the heartbeat sees it. */
 export type Pulse = Pick<Connection, "ping" | "isAlive" | "terminate" | "check">;
 
 /**
- * Each is a burst of pings, 4 ms long for 5,000 connections; 25 of them, and as many wake-ups,
- * would cost 8 % more.
+ * Number of ping bursts per interval, 4 ms each with 5,000 connections. 25 bursts, with as many
+ * wake-ups, cost 8 % more.
  */
 const slots = 10;
 
 /**
- * Pings all connections, each once per interval, by one timer: the connections are spread over the
- * slots of a wheel.
+ * Pings every connection once per interval. One timer serves all connections, which are spread over
+ * the slots of a timing wheel.
  */
 export class Heartbeat {
   readonly #clock: Clock;
@@ -26,8 +26,8 @@ export class Heartbeat {
   #isRunning = false;
 
   /**
-   * `interval` and `timeout` in milliseconds; an interval of `Infinity` pings nobody. `onDead` is told of
-   * each one that is cut.
+   * `interval` and `timeout` are milliseconds; an `interval` of `Infinity` disables pings. Calls
+   * `onDead` for each connection that it cuts.
    */
   constructor(clock: Clock, interval: number, timeout: number, onDead: () => void = () => {}) {
     this.#clock = clock;
@@ -37,7 +37,7 @@ export class Heartbeat {
   }
 
   add(pulse: Pulse): void {
-    // the slot that has just been: a full interval to go
+    // the slot that was last due, so that a full interval remains
     const slot = this.#wheel[(this.#position + slots - 1) % slots] as Set<Pulse>;
     slot.add(pulse);
     this.#size++;
@@ -45,8 +45,7 @@ export class Heartbeat {
   }
 
   delete(pulse: Pulse): void {
-    // looked for in all slots: a map from each connection to its slot would take 50 bytes of memory
-    // for it
+    // searches all slots, since a map from connection to slot would take 50 bytes per connection
     if (!this.#wheel.some((slot) => slot.delete(pulse))) return;
     if (--this.#size === 0) this.stop();
   }
@@ -70,7 +69,7 @@ export class Heartbeat {
     this.#position = (this.#position + 1) % slots;
     for (const pulse of pinged) if (!pulse.isAlive) this.#cut(pulse);
     for (const pulse of due) {
-      pulse.check(); // the wall clock may have been set
+      pulse.check(); // catches an expiry after a change of the wall clock
       if (!pulse.ping()) this.#cut(pulse);
     }
   }

@@ -1,14 +1,14 @@
 /**
- * How a server stops. Connections leave one after the other, spread over a window: each is told,
- * takes no new calls from then on, finishes what is in flight, and is closed. The others are served
- * until it is their turn. At the end nothing is left open.
+ * Graceful shutdown. Drains the connections one after the other, spread over a window: announces
+ * the close, refuses new calls, lets calls in flight finish, and closes the connection. Serves the
+ * other connections until their turn. Closes all that remain at the end.
  */
 
 import type { Clock } from "../../runtime/clock.js";
 import type { Connection } from "../connection/connection.js";
 import type { ConnectionRegistry } from "./connection-registry.js";
 
-/** What a shutdown needs of a connection. */
+/** A connection, as the shutdown sees it. */
 export type Leaver = Pick<Connection, "isClosing" | "announceClose" | "close" | "terminate"> & {
   readonly pending: Pick<Connection["pending"], "size">;
 };
@@ -16,9 +16,9 @@ export type Leaver = Pick<Connection, "isClosing" | "announceClose" | "close" | 
 type LeaverRegistry = Iterable<Leaver> & Pick<ConnectionRegistry, "whenEmpty">;
 
 const closeTimeout = 3_000; // 3 s for the peers to answer a close
-const lookInterval = 50; // ms between two looks at who may go
-const maxPerSecond = 100; // connections that leave, as long as the time allows
-// 1 s in which calls that were under way still come, and are refused in words instead of lost
+const pollInterval = 50; // ms between two checks for connections to close
+const maxPerSecond = 100; // connections to drain, if the drain is long enough
+// 1 s in which calls that the peer has already sent are refused with an error instead of lost
 const longestNotice = 1_000;
 
 export class Shutdown {
@@ -30,20 +30,20 @@ export class Shutdown {
     this.#clock = clock;
   }
 
-  /** Resolves when everybody is closed, or on the way, or when `drain` milliseconds are over. */
+  /** Resolves once every connection is closed or closing, or after `drain` milliseconds. */
   drain(drain: number): Promise<void> {
-    const departure = new DrainSchedule([...this.#connectionRegistry], drain);
+    const schedule = new DrainSchedule([...this.#connectionRegistry], drain);
     const startedAt = this.#clock.monotonic();
     return new Promise((resolve) => {
-      const look = () => {
-        if (departure.proceed(this.#clock.monotonic() - startedAt)) resolve();
-        else this.#clock.after(lookInterval, look);
+      const poll = () => {
+        if (schedule.proceed(this.#clock.monotonic() - startedAt)) resolve();
+        else this.#clock.after(pollInterval, poll);
       };
-      look();
+      poll();
     });
   }
 
-  /** Closes every connection; a peer that does not answer the close is cut. */
+  /** Closes every connection, and destroys the sockets of peers that do not answer the close. */
   async closeAll(drain: number): Promise<void> {
     const reason = drain > 0 ? "server_restart" : "going_away";
     for (const connection of this.#connectionRegistry)
@@ -54,17 +54,20 @@ export class Shutdown {
   }
 }
 
-/** Who is still served, and who was told to go. All times are milliseconds since the beginning. */
+/**
+ * The connections that are still served, and those whose close is announced. Times are milliseconds
+ * since the beginning of the drain.
+ */
 class DrainSchedule {
   #staying: readonly { readonly connection: Leaver; readonly turn: number }[];
-  #leaving: readonly { readonly connection: Leaver; readonly toldAt: number }[] = [];
+  #leaving: readonly { readonly connection: Leaver; readonly announcedAt: number }[] = [];
   readonly #drain: number;
   readonly #notice: number;
-  /** Seconds: who was closed comes back at a random moment between the two. */
+  /** Seconds: a client reconnects at a random moment between the two. */
   readonly #reconnectAfter: readonly [number, number];
 
   constructor(connections: readonly Leaver[], drain: number) {
-    // the rest is for what is in flight
+    // the rest of the drain is for calls in flight
     const spread = Math.min((connections.length / maxPerSecond) * 1000, drain / 2);
     this.#staying = connections.map((connection, index) => ({
       connection,
@@ -76,8 +79,8 @@ class DrainSchedule {
   }
 
   /**
-   * Tells those whose turn it is, and closes those who are ready. True: nobody is left, or the time
-   * is over.
+   * Announces the close of connections whose turn has come, and closes those without calls in
+   * flight. Returns `true` if none is left or the drain is over.
    */
   proceed(now: number): boolean {
     if (now >= this.#drain) return true;
@@ -87,10 +90,10 @@ class DrainSchedule {
       connection.announceClose("server_restart", (this.#drain - now) / 1000, this.#reconnectAfter);
     const leaving = [
       ...this.#leaving,
-      ...due.map(({ connection }) => ({ connection, toldAt: now })),
+      ...due.map(({ connection }) => ({ connection, announcedAt: now })),
     ];
-    const isReady = ({ connection, toldAt }: (typeof leaving)[number]) =>
-      connection.pending.size === 0 && now - toldAt >= this.#notice;
+    const isReady = ({ connection, announcedAt }: (typeof leaving)[number]) =>
+      connection.pending.size === 0 && now - announcedAt >= this.#notice;
     for (const one of leaving)
       if (isReady(one))
         one.connection.close("server_restart", { reconnectAfter: this.#reconnectAfter });
@@ -103,7 +106,7 @@ class DrainSchedule {
 export async function within(timeout: number, work: Promise<void>): Promise<void> {
   let stop = () => {};
   const late = new Promise<void>((resolve) => {
-    // keeps the process alive until it has stopped in order
+    // not unref'ed: keeps the process alive until the shutdown has ended
     const timer = setTimeout(resolve, timeout);
     stop = () => clearTimeout(timer);
   });

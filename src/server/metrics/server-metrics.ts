@@ -1,6 +1,6 @@
 /**
- * The metrics of one server: what each is called, and where its numbers are. No label has values
- * without an end.
+ * The metrics of one server: names, help texts and sources. Every label has a bounded set of
+ * values.
  */
 import type { IssuerCounts } from "../../auth/issuer-port.js";
 import { type OverloadLimit, overloadLimits } from "../admission/overload.js";
@@ -26,11 +26,11 @@ export interface MetricSources {
   readonly store: Pick<Readiness, "wasStoreThere" | "isStoreThere">;
   readonly issuers: readonly { readonly counts?: IssuerCounts }[];
   readonly eventLoop: EventLoopDelay;
-  /** Are new connections refused because of this limit? */
+  /** Returns whether this limit makes the server refuse new connections. */
   readonly isOverloaded: (limit: OverloadLimit) => boolean;
 }
 
-/** Those that have never been hit are shown with 0, so that an alert finds them. */
+/** Every limit has a sample, 0 if it was never hit, so that alerts find the series. */
 const limitNames = Object.keys(defaultLimits) as readonly (keyof Limits)[];
 
 export function serverMetrics(sources: MetricSources): readonly MetricFamily[] {
@@ -61,12 +61,12 @@ function callMetrics({ telemetry, issuers }: MetricSources): readonly MetricFami
     ),
     counter(
       "jotwire_pushes_total",
-      "Notifications and events, by what became of them: sent, held for an expired session, dropped, overflowed (held, but there were too many)",
+      "Notifications and events, by outcome: sent, held for an expired session, dropped, overflowed (held, then dropped because there were too many)",
       () => outcomes({ ...telemetry.pushes }),
     ),
     counter(
       "jotwire_slow_readers_total",
-      "Peers that read too slowly, by what came of it: gap (events dropped, and told), ended (a subscription), closed (the connection, 1013)",
+      "Slow consumers, by outcome: gap (events dropped and reported), ended (the subscription), closed (the connection, 1013)",
       () =>
         outcomes({
           ...telemetry.slowReaders,
@@ -75,7 +75,7 @@ function callMetrics({ telemetry, issuers }: MetricSources): readonly MetricFami
     ),
     counter(
       "jotwire_limit_hits_total",
-      "What was refused, cut or closed because of a limit, by the limit's option",
+      "Requests and connections refused, cut or closed because of a limit, by the limit's option",
       () => {
         const hits = new Map(telemetry.limits);
         const own = limitNames.map((limit) => ({ labels: { limit }, value: hits.get(limit) ?? 0 }));
@@ -102,14 +102,14 @@ function connectionMetrics({ telemetry, members }: MetricSources): readonly Metr
     gauge("jotwire_connections", "Open connections, by the state of their session", () =>
       connectionsByState(members()),
     ),
-    counter("jotwire_connections_opened_total", "Connections that were accepted", () =>
+    counter("jotwire_connections_opened_total", "Accepted connections", () =>
       plain(telemetry.opened),
     ),
-    counter("jotwire_connections_closed_total", "Connections that have ended, by close code", () =>
-      tallied("code", telemetry.closes),
+    counter("jotwire_connections_closed_total", "Closed connections, by close code", () =>
+      samplesBy("code", telemetry.closes),
     ),
-    counter("jotwire_upgrades_refused_total", "Handshakes that were refused, by HTTP status", () =>
-      tallied("status", telemetry.refusedUpgrades),
+    counter("jotwire_upgrades_refused_total", "Refused upgrades, by HTTP status", () =>
+      samplesBy("status", telemetry.refusedUpgrades),
     ),
     gauge(
       "jotwire_calls_in_flight",
@@ -123,7 +123,7 @@ function connectionMetrics({ telemetry, members }: MetricSources): readonly Metr
     ),
     gauge(
       "jotwire_send_buffer_bytes",
-      "Bytes that wait for peers to read them",
+      "Bytes waiting for peers to read them",
       sum(({ bufferedBytes }) => bufferedBytes),
     ),
   ];
@@ -169,13 +169,13 @@ function authMetrics({
     ),
     counter(
       "jotwire_refresh_reuse_total",
-      "Refresh tokens that came a second time: stolen, and their sessions ended",
+      "Refresh tokens presented again: taken as stolen, and their sessions ended",
       () => plain(issued(issuers, ({ reuses }) => reuses)),
     ),
-    counter("jotwire_revocations_total", "Revocations that this node has learnt of", () =>
+    counter("jotwire_revocations_total", "Revocations that have taken effect on this node", () =>
       plain(telemetry.revocations),
     ),
-    gauge("jotwire_revocations_remembered", "Revocations that tokens are held against", () =>
+    gauge("jotwire_revocations_remembered", "Revocations that tokens are checked against", () =>
       plain(rememberedRevocations()),
     ),
     histogramFamily(
@@ -183,7 +183,7 @@ function authMetrics({
       "Time from the announcement of a revocation by another node, by the store's clock, to its effect here, by this node's",
       () => histogramSamples({}, telemetry.revocationLag),
     ),
-    counter("jotwire_key_failures_total", "Failed attempts to get an issuer's keys", () =>
+    counter("jotwire_key_failures_total", "Failed attempts to fetch an issuer's keys", () =>
       plain(telemetry.keyFailures),
     ),
   ];
@@ -192,20 +192,20 @@ function authMetrics({
 function storeMetrics({ telemetry, store }: MetricSources): readonly MetricFamily[] {
   const up = gauge(
     "jotwire_store_up",
-    "1: all that was revoked is known here. 0: the store can't be reached, and no token is accepted",
+    "1 if all revocations are known on this node; 0 if the store cannot be reached, so that no token is accepted",
     () => plain(store.wasStoreThere ? 1 : 0),
   );
   return [
     { ...up, prepare: () => store.isStoreThere() },
     histogramFamily(
       "jotwire_store_operation_duration_seconds",
-      "Time that the store took for an operation, failed ones too",
+      "Duration of store operations, including failed ones",
       () =>
         [...telemetry.store].flatMap(([operation, { histogram }]) =>
           histogram.count === 0 ? [] : histogramSamples({ operation }, histogram),
         ),
     ),
-    counter("jotwire_store_failures_total", "Operations that the store could not do", () =>
+    counter("jotwire_store_failures_total", "Failed store operations", () =>
       Array.from(telemetry.store, ([operation, { failures }]) => ({
         labels: { operation },
         value: failures,
@@ -225,23 +225,26 @@ function processMetrics({ eventLoop, isOverloaded }: MetricSources): readonly Me
   return [
     gauge(
       "nodejs_eventloop_delay_p50_seconds",
-      "Median delay of the event loop since the last look",
+      "Median delay of the event loop since the last scrape",
       () => plain(eventLoop.read().p50),
     ),
-    gauge("nodejs_eventloop_delay_p99_seconds", "99th percentile of that delay", () =>
-      plain(eventLoop.read().p99),
-    ),
-    gauge("nodejs_eventloop_delay_max_seconds", "Longest delay", () => plain(eventLoop.read().max)),
     gauge(
-      "jotwire_overloaded",
-      "1 while the process has more to do than it can, by the limit that says so",
-      () =>
-        overloadLimits.map((limit) => ({ labels: { limit }, value: Number(isOverloaded(limit)) })),
+      "nodejs_eventloop_delay_p99_seconds",
+      "99th percentile of the event loop's delay since the last scrape",
+      () => plain(eventLoop.read().p99),
     ),
-    gauge("process_resident_memory_bytes", "Memory of the process", () =>
+    gauge(
+      "nodejs_eventloop_delay_max_seconds",
+      "Longest delay of the event loop since the last scrape",
+      () => plain(eventLoop.read().max),
+    ),
+    gauge("jotwire_overloaded", "1 while the process is overloaded, by the exceeded limit", () =>
+      overloadLimits.map((limit) => ({ labels: { limit }, value: Number(isOverloaded(limit)) })),
+    ),
+    gauge("process_resident_memory_bytes", "Resident memory of the process", () =>
       plain(process.memoryUsage.rss()),
     ),
-    gauge("process_start_time_seconds", "When the process began, since 1970", () =>
+    gauge("process_start_time_seconds", "Start time of the process, in seconds since 1970", () =>
       plain(performance.timeOrigin / 1000),
     ),
   ];
@@ -257,6 +260,6 @@ function outcomes(counts: Readonly<Record<string, number>>): Sample[] {
   return Object.entries(counts).map(([outcome, value]) => ({ labels: { outcome }, value }));
 }
 
-function tallied(label: string, tally: Iterable<[string, number]>): Sample[] {
-  return Array.from(tally, ([key, value]) => ({ labels: { [label]: key }, value }));
+function samplesBy(label: string, counts: Iterable<[string, number]>): Sample[] {
+  return Array.from(counts, ([key, value]) => ({ labels: { [label]: key }, value }));
 }

@@ -10,11 +10,14 @@ import { errorTypeOf } from "./error-type.js";
 import { durationBounds, Histogram, storeBounds } from "./histogram.js";
 
 /**
- * What has happened so far, as plain numbers: counting costs an addition, and whoever reads them
- * does the rest.
+ * Counters of a server as plain numbers: counting is one addition, and the metrics endpoint does
+ * all other work.
  */
 
-/** RFC 6455 §7.4.1, as far as they are seen, and our own. Any other code was chosen by a peer. */
+/**
+ * The usual codes of RFC 6455 §7.4.1 and our own. Peers choose any other code, so the label groups
+ * those.
+ */
 const knownCodes: ReadonlySet<number> = new Set([
   ...[1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011],
   ...Object.values(closeTable).map(({ code }) => code),
@@ -24,7 +27,7 @@ const reasons: ReadonlyMap<number, string> = new Map(
   Object.entries(errorTable).map(([reason, { code }]) => [code, reason]),
 );
 
-/** Which limit it is that closes a connection for that reason. */
+/** The limit behind each close reason. */
 const limitOfClose: ReadonlyMap<CloseReason, keyof Limits> = new Map([
   ["frame_timeout", "frameTimeout"],
   ["auth_timeout", "authDeadline"],
@@ -39,9 +42,9 @@ interface Peer {
 
 export class Telemetry {
   readonly calls = new CallMetrics();
-  /** Close code → connections. */
+  /** Close code → closed connections. */
   readonly closes = new CounterMap();
-  /** HTTP status → upgrades refused with it. */
+  /** HTTP status → refused upgrades. */
   readonly refusedUpgrades = new CounterMap();
   /** `method outcome` → calls. */
   readonly authCalls = new CounterMap();
@@ -67,9 +70,9 @@ export class Telemetry {
       channels.connectionClose.publish({ connection: id, address: remoteAddress, code });
   }
 
-  /** The server is about to close a connection. */
-  closing(reason: CloseReason, blamed: keyof Limits | undefined): void {
-    const limit = blamed ?? limitOfClose.get(reason);
+  /** Counts the limit, if any, that makes the server close a connection. */
+  closing(reason: CloseReason, cause: keyof Limits | undefined): void {
+    const limit = cause ?? limitOfClose.get(reason);
     if (limit !== undefined) this.limitHit(limit);
   }
 
@@ -79,15 +82,15 @@ export class Telemetry {
   }
 
   /**
-   * A revocation has taken effect here. `lag`: milliseconds since another process announced it, by
-   * two clocks; undefined: not known.
+   * Counts a revocation that has taken effect. `lag` is the milliseconds since another process
+   * announced the revocation, by two clocks, or `undefined` if unknown.
    */
   revoked(lag: number | undefined): void {
     this.revocations++;
     if (lag !== undefined) this.revocationLag.observe(Math.max(lag, 0) / 1000);
   }
 
-  /** An auth method has ended; `code`: of its error. */
+  /** Counts a finished auth method; `code` is the code of its error. */
   authEnded(
     connection: string,
     method: AuthMethod,
@@ -100,7 +103,7 @@ export class Telemetry {
       channels.auth.publish({ connection, method, outcome, subject });
   }
 
-  /** Something was refused, cut or closed because of this limit. */
+  /** Counts a refusal or a close because of a limit. */
   limitHit(limit: keyof Limits): void {
     this.limits.add(limit);
     if (channels.limit.hasSubscribers) channels.limit.publish({ limit });
@@ -110,17 +113,18 @@ export class Telemetry {
 const ownCodes: ReadonlySet<number> = new Set(
   [...Object.values(errorTable), ...Object.values(standardErrors)].map(({ code }) => code),
 );
-const maxOutcomes = 64; // of one method: declared errors are few
+const maxOutcomes = 64; // per method, which bounds the label; methods declare few errors
 
 /**
- * How long calls took, by method and outcome. The methods are those that exist, so there is an end
- * to them.
+ * Durations of calls, by method and outcome. Only existing methods have entries, which bounds their
+ * number.
  */
 export class CallMetrics {
   readonly #byMethod = new Map<string, Map<number | null, Histogram>>();
 
   /**
-   * `method`: null for one that does not exist. `code`: as `CallObservation.end` is told. Seconds.
+   * Adds a duration in seconds. `method` is null for an unknown method; `code` is the argument of
+   * `CallObservation.end`.
    */
   observe(method: string | null, code: number | null, duration: number): void {
     this.#histogram(method ?? otherLabel, code).observe(duration);
@@ -129,7 +133,7 @@ export class CallMetrics {
   *[Symbol.iterator](): Iterator<{
     readonly method: string;
     readonly status: string;
-    /** Undefined: the calls did not fail. */
+    /** `undefined` for successful calls. */
     readonly errorType: string | undefined;
     readonly histogram: Histogram;
   }> {
@@ -162,15 +166,18 @@ interface Measured {
 }
 
 /**
- * How long a store's operations took, and how many failed. Those that there are, are shown from the
- * start: an alert finds their zeros.
+ * Durations and failures of a store's operations. Every known operation has an entry from the
+ * start, so that alerts find the series.
  */
 export class StoreMetrics {
   readonly #byOperation = new Map<string, Measured>(
     storeOperations.map((operation) => [operation, fresh()]),
   );
 
-  /** Seconds. Failed operations are timed too: a store that hangs shows as one that is slow. */
+  /**
+   * Adds a duration in seconds. Includes failed operations, so that a hanging store appears as a
+   * slow one.
+   */
   observe(operation: string, duration: number, hasFailed: boolean): void {
     const measured = this.#byOperation.get(operation) ?? this.#other();
     measured.histogram.observe(duration);
@@ -181,7 +188,7 @@ export class StoreMetrics {
     return this.#byOperation[Symbol.iterator]();
   }
 
-  /** What an issuer of somebody else's tells, under names that are not ours. */
+  /** Operations of custom issuers, whose names are unknown here. */
   #other(): Measured {
     const known = this.#byOperation.get(otherLabel) ?? fresh();
     this.#byOperation.set(otherLabel, known);

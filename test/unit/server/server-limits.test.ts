@@ -152,7 +152,7 @@ describe("A server that has more to do than it can", () => {
     expect(hits(server, "loopDelay")).to.equal(1);
     expect(seriesOf(server, "jotwire_overloaded", "loopDelay")).to.equal(1);
     expect(seriesOf(server, "jotwire_overloaded", "heapPercent")).to.equal(0);
-    const reason = "overloaded: the event loop is late (limits.loopDelay)";
+    const reason = "overloaded: the event loop is delayed (limits.loopDelay)";
     expect(await readiness(server)).to.deep.equal([503, { status: "not_ready", reason }]);
     expect(await client.call("nothing")).to.have.property("result");
     gauge.next = { measured: 50, over: 0 };

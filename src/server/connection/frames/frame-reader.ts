@@ -8,13 +8,13 @@ import type { Limits } from "../../limits.js";
 import type { Telemetry } from "../../telemetry/telemetry.js";
 
 /**
- * Judges what comes on one socket, before anything of it is acted on: form, size, rate, and whether
- * it is JSON.
+ * Checks the frames of one socket before their dispatch: type, size, rate and JSON syntax.
  */
 
 /**
- * A JSON value to act on, or one to refuse with an error; or what to answer, and why to close, if
- * anything. `later`: it is not read before the second is over.
+ * The result of reading a frame: a JSON value to dispatch, or to refuse if there is an `excess`; or
+ * an answer, a close reason, or both; or `later` for a frame to read again when the current second
+ * is over.
  */
 export type Reading =
   | { readonly value: unknown; readonly excess?: Excess }
@@ -24,9 +24,9 @@ export type Reading =
 /** A request over the rate. */
 export interface Excess {
   readonly error: ErrorObject;
-  /** There are so many that to refuse each of them is too much. */
+  /** Whether there are too many requests to refuse each of them. */
   readonly isFlood: boolean;
-  /** It has been so for too long: the connection must be closed. */
+  /** Whether the excess has lasted too long, so that the connection must be closed. */
   readonly isAbuse: boolean;
 }
 
@@ -36,7 +36,7 @@ type ReaderLimits = Pick<
 >;
 
 const maxUnparsable = 20; // in a row
-const cheapToRefuse = 1_024; // bytes of a frame whose ids may be looked for only to refuse it
+const cheapToRefuse = 1_024; // bytes up to which a frame is parsed only to refuse it by its ids
 
 export class FrameReader {
   readonly #limits: ReaderLimits;
@@ -46,7 +46,7 @@ export class FrameReader {
   #unparsableInARow = 0;
   #hasSentGarbage = false;
 
-  /** `onEndOfExcess` is called when a second is over in which too much came. */
+  /** @param onEndOfExcess called at the end of a second with too many requests */
   constructor(
     limits: ReaderLimits,
     clock: Clock,
@@ -59,14 +59,14 @@ export class FrameReader {
     this.#rate = new FrameRate(onEndOfExcess);
   }
 
-  /** How many requests were counted. */
+  /** Number of requests counted. */
   get counted(): number {
     return this.#rate.total;
   }
 
   /**
-   * Counts one request: a frame, or one more element of a batch. `isOpen`: nobody has
-   * authenticated. Null: it is within the rate.
+   * Counts one request: a frame, or a further element of a batch. Returns `null` if the request is
+   * within the rate. `isOpen` means that the connection has no session.
    */
   count(isOpen: boolean): Excess | null {
     const limit = isOpen ? this.#limits.openFramesPerSecond : this.#limits.framesPerSecond;
@@ -75,17 +75,22 @@ export class FrameReader {
     this.#telemetry.limitHit(isOpen ? "openFramesPerSecond" : "framesPerSecond");
     const error = errorOf("rate_limited", {
       retryAfter: 1,
-      hint: `at most ${limit} requests a second here`,
+      hint: `at most ${limit} requests per second; slow down`,
     });
     return { error, isFlood: this.#rate.isFlood(limit), isAbuse: verdict === "abuse" };
   }
 
   read(data: Buffer, isBinary: boolean, isOpen: boolean): Reading {
     if (isBinary)
-      return { close: ["unsupported_data", "send text frames, one JSON value in each"] };
-    const most = isOpen ? this.#limits.openFrameBytes : this.#limits.frameBytes;
-    if (data.length > most) return this.#tooBig(data.length, most, isOpen);
-    const excess = this.count(isOpen); // before anything is made of it
+      return {
+        close: [
+          "unsupported_data",
+          "binary frames are not supported; send text frames with one JSON value each",
+        ],
+      };
+    const max = isOpen ? this.#limits.openFrameBytes : this.#limits.frameBytes;
+    if (data.length > max) return this.#tooBig(data.length, max, isOpen);
+    const excess = this.count(isOpen); // before the frame is parsed
     if (
       isOpen &&
       excess !== null &&
@@ -106,16 +111,16 @@ export class FrameReader {
     return { answer: encodeError(null, decoded.error) };
   }
 
-  /** Stops its timer. */
+  /** Stops the timer of the rate limit. */
   close(): void {
     this.#rate.close();
   }
 
-  #tooBig(length: number, most: number, isOpen: boolean): Reading {
+  #tooBig(length: number, max: number, isOpen: boolean): Reading {
     const limit = isOpen ? "openFrameBytes" : "frameBytes";
     this.#telemetry.limitHit(limit);
     const option = `limits.${limit}${isOpen ? " (before authentication)" : ""}`;
-    return { close: ["too_big", `the frame has ${length} bytes, the limit is ${most}: ${option}`] };
+    return { close: ["too_big", `the frame has ${length} bytes, the limit is ${max}: ${option}`] };
   }
 
   #refuseUnreadable(error: ErrorObject): Reading {
@@ -132,21 +137,20 @@ const maxAttempts = 10; // windows in a row
 export type Verdict = "within" | "over" | "abuse";
 
 /**
- * Counts the frames of one connection by the second. A second with too many ends by a timer, not
- * with the next frame: the server may be late itself, and must not take that for a pause of the
- * peer.
+ * A fixed-window counter for the frames of one connection. A timer ends a window with too many
+ * frames, not the next frame, so that a delay of the server does not count as a pause of the peer.
  */
 export class FrameRate {
   readonly #onEnd: () => void;
   #startedAt = 0;
   #count = 0;
   #windowsOver = 0;
-  /** Stops the timer that ends a window with too many frames; undefined: this one has not. */
+  /** Stops the timer that ends a window with too many frames; `undefined` in any other window. */
   #cancelTimer: (() => void) | undefined;
-  /** How many were counted since the connection was opened. */
+  /** Number of frames counted since the connection opened. */
   total = 0;
 
-  /** `onEnd` is called when a second is over in which there were too many. */
+  /** @param onEnd called at the end of a window with too many frames */
   constructor(onEnd: () => void = () => {}) {
     this.#onEnd = onEnd;
   }
@@ -165,12 +169,12 @@ export class FrameRate {
     return this.#windowsOver >= maxAttempts ? "abuse" : "over";
   }
 
-  /** Have as many again been counted in this second as the limit allows? */
+  /** Returns whether this window has more than twice the frames that the limit allows. */
   isFlood(limit: number): boolean {
     return this.#count > 2 * limit;
   }
 
-  /** The frame that was counted last will be counted when it is read, in another second. */
+  /** Takes the last frame out of the count; reading it in a later window counts it again. */
   postpone(): void {
     this.total--;
     this.#count--;

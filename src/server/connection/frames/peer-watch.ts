@@ -5,8 +5,8 @@ const messageCame = -1;
 /** Pings and pongs; a client needs one in some seconds. */
 export const maxControlsPerSecond = 100;
 /**
- * What is read of a peer after the announcement that it must go, before its socket is cut: it has up
- * to 3 s to answer, at the speed of the line.
+ * What is read of a peer after the announcement that it must go, before its socket is cut: it has
+ * up to 3 s to answer, at the speed of the line.
  */
 const maxBytesAfterClose = 131_072; // 128 KiB
 const maxBytesAfterOrderlyClose = 4_194_304; // 4 MiB: calls that were on their way

@@ -1,13 +1,13 @@
 import { type Clock, every } from "../../../runtime/clock.js";
 import type { Connection } from "../connection.js";
 
-const looks = 4; // within the time that a message has
+const samples = 4; // within the time that a message has
 
 /**
- * Sees to it that no message takes longer to arrive than it may: by one timer for all connections,
- * and nothing for each message. It is told apart from silence by the bytes that came without
- * completing anything, so its time runs from the first look at which there were some: a message is
- * cut after a quarter more than its time, or two quarters when it follows another one closely.
+ * Closes connections whose message takes too long to arrive (slowloris), with one timer for all
+ * connections and no work per message. Received bytes that complete no message tell a slow message
+ * from silence, so its time runs from the first sample with such bytes: the close comes after 1 to
+ * 1.25 times the limit, or up to 1.5 times if the message follows another one closely.
  */
 export class SlowMessageWatch {
   readonly #clock: Clock;
@@ -15,17 +15,17 @@ export class SlowMessageWatch {
   readonly #connections: Iterable<Connection>;
   #stop: (() => void) | undefined;
 
-  /** `timeout`: milliseconds from first byte to last. */
+  /** @param timeout milliseconds from the first to the last byte of a message */
   constructor(clock: Clock, timeout: number, connections: Iterable<Connection>) {
     this.#clock = clock;
-    this.#interval = timeout / looks;
+    this.#interval = timeout / samples;
     this.#connections = connections;
   }
 
   start(): void {
     if (this.#interval === Number.POSITIVE_INFINITY) return;
     this.#stop ??= every(this.#clock, this.#interval, () => {
-      for (const connection of this.#connections) connection.lookAtArrival(looks);
+      for (const connection of this.#connections) connection.checkArrival(samples);
     });
   }
 
