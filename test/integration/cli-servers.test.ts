@@ -575,7 +575,9 @@ describe("jotwire serve", function () {
     await cli.printed(/"event":"listen"/);
     expect(cli.stderr).to.include('"event":"settings.unknown","variables":["JOTWIRE_REDIS_PREFX"]');
     const { stdout } = await runCli(["check", smallApp, ...foreign], { env });
-    expect(stdout).to.match(/^warning +settings +no option reads the variable JOTWIRE_REDIS_PREFX/m);
+    expect(stdout).to.match(
+      /^warning +settings +no option reads the variable JOTWIRE_REDIS_PREFX/m,
+    );
     expect(stdout).to.not.include("JOTWIRE_METRICS_PORT");
   });
 
