@@ -35,7 +35,7 @@ export interface RpcOptions<
 > {
   /**
    * Schema of the claims, validated at `authenticate` and `refresh`; its output is `auth.claims`.
-   * @default none; `auth.claims` has the claims unvalidated
+   * @default none; `auth.claims` has the claims without validation
    */
   readonly claims?: Claims;
   /**

@@ -4,7 +4,7 @@ import type { Connection } from "../connection.js";
 const samples = 4; // within the time that a message has
 
 /**
- * Closes connections whose message takes too long to arrive (slowloris), with one timer for all
+ * Closes connections whose message takes too long to arrive, with one timer for all
  * connections and no work per message. Received bytes that complete no message tell a slow message
  * from silence, so its time runs from the first sample with such bytes: the close comes after 1 to
  * 1.25 times the limit, or up to 1.5 times if the message follows another one closely.
