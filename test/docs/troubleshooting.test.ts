@@ -59,7 +59,14 @@ describe("docs/troubleshooting.md", () => {
       .map((name) => read(`src/auth/${name}`))
       .join("\n");
     expect(details).to.have.lengthOf.at.least(7);
-    expect(details.filter((detail) => !code.includes(`"${detail}"`))).to.deep.equal([]);
+    // "…" stands for what the token has, or the server expects
+    const isQuoted = (detail: string) => {
+      const parts = detail.split("…").map((part) => part.replace(/^\W+/, "").trim());
+      const long = parts.filter((part) => part.length >= 8);
+      return long.length > 0 && long.every((part) => code.includes(part));
+    };
+    expect(details.filter((detail) => !isQuoted(detail))).to.deep.equal([]);
+    expect(isQuoted("aud is …, and nobody knows why")).to.equal(false);
     expect(code).to.include("`not an access token: ");
   });
 });
