@@ -9,10 +9,8 @@ const mapped = /^(?:0*:){2,5}ffff:(?:(\d+\.\d+\.\d+\.\d+)|([\da-f]{1,4}):([\da-f
  */
 export function prefixOf(address: string): string {
   if (!address.includes(":")) return address;
-  const [, dotted, high, low] = mapped.exec(address) ?? [];
-  if (dotted !== undefined) return dotted;
-  if (high !== undefined && low !== undefined)
-    return dottedOf(Number.parseInt(high, 16), Number.parseInt(low, 16));
+  const ipv4 = mappedIPv4(address);
+  if (ipv4 !== undefined) return ipv4;
   const [head = "", tail] = address.split("%", 1)[0]?.split("::") ?? [];
   const left = head === "" ? [] : head.split(":");
   const right = tail === undefined || tail === "" ? [] : tail.split(":");
@@ -22,6 +20,13 @@ export function prefixOf(address: string): string {
     .slice(0, 4)
     .map((group) => Number.parseInt(group, 16).toString(16))
     .join(":")}::/64`;
+}
+
+/** Returns the IPv4 address that an IPv6 address stands for; undefined: none. */
+export function mappedIPv4(address: string): string | undefined {
+  const [, dotted, high, low] = mapped.exec(address) ?? [];
+  if (high === undefined || low === undefined) return dotted;
+  return dottedOf(Number.parseInt(high, 16), Number.parseInt(low, 16));
 }
 
 function dottedOf(high: number, low: number): string {

@@ -90,7 +90,8 @@ export function assemble(app: App, options: ServerOptions): ServerParts {
   const overload = new Overload(limits, { clock, gauge, log, connections });
   const readiness = new Readiness(revocations, authority, overload);
   const rpc = rpcOf(app, options, ground, { authority, connections, revocations, stores });
-  const addressOf = (request: IncomingMessage) => clientAddress(request, isTrusted);
+  const addressOf = (request: IncomingMessage) =>
+    clientAddress(request, isTrusted, (header) => observability.unreadableHop(header));
   const webSockets = createWebSocketServer(limits, options.compression === true);
   const upgrades = new UpgradeHandler({
     ...{ addressOf, readiness, webSockets, connections, observability },

@@ -60,8 +60,8 @@ export interface ServerOptions<Notifications extends NotificationSchemas = Notif
    */
   readonly logger?: Logger;
   /**
-   * Addresses and CIDR ranges of the proxies whose `X-Forwarded-For` the server trusts; `loopback`
-   * stands for this machine.
+   * Addresses and CIDR ranges of the proxies whose `X-Forwarded-For` the server trusts, or without
+   * it `Forwarded`; `loopback` stands for this machine, `unix` for a Unix domain socket.
    * @default none
    */
   readonly trustProxy?: readonly string[];

@@ -172,6 +172,8 @@ const ofNoPeer = [
     "keys.unreadable",
     "keys.fail",
     "keys.unused",
+    "proxy.unreadable",
+    "origin.refused", // once for each, and a hundred
   ],
   ...[
     "redis.cut_off",

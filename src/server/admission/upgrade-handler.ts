@@ -50,7 +50,7 @@ export class UpgradeHandler {
   listen(http: HttpServer, path: string, onUpgrade?: (stream: Duplex) => void): () => void {
     const listener = (request: IncomingMessage, stream: Duplex, head: Buffer) => {
       onUpgrade?.(stream);
-      if (pathOf(request) === path) this.#handle(request, stream, head);
+      if (withoutSlash(pathOf(request)) === withoutSlash(path)) this.#handle(request, stream, head);
       else if (http.listenerCount("upgrade") === 1) {
         guardStream(stream);
         refuseUpgrade(stream, { status: 404, message: `the WebSocket is at ${path}` });
@@ -106,4 +106,9 @@ function newConnectionId(): string {
   const random = pool.subarray(at, at + bytesOfOne);
   at += bytesOfOne;
   return v7({ random });
+}
+
+/** `/rpc/` is `/rpc`: proxies and people write both. */
+function withoutSlash(path: string): string {
+  return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
 }

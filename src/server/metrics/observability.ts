@@ -15,11 +15,16 @@ import { type CallTracer, loadTracer } from "../telemetry/tracing.js";
 import { Metrics } from "./metrics.js";
 import type { MetricSources } from "./server-metrics.js";
 
+const maxRefusedOrigins = 100; // that the log warns of
+const maxHeader = 200; // characters in the log
+
 /** All by which a server can be watched. */
 export class Observability {
   readonly telemetry = new Telemetry();
   readonly calls: CallTelemetry;
   readonly #options: Pick<ServerOptions, "metrics" | "tracing">;
+  readonly #isProduction: boolean;
+  readonly #refusedOrigins = new Set<string>();
   readonly #log: Logger;
   /** Absent: nobody reads metrics, and the store is as it is. */
   readonly #store: TimedStore | undefined;
@@ -27,8 +32,13 @@ export class Observability {
   #metrics: Metrics | undefined;
   #tracer: CallTracer | undefined;
 
-  constructor(options: Pick<ServerOptions, "metrics" | "tracing">, clock: Clock, log: Logger) {
+  constructor(
+    options: Pick<ServerOptions, "metrics" | "tracing" | "production">,
+    clock: Clock,
+    log: Logger,
+  ) {
     this.#options = options;
+    this.#isProduction = options.production ?? process.env.NODE_ENV === "production";
     this.#log = log;
     const isMeasured = options.metrics !== undefined;
     this.calls = new CallTelemetry(
@@ -49,8 +59,17 @@ export class Observability {
   upgradeRefused(refusal: UpgradeRefusal, address: string, origin: string | undefined): void {
     const { status, limit, message } = refusal;
     this.#log.debug({ event: "upgrade.refuse", status, address, origin }, message);
+    if (status === 403 && origin !== undefined) this.#tellRefusedOrigin(origin);
     if (limit !== undefined) this.#warnOfLimit(limit, address);
     this.telemetry.upgradeRefused(status, limit);
+  }
+
+  /** A trusted proxy's header names no address: all its clients count as one. */
+  unreadableHop(header: string): void {
+    this.#log.warn(
+      { event: "proxy.unreadable", header: header.slice(0, maxHeader) },
+      "a trusted proxy's header names no address, so the proxy's own one counts",
+    );
   }
 
   /** The keys of an issuer could not be fetched, or were refused. */
@@ -64,6 +83,18 @@ export class Observability {
     this.#log.warn(
       { event: "keys.unused", issuer, kid: keyId, detail: reason },
       "a key of an issuer is not used",
+    );
+  }
+
+  /** Once for each origin, to the developer whose browser shows nothing but a failed connection. */
+  #tellRefusedOrigin(origin: string): void {
+    if (this.#isProduction || this.#refusedOrigins.size >= maxRefusedOrigins) return;
+    if (this.#refusedOrigins.has(origin)) return;
+    this.#refusedOrigins.add(origin);
+    const shown = JSON.stringify(origin.slice(0, maxHeader));
+    this.#log.warn(
+      { event: "origin.refused", origin: origin.slice(0, maxHeader) },
+      `pages of ${shown} may not connect; to allow them: origins: [${shown}]`,
     );
   }
 

@@ -27,10 +27,59 @@ describe("the client's address", () => {
     expect(clientAddress(requestFrom("203.0.113.9", "6.6.6.6"), trusted)).to.equal("203.0.113.9");
   });
 
-  it("stays the proxy's when the header holds no address", () => {
-    expect(
-      clientAddress(requestFrom("127.0.0.1", "unknown"), trustedProxies(["loopback"])),
-    ).to.equal("127.0.0.1");
+  it("stays the proxy's when the header holds no address, which is told", () => {
+    const told: string[] = [];
+    const of = (header?: string) =>
+      clientAddress(requestFrom("127.0.0.1", header), trustedProxies(["loopback"]), (hop) =>
+        told.push(hop),
+      );
+    expect([of("unknown"), of("_hidden"), of("")]).to.deep.equal(Array(3).fill("127.0.0.1"));
+    expect(told).to.deep.equal(["unknown", "_hidden", ""]);
+    expect(of()).to.equal("127.0.0.1");
+    expect(told).to.have.length(3);
+  });
+
+  it("may be written with a port, in brackets, or as IPv6 that stands for IPv4", () => {
+    const trusted = trustedProxies(["loopback"]);
+    for (const [hop, address] of [
+      ["198.51.100.1:4711", "198.51.100.1"],
+      ["[2001:db8::1]:4711", "2001:db8::1"],
+      ["[2001:db8::1]", "2001:db8::1"],
+      ["2001:db8::1", "2001:db8::1"],
+      ["::ffff:198.51.100.1", "198.51.100.1"],
+      ["::ffff:c633:6401", "198.51.100.1"],
+      ["[::ffff:c633:6401]:443", "198.51.100.1"],
+    ] as const)
+      expect(clientAddress(requestFrom("::ffff:7f00:1", hop), trusted), hop).to.equal(address);
+    for (const hop of ["198.51.100.1:", "[2001:db8::1", "198.51.100.1:1:2", "2001:db8::1]:1"])
+      expect(clientAddress(requestFrom("127.0.0.1", hop), trusted), hop).to.equal("127.0.0.1");
+  });
+
+  it("is read from Forwarded (RFC 7239) where there is no X-Forwarded-For", () => {
+    const trusted = trustedProxies(["loopback", "10.0.0.0/8"]);
+    const of = (forwarded: string, more: object = {}) =>
+      clientAddress(
+        {
+          socket: { remoteAddress: "127.0.0.1" },
+          headers: { forwarded, ...more },
+        } as unknown as IncomingMessage,
+        trusted,
+      );
+    expect(of("for=6.6.6.6, for=198.51.100.1;proto=https;by=10.0.0.1, for=10.1.2.3")).to.equal(
+      "198.51.100.1",
+    );
+    expect(of('proto=https;For="[2001:db8::1]:4711"')).to.equal("2001:db8::1");
+    expect(of("for=unknown")).to.equal("127.0.0.1");
+    expect(of("for=6.6.6.6", { "x-forwarded-for": "198.51.100.1" })).to.equal("198.51.100.1");
+  });
+
+  it("comes through a Unix domain socket when `unix` is trusted", () => {
+    const request = {
+      socket: {},
+      headers: { "x-forwarded-for": "198.51.100.1" },
+    } as unknown as IncomingMessage;
+    expect(clientAddress(request, trustedProxies(["unix"]))).to.equal("198.51.100.1");
+    expect(clientAddress(request, trustedProxies(["loopback"]))).to.equal("unix");
   });
 
   it("is IPv4 also where it came over an IPv6 socket", () => {

@@ -63,6 +63,42 @@ describe("the list of origins", () => {
     ).to.equal(false);
   });
 
+  it("lets in the server's own origin too, default ports and a slash at the end apart", () => {
+    for (const [origin, host] of [
+      ["https://api.example.com", "api.example.com"],
+      ["https://api.example.com/", "api.example.com"],
+      ["https://api.example.com", "api.example.com:443"],
+      ["http://api.example.com:80", "api.example.com"],
+      ["http://10.0.2.2:8080", "10.0.2.2:8080"],
+    ] as const)
+      expect(list.allows(request(origin, host)), `${origin} ${host}`).to.equal(true);
+    for (const [origin, host] of [
+      ["https://api.example.com:80", "api.example.com"],
+      ["http://api.example.com:8080", "api.example.com"],
+      ["https://api.example.com/page", "api.example.com"],
+      ["https://api.example.com.", "api.example.com"],
+    ] as const)
+      expect(list.allows(request(origin, host)), `${origin} ${host}`).to.equal(false);
+  });
+
+  it("may name local files, any port, and every page", () => {
+    const allows = (entry: string, origin: string) =>
+      new OriginList([entry]).allows(request(origin));
+    expect(allows("file://", "file://")).to.equal(true);
+    expect(allows("file://", "file:///etc")).to.equal(false);
+    for (const origin of ["http://localhost", "http://localhost:5173"])
+      expect(allows("http://localhost:*", origin), origin).to.equal(true);
+    for (const origin of [
+      "https://localhost:5173",
+      "http://localhost.evil.test:5173",
+      "http://localhost:51730:1",
+      "http://evil.test:5173",
+    ])
+      expect(allows("http://localhost:*", origin), origin).to.equal(false);
+    expect(allows("https://*.shop.example:*", "https://a.shop.example:8443")).to.equal(true);
+    expect(allows("*", "https://anybody.test")).to.equal(true);
+  });
+
   it("that is empty keeps all pages out", () =>
     expect(new OriginList([]).allows(request("https://api.example.com"))).to.equal(false));
 
@@ -74,7 +110,8 @@ describe("the list of origins", () => {
     "https://app.example.com/",
     "https://App.example.com ",
     "https://*",
-    "*",
+    "https://*:*",
+    "http://localhost:*/",
   ]) {
     it(`does not take ${JSON.stringify(wrong)} for an origin`, () =>
       expect(() => new OriginList([wrong])).to.throw(TypeError, "origins"));
