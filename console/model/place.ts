@@ -1,17 +1,17 @@
-/** Where the server's endpoints are: always on the page's own origin. */
+/** URLs of the server's endpoints, which have the page's own origin. */
 export interface Place {
   /** URL of the WebSocket. */
   readonly socket: string;
   /**
-   * Base URL of the embedded issuer's endpoints, without a slash at its end; null: there is none,
-   * tokens come from elsewhere.
+   * Base URL of the embedded issuer's endpoints, without a trailing slash; null without an embedded
+   * issuer.
    */
   readonly issuer: string | null;
 }
 
 /**
- * Reads what the server wrote into the page: `data-rpc` and, with an embedded issuer,
- * `data-issuer`, both paths.
+ * Reads the paths that the server wrote into the page: `data-rpc` and, with an embedded issuer,
+ * `data-issuer`.
  */
 export function placeFrom(
   data: Readonly<Record<string, string | undefined>>,

@@ -31,36 +31,36 @@ import { type GrantOutcome, Grants, type TokenSet } from "./tokens/grants.js";
 import { Housekeeping } from "./tokens/housekeeping.js";
 import { SigningKeys, signingAlgorithm } from "./tokens/signing-keys.js";
 
-/** An authentication server: credentials in, tokens out. */
+/** An authentication server, which issues tokens for credentials. */
 export interface Issuer extends IssuerPort {
-  /** The store that was given. */
+  /** The store of the option `store`. */
   readonly store: Store;
-  /** People who log in with a password. */
+  /** Users, who log in with a password. */
   readonly users: UserDirectory;
-  /** Programs that log in with a secret. */
+  /** OAuth clients, which authenticate with a secret. */
   readonly clients: ClientDirectory;
   /**
-   * A `request` listener of `node:http`, for an issuer on a port of its own. Other paths than the
-   * issuer's: 404.
+   * A `request` listener for `node:http`, for an issuer on a port of its own. Answers paths other
+   * than the issuer's with 404.
    */
   readonly handler: (request: IncomingMessage, response: ServerResponse) => void;
   /**
-   * Throws {@link LoginError} `invalid_credentials`, `busy` or `too_many_failures`, and
-   * {@link TokenRefusedError} `rate_limited` or `auth_unavailable`. Failures are counted by `address`, if
-   * there is one.
+   * Logs a user in and returns the tokens. Counts failures by `address`, if given. Rejects with
+   * {@link LoginError} `invalid_credentials`, `busy` or `too_many_failures`, or
+   * {@link TokenRefusedError} `rate_limited` or `auth_unavailable`.
    */
   login(
     username: string,
     password: string,
     options?: { readonly address?: string },
   ): Promise<TokenSet>;
-  /** Closes the store too. */
+  /** Closes the issuer and its store. */
   close(): Promise<void>;
 }
 
 /**
- * Makes an embedded authentication server: give it to `createServer` as `auth`. Keys are made when
- * they are first needed, so that users can be administered beside a running server.
+ * Makes an embedded authentication server, for the option `auth` of `createServer`. Creates signing
+ * keys on first use, so that another process can administer users while a server runs.
  *
  * @throws Error if an option is wrong, the store cannot be read, or others can read its secrets
  * @example
@@ -76,7 +76,7 @@ export async function createIssuer(options: IssuerOptions): Promise<Issuer> {
     storeTimeoutMs,
     clock,
     "secrets.get of the store",
-  ); // one that can't be read is told at the start
+  ); // rejects early if the store cannot be read
   return new EmbeddedIssuer(settings);
 }
 
@@ -156,7 +156,10 @@ class EmbeddedIssuer implements Issuer {
       this.#sessions.refresh(refreshToken, { subject, address }),
     );
     if (outcome.outcome === "subject_refused")
-      throw new TokenRefusedError("subject_mismatch", "the refresh token is another subject's");
+      throw new TokenRefusedError(
+        "subject_mismatch",
+        "the refresh token belongs to another subject",
+      );
     if (outcome.outcome !== "granted")
       throw new TokenRefusedError("token_revoked", detailOf(outcome));
     const { token, refreshToken: successor } = outcome.tokens;
@@ -209,7 +212,7 @@ class EmbeddedIssuer implements Issuer {
     return this.store.close();
   }
 
-  /** What JSON.stringify shows: nothing of the store's content. */
+  /** Keeps the store's content out of `JSON.stringify`. */
   toJSON(): object {
     return { issuer: this.issuer, audience: this.#settings.audience };
   }
@@ -243,19 +246,19 @@ class EmbeddedIssuer implements Issuer {
         throw new TokenRefusedError("rate_limited", error.message, error.retryAfter * 1_000);
       this.#settings.logger.error(
         { event: "issuer.unavailable", err: error },
-        "the issuer could not answer",
+        "issuer unavailable",
       );
       throw new TokenRefusedError(
         "auth_unavailable",
-        "the store of the authentication server could not be reached",
+        "the authentication server cannot reach its store; retry later",
       );
     }
   }
 }
 
 /**
- * Is this the origin of the host that was asked? A proxy may have the TLS, so the scheme is not
- * known.
+ * Returns whether an origin has the host of the request. Ignores the scheme, since a proxy may
+ * terminate TLS.
  */
 function isAt(origin: string, host: string | undefined): boolean {
   return URL.canParse(origin) && new URL(origin).host === host;

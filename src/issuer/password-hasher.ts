@@ -3,23 +3,23 @@ import { hash, parseOptions, verify } from "@node-rs/argon2";
 import { hasMethods, mustBeSynchronous, withTimeout } from "../runtime/application-code.js";
 import type { Clock } from "../runtime/clock.js";
 
-/** Turns passwords into hashes that say how they were made (PHC strings). */
+/** Hashes passwords into PHC strings, which contain the parameters of the hash. */
 export interface PasswordHasher {
   /** Returns the hash of a password, with its salt and parameters. */
   hash(password: string): Promise<string>;
-  /** Throws when the hash isn't one. */
+  /** Resolves to whether the password fits the hash. Rejects if the hash is invalid. */
   verify(hash: string, password: string): Promise<boolean>;
-  /** Was the hash made with weaker parameters than today's? */
+  /** Returns whether the hash has weaker parameters than the current ones. */
   isOutdated(hash: string): boolean;
-  /** A hash that no password fits, and that costs as much to verify as any other. */
+  /** A hash that no password fits, with the same cost of verification as any other. */
   readonly decoy: string;
 }
 
-const hasherTimeoutMs = 30_000; // a hash that never ends would keep its slot from every other login
+const hasherTimeoutMs = 30_000; // a hash that never ends would block its slot for all other logins
 
 /**
- * The application's hasher, as strict as the own one: anything but `true` is a wrong password, and
- * what is no string no hash.
+ * Wraps the application's hasher: takes any result but `true` for a wrong password, and rejects a
+ * hash that is not a string.
  */
 export function strictHasher(hasher: PasswordHasher, clock: Clock): PasswordHasher {
   if (!hasMethods(hasher, ["hash", "verify", "isOutdated"]) || typeof hasher.decoy !== "string")
@@ -50,12 +50,12 @@ export interface Argon2Parameters {
   readonly passes: number;
 }
 
-// OWASP Password Storage: 19 MiB, 2 passes, 1 lane
+// OWASP Password Storage: 19 MiB, 2 passes, parallelism 1
 const standard: Argon2Parameters = { memoryKiB: 19_456, passes: 2 };
 const singlePassMemory = 47_104; // the other recommended pair: 46 MiB, 1 pass
 const maxMemory = 1_048_576; // 1 GiB
 
-/** Fills in the defaults. Throws when the result is weaker than OWASP recommends. */
+/** Fills in the defaults. Throws if the result is weaker than OWASP recommends. */
 export function checkedParameters(given: Partial<Argon2Parameters>): Argon2Parameters {
   const parameters = { ...standard, ...given };
   const { memoryKiB, passes } = parameters;
@@ -73,7 +73,9 @@ export function checkedParameters(given: Partial<Argon2Parameters>): Argon2Param
   );
 }
 
-/** argon2id, one lane. With a pepper the password is first put through HMAC-SHA256. */
+/**
+ * Hashes with argon2id and parallelism 1. With a pepper, hashes the HMAC-SHA256 of the password.
+ */
 export function argon2Hasher(
   { memoryKiB, passes }: Argon2Parameters,
   pepper?: Uint8Array,
@@ -81,7 +83,7 @@ export function argon2Hasher(
   const seasoned = (password: string): string =>
     pepper === undefined
       ? password
-      : // argon2 verifies UTF-8 alone
+      : // encoded, since verify accepts only UTF-8
         createHmac("sha256", pepper).update(password).digest("base64url");
   return {
     hash: (password) =>
@@ -100,9 +102,9 @@ function unpadded(bytes: Buffer): string {
 }
 
 const shortest = 8; // bytes
-const longest = 1_024; // bytes: more would only be work for the hash
+const longest = 1_024; // bytes; bounds the work of the hash
 
-/** What is wrong with a new password; undefined: nothing. */
+/** Returns what is wrong with a new password, or `undefined`. */
 export function passwordProblem(password: string): string | undefined {
   const bytes = Buffer.byteLength(password);
   if (bytes < shortest) return `a password needs at least ${shortest} characters`;

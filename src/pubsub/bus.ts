@@ -1,20 +1,20 @@
 import type { Position } from "../protocol/messages.js";
 
-/** How much of a topic's past is kept for those who come back. */
+/** Size of a topic's history, from which subscribers that come back recover missed events. */
 export interface HistoryOptions {
-  /** Most events. */
+  /** Maximum number of events. */
   readonly size: number;
-  /** Milliseconds after which an event is forgotten; `Infinity`: never. */
+  /** Milliseconds after which an event is removed; `Infinity` keeps events without a time limit. */
   readonly ttl: number;
 }
 
 /** One event of a topic, as it reaches every node. */
 export interface TopicEvent {
-  /** The key of the topic: the same on all nodes. */
+  /** The key of the topic, which is the same on all nodes. */
   readonly topic: string;
-  /** One more than that of the event before. Only for topics with a history. */
+  /** One more than the offset of the event before. Only for topics with a history. */
   readonly offset?: number;
-  /** Names the history that the offset belongs to. Only for topics with a history. */
+  /** Identifies the history of the offset. Only for topics with a history. */
   readonly epoch?: string;
   /** JSON. */
   readonly data: string;
@@ -28,54 +28,56 @@ export interface PastEvent {
 }
 
 /**
- * Where a topic stands, for somebody who joins it. A topic that nothing was published to yet, or
- * that is forgotten, stands at offset 0, and nothing is remembered of the reading. Its first event
- * may come with a later `epoch`; a position with the earlier one stays good.
+ * The position of a topic, for a new subscriber. A topic without events, or one that was removed,
+ * has offset 0, and reading its state stores nothing. Its first event may have a later `epoch`; a
+ * position with the earlier epoch stays valid.
  */
 export interface TopicState extends Position {
-  /** Only when a position was given. `true`: `missed` is all that came after it. */
+  /**
+   * Only if a position was given. `true` means that `missed` has all events after that position.
+   */
   readonly recovered?: boolean;
-  /** In order; the last one has the offset of the state. Empty unless `recovered`. */
+  /** The missed events in order, up to the offset of the state. Empty unless `recovered`. */
   readonly missed: readonly PastEvent[];
 }
 
-/** What a bus tells a server. */
+/** Receives the events and messages of a bus. */
 export interface BusListener {
-  /** An event was published. */
+  /** Receives a published event. */
   event(event: TopicEvent): void;
-  /** What a node sent to all. */
+  /** Receives a message of a node. */
   message(message: string): void;
   /**
-   * Events of any topic may have been missed: they were lost on the way, or forgotten while this
-   * node was cut off.
+   * Reports that events of any topic may have been missed, for example while this node was
+   * disconnected.
    */
   gap(): void;
 }
 
 /**
- * Joins the nodes of a deployment: gives the events of a topic their order, keeps their history,
- * and carries events and messages to every node, the sender's too. A method that reaches over a
- * network rejects when it can't, within a second; nothing is queued. Events that came before a
- * `read` was called and are not in its answer are not told by `event` later, but an event may come
- * in both.
+ * Connects the nodes of a deployment: orders the events of a topic, keeps their history, and
+ * delivers events and messages to every node, including the sender. A method that needs the network
+ * rejects within a second if the network fails; it queues nothing. An event published before a call
+ * of `read` that is missing in its result does not arrive by `event` later; an event may arrive
+ * both ways.
  */
 export interface Bus {
   /**
-   * Resolves when the event has its place and will reach all nodes. `history`: kept for
-   * {@link read}.
+   * Publishes an event. Resolves once the event has its place in the order and will reach all
+   * nodes. With `history`, keeps the event for {@link read}.
    */
   publish(topic: string, data: string, history: HistoryOptions | undefined): void | Promise<void>;
   /**
-   * Where a topic with a history stands now, and what was missed since `since`: all of it, or
-   * nothing.
+   * Returns the current position of a topic with a history, and the events missed since `since`:
+   * all of them, or none.
    */
   read(
     topic: string,
     history: HistoryOptions,
     since: Position | undefined,
   ): TopicState | Promise<TopicState>;
-  /** Carries a message to every node, this one too: at least once to those that are connected. */
+  /** Sends a message to every node, this one included, at least once to each connected node. */
   send(message: string): void | Promise<void>;
-  /** From now on events and messages are told. Returns the function that stops it. */
+  /** Subscribes a listener to events and messages. Returns the function that unsubscribes. */
   subscribe(listener: BusListener): () => void;
 }

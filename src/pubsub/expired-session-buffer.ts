@@ -3,38 +3,38 @@ import type { Push } from "./push.js";
 const maxMessages = 256;
 const maxBytes = 262_144; // 256 KiB
 
-/** What a refresh releases. */
+/** The pushes that a refresh releases. */
 export interface Released {
   readonly pushes: readonly Push[];
-  /** Pushes were dropped. */
+  /** Whether pushes were dropped. */
   readonly gap: boolean;
-  /** The subscriptions of those that were. */
+  /** The subscriptions whose pushes were dropped. */
   readonly lossy: ReadonlySet<string>;
 }
 
 const nothing: Released = { pushes: [], gap: false, lossy: new Set() };
 
 /**
- * Pushes for an expired session, kept in order until a refresh. When there are too many all are
- * dropped, and the gap is told.
+ * Keeps the pushes for an expired session in order until a refresh. Above a limit drops all of them
+ * and reports a gap.
  */
 export class ExpiredSessionBuffer {
   #pushes: Push[] = [];
   #bytes = 0;
-  /** Present once there were too many: the subscriptions that lost events. */
+  /** The subscriptions that lost events; present after an overflow. */
   #lossy: Set<string> | undefined;
 
-  /** Something was held, or dropped, that a refresh must release first. */
+  /** Whether a refresh must first release held pushes, or report dropped ones. */
   get isHolding(): boolean {
     return this.#pushes.length > 0 || this.#lossy !== undefined;
   }
 
-  /** Is something held for this subscription? */
+  /** Returns whether pushes of this subscription are held. */
   has(subscription: string | undefined): boolean {
     return this.#pushes.some((push) => push.subscription === subscription);
   }
 
-  /** Returns how many pushes were lost by it. */
+  /** Adds a push. Returns the number of pushes that this drops. */
   hold(push: Push): number {
     if (this.#lossy !== undefined && !push.isEnd) return lose([push], this.#lossy);
     this.#pushes.push(push);
@@ -44,13 +44,13 @@ export class ExpiredSessionBuffer {
     return isFull ? this.#overflow() : 0;
   }
 
-  /** Forgets the events of one subscription; its end is still to be told. */
+  /** Drops the events of one subscription, but keeps the message of its end. */
   forget(subscription: string): void {
     this.#pushes = this.#pushes.filter((push) => push.isEnd || push.subscription !== subscription);
     this.#bytes = this.#pushes.reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
   }
 
-  /** Hands over what was held, and starts anew. */
+  /** Returns the held pushes and empties the buffer. */
   release(): Released {
     if (!this.isHolding) return nothing;
     const released = {
@@ -79,7 +79,7 @@ export class ExpiredSessionBuffer {
   }
 }
 
-/** Notes whose they were. Returns how many. */
+/** Adds the subscriptions of dropped pushes to `lossy`. Returns the number of pushes. */
 function lose(pushes: readonly Push[], lossy: Set<string>): number {
   for (const { subscription } of pushes) if (subscription !== undefined) lossy.add(subscription);
   return pushes.length;

@@ -1,23 +1,22 @@
 import type { Push } from "./push.js";
 
-/** A frame's text: of an answer, or of a push, which can be taken back until it is written. */
+/** The text of an answer, or a push, which can be taken back until it is written. */
 export type Item = string | Push;
 
-/** Where an outbox writes to. */
+/** The destination of an outbox. */
 export interface Sink {
-  /** Called before each write: the last moment to take pushes back. */
+  /** Called before each write, as the last chance to take pushes back. */
   review(): void;
-  /** Writes all frames in one go. */
+  /** Writes all frames at once. */
   write(items: readonly Item[]): void;
   /**
-   * There is more in the outbox than its limit. Called at once, and for each item that is added
-   * after it.
+   * Called when an item exceeds the limit of the outbox, and for each further item.
    */
   overflowed(): void;
 }
 
 /**
- * Outboxes with something to send: flushed together, once per turn of the event loop, by one shared
+ * Flushes all outboxes that have something to send, once per turn of the event loop, in one shared
  * callback.
  */
 export class FlushQueue {
@@ -39,17 +38,17 @@ export class FlushQueue {
 
 const shortText = 256; // characters
 
-/** Of an outbox with nothing in it; nothing is ever pushed into it. */
+/** Shared by all empty outboxes, and never modified. */
 const empty: Item[] = [];
 
-/** What one connection is about to send: collected in a turn, written at its end. */
+/** Collects the frames of one connection during a turn, and writes them at its end. */
 export class Outbox {
   readonly #sink: Sink;
   readonly #queue: FlushQueue;
   #items: Item[] = empty;
   #length = 0;
   #isQueued = false;
-  /** Bytes above which the sink is told. */
+  /** Bytes above which the outbox calls `overflowed` of its sink. */
   limit = Number.POSITIVE_INFINITY;
 
   constructor(sink: Sink, queue: FlushQueue) {
@@ -57,14 +56,15 @@ export class Outbox {
     this.#queue = queue;
   }
 
-  /** Bytes that wait to be written; short texts are measured in characters. */
+  /** Bytes waiting to be written, with short texts measured in characters. */
   get length(): number {
     return this.#length;
   }
 
   add(item: Item): void {
     if (this.#items.length === 0)
-      this.#items = [item]; // room for one: a push into an empty array takes room for 17
+      // a literal has room for one element; a push into an empty array allocates room for 17
+      this.#items = [item];
     else this.#items.push(item);
     this.#length += lengthOf(item);
     this.wake();
@@ -72,8 +72,7 @@ export class Outbox {
   }
 
   /**
-   * Takes back the pushes that have not been written, in order: all, or those that `isWanted`
-   * picks.
+   * Removes and returns the unwritten pushes in order: all, or those that `isWanted` selects.
    */
   takePushes(isWanted: (push: Push) => boolean = () => true): readonly Push[] {
     const taken: Push[] = [];
@@ -109,8 +108,8 @@ export class Outbox {
 }
 
 /**
- * Exact where it matters: for a short text, counting its bytes would cost as much as all the rest
- * here.
+ * Exact only for long texts: counting the bytes of a short one would cost as much as the rest of
+ * `add`.
  */
 function lengthOf(item: Item): number {
   const text = typeof item === "string" ? item : item.text;

@@ -5,8 +5,8 @@ import type { Push } from "./push.js";
 type SessionState = "open" | "active" | "expired" | "closed";
 
 /**
- * What becomes of the pushes of one connection: sent while the session is active, held while it is
- * expired, dropped otherwise.
+ * Sends the pushes of one connection while its session is active, holds them while it is expired,
+ * and drops them otherwise.
  */
 export class PushGate {
   readonly #outbox: Outbox;
@@ -23,39 +23,42 @@ export class PushGate {
       this.#counts.sent++;
       this.#outbox.add(push);
     } else if (state === "active" || state === "expired") {
-      this.#hold(push); // a refresh may be about to release what came before
+      this.#hold(push); // also in ACTIVE, if earlier pushes still wait for their release
     } else this.#counts.dropped++;
   }
 
-  /** The end of a subscription: told in every state, but behind its events that wait. */
+  /**
+   * Adds the end of a subscription, which is sent in every state, but after the subscription's
+   * waiting events.
+   */
   addEnd(push: Push, state: SessionState): void {
     if (state === "active" || this.#held.has(push.subscription)) this.add(push, state);
     else this.#outbox.add(push.text);
   }
 
-  /** Takes back the events of a subscription that nobody wants any more, or may see. */
+  /** Drops the unsent events of a subscription that has ended or is no longer allowed. */
   forget(subscription: string): void {
     this.#outbox.takePushes((push) => push.subscription === subscription && !push.isEnd);
     this.#held.forget(subscription);
   }
 
-  /** The session has expired: what was not written yet is held too. */
+  /** Holds also the unwritten pushes, since the session has expired. */
   hold(): void {
     for (const push of this.#outbox.takePushes()) this.#hold(push);
   }
 
-  /** Hands over what was held, to be sent after the answer to a refresh. */
+  /** Returns the held pushes, which follow the answer to a refresh. */
   release(): Released {
     const released = this.#held.release();
     this.#counts.sent += released.pushes.length;
     return released;
   }
 
-  /** Nobody is there any more to hear them; that a subscription has ended is still told. */
+  /** Drops all pushes but the ends of subscriptions, which are still sent. */
   drop(): void {
-    const unheard = this.#outbox.takePushes(({ isEnd }) => !isEnd).length;
+    const unsent = this.#outbox.takePushes(({ isEnd }) => !isEnd).length;
     const { pushes } = this.#held.release();
-    this.#counts.dropped += unheard + pushes.length;
+    this.#counts.dropped += unsent + pushes.length;
     for (const { isEnd, text } of pushes) if (isEnd) this.#outbox.add(text);
   }
 
@@ -65,25 +68,24 @@ export class PushGate {
   }
 }
 
-/** What became of the pushes of all connections. */
+/** Counts the pushes of all connections by outcome. */
 export interface PushCounts {
-  /** Given to a live session's socket, or about to be. */
+  /** Added to the outbox of a live session. */
   sent: number;
-  /** Kept for an expired session; released ones are counted as sent too. */
+  /** Held for an expired session; a released push also counts as sent. */
   held: number;
-  /** For nobody. */
+  /** Dropped for lack of a session. */
   dropped: number;
-  /** Held at first, but then there were too many: all of them were dropped, and the gap is told. */
+  /** Held, then dropped because there were too many, which is reported as a gap. */
   overflowed: number;
 }
 
-/** What became of those who read slowly, on all connections. */
+/** Counts the slow consumers of all connections by outcome. */
 export interface SlowReaderCounts {
   /**
-   * More events waited for a subscription than its buffer holds: some were dropped, and the next
-   * one says so.
+   * A subscription's buffer overflowed: events were dropped, and the next event reports the gap.
    */
   gap: number;
-  /** The same, where the subscription ends then. */
+  /** A subscription's buffer overflowed, which ended the subscription. */
   ended: number;
 }

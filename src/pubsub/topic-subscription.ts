@@ -6,16 +6,16 @@ import type { EventPush } from "./subscription-frames.js";
 import type { TopicMember, TopicName, TopicServices } from "./topics.js";
 import { topicKey } from "./topics.js";
 
-/** A subscription to what many hear. Its id is the topic's name. */
+/** A subscription to a topic. Its id is the topic's name. */
 export class TopicSubscription extends Subscription implements TopicMember {
   readonly #topic: TopicName;
   readonly #leave: () => void;
   readonly #maxEarly: number;
   /**
-   * The event that was accepted last; undefined as long as it isn't known where the topic stands.
+   * Position of the last accepted event; `undefined` until the topic's position is known.
    */
   #position: Position | undefined;
-  /** Events that came before that was known. */
+  /** Events that arrived before the topic's position was known. */
   #early: EventPush[] | undefined;
 
   constructor(topic: TopicName, rule: SlowRule, services: TopicServices, port: SubscriberPort) {
@@ -26,14 +26,14 @@ export class TopicSubscription extends Subscription implements TopicMember {
     this.#leave = services.topics.join(topic, this);
   }
 
-  /** Does this one serve that topic? */
+  /** Returns whether this subscription is for a topic of that route. */
   isOf({ route }: TopicName): boolean {
     return this.#topic.route === route;
   }
 
   /**
-   * Finds out where the topic stands, and accepts what was missed since `since`. Rejects when that
-   * can't be known.
+   * Reads the topic's position and accepts the events missed since `since`. Rejects if the position
+   * cannot be read.
    */
   open(
     { bus }: TopicServices,
@@ -47,17 +47,20 @@ export class TopicSubscription extends Subscription implements TopicMember {
       : this.#catchUp(state, since);
   }
 
-  /** For whoever subscribes once more: where the subscription is. */
+  /** Returns the result for a further call: the current position of the subscription. */
   place(): SubscribeResult {
     return { subscription: this.id, ...this.#position };
   }
 
-  /** Is it known where the topic stands, if that is to be known? */
+  /** Whether the topic's position is known, or not needed. */
   get isPlaced(): boolean {
     return this.#early === undefined;
   }
 
-  /** Is all that came after `since` still to be sent? Then nobody needs to read it once more. */
+  /**
+   * Returns whether all events after `since` still wait to be sent, so that reading the history is
+   * unnecessary.
+   */
   covers(since: Position): boolean {
     const last = this.#position;
     if (last === undefined || last.epoch !== since.epoch || this.hasGap) return false;
@@ -74,8 +77,8 @@ export class TopicSubscription extends Subscription implements TopicMember {
   }
 
   /**
-   * Whoever recovers keeps the epoch that was given, even if the history's own is later: nothing
-   * has begun anew.
+   * Returns the subscriber's own epoch after a recovery, even if the history has a later one, since
+   * the subscriber missed no event.
    */
   #catchUp(
     { epoch, offset, recovered, missed }: TopicState,
@@ -86,10 +89,10 @@ export class TopicSubscription extends Subscription implements TopicMember {
     this.replay(missed, epoch);
     this.#position = { epoch, offset };
     for (const event of early) this.deliver(event);
-    const told = recovered === true && since !== undefined ? since.epoch : epoch;
+    const ownEpoch = recovered === true && since !== undefined ? since.epoch : epoch;
     return {
       subscription: this.id,
-      epoch: told,
+      epoch: ownEpoch,
       offset,
       ...(recovered === undefined ? {} : { recovered }),
     };
@@ -97,15 +100,18 @@ export class TopicSubscription extends Subscription implements TopicMember {
 
   #keepEarly(event: EventPush, early: EventPush[]): void {
     early.push(event);
-    if (early.length > this.#maxEarly) early.shift(); // its offset is missed, so the gap is told
+    // the missing offset is later reported as a gap
+    if (early.length > this.#maxEarly) early.shift();
   }
 
-  /** False for an event that came twice. A hole before it is told with it. */
+  /**
+   * Returns `false` for a duplicate event. Reports a gap if offsets before the event are missing.
+   */
   #isNext({ epoch, offset }: EventPush): boolean {
     if (offset === undefined || epoch === undefined) return true;
     const last = this.#position;
     if (last?.epoch === epoch && offset <= last.offset) return false;
-    // of a topic without events so far, whose epoch may have changed while it waited
+    // the epoch of a topic without events may change before its first event
     const isFirst = last?.offset === 0 && offset === 1;
     if (!isFirst && (last?.epoch !== epoch || offset !== last.offset + 1)) this.missed();
     this.#position = { epoch, offset };

@@ -1,18 +1,18 @@
 import type { Bus, HistoryOptions, TopicEvent } from "./bus.js";
 import { EventPush } from "./subscription-frames.js";
 
-/** Who hears the events of a topic. */
+/** A subscriber of a topic on this node. */
 export interface TopicMember {
   deliver(event: EventPush): void;
-  /** Events may have been missed. */
+  /** Called if events may have been missed. */
   missed(): void;
 }
 
-/** The same name under two routes is two topics. */
+/** Identifies a topic. The same name under two routes is two topics. */
 export interface TopicName {
   /** The method's wire name. */
   readonly route: string;
-  /** What subscribers call it: the subscription's id. */
+  /** The name for subscribers, which is the subscription's id. */
   readonly name: string;
   readonly history: HistoryOptions | undefined;
 }
@@ -22,17 +22,17 @@ interface Topic {
   readonly members: Set<TopicMember>;
 }
 
-/** A topic's key on the bus. */
+/** Returns a topic's key on the bus. */
 export function topicKey({ route, name }: TopicName): string {
-  return `${route} ${name}`; // a route has no space
+  return `${route} ${name}`; // unambiguous, since a route has no space
 }
 
-/** The topics that somebody on this node listens to: one frame an event, however many listen. */
+/** The topics with subscribers on this node. Encodes each event once for all subscribers. */
 export class Topics {
   readonly #byKey = new Map<string, Topic>();
   readonly #failed: (error: unknown) => void;
 
-  /** `failed` is told what a member threw: it costs the others nothing. */
+  /** @param failed called with the error of a member, which does not affect the others */
   constructor(failed: (error: unknown) => void) {
     this.#failed = failed;
   }
@@ -41,7 +41,7 @@ export class Topics {
     return this.#byKey.size;
   }
 
-  /** Returns the function that leaves. */
+  /** Adds a member to a topic. Returns the function that removes it. */
   join(topic: TopicName, member: TopicMember): () => void {
     const key = topicKey(topic);
     const { members } = this.#byKey.get(key) ?? this.#create(key, topic.name);
@@ -52,7 +52,7 @@ export class Topics {
     };
   }
 
-  /** Hands an event to all who listen to its topic. */
+  /** Delivers an event to all members of its topic. */
   event({ topic, data, offset, epoch }: TopicEvent): void {
     const found = this.#byKey.get(topic);
     if (found === undefined) return;
@@ -60,7 +60,7 @@ export class Topics {
     for (const member of found.members) this.#deliver(push, member);
   }
 
-  /** Events of any topic may have been missed. */
+  /** Reports to all members that events may have been missed. */
   gap(): void {
     for (const { members } of this.#byKey.values()) for (const member of members) member.missed();
   }
@@ -80,7 +80,7 @@ export class Topics {
   }
 }
 
-/** What of a bus a subscription to a topic needs. */
+/** What a topic subscription needs. */
 export interface TopicServices {
   readonly topics: Topics;
   readonly bus: Pick<Bus, "read">;

@@ -5,14 +5,16 @@ export interface DecodedToken {
   readonly claims: Members;
 }
 
-/** What is in a JWT, unverified: for people to look at. Undefined when it is none. */
+/**
+ * Decodes a JWT for display, without verification. Returns `undefined` if the text is not a JWT.
+ */
 export function decodedToken(token: string): DecodedToken | undefined {
   const [header, claims, signature] = token.split(".");
   if (header === undefined || claims === undefined || signature === undefined) return undefined;
   try {
     return { header: membersOf(jsonIn(header)), claims: membersOf(jsonIn(claims)) };
   } catch {
-    return undefined; // no JWT
+    return undefined; // not a JWT
   }
 }
 

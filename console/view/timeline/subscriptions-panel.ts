@@ -4,11 +4,11 @@ import { useStore } from "../hooks.js";
 
 interface SubscriptionsPanelProps {
   readonly desk: ConsoleModel;
-  /** Shows a method. */
+  /** Opens the page of a method. */
   readonly onChoose: (name: string) => void;
 }
 
-/** What is subscribed, in short; nothing while there is none. */
+/** Lists the live subscriptions. Renders nothing without one. */
 export function SubscriptionsPanel({ desk, onChoose }: SubscriptionsPanelProps) {
   const live = useStore(desk.subscriptions.list).filter(({ isLive }) => isLive);
   if (live.length === 0) return null;

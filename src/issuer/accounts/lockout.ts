@@ -4,7 +4,7 @@ const freeFailures = 5;
 const firstDelay = 1; // s, doubled by each failure
 const longestDelay = 900; // 15 min, in s
 
-/** Seconds for which an account is closed to an address after so many failures. */
+/** Returns the seconds for which an account is locked for an address after a number of failures. */
 export function delayAfter(failures: number): number {
   return failures < freeFailures
     ? 0
@@ -12,8 +12,8 @@ export function delayAfter(failures: number): number {
 }
 
 /**
- * May another password be tried now (`now` in seconds)? If so, the attempt is counted as a failure
- * at once, and cleared when it succeeds: of many attempts at the same time none slips past the
+ * Returns whether another password may be tried now (`now` in seconds). Counts the attempt as
+ * failed before it runs, so concurrent attempts cannot exceed the limit; a success clears the
  * count.
  */
 export async function admitAttempt(
@@ -24,11 +24,11 @@ export async function admitAttempt(
   const { failures, lastAt } = await attempts.get(key);
   if (isWaiting(now, lastAt, delayAfter(failures))) return false;
   const before = (await attempts.fail(key, now)) - 1;
-  // more than was read: others try at this moment
+  // a greater count than the one read means concurrent attempts
   return before <= failures || delayAfter(before) === 0;
 }
 
 function isWaiting(now: number, since: number, delay: number): boolean {
-  // a clock that was set back closes nobody out for longer
+  // a clock that is set back must not extend the lockout
   return now >= since && now < since + delay;
 }

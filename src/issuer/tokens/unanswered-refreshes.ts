@@ -2,10 +2,10 @@ const maxKept = 10_000; // uses
 const keptFor = 3_600; // 1 h, in s
 
 /**
- * Uses of refresh tokens whose outcome this node could not tell, since its store was away: the
- * token may be consumed. Whoever comes again with it has had no answer, and is judged as if it were
- * still the first time, or an outage that is longer than the reuse window would end the logins of
- * all who refreshed at its beginning. Only hashes are kept.
+ * Remembers uses of refresh tokens whose outcome this node does not know, since its store could not
+ * be reached: the token may be consumed. The peer has no answer and will repeat the token; the
+ * reuse window must then start at the first use. Otherwise an outage longer than the reuse window
+ * would end the logins of all peers that refreshed at its beginning. Keeps only hashes.
  */
 export class UnansweredRefreshes {
   readonly #firstAt = new Map<string, number>();
@@ -15,8 +15,8 @@ export class UnansweredRefreshes {
   }
 
   /**
-   * Seconds since the first use of this token that was not answered; 0 when there was none. `now`
-   * in seconds.
+   * Returns the seconds since the first unanswered use of a token, or 0 without such a use. `now`
+   * is in seconds.
    */
   waitOf(hash: string, now: number): number {
     const firstAt = this.#firstAt.get(hash);
@@ -25,13 +25,13 @@ export class UnansweredRefreshes {
 
   add(hash: string, now: number): void {
     for (const [old, at] of this.#firstAt) {
-      if (this.#firstAt.size < maxKept && now - at < keptFor) break; // the oldest come first
+      if (this.#firstAt.size < maxKept && now - at < keptFor) break; // oldest first
       this.#firstAt.delete(old);
     }
     if (!this.#firstAt.has(hash)) this.#firstAt.set(hash, now);
   }
 
-  /** It was answered. */
+  /** Forgets a use, since it was answered. */
   delete(hash: string): void {
     this.#firstAt.delete(hash);
   }

@@ -13,27 +13,27 @@ import type { ConnectionHandle } from "../define/create-rpc.js";
 import type { MethodEntry, SubscriptionEntry } from "../define/registry.js";
 import type { PendingCalls } from "./pending-calls.js";
 
-/** One request on its way through a handler. */
+/** One request and its way through a handler. */
 
-/** A subscription whose response is still to be sent. */
+/** A subscription whose response is not sent yet. */
 export interface PendingSubscription {
   readonly result: SubscribeResult;
-  /** The response has been sent: events may follow. */
+  /** Starts the events, after the response was sent. */
   begin(): void;
-  /** Nobody will hear of it: the call was answered with an error. */
+  /** Drops the subscription, since the call was answered with an error. */
   abandon(): void;
 }
 
-/** The text of a response, and the subscriptions that begin when it has been sent. */
+/** The text of a response, and the subscriptions that begin once it is sent. */
 export interface Opening {
   readonly text: string;
   readonly started: readonly PendingSubscription[];
 }
 
-/** The text to send, or null when there is nothing to answer. */
+/** The text to send, or null without an answer. */
 export type Reply = string | Opening | null;
 
-/** A call of a subscription, with its params checked. */
+/** A call of a subscription with validated params. */
 export interface SubscribeCall {
   readonly call: Call;
   readonly entry: SubscriptionEntry;
@@ -43,57 +43,60 @@ export interface SubscribeCall {
 }
 
 /**
- * The session that admitted a call. It stays the call's own when the user of the connection
+ * The session that admitted a call. The call keeps this session when the user of the connection
  * changes.
  */
 export interface CallerSession {
   /**
-   * The token in force; null in any state but ACTIVE, and when the session is over. Checks expiry
+   * The current token; null in any state but ACTIVE and after the end of the session. Checks expiry
    * and revocation.
    */
   readonly auth: Auth | null;
   /**
-   * The last token of this session, also when the token has expired or the session is over; null:
-   * nobody has authenticated.
+   * The last token of this session, even if the token has expired or the session has ended; null
+   * without a session.
    */
   readonly identity: Auth | null;
-  /** Has the user of the connection changed since? */
+  /** Whether the user of the connection has changed since. */
   readonly isOver: boolean;
   /**
-   * Why a method that is not public may not run now; null: it may. Checks expiry and revocation.
+   * Returns the error that prevents a non-public method from running now, or null. Checks expiry
+   * and revocation.
    */
   refusal(): ErrorObject | null;
 }
 
-/** What the dispatcher asks of the connection that a request came on. */
+/** The connection of a request, as the dispatcher sees it. */
 export interface Caller {
-  /** The session now: another one after each login and each logout. */
+  /** The current session; each login and each logout starts another one. */
   readonly session: CallerSession;
-  /** Counts one more element of a batch against the rate limit. Null: it is within. */
+  /**
+   * Counts a further element of a batch. Returns the error if it exceeds the rate limit, or null.
+   */
   countElement(): ErrorObject | null;
   /**
-   * May another element of a batch begin? False: the caller has no room for answers, or has used up
-   * its share of this turn.
+   * Returns whether another element of a batch may begin. `false` means that the send buffer is
+   * full, or the connection's budget for this turn is used up.
    */
   mayGoOn(): boolean;
-  /** Counts the bytes of an answer against the share of this turn. */
+  /** Counts the bytes of an answer against the connection's budget for this turn. */
   spend(bytes: number): void;
-  /** The answer to `whoami`. */
+  /** Returns the result of `whoami`. */
   whoami(): unknown;
   /** Starts a subscription. Throws, or rejects with, {@link RpcFault}. */
   subscribe(call: SubscribeCall): PendingSubscription | Promise<PendingSubscription>;
-  /** False: there is no such subscription. */
+  /** Ends a subscription. Returns `false` if there is no such subscription. */
   unsubscribe(subscription: string): boolean;
   readonly handle: ConnectionHandle;
   readonly pending: PendingCalls;
-  /** Will be closed soon: takes no new calls. */
+  /** Whether the close is announced, so that new calls are refused. */
   readonly isLeaving: boolean;
   readonly log: Logger;
-  /** For what the application logs; no line of it is left out. */
+  /** Logger for the application, without rate limit. */
   readonly applicationLog: Logger;
 }
 
-/** Thrown by `assertLive`, and sent as it is. */
+/** An error that is sent as it is, such as that of `assertLive`. */
 export class RpcFault extends Error {
   override readonly name = "RpcFault";
   readonly error: ErrorObject;
@@ -104,12 +107,12 @@ export class RpcFault extends Error {
   }
 }
 
-/** The error that was thrown as it is to be sent, if it was. */
+/** Returns the error object of a thrown {@link RpcFault}, or `undefined` for any other value. */
 export function rpcFaultOf(thrown: unknown): ErrorObject | undefined {
   try {
     return thrown instanceof RpcFault ? thrown.error : undefined;
   } catch {
-    return undefined; // a Proxy that refuses to be looked at
+    return undefined; // a Proxy whose traps throw
   }
 }
 
@@ -119,14 +122,14 @@ export class Call {
   readonly caller: Caller;
   readonly session: CallerSession;
   readonly auth: Auth | null;
-  /** As it was when the call came: good until the caller's next logout. */
+  /** The handle at the time of the call, valid until the caller's next logout. */
   readonly handle: ConnectionHandle;
   readonly observation: CallObservation | undefined;
-  /** What a call of a subscription has started. */
+  /** The subscription that this call has started. */
   started: PendingSubscription | undefined;
-  /** Called when the call is answered before its work has ended: the work may never end. */
+  /** Called if the call is answered before its work ends, which may be never. */
   onAbort: (() => void) | undefined;
-  /** Null: there is none to send. Undefined: it is not known yet. */
+  /** `null` without a response to send; `undefined` until the response is known. */
   response: Response | null | undefined;
   #controller: AbortController | undefined;
   #abortedBy: ErrorObject | undefined;
@@ -153,7 +156,7 @@ export class Call {
     return this.request.id;
   }
 
-  /** Made when it is first asked for: most handlers never do. */
+  /** Created on first access, since most handlers do not use the signal. */
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
     if (this.#abortedBy !== undefined && !this.#controller.signal.aborted)
@@ -161,7 +164,7 @@ export class Call {
     return this.#controller.signal;
   }
 
-  /** It was answered before its handler had ended. */
+  /** Whether the call was answered before its handler ended. */
   get isAborted(): boolean {
     return this.#abortedBy !== undefined;
   }
@@ -177,8 +180,8 @@ export class Call {
   }
 
   /**
-   * A promise of the response, which comes from `work` or from `abort`, whichever is first.
-   * `settled` is called when `work` has ended.
+   * Returns a promise of the response, which comes from `work` or from `abort`, whichever is first.
+   * Calls `settled` when `work` has ended.
    */
   pend(work: Promise<Response | null>, settled: () => void): Promise<Response | null> {
     return new Promise((resolve) => {
@@ -192,8 +195,7 @@ export class Call {
   }
 
   /**
-   * Answers with `error` now and aborts the handler's signal; what the handler does later is not
-   * heard.
+   * Answers with `error` now and aborts the handler's signal. Ignores the handler's later result.
    */
   abort(error: ErrorObject): void {
     if (this.#settle === undefined) return;
@@ -217,7 +219,7 @@ function methodResult(result: unknown): unknown {
     if (!Object.hasOwn(result, subscriptionMark)) return result;
     return Object.fromEntries(Object.entries(result).filter(([name]) => name !== subscriptionMark));
   } catch {
-    return result; // a Proxy that refuses to be looked at: encoding it fails, and is told
+    return result; // a Proxy whose traps throw; encoding reports the error
   }
 }
 
@@ -229,8 +231,7 @@ function abortReason(error: ErrorObject): DOMException {
 }
 
 /**
- * The context that a handler is given: plain members for what is free, getters for what is made on
- * demand.
+ * The context of a handler. Getters create the expensive members on demand.
  */
 export class CallContext {
   readonly params: unknown;
@@ -264,13 +265,15 @@ export class CallContext {
   }
 }
 
-/** The handler has begun: the caller must not repeat the call by itself. */
+/**
+ * Removes `executed: false`, since the handler has begun and the caller must not repeat the call.
+ */
 function withoutExecuted(error: ErrorObject): ErrorObject {
   const { executed: _, ...data } = error.data as Record<string, unknown>;
   return { ...error, data };
 }
 
-/** The context that a subscription's generator is given, for as long as it runs. */
+/** The context of a subscription's generator. */
 export class FeedContext {
   readonly params: unknown;
   readonly signal: AbortSignal;
@@ -286,7 +289,7 @@ export class FeedContext {
     this.#call = call;
   }
 
-  /** As the last refresh left it, also when the session has expired or ended since. */
+  /** The token of the last refresh, even if the session has expired or ended since. */
   get auth(): Auth | null {
     return this.#call.session.identity;
   }
@@ -304,25 +307,24 @@ export class FeedContext {
   }
 }
 
-/** What is known of one request from its beginning to its end. */
+/** Observes one request from its beginning to its end. */
 export interface CallObservation {
   /**
-   * Runs the application's part so that what it does is found to belong to this call. Absent: it is
-   * run as it is.
+   * Runs the application's code in the context of this call, for example in its span.
    */
   readonly within?: (<T>(work: () => T) => T) | undefined;
   /**
-   * The request is over. `code`: of the error it was answered with; 0: a result; null: a
+   * Ends the observation. `code` is the code of the error, 0 for a result, or null for a
    * notification, which has no answer.
    */
   end(code: number | null): void;
 }
 
-/** Told of requests, before anything is decided about them. */
+/** Observes requests, before their dispatch. */
 export interface CallObserver {
   /**
-   * `method`: null when there is none of that name, which is then anybody's string. Undefined:
-   * nobody wants to know.
+   * Begins an observation. `method` is null for an unknown method, since a peer could choose any
+   * name. Returns `undefined` if nothing observes the request.
    */
   begin(method: string | null, request: Request): CallObservation | undefined;
 }

@@ -1,34 +1,33 @@
-/** From the text of a frame to a JSON value, with what `JSON.parse` lets through refused first. */
+/** Parses the text of a frame as JSON, within bounds that `JSON.parse` does not have. */
 import type { ErrorObject } from "../../protocol/error-codes.js";
 import { standardError } from "../../protocol/error-codes.js";
 import { markInexactIds } from "./exact-ids.js";
 import { excessOf, type JsonBounds } from "./json-bounds.js";
 import { isJsonText } from "./json-text.js";
 
-/** `excess`: the bound that a text was over; it may well be JSON. */
+/** `excess` is the bound that a text exceeds; the text may be valid JSON. */
 export type Decoded =
   | { readonly value: unknown }
   | { readonly error: ErrorObject; readonly excess?: keyof JsonBounds };
 
 const notJson: Decoded = {
   error: standardError("parse", {
-    hint: "one JSON value per frame, in UTF-8: names in double quotes, no line break within a string",
+    hint: "send one JSON value per frame, in UTF-8: names in double quotes, no line break within a string",
   }),
 };
 
-/** What is over which bound, for people. */
-const excesses: Readonly<Record<keyof JsonBounds, (most: number) => string>> = {
-  jsonDepth: (most) => `JSON nested deeper than ${most} levels: limits.jsonDepth`,
-  jsonValues: (most) => `more than ${most} JSON values in one frame: limits.jsonValues`,
-  objectMembers: (most) => `more than ${most} members in one object: limits.objectMembers`,
-  stringBytes: (most) => `a string of more than ${most} bytes: limits.stringBytes`,
+/** Hint for each exceeded bound. */
+const excesses: Readonly<Record<keyof JsonBounds, (max: number) => string>> = {
+  jsonDepth: (max) => `JSON nested deeper than ${max} levels: limits.jsonDepth`,
+  jsonValues: (max) => `more than ${max} JSON values in one frame: limits.jsonValues`,
+  objectMembers: (max) => `more than ${max} members in one object: limits.objectMembers`,
+  stringBytes: (max) => `a string of more than ${max} bytes: limits.stringBytes`,
 };
 
 /**
- * Parses one frame of so many bytes. What is over the bounds is `Invalid Request`; members that
- * could pollute a prototype are dropped. `isSuspect`: the peer has sent what is not JSON before, so
- * this is looked at before it is parsed. What the parser refuses costs more than a good call, by
- * the error that it throws.
+ * Parses one frame of `bytes` bytes. Returns `Invalid Request` for a text over the bounds, and
+ * removes members that could pollute a prototype. `isSuspect` means that the peer has sent invalid
+ * JSON before: then a scan precedes the parser, whose `SyntaxError` costs more than a valid call.
  */
 export function decode(
   text: string,
@@ -52,7 +51,7 @@ export function decode(
   }
 }
 
-/** A cheap look for the dangerous names. Most frames have neither, nor an escape. */
+/** A cheap test for the dangerous names. Most frames have neither these nor an escape. */
 function mayPollute(text: string): boolean {
   return (
     text.includes("__proto__") ||
@@ -90,7 +89,7 @@ function withoutPollution(value: unknown): unknown {
       continue;
     }
     const object = one as Record<string, unknown>;
-    // its own; there is always one of `Object.prototype`
+    // only an own property; `Object.prototype` always has one
     Reflect.deleteProperty(object, "__proto__");
     if (Object.hasOwn(object, "constructor") && hasPrototype(object.constructor))
       Reflect.deleteProperty(object, "constructor");

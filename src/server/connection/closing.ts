@@ -30,7 +30,7 @@ const usualReconnectAfter: Partial<Record<CloseReason, readonly [number, number]
  * Overrides the `reconnect` of a code. Code 1008 means a violation, but a network outage also
  * causes a frame timeout.
  */
-const toldReconnect: Partial<Record<CloseReason, Reconnect>> = { frame_timeout: "yes" };
+const overriddenReconnect: Partial<Record<CloseReason, Reconnect>> = { frame_timeout: "yes" };
 
 /** Params of `connection.closing`. */
 export function closingParams({
@@ -39,7 +39,7 @@ export function closingParams({
   hint,
 }: Closing): ConnectionNotifications["connection.closing"] {
   const { code, reconnect: byCode } = closeTable[reason];
-  const reconnect = toldReconnect[reason] ?? byCode;
+  const reconnect = overriddenReconnect[reason] ?? byCode;
   const after = reconnectAfter ?? usualReconnectAfter[reason] ?? [0, 1];
   return {
     code,

@@ -11,13 +11,13 @@ import { removePassingFile } from "./atomic-file.js";
 import { Journal } from "./journal.js";
 import { withLock } from "./lock-file.js";
 
-const pollIntervalMs = 500; // what another process revokes is told within a second
+const pollIntervalMs = 500; // revocations by other processes must take effect within a second
 const minGarbage = 1_000; // lines
 
 /** A line of the journal. */
 interface Line {
   readonly revocation: Revocation;
-  /** When it was written, milliseconds since 1970. */
+  /** Time of writing, milliseconds since 1970. */
   readonly at: number;
 }
 
@@ -28,10 +28,10 @@ interface Addition {
 }
 
 /**
- * Revocations in memory, and in a journal to which several processes add, one at a time under a
- * lock file. Each looks regularly whether the journal has changed, which costs one question to the
- * file system, and reads only what is new. Additions that come together are made durable together;
- * a file that is mostly garbage is written anew.
+ * Keeps revocations in memory and in a journal. Several processes append to the journal, one at a
+ * time under a lock file. Each process polls the journal for changes, with one call to the file
+ * system, and reads only new lines. Concurrent additions share one write; a journal that is mostly
+ * garbage is compacted.
  */
 export class RevocationLog implements RevocationRecords {
   readonly #path: string;
@@ -43,12 +43,15 @@ export class RevocationLog implements RevocationRecords {
   #list = new RevocationList();
   #additions: Addition[] = [];
   #isWriting = false;
-  /** All that was there when this process first looked was read. What comes later is told. */
+  /**
+   * Resolves once this process has read the journal for the first time. Listeners receive only
+   * later revocations.
+   */
   #loaded: Promise<void> | undefined;
   #isLoaded = false;
   #stopPolling: () => void = () => {};
 
-  /** `opened`: resolves when the folder is there. */
+  /** @param opened resolves once the folder exists */
   constructor(path: string, clock: Clock, opened: () => Promise<void>) {
     this.#path = path;
     this.#clock = clock;
@@ -59,7 +62,7 @@ export class RevocationLog implements RevocationRecords {
 
   async add(revocation: Revocation): Promise<void> {
     await this.#load();
-    if (this.#list.covers(revocation)) return; // what was read is durable
+    if (this.#list.covers(revocation)) return; // lines of the journal are durable
     return new Promise((settle, fail) => {
       this.#additions.push({ revocation, settle, fail });
       if (!this.#isWriting) void this.#writeAll();
@@ -84,7 +87,7 @@ export class RevocationLog implements RevocationRecords {
     const own: RevocationListener = (revocation, announcedAt) => listener(revocation, announcedAt);
     this.#listeners.add(own);
     if (this.#listeners.size === 1) {
-      // every other use of the store tells that; all that is found later is told
+      // other calls report the error of a failed load; listeners receive later revocations
       this.#load().catch(() => {});
       this.#pollLater();
     }
@@ -122,7 +125,7 @@ export class RevocationLog implements RevocationRecords {
       try {
         const added = await withLock(this.#lock, () => this.#write(additions));
         for (const { settle } of additions) settle();
-        for (const revocation of added) this.#tell(revocation);
+        for (const revocation of added) this.#notify(revocation);
       } catch (error) {
         for (const { fail } of additions) fail(error);
       }
@@ -130,7 +133,7 @@ export class RevocationLog implements RevocationRecords {
     this.#isWriting = false;
   }
 
-  /** Under the lock. Returns those that were new. */
+  /** Appends revocations to the journal. Returns the new ones. The caller holds the lock. */
   async #write(additions: readonly Addition[]): Promise<readonly Revocation[]> {
     await this.#look();
     const next = new RevocationList();
@@ -141,7 +144,7 @@ export class RevocationLog implements RevocationRecords {
     const at = this.#clock.now();
     await this.#journal.append(added.map((revocation): Line => ({ revocation, at })));
     for (const revocation of added) this.#list.add(revocation);
-    // no room: the next one tries again
+    // a failed compaction, on a full disk for example, is repeated with the next addition
     if (this.#isGarbage()) await this.#writeAnew().catch(() => {});
     return added;
   }
@@ -150,7 +153,7 @@ export class RevocationLog implements RevocationRecords {
     return this.#journal.lines > 2 * this.#list.size + minGarbage;
   }
 
-  /** Under the lock. */
+  /** Compacts the journal. The caller holds the lock. */
   async #writeAnew(): Promise<void> {
     await this.#look();
     const at = this.#clock.now();
@@ -160,13 +163,13 @@ export class RevocationLog implements RevocationRecords {
   }
 
   /**
-   * Reads what others have added, and tells of it. A file that was written anew has all that
-   * stands.
+   * Reads the lines that other processes have added and notifies the listeners. A compacted file
+   * has all current revocations.
    */
   async #look(): Promise<void> {
     const take = (value: unknown): void => {
       const { revocation, at } = lineOf(value);
-      if (this.#list.add(revocation) && this.#isLoaded) this.#tell(revocation, at);
+      if (this.#list.add(revocation) && this.#isLoaded) this.#notify(revocation, at);
     };
     await this.#journal.read(() => {}, take);
   }
@@ -178,11 +181,11 @@ export class RevocationLog implements RevocationRecords {
     this.#stopPolling = this.#clock.after(pollIntervalMs, () => {
       this.#load()
         .then(() => this.#look())
-        .then(again, again); // unreadable for a moment: told at the next look
+        .then(again, again); // a failed read is repeated with the next poll
     });
   }
 
-  #tell(revocation: Revocation, announcedAt?: number): void {
+  #notify(revocation: Revocation, announcedAt?: number): void {
     for (const listener of this.#listeners) listener(revocation, announcedAt);
   }
 
@@ -192,7 +195,7 @@ export class RevocationLog implements RevocationRecords {
     );
   }
 
-  /** Revocations were a file each once. Under the lock. */
+  /** Imports revocations from the former format, one file each. The caller holds the lock. */
   async #takeOver(): Promise<void> {
     await this.#look();
     const names = await this.#oldFiles();
@@ -207,7 +210,9 @@ async function revocationIn(path: string): Promise<Revocation> {
     return JSON.parse(await readFile(path, "utf8"));
   } catch (error) {
     if (error instanceof SyntaxError)
-      throw new Error(`${path} is damaged: delete it, and revoke again what it may have held`);
+      throw new Error(
+        `${path} is damaged; delete the file, and repeat the revocation that it held`,
+      );
     throw error;
   }
 }
@@ -217,6 +222,6 @@ function lineOf(value: unknown): Line {
   if (typeof revocation === "object" && revocation !== null && typeof at === "number")
     return { revocation, at };
   throw new Error(
-    "a line of revocations.jsonl is no revocation: delete it, and revoke again what it may have held",
+    "a line of revocations.jsonl is not a revocation; delete the line, and repeat the revocation that it held",
   );
 }

@@ -4,7 +4,7 @@ import { redisScript } from "./connection/redis-script.js";
 import { StoreUnavailableError } from "./connection/store-unavailable.js";
 import { hashed } from "./redis-keys.js";
 
-/** Writes a field only while it is what was read; '' stands for a field that is not there. */
+/** Compare-and-set of a hash field; '' stands for a missing field. */
 export const replaceField = redisScript(`
 local before = redis.call('HGET', KEYS[1], ARGV[2]) or ''
 if before ~= ARGV[3] then return 0 end
@@ -12,9 +12,11 @@ redis.call('HSET', KEYS[1], ARGV[2], ARGV[4])
 return 1
 `);
 
-const maxTries = 100; // changes of one record by others while one change is tried
+const maxTries = 100; // attempts of one compare-and-set against concurrent changes
 
-/** Records of one kind as JSON in one hash, each under a hash of its key. */
+/**
+ * Stores records of one kind as JSON in a Redis hash. The SHA-256 of a record's name is its field.
+ */
 export class JsonHash<R> {
   readonly #redis: RedisExecutor;
   readonly #key: string;
@@ -26,7 +28,7 @@ export class JsonHash<R> {
     this.#shape = shape;
   }
 
-  /** False when the name is taken. */
+  /** Adds a record. Resolves to `false` if the name is taken. */
   async add(name: string, record: R): Promise<boolean> {
     return (
       (await this.#redis.run(
@@ -43,8 +45,8 @@ export class JsonHash<R> {
   }
 
   /**
-   * Applies a change to what is there, anew whenever somebody else was first. False: there is none,
-   * or `change` says no.
+   * Changes a record, and retries after a concurrent change. Resolves to `false` if there is no
+   * such record, or `change` returns `undefined`.
    */
   async update(name: string, change: (record: R) => R | undefined): Promise<boolean> {
     for (let tries = 0; tries < maxTries; tries++) {
@@ -61,7 +63,7 @@ export class JsonHash<R> {
         return true;
     }
     throw new StoreUnavailableError(
-      `${maxTries} others changed the same record in ${this.#key} first`,
+      `${maxTries} concurrent changes of the same record in ${this.#key}; retry later`,
     );
   }
 
@@ -84,12 +86,12 @@ export class JsonHash<R> {
   #record(text: string): R {
     const value = parsed(text);
     if (!fits(value, this.#shape))
-      throw new StoreUnavailableError(`a record in ${this.#key} is damaged`);
+      throw new StoreUnavailableError(`a record in ${this.#key} is damaged; delete or repair it`);
     return value;
   }
 }
 
-/** Undefined when the text is no JSON: nothing that fits a shape. */
+/** Parses JSON. Returns `undefined`, which fits no shape, for invalid JSON. */
 export function parsed(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -13,10 +13,10 @@ import { parsed } from "./json-hash.js";
 import { hashed, type RedisKeys } from "./redis-keys.js";
 
 /**
- * Writes what is revoked of one target, if it is still what was read, and tells all nodes. KEYS:
- * the last one is the set of the fields of a session's tokens, if the target is a token of a
- * session or a session, which ARGV tells last. ARGV before that: field, read, written, until,
- * length of the stream. The tokens of a session that is revoked need no revocation of their own.
+ * Compare-and-set of the revocation of one target, which is then announced to all nodes. The last
+ * of KEYS is the set with the fields of a session's tokens. ARGV: field, value read, value to
+ * write, until, length of the stream, and `token` (of a session), `session` or ''. Revoking a
+ * session removes the revocations of its tokens.
  */
 const replace = redisScript(`
 if not redis.call('HGET', KEYS[1], 'id') then return redis.error_reply('RENEWED Redis has lost its memory') end
@@ -56,14 +56,14 @@ return #ended
 const sweptAtOnce = 500;
 const readAtOnce = 500;
 const writtenAtOnce = 50;
-const streamLength = 10_000; // a node that has missed more reads them all
+const streamLength = 10_000; // a node that has missed more entries reads all revocations
 const maxTries = 100;
 const maxUnsaved = 10_000;
 
 /**
- * One record for each target, kept until it may be forgotten, and a stream that tells of each
- * change. This node keeps all of them too: to tell each once, and to write them back into a Redis
- * that has lost them.
+ * Stores one record per revoked target until it expires, and announces each change in a stream.
+ * Keeps a copy of all records in this process, to notify listeners once per revocation and to
+ * restore a Redis that has lost its data.
  */
 export class RedisRevocations implements RevocationRecords {
   readonly #redis: RedisExecutor;
@@ -73,15 +73,15 @@ export class RedisRevocations implements RevocationRecords {
   readonly #redisNow: () => number | undefined;
   readonly #known = new RevocationList();
   /**
-   * What could not be written. Whoever revoked it was told, and may have given up: it is written
-   * when Redis is there again, or has time.
+   * Revocations whose write failed. The caller has received the error and may not retry, so they
+   * are written once Redis is available again.
    */
   readonly #unsaved = new Map<string, Revocation>();
   readonly #listeners = new Set<RevocationListener>();
 
   /**
-   * `redisNow`: Redis's clock, in seconds. What must be remembered by it is, whatever the clock of
-   * this node says.
+   * @param redisNow Redis's clock, in seconds. A revocation is kept as long as this clock requires,
+   * even if this node's clock is ahead.
    */
   constructor(
     redis: RedisExecutor,
@@ -105,7 +105,7 @@ export class RedisRevocations implements RevocationRecords {
     return this.#list(this.#redis, now);
   }
 
-  /** The same records, asked over another way to the same Redis. */
+  /** Returns the same records over another executor for the same Redis. */
   over(redis: RedisExecutor): RevocationRecords {
     return {
       add: (revocation) => this.#add(redis, revocation),
@@ -129,7 +129,7 @@ export class RedisRevocations implements RevocationRecords {
   async #list(redis: RedisExecutor, now: number): Promise<readonly Revocation[]> {
     await this.tidy(redis, now);
     const standing: Revocation[] = [];
-    // what has ended is swept; our clock may be wrong
+    // no filter by this node's clock, which may be wrong: `tidy` has removed expired records
     await this.#each(redis, (revocation) => standing.push(revocation));
     for (const revocation of standing) this.#learn(revocation);
     return standing;
@@ -153,23 +153,20 @@ export class RedisRevocations implements RevocationRecords {
     return this.#feed.whenCurrent();
   }
 
-  /** An entry of the stream, written at that time by Redis's clock. */
+  /** Handles an entry of the stream, written at `at` by Redis's clock. */
   heard(text: string, at: number): void {
     const revocation = revocationOf(text);
     if (revocation === undefined)
-      this.#log.warn(
-        { event: "redis.junk" },
-        "something in the stream of revocations is no revocation",
-      );
+      this.#log.warn({ event: "redis.junk" }, "ignoring malformed revocation in the stream");
     else this.#learn(revocation, at);
   }
 
-  /** Reads them all: some may have been missed. */
+  /** Reads all revocations, since stream entries may have been missed. */
   async reload(redis: RedisExecutor): Promise<void> {
     await this.#each(redis, (revocation) => this.#learn(revocation));
   }
 
-  /** Writes what this node alone may know: into a Redis that has lost its memory, all of it. */
+  /** Writes all revocations that this node knows to a Redis that has lost its data. */
   restore(redis: RedisExecutor, now: number): Promise<void> {
     return this.#writeAll(redis, this.#known.values(), now);
   }
@@ -186,7 +183,7 @@ export class RedisRevocations implements RevocationRecords {
       if (this.#unsaved.get(target) === revocation) this.#unsaved.delete(target);
   }
 
-  /** Forgets what need not be remembered; some minutes later at most, without being asked. */
+  /** Removes expired revocations. */
   async tidy(redis: RedisExecutor, ownNow: number): Promise<void> {
     const now = this.#earlier(ownNow);
     this.#known.sweep(now);
@@ -216,7 +213,7 @@ export class RedisRevocations implements RevocationRecords {
     }
   }
 
-  /** Makes the union of what is there and what is added, anew whenever another node was first. */
+  /** Merges a revocation into the stored record, and retries after a concurrent change. */
   async #write(redis: RedisExecutor, revocation: Revocation): Promise<void> {
     const { deployment, revoked, revokedUntil, revocations } = this.#keys;
     const field = hashed(targetOf(revocation));
@@ -247,7 +244,9 @@ export class RedisRevocations implements RevocationRecords {
       ];
       if ((await redis.run(replace, keys, args)) === 1) return;
     }
-    throw new StoreUnavailableError(`${maxTries} others revoked the same first`);
+    throw new StoreUnavailableError(
+      `${maxTries} concurrent revocations of the same target; retry later`,
+    );
   }
 
   async #each(redis: RedisExecutor, take: (revocation: Revocation) => void): Promise<void> {
@@ -264,7 +263,7 @@ export class RedisRevocations implements RevocationRecords {
       for (let i = 1; i < fields.length; i += 2) {
         const revocation = revocationOf(fields[i] ?? "");
         if (revocation === undefined)
-          this.#log.warn({ event: "redis.junk" }, "something among the revocations is none");
+          this.#log.warn({ event: "redis.junk" }, "ignoring malformed revocation record");
         else take(revocation);
       }
       cursor = next;
@@ -284,7 +283,7 @@ function hasEnded({ until }: Revocation, now: number): boolean {
 const texts = ["issuer", "jti", "sessionId", "subject", "tokenOf", "reason"] as const;
 const numbers = ["issuedBefore", "enforceAt", "until"] as const;
 
-/** Undefined when the text is none. */
+/** Parses a revocation. Returns `undefined` for a malformed one. */
 function revocationOf(text: string): Revocation | undefined {
   const value = text === "" ? undefined : parsed(text);
   if (typeof value !== "object" || value === null) return undefined;

@@ -2,9 +2,9 @@ import { RedisKeys } from "../redis-keys.js";
 import { checkRedisUrl, type RedisAddress, RedisConnection } from "./redis-connection.js";
 
 /**
- * What a Redis may forget without having to, each with what to do; empty: nothing. Rejects with
- * `StoreUnavailableError` when it does not answer within `timeoutMs` milliseconds. Throws `TypeError` for
- * a URL that can't be meant.
+ * Returns advice for each setting with which a Redis may lose data. Rejects with
+ * `StoreUnavailableError` if Redis does not answer within `timeoutMs` milliseconds, and with
+ * `TypeError` for an invalid URL.
  */
 export async function adviseRedis(
   address: RedisAddress,
@@ -22,11 +22,11 @@ export async function adviseRedis(
       ...(isAppendOnly
         ? await fsyncAdvice(redis)
         : [
-            "a restart loses users, sessions and revocations: set appendonly yes, and appendfsync always",
+            "a restart loses users, sessions and revocations; set appendonly yes, and appendfsync always",
           ]),
       ...(limit > 0 && policy !== "noeviction"
         ? [
-            `at its limit of memory it forgets what it was told (${policy}), revocations too: set maxmemory-policy noeviction`,
+            `at its memory limit Redis evicts data, including revocations (${policy}); set maxmemory-policy noeviction`,
           ]
         : []),
     ];
@@ -38,21 +38,21 @@ export async function adviseRedis(
 async function fsyncAdvice(redis: RedisConnection): Promise<readonly string[]> {
   const mode = await redis.command(["CONFIG", "GET", "appendfsync"]).then(
     (reply) => (Array.isArray(reply) ? String(reply[1]) : undefined),
-    () => undefined, // this user may not ask
+    () => undefined, // an ACL may deny CONFIG GET
   );
   if (mode === undefined)
     return [
-      "its appendfsync can't be read with this user: make sure that it is always, or that the loss of a second is acceptable",
+      "this user cannot read appendfsync; make sure that its value is always, or that losing one second of writes is acceptable",
     ];
   return mode === "always"
     ? []
     : [
-        `a crash of its machine may lose the last second of revocations and rotations (appendfsync ${mode}): set appendfsync always`,
+        `a crash of the Redis machine may lose the last second of revocations and rotations (appendfsync ${mode}); set appendfsync always`,
       ];
 }
 
 /**
- * A secret of a deployment, read without joining it: nothing is written. Rejects like
+ * Reads a secret of a deployment without writing anything to Redis. Rejects like
  * {@link adviseRedis}.
  */
 export async function secretAt(

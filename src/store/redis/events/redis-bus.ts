@@ -7,21 +7,21 @@ import { redisScript } from "../connection/redis-script.js";
 import type { RedisKeys } from "../redis-keys.js";
 import type { RedisStreamReader } from "./redis-stream-reader.js";
 
-// 24 h without an event or a reader, after which a topic is forgotten
+// 24 h without an event or a reader, after which a topic expires
 const topicMemory = 86_400_000;
 /**
- * Half of it: the history that begins in one generation is forgotten in the second after it at the
- * earliest.
+ * Half of {@link topicMemory}, so that a history that begins in one generation expires in the
+ * second generation after it at the earliest.
  */
 const generation = topicMemory / 2;
 
 /**
- * An epoch names an incarnation of Redis and the generation in which a history began: half days by
- * Redis's clock. A topic that is not known stands at offset 0 of the current generation, and
- * nothing is written to say so, or anybody could fill Redis with made-up names. A position of the
- * generation in which the history began, or of the one before, is a position in this history: an
- * older history of the topic that was forgotten meanwhile would have begun earlier. Leaves
- * `newest`, and `known`, which returns epoch and offset of a topic.
+ * An epoch names an incarnation of Redis and the generation in which a history began, in half days
+ * of Redis's clock. An unknown topic has offset 0 in the current generation, which is not stored:
+ * otherwise a peer could fill Redis with invented names. A position is valid for a history if its
+ * generation is that of the history or the one before, since an older, expired history of the topic
+ * must have begun earlier. Defines `newest`, and `known`, which returns epoch and offset of a
+ * topic.
  */
 const topicState = `
 local incarnation, sent = unpack(redis.call('HMGET', KEYS[1], 'id', 'bus'))
@@ -38,8 +38,8 @@ end
 `;
 
 /**
- * KEYS: deployment, stream, topic, history. ARGV: topic, data, size, ttl, for how long the topic is
- * remembered, length of the stream.
+ * KEYS: deployment, stream, topic, history. ARGV: topic, data, size, ttl, lifetime of the topic,
+ * length of the stream.
  */
 const publish = redisScript(`${topicState}
 local sequence = redis.call('HINCRBY', KEYS[1], 'bus', 1)
@@ -63,8 +63,8 @@ return sequence
 `);
 
 /**
- * KEYS: deployment, topic, history. ARGV: ttl, for how long the topic is remembered, epoch and
- * offset of the caller or ''.
+ * KEYS: deployment, topic, history. ARGV: ttl, lifetime of the topic, epoch and offset of the
+ * caller or ''.
  */
 const read = redisScript(
   `${topicState}
@@ -82,7 +82,7 @@ local at = tonumber(string.match(missed[1], '^%d+'))
 if ARGV[2] ~= '0' and at + tonumber(ARGV[2]) <= now then return answer(0, {}) end
 return answer(1, missed)
 `,
-  "allow-oom", // it adds nothing
+  "allow-oom", // writes no new data
 );
 
 const send = redisScript(`
@@ -93,15 +93,15 @@ return sequence
 `);
 
 export interface BusLimits {
-  /** Of the stream, about. */
+  /** Approximate length of the stream. */
   readonly length: number;
   /** Longest wait of one call, milliseconds. */
   readonly timeoutMs: number;
 }
 
 /**
- * One stream carries the events and messages of the deployment to every node; one script gives each
- * event its place in its topic.
+ * Carries the events and messages of a deployment to every node in one stream. A script gives each
+ * event its offset.
  */
 export class RedisBus implements Bus {
   readonly #redis: RedisExecutor;
@@ -168,7 +168,7 @@ export class RedisBus implements Bus {
       number,
       string[],
     ];
-    // so that none of the events before is told later
+    // so that no event before the read is delivered later
     await this.#feed.whenReached(incarnation, Number(sent), deadline);
     const offset = Number(offsetText);
     const first = offset - missed.length + 1;
@@ -195,16 +195,13 @@ export class RedisBus implements Bus {
     };
   }
 
-  /** An entry of the stream. */
+  /** Handles an entry of the stream. */
   heard(fields: ReadonlyMap<string, string>): void {
     const [topic, data, message] = [fields.get("t"), fields.get("d"), fields.get("m")];
     if (message !== undefined) return this.#tell((listener) => listener.message(message));
     const place = placeOf(fields);
     if (topic === undefined || data === undefined || place === undefined || !isJson(data)) {
-      return this.#log.warn(
-        { event: "redis.junk" },
-        "something in the stream of events is no event",
-      );
+      return this.#log.warn({ event: "redis.junk" }, "ignoring malformed event in the stream");
     }
     this.#tell((listener) => listener.event({ topic, data, ...place }));
   }
@@ -218,7 +215,7 @@ export class RedisBus implements Bus {
   }
 }
 
-/** In the scripts 0 stands for an event that is never too old. */
+/** In the scripts a ttl of 0 means no time limit. */
 function redisTtl(ttl: number): number {
   return ttl === Number.POSITIVE_INFINITY ? 0 : Math.ceil(ttl);
 }
@@ -227,7 +224,7 @@ function memoryOf(ttl: number): number {
   return Math.max(topicMemory, redisTtl(ttl));
 }
 
-/** Undefined: half of one, or no number. */
+/** Returns `undefined` for a malformed position. */
 function placeOf(
   fields: ReadonlyMap<string, string>,
 ): { readonly offset?: number; readonly epoch?: string } | undefined {
