@@ -4,7 +4,7 @@
  * a test that misses something says so itself.
  */
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 
 /** Debian packages, and what needs them. */
 const packages = {
@@ -30,12 +30,26 @@ const say = (line) => process.stdout.write(`set-up: ${line}\n`);
 checkNode();
 const missing = Object.keys(packages).filter((name) => !isInstalled(name));
 if (missing.length > 0) provide(missing);
+provideSiteGenerator();
 
 function checkNode() {
   const { engines } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
   const [wanted, found] = [engines.node.replace(">=", ""), process.versions.node];
   if (found.localeCompare(wanted, "en", { numeric: true }) < 0)
     say(`Node ${found} is too old: ${wanted} or newer is needed`);
+}
+
+/** What makes a site of the documents has packages of its own. */
+function provideSiteGenerator() {
+  const docs = new URL("../docs/", import.meta.url);
+  if (existsSync(new URL("node_modules/vitepress", docs))) return;
+  const { status } = spawnSync("npm", ["ci", "--silent", "--no-audit", "--no-fund"], {
+    cwd: docs,
+    stdio: "ignore",
+    shell: process.platform === "win32",
+    timeout: installing,
+  });
+  say(status === 0 ? "installed the site generator" : "the site generator could not be installed");
 }
 
 function isInstalled(name) {

@@ -53,6 +53,10 @@ export interface ServeOptions extends RedisPlace {
 }
 
 export function withServeOptions(command: Command): Command {
+  return withOperationOptions(withIssuerOptions(withListenOptions(command)));
+}
+
+function withListenOptions(command: Command): Command {
   return command
     .addOption(portOption())
     .addOption(new Option("--host <address>", "address to listen on").default("127.0.0.1"))
@@ -77,7 +81,11 @@ export function withServeOptions(command: Command): Command {
         "--metrics-host <address>",
         "address of /metrics; only loopback keeps the metrics private",
       ).default("127.0.0.1"),
-    )
+    );
+}
+
+function withIssuerOptions(command: Command): Command {
+  return command
     .addOption(
       new Option(
         "--issuer <url>",
@@ -106,7 +114,11 @@ export function withServeOptions(command: Command): Command {
         "--embedded",
         "also serve logins and tokens for the users in the state folder; --issuer is this server's own URL",
       ),
-    )
+    );
+}
+
+function withOperationOptions(command: Command): Command {
+  return command
     .addOption(stateOption())
     .addOption(redisOption())
     .addOption(redisPrefixOption())
