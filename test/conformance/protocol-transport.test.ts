@@ -10,8 +10,9 @@ describe("Protocol §1, transport", () => {
   it("1.1 the WebSocket is at /rpc, and another path is answered with HTTP 404", async () => {
     await using server = await startServer(sampleApp());
     expect(new URL(server.url).pathname).to.equal("/rpc");
-    expect((await upgrade(server.url)).status).to.equal(101);
-    for (const path of ["/", "/rpc/", "/rpcs", "/RPC", "/other"]) {
+    for (const path of ["/rpc", "/rpc/"])
+      expect((await upgrade(new URL(path, server.url).href)).status, path).to.equal(101);
+    for (const path of ["/", "/rpc//", "/rpcs", "/RPC", "/other"]) {
       expect((await upgrade(new URL(path, server.url).href)).status, path).to.equal(404);
     }
   });
@@ -103,15 +104,16 @@ describe("Protocol §1, transport", () => {
     }
   });
 
-  it("1.3 with an allow-list a browser's upgrade is refused with 403 unless its origin is in it", async () => {
+  it("1.3 with an allow-list a browser's upgrade is refused with 403 unless its origin is in it, or the server's own", async () => {
     await using server = await startServer(sampleApp(), { origins: ["https://app.example.com"] });
-    expect((await upgrade(server.url, { Origin: "https://app.example.com" })).status).to.equal(101);
     const { port } = server.listening;
+    for (const origin of ["https://app.example.com", `http://127.0.0.1:${port}`])
+      expect((await upgrade(server.url, { Origin: origin })).status, origin).to.equal(101);
     const others = [
       "https://app.example.com.evil.example",
       "http://app.example.com",
       "https://app.example.com:8443",
-      `http://127.0.0.1:${port}`,
+      `http://127.0.0.1:${port + 1}`,
     ];
     for (const origin of [...others, "https://evil.example/https://app.example.com", "null"]) {
       expect((await upgrade(server.url, { Origin: origin })).status, origin).to.equal(403);
