@@ -78,7 +78,7 @@ describe("A peer without a session", () => {
     expect(params).to.deep.include({
       code: 4429,
       reason: "too_many_requests",
-      hint: "send at most 100 pings and pongs in a second",
+      hint: "send at most 100 pings and pongs per second",
     });
     expect(await client.closed).to.deep.equal({ code: 4429, reason: "too_many_requests" });
   });
