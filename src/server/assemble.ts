@@ -199,18 +199,18 @@ function admissionOf(
   { limits, clock, observability }: Ground,
   stores: Stores,
 ) {
-  const origins = new OriginList(options.origins);
+  const isTrusted = trustedProxies(options.trustProxy ?? []);
+  const origins = new OriginList(options.origins, isTrusted);
   const addresses = new AddressCounters(
     clock,
     limits.authFailuresPerAddress < Number.POSITIVE_INFINITY ? sharedRatesOf(stores) : undefined,
   );
   return {
-    ...{ origins, addresses },
+    ...{ origins, addresses, isTrusted },
     upgradeChecks: new UpgradeChecks(origins, addresses, limits),
     authRate: new AuthRateLimiter(clock, limits.authCallsPerAddress, (address) =>
       observability.limitHit("authCallsPerAddress", address),
     ),
-    isTrusted: trustedProxies(options.trustProxy ?? []),
   };
 }
 

@@ -221,7 +221,7 @@ describe("jotwire call", function () {
           4,
           [`${server.url}?token=secret`, "public.hello"],
           "",
-          '(HTTP 400): take "token" out of the URL',
+          '(HTTP 400): remove "token" from the URL',
         ],
         [4, [server.url, "slow", '{"ms":5000}', "--timeout", "500"], token, "--timeout"],
         [5, [server.url, "numbers.double"], "", "-32001 Not authenticated (unauthenticated)"],

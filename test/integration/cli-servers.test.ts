@@ -292,7 +292,7 @@ describe("a server of the command line that is told to stop", function () {
     withFolder(async (folder) => {
       const { server, client } = await serverWithCall(folder, 700);
       server.cli.signal("SIGINT");
-      await server.cli.printed(/stopping/);
+      await server.cli.printed(/shutting down/);
       server.cli.signal("SIGINT");
       expect((await client.nextWhere(({ id }) => id === "slow")).result).to.equal("finished");
       expect(await server.cli.exited).to.equal(0);
@@ -628,7 +628,7 @@ describe("npm start", function () {
       expect(JSON.parse(stdout)).to.be.an("array").that.is.not.empty;
       npm.signal("SIGTERM");
       expect(await npm.exited).to.equal(0);
-      expect(npm.stderr).to.include("stopping");
+      expect(npm.stderr).to.include("shutting down");
       expect((await runCli(["call", url, "stock.list"])).code).to.equal(4);
     });
   });

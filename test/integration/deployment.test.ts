@@ -184,7 +184,7 @@ describe("The image of examples/deploy", function () {
   it("listens on the ports that it exposes when no other is given, and Kubernetes and Compose know them", async () => {
     const { stdout } = runIn("node node_modules/.bin/jotwire serve --help");
     const defaultOf = (flag: string) =>
-      Number(new RegExp(`${flag} <port>[^-]*?\\(default: (\\d+)\\)`).exec(stdout)?.[1]);
+      Number(new RegExp(`${flag} <port>[^(]*\\(default:\\s+(\\d+)\\)`).exec(stdout)?.[1]);
     expect(["--port", "--metrics-port"].map(defaultOf)).to.deep.equal(image.ports);
     const ports = (container().ports as readonly Yaml[]).map(({ containerPort }) =>
       Number(containerPort),

@@ -9,7 +9,7 @@ import { mappedIPv4 } from "../../runtime/ip-address.js";
 export type TrustedProxies = (address: string) => boolean;
 
 /** The peer of a Unix domain socket, which has no address. */
-const unixPeer = "unix";
+export const unixPeer = "unix";
 
 /** Throws `TypeError` for an entry that is neither an address, a range, `loopback` nor `unix`. */
 export function trustedProxies(entries: readonly string[]): TrustedProxies {

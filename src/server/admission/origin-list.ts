@@ -1,4 +1,7 @@
 import type { IncomingMessage } from "node:http";
+import { isIP } from "node:net";
+import { isLoopback } from "../../runtime/ip-address.js";
+import { type TrustedProxies, unixPeer } from "./client-address.js";
 
 /** `https://app.example.com`, `https://*.example.com`, `http://localhost:*`, `app://`. */
 const entryPattern = /^[a-z][a-z0-9+.-]*:\/\/(?:(\*\.)?[^*/?#\s]+(?::\*)?)?$/;
@@ -7,14 +10,18 @@ const entryPattern = /^[a-z][a-z0-9+.-]*:\/\/(?:(\*\.)?[^*/?#\s]+(?::\*)?)?$/;
  * Which browser origins may connect and read (RFC 6454). Scheme, host and port are compared
  * exactly, but for a default port or a slash at the end; `https://*.example.com` allows any one
  * left-most label, `http://localhost:*` any port, `file://` and `null` what says so, and `*` every
- * page. The server's own origin, the host and port of the `Host` header, is always allowed, unless
- * the list is empty.
+ * page. Without a list the server's own origin is allowed, the host and port of the `Host` header.
+ * Beside a list it is allowed, too, where a page cannot have made up the name: a page of another
+ * site may have its own name resolve to this server (DNS rebinding), but not an address, nor a name
+ * under TLS or behind a trusted proxy.
  */
 export class OriginList {
   readonly #allowed: readonly string[];
-  readonly #allowsOwn: boolean;
+  /** Whether the server's own origin is allowed: always, never, or where its name is sure. */
+  readonly #own: "always" | "never" | "sure";
+  readonly #isTrusted: TrustedProxies;
 
-  constructor(allowed: readonly string[] | undefined) {
+  constructor(allowed: readonly string[] | undefined, isTrusted: TrustedProxies = () => false) {
     for (const origin of allowed ?? []) {
       if (origin !== "null" && origin !== "*" && !entryPattern.test(origin)) {
         throw new TypeError(
@@ -23,22 +30,34 @@ export class OriginList {
       }
     }
     this.#allowed = (allowed ?? []).map(canonical);
-    this.#allowsOwn = allowed === undefined || allowed.length > 0;
+    this.#own = allowed === undefined ? "always" : allowed.length === 0 ? "never" : "sure";
+    this.#isTrusted = isTrusted;
   }
 
   /** May this request be served? One without an `Origin` header does not come from a web page. */
   allows(request: IncomingMessage): boolean {
-    const { origin, host } = request.headers;
+    const { origin } = request.headers;
     if (origin === undefined) return true;
-    return countHeader(request, "origin") === 1 && this.allowsOrigin(origin, host);
+    return countHeader(request, "origin") === 1 && this.allowsOrigin(origin, request);
   }
 
-  /** May a page of this origin use the server that it reached as `host`? */
-  allowsOrigin(given: string, host: string | undefined): boolean {
+  /** May a page of this origin use the server, which it reached as the request's `Host`? */
+  allowsOrigin(given: string, request: IncomingMessage): boolean {
     const origin = canonical(given);
     return (
-      (this.#allowsOwn && isSameHost(origin, host)) ||
+      (isSameHost(origin, request.headers.host) && this.#allowsOwn(request)) ||
       this.#allowed.some((allowed) => matches(allowed, origin))
+    );
+  }
+
+  #allowsOwn({ headers: { host = "" }, socket }: IncomingMessage): boolean {
+    if (this.#own !== "sure") return this.#own === "always";
+    const name = host.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+    return (
+      isIP(name) !== 0 ||
+      isLoopback(name) ||
+      "encrypted" in socket ||
+      this.#isTrusted(socket.remoteAddress ?? unixPeer)
     );
   }
 }

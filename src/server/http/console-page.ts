@@ -59,7 +59,7 @@ export class ConsolePage {
   }
 
   serve(request: IncomingMessage, response: ServerResponse): void {
-    if (!this.#mayConnect(request.headers.host)) return refuse(response);
+    if (!this.#mayConnect(request)) return refuse(response);
     const isKnown = request.headers["if-none-match"] === this.#headers.ETag;
     response.writeHead(isKnown ? 304 : 200, {
       ...this.#headers,
@@ -72,9 +72,10 @@ export class ConsolePage {
    * Would the page's socket be accepted? Where not, it is better told here. A proxy may have the
    * TLS, so the scheme isn't known.
    */
-  #mayConnect(host = ""): boolean {
+  #mayConnect(request: IncomingMessage): boolean {
+    const { host = "" } = request.headers;
     return ["http", "https"].some((scheme) =>
-      this.#origins.allowsOrigin(`${scheme}://${host.toLowerCase()}`, host),
+      this.#origins.allowsOrigin(`${scheme}://${host.toLowerCase()}`, request),
     );
   }
 }

@@ -78,7 +78,7 @@ export class HttpRoutes {
     const { issuers, origins, addressOf } = this.#ports;
     const context = {
       address: addressOf(request),
-      mayReadFrom: (origin: string) => origins.allowsOrigin(origin, request.headers.host),
+      mayReadFrom: (origin: string) => origins.allowsOrigin(origin, request),
     };
     for (const issuer of issuers) if (await issuer.handle(request, response, context)) return true;
     return false;

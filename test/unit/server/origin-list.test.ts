@@ -2,10 +2,16 @@ import type { IncomingMessage } from "node:http";
 import { expect } from "chai";
 import { OriginList } from "../../../src/server/admission/origin-list.js";
 
-function request(origin: string | undefined, host = "api.example.com", times = 1): IncomingMessage {
+function request(
+  origin: string | undefined,
+  host = "api.example.com",
+  times = 1,
+  sight: { readonly encrypted?: true; readonly remoteAddress?: string } = {},
+): IncomingMessage {
   const headers = origin === undefined ? { host } : { host, origin };
   const rawHeaders = Array.from({ length: times }, () => ["Origin", origin ?? ""]).flat();
-  return { headers, rawHeaders } as unknown as IncomingMessage;
+  const socket = { remoteAddress: "192.0.2.9", ...sight };
+  return { headers, rawHeaders, socket } as unknown as IncomingMessage;
 }
 
 describe("the list of origins", () => {
@@ -58,27 +64,37 @@ describe("the list of origins", () => {
     expect(same.allows(request("https://evil-api.example.com"))).to.equal(false);
     expect(same.allows(request("wss://api.example.com"))).to.equal(false);
     expect(
-      same.allowsOrigin("https://api.example.com", undefined),
+      same.allowsOrigin("https://api.example.com", { headers: {} } as IncomingMessage),
       "no Host: no same one",
     ).to.equal(false);
   });
 
-  it("lets in the server's own origin too, default ports and a slash at the end apart", () => {
+  it("lets in the server's own origin under TLS, default ports and a slash at the end apart", () => {
+    const tls = { encrypted: true } as const;
     for (const [origin, host] of [
       ["https://api.example.com", "api.example.com"],
       ["https://api.example.com/", "api.example.com"],
       ["https://api.example.com", "api.example.com:443"],
       ["http://api.example.com:80", "api.example.com"],
-      ["http://10.0.2.2:8080", "10.0.2.2:8080"],
     ] as const)
-      expect(list.allows(request(origin, host)), `${origin} ${host}`).to.equal(true);
+      expect(list.allows(request(origin, host, 1, tls)), `${origin} ${host}`).to.equal(true);
     for (const [origin, host] of [
       ["https://api.example.com:80", "api.example.com"],
       ["http://api.example.com:8080", "api.example.com"],
       ["https://api.example.com/page", "api.example.com"],
       ["https://api.example.com.", "api.example.com"],
     ] as const)
-      expect(list.allows(request(origin, host)), `${origin} ${host}`).to.equal(false);
+      expect(list.allows(request(origin, host, 1, tls)), `${origin} ${host}`).to.equal(false);
+  });
+
+  it("lets in the server's own origin where no other site can have its name resolve to it", () => {
+    for (const host of ["10.0.2.2:8080", "localhost:8080", "[2001:db8::1]:8080", "127.0.0.1"])
+      expect(list.allows(request(`http://${host}`, host)), host).to.equal(true);
+    expect(list.allows(request("http://evil.example:8080", "evil.example:8080"))).to.equal(false);
+    const behindProxy = new OriginList(["https://app.example.com"], (peer) => peer === "10.0.0.1");
+    const of = (remoteAddress: string) =>
+      behindProxy.allows(request("https://api.example.com", undefined, 1, { remoteAddress }));
+    expect([of("10.0.0.1"), of("10.0.0.2")]).to.deep.equal([true, false]);
   });
 
   it("may name local files, any port, and every page", () => {
