@@ -108,7 +108,7 @@ function bare(issuer: unknown): unknown {
 
 /**
  * One issuer may be configured several times, with keys of different kinds. Rejects as the last one
- * does, or as one that could not judge the token yet.
+ * does, or as the first one that had another reason than `token_invalid`.
  */
 async function firstAccepted(
   providers: readonly Provider[],
@@ -121,13 +121,13 @@ async function firstAccepted(
     try {
       return await accept(provider);
     } catch (error) {
-      if (!isUndecided(refusal)) refusal = error;
+      if (!isMoreThanInvalid(refusal)) refusal = error;
     }
   }
   throw refusal;
 }
 
-function isUndecided(thrown: unknown): boolean {
+function isMoreThanInvalid(thrown: unknown): boolean {
   return thrown instanceof TokenRefusedError && thrown.code !== "token_invalid";
 }
 

@@ -4,7 +4,8 @@ import { isLoopback } from "../../runtime/ip-address.js";
 import { type TrustedProxies, unixPeer } from "./client-address.js";
 
 /** `https://app.example.com`, `https://*.example.com`, `http://localhost:*`, `app://`. */
-const entryPattern = /^[a-z][a-z0-9+.-]*:\/\/(?:(\*\.)?[^*/?#\s]+(?::\*)?)?$/;
+const entryPattern =
+  /^(?:[a-z][a-z0-9+.-]*:\/\/(\*\.)?[^*/?#\s]+(?::\*)?|(?!https?:)[a-z][a-z0-9+.-]*:\/\/)$/;
 
 /**
  * Which browser origins may connect and read (RFC 6454). Scheme, host and port are compared

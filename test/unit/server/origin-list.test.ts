@@ -127,6 +127,7 @@ describe("the list of origins", () => {
     "https://App.example.com ",
     "https://*",
     "https://*:*",
+    "https://",
     "http://localhost:*/",
   ]) {
     it(`does not take ${JSON.stringify(wrong)} for an origin`, () =>
