@@ -9,7 +9,7 @@ import { readSections } from "./pages.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 /** Sections for people who use jotwire; the others are about its inside. */
-const forUsers = ["Start", "Guides", "Operations", "Reference"];
+const forUsers = ["Start", "Guides", "Providers", "Operations", "Reference"];
 const places =
   "The pages are in the package, and the paths from its folder, `node_modules/jotwire`.";
 const description =

@@ -43,7 +43,7 @@ export default defineConfig({
     ],
     sidebar: sections.map(({ title: text, pages }) => ({
       text,
-      collapsed: text === "Decisions",
+      collapsed: text === "Decisions" || text === "Providers",
       items: pages.map(({ path, title }) => ({
         text: path === home ? "Overview" : title.replaceAll("`", ""),
         link: linkTo(path),

@@ -11,16 +11,17 @@ const maxSubject = 255; // characters
 
 /**
  * Claims that only an ID token (OpenID Connect Core §3.1.3.6, §3.3.2.11, FAPI 1.0 §5.2.2.1), a
- * logout or security event token (RFC 8417 §2.2) or a request object (RFC 9101 §4) has.
+ * logout or security event token (RFC 8417 §2.2), a request object (RFC 9101 §4) or a refresh token
+ * of Cloud Foundry's UAA has.
  */
-const foreignClaims = ["at_hash", "c_hash", "s_hash", "events", "response_type"];
+const foreignClaims = ["at_hash", "c_hash", "s_hash", "events", "response_type", "granted_scopes"];
 /** Values of the claim `typ` by which Keycloak tells its tokens apart. */
 const foreignTypes = ["id", "refresh", "offline", "logout", "serialized-id"];
 
 /**
  * Judges what a token says, once its signature is known to be good. `now` in milliseconds.
- * @throws TokenRefusedError `token_expired` when the only thing wrong is that its time is over, else
- * `token_invalid`
+ * @throws TokenRefusedError `token_expired` when the only thing wrong is that its time is over,
+ * else `token_invalid`
  */
 export function checkClaims(
   { payload, header, claims }: UnverifiedToken,
@@ -54,12 +55,16 @@ export function checkClaims(
   });
 }
 
-function checkType(header: StrictObject, claims: StrictObject, { types }: TokenRules): void {
+function checkType(
+  header: StrictObject,
+  claims: StrictObject,
+  { types, allowNonce }: TokenRules,
+): void {
   const { typ } = header;
   if (typ !== undefined && typeof typ !== "string") throw invalid("typ is not a string");
   if (!types.includes(typ === undefined ? undefined : normalizeType(typ)))
     throw invalid("typ is not an accepted type of token");
-  const mark = foreignMark(claims);
+  const mark = foreignMark(claims, allowNonce);
   if (mark !== undefined) throw invalid(`not an access token: ${mark}`);
   // RFC 9449 §7.2, RFC 8705 §3: a bound token is never taken as a bearer token
   if (Object.hasOwn(claims, "cnf"))
@@ -67,7 +72,7 @@ function checkType(header: StrictObject, claims: StrictObject, { types }: TokenR
 }
 
 /** What says that this is another token than an access token, if anything. */
-function foreignMark(claims: StrictObject): string | undefined {
+function foreignMark(claims: StrictObject, allowNonce: boolean): string | undefined {
   const name = foreignClaims.find((claim) => Object.hasOwn(claims, claim));
   if (name !== undefined) return `it has ${name}`;
   if (claims.token_use === "id" || claims.token_use === "refresh")
@@ -75,7 +80,7 @@ function foreignMark(claims: StrictObject): string | undefined {
   if (typeof claims.typ === "string" && foreignTypes.includes(claims.typ.toLowerCase()))
     return `its claim typ is ${shown(claims.typ)}`;
   if (claims.iss === claims.sub) return "iss and sub are the same, as in a client assertion";
-  if (Object.hasOwn(claims, "nonce") && !grantsAccess(claims))
+  if (!allowNonce && Object.hasOwn(claims, "nonce") && !grantsAccess(claims))
     return "it has nonce, and nothing that an ID token has not";
   return undefined;
 }

@@ -108,10 +108,23 @@ export interface ProviderOptions {
    */
   readonly fetch?: typeof globalThis.fetch;
   /**
-   * The scopes a token grants.
-   * @default from `scope`, `scp` and `permissions`
+   * The claim that holds the scopes, or several, whose scopes are joined. A nested claim is named
+   * by its path: `"realm_access.roles"`. A claim whose whole name is the path comes first.
+   * @default `scope`, `scp` and `permissions`
+   */
+  readonly scopesClaim?: string | readonly string[];
+  /**
+   * Returns the scopes that a token grants, where naming claims is not enough. Not beside
+   * `scopesClaim`.
+   * @default the scopes in `scopesClaim`
    */
   readonly scopes?: (claims: Claims) => readonly string[];
+  /**
+   * Accept a token with a `nonce` that has neither scopes nor the claim `typ: "Bearer"`. ID tokens
+   * look like that: demand a claim that they lack, by `requiredClaims`.
+   * @default false
+   */
+  readonly allowNonce?: boolean;
   /**
    * Rotates a refresh token for `refresh({refreshToken})`.
    * @default not offered

@@ -20,7 +20,9 @@ export class TokenRefusedError extends Error {
   readonly code: TokenRefusedCode;
   /** What exactly is wrong, without the token. */
   readonly detail: string;
-  /** Milliseconds, with `rate_limited`, and with `auth_unavailable`: there may be a verdict then. */
+  /**
+   * Milliseconds, with `rate_limited`, and with `auth_unavailable`: there may be a verdict then.
+   */
   readonly retryAfter: number | undefined;
   /** What to do, where that is not what it always is; on the wire outside production. */
   readonly hint: string | undefined;
@@ -36,7 +38,7 @@ export class TokenRefusedError extends Error {
 
 /** Why an auth method failed. */
 export interface Fault {
-  /** What the caller is told. */
+  /** The error that the caller gets. */
   readonly error: ErrorObject;
   /** For the log: what exactly is wrong, without the token. */
   readonly detail: string;

@@ -58,7 +58,9 @@ export function createVerifier(
         return await firstAccepted(providersOf(providers, token), async ({ rules, keys }) => {
           checkLength(token, rules);
           await checkSignature(token, await keys.find(token, { token: token.text, peer }));
-          return checkClaims(token, rules, ports.clock.now());
+          const verified = checkClaims(token, rules, ports.clock.now());
+          ports.onAccepted?.(verified, rules);
+          return verified;
         });
       } catch (error) {
         if (error instanceof TokenRefusedError) throw error;

@@ -40,11 +40,13 @@ import { Hooks } from "./lifecycle/hooks.js";
 import { Shutdown } from "./lifecycle/shutdown.js";
 import { type Limits, resolveLimits } from "./limits.js";
 import { Observability } from "./metrics/observability.js";
+import { ScopeAdvice, scopesOf } from "./scope-advice.js";
 import type { ServerOptions } from "./server-options.js";
 import { jsonLogger } from "./telemetry/json-logger.js";
 import {
   type AuthOption,
   checkTokenLength,
+  embeddedIn,
   longestLifetime,
   TokenAuthority,
 } from "./token-authority.js";
@@ -176,12 +178,16 @@ function authorityOf(
 ): TokenAuthority {
   const providers = providersOf(options);
   checkTokenLength(providers, limits.openFrameBytes);
+  const advice = new ScopeAdvice(scopesOf(app), embeddedIn(providers), (found) =>
+    observability.scopesUnknown(found),
+  );
   return new TokenAuthority(providers, app.claims, options.identityClaims ?? [], {
     ...{ clock, whenReady },
     fetchDocument: createFetchDocument(),
     production: options.production ?? process.env.NODE_ENV === "production",
     onKeyFailure: (issuer, detail) => observability.keysFailed(issuer, detail),
     onUnusedKey: (issuer, key) => observability.keyUnused(issuer, key),
+    onAccepted: (token, rules) => advice.accepted(token, rules),
   });
 }
 

@@ -5,6 +5,7 @@
 import type { IssuerPort } from "../auth/issuer-port.js";
 import type { FetchDocument } from "../auth/keys/key-fetching.js";
 import type { UnusedKey } from "../auth/keys/key-policy.js";
+import type { TokenRules } from "../auth/keys/provider.js";
 import type {
   Claims,
   ProviderOptions,
@@ -33,6 +34,8 @@ export interface AuthorityPorts {
   readonly onKeyFailure: (issuer: string, detail: string) => void;
   /** Hears of each key that is passed over, once. */
   readonly onUnusedKey: (issuer: string, key: UnusedKey) => void;
+  /** Called with each accepted token and the rules that it meets. Must not throw. */
+  readonly onAccepted: (token: VerifiedToken, rules: TokenRules) => void;
   /**
    * Resolves while all that was revoked is known, and rejects when it is not: no token is accepted
    * then.
@@ -173,6 +176,11 @@ export function checkTokenLength(options: readonly AuthOption[], openFrameBytes:
       `auth.maxTokenLength of ${issuer} is ${maxTokenLength}, and a frame before authentication has at most ${openFrameBytes} bytes: set limits.openFrameBytes to ${maxTokenLength + envelopeBytes} at least`,
     );
   }
+}
+
+/** The names of the embedded issuers. */
+export function embeddedIn(options: readonly AuthOption[]): readonly string[] {
+  return options.filter(isIssuer).map(({ issuer }) => issuer);
 }
 
 function isIssuer(option: AuthOption): option is IssuerPort {

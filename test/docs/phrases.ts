@@ -4,12 +4,4 @@ export const filesWithPhrases: readonly string[] = [
   "client/session/session-renewal.ts",
   "client/subscriptions/subscription.ts",
   "client/transport/frame.ts",
-  "src/auth/keys/key-fetching.ts",
-  "src/auth/keys/provider.ts",
-  "src/auth/keys/public-key.ts",
-  "src/auth/keys/refreshing-keys.ts",
-  "src/auth/refusal.ts",
-  "src/auth/revocation/revocation.ts",
-  "src/auth/session/session.ts",
-  "src/auth/token/signature.ts",
 ];

@@ -202,8 +202,8 @@ describe("jotwire call", function () {
         [0, [server.base, "numbers.double", '{"n":2}'], token, ""], // http, and no path
         [2, [server.url, "numbers.double", "{"], token, `such as '{"id":"o1"}'`],
         [2, [server.url, "numbers.double", "2"], token, "must be a JSON object or array"],
-        [2, ["ftp://localhost", "x"], token, "is no URL that begins with"],
-        [3, ["ws://api.invalid", "x"], token, "in the clear"],
+        [2, ["ftp://localhost", "x"], token, "is not a URL that begins with"],
+        [3, ["ws://api.invalid", "x"], token, "unencrypted"],
         [
           4,
           ["ws://127.0.0.1:1", "x"],

@@ -187,7 +187,7 @@ describe("jotwire check", function () {
     ]);
     expect(code).to.equal(3);
     expect(stdout)
-      .to.match(/^unsafe +exposure +no page is named .*--origin/m)
+      .to.match(/^unsafe +exposure +no origin may connect.*--origin/m)
       .and.match(/^unsafe +exposure +--allow-insecure/m);
     expect(stdout).to.match(/^(ok|warning) +limits/m);
   });
@@ -224,7 +224,7 @@ describe("jotwire check", function () {
     expect(dead.code).to.equal(3);
     expect(about(dead.findings, "tokens")[0]?.advice).to.include("no keys to verify tokens with");
     const module = await check("nothing.js", "--embedded", "--workers", "2");
-    expect(about(module.findings, "tokens")[0]?.advice).to.include("there is no module");
+    expect(about(module.findings, "tokens")[0]?.advice).to.include("no module at");
     expect(about(module.findings, "store")[0]).to.deep.include({ level: "unsafe" });
   });
 

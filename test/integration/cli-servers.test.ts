@@ -199,7 +199,7 @@ describe("jotwire dev", function () {
       const dev = async (module: string) =>
         (await runCli(["dev", module, "--port", "0"], { cwd: folder })).stderr;
       expect(await dev("app.js")).to.include(
-        "jotwire: app.js is an ES module, but package.json does not say so: npm pkg set type=module, or name it app.mjs\n",
+        "jotwire: app.js is an ES module, but package.json does not say so; npm pkg set type=module, or rename the file to app.mjs\n",
       );
       expect(await dev("missing.mjs")).to.match(
         /Cannot find package '@some\/package' [^\n]+: npm install @some\/package\n$/,
@@ -212,9 +212,9 @@ describe("jotwire dev", function () {
   it("ends with 3 and the reason when the module can't be served", () =>
     withFolder(async (folder) => {
       const modules = [
-        ["none.mjs", undefined, "there is no module"],
-        ["empty.mjs", "export const App = 1;", "exports no app"],
-        ["string.mjs", 'export const app = "x";', "is no router"],
+        ["none.mjs", undefined, "no module at"],
+        ["empty.mjs", "export const App = 1;", 'has no export "app"'],
+        ["string.mjs", 'export const app = "x";', "is not a router"],
         [
           "foreign.mjs",
           "export const app = { routes: {}, notifications: new Map() };",
@@ -224,7 +224,7 @@ describe("jotwire dev", function () {
         [
           "app.ts",
           "export const app: number = 1;",
-          canStripTypes ? "is no router" : "node --import tsx node_modules/.bin/jotwire dev ",
+          canStripTypes ? "is not a router" : "node --import tsx node_modules/.bin/jotwire dev ",
         ],
       ] as const;
       for (const [name, text, message] of modules) {
@@ -365,7 +365,7 @@ describe("jotwire serve", function () {
         folder,
       ]);
       const base = await cli.printed(/"issuer":"([^"]+)"/);
-      expect(cli.stderr).to.include("there are no users");
+      expect(cli.stderr).to.include("no users yet");
       await runCli(["user", "add", "eve", "--state", folder], { input: "a good password" });
       expect((await logIn(base, "eve", "a good password")).status).to.equal(200);
     }));
@@ -424,7 +424,7 @@ describe("jotwire serve", function () {
     expect((await runCli([...args, "--host", "0.0.0.0", "--origin", "none"])).stderr).to.include(
       "refusing to start",
     );
-    expect((await runCli(args)).stderr).to.include("there is no module");
+    expect((await runCli(args)).stderr).to.include("no module at");
   });
 
   it("refuses an address that others can reach while anything is unsafe, and says which: exit code 3", () =>
@@ -435,9 +435,9 @@ describe("jotwire serve", function () {
         expect(await cli.printed(/"url":"([^"]+)"/)).to.match(/^ws:\/\/localhost:\d+\/rpc$/);
       }
       const hazards = [
-        [["--host", "0.0.0.0", "--origin", "none"], {}, "in the clear on 0.0.0.0"],
-        [["--host", "0.0.0.0", "--allow-insecure"], {}, "no page is named"],
-        [["--trust-proxy", "loopback"], {}, "no page is named"],
+        [["--host", "0.0.0.0", "--origin", "none"], {}, "unencrypted on 0.0.0.0"],
+        [["--host", "0.0.0.0", "--allow-insecure"], {}, "no origin may connect"],
+        [["--trust-proxy", "loopback"], {}, "no origin may connect"],
         [safe, { NODE_ENV: "development" }, 'NODE_ENV is "development"'],
       ] as const;
       for (const [args, env, message] of hazards) {
@@ -469,7 +469,9 @@ describe("jotwire serve", function () {
       const exposed = [...args, "--trust-proxy", "loopback", "--origin", "none"];
       const refused = await runCli(exposed);
       expect(refused.code).to.equal(3);
-      expect(refused.stderr).to.include('the user "ada" of jotwire dev is still there');
+      expect(refused.stderr).to.include(
+        'the user "ada" still has the password that jotwire dev has shown',
+      );
       await runCli(["user", "passwd", "ada", "--state", folder], { input: "another password" });
       await using cli = new RunningCli(exposed);
       await cli.printed(/"url"/);
@@ -507,7 +509,7 @@ describe("jotwire serve", function () {
       ).to.equal(3);
       const open = await runCli([...args, "--tls-cert", key, "--tls-key", key]);
       expect(open.code).to.equal(3);
-      expect(open.stderr).to.include("everybody on this machine may read the key");
+      expect(open.stderr).to.include("every user of this machine can read the key");
     }));
 
   it("wants a certificate and a key that are such, and belong together", async function () {

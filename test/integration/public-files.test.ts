@@ -142,7 +142,7 @@ describe("A module's started", function () {
         "--state",
         join(folder, "state"),
       ]);
-      expect(stderr).to.include("is no function");
+      expect(stderr).to.include("is not a function");
       expect(code).to.equal(3);
     }));
 });

@@ -119,7 +119,7 @@ describe("The packed package", function () {
         (path) =>
           path.includes("/") &&
           !/^dist\/(src|client)\/.+\.(js|d\.ts|js\.map|html)$/.test(path) &&
-          !/^docs\/(\w+\/)?[\w-]+\.md$/.test(path),
+          !/^docs\/(\w+\/){0,2}[\w-]+\.md$/.test(path),
       );
       expect(strays).to.deep.equal([]);
       expect(

@@ -172,6 +172,7 @@ const ofNoPeer = [
     "keys.unreadable",
     "keys.fail",
     "keys.unused",
+    "scopes.unknown", // once for each issuer, and a thousand
     "proxy.unreadable",
     "origin.refused", // once for each, and a hundred
   ],

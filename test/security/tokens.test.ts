@@ -260,6 +260,12 @@ describe("a token of another type", () => {
       { events: {} },
       { events: null },
       { token_use: "id" },
+      { token_use: "refresh" },
+      { s_hash: "h" },
+      { response_type: "code" },
+      { granted_scopes: ["read"] },
+      { sub: "https://id.test" },
+      ...["ID", "Refresh", "Offline", "Logout", "Serialized-ID", "id"].map((typ) => ({ typ })),
     ];
     for (const typ of ["at+jwt", "JWT", undefined]) {
       for (const mark of marks)

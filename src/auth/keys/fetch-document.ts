@@ -1,5 +1,5 @@
 import { lookup as systemLookup } from "node:dns";
-import http, { type IncomingMessage } from "node:http";
+import http, { type AgentOptions, type IncomingMessage } from "node:http";
 import https from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import { isLoopback, isLoopbackAddress, isPrivateAddress } from "../../runtime/ip-address.js";
@@ -43,10 +43,12 @@ export function createFetchDocument({
 
     const signal = AbortSignal.timeout(timeout);
     try {
-      const response = await request(url, checkedLookup(lookup, objectionTo), signal);
+      const response = await request(url, checkedLookup(url, lookup, objectionTo), signal);
       return await readAnswer(response, maxBytes);
     } catch (error) {
-      if (signal.aborted) throw new Error(`no complete answer within ${timeout} ms`);
+      if (signal.aborted)
+        throw new Error(`no complete answer within ${timeout} ms${unusedProxy(url)}`);
+      if (isUnreachable(error)) throw new Error(`${error.message}${unusedProxy(url)}`);
       throw error;
     }
   };
@@ -74,10 +76,16 @@ function addressRule({ protocol, hostname }: URL, allowPrivateHosts: boolean): A
 
 /**
  * The check is part of the connection's own look-up: the address that was judged is the one that is
- * connected to.
+ * connected to. Another name than the URL's is that of the environment's proxy, which resolves the
+ * URL's name itself.
  */
-function checkedLookup(lookup: typeof systemLookup, objectionTo: AddressRule): LookupFunction {
+function checkedLookup(
+  url: URL,
+  lookup: typeof systemLookup,
+  objectionTo: AddressRule,
+): LookupFunction {
   return (hostname, options, callback) => {
+    if (hostname !== url.hostname) return lookup(hostname, options, callback);
     lookup(hostname, { ...options, all: true }, (error, addresses) => {
       if (error) return callback(error, "");
       const [first] = addresses;
@@ -92,14 +100,42 @@ function checkedLookup(lookup: typeof systemLookup, objectionTo: AddressRule): L
 }
 
 function request(url: URL, lookup: LookupFunction, signal: AbortSignal): Promise<IncomingMessage> {
-  const get = url.protocol === "https:" ? https.get : http.get;
+  const { get, Agent } = url.protocol === "https:" ? https : http;
+  const agent = new Agent({ proxyEnv: proxyOf(url) } as AgentOptions);
   const headers = {
     accept: "application/json, application/jwk-set+json",
     "accept-encoding": "identity",
   };
   return new Promise((resolve, reject) => {
-    get(url, { lookup, signal, headers, agent: false }, resolve).on("error", reject);
+    get(url, { lookup, signal, headers, agent }, resolve).on("error", reject);
   });
+}
+
+/**
+ * Node's own setting: from 22.21 and 24.5 its global agents know the environment's proxy where
+ * `NODE_USE_ENV_PROXY=1` or `--use-env-proxy` asks for it.
+ */
+function proxyOf({ protocol }: URL): unknown {
+  const { globalAgent } = protocol === "https:" ? https : http;
+  const { options } = globalAgent as { readonly options?: { readonly proxyEnv?: unknown } };
+  return options?.proxyEnv;
+}
+
+/** Behind a corporate proxy a direct connection hangs or is refused, which says nothing of that. */
+function unusedProxy(url: URL): string {
+  const names =
+    url.protocol === "https:" ? ["HTTPS_PROXY", "https_proxy"] : ["HTTP_PROXY", "http_proxy"];
+  const name = names.find((each) => (process.env[each] ?? "") !== "");
+  return name === undefined || proxyOf(url) !== undefined
+    ? ""
+    : `; ${name} is set and was not used: start Node 22.21, 24.5 or later with NODE_USE_ENV_PROXY=1, or give auth.fetch`;
+}
+
+const unreachable =
+  /^(?:ECONNREFUSED|ECONNRESET|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ETIMEDOUT)$/;
+
+function isUnreachable(error: unknown): error is Error {
+  return error instanceof Error && "code" in error && unreachable.test(String(error.code));
 }
 
 async function readAnswer(

@@ -2,8 +2,8 @@ import { isLoopback } from "../../runtime/ip-address.js";
 import { parseStrictObject } from "../token/strict-json.js";
 
 /**
- * Gets a JSON document by HTTP. Resolves to its text, or to undefined when the server says that
- * there is none (404). Rejects with an Error that says what is wrong: an address that isn't
+ * Gets a JSON document by HTTP. Resolves to its text, or to undefined when the server does not have
+ * it (404). Rejects with an Error that says what is wrong: an address that isn't
  * allowed, a redirect, too slow, too large.
  */
 export type FetchDocument = (
@@ -25,7 +25,7 @@ export class HttpStatusError extends Error {
 
 /**
  * Why a document must not be fetched from this URL, or undefined if it may. With
- * `allowPrivateHosts` the address that the host resolves to is judged later.
+ * `allowPrivateHosts` the address that the host resolves to is checked later.
  */
 export function objectionToUrl(url: URL, allowPrivateHosts: boolean): string | undefined {
   if (url.username || url.password) return "a URL with a user name or password";

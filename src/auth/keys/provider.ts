@@ -1,9 +1,9 @@
 import { withTimeout } from "../../runtime/application-code.js";
 import type { Clock } from "../../runtime/clock.js";
 import { refuseUnknownOptions } from "../../runtime/known-options.js";
-import type { JwkSet, ProviderOptions } from "../provider-options.js";
+import type { JwkSet, ProviderOptions, VerifiedToken } from "../provider-options.js";
 import { publicKeyAlgorithms, secretAlgorithms } from "../token/algorithms.js";
-import { defaultScopes } from "../token/scopes.js";
+import { defaultScopes, scopesOfClaims, usualScopeClaims } from "../token/scopes.js";
 import { isObject } from "../token/strict-json.js";
 import { normalizeType } from "../token/token-format.js";
 import { discoveredKeySetLoader } from "./discovery.js";
@@ -36,12 +36,14 @@ export interface VerifierPorts {
   readonly clock: Clock;
   readonly fetchDocument: FetchDocument;
   /**
-   * Is told why an issuer's key set could not be had or was refused, while the last good one may
-   * still serve. For the log; must not throw.
+   * Called when an issuer's key set cannot be fetched or used, with the reason; the last good one
+   * may still serve. For the log; must not throw.
    */
   readonly onKeyFailure?: (issuer: string, detail: string) => void;
-  /** Hears of each key of an issuer's set that is passed over, once. For the log; must not throw. */
+  /** Called once for each key of an issuer's set that is not used. For the log; must not throw. */
   readonly onUnusedKey?: (issuer: string, key: UnusedKey) => void;
+  /** Called with each accepted token and the rules that it meets. Must not throw. */
+  readonly onAccepted?: (token: VerifiedToken, rules: TokenRules) => void;
 }
 
 /** What a token must be to be accepted from one issuer. Times in milliseconds. */
@@ -60,6 +62,10 @@ export interface TokenRules {
   readonly maxLifetime: number | undefined;
   readonly leeway: number;
   readonly scopes: NonNullable<ProviderOptions["scopes"]>;
+  /** Where `scopes` reads them; undefined if that is for a function of the application to know. */
+  readonly scopeClaims: readonly string[] | undefined;
+  /** Accept a `nonce` in a token that grants no scope. */
+  readonly allowNonce: boolean;
 }
 
 /** An issuer whose tokens are accepted. */
@@ -90,6 +96,8 @@ const providerOptions = {
     leeway: true,
     allowPrivateHosts: true,
     scopes: true,
+    scopesClaim: true,
+    allowNonce: true,
     renew: true,
     keys: true,
   },
@@ -128,7 +136,7 @@ function readRules(options: VerifierOptions): TokenRules {
     requiredClaims = [],
     maxLifetime,
     leeway = 30_000,
-    scopes = defaultScopes,
+    allowNonce = false,
   } = options;
   requireText(issuer, "issuer", "the iss claim of its tokens");
   const audiences = [audience].flat();
@@ -153,8 +161,7 @@ function readRules(options: VerifierOptions): TokenRules {
     throw new TypeError("auth.maxLifetime must be a positive number of milliseconds");
   if (!isWithin(leeway, 0, maxLeeway))
     throw new TypeError(`auth.leeway must be 0 to ${maxLeeway} milliseconds`);
-  if (typeof scopes !== "function")
-    throw new TypeError("auth.scopes must be a function of the claims");
+  if (typeof allowNonce !== "boolean") throw new TypeError("auth.allowNonce must be true or false");
   return {
     issuer,
     audiences,
@@ -168,8 +175,31 @@ function readRules(options: VerifierOptions): TokenRules {
     ],
     maxLifetime,
     leeway,
-    scopes,
+    allowNonce,
+    ...readScopeOptions(options),
   };
+}
+
+function readScopeOptions({
+  scopes,
+  scopesClaim,
+}: VerifierOptions): Pick<TokenRules, "scopes" | "scopeClaims"> {
+  if (scopes !== undefined && scopesClaim !== undefined)
+    throw new TypeError("auth: give one of scopes and scopesClaim, not both");
+  if (scopes !== undefined) {
+    if (typeof scopes !== "function")
+      throw new TypeError(
+        "auth.scopes must be a function of the claims; name claims by scopesClaim",
+      );
+    return { scopes, scopeClaims: undefined };
+  }
+  if (scopesClaim === undefined) return { scopes: defaultScopes, scopeClaims: usualScopeClaims };
+  const scopeClaims = [scopesClaim].flat();
+  if (scopeClaims.length === 0 || !areTexts(scopeClaims))
+    throw new TypeError(
+      'auth.scopesClaim must be the name of a claim or a path such as "realm_access.roles", or several',
+    );
+  return { scopes: scopesOfClaims(scopeClaims), scopeClaims };
 }
 
 type Keys = Pick<Provider, "algorithms" | "keys">;

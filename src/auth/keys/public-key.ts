@@ -4,8 +4,8 @@ import { isObject } from "../token/strict-json.js";
 
 /**
  * Reads the option `publicKey` (JWK, PEM, `KeyObject` or `CryptoKey`) as a JWK.
- * @throws TypeError when it is none of these, or a private key: a server that only verifies must
- * not hold one.
+ * @throws TypeError for anything else, and for a private key: a server that only verifies must not
+ * hold one.
  */
 export function readPublicKey(key: unknown): Jwk {
   if (typeof key === "string") return toJwk(readPem(key));

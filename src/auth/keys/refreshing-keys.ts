@@ -50,9 +50,9 @@ export interface KeySetSource {
   readonly load: () => Promise<unknown>;
   /** The algorithms that are accepted of its keys. */
   readonly algorithms: readonly string[];
-  /** Is told why a set could not be had or was refused, as often as it is tried. */
+  /** Called after each failed attempt, with the reason. */
   readonly onFailure: (detail: string) => void;
-  /** Hears of each key that is passed over, once. */
+  /** Called once for each key that is not used. */
   readonly onUnusedKey: (key: UnusedKey) => void;
 }
 
@@ -63,7 +63,7 @@ interface LoadedKeys {
   readonly fetch: number;
 }
 
-const maxPassedOver = 1_000; // of which it is remembered that they were told
+const maxPassedOver = 1_000; // keys that were reported, so that none is reported twice
 const maxUnjudged = 1_024; // tokens, some 150 KB
 
 /**
@@ -231,7 +231,7 @@ interface KeyFetchRate {
   readonly perPeer: number;
   /** Milliseconds between two fetches on average, whoever causes them. */
   readonly average: number;
-  /** So many may come at once. */
+  /** Fetches that may come at once. */
   readonly burst: number;
 }
 
@@ -256,8 +256,7 @@ class KeyFetchBudget {
   }
 
   /**
-   * Takes one fetch for this peer. Returns 0, or if there is none, the milliseconds until there is
-   * one.
+   * Takes one fetch for this peer. Returns 0, or the milliseconds until there is one.
    */
   take(peer: string): number {
     const { perPeer, average, burst } = this.#rate;

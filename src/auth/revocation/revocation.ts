@@ -16,8 +16,8 @@ export interface Revocation {
   /** With `subject`: tokens with `iat <= issuedBefore` (seconds). */
   readonly issuedBefore?: number;
   /**
-   * Live sessions are told, and go on until then: milliseconds since 1970. Absent: they end at
-   * once.
+   * When live sessions end: milliseconds since 1970. Until then their clients may send a newer
+   * token. Absent: at once.
    */
   readonly enforceAt?: number;
   /** For people and logs. */
@@ -58,7 +58,7 @@ export interface RevocationRecords {
    */
   now?(): number | undefined;
   /**
-   * Resolves while all that any process revoked until a second ago was told to those who listen.
+   * Resolves once listeners have seen every revocation that was made more than one second ago.
    * Rejects when that is not known: no token may be accepted then. Absent: always so.
    */
   whenCurrent?(): Promise<void>;

@@ -276,8 +276,8 @@ export class Session {
   }
 
   /**
-   * True when a new revocation has changed the state: the session has ended, or knows when it will,
-   * and was told.
+   * True when a new revocation has changed the state: the session has ended, or its end is set and
+   * announced to the client.
    */
   #seesRevocation(state: State & { name: "active" | "expired" }): boolean {
     const { clock, revocations } = this.#ports;

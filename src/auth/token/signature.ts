@@ -2,8 +2,8 @@ import { type CryptoKey, compactVerify, errors, importJWK } from "jose";
 import type { Jwk } from "../provider-options.js";
 
 /**
- * The one place that calls jose for verification. What jose lets pass is judged before
- * (token-format) and after (claims).
+ * The one place that calls jose for verification. The format of the token is checked before
+ * (token-format), its claims after (claims).
  */
 
 export type { CryptoKey };

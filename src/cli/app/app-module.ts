@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { type Logger, Method, Router, type Server, Subscription, Topic } from "../../index.js";
+import { type Logger, Router, type Server } from "../../index.js";
 import { isThenable, withTimeout } from "../../runtime/application-code.js";
 import { describe } from "../../runtime/thrown.js";
 import { CliError, codeOf, failingAs, messageOf } from "../cli-error.js";
@@ -24,8 +24,8 @@ export interface AppModule {
 type Stop = (() => void | Promise<void>) | undefined;
 
 /**
- * Loads the `app` that a module exports, and its `started`, if there is one. Throws a `CliError`
- * that says what the module lacks.
+ * Loads the `app` that a module exports, and its `started`, if it has one. Throws a `CliError` that
+ * says what the module lacks.
  */
 export async function loadApp(module: string): Promise<AppModule> {
   const { app: exported, started = () => undefined } = await importModule(module);
@@ -33,32 +33,31 @@ export async function loadApp(module: string): Promise<AppModule> {
     settled(exported, "app"),
   );
   if (typeof started !== "function")
-    throw new CliError("configuration", `started, which ${module} exports, is no function`);
+    throw new CliError("configuration", `the export "started" of ${module} is not a function`);
   if (app instanceof Router) return { app, started: started as AppModule["started"] };
   if (app === undefined)
     throw new CliError(
       "configuration",
-      `${module} exports no app: export const app = rpc.router({ … })`,
+      `${module} has no export "app"; add export const app = rpc.router({ … })`,
     );
   const isOtherCopy =
     typeof app === "object" && app !== null && "routes" in app && "notifications" in app;
   const why = isOtherCopy
-    ? "was made by another copy of jotwire than this command: run the one that is installed beside it (npx jotwire)"
-    : "is no router: export const app = rpc.router({ … })";
+    ? "belongs to another copy of jotwire than this command; run the command that is installed beside it, npx jotwire"
+    : "is not a router; write export const app = rpc.router({ … })";
   throw new CliError("configuration", `the app of ${module} ${why}`);
 }
 
-/** An application that has been told of its server. */
+/** An application whose server runs. */
 export interface RunningApp {
   /** Resolves when `started` has. Rejects with a `CliError`. */
   readonly ready: Promise<void>;
-  /** Never rejects: the server is stopped in order, whatever the application does. */
+  /** Never rejects, so that a failing application does not prevent a graceful shutdown. */
   stop(): Promise<void>;
 }
 
 /**
- * Calls `started` with the server. It may take its time: the server serves already, and can be
- * stopped.
+ * Calls `started` with the server. The server serves meanwhile, and can be stopped.
  */
 export function startApp(
   { started }: Pick<AppModule, "started">,
@@ -81,7 +80,7 @@ export function startApp(
     if (!isStop)
       throw new CliError(
         "configuration",
-        `started returned ${typeof returned}: return nothing, or a function that stops what it began`,
+        `started returned ${typeof returned}; return nothing, or a function that stops what started began`,
       );
     stop = (returned ?? undefined) as Stop;
   };
@@ -91,7 +90,7 @@ export function startApp(
       try {
         await settled(stop?.(), "the function that started returned");
       } catch (error) {
-        log.error({ event: "close", err: error }, "the application could not be stopped in order");
+        log.error({ event: "close", err: error }, "the application failed to stop");
       }
     },
   };
@@ -120,7 +119,7 @@ async function importModule(
     (found) => found.isFile(),
     () => false,
   );
-  if (!isFile) throw new CliError("configuration", `there is no module ${path}`);
+  if (!isFile) throw new CliError("configuration", `no module at ${path}`);
   try {
     return (await import(pathToFileURL(path).href)) as { app?: unknown; started?: unknown };
   } catch (error) {
@@ -131,7 +130,7 @@ async function importModule(
 function explain(module: string, error: unknown): string {
   if (typescriptCodes.has(codeOf(error)) && /\.[cm]?tsx?$/.test(module)) {
     const run = `node --import tsx node_modules/.bin/jotwire ${process.argv[2] === "serve" ? "serve" : "dev"} ${module}`;
-    return `this Node can't run ${module} by itself: npm install --save-dev tsx, then ${run}`;
+    return `this Node cannot run TypeScript in ${module}; npm install --save-dev tsx, then ${run}`;
   }
   const place = placeOf(error);
   if (error instanceof SyntaxError && isModuleSyntax(error) && place !== undefined)
@@ -142,7 +141,7 @@ function explain(module: string, error: unknown): string {
     error instanceof SyntaxError && place === undefined
       ? `: node ${module} shows where`
       : packageAdvice(error);
-  return `${module} can't be loaded: ${name}${messageOf(error)}${where}${advice}`;
+  return `cannot load ${module}: ${name}${messageOf(error)}${where}${advice}`;
 }
 
 /** Did Node read an ES module as CommonJS? */
@@ -154,7 +153,7 @@ function isModuleSyntax({ message }: SyntaxError): boolean {
 
 function moduleSyntaxAdvice(path: string): string {
   const file = relative(".", path);
-  return `${file} is an ES module, but package.json does not say so: npm pkg set type=module, or name it ${file.replace(/\.c?js$/, ".mjs")}`;
+  return `${file} is an ES module, but package.json does not say so; npm pkg set type=module, or rename the file to ${file.replace(/\.c?js$/, ".mjs")}`;
 }
 
 /** For a package that isn't installed (`import` and `require` call it differently). */
@@ -176,8 +175,8 @@ interface Place {
 }
 
 /**
- * What the stack says is nearest to what went wrong: its first line for a syntax error, else its
- * first frame outside of this command.
+ * The place of the error by its stack: the first line for a syntax error, else the first frame
+ * outside of this command.
  */
 function placeOf(error: unknown): Place | undefined {
   const stack = error instanceof Error ? (error.stack ?? "") : "";
@@ -193,22 +192,4 @@ function placeOf(error: unknown): Place | undefined {
   }));
   const nearest = urls.find(({ href }) => !href.startsWith(own));
   return nearest && { path: fileURLToPath(nearest.href), url: `${nearest.href}${nearest.line}` };
-}
-
-/**
- * Every scope that the application knows: the declared ones, or else those that its methods,
- * subscriptions and topics ask for.
- */
-export function scopesOf({ scopes, routes }: Router<unknown>): readonly string[] {
-  return scopes === undefined ? [...new Set(scopesIn(routes))] : [...scopes];
-}
-
-function scopesIn(route: unknown): readonly string[] {
-  if (route instanceof Method || route instanceof Subscription || route instanceof Topic) {
-    const { scope } = route.definition;
-    if (scope === undefined) return [];
-    if (typeof scope === "string") return [scope];
-    return "anyOf" in scope ? scope.anyOf : scope;
-  }
-  return typeof route === "object" && route !== null ? Object.values(route).flatMap(scopesIn) : [];
 }

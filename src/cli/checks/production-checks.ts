@@ -137,16 +137,34 @@ export async function originAdvice(origins: readonly string[]): Promise<Found> {
   });
 }
 
-/** Checks that no audience is the issuer. */
-export async function audienceAdvice({
-  issuer,
-  audience,
-}: Pick<ProviderOptions, "issuer" | "audience">): Promise<Found> {
+type AudienceRules = Pick<ProviderOptions, "issuer" | "audience" | "audienceClaim" | "typ">;
+
+/** Checks that tokens for somebody else, and ID tokens, are not accepted. */
+export async function audienceAdvice(provider: AudienceRules): Promise<Found> {
   const bare = (text: string) => text.replace(/\/$/, "");
-  if (![audience].flat().some((one) => bare(one) === bare(issuer))) return [];
-  const advice =
-    "the audience is the issuer itself, so this server also accepts tokens for the issuer's own endpoints; register this server with the issuer as an API with its own name";
-  return [{ level: "warning", advice }];
+  const isIssuer = [provider.audience].flat().some((one) => bare(one) === bare(provider.issuer));
+  const advice = isIssuer
+    ? [
+        "the audience is the issuer itself, so this server also accepts tokens for the issuer's own endpoints; register this server with the issuer as an API with its own name",
+      ]
+    : idTokenAdvice(provider);
+  return advice.map((text) => ({ level: "warning", advice: text }));
+}
+
+/**
+ * The audience of an ID token is a client. Only an API has a URI for its name; a plain name may be
+ * either's. A type other than `JWT` belongs to access tokens.
+ */
+function idTokenAdvice({ audience, audienceClaim = "aud", typ }: AudienceRules): readonly string[] {
+  const isTyped = typ !== undefined && [typ].flat().every((type) => !/^(?:.*\/)?jwt$/i.test(type));
+  const ofClient =
+    audienceClaim === "aud"
+      ? [audience].flat().find((name) => !/^[a-z][a-z\d+.-]*:./i.test(name))
+      : [audience].flat()[0];
+  if (isTyped || ofClient === undefined) return [];
+  return [
+    `neither a type nor an audience that only an API can have is demanded, so an ID token for ${JSON.stringify(ofClient)} that cannot be told from an access token is accepted; demand --typ at+jwt where the issuer sets it, or give the API a URI for its audience, such as https://orders.example.com`,
+  ];
 }
 
 /**

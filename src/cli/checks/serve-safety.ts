@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { isLoopback } from "../../runtime/ip-address.js";
 
-/** What decides whether a server may be reached by others. */
+/** The settings that decide whether others can reach a server, and how safely. */
 export interface Exposure {
   readonly host: string;
   readonly trustProxy: readonly string[];
@@ -16,8 +16,7 @@ export interface Exposure {
 }
 
 /**
- * What is unsafe about the settings of a server that others can reach: what to do about each.
- * Empty: nothing.
+ * Returns advice for each unsafe setting of a server that others can reach.
  */
 export async function hazardsOf(exposure: Exposure): Promise<readonly string[]> {
   const { host, trustProxy, tlsKey } = exposure;
@@ -42,32 +41,32 @@ function exposedHazards({
   const hazards: readonly (readonly [boolean, string])[] = [
     [
       isClear,
-      `tokens would cross the network in the clear on ${host}: give --tls-cert and --tls-key, name the proxy that has TLS with --trust-proxy, or say --allow-insecure`,
+      `tokens would cross the network unencrypted on ${host}; give --tls-cert and --tls-key, name the proxy that has TLS with --trust-proxy, or set --allow-insecure`,
     ],
     [
       isIssuerClear,
-      "passwords would go to an http URL: give the https URL at which clients reach this server with --issuer",
+      "passwords would go to an http URL; give --issuer with the https URL at which clients reach this server",
     ],
     [
       origin.length === 0,
-      "no page is named that may connect: give --origin https://app.example.com, or --origin none for programs only",
+      "no origin may connect; give --origin https://app.example.com, or --origin none for programs only",
     ],
     [
       demoUser !== undefined,
-      `the user "${demoUser}" of jotwire dev is still there, whose password was on a screen: jotwire user passwd ${demoUser}, or jotwire user remove ${demoUser}`,
+      `the user "${demoUser}" still has the password that jotwire dev has shown; jotwire user passwd ${demoUser}, or jotwire user remove ${demoUser}`,
     ],
     [
       environment !== undefined && environment !== "production",
-      `NODE_ENV is "${environment}", so refusals would tell their causes: set it to production, or not at all`,
+      `NODE_ENV is "${environment}", so refusals would show their causes to callers; set it to production, or unset it`,
     ],
   ];
   return hazards.filter(([isThere]) => isThere).map(([, advice]) => advice);
 }
 
 async function keyFileHazards(path: string): Promise<string[]> {
-  if (process.platform === "win32") return []; // modes say nothing there
+  if (process.platform === "win32") return []; // file modes mean nothing there
   const { mode } = await stat(path);
   return (mode & 0o007) === 0
     ? []
-    : [`everybody on this machine may read the key in ${path}: chmod o= ${path}`];
+    : [`every user of this machine can read the key in ${path}; chmod o= ${path}`];
 }

@@ -36,13 +36,13 @@ export function addServeCommand(program: Command): void {
   const command = program
     .command("serve <module>")
     .description(
-      "serve the app that a module exports, in production; refuses to start where that is not safe",
+      "serve the app that a module exports, in production; refuses to start with unsafe settings",
     );
   withServeOptions(command)
     .addHelpText(
       "after",
       `
-SIGTERM and SIGINT stop it in order: exit code 0 when it has drained; a second signal ends it at once (143, 130).
+SIGTERM and SIGINT begin a graceful shutdown; the exit code is 0 after it. A second signal ends the process at once (143, 130).
 
 Examples:
   jotwire serve dist/app.js --issuer https://id.example.com --audience orders --host 0.0.0.0 \\
@@ -58,7 +58,7 @@ async function serve(module: string, options: ServeOptions, command: Command): P
   const logger = jsonLogger(options.logLevel);
   if (!isWorker) tellUnknownVariables(command, logger);
   const state = new StateFolder(options.state);
-  process.env.JOTWIRE_STATE = state.path; // where the application keeps its own data, too
+  process.env.JOTWIRE_STATE = state.path; // the application may keep data there, too
   const port = await knownPort(options.port, host);
   const identity = embeddedIdentity(options, port);
   const accepted = identity === undefined ? await acceptedIssuer(options) : undefined;
@@ -114,11 +114,11 @@ function tellUnknownVariables(command: Command, logger: Logger): void {
   if (variables.length > 0)
     logger.warn(
       { event: "settings.unknown", variables },
-      "no option has these variables: are they misspelt?",
+      "no option reads these variables; check their spelling",
     );
 }
 
-/** Refuses what would not work: workers that can't tell each other of revocations and events. */
+/** Refuses several workers without a Redis, by which they share revocations and events. */
 async function superviseWorkers(
   options: ServeOptions,
   port: number,
@@ -128,7 +128,7 @@ async function superviseWorkers(
   if (redis === undefined) {
     throw new CliError(
       "configuration",
-      `${workers} workers share nothing but a store, and the state folder is for one process: give --redis redis://localhost:6379, or --workers 1`,
+      `${workers} workers need a shared store, and a state folder serves one process; give --redis redis://localhost:6379, or --workers 1`,
     );
   }
   const args = [...process.argv.slice(2), "--port", String(port)];
@@ -152,7 +152,7 @@ async function embeddedIssuer(
   if ((await made.users.list()).length === 0) {
     logger.warn(
       { event: "users.none", state: shared === undefined ? state.path : "Redis" },
-      "there are no users: jotwire user add <name>",
+      "no users yet; jotwire user add <name>",
     );
   }
   return made;

@@ -34,8 +34,8 @@ export function clientCredentials(
 }
 
 /**
- * Throws a `CliError` when a secret would go to this URL in the clear, or it is no URL of these
- * protocols.
+ * Throws a `CliError` if the text is not a URL of these protocols, or a secret would go there
+ * unencrypted.
  */
 export function checkUrl(
   text: string,
@@ -47,14 +47,14 @@ export function checkUrl(
   if (url === undefined || !protocols.includes(url.protocol)) {
     throw new CliError(
       "usage",
-      `"${text}" is no URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`,
+      `"${text}" is not a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`,
     );
   }
   const isClear = url.protocol === "http:" || url.protocol === "ws:";
   if (isSecret && isClear && !isLoopback(url.hostname) && !allowInsecure) {
     throw new CliError(
       "configuration",
-      `secrets would cross the network in the clear to ${url.host}: use https or wss, or say --allow-insecure`,
+      `secrets would cross the network unencrypted to ${url.host}; use https or wss, or set --allow-insecure`,
     );
   }
   return url;
@@ -73,7 +73,7 @@ async function post(
   if (response.status === 400 || response.status === 401) {
     throw new CliError(
       "authentication",
-      `${url} refused (${String(error ?? response.status)}): ${String(description ?? "it gave no reason")}`,
+      `${url} refused (${String(error ?? response.status)}): ${String(description ?? "without a reason")}`,
     );
   }
   throw new CliError(
@@ -102,7 +102,7 @@ async function request(
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
     throw new CliError(
       "connection",
-      `${url} can't be reached (${causeText(cause)}): is the server running?`,
+      `cannot reach ${url} (${causeText(cause)}); is the server running?`,
     );
   }
 }

@@ -36,6 +36,9 @@ export interface ServeOptions extends RedisPlace {
   readonly state: string;
   readonly issuer?: string;
   readonly audience?: string;
+  readonly audienceClaim?: string;
+  readonly scopesClaim: readonly string[];
+  readonly typ: readonly string[];
   readonly jwks?: string;
   readonly allowPrivateHosts?: boolean;
   readonly algorithm: readonly string[];
@@ -93,6 +96,24 @@ function withIssuerOptions(command: Command): Command {
       ),
     )
     .addOption(audienceOption())
+    .addOption(
+      new Option(
+        "--audience-claim <name>",
+        "claim that holds the audience, like client_id or azp (default: aud)",
+      ),
+    )
+    .addOption(
+      listOption(
+        "--scopes-claim <path>",
+        "claim that holds the scopes, like realm_access.roles (default: scope, scp and permissions)",
+      ),
+    )
+    .addOption(
+      listOption(
+        "--typ <type>",
+        "type that the tokens must have, like at+jwt (default: at+jwt, JWT or none)",
+      ),
+    )
     .addOption(new Option("--jwks <url or file>", "the issuer's key set"))
     .addOption(
       listOption(
@@ -173,18 +194,22 @@ function whoseTokens(): CliError {
 }
 
 export async function acceptedIssuer(options: ServeOptions): Promise<ProviderOptions> {
-  const { issuer, audience, jwks, allowPrivateHosts = false, algorithm } = options;
+  const { issuer, audience, audienceClaim, scopesClaim, typ } = options;
+  const { jwks, allowPrivateHosts = false, algorithm } = options;
   if (issuer === undefined) throw whoseTokens();
   if (audience === undefined)
     throw new CliError(
       "usage",
       "no audience is given; use --audience <name>, the value of the aud claim",
     );
-  const keys = {
+  return {
+    ...{ issuer, audience, allowPrivateHosts },
     ...(jwks === undefined ? {} : { jwks: await keySet(jwks) }),
     ...(algorithm.length === 0 ? {} : { algorithms: algorithm }),
+    ...(audienceClaim === undefined ? {} : { audienceClaim }),
+    ...(scopesClaim.length === 0 ? {} : { scopesClaim }),
+    ...(typ.length === 0 ? {} : { typ }),
   };
-  return { issuer, audience, allowPrivateHosts, ...keys };
 }
 
 async function keySet(jwks: string): Promise<NonNullable<ProviderOptions["jwks"]>> {

@@ -8,6 +8,7 @@ import type { Logger } from "../../runtime/logger.js";
 import { TimedStore } from "../../store/timed-store.js";
 import type { UpgradeRefusal } from "../admission/upgrade-checks.js";
 import type { Limits } from "../limits.js";
+import type { UnknownScopes } from "../scope-advice.js";
 import type { ServerOptions } from "../server-options.js";
 import { CallTelemetry } from "../telemetry/call-telemetry.js";
 import { Telemetry } from "../telemetry/telemetry.js";
@@ -84,6 +85,11 @@ export class Observability {
       { event: "keys.unused", issuer, kid: keyId, detail: reason },
       "a key of an issuer is not used",
     );
+  }
+
+  /** The first token of an issuer grants no scope that the application knows. */
+  scopesUnknown(found: UnknownScopes): void {
+    this.#log.warn({ event: "scopes.unknown", ...found }, "a token without a known scope");
   }
 
   /** Once for each origin, to the developer whose browser shows nothing but a failed connection. */

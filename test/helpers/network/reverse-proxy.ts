@@ -115,16 +115,20 @@ export function exampleOf(name: ProxyName): Promise<string> {
 }
 
 /**
- * A certificate for `localhost`, good for a day or so: `certificate.pem`, `key.pem`, and
- * `both.pem`. Returns it.
+ * A certificate for `localhost` or another name, good for a day or so: `certificate.pem`,
+ * `key.pem`, and `both.pem`. Returns it.
  */
-export async function makeCertificate(folder: string, days = 1): Promise<string> {
+export async function makeCertificate(
+  folder: string,
+  days = 1,
+  name = "localhost",
+): Promise<string> {
   const [certificate, key] = [join(folder, "certificate.pem"), join(folder, "key.pem")];
   const about = [
     "-subj",
-    "/CN=localhost",
+    `/CN=${name}`,
     "-addext",
-    "subjectAltName=DNS:localhost,IP:127.0.0.1",
+    `subjectAltName=DNS:${name},IP:127.0.0.1`,
     "-days",
     String(days),
   ];

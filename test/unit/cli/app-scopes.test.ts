@@ -1,6 +1,6 @@
 import { expect } from "chai";
-import { scopesOf } from "../../../src/cli/app/app-module.js";
 import { createRpc } from "../../../src/index.js";
+import { scopesOf } from "../../../src/server/scope-advice.js";
 
 const handler = () => null;
 

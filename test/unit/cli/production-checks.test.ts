@@ -144,8 +144,36 @@ describe("jotwire check, of origins and audience,", () => {
       expect(levels(await originAdvice([origin])), origin).to.deep.equal([level]);
   });
 
+  const api = { ...issuer, audience: "https://orders.example.com" };
+
+  it("warns where neither a type nor an audience of the API's own keeps ID tokens out", async () => {
+    const orders = "https://orders.example.com";
+    for (const safe of [
+      api,
+      { ...api, audience: "api://2d4d11a2-f814-46a7-890a-274a72a7309e" },
+      { ...api, audience: ["urn:orders", orders] },
+      { ...api, audience: "orders-web", typ: "at+jwt" },
+      { ...api, audience: "orders-web", typ: ["at+jwt", "application/at+jwt"] },
+      { ...api, audienceClaim: "azp", typ: "at+jwt" },
+    ])
+      expect(await audienceAdvice(safe), JSON.stringify(safe)).to.deep.equal([]);
+    for (const [unsafe, name] of [
+      [{ ...api, audience: "orders-web" }, "orders-web"],
+      [{ ...api, audience: [orders, "orders-web"] }, "orders-web"],
+      [{ ...api, audience: "orders-web", typ: "JWT" }, "orders-web"],
+      [{ ...api, audience: "orders-web", typ: ["at+jwt", "application/jwt"] }, "orders-web"],
+      [{ ...api, audienceClaim: "azp" }, orders],
+      [{ ...api, audienceClaim: () => orders }, orders],
+    ] as const) {
+      const [found, ...others] = await audienceAdvice(unsafe);
+      expect(others).to.deep.equal([]);
+      expect(found?.level).to.equal("warning");
+      expect(found?.advice).to.include(`an ID token for "${name}"`).and.include("--typ at+jwt");
+    }
+  });
+
   it("warns of an audience that is the issuer itself", async () => {
-    expect(await audienceAdvice(issuer)).to.deep.equal([]);
+    expect(await audienceAdvice(api)).to.deep.equal([]);
     expect(
       levels(await audienceAdvice({ issuer: "https://id.test/", audience: "https://id.test" })),
     ).to.deep.equal(["warning"]);

@@ -40,6 +40,7 @@ describe("the authority over tokens", () => {
         production: true,
         onKeyFailure: () => {},
         onUnusedKey: () => {},
+        onAccepted: () => {},
       },
       whenReady: () => (isKnown ? Promise.resolve() : Promise.reject(new Error("cut off"))),
     });
