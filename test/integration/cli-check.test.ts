@@ -41,10 +41,8 @@ async function withIssuer(
     await withFolder(async (folder) => {
       const jwks = join(folder, "jwks.json");
       await writeFile(jwks, JSON.stringify({ keys: [createTestKeys().publicJwk] }));
-      await use(
-        ["--issuer", url, "--audience", "test", "--jwks", jwks, "--state", join(folder, "state")],
-        url,
-      );
+      const issuer = ["--issuer", url, "--audience", "urn:test", "--jwks", jwks];
+      await use([...issuer, "--state", join(folder, "state")], url);
     });
   } finally {
     provider.closeAllConnections();
@@ -203,6 +201,11 @@ describe("jotwire check", function () {
       expect(about(findings, "tokens")[0]?.advice).to.include("https");
       for (const name of ["algorithms", "audience"])
         expect(about(findings, name)[0]).to.deep.include({ level: "ok" });
+      const client = await check(smallApp, ...args, "--audience", "shop-web");
+      expect(about(client.findings, "audience")[0]).to.deep.include({ level: "warning" });
+      expect(about(client.findings, "audience")[0]?.advice).to.include("--typ at+jwt");
+      const typed = await check(smallApp, ...args, "--audience", "shop-web", "--typ", "at+jwt");
+      expect(about(typed.findings, "audience")[0]).to.deep.include({ level: "ok" });
       const other = await check(smallApp, ...args, "--algorithm", "RS256");
       expect(about(other.findings, "algorithms")[0]).to.deep.include({ level: "unsafe" });
       expect(about(other.findings, "tokens")[0]?.advice).to.include(

@@ -339,6 +339,43 @@ describe("jotwire serve", function () {
       expect(await cli.exited).to.equal(0);
     }));
 
+  it("reads audience and scopes where it is told, by flags or by the file, and demands a type", () =>
+    withFolder(async (folder) => {
+      const config = join(folder, "config.json");
+      await writeFile(
+        config,
+        JSON.stringify({ scopesClaim: ["scope", "realm_access.roles"], audienceClaim: "azp" }),
+      );
+      const claims = { aud: "account", azp: "test", realm_access: { roles: ["numbers:read"] } };
+      const tokenOf = (more: object = {}, typ = "at+jwt") =>
+        signToken(keys, { scope: "openid", ...claims, ...more }, { typ });
+      for (const args of [
+        ["--config", config],
+        ["--scopes-claim", "realm_access.roles", "--audience-claim", "azp"],
+      ]) {
+        await using cli = await serveWithKeys(folder, [...args, "--typ", "at+jwt"]);
+        const url = await cli.printed(/"url":"([^"]+)"/);
+        const codeWith = async (token: string) =>
+          (
+            await runCli(["call", url, "numbers.double", '{"n":21}'], {
+              env: { JOTWIRE_TOKEN: token },
+            })
+          ).code;
+        expect(await codeWith(tokenOf()), args.join(" ")).to.equal(0);
+        expect(await codeWith(tokenOf({ realm_access: { roles: [] } })), "no scope").to.equal(6);
+        expect(await codeWith(tokenOf({ azp: "other" })), "audience").to.equal(5);
+        expect(await codeWith(tokenOf({}, "JWT")), "type").to.equal(5);
+      }
+      await using plain = await serveWithKeys(folder);
+      const url = await plain.printed(/"url":"([^"]+)"/);
+      const env = { JOTWIRE_TOKEN: tokenOf({ aud: "test" }) };
+      const refused = await runCli(["call", url, "numbers.double", '{"n":21}'], { env });
+      expect(refused.code).to.equal(6);
+      expect(await plain.printed(/"event":"scopes.unknown".*?"detail":"([^"]+)"/)).to.match(
+        /, and realm_access\.roles does; name it: auth\.scopesClaim, jotwire serve --scopes-claim$/,
+      );
+    }));
+
   it("serves no console, unless --console asks for it", () =>
     withFolder(async (folder) => {
       for (const [args, status] of [
