@@ -34,6 +34,7 @@ import { SlowMessageWatch } from "./connection/frames/slow-message-watch.js";
 import { ConsolePage } from "./http/console-page.js";
 import { HttpRoutes } from "./http/http-routes.js";
 import { Readiness } from "./http/readiness.js";
+import { UpgradeInfo } from "./http/upgrade-info.js";
 import { ConnectionRegistry } from "./lifecycle/connection-registry.js";
 import { Heartbeat } from "./lifecycle/heartbeat.js";
 import { Hooks } from "./lifecycle/hooks.js";
@@ -41,7 +42,7 @@ import { Shutdown } from "./lifecycle/shutdown.js";
 import { type Limits, resolveLimits } from "./limits.js";
 import { Observability } from "./metrics/observability.js";
 import { ScopeAdvice, scopesOf } from "./scope-advice.js";
-import type { ServerOptions } from "./server-options.js";
+import { isProduction, type ServerOptions } from "./server-options.js";
 import { jsonLogger } from "./telemetry/json-logger.js";
 import {
   type AuthOption,
@@ -96,7 +97,7 @@ export function assemble(app: App, options: ServerOptions): ServerParts {
     clientAddress(request, isTrusted, (header) => observability.unreadableHop(header));
   const webSockets = createWebSocketServer(limits, options.compression === true);
   const upgrades = new UpgradeHandler({
-    ...{ addressOf, readiness, webSockets, connections, observability },
+    ...{ path, addressOf, readiness, webSockets, connections, observability },
     acceptLimits: new AcceptLimits(limits, {
       ...{ clock, connections, overload },
       openFiles: openFilesLimit(),
@@ -117,7 +118,10 @@ export function assemble(app: App, options: ServerOptions): ServerParts {
   const { issuers } = authority;
   const routes = new HttpRoutes({
     ...{ authority, revocations, addresses, upgradeChecks, authRate, readiness, issuers, origins },
-    ...{ log, path, addressOf, openRpc: rpc.openRpc, discover: discoveryOf(options) },
+    ...{ log, addressOf, openRpc: rpc.openRpc, discover: discoveryOf(options) },
+    upgradeInfo: new UpgradeInfo({
+      ...{ upgrades, origins, addressOf, isProduction: isProduction(options) },
+    }),
     console: options.console === true ? new ConsolePage({ path, origins, issuers }) : undefined,
   });
   observability.measure({
@@ -184,7 +188,7 @@ function authorityOf(
   return new TokenAuthority(providers, app.claims, options.identityClaims ?? [], {
     ...{ clock, whenReady },
     fetchDocument: createFetchDocument(),
-    production: options.production ?? process.env.NODE_ENV === "production",
+    production: isProduction(options),
     onKeyFailure: (issuer, detail) => observability.keysFailed(issuer, detail),
     onUnusedKey: (issuer, key) => observability.keyUnused(issuer, key),
     onAccepted: (token, rules) => advice.accepted(token, rules),

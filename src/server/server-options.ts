@@ -170,6 +170,11 @@ export function checkServerOptions(options: ServerOptions): void {
   checkIdentityClaims(options.identityClaims ?? []);
 }
 
+/** Whether callers learn no reasons. */
+export function isProduction({ production }: Pick<ServerOptions, "production">): boolean {
+  return production ?? process.env.NODE_ENV === "production";
+}
+
 /** Claims that differ in every token (RFC 7519 §4.1), so no refresh could keep them. */
 const claimsOfOneToken = ["exp", "iat", "nbf", "jti"];
 

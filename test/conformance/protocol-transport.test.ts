@@ -1,10 +1,145 @@
+import { once } from "node:events";
+import {
+  createServer as createHttpServer,
+  request as httpRequest,
+  type IncomingMessage,
+} from "node:http";
+import type { AddressInfo } from "node:net";
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { expectClose } from "../helpers/server/expected.js";
 import { ask, resultOf } from "../helpers/server/frames.js";
 import { RawClient } from "../helpers/server/raw-client.js";
-import { sampleApp, startServer } from "../helpers/server/test-server.js";
+import { sampleApp, startServer, type TestServer } from "../helpers/server/test-server.js";
 import { upgrade } from "../helpers/server/upgrade.js";
+
+/** Asks for the WebSocket's path without an upgrade. */
+async function askFor(
+  { url }: TestServer,
+  headers: Readonly<Record<string, string>> = {},
+  method = "GET",
+) {
+  const asked = httpRequest(url.replace(/^ws/, "http"), { method, headers, agent: false });
+  asked.end();
+  const [answer] = (await once(asked, "response")) as [IncomingMessage];
+  const text = String(Buffer.concat(await answer.toArray()));
+  return {
+    status: answer.statusCode,
+    headers: answer.headers,
+    body: text === "" ? undefined : JSON.parse(text),
+  };
+}
+
+const evil = "https://evil.example";
+
+describe("Protocol §1, the WebSocket's path without an upgrade", () => {
+  it("is answered with 426, what may connect, and that no cache keeps it", async () => {
+    await using server = await startServer(sampleApp(), { production: false });
+    const { host } = new URL(server.url);
+    const { status, headers, body } = await askFor(server);
+    expect(status).to.equal(426);
+    expect(headers).to.include({ upgrade: "websocket", "cache-control": "no-store" });
+    expect(body).to.include({ error: "upgrade_required", error_description: body.message });
+    expect(body.message).to.include("wscat");
+    expect(body.origin).to.deep.equal({ value: null, allowed: true });
+    expect(body.origins).to.deep.equal([`http://${host}`, `https://${host}`]);
+    expect(body.subprotocols).to.deep.equal(["jotwire.v1"]);
+    const slash = await fetch(`${server.url.replace(/^ws/, "http")}/`);
+    expect([slash.status, ((await slash.json()) as { error: string }).error]).to.deep.equal([
+      426,
+      "upgrade_required",
+    ]);
+  });
+
+  it("tells a refused page outside production which line to add, readable by the page", async () => {
+    const origins = ["https://app.example.com"];
+    await using server = await startServer(sampleApp(), { production: false, origins });
+    const { host } = new URL(server.url);
+    const { status, headers, body } = await askFor(server, { Origin: evil });
+    expect(status)
+      .to.equal((await upgrade(server.url, { Origin: evil })).status)
+      .and.equal(403);
+    expect(headers).to.include({ "access-control-allow-origin": evil, vary: "Origin" });
+    expect(headers).to.not.have.property("access-control-allow-credentials");
+    expect(body.error).to.equal("origin_refused");
+    expect(body.message).to.include('origins: ["https://evil.example"]');
+    expect(body.origin).to.deep.equal({ value: evil, allowed: false });
+    expect(body.origins).to.deep.equal([...origins, `http://${host}`, `https://${host}`]);
+    const app = await askFor(server, { Origin: "https://app.example.com" });
+    expect([app.status, app.body.origin.allowed]).to.deep.equal([426, true]);
+  });
+
+  it("tells a refused page nothing in production, and nobody the list of origins", async () => {
+    const origins = ["https://app.example.com"];
+    await using server = await startServer(sampleApp(), { production: true, origins });
+    const refused = await askFor(server, { Origin: evil });
+    expect(refused.status).to.equal(403);
+    expect(refused.headers).to.include({ vary: "Origin" });
+    expect(refused.headers).to.not.have.property("access-control-allow-origin");
+    const allowed = await askFor(server, { Origin: "https://app.example.com" });
+    expect(allowed.status).to.equal(426);
+    expect(allowed.headers["access-control-allow-origin"]).to.equal("https://app.example.com");
+    const program = await askFor(server);
+    for (const { body } of [refused, program])
+      expect(JSON.stringify(body)).to.not.include("app.example.com");
+    expect(allowed.body).to.not.have.property("origins");
+  });
+
+  it("says what else would refuse the upgrade: a token in the URL, too many connections", async () => {
+    await using server = await startServer(sampleApp(), {
+      limits: { unauthenticatedConnectionsPerAddress: 1 },
+    });
+    const inUrl = await fetch(`${server.url.replace(/^ws/, "http")}?token=x`);
+    expect([inUrl.status, ((await inUrl.json()) as { error: string }).error]).to.deep.equal([
+      400,
+      "bad_request",
+    ]);
+    const client = await server.connect();
+    const full = await askFor(server);
+    expect(full.status).to.equal(429);
+    expect(full.headers["retry-after"]).to.equal("5");
+    expect(full.body).to.include({ error: "too_many_requests", retryAfter: 5 });
+    await client.close();
+  });
+
+  it("says that a drain refuses the upgrade, and when to come back", async () => {
+    const http = createHttpServer((request, response) => void server.handle(request, response));
+    const { server } = await startServer(sampleApp());
+    server.attach(http, { path: "/api" });
+    http.listen(0, "127.0.0.1");
+    await once(http, "listening");
+    const { port } = http.address() as AddressInfo;
+    expect((await fetch(`http://127.0.0.1:${port}/api/`)).status).to.equal(426);
+    await server.close();
+    const { status, headers } = await fetch(`http://127.0.0.1:${port}/api`);
+    expect([status, headers.get("retry-after")]).to.deep.equal([503, "1"]);
+    http.close();
+    http.closeAllConnections();
+  });
+
+  it("says that a proxy has dropped the header Upgrade", async () => {
+    await using server = await startServer(sampleApp());
+    const { status, body } = await askFor(server, { "Sec-WebSocket-Key": "dGhlIHNhbXBsZQ==" });
+    expect(status).to.equal(426);
+    expect(body.message).to.match(/let the proxy pass Upgrade and Connection on/);
+  });
+
+  it("answers HEAD as GET without a body, OPTIONS with what is allowed, and nothing else", async () => {
+    await using server = await startServer(sampleApp(), { production: false });
+    const head = await askFor(server, { Origin: evil }, "HEAD");
+    expect([head.status, head.body]).to.deep.equal([403, undefined]);
+    const options = await askFor(server, { Origin: evil }, "OPTIONS");
+    expect(options.status).to.equal(204);
+    expect(options.headers).to.include({
+      allow: "GET, HEAD, OPTIONS",
+      "access-control-allow-origin": evil,
+      "access-control-allow-methods": "GET, HEAD, OPTIONS",
+    });
+    const post = await askFor(server, { Origin: evil }, "POST");
+    expect(post.status).to.equal(405);
+    expect(post.headers.allow).to.equal("GET, HEAD, OPTIONS");
+  });
+});
 
 describe("Protocol §1, transport", () => {
   it("1.1 the WebSocket is at /rpc, and another path is answered with HTTP 404", async () => {

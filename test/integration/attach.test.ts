@@ -111,6 +111,9 @@ describe("a server that is attached", () => {
     expect(await (await fetch(`http://127.0.0.1:${port}/livez`)).json()).to.deep.equal({
       status: "ok",
     });
+    const page = { headers: { Origin: "http://localhost:5173" } };
+    const refused = await fetch(`http://127.0.0.1:${port}/rpc/`, page);
+    expect(await refused.json()).to.have.property("error", "origin_refused");
     await stop(http, server);
   });
 

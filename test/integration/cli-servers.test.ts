@@ -14,6 +14,7 @@ import {
 } from "../helpers/cli/command-line.js";
 import { requires, runs } from "../helpers/requirement.js";
 import { RawClient } from "../helpers/server/raw-client.js";
+import { upgrade } from "../helpers/server/upgrade.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 import { createTestKeys, signToken } from "../helpers/tokens/tokens.js";
 
@@ -129,16 +130,22 @@ describe("jotwire dev", function () {
       expect(JSON.parse(stdout)).to.match(/^\d{4}-\d\d-\d\dT/);
     }));
 
-  it("lets pages of its own origin connect, and no other, whatever Host they claim", () =>
+  it("lets pages of this machine connect, on any port, and no other, whatever Host they claim", () =>
     withFolder(async (folder) => {
       await using server = await startDev(folder);
-      await (await RawClient.connect(server.url, { origin: server.base })).close();
-      const headers = { Host: "evil.example" };
-      const refused = await RawClient.connect(server.url, {
-        origin: "http://evil.example",
-        headers,
-      }).catch((error: Error) => error.message);
-      expect(refused).to.include("403");
+      const vite = ["http://localhost:5173", "https://localhost:5173", "http://127.0.0.1:3000"];
+      for (const origin of [server.base, ...vite, "http://[::1]:5173", "http://localhost"])
+        expect((await upgrade(server.url, { Origin: origin })).status, origin).to.equal(101);
+      const { port } = new URL(server.url);
+      const rebound = { Host: `evil.example:${port}`, Origin: `http://evil.example:${port}` };
+      const others = ["http://evil.example", "http://localhost.evil.example:5173", "null"];
+      for (const headers of [
+        rebound,
+        ...others.map((origin) => ({ Origin: origin })),
+        { Host: "localhost", Origin: "http://localhost:5173@evil.example" },
+      ])
+        expect((await upgrade(server.url, headers)).status, headers.Origin).to.equal(403);
+      await server.cli.printed(/pages of "http:\/\/evil\.example" may not connect/);
     }));
 
   it("ends with 4 when the port is taken, and without a user", () =>

@@ -43,6 +43,16 @@ const host = "127.0.0.1"; // this machine only: the password is on the screen
 const firstUser = "ada";
 const adminScope = "admin";
 
+/**
+ * The pages that programs of this machine serve, such as Vite's. Not by the Host header, which a
+ * page can choose: another site's name may lead to this machine (DNS rebinding), but its pages'
+ * origin is still that name, and browsers let nobody choose where localhost leads.
+ */
+const localOrigins = ["localhost", "127.0.0.1", "[::1]"].flatMap((name) => [
+  `http://${name}:*`,
+  `https://${name}:*`,
+]);
+
 export function addDevCommand(program: Command): void {
   program
     .command("dev [module]")
@@ -105,8 +115,7 @@ async function dev(module: string | undefined, options: DevOptions): Promise<voi
     options.public === undefined
       ? undefined
       : await orRelease(issuer, PublicFiles.of(options.public));
-  // not by the Host header, which a page can choose (DNS rebinding)
-  const origins = [base, `http://${host}:${port}`, ...options.origin];
+  const origins = [...localOrigins, ...options.origin];
   const server = await failingAs("configuration", module === undefined ? "" : `${module}: `, () =>
     createServer(app, {
       auth: issuer,

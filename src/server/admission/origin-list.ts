@@ -51,6 +51,13 @@ export class OriginList {
     );
   }
 
+  /** Returns the origins that may connect to the host that this request names. */
+  listFor(request: IncomingMessage): string[] {
+    const { host } = request.headers;
+    const own = host === undefined || !this.#allowsOwn(request) ? [] : ownOrigins(host);
+    return [...new Set([...this.#allowed, ...own])];
+  }
+
   #allowsOwn({ headers: { host = "" }, socket }: IncomingMessage): boolean {
     if (this.#own !== "sure") return this.#own === "always";
     const name = host.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
@@ -76,10 +83,12 @@ function countHeader(request: IncomingMessage, name: string): number {
 }
 
 function isSameHost(origin: string, host: string | undefined): boolean {
-  if (host === undefined) return false;
-  return ["http", "https"].some(
-    (scheme) => origin === canonical(`${scheme}://${host.toLowerCase()}`),
-  );
+  return host !== undefined && ownOrigins(host).includes(origin);
+}
+
+/** A proxy may have the TLS, so the scheme isn't known. */
+function ownOrigins(host: string): string[] {
+  return ["http", "https"].map((scheme) => canonical(`${scheme}://${host.toLowerCase()}`));
 }
 
 function matches(allowed: string, origin: string): boolean {

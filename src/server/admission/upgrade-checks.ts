@@ -128,6 +128,11 @@ export function pathOf(request: IncomingMessage): string {
   return end === -1 ? url : url.slice(0, end);
 }
 
+/** Returns the name of an HTTP status, for programs: `too_many_requests`. */
+export function nameOfStatus(status: number): string {
+  return (STATUS_CODES[status] ?? "error").toLowerCase().replaceAll(" ", "_");
+}
+
 function queryOf(request: IncomingMessage): URLSearchParams | undefined {
   const url = request.url ?? "";
   const start = url.indexOf("?");
@@ -139,7 +144,7 @@ export function refuseUpgrade(
   stream: Duplex,
   { status, message, retryAfter, headers = {} }: UpgradeRefusal,
 ): void {
-  const body = `${JSON.stringify({ error: (STATUS_CODES[status] ?? "error").toLowerCase().replaceAll(" ", "_"), error_description: message })}\n`;
+  const body = `${JSON.stringify({ error: nameOfStatus(status), error_description: message })}\n`;
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Error"}`,
     "Connection: close",

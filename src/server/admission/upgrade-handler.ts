@@ -23,6 +23,8 @@ const shuttingDown: UpgradeRefusal = {
 };
 
 export interface UpgradeParts {
+  /** The path of the WebSocket, unless an HTTP server is listened to at another one. */
+  readonly path: string;
   /** The peer's address, seen through trusted proxies. */
   readonly addressOf: (request: IncomingMessage) => string;
   readonly readiness: Readiness;
@@ -37,6 +39,8 @@ export interface UpgradeParts {
 /** Answers HTTP requests for a WebSocket: makes a connection of each that it does not refuse. */
 export class UpgradeHandler {
   readonly #parts: UpgradeParts;
+  /** Of each HTTP server that is listened to, without a slash at its end. */
+  readonly #paths: string[] = [];
 
   constructor(parts: UpgradeParts) {
     this.#parts = parts;
@@ -48,23 +52,40 @@ export class UpgradeHandler {
    * Returns the function that stops.
    */
   listen(http: HttpServer, path: string, onUpgrade?: (stream: Duplex) => void): () => void {
+    const own = withoutSlash(path);
     const listener = (request: IncomingMessage, stream: Duplex, head: Buffer) => {
       onUpgrade?.(stream);
-      if (withoutSlash(pathOf(request)) === withoutSlash(path)) this.#handle(request, stream, head);
+      if (withoutSlash(pathOf(request)) === own) this.#handle(request, stream, head);
       else if (http.listenerCount("upgrade") === 1) {
         guardStream(stream);
         refuseUpgrade(stream, { status: 404, message: `the WebSocket is at ${path}` });
       }
     };
     http.on("upgrade", listener);
+    this.#paths.push(own);
     return () => http.off("upgrade", listener);
+  }
+
+  /** Returns whether upgrades for this path are taken. */
+  isAt(path: string): boolean {
+    const { path: configured } = this.#parts;
+    const paths = this.#paths.length > 0 ? this.#paths : [withoutSlash(configured)];
+    return paths.includes(withoutSlash(path));
+  }
+
+  /** Returns why an upgrade must be refused, or `null` if the handshake may begin. */
+  refusal(request: IncomingMessage, address: string): UpgradeRefusal | null {
+    const { readiness, acceptLimits, checks } = this.#parts;
+    return readiness.isDraining
+      ? shuttingDown
+      : (acceptLimits.refusal(address) ?? checks.refusal(request, address));
   }
 
   #handle(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     guardStream(stream);
     const { addressOf, webSockets, observability } = this.#parts;
     const address = addressOf(request);
-    const refusal = this.#refusal(request, address);
+    const refusal = this.refusal(request, address);
     if (refusal !== null) {
       observability.upgradeRefused(refusal, address, request.headers.origin);
       return refuseUpgrade(stream, refusal);
@@ -72,13 +93,6 @@ export class UpgradeHandler {
     webSockets.handleUpgrade(request, stream, head, (socket) =>
       this.#accept(socket, stream, address),
     );
-  }
-
-  #refusal(request: IncomingMessage, address: string): UpgradeRefusal | null {
-    const { readiness, acceptLimits, checks } = this.#parts;
-    return readiness.isDraining
-      ? shuttingDown
-      : (acceptLimits.refusal(address) ?? checks.refusal(request, address));
   }
 
   #accept(socket: WebSocket, stream: Duplex, address: string): void {

@@ -7,14 +7,15 @@ import type { OriginList } from "../admission/origin-list.js";
 import { hasTooManyHeaders, pathOf, type UpgradeChecks } from "../admission/upgrade-checks.js";
 import { type BearerPorts, type BearerVerdict, judgeBearer } from "./bearer.js";
 import { type ConsolePage, consolePath } from "./console-page.js";
+import { sendJson, sendText } from "./json-answer.js";
 import type { Readiness } from "./readiness.js";
+import type { UpgradeInfo } from "./upgrade-info.js";
 
 export interface HttpPorts extends BearerPorts {
   readonly issuers: readonly IssuerPort[];
   readonly origins: OriginList;
   readonly addressOf: (request: IncomingMessage) => string;
-  /** Path of the WebSocket. */
-  readonly path: string;
+  readonly upgradeInfo: UpgradeInfo;
   readonly readiness: Readiness;
   readonly openRpc: OpenRpc;
   readonly discover: "authenticated" | "public" | false;
@@ -37,7 +38,6 @@ export class HttpRoutes {
       ["/livez", (_request, response) => sendJson(response, 200, { status: "ok" })],
       ["/readyz", (_request, response) => this.#readiness(response)],
       ["/openrpc.json", (request, response) => this.#openRpc(request, response)],
-      [ports.path, (_request, response) => upgradeRequired(response)],
       ...(page === undefined
         ? []
         : [
@@ -85,7 +85,13 @@ export class HttpRoutes {
   }
 
   async #askRoutes(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
-    const route = this.#routes.get(pathOf(request));
+    const { upgradeInfo } = this.#ports;
+    const path = pathOf(request);
+    if (upgradeInfo.isAt(path)) {
+      upgradeInfo.serve(request, response);
+      return true;
+    }
+    const route = this.#routes.get(path);
     if (route === undefined) return false;
     if (request.method === "GET" || request.method === "HEAD") await route(request, response);
     else
@@ -166,40 +172,4 @@ export function notFound(response: ServerResponse): void {
     error: "not_found",
     error_description: "nothing is served at this path",
   });
-}
-
-function upgradeRequired(response: ServerResponse): void {
-  const error_description = "this is a WebSocket: connect with wscat -c ws://… or the SDK";
-  sendJson(
-    response,
-    426,
-    { error: "upgrade_required", error_description },
-    { Upgrade: "websocket", Connection: "Upgrade" },
-  );
-}
-
-function sendJson(
-  response: ServerResponse,
-  status: number,
-  body: object,
-  headers: Readonly<Record<string, string>> = {},
-): void {
-  sendText(response, status, JSON.stringify(body), headers);
-}
-
-function sendText(
-  response: ServerResponse,
-  status: number,
-  json: string,
-  headers: Readonly<Record<string, string>> = {},
-): void {
-  const text = `${json}\n`;
-  response.writeHead(status, {
-    "Content-Type": "application/json; charset=utf-8",
-    "Content-Length": Buffer.byteLength(text),
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    ...headers,
-  });
-  response.end(response.req.method === "HEAD" ? undefined : text);
 }

@@ -9,7 +9,7 @@ import { TimedStore } from "../../store/timed-store.js";
 import type { UpgradeRefusal } from "../admission/upgrade-checks.js";
 import type { Limits } from "../limits.js";
 import type { UnknownScopes } from "../scope-advice.js";
-import type { ServerOptions } from "../server-options.js";
+import { isProduction, type ServerOptions } from "../server-options.js";
 import { CallTelemetry } from "../telemetry/call-telemetry.js";
 import { Telemetry } from "../telemetry/telemetry.js";
 import { type CallTracer, loadTracer } from "../telemetry/tracing.js";
@@ -39,7 +39,7 @@ export class Observability {
     log: Logger,
   ) {
     this.#options = options;
-    this.#isProduction = options.production ?? process.env.NODE_ENV === "production";
+    this.#isProduction = isProduction(options);
     this.#log = log;
     const isMeasured = options.metrics !== undefined;
     this.calls = new CallTelemetry(
