@@ -210,6 +210,7 @@ describe("Protocol §4.3, batches", () => {
     ]);
     expect(answers[0]?.result).to.deep.equal(["€".repeat(250)]);
     expectError(answers[1], "too_large");
+    expect(server.ran, "what is answered with -32010 has run").to.deep.equal(["echo", "echo"]);
   });
 
   it("an auth method inside a batch is -32600 for that element, and is not applied", async () => {

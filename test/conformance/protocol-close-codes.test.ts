@@ -1,6 +1,8 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
 import { closeTable, type ServerOptions } from "../../src/index.js";
+import { type CloseReason, reconnectAfterClose } from "../../src/protocol/close-codes.js";
+import { closingParams } from "../../src/server/connection/closing.js";
 import { expectClose, expectError } from "../helpers/server/expected.js";
 import {
   ask,
@@ -15,12 +17,41 @@ import { protocolApp } from "../helpers/server/protocol-app.js";
 import { startTimed } from "../helpers/server/timed-server.js";
 import { upgrade } from "../helpers/server/upgrade.js";
 
+/** Seconds, as PROTOCOL.md has them. */
+const windows: Partial<Record<CloseReason, readonly [number, number]>> = {
+  internal: [1, 10],
+  frame_timeout: [1, 10],
+  auth_timeout: [1, 10],
+  overloaded: [5, 30],
+  too_many_attempts: [30, 60],
+  too_many_requests: [30, 60],
+};
+
 async function startClosing(options: Partial<ServerOptions> = {}) {
   const { app, ...seen } = protocolApp();
   const closed: number[] = [];
   const hooks = { closed: (_connection: unknown, code: number) => void closed.push(code) };
   return { ...(await startTimed(app, { hooks, ...options })), ...seen, closed };
 }
+
+describe("Protocol §8, what a client does about a close", () => {
+  it("every code that is not in the table has a rule", () => {
+    for (const code of [1004, 1005, 1006, 1014, 1015, 1016, 2999, 3000, 3999, 4000, 4402, 4499])
+      expect(reconnectAfterClose(code), String(code)).to.equal("yes");
+    for (const code of [1002, 1007, 1010, 4500, 4999])
+      expect(reconnectAfterClose(code), String(code)).to.equal("no");
+  });
+
+  it("reconnect differs from the table for 1008 only, and reconnectAfter has its defaults", () => {
+    for (const [name, { code, reconnect: byCode }] of Object.entries(closeTable)) {
+      const reason = name as CloseReason;
+      const { reconnect, reconnectAfter } = closingParams({ reason });
+      expect(reconnect, reason).to.equal(reason === "frame_timeout" ? "yes" : byCode);
+      expect(reconnectAfterClose(code), reason).to.equal(byCode);
+      expect(reconnectAfter, reason).to.deep.equal(windows[reason] ?? [0, 1]);
+    }
+  });
+});
 
 describe("Protocol §8, close codes", () => {
   it("a client that closes with 1000 is answered with 1000, and told nothing", async () => {

@@ -56,6 +56,26 @@ describe("Protocol §3, the server's own issuer", () => {
     expect((await ask(client, "echo", [1])).result).to.deep.equal([1]);
   });
 
+  it("after 4401 token_expired a refresh token is good at POST /token, for the next connection", async () => {
+    await using server = await startWithIssuer();
+    const tokens = await server.grant();
+    const client = await server.enter(tokens);
+    server.clock.advance(300_000);
+    await leftovers(client);
+    server.clock.advance(30_000);
+    await expectClose(client, "token_expired");
+    const next = await server.connect();
+    const { refreshToken } = tokens;
+    expectError(await ask(next, "refresh", { refreshToken }), "unauthenticated");
+    const answer = await fetch(`${server.url.replace(/^ws(.*)\/rpc$/, "http$1")}/token`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ grant_type: "refresh_token", refresh_token: refreshToken }),
+    });
+    const { access_token: token } = (await answer.json()) as { readonly access_token: string };
+    expect(await resultOf(next, "authenticate", { token })).to.include({ subject: "ada" });
+  });
+
   it("a refresh token is single use: reuse after rotation is -32005, and every connection of its family is closed 4401", async () => {
     await using server = await startWithIssuer();
     const tokens = await server.grant();

@@ -142,7 +142,8 @@ describe("Protocol §9, limits and their defaults", () => {
     send(client, 64);
     expect(await client.next()).to.include({ id: 1 });
     send(client, 65);
-    expect((await client.closed).code).to.not.equal(1000);
+    expect((await client.closed).code).to.equal(1008);
+    expect(client.queued, "no connection.closing").to.deep.equal([]);
     expect((await ask(await server.login(), "ping")).result).to.equal("pong");
   });
 

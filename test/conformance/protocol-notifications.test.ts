@@ -40,6 +40,15 @@ describe("Protocol §7, server notifications about the connection", () => {
     expect(await told(client, "auth.required")).to.include({ within: 7 });
   });
 
+  it("auth.required comes no more once a frame has come, whatever the frame", async () => {
+    await using server = await start();
+    const client = await server.connect();
+    client.send("no JSON");
+    expect(await client.next()).to.have.nested.property("error.code", -32700);
+    server.clock.advance(29_000);
+    expect(await leftovers(client)).to.deep.equal([]);
+  });
+
   it("auth.required never comes to a program, which sends a frame at once", async () => {
     await using server = await start();
     const open = await server.connect();

@@ -109,6 +109,7 @@ describe("Protocol §3, refresh", () => {
     const limited = await ask(client, "refresh", { token: server.token() });
     expectError(limited, "rate_limited");
     expect(limited.error?.data?.retryAfter).to.equal(40);
+    expectError(await ask(client, "authenticate", { token: server.token() }), "rate_limited");
     expect((await ask(client, "echo", [1])).result).to.deep.equal([1]);
     server.clock.advance(40_000);
     expect(await resultOf(client, "refresh", { token: server.token() })).to.include({

@@ -609,6 +609,34 @@ describe("Protocol §5, subscriptions", () => {
     });
   });
 
+  it("what was dropped is replayed on the same connection, when a topic is subscribed to again with $since", async () => {
+    await using server = await started();
+    const client = await server.login(reader);
+    const { epoch } = await resultOf(client, "prices", { symbol: "A" });
+    await resultOf(client, "ticks", { symbol: "A" });
+    server.clock.advance(900_000);
+    for (let price = 1; price <= 3; price++) await server.publish("A", price);
+    for (let price = 1; price <= 257; price++) await server.tick("A", price);
+    expect(await resultOf(client, "refresh", { token: server.token(reader) })).to.include({
+      gap: true,
+    });
+    const $since = { epoch, offset: 0 };
+    expect(await resultOf(client, "prices", { symbol: "A", $since })).to.deep.equal({
+      ...{ subscription: "prices:A", $subscription: true },
+      ...{ epoch, offset: 3, recovered: true },
+    });
+    for (let offset = 1; offset <= 3; offset++)
+      expect(await event(client)).to.deep.equal({
+        ...{ subscription: "prices:A", offset },
+        data: { price: offset },
+      });
+    await server.publish("A", 4);
+    expect(await event(client), "the gap is mended").to.deep.equal({
+      ...{ subscription: "prices:A", offset: 4 },
+      data: { price: 4 },
+    });
+  });
+
   it("closing the connection leaves no topic and no generator behind", async () => {
     await using server = await started();
     const client = await server.login(reader);
