@@ -5,10 +5,12 @@ import { addCallCommand } from "./commands/call-command.js";
 import { addCheckCommand } from "./commands/check-command.js";
 import { addClientCommand } from "./commands/client-command.js";
 import { addDevCommand } from "./commands/dev-command.js";
+import { addReplCommand } from "./commands/repl-command.js";
 import { addServeCommand } from "./commands/serve-command.js";
 import { addSessionsCommand } from "./commands/sessions-command.js";
 import { addTokenCommand } from "./commands/token-command.js";
 import { addUserCommand } from "./commands/user-command.js";
+import { addWatchCommand } from "./commands/watch-command.js";
 import { printError } from "./output.js";
 import { applySettings } from "./settings/settings.js";
 
@@ -53,6 +55,8 @@ function createProgram(): Command {
   addClientCommand(program);
   addTokenCommand(program);
   addCallCommand(program);
+  addWatchCommand(program);
+  addReplCommand(program);
   addSessionsCommand(program);
   addCheckCommand(program);
   return program;
@@ -97,6 +101,7 @@ const sampleArguments: Readonly<Record<string, string>> = {
   id: "billing",
   url: "ws://localhost:8080",
   method: "stock.list",
+  topic: "prices.watch",
 };
 
 function usageAdvice({ code }: CommanderError, command: Command): string {

@@ -1,16 +1,13 @@
 /** `jotwire call`: calls one method over the client SDK. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import type { Client } from "../../../client/node.js";
-import { CliError, messageOf } from "../cli-error.js";
+import { subscriptionMark } from "../../protocol/messages.js";
+import { CliError } from "../cli-error.js";
 import { printJson } from "../output.js";
+import { paramsOf } from "../remote/params.js";
 import { type RemoteOptions, withRemote } from "../remote/remote.js";
-import {
-  configOption,
-  insecureOption,
-  passwordStdinOption,
-  tokenOption,
-} from "../settings/options.js";
+import { addRemoteOptions } from "../settings/options.js";
 import { listOption, numberOption } from "../settings/settings.js";
 
 interface CallOptions extends RemoteOptions {
@@ -19,25 +16,13 @@ interface CallOptions extends RemoteOptions {
 }
 
 const listenDefault = 1_000; // 1 s
-const sampleParams = `such as '{"id":"o1"}'`;
 
 export function addCallCommand(program: Command): void {
-  program
-    .command("call <url> <method> [params]")
-    .description("call a method, and print its result as JSON")
-    .addOption(tokenOption())
-    .addOption(
-      new Option(
-        "--user <name>",
-        "log in as this user at the same server; the password is asked for, or read from standard input",
-      ),
-    )
-    .addOption(passwordStdinOption())
-    .addOption(
-      numberOption("--timeout <ms>", "for connection and call together", 1, 3_600_000).default(
-        30_000,
-      ),
-    )
+  addRemoteOptions(
+    program
+      .command("call <url> <method> [params]")
+      .description("call a method, and print its result as JSON"),
+  )
     .addOption(
       listOption("--on <notification>", "print these notifications too, a line of JSON each"),
     )
@@ -49,8 +34,6 @@ export function addCallCommand(program: Command): void {
         86_400_000,
       ),
     )
-    .addOption(insecureOption("send secrets also by plain ws to another machine"))
-    .addOption(configOption())
     .addHelpText(
       "after",
       `
@@ -76,21 +59,14 @@ async function call(
     for (const name of on) client.on(name, (event) => printJson({ method: name, params: event }));
   };
   const use = async (client: Client) => {
-    printJson(await client.call(method, params));
+    const result = await client.call(method, params);
+    if (Object(result)[subscriptionMark] === true)
+      throw new CliError(
+        "usage",
+        `${method} is a subscription: use jotwire watch, with the same arguments`,
+      );
+    printJson(result);
     await sleep(listen);
   };
   await withRemote(url, options, use, watch);
-}
-
-function paramsOf(text: string): unknown {
-  try {
-    const params: unknown = JSON.parse(text);
-    if (typeof params === "object" && params !== null) return params;
-  } catch (error) {
-    throw new CliError(
-      "usage",
-      `the params are no JSON (${messageOf(error)}): give an object or array ${sampleParams}`,
-    );
-  }
-  throw new CliError("usage", `the params must be a JSON object or array, ${sampleParams}`);
 }

@@ -2,24 +2,15 @@
  * `jotwire sessions`: who is connected to a running deployment, and how to end that, with an
  * administrator's token.
  */
-import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
-import type { Client } from "../../../client/node.js";
 import type { KickResult, SessionInfo, SessionList } from "../../index.js";
-import { CliError, failingAs } from "../cli-error.js";
+import { CliError } from "../cli-error.js";
 import { printJson, printNote, printTable } from "../output.js";
 import { type RemoteOptions, withRemote } from "../remote/remote.js";
-import {
-  configOption,
-  insecureOption,
-  jsonOption,
-  passwordStdinOption,
-  tokenOption,
-} from "../settings/options.js";
+import { addRemoteOptions, jsonOption } from "../settings/options.js";
 import { numberOption } from "../settings/settings.js";
 
 interface SessionsOptions extends RemoteOptions {
-  readonly tokenFile?: string;
   readonly json?: boolean;
   readonly connection?: string;
   readonly subject?: string;
@@ -43,20 +34,7 @@ export function addSessionsCommand(program: Command): void {
       "who is connected to a running deployment, on all its nodes; needs a token with the scope that the server's admin option names",
     );
   const action = (name: string, description: string) =>
-    sessions
-      .command(`${name} <url>`)
-      .description(description)
-      .addOption(tokenOption())
-      .addOption(new Option("--token-file <file>", "file with the access token"))
-      .addOption(new Option("--user <name>", "log in as this user at the same server"))
-      .addOption(passwordStdinOption())
-      .addOption(
-        numberOption("--timeout <ms>", "for connection and call together", 1, 3_600_000).default(
-          30_000,
-        ),
-      )
-      .addOption(insecureOption("send secrets also by plain ws to another machine"))
-      .addOption(configOption())
+    addRemoteOptions(sessions.command(`${name} <url>`).description(description))
       .addOption(jsonOption("print JSON"))
       .addOption(new Option("--subject <name>", "all of this subject (the sub claim)"))
       .addOption(new Option("--of-issuer <url>", "with --subject: of this issuer alone"));
@@ -102,7 +80,7 @@ async function list(
   url: string,
   options: SessionsOptions & { readonly limit: number },
 ): Promise<void> {
-  await withAdministrator(url, options, async (client) => {
+  await withRemote(url, options, async (client) => {
     const found = (await client.call("rpc.sessions.list", {
       ...selection(options),
       limit: options.limit,
@@ -121,7 +99,7 @@ async function list(
 async function kick(url: string, options: SessionsOptions): Promise<void> {
   if ((options.connection === undefined) === (options.subject === undefined))
     throw new CliError("usage", "say whom: --connection <id> or --subject <name>");
-  await withAdministrator(url, options, async (client) => {
+  await withRemote(url, options, async (client) => {
     const result = (await client.call("rpc.sessions.kick", selection(options))) as KickResult;
     if (options.json === true) return printJson(result);
     printNote(
@@ -134,7 +112,7 @@ async function revoke(url: string, options: RevokeCommandOptions): Promise<void>
   const { subject, session, jti, issuedBefore, margin, reason } = options;
   if ([subject, session, jti].filter((one) => one !== undefined).length !== 1)
     throw new CliError("usage", "say what: one of --subject <name>, --session <id> and --jti <id>");
-  await withAdministrator(url, options, async (client) => {
+  await withRemote(url, options, async (client) => {
     const result = await client.call("rpc.sessions.revoke", {
       ...selection(options),
       ...(session === undefined ? {} : { sessionId: session }),
@@ -146,26 +124,6 @@ async function revoke(url: string, options: RevokeCommandOptions): Promise<void>
     if (options.json === true) printJson(result);
     else printNote("revoked");
   });
-}
-
-async function withAdministrator(
-  url: string,
-  options: SessionsOptions,
-  use: (client: Client) => Promise<void>,
-): Promise<void> {
-  const { tokenFile, token, user } = options;
-  if ([tokenFile, token, user].filter((one) => one !== undefined).length > 1)
-    throw new CliError("usage", "one of --token (JOTWIRE_TOKEN), --token-file and --user");
-  const read = async (file: string) => (await readFile(file, "utf8")).trim();
-  const given =
-    tokenFile === undefined
-      ? {}
-      : {
-          token: await failingAs("configuration", `the token in ${tokenFile} can't be read: `, () =>
-            read(tokenFile),
-          ),
-        };
-  await withRemote(url, { ...options, ...given }, use);
 }
 
 function selection({ connection, subject, ofIssuer }: SessionsOptions): object {

@@ -3,10 +3,17 @@ import {
   DisconnectedError,
   JotwireError,
   RpcError,
+  SubscriptionEndedError,
   UpgradeRefusedError,
 } from "../../../client/node.js";
 import { CliError, codeOf, messageOf } from "../cli-error.js";
 import { decodeToken, expiryText, secondsLeft } from "./decoded-token.js";
+
+/** Closes after which nobody comes back by themselves. */
+const finalCloses: ReadonlyMap<string, string> = new Map([
+  ["kicked", "an administrator has ended this session"],
+  ["replaced", "a newer connection of this user has taken its place"],
+]);
 
 /** What was tried. */
 export interface Attempt {
@@ -31,10 +38,16 @@ const tokenReasons: ReadonlySet<string> = new Set([
   "subject_mismatch",
 ]);
 
+/** Returns whether this reason of a lost connection says that the token is of no use. */
+export function isAboutToken(reason: string): boolean {
+  return tokenReasons.has(reason);
+}
+
 /** What isn't a failure of the call is given back as it is. */
 export function explainFailure(error: unknown, attempt: Attempt): unknown {
   if (error instanceof RpcError) return explainAnswer(error, attempt);
   if (error instanceof DisconnectedError) return explainLoss(error, attempt);
+  if (error instanceof SubscriptionEndedError) return explainEnd(error);
   if (error instanceof JotwireError && error.code === "timeout")
     return new CliError("connection", "no answer in time: raise --timeout");
   return error;
@@ -56,6 +69,21 @@ function explainAnswer(answer: RpcError, { token }: Attempt): CliError {
   const text = data === undefined || data === null ? "" : ` ${JSON.stringify(data)}`;
   const advice = code === "internal_error" ? ": look the errorId up in the server's log" : "";
   return new CliError("answer", `${rpcCode} ${message}${text}${advice}`);
+}
+
+function explainEnd({ reason, rpcCode }: SubscriptionEndedError): CliError {
+  if (reason === "forbidden")
+    return new CliError(
+      "answer",
+      "the subscription has ended (forbidden): the new token no longer allows it",
+    );
+  if (reason === "logout")
+    return new CliError("authentication", "the subscription has ended (logout): log in again");
+  const code = rpcCode === undefined ? "" : ` ${rpcCode}`;
+  return new CliError(
+    "answer",
+    `the subscription has ended (${reason}${code}): the cause is in the server's log`,
+  );
 }
 
 function scopeAdvice(data: unknown): string {
@@ -86,6 +114,12 @@ function explainLoss(
       `the token was refused (${code}${reason}): ${tokenAdvice(reason, undefined, token)}`,
     );
   }
+  const final = finalCloses.get(reason);
+  if (final !== undefined)
+    return new CliError(
+      "connection",
+      `the server closed the connection (${code}${reason}): ${final}`,
+    );
   return new CliError(
     "connection",
     socketText(url, cause) ?? `no connection (${code}${reason}): is the server running there?`,

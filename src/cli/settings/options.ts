@@ -1,4 +1,4 @@
-import { Option } from "commander";
+import { type Command, Option } from "commander";
 import { listOption, numberOption } from "./settings.js";
 
 /** Options that several commands share. */
@@ -54,3 +54,29 @@ export const tokenOption = () =>
     "--token <jwt>",
     "access token; use JOTWIRE_TOKEN, since other users of the machine can see arguments",
   );
+
+/** The options of a command that connects to a running server. */
+export function addRemoteOptions(command: Command): Command {
+  return command
+    .addOption(tokenOption())
+    .addOption(
+      new Option(
+        "--token-file <file>",
+        "file with the access token; read again whenever another one is needed",
+      ),
+    )
+    .addOption(
+      new Option(
+        "--user <name>",
+        "log in as this user at the same server; the password is asked for, or read from standard input",
+      ),
+    )
+    .addOption(passwordStdinOption())
+    .addOption(
+      numberOption("--timeout <ms>", "for connection and call together", 1, 3_600_000).default(
+        30_000,
+      ),
+    )
+    .addOption(insecureOption("send secrets also by plain ws to another machine"))
+    .addOption(configOption());
+}

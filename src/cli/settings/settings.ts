@@ -22,6 +22,8 @@ const flagsOnly: ReadonlySet<string> = new Set([
   ],
   ...[
     "tokenFile",
+    "since",
+    "offsets",
     "connection",
     "subject",
     "ofIssuer",

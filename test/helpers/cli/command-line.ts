@@ -5,12 +5,15 @@ import { fileURLToPath } from "node:url";
 export const projectFolder = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 export const smallApp = join(projectFolder, "test/fixtures/small-app.mjs");
 
-const main = join(projectFolder, "dist/src/cli/main.js");
+/** The built command line. */
+export const mainFile = join(projectFolder, "dist/src/cli/main.js");
 const tsx = import.meta.resolve("tsx");
 
 export interface CliOptions {
   /** Standard input. Default: empty. */
   readonly input?: string;
+  /** Lets {@link RunningCli.type} add to the input. Default: false. */
+  readonly keepsInput?: boolean;
   readonly env?: Readonly<Record<string, string>>;
   /** Loads TypeScript modules. Default: false. */
   readonly typescript?: boolean;
@@ -42,12 +45,12 @@ export class RunningCli implements AsyncDisposable {
   readonly #watchers = new Set<() => void>();
 
   constructor(args: readonly string[], options: CliOptions = {}) {
-    const { input = "", env = {}, typescript = false, cwd } = options;
+    const { input = "", keepsInput = false, env = {}, typescript = false, cwd } = options;
     const {
       command: [program = "", ...first] = [
         process.execPath,
         ...(typescript ? ["--import", tsx] : []),
-        main,
+        mainFile,
       ],
     } = options;
     const child = spawn(program, [...first, ...args], {
@@ -58,7 +61,8 @@ export class RunningCli implements AsyncDisposable {
     child.stdout.on("data", (chunk: Buffer) => this.#grow("stdout", chunk));
     child.stderr.on("data", (chunk: Buffer) => this.#grow("stderr", chunk));
     child.stdin.on("error", () => {}); // it may end without having read
-    child.stdin.end(input);
+    if (keepsInput) child.stdin.write(input);
+    else child.stdin.end(input);
     this.#process = child;
     this.exited = new Promise((resolve, reject) => {
       child.once("error", reject);
@@ -92,6 +96,10 @@ export class RunningCli implements AsyncDisposable {
       this.#watchers.add(look);
       look();
     });
+  }
+
+  type(text: string): void {
+    this.#process.stdin?.write(text);
   }
 
   signal(signal: NodeJS.Signals): void {
