@@ -1,5 +1,8 @@
 /** The server's door. */
 
+export type { CustomVerifierOptions, VerifiedSession } from "./auth/custom-verifier.js";
+export { type IntrospectionOptions, introspection } from "./auth/introspection.js";
+export type { IssuerLookup } from "./auth/issuer-lookup.js";
 export type { IssuerPort } from "./auth/issuer-port.js";
 export type {
   Claims,
@@ -8,6 +11,7 @@ export type {
   ProviderOptions,
   RenewedTokens,
 } from "./auth/provider-options.js";
+export { type TokenRefusedCode, TokenRefusedError } from "./auth/refusal.js";
 export { type CloseReason, closeTable } from "./protocol/close-codes.js";
 export {
   type ErrorData,
@@ -49,6 +53,14 @@ export type {
   SessionsOptions,
 } from "./server/cluster/session-admin.js";
 export type { ConnectionLoad, SessionFilter, SessionInfo } from "./server/cluster/session-info.js";
+export {
+  type BearerAuth,
+  type BearerAuthOptions,
+  type BearerCheck,
+  type BearerRefusal,
+  type BearerRequest,
+  bearerAuth,
+} from "./server/http/bearer-auth.js";
 export type { HookOptions } from "./server/lifecycle/hooks.js";
 export { defaultLimits, type Limits } from "./server/limits.js";
 export type {
@@ -63,4 +75,11 @@ export type {
 } from "./server/server-options.js";
 export { jsonLogger, type LogLevel } from "./server/telemetry/json-logger.js";
 export type { AuthOption } from "./server/token-authority.js";
+export {
+  createTokenVerifier,
+  type StandaloneTokenVerifier,
+  type TokenVerifier,
+  type TokenVerifierOptions,
+  type VerifyContext,
+} from "./server/token-verifier.js";
 export type { Store } from "./store/store.js";

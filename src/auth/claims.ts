@@ -24,7 +24,7 @@ const foreignTypes = ["id", "refresh", "offline", "logout", "serialized-id"];
  * else `token_invalid`
  */
 export function checkClaims(
-  { payload, header, claims }: UnverifiedToken,
+  { payload, header, claims }: Pick<UnverifiedToken, "payload" | "header" | "claims">,
   rules: TokenRules,
   now: number,
 ): VerifiedToken {

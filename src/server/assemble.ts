@@ -31,6 +31,7 @@ import { Revocations } from "./cluster/revocations.js";
 import { Administration } from "./cluster/session-admin.js";
 import { builtinsWith } from "./connection/builtins.js";
 import { SlowMessageWatch } from "./connection/frames/slow-message-watch.js";
+import { BearerTokens } from "./http/bearer.js";
 import { ConsolePage } from "./http/console-page.js";
 import { HttpRoutes } from "./http/http-routes.js";
 import { Readiness } from "./http/readiness.js";
@@ -49,6 +50,7 @@ import {
   checkTokenLength,
   embeddedIn,
   longestLifetime,
+  longestToken,
   TokenAuthority,
 } from "./token-authority.js";
 
@@ -74,6 +76,11 @@ export interface ServerParts {
   readonly slowMessages: SlowMessageWatch;
   readonly upgrades: UpgradeHandler;
   readonly routes: HttpRoutes;
+  readonly bearer: BearerTokens;
+  /** The peer's address, seen through trusted proxies. */
+  readonly addressOf: (request: IncomingMessage) => string;
+  /** Hides from callers why a token was refused. */
+  readonly isProduction: boolean;
   readonly shutdown: Shutdown;
   /** Stops whatever runs, once no connection is left. */
   close(): void;
@@ -92,7 +99,7 @@ export function assemble(app: App, options: ServerOptions): ServerParts {
   const revocations = revocationsOf(options, ground, authority, connections);
   const overload = new Overload(limits, { clock, gauge, log, connections });
   const readiness = new Readiness(revocations, authority, overload);
-  const rpc = rpcOf(app, options, ground, { authority, connections, revocations, stores });
+  const rpc = rpcOf(app, options, ground, { connections, revocations, stores });
   const addressOf = (request: IncomingMessage) =>
     clientAddress(request, isTrusted, (header) => observability.unreadableHop(header));
   const webSockets = createWebSocketServer(limits, options.compression === true);
@@ -116,8 +123,12 @@ export function assemble(app: App, options: ServerOptions): ServerParts {
     },
   });
   const { issuers } = authority;
+  const bearer = new BearerTokens({
+    ...{ authority, addresses, upgradeChecks, authRate, log },
+    revocations: revocations.list,
+  });
   const routes = new HttpRoutes({
-    ...{ authority, revocations, addresses, upgradeChecks, authRate, readiness, issuers, origins },
+    ...{ bearer, readiness, issuers, origins },
     ...{ log, addressOf, openRpc: rpc.openRpc, discover: discoveryOf(options) },
     upgradeInfo: new UpgradeInfo({
       ...{ upgrades, origins, addressOf, isProduction: isProduction(options) },
@@ -139,7 +150,8 @@ export function assemble(app: App, options: ServerOptions): ServerParts {
   });
   return {
     ...{ limits, log, path, isTrusted, observability, readiness, connections, revocations },
-    ...{ overload, slowMessages, upgrades, routes },
+    ...{ overload, slowMessages, upgrades, routes, bearer, addressOf },
+    isProduction: authority.production,
     administration: rpc.administration,
     publisher: rpc.publisher,
     shutdown: new Shutdown(connections, clock),
@@ -192,6 +204,9 @@ function authorityOf(
     onKeyFailure: (issuer, detail) => observability.keysFailed(issuer, detail),
     onUnusedKey: (issuer, key) => observability.keyUnused(issuer, key),
     onAccepted: (token, rules) => advice.accepted(token, rules),
+    onLookupFailure: (issuer, detail) => observability.lookupFailed(issuer, detail),
+    onVerifyFailure: (issuer, detail) => observability.verifyFailed(issuer, detail),
+    maxTokenLength: longestToken(limits.openFrameBytes),
   });
 }
 
@@ -268,7 +283,6 @@ function rpcOf(
   options: ServerOptions,
   { limits, clock, log, applicationLog, observability }: Ground,
   parts: {
-    readonly authority: TokenAuthority;
     readonly connections: ConnectionRegistry;
     readonly revocations: Revocations;
     readonly stores: Stores;
@@ -300,7 +314,6 @@ function rpcOf(
     ...{ registry, bus, topics, connections },
     notifications: app.notifications,
     messages: nodes.messages,
-    issuers: parts.authority.names,
     maxBytes: limits.responseBytes,
   });
   return {

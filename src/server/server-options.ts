@@ -14,7 +14,8 @@ import type { AuthOption } from "./token-authority.js";
 export interface ServerOptions<Notifications extends NotificationSchemas = NotificationSchemas> {
   /**
    * The issuer, or issuers, whose tokens the server accepts. An embedded issuer (`createIssuer`)
-   * also serves its endpoints here.
+   * also serves its endpoints here. A function is asked for issuers that are not in the list, and
+   * `{ verify }` for all tokens that none of these has issued.
    */
   readonly auth: AuthOption | readonly AuthOption[];
   /**

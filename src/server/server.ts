@@ -2,6 +2,7 @@
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { SchemaInput } from "../protocol/standard-schema.js";
+import type { Auth } from "../rpc/define/access.js";
 import { type NotificationSchemas, Router } from "../rpc/define/create-rpc.js";
 import type { Topic } from "../rpc/define/declared-subscription.js";
 import { openFilesLimit } from "./admission/load-gauge.js";
@@ -25,6 +26,7 @@ import { notFound } from "./http/http-routes.js";
 import { HttpSockets } from "./http/http-sockets.js";
 import { within } from "./lifecycle/shutdown.js";
 import { checkServerOptions, type Listening, type ServerOptions } from "./server-options.js";
+import type { VerifyContext } from "./token-verifier.js";
 
 const httpTimeout = 2_000; // 2 s for HTTP requests that are in flight when a drain ends
 
@@ -96,6 +98,22 @@ export class Server<Notifications extends NotificationSchemas = NotificationSche
    */
   revoke(selector: RevocationSelector, options?: RevokeOptions): Promise<void> {
     return this.#parts.revocations.revoke(selector, options);
+  }
+
+  /**
+   * Verifies an access token by the rules of a session, revocations included, for the application's
+   * own HTTP routes; see {@link bearerAuth}. Rejects with `TokenRefusedError`: `token_invalid`,
+   * `token_expired`, `token_revoked`, and for a while, with `retryAfter`, `auth_unavailable` and
+   * `rate_limited`. With `request` the limits of its address apply, and refused tokens count.
+   */
+  verify(token: string, { request }: VerifyContext = {}): Promise<Auth> {
+    const { bearer, addressOf } = this.#parts;
+    return bearer.verify(token, request === undefined ? undefined : addressOf(request));
+  }
+
+  /** Whether the server hides from callers why a token was refused. */
+  get production(): boolean {
+    return this.#parts.isProduction;
   }
 
   /**

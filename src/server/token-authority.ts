@@ -2,6 +2,8 @@
  * Whose tokens count: joins the verifier, the application's claims schema and the embedded issuers.
  */
 
+import { CustomVerifier, type CustomVerifierOptions } from "../auth/custom-verifier.js";
+import type { IssuerLookup } from "../auth/issuer-lookup.js";
 import type { IssuerPort } from "../auth/issuer-port.js";
 import type { FetchDocument } from "../auth/keys/key-fetching.js";
 import type { UnusedKey } from "../auth/keys/key-policy.js";
@@ -16,12 +18,16 @@ import { faultOf, TokenRefusedError } from "../auth/refusal.js";
 import { isObject } from "../auth/token/strict-json.js";
 import { createVerifier, type Verifier } from "../auth/verifier.js";
 import type { StandardSchema } from "../protocol/standard-schema.js";
+import type { Auth } from "../rpc/define/access.js";
 import { validate } from "../rpc/define/validate.js";
 import { isThenable, withTimeout } from "../runtime/application-code.js";
 import type { Clock } from "../runtime/clock.js";
 
-/** Whose tokens are accepted: those of an issuer, or of an embedded one. */
-export type AuthOption = ProviderOptions | IssuerPort;
+/**
+ * Whose tokens are accepted: those of an issuer, of an embedded one, of the issuers that a function
+ * knows, or those that the application verifies itself.
+ */
+export type AuthOption = ProviderOptions | IssuerPort | IssuerLookup | CustomVerifierOptions;
 
 export interface AuthorityPorts {
   readonly clock: Clock;
@@ -35,13 +41,24 @@ export interface AuthorityPorts {
   /** Hears of each key that is passed over, once. */
   readonly onUnusedKey: (issuer: string, key: UnusedKey) => void;
   /** Called with each accepted token and the rules that it meets. Must not throw. */
-  readonly onAccepted: (token: VerifiedToken, rules: TokenRules) => void;
+  readonly onAccepted?: (token: VerifiedToken, rules: TokenRules) => void;
+  /** Hears of each failure of a function that looks up issuers. */
+  readonly onLookupFailure?: (issuer: string, detail: string) => void;
+  /** Hears of each failure of a `verify`. */
+  readonly onVerifyFailure?: (issuer: string, detail: string) => void;
+  /**
+   * Longest token that a frame can bring before authentication, characters.
+   * @default 16_384
+   */
+  readonly maxTokenLength?: number;
   /**
    * Resolves while all that was revoked is known, and rejects when it is not: no token is accepted
    * then.
    */
   readonly whenReady: () => Promise<void>;
 }
+
+type Renewer = (refreshToken: string, subject: string, address: string) => Promise<RenewedTokens>;
 
 // an auth call holds up the next ones of its connection, a logout too
 const callbackTimeoutMs = 20_000;
@@ -50,16 +67,13 @@ const callbackTimeoutMs = 20_000;
 export class TokenAuthority {
   /** Hides from the wire why a token was refused. */
   readonly production: boolean;
-  /** All issuers' names: their `iss`. */
-  readonly names: readonly string[];
   /** The embedded issuers. */
   readonly issuers: readonly IssuerPort[];
   readonly #clock: Clock;
   readonly #verifier: Verifier;
-  readonly #renewers = new Map<
-    string,
-    (refreshToken: string, subject: string, address: string) => Promise<RenewedTokens>
-  >();
+  readonly #renewers = new Map<string, Renewer>();
+  /** Of sessions whose issuer was looked up: they go on when it is forgotten. */
+  readonly #renewersOfSessions = new WeakMap<Auth, Renewer>();
   readonly #claimsSchema: StandardSchema | undefined;
   readonly #identityClaims: readonly string[];
   readonly #whenReady: () => Promise<void>;
@@ -73,26 +87,28 @@ export class TokenAuthority {
   ) {
     this.#clock = ports.clock;
     this.production = ports.production;
-    this.names = [...new Set(options.map(({ issuer }) => issuer))];
-    this.issuers = options.filter(isIssuer);
+    const { issuers, providers, lookup, custom } = sourcesOf(options);
+    this.issuers = issuers;
     this.#claimsSchema = claimsSchema;
     this.#identityClaims = identityClaims;
     this.#whenReady = ports.whenReady;
     this.#verifier = createVerifier(
-      options.map((option) => (isIssuer(option) ? option.verification : option)),
-      ports,
+      [...issuers.map(({ verification }) => verification), ...providers],
+      {
+        ...ports,
+        lookup,
+        custom: custom.map((option) => new CustomVerifier(option, ports)),
+      },
     );
-    for (const option of options) {
-      const { issuer, renew } = option;
-      if (isIssuer(option))
-        this.#renewers.set(issuer, (token, subject, address) =>
-          option.renew(token, subject, address),
-        );
-      else if (renew !== undefined) this.#renewers.set(issuer, (token) => renew(token));
-    }
+    for (const port of issuers)
+      this.#renewers.set(port.issuer, (token, subject, address) =>
+        port.renew(token, subject, address),
+      );
+    for (const { issuer, renew } of providers)
+      if (renew !== undefined) this.#renewers.set(issuer, (token) => renew(token));
   }
 
-  /** Are there keys of every issuer? Never rejects. */
+  /** Are there keys of every issuer of the list? Never rejects. */
   isReady(): Promise<boolean> {
     return this.#verifier.isReady();
   }
@@ -103,31 +119,36 @@ export class TokenAuthority {
    */
   async verify(token: string, peer: string): Promise<VerifiedToken> {
     await this.#whenReady();
-    const verified = withIdentity(await this.#verifier.verify(token, peer), this.#identityClaims);
-    return this.#claimsSchema === undefined
-      ? verified
-      : withClaims(verified, await this.#checkedClaims(this.#claimsSchema, verified.claims));
+    const accepted = await this.#verifier.verify(token, peer);
+    const identified = withIdentity(accepted, this.#identityClaims);
+    const verified =
+      this.#claimsSchema === undefined
+        ? identified
+        : withClaims(identified, await this.#checkedClaims(this.#claimsSchema, identified.claims));
+    const renew = this.#verifier.renewerOf(accepted);
+    if (renew !== undefined)
+      this.#renewersOfSessions.set(verified, (refreshToken) => renew(refreshToken));
+    return verified;
   }
 
-  /** Does this issuer rotate refresh tokens here? */
-  mayRenew(issuer: string): boolean {
-    return this.#renewers.has(issuer);
+  /** Does the issuer of this session rotate refresh tokens here? */
+  mayRenew(identity: Auth): boolean {
+    return this.#renewerOf(identity) !== undefined;
   }
 
-  async renew(
-    issuer: string,
-    refreshToken: string,
-    subject: string,
-    address: string,
-  ): Promise<RenewedTokens> {
-    const renew = this.#renewers.get(issuer);
+  /** Rotates a refresh token for the session that `identity` is in force of. */
+  async renew(identity: Auth, refreshToken: string, address: string): Promise<RenewedTokens> {
+    const renew = this.#renewerOf(identity);
     if (renew === undefined)
       throw new TokenRefusedError(
         "token_invalid",
         "this issuer's refresh tokens are not rotated here",
       );
     await this.#whenReady(); // before the token is consumed: what comes of it could not be accepted
-    const renewed: unknown = await this.#inTime(renew(refreshToken, subject, address), "renew");
+    const renewed: unknown = await this.#inTime(
+      renew(refreshToken, identity.subject, address),
+      "renew",
+    );
     if (areTokens(renewed)) return renewed;
     throw new Error("renew must resolve to { token, refreshToken }, two strings");
   }
@@ -141,6 +162,10 @@ export class TokenAuthority {
     const port = this.issuers.find((candidate) => candidate.issuer === issuer);
     if (port !== undefined)
       await this.#inTime(port.revokeRefreshToken(refreshToken), "revokeRefreshToken");
+  }
+
+  #renewerOf(identity: Auth): Renewer | undefined {
+    return this.#renewers.get(identity.issuer) ?? this.#renewersOfSessions.get(identity);
   }
 
   /**
@@ -167,11 +192,21 @@ export class TokenAuthority {
 
 const envelopeBytes = 128; // {"jsonrpc":"2.0","id":1,"method":"authenticate","params":{"token":""}}
 
+/** Longest token that a frame of these bytes can bring, characters. */
+export function longestToken(openFrameBytes: number): number {
+  return openFrameBytes - envelopeBytes;
+}
+
 /** Throws `TypeError` if a token may be longer than the frame that has to bring it. */
 export function checkTokenLength(options: readonly AuthOption[], openFrameBytes: number): void {
-  for (const option of options) {
-    const { issuer, maxTokenLength } = isIssuer(option) ? option.verification : option;
-    if (maxTokenLength === undefined || maxTokenLength + envelopeBytes <= openFrameBytes) continue;
+  const { issuers, providers, custom } = sourcesOf(options);
+  const limited: readonly { readonly issuer?: string; readonly maxTokenLength?: number }[] = [
+    ...issuers.map(({ verification }) => verification),
+    ...providers,
+    ...custom,
+  ];
+  for (const { issuer = "custom", maxTokenLength } of limited) {
+    if (maxTokenLength === undefined || maxTokenLength <= longestToken(openFrameBytes)) continue;
     throw new TypeError(
       `auth.maxTokenLength of ${issuer} is ${maxTokenLength}, and a frame before authentication has at most ${openFrameBytes} bytes: set limits.openFrameBytes to ${maxTokenLength + envelopeBytes} at least`,
     );
@@ -180,11 +215,35 @@ export function checkTokenLength(options: readonly AuthOption[], openFrameBytes:
 
 /** The names of the embedded issuers. */
 export function embeddedIn(options: readonly AuthOption[]): readonly string[] {
-  return options.filter(isIssuer).map(({ issuer }) => issuer);
+  return sourcesOf(options).issuers.map(({ issuer }) => issuer);
 }
 
-function isIssuer(option: AuthOption): option is IssuerPort {
-  return "verification" in option;
+interface Sources {
+  readonly issuers: readonly IssuerPort[];
+  readonly providers: readonly ProviderOptions[];
+  readonly custom: readonly CustomVerifierOptions[];
+  readonly lookup: IssuerLookup | undefined;
+}
+
+/** Tells the kinds of options apart; throws `TypeError` for more than one function. */
+function sourcesOf(options: readonly AuthOption[]): Sources {
+  const isOfType = (option: AuthOption, member: string) =>
+    typeof option === "object" && option !== null && member in option;
+  const isIssuer = (option: AuthOption): option is IssuerPort => isOfType(option, "verification");
+  const isCustom = (option: AuthOption): option is CustomVerifierOptions =>
+    isOfType(option, "verify") && !isIssuer(option);
+  const lookups = options.filter((option) => typeof option === "function");
+  if (lookups.length > 1)
+    throw new TypeError("auth: give one function that knows all issuers, not several");
+  return {
+    issuers: options.filter(isIssuer),
+    custom: options.filter(isCustom),
+    lookup: lookups[0],
+    providers: options.filter(
+      (option): option is ProviderOptions =>
+        !isIssuer(option) && !isCustom(option) && typeof option !== "function",
+    ),
+  };
 }
 
 function validateSafely(schema: StandardSchema, claims: Claims): ReturnType<typeof validate> {
@@ -231,11 +290,13 @@ function withClaims(token: VerifiedToken, claims: unknown): VerifiedToken {
 
 /**
  * How long a revocation must be remembered; undefined when some issuer's tokens may live for any
- * time.
+ * time: an API key does, whatever the application says of its session.
  */
-export function longestLifetime(providers: readonly AuthOption[]): number | undefined {
-  const lifetimes = providers.map((provider) =>
-    "verification" in provider ? provider.verification.maxLifetime : provider.maxLifetime,
+export function longestLifetime(options: readonly AuthOption[]): number | undefined {
+  const { issuers, providers, custom, lookup } = sourcesOf(options);
+  if (custom.length > 0 || lookup !== undefined) return undefined;
+  const lifetimes = [...issuers.map(({ verification }) => verification), ...providers].map(
+    ({ maxLifetime }) => maxLifetime,
   );
   const known = lifetimes.filter((lifetime) => lifetime !== undefined);
   return known.length === lifetimes.length ? Math.max(...known) + 60_000 : undefined;

@@ -129,6 +129,9 @@ describe("The public API", () => {
       ["client/react/use-subscription.ts", "function useSubscription"],
       ["src/rpc/define/create-rpc.ts", "function createRpc"],
       ["src/server/server.ts", "function createServer"],
+      ["src/server/token-verifier.ts", "function createTokenVerifier"],
+      ["src/server/http/bearer-auth.ts", "function bearerAuth"],
+      ["src/auth/introspection.ts", "function introspection"],
       ["src/issuer/create-issuer.ts", "async function createIssuer"],
       ["src/store/redis/redis-store.ts", "function redisStore"],
     ] as const)

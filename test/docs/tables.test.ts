@@ -79,6 +79,9 @@ describe("the documents", () => {
     for (const [page, heading, file, type] of [
       ["server", "## Server", "src/server/server-options.ts", "ServerOptions"],
       ["server", "## auth", "src/auth/provider-options.ts", "ProviderOptions"],
+      ["server", "### verify", "src/auth/custom-verifier.ts", "CustomVerifierOptions"],
+      ["server", "## introspection", "src/auth/introspection.ts", "IntrospectionOptions"],
+      ["server", "## createTokenVerifier", "src/server/token-verifier.ts", "TokenVerifierOptions"],
       ["server", "## Issuer", "src/issuer/issuer-options.ts", "IssuerOptions"],
       ["server", "## redisStore", "src/store/redis/redis-store.ts", "RedisStoreOptions"],
       ["server", "## redisStore", "src/store/redis/connection/redis-connection.ts", "RedisAddress"],

@@ -1,6 +1,11 @@
 import { expect } from "chai";
+import { type IntrospectionOptions, introspection } from "../../src/index.js";
 import { sampleApp, startServer } from "../helpers/server/test-server.js";
-import { IdentityProvider } from "../helpers/tokens/identity-provider.js";
+import {
+  IdentityProvider,
+  opaqueResource,
+  client as registered,
+} from "../helpers/tokens/identity-provider.js";
 
 const audience = "https://orders.test";
 
@@ -70,5 +75,80 @@ describe("With oidc-provider as the identity provider", () => {
       });
     }
     expect((await client.call("whoami")).result).to.include({ state: "open" });
+  });
+});
+
+describe("With opaque tokens of oidc-provider", () => {
+  const introspectionAt = (
+    { issuer }: IdentityProvider,
+    more: Partial<IntrospectionOptions> = {},
+  ) =>
+    introspection({
+      ...{ url: `${issuer}/token/introspection`, issuer, audience: opaqueResource },
+      ...{ clientId: registered.id, clientSecret: registered.secret, cacheFor: 0 },
+      subject: ({ client_id }) => String(client_id), // a client's token has no sub
+      ...more,
+    });
+
+  it("a session begins and is refreshed by introspection, and not by a token that was revoked", async () => {
+    await using provider = await IdentityProvider.start("ES256");
+    await using server = await startServer(sampleApp(), { auth: introspectionAt(provider) });
+    const client = await server.connect();
+    const token = await provider.token(opaqueResource);
+    expect(token).to.not.include(".");
+
+    const { result, error } = await client.authenticate(token);
+    expect(error).to.equal(undefined);
+    expect(result).to.deep.include({ subject: "orders-worker", scopes: ["numbers:add"] });
+    expect((await client.call("numbers.add", { a: 1, b: 2 })).result).to.equal(3);
+    expect((await client.call("admin.reset")).error?.code).to.equal(-32003);
+    const next = await provider.token(opaqueResource);
+    expect((await client.call("refresh", { token: next })).error).to.equal(undefined);
+
+    await provider.revoke(token);
+    const { error: refused } = await client.call("refresh", { token });
+    expect(refused?.code).to.equal(-32004);
+    expect((await client.call("numbers.add", { a: 1, b: 2 })).result).to.equal(3);
+    expect(JSON.stringify(server.log)).to.not.include(token).and.not.include(next);
+  });
+
+  it("a token for another audience, and one that was made up, are refused", async () => {
+    await using provider = await IdentityProvider.start("ES256");
+    await using server = await startServer(sampleApp(), {
+      auth: introspectionAt(provider, { audience: "https://invoices.test" }),
+    });
+    const client = await server.connect();
+    for (const token of [await provider.token(opaqueResource), "made-up"]) {
+      const { error } = await client.authenticate(token);
+      expect(error?.code).to.equal(-32004);
+    }
+  });
+
+  it("no token is judged when the provider refuses the server's own secret", async () => {
+    await using provider = await IdentityProvider.start("ES256");
+    await using server = await startServer(sampleApp(), {
+      auth: introspectionAt(provider, { clientSecret: "wrong" }),
+    });
+    const client = await server.connect();
+    const { error } = await client.authenticate(await provider.token(opaqueResource));
+    expect(error?.code).to.equal(-32007);
+    const line = server.log.find(({ fields }) => fields.event === "verify.fail");
+    expect(line?.fields.detail).to.match(/HTTP 401: are clientId and clientSecret right/);
+  });
+
+  it("opaque tokens and JWTs of one provider are accepted side by side", async () => {
+    await using provider = await IdentityProvider.start("ES256");
+    const opaque = introspectionAt(provider);
+    await using server = await startServer(sampleApp(), {
+      auth: [
+        { issuer: provider.issuer, audience },
+        { ...opaque, issuer: "opaque" },
+      ],
+    });
+    for (const resource of [opaqueResource, audience]) {
+      const client = await server.connect();
+      const { error } = await client.authenticate(await provider.token(resource));
+      expect(error, resource).to.equal(undefined);
+    }
   });
 });

@@ -10,6 +10,7 @@ import { RawClient } from "../helpers/server/raw-client.js";
 import { recordingLogger, startServer } from "../helpers/server/test-server.js";
 import { CheapHasher } from "../helpers/tokens/cheap-hasher.js";
 import { password } from "../helpers/tokens/test-issuer.js";
+import { createTestKeys, signToken } from "../helpers/tokens/tokens.js";
 
 const ofAddress = 20;
 const ofKind = 100;
@@ -23,6 +24,8 @@ interface Flood {
   readonly atOnce?: number;
   readonly cause: (stage: Stage, n: number) => Promise<unknown>;
 }
+
+const unsureKeys = createTestKeys();
 
 type Stage = Awaited<ReturnType<typeof openStage>>;
 
@@ -139,6 +142,17 @@ const floods: Readonly<Record<string, Flood>> = {
     times: 130,
     lines: ofKind,
     cause: ({ post }) => post("/login", { username: "away", password }),
+  },
+  "issuer.lookup_failed": {
+    times: 130,
+    lines: 50, // look-ups that one address may cause at once
+    cause: async ({ unsure }, n) =>
+      unsure.authenticate(signToken(unsureKeys, { iss: `https://made-up-${n}.test` })),
+  },
+  "verify.fail": {
+    times: 130,
+    lines: ofKind,
+    cause: async ({ unsure }) => unsure.authenticate("key_1"),
   },
   "password.rehash_failed": { times: 130, lines: ofKind, cause: ({ rehash }) => rehash() },
 };
@@ -295,6 +309,10 @@ async function openStage() {
     limits: { ...limits, unauthenticatedConnectionsPerAddress: 1 },
   });
   await RawClient.connect(crowded.url);
+  const odd = await startServer(app, {
+    ...{ clock, logger, limits },
+    auth: [fail, { verify: fail }],
+  });
   const base = server.url.replace("ws:", "http:").replace("/rpc", "");
   const post = (path: string, body: object, headers: Record<string, string> = {}) =>
     fetch(base + path, {
@@ -309,6 +327,7 @@ async function openStage() {
   isSet = true;
   return {
     ...{ lines, limited, post, user, url: server.url, crowded: crowded.url, stranger },
+    unsure: await RawClient.connect(odd.url),
     robot: { client_id: robot.clientId, client_secret: robot.clientSecret },
     get: (path: string, headers: Record<string, string>) => fetch(base + path, { headers }),
     refresh: async () => issuer.renew((await login()).refreshToken, "ada", "192.0.2.1"),

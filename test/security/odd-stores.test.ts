@@ -4,13 +4,17 @@
  * out. Those of a server and its methods are in odd-callbacks.test.ts.
  */
 import { expect } from "chai";
+import { CustomVerifier } from "../../src/auth/custom-verifier.js";
 import type { ProviderOptions } from "../../src/auth/provider-options.js";
 import { type RunningApp, startApp } from "../../src/cli/app/app-module.js";
 import {
   type Bus,
+  type CustomVerifierOptions,
   createRpc,
   createServer,
+  type IntrospectionOptions,
   type IssuerPort,
+  introspection,
   type Logger,
   type MetricsRegistry,
   type ServerOptions,
@@ -159,6 +163,95 @@ describeRows("What an issuer's options take", {
     expect(await resultOf(client, "logout"), "nothing is held up").to.deep.equal({ ok: true });
   },
 } satisfies RowsFor<ProviderOptions> & { audienceClaim: Row });
+
+describeRows("What looks up issuers and verifies tokens", {
+  async lookup(oddity) {
+    const keys = createTestKeys();
+    const options = { issuer: "https://id.test", audience: "test", publicKey: keys.publicJwk };
+    await expectJudged(
+      oddity,
+      () => options,
+      (callback) => callback as never,
+      (server) => signToken(keys, { iat: server.seconds() }),
+    );
+  },
+  async verify(oddity) {
+    const right = () => ({ subject: "user-1", expiresAt: 1_790_000_900_000 });
+    await expectJudged(
+      oddity,
+      right,
+      (callback) => ({ verify: callback as never }),
+      () => "key_1",
+    );
+  },
+} satisfies RowsFor<CustomVerifierOptions> & { lookup: Row });
+
+/** A token whose issuer or session an odd callback has to say is accepted, or is not judged. */
+async function expectJudged(
+  oddity: Oddity,
+  right: Callback,
+  authOf: (callback: Callback) => ServerOptions["auth"],
+  tokenOf: (server: TimedServer) => string,
+): Promise<void> {
+  let isOdd = true;
+  const { callback, called } = observe(oddity, right);
+  await using server = await startTimed(app, {
+    auth: authOf((...args) => (isOdd ? callback(...args) : right(...args))),
+  });
+  const client = await server.connect();
+  const answer = ask(client, "authenticate", { token: tokenOf(server) });
+  await called;
+  if (oddity.outcome === "never") server.clock.advance(10_000);
+  const answered = await answer;
+  if (oddity.outcome === "right")
+    return void expect(answered.result).to.include({ subject: "user-1" });
+  expectError(answered, "auth_unavailable");
+  expect((await ask(client, "ping")).result).to.equal("pong");
+  isOdd = false;
+  server.clock.advance(1_000);
+  expect(await resultOf(client, "authenticate", { token: tokenOf(server) })).to.include({
+    subject: "user-1",
+  });
+}
+
+describeRows("What an introspection's options take", {
+  async fetch(oddity) {
+    const { clock, verify } = introspectionWith({
+      fetch: oddity.of(() => Response.json(activeAnswer)) as never,
+    });
+    if (oddity.outcome === "right")
+      return void expect(await verify()).to.include({ subject: "user-1" });
+    const refused = rejectionOf(verify());
+    await new Promise((resolve) => setImmediate(resolve));
+    if (oddity.outcome === "never") clock.advance(10_000);
+    expect((await refused).message).to.match(/^auth_unavailable/);
+  },
+  async subject(oddity) {
+    const { verify } = introspectionWith({ subject: oddity.of(() => "ada") as never });
+    expect((await rejectionOf(verify())).message).to.match(/^(token_invalid|auth_unavailable)/);
+  },
+  async scopes(oddity) {
+    const { verify } = introspectionWith({ scopes: oddity.of(() => ["read"]) as never });
+    expect((await rejectionOf(verify())).message).to.match(/^(token_invalid|auth_unavailable)/);
+  },
+} satisfies RowsFor<IntrospectionOptions>);
+
+const activeAnswer = {
+  ...{ active: true, token_type: "Bearer", sub: "user-1", exp: 1_790_000_900 },
+};
+
+function introspectionWith(options: Partial<IntrospectionOptions>) {
+  const clock = new ManualClock();
+  const custom = new CustomVerifier(
+    introspection({
+      ...{ url: "https://id.test/introspect", clientId: "api", clientSecret: "secret" },
+      ...{ fetch: async () => Response.json(activeAnswer), testing: { clock } },
+      ...options,
+    }),
+    { clock },
+  );
+  return { clock, verify: () => custom.verify("opaque", "") };
+}
 
 /** A server whose issuer has these options, too. */
 async function startWith(

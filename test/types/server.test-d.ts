@@ -1,6 +1,12 @@
 /** What the compiler knows about a server. Nothing here runs: a wrong line doesn't compile. */
 import { z } from "zod";
-import { createRpc, createServer, type Server } from "../../src/index.js";
+import {
+  bearerAuth,
+  createRpc,
+  createServer,
+  createTokenVerifier,
+  type Server,
+} from "../../src/index.js";
 
 const rpc = createRpc({
   notifications: {
@@ -58,4 +64,42 @@ export async function publishes(server: Server): Promise<void> {
   await server.publish(app.routes.prices, { symbol: "BTC" }, { price: "1" });
   // @ts-expect-error an event without its members
   await server.publish(app.routes.prices, { symbol: "BTC" }, {});
+}
+
+/** What the compiler infers of each form of `auth`. */
+export async function accepts(): Promise<readonly unknown[]> {
+  createServer(app, { auth: [auth, auth] });
+  createServer(app, {
+    auth: async (issuer) => (issuer.startsWith("https://") ? { ...auth, issuer } : null),
+  });
+  createServer(app, {
+    auth: [auth, (issuer, { signal }) => (signal.aborted ? null : { ...auth, issuer })],
+  });
+  createServer(app, {
+    auth: {
+      issuer: "api-keys",
+      verify: async (token, { signal }) =>
+        token.startsWith("key_") && !signal.aborted
+          ? { subject: "ada", expiresAt: new Date(), scopes: ["read"], claims: { plan: "pro" } }
+          : null,
+    },
+  });
+  // @ts-expect-error expiresAt is required
+  createServer(app, { auth: { verify: async () => ({ subject: "ada" }) } });
+  // @ts-expect-error a number is no issuer
+  createServer(app, { auth: async (issuer: number) => ({ ...auth, issuer: String(issuer) }) });
+  // @ts-expect-error nothing is neither options nor null
+  createServer(app, { auth: async () => undefined });
+
+  const server = createServer(app, { auth });
+  const verified = await server.verify("token");
+  const subject: string = verified.subject;
+  // @ts-expect-error claims are unknown without a schema
+  const plan: string = verified.claims.plan;
+  const tokens = createTokenVerifier(auth, { claims: z.object({ plan: z.string() }) });
+  const known: string = (await tokens.verify("token")).claims.plan;
+  const bearer = bearerAuth(tokens);
+  const alsoKnown: string = bearer.authOf({}).claims.plan;
+  const untyped: unknown = (await createTokenVerifier(auth).verify("token")).claims.plan;
+  return [subject, plan, known, alsoKnown, untyped];
 }

@@ -70,7 +70,7 @@ function readKeySetUrl(
 ): URL {
   if (metadata.issuer !== issuer)
     throw new Error(
-      `the metadata is another issuer's: its issuer is ${shown(metadata.issuer)}, and ${shown(issuer)} is configured`,
+      `the metadata is another issuer's: its issuer is ${shown(metadata.issuer)}, and ${shown(issuer)} is configured${String(metadata.issuer).includes("{") ? ": give a function, auth: async (iss) => …, for the issuer of each tenant" : ""}`,
     );
   const { jwks_uri: location } = metadata;
   if (typeof location !== "string" || !URL.canParse(location))

@@ -3,7 +3,13 @@ import http, { type AgentOptions, type IncomingMessage } from "node:http";
 import https from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import { isLoopback, isLoopbackAddress, isPrivateAddress } from "../../runtime/ip-address.js";
-import { type FetchDocument, HttpStatusError, objectionToUrl } from "./key-fetching.js";
+import {
+  type FetchDocument,
+  HttpStatusError,
+  headersFor,
+  objectionToUrl,
+  type PostedForm,
+} from "./key-fetching.js";
 
 export interface FetchLimits {
   /**
@@ -32,7 +38,7 @@ export function createFetchDocument({
   maxBytes = 262_144,
   lookup = systemLookup,
 }: FetchLimits = {}): FetchDocument {
-  return async (url, { allowPrivateHosts }) => {
+  return async (url, { allowPrivateHosts, post }) => {
     const objection = objectionToUrl(url, allowPrivateHosts);
     if (objection) throw new Error(`the address is ${objection}`);
     const objectionTo = addressRule(url, allowPrivateHosts);
@@ -43,7 +49,8 @@ export function createFetchDocument({
 
     const signal = AbortSignal.timeout(timeout);
     try {
-      const response = await request(url, checkedLookup(url, lookup, objectionTo), signal);
+      const checked = checkedLookup(url, lookup, objectionTo);
+      const response = await request(url, checked, signal, post);
       return await readAnswer(response, maxBytes);
     } catch (error) {
       if (signal.aborted)
@@ -99,15 +106,20 @@ function checkedLookup(
   };
 }
 
-function request(url: URL, lookup: LookupFunction, signal: AbortSignal): Promise<IncomingMessage> {
-  const { get, Agent } = url.protocol === "https:" ? https : http;
+function request(
+  url: URL,
+  lookup: LookupFunction,
+  signal: AbortSignal,
+  post: PostedForm | undefined,
+): Promise<IncomingMessage> {
+  const { request: send, Agent } = url.protocol === "https:" ? https : http;
   const agent = new Agent({ proxyEnv: proxyOf(url) } as AgentOptions);
-  const headers = {
-    accept: "application/json, application/jwk-set+json",
-    "accept-encoding": "identity",
-  };
+  const method = post === undefined ? "GET" : "POST";
+  const headers = { ...headersFor(post), "accept-encoding": "identity" };
   return new Promise((resolve, reject) => {
-    get(url, { lookup, signal, headers, agent }, resolve).on("error", reject);
+    send(url, { method, lookup, signal, headers, agent }, resolve)
+      .on("error", reject)
+      .end(post?.body);
   });
 }
 

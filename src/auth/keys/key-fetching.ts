@@ -1,14 +1,23 @@
+import { toPromise } from "../../runtime/application-code.js";
 import { isLoopback } from "../../runtime/ip-address.js";
 import { parseStrictObject } from "../token/strict-json.js";
 
+/** A form that is posted (RFC 7662 §2.1). */
+export interface PostedForm {
+  /** `application/x-www-form-urlencoded` */
+  readonly body: string;
+  /** The header `Authorization`. */
+  readonly authorization: string;
+}
+
 /**
- * Gets a JSON document by HTTP. Resolves to its text, or to undefined when the server does not have
- * it (404). Rejects with an Error that says what is wrong: an address that isn't
- * allowed, a redirect, too slow, too large.
+ * Gets a JSON document by HTTP, or posts a form that is answered with one. Resolves to its text, or
+ * to undefined when the server does not have it (404). Rejects with an Error that says what is
+ * wrong: an address that isn't allowed, a redirect, too slow, too large.
  */
 export type FetchDocument = (
   url: URL,
-  options: { readonly allowPrivateHosts: boolean },
+  options: { readonly allowPrivateHosts: boolean; readonly post?: PostedForm },
 ) => Promise<string | undefined>;
 
 /** The server of a document answered, and not with a document. */
@@ -39,20 +48,36 @@ const maxBytes = 262_144; // 256 KiB
 
 /** Documents by a function of the application. Which hosts it asks is its own business. */
 export function fetchDocumentBy(fetch: typeof globalThis.fetch): FetchDocument {
-  const read = async (url: URL, signal: AbortSignal): Promise<string | undefined> => {
-    const headers = { accept: "application/json, application/jwk-set+json" };
-    const response = await fetch(url, { headers, redirect: "error", signal });
+  const read = async (
+    url: URL,
+    signal: AbortSignal,
+    post: PostedForm | undefined,
+  ): Promise<string | undefined> => {
+    const form = post === undefined ? {} : { method: "POST", body: post.body };
+    const response = await toPromise(
+      fetch(url, { ...form, headers: headersFor(post), redirect: "error", signal }),
+    );
     if (response.status === 404) return undefined;
     if (response.status !== 200) throw new HttpStatusError(response.status);
     return textOf(response);
   };
-  return (url) => {
+  return (url, { post }) => {
     const signal = AbortSignal.timeout(fetchTimeout);
     const late = new Promise<never>((_, reject) => {
       const give = () => reject(new Error(`no complete answer within ${fetchTimeout} ms`));
       signal.addEventListener("abort", give, { once: true });
     });
-    return Promise.race([read(url, signal), late]); // whether or not it heeds its signal
+    return Promise.race([read(url, signal, post), late]); // whether or not it heeds its signal
+  };
+}
+
+/** Headers of a request for a document. */
+export function headersFor(post: PostedForm | undefined): Record<string, string> {
+  if (post === undefined) return { accept: "application/json, application/jwk-set+json" };
+  return {
+    accept: "application/json",
+    authorization: post.authorization,
+    "content-type": "application/x-www-form-urlencoded",
   };
 }
 

@@ -24,7 +24,12 @@ import {
   type VerificationKey,
 } from "./key-source.js";
 import { isImportable, readPublicKey } from "./public-key.js";
-import { embeddedTimes, RefreshingKeys, remoteTimes } from "./refreshing-keys.js";
+import {
+  embeddedTimes,
+  RefreshingKeys,
+  type RefreshTimes,
+  remoteTimes,
+} from "./refreshing-keys.js";
 
 /**
  * One issuer's options; `keys`, of an embedded issuer, reads its current key set and brings
@@ -115,13 +120,20 @@ const embeddedDefaults = {
   leeway: 5_000, // 5 s
 } as const;
 
-/** @throws TypeError that says what to change in the options */
-export function createProvider(given: VerifierOptions, ports: VerifierPorts): Provider {
+/**
+ * `times` are those of keys that are fetched.
+ * @throws TypeError that says what to change in the options
+ */
+export function createProvider(
+  given: VerifierOptions,
+  ports: VerifierPorts,
+  times: RefreshTimes = remoteTimes,
+): Provider {
   if (!isObject(given)) throw new TypeError("auth: an issuer's options must be an object");
   refuseUnknownOptions("auth", given, providerOptions);
   const options: VerifierOptions = given.keys ? { ...embeddedDefaults, ...given } : given;
   const rules = readRules(options);
-  return { rules, ...readKeys(options, ports) };
+  return { rules, ...readKeys(options, ports, times) };
 }
 
 function readRules(options: VerifierOptions): TokenRules {
@@ -139,6 +151,10 @@ function readRules(options: VerifierOptions): TokenRules {
     allowNonce = false,
   } = options;
   requireText(issuer, "issuer", "the iss claim of its tokens");
+  if (isTemplate(issuer))
+    throw new TypeError(
+      `auth.issuer ${issuer} stands for many issuers, and each token names one: give a function, auth: async (iss) => …, that returns the options of those that you accept`,
+    );
   const audiences = [audience].flat();
   if (audiences.length === 0 || !areTexts(audiences))
     throw new TypeError(
@@ -202,11 +218,20 @@ function readScopeOptions({
   return { scopes: scopesOfClaims(scopeClaims), scopeClaims };
 }
 
+// Entra's names for "any tenant" are in no token, whose iss has the id of its tenant
+const anyTenant = /^https:\/\/login\.microsoftonline\.com\/(?:common|organizations)(?:\/|$)/i;
+
+/** Is this a pattern, such as Entra's `https://login.microsoftonline.com/{tenantid}/v2.0`? */
+export function isTemplate(issuer: string): boolean {
+  return issuer.includes("{") || anyTenant.test(issuer);
+}
+
 type Keys = Pick<Provider, "algorithms" | "keys">;
 
 function readKeys(
   options: VerifierOptions,
   { clock, fetchDocument, onKeyFailure, onUnusedKey }: VerifierPorts,
+  times: RefreshTimes,
 ): Keys {
   const { issuer, jwks, publicKey, secret, keys } = options;
   const given = Object.entries({ jwks, publicKey, secret, keys }).filter(
@@ -245,7 +270,7 @@ function readKeys(
       : keySetLoader(readUrl(jwks, "auth.jwks", fetching), fetching);
   return {
     algorithms,
-    keys: new RefreshingKeys({ load, algorithms, ...reports }, clock, remoteTimes),
+    keys: new RefreshingKeys({ load, algorithms, ...reports }, clock, times),
   };
 }
 

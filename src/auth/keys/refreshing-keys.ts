@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import type { Clock } from "../../runtime/clock.js";
+import { PeerBudget, type PeerRate } from "../../runtime/peer-budget.js";
 import { describe } from "../../runtime/thrown.js";
 import { TokenRefusedError } from "../refusal.js";
 import { readKeySet, type UnusedKey } from "./key-policy.js";
@@ -24,25 +25,31 @@ export interface RefreshTimes {
   /** How much longer it is used while it can't be fetched. */
   readonly maxStale: number;
   /** How often tokens with a `kid` that is not in the set may cause a fetch. */
-  readonly unknownKeys: KeyFetchRate;
+  readonly unknownKeys: PeerRate;
   /** The pause after a failed fetch, doubled by each further failure up to the second number. */
   readonly backOff: readonly [number, number];
+  /** Tokens that are remembered until their `kid` could be looked up, some 150 bytes each. */
+  readonly maxUnjudged: number;
 }
 
 export const remoteTimes: RefreshTimes = {
   maxAge: 600_000, // 10 min
   maxStale: 3_600_000, // 1 h
   // whatever peers make up, others wait 7.5 s for a new key
-  unknownKeys: { perPeer: 30_000, average: 7_500, burst: 4 },
+  unknownKeys: { perPeer: 30_000, peerBurst: 1, average: 7_500, burst: 4 },
   backOff: [1_000, 60_000], // 1 s to 60 s
+  maxUnjudged: 1_024,
 };
 
 /** Our own issuer's set costs no network, and a key that it withdraws stops at once. */
 export const embeddedTimes: RefreshTimes = {
   ...remoteTimes,
   maxAge: 1_000,
-  unknownKeys: { perPeer: 0, average: 0, burst: 1 },
+  unknownKeys: { perPeer: 0, peerBurst: 1, average: 0, burst: 1 },
 };
+
+/** One of many issuers that were looked up: each takes less memory. */
+export const lookedUpTimes: RefreshTimes = { ...remoteTimes, maxUnjudged: 64 };
 
 /** Where a key set comes from. */
 export interface KeySetSource {
@@ -64,7 +71,6 @@ interface LoadedKeys {
 }
 
 const maxPassedOver = 1_000; // keys that were reported, so that none is reported twice
-const maxUnjudged = 1_024; // tokens, some 150 KB
 
 /**
  * A key set that is kept fresh as tokens come: one fetch at a time, not before it is needed. While
@@ -79,7 +85,7 @@ export class RefreshingKeys implements KeySource {
   readonly #source: KeySetSource;
   readonly #clock: Clock;
   readonly #times: RefreshTimes;
-  readonly #budget: KeyFetchBudget;
+  readonly #budget: PeerBudget;
   /**
    * Tokens that could not be judged: how many fetches had begun when each was presented first. The
    * oldest first.
@@ -97,7 +103,7 @@ export class RefreshingKeys implements KeySource {
     this.#source = source;
     this.#clock = clock;
     this.#times = times;
-    this.#budget = new KeyFetchBudget(times.unknownKeys, clock);
+    this.#budget = new PeerBudget(times.unknownKeys, clock);
   }
 
   async find(wanted: WantedKey, presented: Presented): Promise<readonly VerificationKey[]> {
@@ -170,7 +176,8 @@ export class RefreshingKeys implements KeySource {
   #remember(digest: string, presentedAfter: number): void {
     this.#unjudged.set(digest, presentedAfter);
     const [oldest] = this.#unjudged.keys();
-    if (this.#unjudged.size > maxUnjudged && oldest !== undefined) this.#unjudged.delete(oldest);
+    if (this.#unjudged.size > this.#times.maxUnjudged && oldest !== undefined)
+      this.#unjudged.delete(oldest);
   }
 
   /** Never rejects: what went wrong is in `#failure`. */
@@ -224,51 +231,4 @@ function emptinessOf(unused: readonly UnusedKey[]): string {
   return first === undefined
     ? "the key set is empty"
     : `no key of the set can be used: ${first.reason}`;
-}
-
-interface KeyFetchRate {
-  /** Milliseconds between two fetches that the same peer causes. */
-  readonly perPeer: number;
-  /** Milliseconds between two fetches on average, whoever causes them. */
-  readonly average: number;
-  /** Fetches that may come at once. */
-  readonly burst: number;
-}
-
-/**
- * Rate of the fetches that tokens with an unknown `kid` cause: a token bucket for all, in which no
- * peer has more than one fetch at a time.
- */
-class KeyFetchBudget {
-  readonly #rate: KeyFetchRate;
-  readonly #clock: Clock;
-  /**
-   * When each peer caused its last fetch; never more than there were fetches in the last `perPeer`
-   * milliseconds.
-   */
-  readonly #lastOfPeer = new Map<string, number>();
-  /** When the bucket will be full again, monotonic. */
-  #fullAt = Number.NEGATIVE_INFINITY;
-
-  constructor(rate: KeyFetchRate, clock: Clock) {
-    this.#rate = rate;
-    this.#clock = clock;
-  }
-
-  /**
-   * Takes one fetch for this peer. Returns 0, or the milliseconds until there is one.
-   */
-  take(peer: string): number {
-    const { perPeer, average, burst } = this.#rate;
-    const now = this.#clock.monotonic();
-    for (const [other, at] of this.#lastOfPeer)
-      if (now - at >= perPeer) this.#lastOfPeer.delete(other);
-    const ofPeer = (this.#lastOfPeer.get(peer) ?? Number.NEGATIVE_INFINITY) + perPeer - now;
-    const ofAll = this.#fullAt - (burst - 1) * average - now;
-    const wait = Math.max(ofPeer, ofAll, 0);
-    if (wait > 0) return wait;
-    this.#fullAt = Math.max(this.#fullAt, now) + average;
-    if (perPeer > 0) this.#lastOfPeer.set(peer, now);
-    return 0;
-  }
 }

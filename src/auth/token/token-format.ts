@@ -33,7 +33,7 @@ const refusedParameters = ["jwk", "crit", "b64", "zip", "enc"];
  */
 export function readToken(input: unknown, maxLength: number): UnverifiedToken {
   if (typeof input !== "string") throw invalid("the token is not a string");
-  const text = normalize(input);
+  const text = normalizeToken(input);
   if (text.length > maxLength)
     throw invalid(
       `the token has ${text.length} characters, and auth.maxTokenLength is ${maxLength}`,
@@ -59,7 +59,7 @@ export function readToken(input: unknown, maxLength: number): UnverifiedToken {
 /**
  * What people paste: white space around, line breaks from a terminal, the prefix of an HTTP header.
  */
-function normalize(input: string): string {
+export function normalizeToken(input: string): string {
   const trimmed = input.trim();
   // RFC 9110 §11.1: the name of a scheme is case-insensitive
   const bare = trimmed.replace(/^bearer\s+/i, "");

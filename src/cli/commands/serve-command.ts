@@ -1,10 +1,11 @@
 /** `jotwire serve`: an application in production. */
 import type { Command } from "commander";
 import {
-  type AuthOption,
   createServer,
+  type IssuerPort,
   jsonLogger,
   type Logger,
+  type ProviderOptions,
   type ServerOptions,
   type Store,
 } from "../../index.js";
@@ -75,7 +76,7 @@ async function serve(module: string, options: ServeOptions, command: Command): P
   const { app, started } = await (embedded === undefined
     ? loadApp(module)
     : orRelease(embedded, loadApp(module)));
-  const auth = (embedded ?? accepted) as AuthOption; // one of the two
+  const auth = (embedded ?? accepted) as IssuerPort | ProviderOptions; // one of the two
   const metrics = metricsPlace(options);
   const serverOptions: ServerOptions = {
     auth,

@@ -34,8 +34,6 @@ export interface PublisherPorts {
   readonly messages: NodeMessages | undefined;
   /** Those of this node. */
   readonly connections: ConnectionRegistry;
-  /** Names of all issuers. */
-  readonly issuers: readonly string[];
   /** Largest event, bytes. */
   readonly maxBytes: number;
 }
@@ -116,13 +114,13 @@ export class Publisher {
   }
 
   #recipients(target: NotifyTarget): Iterable<Connection> {
-    const { connections, issuers } = this.#ports;
+    const { connections } = this.#ports;
     if (target === "all") return connections;
     if ("connection" in target) {
       const connection = connections.get(target.connection);
       return connection === undefined ? [] : [connection];
     }
-    const named = target.issuer === undefined ? issuers : [target.issuer];
+    const named = target.issuer === undefined ? connections.issuers() : [target.issuer];
     return named.flatMap((issuer) => connections.ofSubject(issuer, target.subject));
   }
 }

@@ -199,7 +199,7 @@ export class AuthQueue {
       throw invalidAuthParams('send either "token" or "refreshToken", not both');
     if (typeof refreshToken !== "string")
       throw invalidAuthParams('"refreshToken" must be a string');
-    if (!this.#parts.authority.mayRenew(identity.issuer)) {
+    if (!this.#parts.authority.mayRenew(identity)) {
       throw invalidAuthParams(
         'this server does not rotate refresh tokens; get a new token from your issuer and send {"token":"…"}',
       );
@@ -254,12 +254,11 @@ export class AuthQueue {
    * Removes the message of an error that quotes the refresh token: `renew` may be the application's
    * code.
    */
-  async #renew({ issuer, subject }: VerifiedToken, refreshToken: string): Promise<RenewedTokens> {
+  async #renew(identity: VerifiedToken, refreshToken: string): Promise<RenewedTokens> {
     try {
       return await this.#parts.authority.renew(
-        issuer,
+        identity,
         refreshToken,
-        subject,
         this.#observer.remoteAddress,
       );
     } catch (thrown) {

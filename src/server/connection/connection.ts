@@ -330,8 +330,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
   }
 
   refreshExample(): string {
-    const mayRenew =
-      this.#identity !== null && this.#services.authority.mayRenew(this.#identity.issuer);
+    const mayRenew = this.#identity !== null && this.#services.authority.mayRenew(this.#identity);
     return exampleOf("refresh", mayRenew ? "refreshToken" : "token");
   }
 

@@ -1,17 +1,20 @@
 /** What the server answers over plain HTTP, beside the endpoints of an embedded issuer. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { IssuerPort } from "../../auth/issuer-port.js";
+import { TokenRefusedError } from "../../auth/refusal.js";
 import type { OpenRpc } from "../../rpc/define/openrpc.js";
-import type { AuthRateLimiter } from "../admission/auth-rate-limiter.js";
+import type { Logger } from "../../runtime/logger.js";
 import type { OriginList } from "../admission/origin-list.js";
-import { hasTooManyHeaders, pathOf, type UpgradeChecks } from "../admission/upgrade-checks.js";
-import { type BearerPorts, type BearerVerdict, judgeBearer } from "./bearer.js";
+import { hasTooManyHeaders, pathOf } from "../admission/upgrade-checks.js";
+import { type BearerTokens, refusalOf } from "./bearer.js";
 import { type ConsolePage, consolePath } from "./console-page.js";
 import { sendJson, sendText } from "./json-answer.js";
 import type { Readiness } from "./readiness.js";
 import type { UpgradeInfo } from "./upgrade-info.js";
 
-export interface HttpPorts extends BearerPorts {
+export interface HttpPorts {
+  readonly bearer: Pick<BearerTokens, "verify">;
+  readonly log: Logger;
   readonly issuers: readonly IssuerPort[];
   readonly origins: OriginList;
   readonly addressOf: (request: IncomingMessage) => string;
@@ -19,8 +22,6 @@ export interface HttpPorts extends BearerPorts {
   readonly readiness: Readiness;
   readonly openRpc: OpenRpc;
   readonly discover: "authenticated" | "public" | false;
-  readonly upgradeChecks: UpgradeChecks;
-  readonly authRate: AuthRateLimiter;
   /** Undefined: it is not served. */
   readonly console: ConsolePage | undefined;
 }
@@ -111,31 +112,31 @@ export class HttpRoutes {
   }
 
   async #openRpc(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { discover, openRpc, addressOf, upgradeChecks, authRate } = this.#ports;
+    const { discover, openRpc, addressOf, bearer } = this.#ports;
     if (discover === false) return notFound(response);
     const token = /^Bearer (.+)$/i.exec(request.headers.authorization ?? "")?.[1];
-    const address = addressOf(request);
-    if (token !== undefined && upgradeChecks.isBarred(address))
-      return tooMany(response, "refused tokens from your address; wait a minute", 60);
-    if (token !== undefined && !authRate.take(address))
-      return tooMany(response, "tokens of your address in this second", 1);
-    const { auth, retryAfter } =
-      token === undefined ? noToken : await judgeBearer(token, address, this.#ports);
-    if (retryAfter !== undefined) return unjudged(response, retryAfter);
-    if (auth === null && (discover !== "public" || token !== undefined)) {
-      const error_description = "send an access token: Authorization: Bearer <JWT>";
-      return sendJson(
-        response,
-        401,
-        { error: "invalid_token", error_description },
-        { "WWW-Authenticate": "Bearer" },
-      );
-    }
-    sendText(response, 200, openRpc.for(auth));
+    if (token === undefined)
+      return discover === "public" ? sendText(response, 200, openRpc.for(null)) : refused(response);
+    const verdict = await bearer.verify(token, addressOf(request)).catch(refusalOf);
+    if (!(verdict instanceof TokenRefusedError))
+      return sendText(response, 200, openRpc.for(verdict));
+    const { code, detail, retryAfter = 1_000 } = verdict;
+    const seconds = Math.max(Math.ceil(retryAfter / 1_000), 1);
+    if (code === "rate_limited") tooMany(response, detail, seconds);
+    else if (code === "auth_unavailable") unjudged(response, seconds);
+    else refused(response);
   }
 }
 
-const noToken: BearerVerdict = { auth: null };
+function refused(response: ServerResponse): void {
+  const error_description = "send an access token: Authorization: Bearer <JWT>";
+  sendJson(
+    response,
+    401,
+    { error: "invalid_token", error_description },
+    { "WWW-Authenticate": "Bearer" },
+  );
+}
 
 /** `retryAfter`: seconds. */
 function unjudged(response: ServerResponse, retryAfter: number): void {
@@ -157,8 +158,7 @@ function tooManyHeaders(response: ServerResponse): true {
 }
 
 /** `retryAfter`: seconds. */
-function tooMany(response: ServerResponse, what: string, retryAfter: number): void {
-  const error_description = `too many ${what}`;
+function tooMany(response: ServerResponse, error_description: string, retryAfter: number): void {
   sendJson(
     response,
     429,

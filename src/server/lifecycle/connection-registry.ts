@@ -24,6 +24,8 @@ export class ConnectionRegistry implements ConnectionObserver {
   readonly #open = new Set<Connection>();
   /** One connection as it is, for memory's sake; several in a set, the oldest first. */
   readonly #bySubject = new Map<string, Connection | Set<Connection>>();
+  /** How many subjects of each issuer are connected. */
+  readonly #subjectsOf = new Map<string, number>();
   readonly #addresses: AddressCounters;
   readonly #heartbeat: Heartbeat;
   readonly #hooks: Hooks;
@@ -73,6 +75,11 @@ export class ConnectionRegistry implements ConnectionObserver {
   ofSubject(issuer: string, subject: string): readonly Connection[] {
     const found = this.#bySubject.get(subjectKey({ issuer, subject }));
     return found === undefined ? [] : found instanceof Set ? [...found] : [found];
+  }
+
+  /** The issuers of those who are connected. */
+  issuers(): readonly string[] {
+    return [...this.#subjectsOf.keys()];
   }
 
   add(connection: Connection): void {
@@ -176,7 +183,11 @@ export class ConnectionRegistry implements ConnectionObserver {
   #rememberSubject(connection: Connection, token: VerifiedToken): void {
     const key = subjectKey(token);
     const known = this.#bySubject.get(key);
-    if (known === undefined) return void this.#bySubject.set(key, connection);
+    if (known === undefined) {
+      this.#bySubject.set(key, connection);
+      this.#countSubject(token.issuer, 1);
+      return;
+    }
     const connections = known instanceof Set ? known : new Set([known]);
     this.#bySubject.set(key, connections.add(connection));
     const [oldest] = connections;
@@ -191,8 +202,15 @@ export class ConnectionRegistry implements ConnectionObserver {
     const key = subjectKey(token);
     const known = this.#bySubject.get(key);
     if (known instanceof Set) known.delete(connection);
-    if (known === connection || (known instanceof Set && known.size === 0))
-      this.#bySubject.delete(key);
+    if (known !== connection && !(known instanceof Set && known.size === 0)) return;
+    this.#bySubject.delete(key);
+    this.#countSubject(token.issuer, -1);
+  }
+
+  #countSubject(issuer: string, change: 1 | -1): void {
+    const count = (this.#subjectsOf.get(issuer) ?? 0) + change;
+    if (count > 0) this.#subjectsOf.set(issuer, count);
+    else this.#subjectsOf.delete(issuer);
   }
 }
 

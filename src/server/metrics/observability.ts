@@ -92,6 +92,19 @@ export class Observability {
     this.#log.warn({ event: "scopes.unknown", ...found }, "a token without a known scope");
   }
 
+  /** The function that looks up issuers threw, hung, or returned what cannot be used. */
+  lookupFailed(issuer: string, detail: string): void {
+    this.#log.warn(
+      { event: "issuer.lookup_failed", issuer: issuer.slice(0, maxHeader), detail },
+      "the function auth failed for an issuer",
+    );
+  }
+
+  /** The application's `verify` threw, hung, or returned what cannot be used. */
+  verifyFailed(issuer: string, detail: string): void {
+    this.#log.warn({ event: "verify.fail", issuer, detail }, "a token could not be verified");
+  }
+
   /** Once for each origin, to the developer whose browser shows nothing but a failed connection. */
   #tellRefusedOrigin(origin: string): void {
     if (this.#isProduction || this.#refusedOrigins.size >= maxRefusedOrigins) return;

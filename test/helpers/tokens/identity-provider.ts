@@ -3,7 +3,12 @@ import type { AddressInfo } from "node:net";
 import { Provider } from "oidc-provider";
 import { createTestKeys, type TestAlgorithm } from "./tokens.js";
 
-const client = { id: "orders-worker", secret: "a secret that only the worker knows" };
+export const client = { id: "orders-worker", secret: "a secret that only the worker knows" };
+
+const basic = `Basic ${Buffer.from(`${client.id}:${encodeURIComponent(client.secret)}`).toString("base64")}`;
+
+/** A resource (RFC 8707) whose tokens are opaque: only the provider knows what they say. */
+export const opaqueResource = "https://opaque.test";
 
 /**
  * oidc-provider on a free port: it gives access tokens (RFC 9068) to one client, for whatever
@@ -34,14 +39,22 @@ export class IdentityProvider implements AsyncDisposable {
   async token(resource: string, scope = "numbers:add"): Promise<string> {
     const response = await fetch(`${this.issuer}/token`, {
       method: "POST",
-      headers: {
-        Authorization: `Basic ${Buffer.from(`${client.id}:${encodeURIComponent(client.secret)}`).toString("base64")}`,
-      },
+      headers: { Authorization: basic },
       body: new URLSearchParams({ grant_type: "client_credentials", resource, scope }),
     });
     const answer = (await response.json()) as { readonly access_token?: string };
     if (answer.access_token === undefined) throw new Error(JSON.stringify(answer));
     return answer.access_token;
+  }
+
+  /** Withdraws a token (RFC 7009). */
+  async revoke(token: string): Promise<void> {
+    const { status } = await fetch(`${this.issuer}/token/revocation`, {
+      method: "POST",
+      headers: { Authorization: basic },
+      body: new URLSearchParams({ token }),
+    });
+    if (status !== 200) throw new Error(`revocation: HTTP ${status}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -73,13 +86,16 @@ function configuration(algorithm: TestAlgorithm): object {
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
+      introspection: { enabled: true },
+      revocation: { enabled: true },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo: (_context: unknown, resource: string) => ({
           audience: resource,
           scope: "numbers:add",
-          accessTokenFormat: "jwt",
-          jwt: { sign: { alg: algorithm } },
+          ...(resource === opaqueResource
+            ? { accessTokenFormat: "opaque" }
+            : { accessTokenFormat: "jwt", jwt: { sign: { alg: algorithm } } }),
         }),
       },
     },

@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import type { ProviderOptions } from "../../../src/auth/provider-options.js";
+import type { Auth } from "../../../src/rpc/define/access.js";
 import { longestLifetime, TokenAuthority } from "../../../src/server/token-authority.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 import { createTestKeys } from "../../helpers/tokens/tokens.js";
@@ -22,6 +23,8 @@ describe("how long a revocation must be remembered", () => {
 
   it("is not known when the tokens of one issuer may live for any time: nothing is forgotten then", () => {
     expect(longestLifetime([provider(5 * minute), provider()])).to.equal(undefined);
+    expect(longestLifetime([provider(5 * minute), () => null])).to.equal(undefined);
+    expect(longestLifetime([provider(5 * minute), { verify: () => null }])).to.equal(undefined);
   });
 });
 
@@ -44,8 +47,8 @@ describe("the authority over tokens", () => {
       },
       whenReady: () => (isKnown ? Promise.resolve() : Promise.reject(new Error("cut off"))),
     });
-    const ask = () =>
-      authority.renew("https://undefined.test", "refresh-token", "ada", "192.0.2.1");
+    const identity = { issuer: "https://undefined.test", subject: "ada" } as Auth;
+    const ask = () => authority.renew(identity, "refresh-token", "192.0.2.1");
     expect(await ask().catch((error: Error) => error.message)).to.equal("cut off");
     expect(used).to.deep.equal([]);
     isKnown = true;
