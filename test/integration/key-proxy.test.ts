@@ -1,9 +1,13 @@
 /** Key sets behind a corporate proxy, which alone resolves the issuer's name. */
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { expect } from "chai";
 import { EnvHttpProxyAgent, fetch as fetchBy } from "undici";
 import { createFetchDocument } from "../../src/auth/keys/fetch-document.js";
@@ -15,6 +19,7 @@ import { withFolder } from "../helpers/temporary-folder.js";
 import { createTestKeys, signToken } from "../helpers/tokens/tokens.js";
 import { startOfTime as iat, refusalOf } from "../helpers/tokens/verification.js";
 
+const run = promisify(execFile);
 const name = "id.invalid"; // which no resolver knows (RFC 6761 §6.4)
 const keys = createTestKeys();
 const options = { issuer: `https://${name}`, audience: "test", jwks: `https://${name}/keys` };
@@ -25,7 +30,18 @@ interface Place {
   /** Where it was asked to connect. */
   readonly connected: readonly string[];
   readonly certificate: string;
+  readonly folder: string;
 }
+
+const built = new URL("../../dist/src/auth/keys/fetch-document.js", import.meta.url).href;
+/** Other versions of Node, which the set-up installs. */
+const nodeOf = (version: string) =>
+  fileURLToPath(
+    new URL(
+      `../../node_modules/.cache/jotwire/stacks/node_modules/node-${version}/bin/node`,
+      import.meta.url,
+    ),
+  );
 
 const portOf = (server: Server) => (server.address() as AddressInfo).port;
 
@@ -57,7 +73,7 @@ async function withProxy(use: (place: Place) => Promise<void>): Promise<void> {
       near.on("error", () => far.destroy());
     });
     try {
-      await use({ proxy: `http://localhost:${portOf(proxy)}`, connected, certificate });
+      await use({ proxy: `http://localhost:${portOf(proxy)}`, connected, certificate, folder });
     } finally {
       for (const server of [issuer, proxy]) {
         server.close();
@@ -123,4 +139,49 @@ describe("The keys of an issuer behind a proxy", function () {
         .to.match(/ENOTFOUND|EAI_AGAIN/)
         .and.not.match(/proxy/i);
     }));
+
+  /** What another Node gets by the server's own requests, with these variables. */
+  async function fetchedBy(
+    node: string,
+    url: string,
+    env: Readonly<Record<string, string>>,
+    resolver = "{}",
+  ) {
+    const code = `
+      import { createFetchDocument } from ${JSON.stringify(built)};
+      const options = { allowPrivateHosts: false };
+      await createFetchDocument(${resolver})(new URL(${JSON.stringify(url)}), options).then(
+        (text) => console.log(text),
+        ({ message }) => console.log(message),
+      );`;
+    const { stdout } = await run(node, ["--input-type=module", "--eval", code], { env });
+    return stdout.trim();
+  }
+
+  for (const version of ["22", "24"] as const) {
+    it(`come through it on Node ${version} where NODE_USE_ENV_PROXY asks for that, and keep private hosts out`, async function () {
+      const node = nodeOf(version);
+      requires(this, `Node ${version}`, () => existsSync(node));
+      await withProxy(async ({ proxy, connected, folder }) => {
+        const env = {
+          NODE_EXTRA_CA_CERTS: join(folder, "certificate.pem"),
+          HTTPS_PROXY: proxy,
+          NO_PROXY: "inside.invalid",
+        };
+        const told = { ...env, NODE_USE_ENV_PROXY: "1" };
+        expect(await fetchedBy(node, options.jwks, told)).to.equal(
+          JSON.stringify({ keys: [keys.publicJwk] }),
+        );
+        expect(connected).to.deep.equal([`${name}:443`]);
+        expect(await fetchedBy(node, options.jwks, env)).to.match(/HTTPS_PROXY is set and was not/);
+        for (const literal of ["https://10.0.0.1/keys", "https://[fd00::1]/keys"])
+          expect(await fetchedBy(node, literal, told)).to.match(/private address/);
+        const toPrivate = `{ lookup: (_name, _options, callback) =>
+          callback(null, [{ address: "10.0.0.1", family: 4 }]) }`;
+        const direct = "https://inside.invalid/keys";
+        expect(await fetchedBy(node, direct, told, toPrivate)).to.match(/private address/);
+        expect(connected).to.have.lengthOf(1);
+      });
+    });
+  }
 });
