@@ -85,8 +85,11 @@ function cannotListen(error: unknown, port: number, host: string): CliError {
       "EACCES",
       `port ${tried} may not be opened by this user: choose one from 1024 up with ${portOption}`,
     ],
-    ["EADDRNOTAVAIL", `${place} is no address of this machine: choose another with ${hostOption}`],
-    ["ENOTFOUND", `${place} is no address: choose another with ${hostOption}`],
+    [
+      "EADDRNOTAVAIL",
+      `${place} is not an address of this machine; choose another with ${hostOption}`,
+    ],
+    ["ENOTFOUND", `${place} is not an address; choose another with ${hostOption}`],
   ]);
   return new CliError(
     "connection",

@@ -64,7 +64,10 @@ export class ScopeAdvice {
     this.#onUnknown = onUnknown;
   }
 
-  accepted({ issuer, scopes, claims }: VerifiedToken, { scopeClaims: read }: TokenRules): void {
+  accepted(
+    { issuer, scopes, claims }: VerifiedToken,
+    { scopeClaims: read }: Pick<TokenRules, "scopeClaims">,
+  ): void {
     if (this.#known.size === 0 || this.#seen.has(issuer) || this.#seen.size >= maxIssuers) return;
     this.#seen.add(issuer);
     if (scopes.some((scope) => this.#known.has(scope))) return;

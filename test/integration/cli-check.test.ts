@@ -161,7 +161,7 @@ describe("jotwire check", function () {
       expect(code).to.equal(3);
       expect(about(findings, "tls").map(({ level }) => level)).to.deep.equal(["unsafe", "warning"]);
       expect(about(findings, "tls")[0]?.advice)
-        .to.include("not for api.example.com")
+        .to.include("clients connect to api.example.com")
         .and.include("localhost");
       expect(about(findings, "origins")[0]).to.deep.include({ level: "unsafe" });
       const misspelt = await check(smallApp, ...settings, "--origin", "app.example.com");

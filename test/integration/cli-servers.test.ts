@@ -576,9 +576,9 @@ describe("jotwire serve", function () {
       for (const path of [cert, key, other]) await chmod(path, 0o600);
       const args = ["serve", smallApp, "--port", "0", ...foreign];
       for (const [first, second, says] of [
-        [key, key, "--tls-cert names is no certificate"],
-        [cert, cert, "--tls-key names is no key"],
-        [cert, other, "not that of the certificate"],
+        [key, key, "--tls-cert is not a certificate"],
+        [cert, cert, "--tls-key is not a private key"],
+        [cert, other, "keys of --tls-key and --tls-cert differ"],
       ] as const) {
         const { code, stderr } = await runCli([...args, "--tls-cert", first, "--tls-key", second]);
         expect(code, stderr).to.equal(3);
@@ -637,7 +637,7 @@ describe("jotwire serve", function () {
     expect(stderr).to.include(`port ${port} is taken`).and.include("--metrics-port");
     const elsewhere = await runCli([...args, "--metrics-host", "192.0.2.1"]);
     expect(elsewhere.stderr)
-      .to.include("192.0.2.1 is no address of this machine")
+      .to.include("192.0.2.1 is not an address of this machine")
       .and.include("--metrics-host");
     taken.close();
     await once(taken, "close");

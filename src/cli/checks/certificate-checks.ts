@@ -6,8 +6,7 @@ import type { Found } from "./finding.js";
 const day = 86_400_000;
 const notice = 14; // days before it ends
 
-const mismatch =
-  "the key of --tls-key is not that of the certificate: give the two that belong together";
+const mismatch = "the keys of --tls-key and --tls-cert differ; give a key and its certificate";
 
 interface Pem {
   readonly cert: Buffer;
@@ -25,16 +24,16 @@ async function readPair(
 ): Promise<{ readonly certificate: X509Certificate; readonly key: KeyObject }> {
   const certificate = await failingAs(
     "configuration",
-    "what --tls-cert names is no certificate: ",
+    "--tls-cert is not a certificate: ",
     () => new X509Certificate(tls.cert),
   );
-  const key = await failingAs("configuration", "what --tls-key names is no key: ", () =>
+  const key = await failingAs("configuration", "--tls-key is not a private key: ", () =>
     createPrivateKey(tls.key),
   );
   return { certificate, key };
 }
 
-/** In PEM. `host`: the name by which clients reach the server, if that is known. */
+/** `tls` is in PEM; `host` is the name by which clients reach the server, if it is known. */
 export async function certificateAdvice(
   tls: Pem,
   host: string | undefined,
@@ -44,17 +43,17 @@ export async function certificateAdvice(
   const daysLeft = Math.floor((Date.parse(certificate.validTo) - now) / day);
   const unsafe: readonly (readonly [boolean, string])[] = [
     [!certificate.checkPrivateKey(key), mismatch],
-    [daysLeft < 0, `the certificate has ended on ${certificate.validTo}: renew it`],
+    [daysLeft < 0, `the certificate expired on ${certificate.validTo}; renew it`],
     [
       Date.parse(certificate.validFrom) > now,
-      `the certificate is not valid before ${certificate.validFrom}: is this machine's clock right?`,
+      `the certificate is not valid before ${certificate.validFrom}; check this machine's clock`,
     ],
     [
       host !== undefined && certificate.checkHost(host) === undefined,
-      `the certificate is not for ${host}, where clients come by --issuer, but for ${certificate.subjectAltName ?? certificate.subject}: get one with that name`,
+      `the certificate is for ${certificate.subjectAltName ?? certificate.subject}, and clients connect to ${host} (--issuer); get a certificate with that name`,
     ],
   ];
-  const ending = `the certificate ends in ${daysLeft} days, and is read at the start only: renew it, and start the server anew`;
+  const ending = `the certificate expires in ${daysLeft} days; renew it and restart the server, which reads it at the start only`;
   return [
     ...unsafe
       .filter(([isThere]) => isThere)

@@ -71,14 +71,14 @@ export function closeListener(http: HttpServer | undefined): Promise<void> {
   });
 }
 
-/** Throws `TypeError` when tokens would cross a network in the clear. */
+/** Throws `TypeError` if tokens would cross a network unencrypted. */
 export function checkListening(
   host: string,
   { tls, trustProxy = [], allowInsecure = false }: ServerOptions,
 ): void {
   if (isLoopback(host) || tls !== undefined || trustProxy.length > 0 || allowInsecure) return;
   throw new TypeError(
-    `tokens would cross the network in the clear on ${host}: give "tls", name the proxy that has it in "trustProxy", or set "allowInsecure" if you know better`,
+    `tokens would cross the network unencrypted on ${host}; give "tls", name the proxy that has TLS in "trustProxy", or set "allowInsecure"`,
   );
 }
 

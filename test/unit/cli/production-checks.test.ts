@@ -44,7 +44,7 @@ describe("jotwire check, of a certificate,", () => {
       expect(levels(await at(15))).to.deep.equal([]);
       expect(levels(await at(17))).to.deep.equal(["warning"]);
       expect(
-        (await at(31)).map(({ level, advice }) => [level, advice.includes("has ended")]),
+        (await at(31)).map(({ level, advice }) => [level, advice.includes("the certificate expired on")]),
       ).to.deep.equal([["unsafe", true]]);
       expect(
         (await at(-1)).map(({ level, advice }) => [level, advice.includes("not valid before")]),
@@ -59,7 +59,7 @@ describe("jotwire check, of a certificate,", () => {
       await makeCertificate(folder);
       const other = { ...tls, key: await readFile(join(folder, "key.pem")) };
       expect((await certificateAdvice(other, "localhost"))[0]?.advice).to.include(
-        "belong together",
+        "give a key and its certificate",
       );
       const junk = Buffer.from("junk");
       expect(

@@ -1,7 +1,8 @@
 import { expect } from "chai";
-import type { ProviderOptions } from "../../../src/auth/provider-options.js";
+import type { ProviderOptions, VerifiedToken } from "../../../src/auth/provider-options.js";
 import { createRpc } from "../../../src/index.js";
 import { createIssuer, memoryStore } from "../../../src/issuer/index.js";
+import { ScopeAdvice } from "../../../src/server/scope-advice.js";
 import { recordingLogger, startServer } from "../../helpers/server/test-server.js";
 import { CheapHasher } from "../../helpers/tokens/cheap-hasher.js";
 import { createTestKeys, signToken } from "../../helpers/tokens/tokens.js";
@@ -112,5 +113,20 @@ describe("A token that grants no scope of the application", () => {
     const { token } = await issuer.login("ada", password);
     expect((await client.authenticate(token)).error).to.equal(undefined);
     expect(lines.filter(({ fields }) => fields.event === "scopes.unknown")).to.deep.equal([]);
+  });
+
+  it("is noticed of a thousand issuers, and of no more, however many there are", () => {
+    const reports: string[] = [];
+    const advice = new ScopeAdvice(["orders:read"], ["https://own.test"], ({ issuer }) =>
+      reports.push(issuer),
+    );
+    const accept = (issuer: string) =>
+      advice.accepted({ issuer, scopes: [], claims: {} } as unknown as VerifiedToken, {
+        scopeClaims: ["scope"],
+      });
+    accept("https://own.test");
+    for (let n = 0; n < 1_100; n++) accept(`https://${n}.test`);
+    expect(reports).to.have.lengthOf(999); // and the embedded one
+    expect(reports[0]).to.equal("https://0.test");
   });
 });
