@@ -44,7 +44,10 @@ describe("jotwire check, of a certificate,", () => {
       expect(levels(await at(15))).to.deep.equal([]);
       expect(levels(await at(17))).to.deep.equal(["warning"]);
       expect(
-        (await at(31)).map(({ level, advice }) => [level, advice.includes("the certificate expired on")]),
+        (await at(31)).map(({ level, advice }) => [
+          level,
+          advice.includes("the certificate expired on"),
+        ]),
       ).to.deep.equal([["unsafe", true]]);
       expect(
         (await at(-1)).map(({ level, advice }) => [level, advice.includes("not valid before")]),
