@@ -33,6 +33,7 @@ const sections = {
     "clerk",
     "cognito",
     "entra",
+    "entra-multi-tenant",
     "firebase",
     "gitlab",
     "google",

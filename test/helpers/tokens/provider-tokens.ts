@@ -212,6 +212,35 @@ function entra(): ProviderFixture {
   };
 }
 
+const personalAccounts = "9188040d-6c67-4b21-9b3a-6e1fa2f4f3ad";
+
+/** The page of one tenant, with a function in the place of its options. */
+function entraMany(): ProviderFixture {
+  const { azp: _azp, azpacr: _azpacr, scp: _scp, ...identity } = entraClaims(tenant);
+  return {
+    ...entra(),
+    page: "entra-multi-tenant",
+    refused: [
+      {
+        what: "access token of a personal account",
+        header: rs256Jwt,
+        claims: entraClaims(personalAccounts),
+      },
+      {
+        what: "access token of version 1",
+        header: { ...rs256Jwt, x5t: kid },
+        claims: { ...entraClaims(tenant), iss: `https://sts.windows.net/${tenant}/`, ver: "1.0" },
+      },
+      {
+        what: "access token for Microsoft Graph, as if its signature could be verified",
+        header: rs256Jwt,
+        claims: { ...entraClaims(tenant), aud: "00000003-0000-0000-c000-000000000000" },
+      },
+      { what: "ID token of a shared registration", header: rs256Jwt, claims: identity },
+    ],
+  };
+}
+
 function okta(): ProviderFixture {
   const issuer = "https://shop.okta.com/oauth2/default";
   const common = { ver: 1, iss: issuer, iat, exp: iat + 3_600, auth_time: iat - 60 };
@@ -715,6 +744,16 @@ function base64url(value: object): string {
 
 /** A fixture for each page whose options verify JWTs. */
 export const providerFixtures: readonly ProviderFixture[] = [
-  ...[keycloak(), auth0(), entra(), okta(), cognito(), clerk(), supabase(), firebase()],
+  ...[
+    keycloak(),
+    auth0(),
+    entra(),
+    entraMany(),
+    okta(),
+    cognito(),
+    clerk(),
+    supabase(),
+    firebase(),
+  ],
   ...[google(), gitlabJob(), uaa(), betterAuth(), authentik()],
 ];
