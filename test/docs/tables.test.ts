@@ -82,6 +82,7 @@ describe("the documents", () => {
       ["server", "### verify", "src/auth/custom-verifier.ts", "CustomVerifierOptions"],
       ["server", "## introspection", "src/auth/introspection.ts", "IntrospectionOptions"],
       ["server", "## createTokenVerifier", "src/server/token-verifier.ts", "TokenVerifierOptions"],
+      ["server", "## bearerAuth", "src/server/http/bearer-auth.ts", "BearerAuthOptions"],
       ["server", "## Issuer", "src/issuer/issuer-options.ts", "IssuerOptions"],
       ["server", "## redisStore", "src/store/redis/redis-store.ts", "RedisStoreOptions"],
       ["server", "## redisStore", "src/store/redis/connection/redis-connection.ts", "RedisAddress"],

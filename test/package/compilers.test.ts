@@ -37,7 +37,9 @@ const resolutions = {
 };
 
 /** What the code of a document imports besides the package and its dependencies. */
-const packages = ["zod", "react", "react-dom", "express", "fastify", "pino", "@redis/client"];
+const packages = [
+  ...["zod", "react", "react-dom", "express", "fastify", "hono", "pino", "undici", "@redis/client"],
+];
 const types = ["node", "react", "react-dom", "express"];
 
 /** Imports everything, so that no declaration stays unread where libraries are checked. */

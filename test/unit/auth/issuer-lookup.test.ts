@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import type { IssuerLookup } from "../../../src/auth/issuer-lookup.js";
+import { IssuerDirectory, type IssuerLookup } from "../../../src/auth/issuer-lookup.js";
 import type { FetchDocument } from "../../../src/auth/keys/key-fetching.js";
 import type { ProviderOptions } from "../../../src/auth/provider-options.js";
 import { createVerifier, type TokenVerifierPorts } from "../../../src/auth/verifier.js";
@@ -290,5 +290,42 @@ describe("Made-up issuers", () => {
     expect(exhausted.code).to.equal("auth_unavailable");
     await verifier.verify(tokenOf(tenant("a")), "honest");
     expect(asked.at(-1)).to.equal(tenant("a"));
+  });
+});
+
+describe("What is remembered of issuers", () => {
+  const directoryOf = (answer: (issuer: string) => Answer = optionsOf) => {
+    const clock = new ManualClock();
+    return {
+      clock,
+      directory: new IssuerDirectory(answer, { clock, fetchDocument: noFetch }),
+    };
+  };
+  const find = async (directory: IssuerDirectory, name: string) =>
+    (await directory.find(tenant(name), `peer of ${name}`)) ?? expect.fail("not accepted");
+
+  it("is 1,000 with an accepted token, the latest, and 1,000 others, however many there are", async () => {
+    const { clock, directory } = directoryOf();
+    for (let n = 0; n < 1_100; n++) {
+      directory.prove(tenant(`proven-${n}`), await find(directory, `proven-${n}`));
+      clock.advance(20);
+    }
+    expect(directory.size).to.equal(1_000);
+    for (let n = 0; n < 1_100; n++) {
+      await find(directory, `other-${n}`);
+      clock.advance(20);
+    }
+    expect(directory.size).to.equal(2_000);
+  });
+
+  it("is not what the function has taken back while a token was verified", async () => {
+    let accepted = true;
+    const { clock, directory } = directoryOf((issuer) => (accepted ? optionsOf(issuer) : null));
+    const found = await find(directory, "a");
+    accepted = false;
+    clock.advance(10 * minute + 1);
+    expect(await directory.find(tenant("a"), "")).to.equal(null);
+    directory.prove(tenant("a"), found);
+    expect(await directory.find(tenant("a"), "")).to.equal(null);
   });
 });
