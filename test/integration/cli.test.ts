@@ -18,7 +18,7 @@ describe("the command line", function () {
   });
 
   it("explains every command, with examples and exit codes", async () => {
-    for (const command of ["dev", "serve", "user", "client", "token", "call"]) {
+    for (const command of ["dev", "serve", "user", "client", "token", "call", "watch", "repl"]) {
       const { code, stdout } = await runCli([command, "--help"]);
       expect(code, command).to.equal(0);
       expect(stdout, command)
@@ -36,6 +36,8 @@ describe("the command line", function () {
       ["serve"],
       ["user", "add"],
       ["call", "ws://localhost"],
+      ["watch", "ws://localhost"],
+      ["repl"],
     ]) {
       const { code, stderr } = await runCli(args);
       expect(code, args.join(" ")).to.equal(2);

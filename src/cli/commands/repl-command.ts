@@ -106,6 +106,7 @@ async function talk(
   });
   const lines = terminal[Symbol.asyncIterator](); // from now on: some type before they are asked
   const output = new ReplOutput(terminal, () => promptOf(client, skew()));
+  terminal.on("close", () => output.end());
   const dialog = new Repl({ client, remote, output });
   for (const name of on) client.on(name, (event) => output.event(name, event));
   terminal.on("history", (history) => {

@@ -7,7 +7,7 @@ const width = 80; // columns: a longer result is indented
 
 export class ReplOutput {
   /** Undefined: nobody sees a prompt. */
-  readonly #terminal: Interface | undefined;
+  #terminal: Interface | undefined;
   readonly #promptText: () => string;
   #isAsking = false;
 
@@ -33,6 +33,11 @@ export class ReplOutput {
     if (!this.#isAsking || this.#terminal?.getPrompt() === this.#promptText()) return;
     this.#terminal?.setPrompt(this.#promptText());
     this.#terminal?.prompt(true);
+  }
+
+  /** The terminal is closed: a prompt would open it again. */
+  end(): void {
+    this.#terminal = undefined;
   }
 
   result(value: unknown): void {

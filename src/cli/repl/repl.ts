@@ -64,6 +64,7 @@ export class Repl {
     }
     stop();
     close();
+    await this.#unsubscribe("");
     if (over !== undefined) throw over;
   }
 
