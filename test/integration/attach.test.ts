@@ -5,14 +5,14 @@ import express from "express";
 import fastify from "fastify";
 import { WebSocket, WebSocketServer } from "ws";
 import { createRpc, createServer, type Server } from "../../src/index.js";
+import { eventually } from "../helpers/eventually.js";
 import { RawClient } from "../helpers/server/raw-client.js";
 import { recordingLogger, sampleApp } from "../helpers/server/test-server.js";
 import { createTestKeys, signToken } from "../helpers/tokens/tokens.js";
 
 const keys = createTestKeys();
 
-function rpcServer(): Server {
-  const { logger } = recordingLogger();
+function rpcServer({ logger } = recordingLogger()): Server {
   return createServer(sampleApp(), {
     auth: { issuer: "https://id.test", audience: "test", publicKey: keys.publicJwk },
     logger,
@@ -63,6 +63,63 @@ describe("a server that is attached", () => {
     await peer.close();
     expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).to.equal("page");
     echo.close();
+    await stop(http, server);
+  });
+
+  for (const [name, setUp] of Object.entries({
+    "a WebSocketServer of another path, made before": (http: HttpServer, attach: () => void) => {
+      new WebSocketServer({ server: http, path: "/chat" });
+      attach();
+    },
+    "a WebSocketServer of another path, made later": (http: HttpServer, attach: () => void) => {
+      attach();
+      new WebSocketServer({ server: http, path: "/chat" });
+    },
+    "a WebSocketServer of every path, made before": (http: HttpServer, attach: () => void) => {
+      new WebSocketServer({ server: http });
+      attach();
+    },
+    "a second attach": (_http: HttpServer, attach: () => void) => {
+      attach();
+      attach();
+    },
+  })) {
+    it(`warns once of ${name}, which answers for its path`, async () => {
+      const http = createHttpServer();
+      const recording = recordingLogger();
+      const server = rpcServer(recording);
+      setUp(http, () => server.attach(http));
+      const port = await portOf(http);
+      const conflicts = () =>
+        recording.lines.filter(({ fields }) => fields.event === "upgrade.conflict");
+      for (let time = 0; time < 2; time++) {
+        const client = await RawClient.connect(`ws://127.0.0.1:${port}/rpc`).catch(() => undefined);
+        if (name !== "a second attach" && !name.includes("every path")) await client?.closed;
+        client?.socket.terminate();
+        await eventually(() => expect(conflicts()).to.have.lengthOf(1));
+      }
+      const [line] = conflicts();
+      expect(line).to.have.property("level", "warn");
+      expect(line?.message).to.include("noServer: true");
+      expect(line?.fields).to.include({ path: "/rpc" });
+      await stop(http, server);
+    });
+  }
+
+  it("does not warn of listeners that answer for their own paths only, or not at all", async () => {
+    const http = createHttpServer();
+    const chat = new WebSocketServer({ noServer: true });
+    http.on("upgrade", (request, socket, head) => {
+      if (request.url === "/chat") chat.handleUpgrade(request, socket, head, () => {});
+    });
+    http.on("upgrade", () => {});
+    const recording = recordingLogger();
+    const server = rpcServer(recording);
+    server.attach(http);
+    const port = await portOf(http);
+    await useRpc(`ws://127.0.0.1:${port}/rpc`);
+    await (await RawClient.connect(`ws://127.0.0.1:${port}/chat`)).close();
+    expect(recording.lines.filter(({ level }) => level === "warn")).to.deep.equal([]);
     await stop(http, server);
   });
 

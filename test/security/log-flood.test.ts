@@ -188,6 +188,7 @@ const ofNoPeer = [
     "keys.unused",
     "scopes.unknown", // once for each issuer, and a thousand
     "proxy.unreadable",
+    "upgrade.conflict", // once
     "origin.refused", // once for each, and a hundred
   ],
   ...[

@@ -9,10 +9,16 @@ export type Parameters = ReadonlyMap<string, string>;
 const longestBody = 16_384; // bytes
 const longestWait = 10_000; // 10 s for the whole body
 
-/** Reads a body, JSON or form. Throws {@link OAuthError} 400, 408, 413 or 415. */
+/**
+ * Reads a body, JSON or form, or takes what a framework has made of it. Throws {@link OAuthError}
+ * 400, 408, 413, 415, or 500 if the body was read before and nothing is left of it.
+ */
 export async function readParameters(request: IncomingMessage, clock: Clock): Promise<Parameters> {
-  const parse = parserFor(request.headers["content-type"]);
-  return parse(decode(await readBody(request, clock)));
+  const mediaType = mediaTypeOf(request.headers["content-type"]);
+  const body = wasRead(request) ? bodyReadBefore(request) : await readBody(request, clock);
+  if (body instanceof Uint8Array) return parse(decode(body), mediaType);
+  if (typeof body === "string") return parse(body, mediaType);
+  return parametersOf(body, mediaType);
 }
 
 /** The parameter. Throws 400 when it is absent or empty. */
@@ -23,15 +29,50 @@ export function required(parameters: Parameters, name: string): string {
   return value;
 }
 
-function parserFor(contentType: string | undefined): (text: string) => Parameters {
+type MediaType = "json" | "form";
+
+function mediaTypeOf(contentType: string | undefined): MediaType {
   const mediaType = contentType?.split(";")[0]?.trim().toLowerCase();
-  if (mediaType === "application/json") return parseJson;
-  if (mediaType === "application/x-www-form-urlencoded") return parseForm;
+  if (mediaType === "application/json") return "json";
+  if (mediaType === "application/x-www-form-urlencoded") return "form";
   throw new OAuthError(
     415,
     "invalid_request",
     "Send application/json or application/x-www-form-urlencoded, and say so in Content-Type.",
   );
+}
+
+function parse(text: string, mediaType: MediaType): Parameters {
+  return mediaType === "json" ? parametersOf(parseText(text), "json") : parseForm(text);
+}
+
+/**
+ * Has somebody else begun to read the body? An empty one ends without data. Otherwise the stream
+ * has it, whatever `request.body` is: Express 4 sets it for bodies that it does not read.
+ */
+function wasRead({ readableDidRead, readableEnded }: IncomingMessage): boolean {
+  return readableDidRead || readableEnded;
+}
+
+/** What a body parser left in `request.body`: a text, bytes, or the members of an object. */
+function bodyReadBefore(
+  request: IncomingMessage & { readonly body?: unknown },
+): string | Uint8Array | object {
+  const { body } = request;
+  if (body === undefined)
+    throw new OAuthError(
+      500,
+      "server_error",
+      "The body was read before: call handle before any body parser, or leave the parsed body in request.body.",
+    );
+  if (Number(request.headers["content-length"] ?? 0) > longestBody) throw tooLarge();
+  if (typeof body === "string" || body instanceof Uint8Array) {
+    if (Buffer.byteLength(body) > longestBody) throw tooLarge();
+    return body;
+  }
+  if (typeof body !== "object" || body === null || Array.isArray(body))
+    throw invalidRequest("The body must be one JSON object or a form.");
+  return body;
 }
 
 function readBody(request: IncomingMessage, clock: Clock): Promise<Buffer> {
@@ -73,7 +114,7 @@ function tooSlow(): OAuthError {
   );
 }
 
-function decode(bytes: Buffer): string {
+function decode(bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
@@ -82,10 +123,23 @@ function decode(bytes: Buffer): string {
   }
 }
 
-function parseJson(text: string): Parameters {
+const loneSurrogate = /\p{Surrogate}/u;
+
+/**
+ * The own members of a parsed body that are strings. The parser of a framework gives a list for a
+ * parameter that a form has twice.
+ */
+function parametersOf(body: object, mediaType: MediaType): Parameters {
   const parameters = new Map<string, string>();
-  for (const [name, member] of Object.entries(parseText(text))) {
-    if (typeof member === "string") parameters.set(name, member);
+  let size = 0;
+  for (const [name, member] of Object.entries(body)) {
+    if (typeof member === "string") {
+      size += Buffer.byteLength(name) + Buffer.byteLength(member);
+      if (size > longestBody) throw tooLarge();
+      if (loneSurrogate.test(name) || loneSurrogate.test(member))
+        throw invalidRequest("The body has a string with a lone surrogate.");
+      parameters.set(name, member);
+    } else if (mediaType === "form" && Array.isArray(member)) throw appearsTwice();
     else if (known.has(name)) throw invalidRequest(`The parameter ${name} must be a string.`);
   }
   return parameters;
@@ -114,8 +168,12 @@ function parseForm(text: string): Parameters {
     throw invalidRequest("The body is JSON: say so, Content-Type: application/json.");
   const parameters = new Map<string, string>();
   for (const [name, value] of new URLSearchParams(text)) {
-    if (parameters.has(name)) throw invalidRequest("A parameter is there twice.");
+    if (parameters.has(name)) throw appearsTwice();
     parameters.set(name, value);
   }
   return parameters;
+}
+
+function appearsTwice(): OAuthError {
+  return invalidRequest("A parameter is there twice.");
 }

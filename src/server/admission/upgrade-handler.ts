@@ -2,7 +2,7 @@ import { randomFillSync } from "node:crypto";
 import type { Server as HttpServer, IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { v7 } from "uuid";
-import type { WebSocket, WebSocketServer } from "ws";
+import { WebSocket, type WebSocketServer } from "ws";
 import { Connection, type ConnectionServices } from "../connection/connection.js";
 import type { Readiness } from "../http/readiness.js";
 import type { ConnectionRegistry } from "../lifecycle/connection-registry.js";
@@ -14,7 +14,7 @@ import {
   type UpgradeChecks,
   type UpgradeRefusal,
 } from "./upgrade-checks.js";
-import { guardStream } from "./web-socket-server.js";
+import { guardStream, webSocketsOn } from "./web-socket-server.js";
 
 const shuttingDown: UpgradeRefusal = {
   status: 503,
@@ -55,7 +55,8 @@ export class UpgradeHandler {
     const own = withoutSlash(path);
     const listener = (request: IncomingMessage, stream: Duplex, head: Buffer) => {
       onUpgrade?.(stream);
-      if (withoutSlash(pathOf(request)) === own) this.#handle(request, stream, head);
+      if (withoutSlash(pathOf(request)) === own)
+        this.#handleAmongOthers(http, path, request, stream, head);
       else if (http.listenerCount("upgrade") === 1) {
         guardStream(stream);
         refuseUpgrade(stream, { status: 404, message: `the WebSocket is at ${path}` });
@@ -81,18 +82,50 @@ export class UpgradeHandler {
       : (acceptLimits.refusal(address) ?? checks.refusal(request, address));
   }
 
-  #handle(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+  /**
+   * Other listeners hear of the upgrades of this path, too, and some answer every one of them: a
+   * `WebSocketServer` with the option `server` refuses what is not its own path.
+   */
+  #handleAmongOthers(
+    http: HttpServer,
+    path: string,
+    request: IncomingMessage,
+    stream: Duplex,
+    head: Buffer,
+  ): void {
+    const { observability } = this.#parts;
+    if (http.listenerCount("upgrade") === 1) {
+      this.#handle(request, stream, head);
+      return;
+    }
+    if (stream.writableEnded || stream.destroyed || webSocketsOn(stream) > 0)
+      return observability.upgradeConflict(path);
+    const socket = this.#handle(request, stream, head);
+    // once the listeners behind this one have heard of it
+    process.nextTick(() => {
+      const isOpen = socket?.readyState === WebSocket.OPEN;
+      if (isOpen && (stream.writableEnded || webSocketsOn(stream) > 1))
+        observability.upgradeConflict(path);
+    });
+  }
+
+  /** Returns the WebSocket, unless the upgrade is refused. */
+  #handle(request: IncomingMessage, stream: Duplex, head: Buffer): WebSocket | undefined {
     guardStream(stream);
     const { addressOf, webSockets, observability } = this.#parts;
     const address = addressOf(request);
     const refusal = this.refusal(request, address);
     if (refusal !== null) {
       observability.upgradeRefused(refusal, address, request.headers.origin);
-      return refuseUpgrade(stream, refusal);
+      refuseUpgrade(stream, refusal);
+      return undefined;
     }
-    webSockets.handleUpgrade(request, stream, head, (socket) =>
-      this.#accept(socket, stream, address),
-    );
+    let accepted: WebSocket | undefined;
+    webSockets.handleUpgrade(request, stream, head, (socket) => {
+      accepted = socket;
+      this.#accept(socket, stream, address);
+    });
+    return accepted;
   }
 
   #accept(socket: WebSocket, stream: Duplex, address: string): void {

@@ -67,3 +67,9 @@ function refuseHandshake({ message }: Error, stream: Duplex, { method }: Incomin
 export function guardStream(stream: Duplex): void {
   if (stream.listenerCount("error") === 0) stream.on("error", () => stream.destroy());
 }
+
+/** How many WebSockets of `ws` a stream has: each copy of the package marks it with its own symbol. */
+export function webSocketsOn(stream: Duplex): number {
+  const marks = Object.getOwnPropertySymbols(stream);
+  return marks.filter(({ description }) => description === "websocket").length;
+}

@@ -55,6 +55,23 @@ export class HttpRoutes {
    * rejects.
    */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
+    return (await this.#answer(request, response)) || this.#answerMounted(request, response);
+  }
+
+  /** Express and Nest take the path at which they mount a middleware out of `url`. */
+  async #answerMounted(
+    request: IncomingMessage & { readonly originalUrl?: unknown },
+    response: ServerResponse,
+  ): Promise<boolean> {
+    const { url = "", originalUrl } = request;
+    if (typeof originalUrl !== "string" || originalUrl === url) return false;
+    request.url = originalUrl;
+    const isMine = await this.#answer(request, response);
+    if (!isMine) request.url = url;
+    return isMine;
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
     try {
       if (hasTooManyHeaders(request)) return tooManyHeaders(response);
       return (

@@ -26,6 +26,7 @@ export class Observability {
   readonly #options: Pick<ServerOptions, "metrics" | "tracing">;
   readonly #isProduction: boolean;
   readonly #refusedOrigins = new Set<string>();
+  #hasConflict = false;
   readonly #log: Logger;
   /** Absent: nobody reads metrics, and the store is as it is. */
   readonly #store: TimedStore | undefined;
@@ -70,6 +71,16 @@ export class Observability {
     this.#log.warn(
       { event: "proxy.unreadable", header: header.slice(0, maxHeader) },
       "a trusted proxy's header names no address, so the proxy's own one counts",
+    );
+  }
+
+  /** Another listener of the HTTP server has answered an upgrade for this server's path. */
+  upgradeConflict(path: string): void {
+    if (this.#hasConflict) return;
+    this.#hasConflict = true;
+    this.#log.warn(
+      { event: "upgrade.conflict", path },
+      "another WebSocket server answers upgrades for this path: create it with noServer: true, and hand it only those of its own path",
     );
   }
 
