@@ -23,6 +23,7 @@ const sections = {
     "identity-provider",
     "embedded-issuer",
     "frameworks",
+    "bundling",
     "many-nodes",
     "testing",
   ]),

@@ -9,19 +9,6 @@ import { CliError } from "../cli-error.js";
 
 /** URL path of the SDK: `import { createClient } from "/jotwire.min.js"`. */
 const sdkPath = "/jotwire.min.js";
-/**
- * The bundle that the build writes to dist/client. Both paths are needed because this file also
- * runs from source.
- */
-const sdkFile = fileURLToPath(
-  new URL(
-    import.meta.url.endsWith(".ts")
-      ? "../../../dist/client/jotwire.min.js"
-      : "../../../client/jotwire.min.js",
-    import.meta.url,
-  ),
-);
-
 const types: Readonly<Record<string, string>> = {
   ".css": "text/css; charset=utf-8",
   ".html": "text/html; charset=utf-8",
@@ -81,7 +68,7 @@ export class PublicFiles {
       return undefined;
     const wanted =
       path === sdkPath
-        ? sdkFile
+        ? sdkFile()
         : join(this.#root, path.endsWith("/") ? `${path}index.html` : path);
     const real = await realpath(wanted).catch(() => undefined);
     if (real === undefined || (path !== sdkPath && !real.startsWith(this.#root + sep)))
@@ -89,6 +76,15 @@ export class PublicFiles {
     const found = await stat(real);
     return found.isFile() ? { path: real, size: found.size } : undefined;
   }
+}
+
+/**
+ * Returns the path of the bundle that the build writes to dist/client. Both paths are needed
+ * because this file also runs from source.
+ */
+function sdkFile(): string {
+  const built = import.meta.url.endsWith(".ts") ? "dist/client" : "client";
+  return fileURLToPath(new URL(`../../../${built}/jotwire.min.js`, import.meta.url));
 }
 
 /** Returns the decoded path of a request's URL, or `undefined` if no file can have that path. */

@@ -3,24 +3,14 @@
  * but itself may run in it, or frame it.
  */
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import type { IssuerPort } from "../../auth/issuer-port.js";
 import type { OriginList } from "../admission/origin-list.js";
 
 /** Path of the page. */
 export const consolePath = "/console";
-
-/**
- * Where the build puts the page: beside the client, in dist, also when this file runs from its
- * source.
- */
-const built = new URL(
-  import.meta.url.endsWith(".ts")
-    ? "../../../dist/client/console.html"
-    : "../../../client/console.html",
-  import.meta.url,
-);
 
 export interface ConsolePagePorts {
   /** Path of the WebSocket. */
@@ -34,9 +24,9 @@ export class ConsolePage {
   readonly #body: Buffer;
   readonly #headers: Readonly<Record<string, string>>;
 
-  /** Throws when the build made no page. */
+  /** Throws `TypeError` if the page is not there. */
   constructor({ path, origins, issuers }: ConsolePagePorts) {
-    const page = readFileSync(built, "utf8");
+    const page = readPage();
     const [issuer] = issuers;
     const places = [
       ["rpc", path] as const,
@@ -78,6 +68,22 @@ export class ConsolePage {
       this.#origins.allowsOrigin(`${scheme}://${host.toLowerCase()}`, request),
     );
   }
+}
+
+/**
+ * Reads the page: the build puts it beside the client, in dist, also when this file runs from its
+ * source; whoever bundles the server puts it beside the bundle. A CommonJS bundle has a
+ * `__filename` and an empty `import.meta`.
+ */
+function readPage(): string {
+  const here = import.meta.url ?? pathToFileURL(__filename).href;
+  const beside = new URL("console.html", here);
+  const built = here.endsWith(".ts") ? "dist/client/console.html" : "client/console.html";
+  const place = [beside, new URL(`../../../${built}`, here)].find((url) => existsSync(url));
+  if (place !== undefined) return readFileSync(place, "utf8");
+  throw new TypeError(
+    `console: there is no ${fileURLToPath(beside)}; copy node_modules/jotwire/dist/client/console.html there, or leave out the option "console"`,
+  );
 }
 
 /**

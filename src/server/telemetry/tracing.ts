@@ -80,13 +80,15 @@ export class CallTracer {
   }
 }
 
+/** What `import` says of a missing package, and `require`, which it is in a CommonJS bundle. */
+const missing: ReadonlySet<unknown> = new Set(["ERR_MODULE_NOT_FOUND", "MODULE_NOT_FOUND"]);
+
 /** Undefined: the package is not there. */
 export async function loadTracer(log: Logger): Promise<CallTracer | undefined> {
   try {
     return new CallTracer(await import("@opentelemetry/api"), log);
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND")
-      return undefined;
+    if (error instanceof Error && "code" in error && missing.has(error.code)) return undefined;
     throw error;
   }
 }
