@@ -4,7 +4,9 @@
  * a test that misses something says so itself.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { place } from "./stacks/place.mjs";
 
 /** Debian packages, and what needs them. */
 const packages = {
@@ -31,6 +33,7 @@ checkNode();
 const missing = Object.keys(packages).filter((name) => !isInstalled(name));
 if (missing.length > 0) provide(missing);
 provideSiteGenerator();
+provideStacks();
 
 function checkNode() {
   const { engines } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
@@ -43,13 +46,34 @@ function checkNode() {
 function provideSiteGenerator() {
   const docs = new URL("../docs/", import.meta.url);
   if (existsSync(new URL("node_modules/vitepress", docs))) return;
+  tell("the site generator", npmCi(docs));
+}
+
+/** So have tests with other frameworks and runtimes: too much to install with the package. */
+function provideStacks() {
+  if (existsSync(place)) return;
+  const source = new URL("stacks/", import.meta.url);
+  const folder = `${place}.${process.pid}`; // another set-up may be at it, too
+  mkdirSync(folder, { recursive: true });
+  for (const name of [".npmrc", "package.json", "package-lock.json"])
+    copyFileSync(new URL(name, source), join(folder, name));
+  if (npmCi(folder) && !existsSync(place)) renameSync(folder, place);
+  rmSync(folder, { recursive: true, force: true });
+  tell("other frameworks and runtimes", existsSync(place));
+}
+
+function npmCi(cwd) {
   const { status } = spawnSync("npm", ["ci", "--silent", "--no-audit", "--no-fund"], {
-    cwd: docs,
+    cwd,
     stdio: "ignore",
     shell: process.platform === "win32",
     timeout: installing,
   });
-  say(status === 0 ? "installed the site generator" : "the site generator could not be installed");
+  return status === 0;
+}
+
+function tell(what, isDone) {
+  say(isDone ? `installed ${what}` : `${what} could not be installed`);
 }
 
 function isInstalled(name) {

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { type Auth, createRpc, type Server } from "jotwire";
 import { z } from "zod";
-import { OrderDesk } from "./order-desk.js";
-import { PriceBoard } from "./price-board.js";
+import { OrderDesk } from "./order-desk.ts";
+import { PriceBoard } from "./price-board.ts";
 
 /** Where the orders are kept. `jotwire` sets JOTWIRE_STATE to its own state folder. */
 const desk = await OrderDesk.open(join(process.env.JOTWIRE_STATE ?? ".jotwire", "orders.jsonl"));

@@ -2,8 +2,8 @@
  * A customer of the order desk, over the SDK. Usage: JOTWIRE_PASSWORD=… npx tsx
  * examples/order-desk/client.ts [http://localhost:8080] [ada]
  */
-import { type CallPromise, createClient, safe } from "jotwire/client";
-import type { App } from "./app.js";
+import { type CallPromise, type Client, createClient, safe } from "jotwire/client";
+import type { App } from "./app.ts";
 
 interface Tokens {
   readonly access_token: string;
@@ -82,11 +82,18 @@ async function shop(): Promise<void> {
   // a wrong password is told here, at once
   const first = await accessToken(AbortSignal.timeout(10_000));
   const url = new URL("/rpc", base.replace(/^http/, "ws"));
-  await using client = createClient<App>({
+  const client = createClient<App>({
     url,
     token: ({ force, signal }) => (force ? accessToken(signal) : first),
   });
+  try {
+    await buy(client);
+  } finally {
+    await client.close();
+  }
+}
 
+async function buy(client: Client<App>): Promise<void> {
   client.on("order.created", ({ id, status }) => say("notification: order", id, status));
   client.on("order.updated", ({ id, status }) => say("notification: order", id, status));
   client.on(

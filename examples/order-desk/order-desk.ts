@@ -1,4 +1,4 @@
-import { Journal } from "./journal.js";
+import { Journal } from "./journal.ts";
 
 export interface Item {
   readonly sku: string;

@@ -1,14 +1,19 @@
 import { execFile, spawn } from "node:child_process";
-import { mkdir, rm, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { existsSync } from "node:fs";
+import { mkdir, rm, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect } from "chai";
 import { documents, snippets } from "../helpers/documents.js";
+import { stacks } from "../helpers/package/runtimes.js";
+import { requires } from "../helpers/requirement.js";
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const folder = `${root}test/docs/.snippets`; // inside the package, so that "jotwire" means this one
+
+const inNext = "docs/guides/frameworks/next.ts";
 
 const compilerOptions = {
   target: "ES2023",
@@ -19,6 +24,7 @@ const compilerOptions = {
   types: ["node"],
   strict: true,
   noEmit: true,
+  allowImportingTsExtensions: true,
   skipLibCheck: true,
 };
 
@@ -27,7 +33,7 @@ describe("the TypeScript in the documents", () => {
     await mkdir(folder, { recursive: true });
     await writeFile(
       `${folder}/tsconfig.json`,
-      JSON.stringify({ compilerOptions, include: ["**/*.ts", "**/*.tsx"] }),
+      JSON.stringify({ compilerOptions, include: ["**/*.ts", "**/*.tsx"], exclude: [inNext] }),
     );
     for (const { name, code } of snippets) {
       await mkdir(dirname(`${folder}/${name}`), { recursive: true });
@@ -59,11 +65,25 @@ describe("the TypeScript in the documents", () => {
     expect(nameless).to.deep.equal([]);
   });
 
-  it("compiles", async function () {
-    this.timeout(120_000);
-    await run("npx", ["tsc", "-p", folder], { cwd: root }).catch((error: { stdout: string }) =>
+  const compile = (project: string) =>
+    run("npx", ["tsc", "-p", project], { cwd: root }).catch((error: { stdout: string }) =>
       expect.fail(error.stdout),
     );
+
+  it("compiles", async function () {
+    this.timeout(120_000);
+    await compile(folder);
+  });
+
+  it("compiles in a project of Next, whose types are for bundlers", async function () {
+    this.timeout(120_000);
+    requires(this, "Next", () => existsSync(join(stacks, "next")));
+    await mkdir(`${folder}/node_modules`);
+    await symlink(join(stacks, "next"), `${folder}/node_modules/next`);
+    const bundler = { ...compilerOptions, module: "esnext", moduleResolution: "bundler" };
+    const project = `${folder}/tsconfig-next.json`;
+    await writeFile(project, JSON.stringify({ compilerOptions: bundler, files: [inNext] }));
+    await compile(project);
   });
 
   for (const [page, printed] of [

@@ -1,54 +1,17 @@
 import { execFile } from "node:child_process";
-import { mkdir, readFile, rename, symlink, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { dirname, join, posix } from "node:path";
 import { promisify } from "node:util";
 import { expect } from "chai";
+import { installPacked, pack, root } from "../helpers/package/project.js";
+import { requires, runs } from "../helpers/requirement.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
 const run = promisify(execFile);
 const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
 const packageFolder = (name: string) =>
   dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
-
-interface Packed {
-  readonly filename: string;
-  readonly files: readonly { readonly path: string; readonly mode: number }[];
-}
-
-/** Packs what was built, without building it again. */
-async function pack(folder: string): Promise<Packed> {
-  const { stdout } = await run(
-    "npm",
-    ["pack", "--json", "--ignore-scripts", "--pack-destination", folder],
-    { cwd: root },
-  );
-  const answer = JSON.parse(stdout) as readonly Packed[] | Readonly<Record<string, Packed>>;
-  const [packed] = Object.values(answer) as readonly Packed[];
-  if (packed === undefined) throw new Error(`npm pack said ${stdout}`);
-  return packed;
-}
-
-/**
- * What `npm install` makes of it in an empty folder, and the packages named besides; nothing else
- * is found from there.
- */
-async function install(folder: string, ...others: readonly string[]): Promise<void> {
-  const { filename } = await pack(folder);
-  const modules = join(folder, "node_modules");
-  await mkdir(modules);
-  await run("tar", ["-xzf", join(folder, filename), "-C", modules]);
-  await rename(join(modules, "package"), join(modules, "jotwire"));
-  const { dependencies } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as {
-    dependencies: object;
-  };
-  for (const name of [...Object.keys(dependencies), ...others]) {
-    await mkdir(dirname(join(modules, name)), { recursive: true });
-    await symlink(join(root, "node_modules", name), join(modules, name));
-  }
-}
 
 const typed = `
 import { createClient } from "jotwire/client";
@@ -96,6 +59,17 @@ await server.close();
 await issuer.close();
 `;
 
+/** Files that a page links to or shows, without anchors and other hosts. */
+function linksIn(text: string): string[] {
+  const prose = text.replaceAll(/^```[\s\S]*?^```$/gm, "");
+  return [
+    ...prose.matchAll(/\]\(([^)\s]+)\)/g),
+    ...prose.matchAll(/\b(?:src|srcset|href)="([^"]+)"/g),
+  ]
+    .map(([, link = ""]) => link.replace(/#.*$/, ""))
+    .filter((link) => link !== "" && !/^[a-z]+:/.test(link));
+}
+
 describe("The packed package", function () {
   this.timeout(60_000);
 
@@ -119,11 +93,16 @@ describe("The packed package", function () {
         (path) =>
           path.includes("/") &&
           !/^dist\/(src|client)\/.+\.(js|d\.ts|js\.map|html)$/.test(path) &&
-          !/^docs\/(\w+\/){0,2}[\w-]+\.md$/.test(path),
+          !/^docs\/(\w+\/){0,2}[\w-]+\.md$/.test(path) &&
+          !/^docs\/(operations\/[\w-]+\.(json|yml)|screenshots\/console-expired-\w+\.png)$/.test(
+            path,
+          ) &&
+          !/^examples\/(deploy|order-desk|proxies)\//.test(path) &&
+          !/^bench\/(RESULTS\.md|cost-per-call\.svg)$/.test(path),
       );
       expect(strays).to.deep.equal([]);
       expect(
-        paths.filter((path) => /(^|\/)(test|examples|bench)\/|\.env|\.jotwire/.test(path)),
+        paths.filter((path) => /(^|\/)(test|node_modules)\/|\.env|\.jotwire|\.jsonl/.test(path)),
       ).to.deep.equal([]);
     });
   });
@@ -170,6 +149,84 @@ describe("The packed package", function () {
     expect(skill.length, "short").to.be.below(12_000);
   });
 
+  it("has source maps that hold their sources, and no name of a map that is not there", async () => {
+    await withFolder(async (folder) => {
+      const { filename, files } = await pack(folder);
+      await run("tar", ["-xzf", join(folder, filename), "-C", folder]);
+      const paths = files.map(({ path }) => path);
+      const read = (path: string) => readFile(join(folder, "package", path), "utf8");
+      const maps = paths.filter((path) => path.endsWith(".map"));
+      expect(maps).to.include("dist/src/index.js.map");
+      for (const path of maps) {
+        const { sources, sourcesContent } = JSON.parse(await read(path)) as {
+          readonly sources: readonly string[];
+          readonly sourcesContent?: readonly unknown[];
+        };
+        expect(sources, path).to.not.be.empty;
+        expect(
+          sourcesContent?.map((text) => typeof text),
+          path,
+        ).to.deep.equal(sources.map(() => "string"));
+      }
+      for (const path of paths.filter((name) => /\.(js|ts)$/.test(name))) {
+        const [, map] = /^\/\/# sourceMappingURL=(.+)$/m.exec(await read(path)) ?? [];
+        if (map !== undefined) expect(paths).to.include(posix.join(posix.dirname(path), map));
+      }
+    });
+  });
+
+  it("has documents whose links and pictures lead to files of the package", async () => {
+    await withFolder(async (folder) => {
+      const { filename, files } = await pack(folder);
+      await run("tar", ["-xzf", join(folder, filename), "-C", folder]);
+      const paths = files.map(({ path }) => path);
+      const links: string[] = [];
+      const dead: string[] = [];
+      for (const path of paths.filter((name) => /\.(md|txt)$/.test(name))) {
+        const text = await readFile(join(folder, "package", path), "utf8");
+        for (const link of linksIn(text)) {
+          const target = posix.join(posix.dirname(path), link);
+          (paths.includes(target) ? links : dead).push(`${path}: ${link}`);
+        }
+      }
+      expect(dead).to.deep.equal([]);
+      expect(links).to.include.members([
+        "README.md: docs/screenshots/console-expired-light.png",
+        "docs/operations/deployment.md: ../../examples/proxies/nginx.conf",
+      ]);
+      expect(linksIn("[a](b.md#c) [d](https://e.example) [f](#g)\n```\n[h](i)\n```")).to.deep.equal(
+        ["b.md"],
+      );
+    });
+  });
+
+  it("is installed by npm in an empty folder without a warning or a script, and then runs", async function () {
+    this.timeout(180_000);
+    requires(this, "npm's registry", () => runs("npm", "view", "ws@8.23.0", "version"));
+    await withFolder(async (folder) => {
+      const { filename } = await pack(folder);
+      const env = Object.fromEntries(
+        Object.entries(process.env).filter(([name]) => !/^npm_(?!config_registry$)/i.test(name)),
+      );
+      const npm = (...args: readonly string[]) => run("npm", args, { cwd: folder, env });
+      await npm("init", "-y");
+      const flags = ["--no-audit", "--no-fund", "--foreground-scripts"];
+      const { stdout, stderr } = await npm("install", ...flags, `./${filename}`);
+      expect(stderr).to.equal("");
+      expect(stdout.trim()).to.match(/^added \d+ packages in \S+$/);
+      expect(await readdir(join(folder, "node_modules"))).to.include("jotwire");
+      const { stdout: version } = await run(join(folder, "node_modules/.bin/jotwire"), [
+        "--version",
+      ]);
+      expect(version)
+        .to.equal(`${version.trim()}\n`)
+        .and.to.match(/^\d+\.\d+\.\d+\n$/);
+      await writeFile(join(folder, "main.mjs"), program);
+      const { stdout: said } = await run(process.execPath, ["main.mjs"], { cwd: folder });
+      expect(said).to.equal("sum 42\n");
+    });
+  });
+
   it("passes publint", async () => {
     const { publint } = await import("publint");
     const { messages } = await publint({ pkgDir: root, strict: true });
@@ -196,7 +253,7 @@ describe("The packed package", function () {
 
   it("works where only it and its dependencies are installed: a client calls a server", async () => {
     await withFolder(async (folder) => {
-      await install(folder);
+      await installPacked(folder);
       await writeFile(join(folder, "main.mjs"), program);
       const { stdout } = await run(
         process.execPath,
@@ -209,8 +266,7 @@ describe("The packed package", function () {
 
   it("has declarations that compile where only it, its dependencies and Node's types are installed, without skipLibCheck", async () => {
     await withFolder(async (folder) => {
-      await install(folder, "@types/node");
-      await writeFile(join(folder, "package.json"), JSON.stringify({ type: "module" }));
+      await installPacked(folder, "@types/node");
       await writeFile(
         join(folder, "tsconfig.json"),
         JSON.stringify({ compilerOptions, files: ["main.ts"] }),
