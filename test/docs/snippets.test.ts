@@ -65,6 +65,14 @@ describe("the TypeScript in the documents", () => {
     expect(nameless).to.deep.equal([]);
   });
 
+  it("imports its neighbors by the names that they have, which Node, tsx and tsc read", () => {
+    const relative = snippets.flatMap(({ name, code }) =>
+      [...code.matchAll(/from "(\.[^"]+)"/g)].map(([, path = ""]) => ({ name, path })),
+    );
+    expect(relative).to.deep.include({ name: "docs/getting-started/server.ts", path: "./app.ts" });
+    expect(relative.filter(({ path }) => !/\.tsx?$/.test(path))).to.deep.equal([]);
+  });
+
   const compile = (project: string) =>
     run("npx", ["tsc", "-p", project], { cwd: root }).catch((error: { stdout: string }) =>
       expect.fail(error.stdout),
