@@ -23,6 +23,7 @@ export {
 export type { StandardSchema } from "./protocol/standard-schema.js";
 export type { Bus, BusListener, HistoryOptions, TopicEvent, TopicState } from "./pubsub/bus.js";
 export type { Auth, ScopeRule } from "./rpc/define/access.js";
+export type { AuthorizeContext, AuthorizeRule } from "./rpc/define/authorize.js";
 export {
   type ConnectionHandle,
   createRpc,
@@ -36,6 +37,8 @@ export {
 } from "./rpc/define/create-rpc.js";
 export type { ErrorDeclaration, ErrorDeclarations } from "./rpc/define/declared-error.js";
 export {
+  type DeliverContext,
+  type DeliverRule,
   type Overflow,
   Subscription,
   type SubscriptionOptions,
@@ -45,6 +48,11 @@ export {
 export type { Clock } from "./runtime/clock.js";
 export type { Logger } from "./runtime/logger.js";
 export type { NotifyTarget } from "./server/cluster/publisher.js";
+export type {
+  ReauthorizeResult,
+  SubscriptionSelector,
+  UnsubscribeResult,
+} from "./server/cluster/reauthorization.js";
 export type { RevocationSelector, RevokeOptions } from "./server/cluster/revocations.js";
 export type {
   KickResult,

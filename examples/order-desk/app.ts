@@ -135,7 +135,7 @@ export const app = rpc.router({
       params: z.object({ customer: z.string().max(64).optional() }).default({}),
       event: order,
       key: ({ customer }) => `orders:${customer ?? "*"}`,
-      authorize: (auth, { customer }) =>
+      authorize: ({ auth, params: { customer } }) =>
         auth.scopes.includes("orders:admin") || customer === auth.subject,
       history: { size: 100, ttl: 300_000 }, // 5 min: who comes back by then has missed nothing
     }),

@@ -73,7 +73,8 @@ export class GeneratorSubscription extends Subscription {
   }
 
   async #room(): Promise<void> {
-    while (!this.#isEager && this.state !== "ended" && (this.port.isHigh() || !this.port.isLive()))
+    const mustWait = () => this.isPaused || this.port.isHigh() || !this.port.isLive();
+    while (!this.#isEager && this.state !== "ended" && mustWait())
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });

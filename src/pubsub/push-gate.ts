@@ -42,6 +42,15 @@ export class PushGate {
     this.#held.forget(subscription);
   }
 
+  /** Takes back the unwritten events of a subscription, in order. */
+  takeBack(subscription: string): readonly Push[] {
+    const taken = this.#outbox.takePushes(
+      (push) => push.subscription === subscription && !push.isEnd,
+    );
+    this.#counts.sent -= taken.length;
+    return taken;
+  }
+
   /** Holds also the unwritten pushes, since the session has expired. */
   hold(): void {
     for (const push of this.#outbox.takePushes()) this.#hold(push);

@@ -12,11 +12,28 @@ export class EventPush extends Push {
   readonly offset: number | undefined;
   readonly epoch: string | undefined;
 
-  constructor(subscription: string, data: string, offset?: number, epoch?: string) {
-    super(eventText(subscription, data, offset), subscription);
+  /** Whether it tells that events before it were lost. */
+  readonly hasGap: boolean;
+  #value: { readonly parsed: unknown } | undefined;
+
+  constructor(
+    subscription: string,
+    data: string,
+    offset?: number,
+    epoch?: string,
+    gap: string | undefined = undefined,
+  ) {
+    super(eventText(subscription, data, offset, gap), subscription);
     this.data = data;
     this.offset = offset;
     this.epoch = epoch;
+    this.hasGap = gap !== undefined;
+  }
+
+  /** The event itself: parsed once, however many subscribers ask. */
+  get value(): unknown {
+    this.#value ??= { parsed: JSON.parse(this.data) };
+    return this.#value.parsed;
   }
 }
 
@@ -24,9 +41,9 @@ export class EventPush extends Push {
  * The same event for a subscriber who missed some before it: perhaps all that was left of another
  * epoch, so that it names its own.
  */
-export function afterGap({ subscription = "", data, offset, epoch }: EventPush): Push {
+export function afterGap({ subscription = "", data, offset, epoch }: EventPush): EventPush {
   const history = epoch === undefined ? "" : `,"epoch":${JSON.stringify(epoch)}`;
-  return new Push(eventText(subscription, data, offset, `${history},"gap":true`), subscription);
+  return new EventPush(subscription, data, offset, epoch, `${history},"gap":true`);
 }
 
 export function endPush(subscription: string, reason: EndReason, code: number | undefined): Push {

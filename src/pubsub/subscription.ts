@@ -12,8 +12,10 @@ export interface SubscriberPort {
   send(push: Push): void;
   /** Tells that a subscription has ended, in any state. */
   tellEnd(push: Push): void;
-  /** Takes back what was sent and is not written yet. */
+  /** Drops what was sent and is not written yet. */
   forget(subscription: string): void;
+  /** Takes back, in order, what was sent and is not written yet. */
+  takeBack(subscription: string): readonly Push[];
   /**
    * So much waits to be sent that events had better wait too. `resume` is called when that is over.
    */
@@ -56,8 +58,9 @@ interface Replay {
  *
  *   opening ── begin: the response is sent ──► live ── stop, or end ──► ended
  *
- * Events wait while it is opening, and while the connection's send buffer is high. A replay is sent
- * before them, and waits for a live session, too: it would fill what is held for an expired one.
+ * Events wait while it is opening, while it is paused, and while the connection's send buffer is
+ * high. A replay is sent before them, and waits for a live session, too: it would fill what is held
+ * for an expired one.
  */
 export abstract class Subscription {
   readonly id: string;
@@ -69,6 +72,13 @@ export abstract class Subscription {
   #hasGap = false;
   #replay: Replay | undefined;
   #replayLength = 0;
+  #isPaused = false;
+  /** Events that were taken back when it was paused. They come before all others. */
+  #returned: EventPush[] = [];
+  /** The last event that waited was kept from the subscriber, and had to tell of a gap. */
+  #owesGap = false;
+  /** How it ended while it was paused. */
+  #ending: { readonly reason: EndReason; readonly code: number | undefined } | undefined;
   /** It ended before its response was sent, which comes first. */
   #lastWord: Push | undefined;
 
@@ -98,12 +108,13 @@ export abstract class Subscription {
    */
   get firstUnsent(): number | undefined {
     const { events, sent } = this.#replay ?? { events: [], sent: 0 };
-    return (events[sent] ?? this.#waiting[0]?.event)?.offset;
+    return (this.#returned[0] ?? events[sent] ?? this.#waiting[0]?.event)?.offset;
   }
 
   /** Were events lost that the peer was not told of yet? */
   get hasGap(): boolean {
-    return this.#hasGap || this.#waiting.some(({ hasGap }) => hasGap);
+    const isAfterGap = ({ hasGap }: { readonly hasGap: boolean }) => hasGap;
+    return this.#hasGap || this.#returned.some(isAfterGap) || this.#waiting.some(isAfterGap);
   }
 
   /** The response has been sent: events may follow. */
@@ -116,16 +127,44 @@ export abstract class Subscription {
 
   /** There is room again, or a session. */
   resume(): void {
-    if (this.#state !== "live") return;
+    if (this.#state !== "live" || this.#isPaused) return;
+    this.#resumeReturned();
+    if (this.#returned.length > 0) return;
     this.#resumeReplay();
     if (this.#replay !== undefined) return;
     let sent = 0;
     for (const { event, hasGap } of this.#waiting) {
       if (this.port.isHigh()) break;
-      this.port.send(hasGap ? afterGap(event) : event);
+      this.#sendLate(event, hasGap);
       sent++;
     }
     if (sent > 0) this.#waiting.splice(0, sent);
+  }
+
+  /** Holds back all events, also those that are sent and not written yet, until `proceed`. */
+  pause(): void {
+    if (this.#state === "ended") return;
+    this.#isPaused = true;
+    this.giveBack(this.port.takeBack(this.id));
+  }
+
+  /** Goes on after `pause`. */
+  proceed(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    const ending = this.#ending;
+    if (ending !== undefined) this.end(ending.reason, ending.code);
+    else this.resume();
+  }
+
+  /** Takes events that could not be written. They are sent before all others. */
+  giveBack(pushes: readonly Push[]): void {
+    for (const push of pushes) if (push instanceof EventPush) this.#returned.push(push);
+  }
+
+  /** Whether events are held back until `proceed`. */
+  get isPaused(): boolean {
+    return this.#isPaused;
   }
 
   /** Some of its events were lost: the next one says so. */
@@ -138,6 +177,7 @@ export abstract class Subscription {
     if (this.#state === "ended") return;
     this.#state = "ended";
     this.#waiting = [];
+    this.#returned = [];
     this.#endReplay();
     this.release();
     this.port.ended(this);
@@ -149,6 +189,10 @@ export abstract class Subscription {
   end(reason: EndReason, code?: number): void {
     if (this.#state === "ended") return;
     const mayBeSeen = reason === "completed" || reason === "error";
+    if (mayBeSeen && this.#isPaused) {
+      this.#ending = { reason, code };
+      return;
+    }
     const hasBegun = this.#state === "live";
     if (mayBeSeen) this.#sendWaiting();
     else if (reason !== "slow") this.port.forget(this.id);
@@ -175,15 +219,22 @@ export abstract class Subscription {
     this.#hasGap = false;
     if (
       this.#state === "live" &&
+      !this.#isPaused &&
+      this.#returned.length === 0 &&
       this.#replay === undefined &&
       this.#waiting.length === 0 &&
       !this.port.isHigh()
     ) {
-      this.port.send(hasGap ? afterGap(event) : event);
+      this.#send(event, hasGap);
       return;
     }
     this.#waiting.push({ event, hasGap });
     if (this.#waiting.length > this.#rule.buffer) this.#overflow();
+  }
+
+  /** Whether this subscriber may receive that event now. */
+  mayReceive(_event: EventPush): boolean {
+    return true;
   }
 
   /** Lets go of what makes the events. */
@@ -195,7 +246,7 @@ export abstract class Subscription {
       const { data, offset } = replay.events[replay.sent++] as PastEvent;
       this.#replayLength -= data.length;
       if (replay.sent === replay.events.length) this.#endReplay();
-      this.port.send(new EventPush(this.id, data, offset, replay.epoch));
+      this.#sendLate(new EventPush(this.id, data, offset, replay.epoch), false);
     }
   }
 
@@ -205,8 +256,30 @@ export abstract class Subscription {
   }
 
   #sendWaiting(): void {
-    for (const { event, hasGap } of this.#waiting.splice(0))
-      this.port.send(hasGap ? afterGap(event) : event);
+    for (const event of this.#returned.splice(0)) this.#sendLate(event, event.hasGap);
+    for (const { event, hasGap } of this.#waiting.splice(0)) this.#sendLate(event, hasGap);
+  }
+
+  #resumeReturned(): void {
+    let sent = 0;
+    for (const event of this.#returned) {
+      if (this.port.isHigh()) break;
+      this.#sendLate(event, event.hasGap);
+      sent++;
+    }
+    if (sent > 0) this.#returned.splice(0, sent);
+  }
+
+  #send(event: EventPush, hasGap: boolean): void {
+    const isAfterGap = hasGap || this.#owesGap;
+    this.#owesGap = false;
+    this.port.send(isAfterGap && !event.hasGap ? afterGap(event) : event);
+  }
+
+  /** Sends an event that has waited. */
+  #sendLate(event: EventPush, hasGap: boolean): void {
+    if (this.mayReceive(event)) this.#send(event, hasGap);
+    else this.#owesGap ||= hasGap;
   }
 
   #overflow(): void {

@@ -11,6 +11,7 @@ export class TopicSubscription extends Subscription implements TopicMember {
   readonly #topic: TopicName;
   readonly #leave: () => void;
   readonly #maxEarly: number;
+  readonly #filter: ((event: EventPush) => boolean) | undefined;
   /**
    * Position of the last accepted event; `undefined` until the topic's position is known.
    */
@@ -18,9 +19,17 @@ export class TopicSubscription extends Subscription implements TopicMember {
   /** Events that arrived before the topic's position was known. */
   #early: EventPush[] | undefined;
 
-  constructor(topic: TopicName, rule: SlowRule, services: TopicServices, port: SubscriberPort) {
+  /** @param filter decides which events this subscriber receives; undefined: all of them */
+  constructor(
+    topic: TopicName,
+    rule: SlowRule,
+    services: TopicServices,
+    port: SubscriberPort,
+    filter?: (event: EventPush) => boolean,
+  ) {
     super(topic.name, rule, port);
     this.#topic = topic;
+    this.#filter = filter;
     this.#maxEarly = rule.buffer;
     if (topic.history !== undefined) this.#early = [];
     this.#leave = services.topics.join(topic, this);
@@ -69,7 +78,11 @@ export class TopicSubscription extends Subscription implements TopicMember {
 
   deliver(event: EventPush): void {
     if (this.#early !== undefined) this.#keepEarly(event, this.#early);
-    else if (this.#isNext(event)) this.accept(event);
+    else if (this.#isNext(event) && this.mayReceive(event)) this.accept(event);
+  }
+
+  override mayReceive(event: EventPush): boolean {
+    return this.#filter === undefined || this.#filter(event);
   }
 
   protected release(): void {

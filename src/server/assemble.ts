@@ -27,11 +27,13 @@ import { createWebSocketServer } from "./admission/web-socket-server.js";
 import { adminMethods } from "./cluster/admin-methods.js";
 import { busOf, joinNodes, sharedRatesOf } from "./cluster/cluster.js";
 import { Publisher } from "./cluster/publisher.js";
+import { Reauthorization } from "./cluster/reauthorization.js";
 import { Revocations } from "./cluster/revocations.js";
 import { Administration } from "./cluster/session-admin.js";
 import { builtinsWith } from "./connection/builtins.js";
 import { SlowMessageWatch } from "./connection/frames/slow-message-watch.js";
 import { BearerTokens } from "./http/bearer.js";
+import { SubscriptionRights } from "./connection/subscription-rights.js";
 import { ConsolePage } from "./http/console-page.js";
 import { HttpRoutes } from "./http/http-routes.js";
 import { Readiness } from "./http/readiness.js";
@@ -72,6 +74,7 @@ export interface ServerParts {
   readonly revocations: Revocations;
   readonly administration: Administration;
   readonly publisher: Publisher;
+  readonly reauthorization: Reauthorization;
   readonly overload: Overload;
   readonly slowMessages: SlowMessageWatch;
   readonly upgrades: UpgradeHandler;
@@ -116,6 +119,7 @@ export function assemble(app: App, options: ServerOptions): ServerParts {
       flushQueue: new FlushQueue(),
       revocations: revocations.list,
       topics: { topics: rpc.topics, bus: rpc.bus },
+      rights: rpc.rights,
       notifications: app.notifications,
       applicationLog: ground.applicationLog,
       telemetry: observability.telemetry,
@@ -154,6 +158,7 @@ export function assemble(app: App, options: ServerOptions): ServerParts {
     isProduction: authority.production,
     administration: rpc.administration,
     publisher: rpc.publisher,
+    reauthorization: rpc.reauthorization,
     shutdown: new Shutdown(connections, clock),
     close() {
       observability.close();
@@ -316,10 +321,17 @@ function rpcOf(
     messages: nodes.messages,
     maxBytes: limits.responseBytes,
   });
+  const rights = new SubscriptionRights(clock);
+  const reauthorization = new Reauthorization({
+    ...{ registry, bus, connections, rights, clock, log },
+    queries: nodes.queries,
+  });
   return {
-    ...{ administration, openRpc, dispatcher, topics, bus, publisher },
+    ...{ administration, openRpc, dispatcher, topics, bus, publisher, rights, reauthorization },
     close() {
       dispatcher.close();
+      reauthorization.close();
+      rights.close();
       nodes.close();
       publisher.close();
     },

@@ -8,6 +8,11 @@ import type { Topic } from "../rpc/define/declared-subscription.js";
 import { openFilesLimit } from "./admission/load-gauge.js";
 import { assemble, type ServerParts } from "./assemble.js";
 import type { NotifyTarget } from "./cluster/publisher.js";
+import type {
+  ReauthorizeResult,
+  SubscriptionSelector,
+  UnsubscribeResult,
+} from "./cluster/reauthorization.js";
 import type { RevocationSelector, RevokeOptions } from "./cluster/revocations.js";
 import type {
   KickResult,
@@ -144,6 +149,33 @@ export class Server<Notifications extends NotificationSchemas = NotificationSche
     event: NoInfer<Published>,
   ): Promise<void> {
     return this.#parts.publisher.publish(topic, params, event);
+  }
+
+  /**
+   * Asks the `authorize` rules of subscriptions again, on every node: after a change of rights that
+   * no token tells of. From the moment the promise has resolved, no subscriber receives an event on
+   * an old right: a node holds the events of a subscription while its rule is out, and ends it
+   * (`forbidden`) unless the answer is `true`. Rejects with `TypeError` if the selector makes no
+   * sense.
+   * @example await server.reauthorize({ subject: "ada" });
+   * @example await server.reauthorize({ topic: app.routes.board, params: { board: "b1" } });
+   */
+  reauthorize<Params = unknown>(
+    selector: SubscriptionSelector<Params> | "all",
+  ): Promise<ReauthorizeResult> {
+    return this.#parts.reauthorization.reauthorize(selector as SubscriptionSelector<never> | "all");
+  }
+
+  /**
+   * Ends subscriptions (`forbidden`) on every node, whether or not `authorize` would allow them. A
+   * client may subscribe again if its scopes and `authorize` allow it. Rejects with `TypeError` if
+   * the selector makes no sense.
+   * @example await server.unsubscribe({ subject: "ada", topic: app.routes.board });
+   */
+  unsubscribe<Params = unknown>(
+    selector: SubscriptionSelector<Params>,
+  ): Promise<UnsubscribeResult> {
+    return this.#parts.reauthorization.unsubscribe(selector as SubscriptionSelector<never>);
   }
 
   /**

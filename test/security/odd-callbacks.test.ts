@@ -89,6 +89,27 @@ async function expectAnswer(
   expect(error?.data).to.have.keys("errorId");
 }
 
+/**
+ * What a call comes to whose rule comes to that: only a yes lets it through, and a no for want of
+ * an answer is told once.
+ */
+async function expectDecision(
+  server: TimedServer,
+  client: RawClient,
+  { called, outcome }: Observed,
+): Promise<void> {
+  const answer = ask(client, "odd", {});
+  await called;
+  if (outcome === "never") server.clock.advance(30_000);
+  const { result, error } = await answer;
+  if (outcome === "right") expect(result).to.not.equal(undefined);
+  else
+    expect(error)
+      .to.deep.include({ code: -32003 })
+      .and.nested.include({ "data.rule": "authorize" });
+  expect(faults(server)).to.deep.equal(outcome === "right" ? [] : ["authorize.fail"]);
+}
+
 type Observed = { readonly called: Promise<void>; readonly outcome: Outcome };
 
 /** How many handlers go on running when their callback comes to that. */
@@ -174,13 +195,11 @@ describeRows("A method's callbacks", {
     await expectUnharmed(server, running(oddity.outcome));
   },
   async authorize(oddity) {
-    const odd = rpc.method({ authorize: oddity.of(() => true) as never, handler: () => "right" });
+    const { callback, ...observed } = observe(oddity, () => true);
+    const odd = rpc.method({ authorize: callback as never, handler: () => "right" });
     await using server = await startTimed(rpc.router({ fine, odd }));
-    const client = await server.login();
-    expectError(await ask(client, "odd"), "forbidden");
-    expect(faults(server)).to.deep.equal(["authorize.fail"]);
-    expect(await resultOf(client, "rpc.discover")).to.have.nested.property("methods.length", 1);
-    await expectUnharmed(server);
+    await expectDecision(server, await server.login(), observed);
+    await expectUnharmed(server, running(oddity.outcome));
   },
 } satisfies RowsFor<MethodDefinition>);
 
@@ -247,14 +266,11 @@ describeRows("A subscription's callbacks", {
     await expectUnharmed(server);
   },
   async authorize(oddity) {
-    const odd = rpc.subscription({
-      authorize: oddity.of(() => true) as never,
-      async *handler() {},
-    });
+    const { callback, ...observed } = observe(oddity, () => true);
+    const odd = rpc.subscription({ authorize: callback as never, async *handler() {} });
     await using server = await startTimed(rpc.router({ fine, odd }));
-    expectError(await ask(await server.login(), "odd"), "forbidden");
-    expect(faults(server)).to.deep.equal(["authorize.fail"]);
-    await expectUnharmed(server);
+    await expectDecision(server, await server.login(), observed);
+    await expectUnharmed(server, running(oddity.outcome));
   },
 } satisfies Readonly<Record<SubscriptionCallbacks, Row>>);
 
@@ -381,10 +397,23 @@ describeRows("A topic's callbacks, and its schemas", {
     await expectUnharmed(server);
   },
   async authorize(oddity) {
-    const odd = rpc.topic({ authorize: oddity.of(() => true) as never, key: () => "odd" });
+    const { callback, ...observed } = observe(oddity, () => true);
+    const odd = rpc.topic({ authorize: callback as never, key: () => "odd" });
     await using server = await startTimed(rpc.router({ fine, odd }));
-    expectError(await ask(await server.login(), "odd"), "forbidden");
-    expect(faults(server)).to.deep.equal(["authorize.fail"]);
+    await expectDecision(server, await server.login(), observed);
+    await expectUnharmed(server, running(oddity.outcome));
+  },
+  async deliver(oddity) {
+    const app = rpc.router({
+      fine,
+      odd: rpc.topic({ deliver: oddity.of(() => true) as never, key: () => "odd" }),
+    });
+    await using server = await startTimed(app);
+    const client = await server.login();
+    await resultOf(client, "odd");
+    await server.server.publish(app.routes.odd, undefined, 1);
+    expect(await leftovers(client), "a promise and an error are a no").to.deep.equal([]);
+    expect(faults(server)).to.deep.equal(["deliver.fail"]);
     await expectUnharmed(server);
   },
   async event(oddity) {
@@ -423,18 +452,27 @@ describeRows("A topic's callbacks, and its schemas", {
 describeRows("The rule of a subscription that lives, asked again at a refresh", {
   async authorize(oddity) {
     let asked = 0;
-    const odd = oddity.of(() => true);
+    const { callback, called } = observe(oddity, () => true);
     const topic = rpc.topic({
-      authorize: (() => (++asked === 1 ? true : odd())) as never,
+      authorize: (() => (++asked === 1 ? true : callback())) as never,
       key: () => "odd",
     });
-    await using server = await startTimed(rpc.router({ fine, topic }));
+    const app = rpc.router({ fine, topic });
+    await using server = await startTimed(app);
     const client = await server.login();
     await resultOf(client, "topic");
     server.clock.advance(1_000);
     client.send(request(1, "refresh", { token: server.token() }));
-    expect(await endOf(client)).to.deep.equal(["forbidden", undefined]);
-    expect(faults(server)).to.deep.equal(["authorize.fail"]);
+    await called;
+    if (oddity.outcome === "never") server.clock.advance(30_000);
+    await server.server.publish(app.routes.topic, undefined, "event");
+    const isRight = oddity.outcome === "right";
+    const frames = (await leftovers(client)).filter(({ id }) => id !== 1);
+    expect(frames.map(({ method }) => method)).to.deep.equal([
+      isRight ? "subscription.event" : "subscription.ended",
+    ]);
+    if (!isRight) expect(frames[0]?.params).to.include({ reason: "forbidden" });
+    expect(faults(server)).to.deep.equal(isRight ? [] : ["authorize.fail"]);
     await expectUnharmed(server);
   },
 });

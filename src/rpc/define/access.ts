@@ -1,9 +1,6 @@
 /** Who may call a method. */
 import type { ErrorObject } from "../../protocol/error-codes.js";
 import { errorOf } from "../../protocol/error-codes.js";
-import { mustBeSynchronous } from "../../runtime/application-code.js";
-import type { Logger } from "../../runtime/logger.js";
-import { describe } from "../../runtime/thrown.js";
 
 /** Who is calling. Frozen; one object for as long as a token is in force. */
 export interface Auth<ClaimsType = Readonly<Record<string, unknown>>> {
@@ -39,18 +36,14 @@ export interface AccessRule {
   readonly allOf: readonly string[];
   /** Empty: no such rule. */
   readonly anyOf: readonly string[];
-  /** A decision over the claims. Throwing is a no. */
-  readonly authorize: ((auth: Auth) => boolean) | undefined;
 }
 
 export function accessRule(
   isPublic: boolean,
   scope: ScopeRule | undefined,
-  authorize: ((auth: Auth) => boolean) | undefined,
   known: ReadonlySet<string> | undefined,
 ): AccessRule {
-  if (isPublic && (scope !== undefined || authorize !== undefined))
-    throw new TypeError("a public method can't have a scope or authorize");
+  if (isPublic && scope !== undefined) throw new TypeError("a public method can't have a scope");
   const anyOf = typeof scope === "object" && "anyOf" in scope ? scope.anyOf : [];
   const allOf =
     scope === undefined ? [] : typeof scope === "string" ? [scope] : "anyOf" in scope ? [] : scope;
@@ -64,21 +57,14 @@ export function accessRule(
         `"${name}" is not a scope (RFC 6749 §3.3: no spaces, quotes or backslashes)`,
       );
   }
-  return { public: isPublic, allOf, anyOf, authorize };
+  return { public: isPublic, allOf, anyOf };
 }
 
-/**
- * Whether `auth` satisfies the rule; else the error to answer with. `failed` hears what `authorize`
- * throws.
- */
-export function checkAccess(
-  rule: AccessRule,
-  auth: Auth | null,
-  failed?: (error: unknown) => void,
-): ErrorObject | null {
+/** Returns the error to answer with if the scopes of `auth` do not satisfy the rule, or null. */
+export function checkAccess(rule: AccessRule, auth: Auth | null): ErrorObject | null {
   if (rule.public) return null;
   if (auth === null) return errorOf("unauthenticated");
-  const { allOf, anyOf, authorize } = rule;
+  const { allOf, anyOf } = rule;
   if (allOf.length > 0) {
     const missing = allOf.filter((scope) => !auth.scopes.includes(scope));
     if (missing.length > 0) return errorOf("forbidden", { required: allOf, missing });
@@ -90,30 +76,5 @@ export function checkAccess(
       hint: "one of the required scopes is enough",
     });
   }
-  if (authorize === undefined || isGranted(() => authorize(auth), failed)) return null;
-  return errorOf("forbidden", {
-    required: [],
-    missing: [],
-    hint: "the method's own rule refuses these claims",
-  });
-}
-
-/**
- * Only `true` is a yes. A rule that throws, or returns a promise, says no, and `failed` hears of
- * it.
- */
-export function isGranted(authorize: () => boolean, failed?: (error: unknown) => void): boolean {
-  try {
-    return mustBeSynchronous(authorize(), "authorize") === true;
-  } catch (error) {
-    failed?.(error);
-    return false;
-  }
-}
-
-export function tellRuleFailed(log: Logger, method: string, error: unknown): void {
-  log.error(
-    { event: "authorize.fail", method, err: describe(error) },
-    "the rule authorize failed, so the call was refused",
-  );
+  return null;
 }

@@ -9,6 +9,7 @@ import type { SchemaInput, SchemaOutput, StandardSchema } from "../../protocol/s
 import { refuseUnknownOptions } from "../../runtime/known-options.js";
 import type { Logger } from "../../runtime/logger.js";
 import type { Auth, ScopeRule } from "./access.js";
+import type { AuthorizeRule } from "./authorize.js";
 import type { ErrorDeclarations, ErrorFactories } from "./declared-error.js";
 import {
   Subscription,
@@ -70,6 +71,11 @@ export interface ConnectionHandle<Notifications extends NotificationSchemas = No
    * asks for it.
    */
   kick(): void;
+  /**
+   * Asks the `authorize` rules of this connection's subscriptions again. Their events wait
+   * meanwhile. Resolves when all have answered.
+   */
+  reauthorize(): Promise<void>;
 }
 
 /**
@@ -132,10 +138,13 @@ export interface MethodOptions<
    */
   readonly scope?: ScopeRule<Scope>;
   /**
-   * Allows or denies the call by its claims, after the scopes. An error that it throws denies the
-   * call.
+   * The application's own rule, such as a right on one object. Asked with validated params, after
+   * the scopes and before the handler. Only `true` allows the call; an error, or no answer before
+   * the method's deadline, denies it. May be asynchronous.
+   * @default none
+   * @example authorize: ({ auth, params }) => boards.hasMember(params.board, auth.subject)
    */
-  readonly authorize?: (auth: Auth<Claims>) => boolean;
+  readonly authorize?: AuthorizeRule<Auth<Claims>, ParamsOut<Params>>;
   /**
    * Schema of `params`; the handler receives its output.
    * @default none; params are not validated
@@ -357,6 +366,6 @@ interface FeedMakers<Claims, Scope extends string, Notifications extends Notific
     Params extends StandardSchema | undefined = undefined,
     Event extends StandardSchema | undefined = undefined,
   >(
-    options: TopicOptions<Params, Event, Scope, Claims, ParamsOf<Params>>,
+    options: TopicOptions<Params, Event, Scope, Claims, ParamsOf<Params>, EventOf<Event, unknown>>,
   ): Topic<ParamsIn<Params>, EventOf<Event, unknown>, Yielded<Event>>;
 }

@@ -2,6 +2,7 @@ import type { kind, SubscriptionContract } from "../../protocol/contract.js";
 import type { StandardSchema } from "../../protocol/standard-schema.js";
 import { refuseUnknownOptions } from "../../runtime/known-options.js";
 import type { Auth, ScopeRule } from "./access.js";
+import type { AuthorizeRule } from "./authorize.js";
 import type { ErrorDeclarations } from "./declared-error.js";
 
 /**
@@ -23,10 +24,20 @@ interface FeedOptions<Params, Event, Scope extends string, Claims, ParamsOut> {
    */
   readonly scope?: ScopeRule<Scope>;
   /**
-   * Allows or denies the subscription by claims and params, after the scopes, and again at every
-   * refresh. An error that it throws denies the subscription.
+   * The application's own rule, such as a right on one object. Asked after the scopes, and again at
+   * every refresh, by `server.reauthorize` and by `reauthorize`. Events wait until it has answered.
+   * Only `true` allows the subscription; an error, or no answer within `limits.requestTimeout`,
+   * denies or ends it (`forbidden`). May be asynchronous.
+   * @default none
+   * @example authorize: ({ auth, params }) => boards.hasMember(params.board, auth.subject)
    */
-  readonly authorize?: (auth: Auth<Claims>, params: ParamsOut) => boolean;
+  readonly authorize?: AuthorizeRule<Auth<Claims>, ParamsOut>;
+  /**
+   * Asks `authorize` again every so many milliseconds, for rights that change without a call of
+   * `server.reauthorize`.
+   * @default none
+   */
+  readonly reauthorize?: { readonly every: number };
   /**
    * Schema of `params`; the handler, `authorize` and `key` receive its output.
    * @default none; params are not validated
@@ -62,8 +73,14 @@ export interface SubscriptionOptions<Params, Event, Errors, Scope extends string
 }
 
 /** Options of `rpc.topic`. */
-export interface TopicOptions<Params, Event, Scope extends string, Claims, ParamsOut>
-  extends FeedOptions<Params, Event, Scope, Claims, ParamsOut> {
+export interface TopicOptions<
+  Params,
+  Event,
+  Scope extends string,
+  Claims,
+  ParamsOut,
+  Sent = unknown,
+> extends FeedOptions<Params, Event, Scope, Claims, ParamsOut> {
   /**
    * Returns the topic's key, 1 to 255 characters, which is the id of every subscription to the
    * topic. The server encodes an event once for all subscribers with the same key.
@@ -81,7 +98,30 @@ export interface TopicOptions<Params, Event, Scope extends string, Claims, Param
    * @default none
    */
   readonly history?: { readonly size: number; readonly ttl: number };
+  /**
+   * Decides for each subscriber and each event whether the server sends it, for rights that differ
+   * from event to event. Synchronous; asked when an event comes, and again if it had to wait. Only
+   * `true` sends the event; a subscriber does not learn of an event that it does not receive.
+   * @default none; every subscriber receives every event
+   * @example deliver: ({ auth, event }) => event.visibleTo.includes(auth.subject)
+   */
+  readonly deliver?: DeliverRule<Auth<Claims>, ParamsOut, Sent>;
 }
+
+/** The argument of `deliver`. */
+export interface DeliverContext<AuthType, Params, Event> {
+  /** The subscriber. */
+  readonly auth: AuthType;
+  /** The params of the subscription: the output of their schema. */
+  readonly params: Params;
+  /** The event as the server sends it. Several subscribers share the object: do not change it. */
+  readonly event: Event;
+}
+
+/** Decides whether a subscriber receives an event. */
+export type DeliverRule<AuthType = Auth, Params = unknown, Event = unknown> = (
+  context: DeliverContext<AuthType, Params, Event>,
+) => boolean;
 
 const feedOptions = {
   ...{
@@ -89,6 +129,7 @@ const feedOptions = {
     description: true,
     scope: true,
     authorize: true,
+    reauthorize: true,
     params: true,
     event: true,
     buffer: true,
@@ -99,7 +140,7 @@ const subscriptionOptions = { ...feedOptions, errors: true, handler: true } sati
   keyof SubscriptionDefinition,
   unknown
 >;
-const topicOptions = { ...feedOptions, key: true, history: true } satisfies Record<
+const topicOptions = { ...feedOptions, key: true, history: true, deliver: true } satisfies Record<
   keyof TopicDefinition,
   unknown
 >;
@@ -158,4 +199,4 @@ export interface SubscriptionDefinition
 }
 
 export interface TopicDefinition
-  extends TopicOptions<StandardSchema, StandardSchema, string, never, never> {}
+  extends TopicOptions<StandardSchema, StandardSchema, string, never, never, never> {}

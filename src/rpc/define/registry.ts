@@ -1,6 +1,7 @@
 import { reservedNames } from "../../protocol/messages.js";
 import type { StandardSchema } from "../../protocol/standard-schema.js";
-import { type AccessRule, type Auth, accessRule } from "./access.js";
+import { type AccessRule, accessRule } from "./access.js";
+import type { AuthorizeRule } from "./authorize.js";
 import { Method, type MethodDefinition, type Router, type RouteTree } from "./create-rpc.js";
 import { DeclaredErrors, type ErrorDeclarations } from "./declared-error.js";
 import {
@@ -14,6 +15,7 @@ import { type RegisteredSource, registeredSource } from "./subscription-entry.js
 interface Entry {
   readonly name: string;
   readonly access: AccessRule;
+  readonly authorize: AuthorizeRule | undefined;
   readonly params: StandardSchema | undefined;
   readonly result: StandardSchema | undefined;
   readonly errors: DeclaredErrors;
@@ -141,9 +143,8 @@ export function callEntry(
     );
   return {
     ...{ name, params, result, timeout, idempotent, handler, feed: undefined },
-    access: createAccess(name, () =>
-      accessRule(isPublic, scope, authorize as ((auth: Auth) => boolean) | undefined, scopes),
-    ),
+    access: createAccess(name, () => accessRule(isPublic, scope, scopes)),
+    authorize: checkRule(name, authorize, isPublic),
     errors: new DeclaredErrors(errors, name),
     errorDeclarations: errors,
     summary: definition.summary,
@@ -171,7 +172,8 @@ function feedEntry(
       handler: undefined,
     },
     feed: registeredSource(name, route),
-    access: createAccess(name, () => accessRule(false, scope, undefined, scopes)),
+    access: createAccess(name, () => accessRule(false, scope, scopes)),
+    authorize: checkRule(name, definition.authorize),
     errors: new DeclaredErrors(errors, name),
     errorDeclarations: errors,
     summary: definition.summary,
@@ -189,6 +191,13 @@ function checkSchemas(
         `${name}: ${option} is no Standard Schema: give z.object({…}) or the like, or leave it out`,
       );
   }
+}
+
+function checkRule(name: string, rule: unknown, isPublic = false): AuthorizeRule | undefined {
+  if (rule === undefined) return undefined;
+  if (isPublic) throw new TypeError(`${name}: a public method can't have authorize`);
+  if (typeof rule === "function") return rule as AuthorizeRule;
+  throw new TypeError(`${name}: authorize must be a function of ({ auth, params, signal })`);
 }
 
 function createAccess(name: string, create: () => AccessRule): AccessRule {

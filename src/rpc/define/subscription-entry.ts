@@ -1,8 +1,8 @@
 /** What a subscription or a topic needs at run time, checked at start-up. */
 import type { StandardSchema } from "../../protocol/standard-schema.js";
 import { mustBeSynchronous } from "../../runtime/application-code.js";
-import type { Auth } from "./access.js";
 import {
+  type DeliverRule,
   type Overflow,
   Subscription,
   type SubscriptionDefinition,
@@ -17,8 +17,8 @@ export interface SlowRule {
 
 interface RegisteredBase {
   readonly event: StandardSchema | undefined;
-  /** A decision over the claims and the params. Throwing is a no. */
-  readonly authorize: ((auth: Auth, params: unknown) => boolean) | undefined;
+  /** Milliseconds between two questions of `authorize`; undefined: never by itself. */
+  readonly askEvery: number | undefined;
 }
 
 export interface RegisteredGenerator extends RegisteredBase {
@@ -33,6 +33,7 @@ export interface RegisteredTopic extends RegisteredBase {
   readonly key: (params: unknown) => unknown;
   readonly history: { readonly size: number; readonly ttl: number } | undefined;
   readonly rule: SlowRule;
+  readonly deliver: DeliverRule | undefined;
 }
 
 export type RegisteredSource = RegisteredGenerator | RegisteredTopic;
@@ -60,10 +61,8 @@ export function registeredSource(
     : topicFeed(name, route.definition);
 }
 
-function generatorFeed(
-  name: string,
-  { handler, overflow, buffer, event, authorize }: SubscriptionDefinition,
-): RegisteredGenerator {
+function generatorFeed(name: string, definition: SubscriptionDefinition): RegisteredGenerator {
+  const { handler, overflow, buffer, event } = definition;
   if (typeof handler !== "function")
     throw new TypeError(`${name}: handler must be an async generator function`);
   if (buffer !== undefined && overflow === undefined)
@@ -72,13 +71,13 @@ function generatorFeed(
     is: "generator",
     handler,
     event,
-    authorize: authorize as RegisteredGenerator["authorize"],
+    askEvery: intervalOf(name, definition),
     rule: overflow === undefined ? undefined : slowRule(name, overflow, buffer),
   };
 }
 
 function topicFeed(name: string, definition: TopicDefinition): RegisteredTopic {
-  const { key, history, overflow = "drop-oldest", buffer, event, authorize } = definition;
+  const { key, history, overflow = "drop-oldest", buffer, event, deliver } = definition;
   if (typeof key !== "function")
     throw new TypeError(`${name}: key must be a function that returns the topic's key`);
   if (
@@ -88,14 +87,34 @@ function topicFeed(name: string, definition: TopicDefinition): RegisteredTopic {
     throw new TypeError(
       `${name}: history needs a size from 1 up and a ttl in milliseconds; Infinity keeps events for ever`,
     );
+  if (deliver !== undefined && typeof deliver !== "function")
+    throw new TypeError(`${name}: deliver must be a function of ({ auth, params, event })`);
   return {
     is: "topic",
     key: key as RegisteredTopic["key"],
     history,
     event,
-    authorize: authorize as RegisteredTopic["authorize"],
+    askEvery: intervalOf(name, definition),
+    deliver: deliver as DeliverRule | undefined,
     rule: slowRule(name, overflow, buffer),
   };
+}
+
+const shortestInterval = 1_000; // 1 s between two questions
+
+function intervalOf(
+  name: string,
+  { authorize, reauthorize }: SubscriptionDefinition | TopicDefinition,
+): number | undefined {
+  if (reauthorize === undefined) return undefined;
+  const { every } = reauthorize;
+  if (!(every >= shortestInterval))
+    throw new TypeError(
+      `${name}: reauthorize.every must be milliseconds, from ${shortestInterval} up, not ${every}`,
+    );
+  if (authorize === undefined)
+    throw new TypeError(`${name}: reauthorize asks authorize again, which is missing`);
+  return every;
 }
 
 function slowRule(name: string, overflow: Overflow, buffer = usualBuffer): SlowRule {

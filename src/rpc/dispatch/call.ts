@@ -129,6 +129,8 @@ export class Call {
   started: PendingSubscription | undefined;
   /** Called if the call is answered before its work ends, which may be never. */
   onAbort: (() => void) | undefined;
+  /** Whether the rule `authorize` has been asked and has not answered. */
+  isAuthorizing = false;
   /** `null` without a response to send; `undefined` until the response is known. */
   response: Response | null | undefined;
   #controller: AbortController | undefined;

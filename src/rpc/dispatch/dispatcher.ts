@@ -5,29 +5,19 @@ import {
   standardError,
   standardErrors,
 } from "../../protocol/error-codes.js";
-import {
-  type Id,
-  isAuthMethod,
-  type Params,
-  type Position,
-  type Request,
-  type Response,
-  sinceMember,
-} from "../../protocol/messages.js";
+import { type Id, isAuthMethod, type Request, type Response } from "../../protocol/messages.js";
 import { isThenable, toPromise } from "../../runtime/application-code.js";
 import { describe } from "../../runtime/thrown.js";
-import { type Auth, checkAccess, tellRuleFailed } from "../define/access.js";
-import type { CallEntry, MethodEntry, Registry, SubscriptionEntry } from "../define/registry.js";
-import { validate, validateParams } from "../define/validate.js";
+import { type Auth, checkAccess } from "../define/access.js";
+import { deniedByRule, logFailedRule } from "../define/authorize.js";
+import type { MethodEntry, Registry } from "../define/registry.js";
 import { encodeError, encodeJsonResult, encodeResult, withinLimit } from "../json/encode.js";
 import { Batch } from "./batch.js";
 import {
   Call,
-  CallContext,
   type Caller,
   type CallObservation,
   type CallObserver,
-  type PendingSubscription,
   type Reply,
   RpcFault,
   rpcFaultOf,
@@ -35,6 +25,7 @@ import {
 import { Deadlines, type Timers } from "./deadlines.js";
 import { Engine } from "./engine.js";
 import { InvalidRequest, readEnvelope } from "./envelope.js";
+import { Invocation, logDenial } from "./invoke.js";
 import { idInFlight } from "./pending-calls.js";
 
 /**
@@ -42,7 +33,7 @@ import { idInFlight } from "./pending-calls.js";
  *
  *   envelope → built-in? → session (expiry, revocation) → method known? → scopes → draining, in
  *   flight
- *            → engine: params schema → handler, or subscribe → result schema → encode
+ *            → engine: params schema → authorize → handler, or subscribe → result schema → encode
  *
  * Everything before the engine answers at once and runs no code of the application.
  */
@@ -89,6 +80,7 @@ export class Dispatcher {
   readonly #onLimit: (limit: keyof DispatcherLimits) => void;
   readonly #engine = new Engine<Call>();
   readonly #deadlines: Deadlines<Call>;
+  readonly #invocation: Invocation;
 
   constructor(
     registry: Registry,
@@ -104,8 +96,9 @@ export class Dispatcher {
     this.#onLimit = ports.onLimit ?? (() => {});
     this.#deadlines = new Deadlines(ports.timers, (call) => {
       this.#onLimit("requestTimeout");
-      call.abort(errorOf("timeout"));
+      call.abort(call.isAuthorizing ? deniedByTimeout(call) : errorOf("timeout"));
     });
+    this.#invocation = new Invocation(this.#deadlines, limits.requestTimeout);
     for (const name of registry.keys()) this.#engine.add(name, (_request, call) => this.#run(call));
   }
 
@@ -251,16 +244,9 @@ export class Dispatcher {
     auth: Auth | null,
   ): ErrorObject | null {
     if (auth === null && !access.public) return caller.session.refusal();
-    const denied = checkAccess(
-      access,
-      auth,
-      access.authorize && ((error) => tellRuleFailed(caller.log, name, error)),
-    );
+    const denied = checkAccess(access, auth);
     if (denied !== null) {
-      caller.log.debug(
-        { event: "authz.deny", method: name, issuer: auth?.issuer, subject: auth?.subject },
-        "method refused",
-      );
+      logDenial(caller, name, auth);
       return denied;
     }
     if (caller.isLeaving)
@@ -296,63 +282,14 @@ export class Dispatcher {
       const { observation } = call;
       const outcome =
         observation?.within === undefined
-          ? this.#invoke(call)
-          : observation.within(() => this.#invoke(call));
+          ? this.#invocation.run(call)
+          : observation.within(() => this.#invocation.run(call));
       if (isThenable(outcome)) return this.#track(call, toPromise(outcome));
       call.response = call.succeed(outcome);
     } catch (thrown) {
       call.response = call.fail(this.#errorOf(call, thrown));
     }
     return Promise.resolve(call.response);
-  }
-
-  /** Runs schemas and handler; synchronous as long as they are. */
-  #invoke(call: Call): unknown {
-    const { entry, request } = call;
-    if (entry.feed !== undefined) return this.#invokeFeed(call, entry);
-    if (entry.params === undefined) return this.#handle(call, entry, request.params);
-    const checked = validateParams(entry.params, request.params);
-    return checked instanceof Promise
-      ? checked.then((result) => this.#handle(call, entry, paramsOf(call, result)))
-      : this.#handle(call, entry, paramsOf(call, checked));
-  }
-
-  #invokeFeed(call: Call, entry: SubscriptionEntry): unknown {
-    const { params, since } = splitSince(call.request.params);
-    if (entry.params === undefined) return this.#subscribe(call, entry, params, since);
-    const checked = validateParams(entry.params, params);
-    return checked instanceof Promise
-      ? checked.then((result) => this.#subscribe(call, entry, paramsOf(call, result), since))
-      : this.#subscribe(call, entry, paramsOf(call, checked), since);
-  }
-
-  #handle(call: Call, entry: CallEntry, params: unknown): unknown {
-    const result = entry.handler(new CallContext(call, params) as never);
-    const { result: schema } = entry;
-    if (schema === undefined) return result;
-    const check = (value: unknown) => {
-      const checked = validate(schema, value);
-      return checked instanceof Promise ? checked.then(resultOf) : resultOf(checked);
-    };
-    return isThenable(result) ? toPromise(result).then(check) : check(result);
-  }
-
-  /** A notification subscribes to nothing: nobody would learn the subscription's id. */
-  #subscribe(
-    call: Call,
-    entry: SubscriptionEntry,
-    params: unknown,
-    since: Since["since"],
-  ): unknown {
-    if (call.id === undefined) return undefined;
-    const keep = (started: PendingSubscription) => {
-      if (call.isAborted)
-        started.abandon(); // it was answered already
-      else call.started = started;
-      return started.result;
-    };
-    const started = call.caller.subscribe({ call, entry, params, since });
-    return started instanceof Promise ? started.then(keep) : keep(started);
   }
 
   /** Only now does the call count as in flight: it can be cancelled, and it has a deadline. */
@@ -392,18 +329,10 @@ function isTaken({ id }: Request, { pending }: Caller): boolean {
   return id !== undefined && pending.has(id);
 }
 
-/** What the handler is given. Throws {@link RpcFault} for params that don't fit. */
-function paramsOf(call: Call, checked: Awaited<ReturnType<typeof validateParams>>): unknown {
-  // while its params were checked: it was answered, nobody hears this
-  if (call.isAborted) throw new RpcFault(errorOf("cancelled"));
-  if ("issues" in checked)
-    throw new RpcFault(standardError("invalidParams", { issues: checked.issues }));
-  return checked.value;
-}
-
-function resultOf(checked: Awaited<ReturnType<typeof validate>>): unknown {
-  if ("value" in checked) return checked.value;
-  throw new TypeError(`the result does not fit its schema: ${JSON.stringify(checked.issues)}`);
+function deniedByTimeout(call: Call): ErrorObject {
+  const error = new Error("the rule authorize has not answered before the deadline");
+  logFailedRule(call.caller.log, call.entry.name, error);
+  return deniedByRule();
 }
 
 /** The reply, of which whoever watches has been told. */
@@ -415,28 +344,4 @@ function end(observation: CallObservation | undefined, code: number | null, repl
 /** Null for a notification: it is not answered, whatever happens. */
 function errorReply(id: Id | undefined, error: ErrorObject): Reply {
   return id === undefined ? null : encodeError(id, error);
-}
-
-/** The params of a subscription's call, and the position that came with them. */
-interface Since {
-  readonly params?: Params;
-  readonly since?: Position;
-}
-
-/**
- * Takes the reserved member `$since` out of the params. Throws {@link RpcFault} when it is no
- * position.
- */
-function splitSince(params: Params | undefined): Since {
-  if (params === undefined) return {};
-  if (Array.isArray(params) || !Object.hasOwn(params, sinceMember)) return { params };
-  const { [sinceMember]: since, ...rest } = params as Readonly<Record<string, unknown>>;
-  if (since === null || since === undefined) return { params: rest };
-  const { epoch, offset } = Object(since) as Partial<Position>;
-  if (typeof epoch === "string" && Number.isSafeInteger(offset) && (offset as number) >= 0)
-    return { params: rest, since: { epoch, offset: offset as number } };
-  const message = '"$since" must be {"epoch": string, "offset": number}, as the server told them';
-  throw new RpcFault(
-    standardError("invalidParams", { issues: [{ path: [sinceMember], message }] }),
-  );
 }

@@ -15,6 +15,9 @@ export interface NodeAnswers {
   readonly complete: boolean;
 }
 
+/** `place`: whether this node asks, or another one that waits at most a second. */
+type Answerer = (params: unknown, place: "here" | "afar") => unknown;
+
 interface Query {
   readonly answers: Map<string, unknown>;
   readonly done: () => void;
@@ -25,7 +28,7 @@ export class NodeQueries {
   readonly #messages: NodeMessages;
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #answerers = new Map<string, (params: unknown) => unknown>();
+  readonly #answerers = new Map<string, Answerer>();
   readonly #queries = new Map<number, Query>();
   /** The other nodes, and when each was last heard, monotonic. */
   readonly #peers = new Map<string, number>();
@@ -46,17 +49,16 @@ export class NodeQueries {
 
   /**
    * Says how this node answers questions about `subject`. What it throws is logged, and the asker
-   * gets no answer.
+   * gets no answer. A promise must not reject.
    */
-  about(subject: string, answerer: (params: unknown) => unknown): void {
+  about(subject: string, answerer: Answerer): void {
     this.#answerers.set(subject, answerer);
   }
 
   /** This node's answer is always there. Never rejects. */
   async ask(subject: string, params: unknown): Promise<NodeAnswers> {
-    const answers = new Map<string, unknown>([
-      [this.#messages.node, this.#answerers.get(subject)?.(params)],
-    ]);
+    const own = this.#answerers.get(subject)?.(params, "here");
+    const answers = new Map<string, unknown>([[this.#messages.node, own]]);
     this.#forgetTheSilent();
     const id = ++this.#lastId;
     let isHeard = true;
@@ -77,6 +79,7 @@ export class NodeQueries {
       });
     });
     this.#queries.delete(id);
+    if (own instanceof Promise) answers.set(this.#messages.node, await own);
     return { answers, complete: isHeard && this.#isAnswered(answers) };
   }
 
@@ -99,8 +102,10 @@ export class NodeQueries {
       params?: unknown;
     };
     const answerer = this.#answerers.get(String(subject));
-    if (from !== this.#messages.node && answerer !== undefined)
-      void this.#send("answer", { to: from, id, answer: answerer(params) });
+    if (from === this.#messages.node || answerer === undefined) return;
+    const answer = answerer(params, "afar");
+    const send = (settled: unknown) => this.#send("answer", { to: from, id, answer: settled });
+    void (answer instanceof Promise ? answer.then(send) : send(answer));
   }
 
   #take(body: unknown, from: string): void {

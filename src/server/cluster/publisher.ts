@@ -8,7 +8,7 @@ import { Push } from "../../pubsub/push.js";
 import { type Topics, topicKey } from "../../pubsub/topics.js";
 import type { Registry, SubscriptionEntry } from "../../rpc/define/registry.js";
 import { type RegisteredTopic, topicKeyOf } from "../../rpc/define/subscription-entry.js";
-import { validateParams } from "../../rpc/define/validate.js";
+import { type Validated, validateParams } from "../../rpc/define/validate.js";
 import { encodeEvent } from "../../rpc/dispatch/encode-event.js";
 import { stopperOf } from "../../runtime/application-code.js";
 import type { Connection } from "../connection/connection.js";
@@ -38,7 +38,7 @@ export interface PublisherPorts {
   readonly maxBytes: number;
 }
 
-type TopicEntry = SubscriptionEntry & { readonly feed: RegisteredTopic };
+export type TopicEntry = SubscriptionEntry & { readonly feed: RegisteredTopic };
 
 export class Publisher {
   readonly #ports: PublisherPorts;
@@ -73,14 +73,8 @@ export class Publisher {
       throw new TypeError(
         "publish: give a topic (rpc.topic) of this server's app, such as app.routes.prices",
       );
-    const checked =
-      entry.params === undefined ? { value: params } : validateParams(entry.params, params);
-    const result = checked instanceof Promise ? await checked : checked;
-    if ("issues" in result)
-      throw new TypeError(
-        `publish: the params of ${entry.name} don't fit: ${JSON.stringify(result.issues)}`,
-      );
-    const name = topicKeyOf(entry.name, entry.feed, result.value);
+    const named = nameTopic("publish", entry, params);
+    const name = typeof named === "string" ? named : await named;
     const encoded = encodeEvent(entry.feed.event, event, this.#ports.maxBytes);
     const data = typeof encoded === "string" ? encoded : await encoded;
     const { history } = entry.feed;
@@ -125,7 +119,26 @@ export class Publisher {
   }
 }
 
-function isTopic(entry: {
+/**
+ * The key of the topic that these params mean. Throws, or rejects with, a `TypeError` if the params
+ * fail their schema.
+ */
+export function nameTopic(
+  caller: string,
+  entry: TopicEntry,
+  params: unknown,
+): string | Promise<string> {
+  const keyOf = (checked: Validated) => {
+    if ("value" in checked) return topicKeyOf(entry.name, entry.feed, checked.value);
+    const issues = JSON.stringify(checked.issues);
+    throw new TypeError(`${caller}: the params of ${entry.name} don't fit: ${issues}`);
+  };
+  if (entry.params === undefined) return keyOf({ value: params });
+  const checked = validateParams(entry.params, params);
+  return checked instanceof Promise ? checked.then(keyOf) : keyOf(checked);
+}
+
+export function isTopic(entry: {
   readonly feed: SubscriptionEntry["feed"] | undefined;
 }): entry is TopicEntry {
   return entry.feed?.is === "topic";

@@ -7,6 +7,7 @@ interface Target {
   readonly remoteAddress: string;
   notify(name: string, params: unknown): void;
   close(reason: CloseReason, details?: CloseDetails): void;
+  reauthorize(): Promise<void>;
 }
 
 /**
@@ -24,6 +25,9 @@ export function createHandle(
     },
     kick() {
       if (isGood(handle)) target.close("kicked");
+    },
+    async reauthorize() {
+      if (isGood(handle)) await target.reauthorize();
     },
   };
   return handle;

@@ -8,10 +8,12 @@ import type { Outbox } from "../../pubsub/outbox.js";
 import type { Push } from "../../pubsub/push.js";
 import { PushGate, type SlowReaderCounts } from "../../pubsub/push-gate.js";
 import type { SubscriberPort, Subscription } from "../../pubsub/subscription.js";
-import type { Auth } from "../../rpc/define/access.js";
+import { EventPush } from "../../pubsub/subscription-frames.js";
 import { RpcFault } from "../../rpc/dispatch/call.js";
 import { FixedWindowCounter } from "../admission/accept-limits.js";
 import type { Telemetry } from "../telemetry/telemetry.js";
+import type { SubscriptionRight } from "./subscription-right.js";
+import type { SubscriptionRights } from "./subscription-rights.js";
 
 const maxReads = 4; // concurrent reads of histories
 const maxReplayed = 8_388_608; // 8 Mi characters of replayed events that wait to be sent
@@ -28,8 +30,7 @@ export interface SubscriptionsHost {
 /** A subscription with its bookkeeping. */
 export interface Kept {
   readonly subscription: Subscription;
-  /** Returns whether a new token still allows the subscription; called at every refresh. */
-  readonly isAllowed: (auth: Auth) => boolean;
+  readonly right: SubscriptionRight;
   /** The result of the call that opened the subscription. */
   readonly opened: SubscribeResult | Promise<SubscribeResult>;
   /** Number of calls that were or will be answered with this subscription. */
@@ -41,15 +42,24 @@ export class ConnectionSubscriptions implements SubscriberPort {
   readonly #outbox: Outbox;
   readonly #pushGate: PushGate;
   readonly #slowReaders: SlowReaderCounts;
+  readonly #rights: SubscriptionRights;
   #kept: Map<string, Kept> | undefined; // lazy, since most connections have no subscription
   #lastId = 0;
   /** Number of histories being read, and the reads that wait for their turn. */
   #reads = 0;
   #readers: (() => void)[] | undefined;
   #calls: FixedWindowCounter | undefined;
+  /** Rights of subscriptions that begin when the application has allowed it. */
+  #askedFirst: Set<SubscriptionRight> | undefined;
 
-  constructor(host: SubscriptionsHost, outbox: Outbox, { pushes, slowReaders }: Telemetry) {
+  constructor(
+    host: SubscriptionsHost,
+    outbox: Outbox,
+    { pushes, slowReaders }: Telemetry,
+    rights: SubscriptionRights,
+  ) {
     this.#host = host;
+    this.#rights = rights;
     this.#outbox = outbox;
     this.#pushGate = new PushGate(outbox, pushes);
     this.#slowReaders = slowReaders;
@@ -106,10 +116,45 @@ export class ConnectionSubscriptions implements SubscriberPort {
     }).then(() => this.#read(read));
   }
 
+  /** The rights of all subscriptions, also of those that have not begun. */
+  *rights(): Generator<SubscriptionRight> {
+    for (const { right } of this.#all()) yield right;
+    if (this.#askedFirst !== undefined) yield* [...this.#askedFirst];
+  }
+
+  /**
+   * Registers a right that was asked for the first time, until the returned function is called: a
+   * refresh and `server.reauthorize` have it asked anew.
+   */
+  keepAsked(right: SubscriptionRight): () => void {
+    this.#askedFirst ??= new Set();
+    this.#askedFirst.add(right);
+    this.#rights.add(right);
+    return () => {
+      this.#askedFirst?.delete(right);
+      if (right.subscription === undefined) this.#rights.forget(right);
+    };
+  }
+
+  /** Ends the subscriptions to one of a method's topics, or to all of them. Returns how many. */
+  revoke(method: string | undefined, topic: string | undefined): number {
+    const ended = this.#all().filter(
+      ({ right }) =>
+        (method === undefined || right.entry.name === method) &&
+        (topic === undefined || right.topic === topic),
+    );
+    for (const { subscription } of ended) subscription.end("forbidden");
+    return ended.length;
+  }
+
   /** Registers a subscription until it ends. */
   keep(kept: Kept): void {
     this.#kept ??= new Map();
     this.#kept.set(kept.subscription.id, kept);
+    kept.right.subscription = kept.subscription;
+    if (!kept.right.hasRule) return;
+    this.#rights.add(kept.right);
+    this.#rights.repeat(kept.right);
   }
 
   /** Returns an id that no subscription of this connection has. */
@@ -145,6 +190,10 @@ export class ConnectionSubscriptions implements SubscriberPort {
     this.#pushGate.forget(subscription);
   }
 
+  takeBack(subscription: string): readonly Push[] {
+    return this.#pushGate.takeBack(subscription);
+  }
+
   isHigh(): boolean {
     return this.#host.isHigh();
   }
@@ -158,8 +207,10 @@ export class ConnectionSubscriptions implements SubscriberPort {
   }
 
   ended(subscription: Subscription): void {
-    if (this.#kept?.get(subscription.id)?.subscription === subscription)
-      this.#kept.delete(subscription.id);
+    const kept = this.#kept?.get(subscription.id);
+    if (kept?.subscription !== subscription) return;
+    this.#kept?.delete(subscription.id);
+    if (kept.right.hasRule) this.#rights.forget(kept.right);
   }
 
   // Called by the connection.
@@ -172,9 +223,17 @@ export class ConnectionSubscriptions implements SubscriberPort {
   /**
    * Ends the subscriptions that a new token no longer allows, before any of their events is sent.
    */
-  review(auth: Auth): void {
-    for (const { subscription, isAllowed } of this.#all())
-      if (!isAllowed(auth)) subscription.end("forbidden");
+  review(): void {
+    for (const right of this.rights()) {
+      if (right.hasRule) void this.#rights.ask(right);
+      else void right.ask();
+    }
+  }
+
+  /** Asks the application's rules again. Resolves when all have answered. */
+  async reauthorize(): Promise<void> {
+    const asked = [...this.rights()].filter(({ hasRule }) => hasRule);
+    await Promise.all(asked.map((right) => this.#rights.ask(right)));
   }
 
   /**
@@ -184,9 +243,24 @@ export class ConnectionSubscriptions implements SubscriberPort {
   release(answer: (gap: boolean) => void): void {
     const { pushes, gap, lossy } = this.#pushGate.release();
     answer(gap);
-    for (const push of pushes) this.#outbox.add(push);
+    for (const push of pushes) this.#releaseOne(push);
     for (const id of lossy) this.#kept?.get(id)?.subscription.missed();
     this.resume();
+  }
+
+  /** The application may have changed its mind about an event since it was held. */
+  #releaseOne(push: Push): void {
+    const subscription = this.#subscriptionOf(push);
+    if (subscription?.isPaused) subscription.giveBack([push]);
+    else if (!(push instanceof EventPush) || (subscription?.mayReceive(push) ?? true))
+      this.#outbox.add(push);
+    else if (push.hasGap) subscription?.missed();
+  }
+
+  #subscriptionOf({ subscription, isEnd }: Push): Subscription | undefined {
+    return subscription === undefined || isEnd
+      ? undefined
+      : this.#kept?.get(subscription)?.subscription;
   }
 
   /** Resumes the subscriptions after back-pressure or a refresh. */

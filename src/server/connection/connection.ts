@@ -35,6 +35,8 @@ import { FrameWriter } from "./frames/frame-writer.js";
 import type { PeerSocket } from "./frames/peer-socket.js";
 import { maxControlsPerSecond, PeerWatch } from "./frames/peer-watch.js";
 import { subscribe } from "./subscribe.js";
+import type { SubscriptionRight } from "./subscription-right.js";
+import type { SubscriptionRights } from "./subscription-rights.js";
 
 /**
  * The server's side of one socket. The path of a frame:
@@ -94,7 +96,12 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
     const { clock, revocations, limits } = services;
     this.#outbox = new Outbox(this, services.flushQueue);
     this.#pressure = new BackPressure(limits, clock, socket, this.#writer, this.#outbox);
-    this.#pushGate = new ConnectionSubscriptions(this, this.#outbox, services.telemetry);
+    this.#pushGate = new ConnectionSubscriptions(
+      this,
+      this.#outbox,
+      services.telemetry,
+      services.rights,
+    );
     this.#reader = new FrameReader(limits, clock, services.telemetry, () =>
       this.#pipeline.endExcess(),
     );
@@ -226,6 +233,21 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
     this.#pushGate.send(push);
   }
 
+  /** Asks the application's rules for the connection's subscriptions again. */
+  reauthorize(): Promise<void> {
+    return this.#pushGate.reauthorize();
+  }
+
+  /** The rights of its subscriptions, also of those that have not begun. */
+  rights(): Iterable<SubscriptionRight> {
+    return this.#pushGate.rights();
+  }
+
+  /** Ends subscriptions whose right was taken away. Returns how many. */
+  revokeSubscriptions(method: string | undefined, topic: string | undefined): number {
+    return this.#pushGate.revoke(method, topic);
+  }
+
   /** Checks expiry and revocation, also without a frame. */
   check(): void {
     this.#guarded(() => this.#session.check());
@@ -324,7 +346,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
     if (token !== null && before !== null) this.#callSession?.renew(token);
     else this.#changeSession();
     if (token === null) this.#forgetUser();
-    else if (before !== null) this.#pushGate.review(token);
+    else if (before !== null) this.#pushGate.review();
     if (token !== null) this.#pressure.endOfExcess(); // a session has another rate limit
     this.#observer.identified(this, token, before);
   }
@@ -526,6 +548,7 @@ export interface ConnectionServices extends AuthParts {
   readonly flushQueue: FlushQueue;
   readonly revocations: RevocationList;
   readonly topics: TopicServices;
+  readonly rights: SubscriptionRights;
   readonly notifications: ReadonlyMap<string, StandardSchema>;
   readonly log: Logger;
   /** Logger for the application's handlers. */

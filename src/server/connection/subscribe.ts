@@ -2,9 +2,9 @@ import { errorOf, standardError } from "../../protocol/error-codes.js";
 import { type SubscribeResult, subscriptionMark } from "../../protocol/messages.js";
 import { type EventSource, GeneratorSubscription } from "../../pubsub/generator-subscription.js";
 import type { Subscription } from "../../pubsub/subscription.js";
+import type { EventPush } from "../../pubsub/subscription-frames.js";
 import { TopicSubscription } from "../../pubsub/topic-subscription.js";
-import type { TopicServices } from "../../pubsub/topics.js";
-import { type Auth, checkAccess, isGranted, tellRuleFailed } from "../../rpc/define/access.js";
+import type { TopicName, TopicServices } from "../../pubsub/topics.js";
 import {
   type RegisteredGenerator,
   type RegisteredTopic,
@@ -19,19 +19,24 @@ import {
   type SubscribeCall,
 } from "../../rpc/dispatch/call.js";
 import { encodeEvent, isTooLarge } from "../../rpc/dispatch/encode-event.js";
+import { denied, mustBeAdmitted } from "../../rpc/dispatch/invoke.js";
 import { mustBeSynchronous, withTimeout } from "../../runtime/application-code.js";
 import type { Clock } from "../../runtime/clock.js";
 import { describe } from "../../runtime/thrown.js";
 import type { Limits } from "../limits.js";
 import type { Telemetry } from "../telemetry/telemetry.js";
 import type { ConnectionSubscriptions, Kept } from "./connection-subscriptions.js";
+import { SubscriptionRight } from "./subscription-right.js";
 
 /** Starts subscriptions: joins what the application declared with what carries its events. */
 
 export interface SubscribeServices {
   readonly clock: Clock;
   readonly topics: TopicServices;
-  readonly limits: Pick<Limits, "subscriptions" | "subscribeCallsPerSecond" | "responseBytes">;
+  readonly limits: Pick<
+    Limits,
+    "subscriptions" | "subscribeCallsPerSecond" | "responseBytes" | "requestTimeout"
+  >;
   readonly telemetry: Pick<Telemetry, "limitHit">;
 }
 
@@ -45,35 +50,63 @@ export function subscribe(
   subscriptions: ConnectionSubscriptions,
   services: SubscribeServices,
 ): PendingSubscription | Promise<PendingSubscription> {
-  const { entry, params, call } = asked;
-  const { feed } = entry;
-  const { authorize } = feed;
-  const failed = (error: unknown) => tellRuleFailed(call.caller.log, entry.name, error);
-  const isAllowed = (auth: Auth) =>
-    checkAccess(entry.access, auth) === null &&
-    (authorize === undefined || isGranted(() => authorize(auth, params), failed));
+  const { call } = asked;
   if (call.session.isOver) throw new RpcFault(errorOf("cancelled"));
   subscriptions.countCall(services.clock.monotonic(), services.limits.subscribeCallsPerSecond, () =>
     services.telemetry.limitHit("subscribeCallsPerSecond"),
   );
-  const auth = call.session.identity; // it may have been refreshed while the params were checked
-  if (auth === null || !isAllowed(auth))
-    throw new RpcFault(
-      errorOf("forbidden", {
-        required: [],
-        missing: [],
-        hint: "the subscription's own rule refuses these claims",
-      }),
-    );
-  return feed.is === "topic"
-    ? joinTopic(asked, feed, isAllowed, subscriptions, services)
-    : runGenerator(asked, feed, isAllowed, subscriptions, services);
+  return askAndOpen(asked, subscriptions, services);
+}
+
+function askAndOpen(
+  asked: SubscribeCall,
+  subscriptions: ConnectionSubscriptions,
+  services: SubscribeServices,
+): PendingSubscription | Promise<PendingSubscription> {
+  const { entry, params, call } = asked;
+  const { feed } = entry;
+  const topic =
+    feed.is === "topic"
+      ? { route: entry.name, name: topicName(entry.name, feed, params), history: feed.history }
+      : undefined;
+  const right = new SubscriptionRight(call, entry, topic?.name ?? "", params, services);
+  const open = () =>
+    feed.is === "topic"
+      ? joinTopic(asked, feed, topic as TopicName, right, subscriptions, services)
+      : runGenerator(asked, feed, right, subscriptions, services);
+  return begin(call, right, open, subscriptions);
+}
+
+/** Opens the subscription as soon as it is allowed. */
+function begin(
+  call: Call,
+  right: SubscriptionRight,
+  open: () => PendingSubscription | Promise<PendingSubscription>,
+  subscriptions: ConnectionSubscriptions,
+): PendingSubscription | Promise<PendingSubscription> {
+  let forget: (() => void) | undefined;
+  const opened = right.first((isAllowed) => {
+    call.isAuthorizing = false;
+    call.onAbort = undefined;
+    try {
+      if (forget !== undefined) mustBeAdmitted(call);
+      if (!isAllowed) throw denied(call);
+      return open();
+    } finally {
+      forget?.();
+    }
+  });
+  if (!right.isOut) return opened;
+  forget = subscriptions.keepAsked(right);
+  call.isAuthorizing = true;
+  call.onAbort = () => right.close();
+  return opened;
 }
 
 function runGenerator(
   asked: SubscribeCall,
   feed: RegisteredGenerator,
-  isAllowed: Kept["isAllowed"],
+  right: SubscriptionRight,
   subscriptions: ConnectionSubscriptions,
   { limits, telemetry }: SubscribeServices,
 ): PendingSubscription {
@@ -85,7 +118,7 @@ function runGenerator(
     subscriptions,
   );
   const opened = { subscription: subscription.id };
-  const kept = { subscription, isAllowed, opened, calls: 1 };
+  const kept = { subscription, right, opened, calls: 1 };
   subscriptions.keep(kept);
   return started(kept, opened, shareOf(kept));
 }
@@ -93,17 +126,13 @@ function runGenerator(
 function joinTopic(
   asked: SubscribeCall,
   feed: RegisteredTopic,
-  isAllowed: Kept["isAllowed"],
+  topic: TopicName,
+  right: SubscriptionRight,
   subscriptions: ConnectionSubscriptions,
   services: SubscribeServices,
 ): PendingSubscription | Promise<PendingSubscription> {
   const { topics, limits, telemetry } = services;
-  const { entry, params, since, call } = asked;
-  const topic = {
-    route: entry.name,
-    name: topicName(entry.name, feed, params),
-    history: feed.history,
-  };
+  const { since, call } = asked;
   const known = subscriptions.get(topic.name);
   if (known !== undefined) {
     if (!(known.subscription instanceof TopicSubscription && known.subscription.isOf(topic)))
@@ -111,9 +140,7 @@ function joinTopic(
     if (since === undefined || feed.history === undefined)
       return again(known, known.subscription, call);
     if (!known.subscription.isPlaced)
-      return afterwards(known.opened, call, () =>
-        joinTopic(asked, feed, isAllowed, subscriptions, services),
-      );
+      return afterwards(known.opened, call, () => askAndOpen(asked, subscriptions, services));
     if (known.subscription.covers(since))
       return again(known, known.subscription, call, { recovered: true });
     known.subscription.stop();
@@ -121,7 +148,13 @@ function joinTopic(
     subscriptions.forget(topic.name);
   }
   subscriptions.mustHaveRoom(limits.subscriptions, () => telemetry.limitHit("subscriptions"));
-  const subscription = new TopicSubscription(topic, feed.rule, topics, subscriptions);
+  const subscription = new TopicSubscription(
+    topic,
+    feed.rule,
+    topics,
+    subscriptions,
+    filterOf(asked, feed),
+  );
   const open = () => {
     const state = subscription.open(topics, since);
     return state instanceof Promise
@@ -133,9 +166,34 @@ function joinTopic(
     () => (since === undefined ? open() : subscriptions.readHistory(open)),
     call,
   );
-  const kept = { subscription, isAllowed, opened, calls: 1 };
+  const kept = { subscription, right, opened, calls: 1 };
   subscriptions.keep(kept);
   return share(kept, call, opened);
+}
+
+/**
+ * The topic's rule for each event, asked with the subscriber's current token. An error, or anything
+ * but `true`, is a no.
+ */
+function filterOf(
+  { call, entry, params }: SubscribeCall,
+  { deliver }: RegisteredTopic,
+): ((event: EventPush) => boolean) | undefined {
+  if (deliver === undefined) return undefined;
+  return (event) => {
+    const auth = call.session.identity;
+    try {
+      if (auth === null) return false;
+      const answer = deliver({ auth, params, event: event.value });
+      return mustBeSynchronous(answer, "deliver") === true;
+    } catch (error) {
+      call.caller.log.error(
+        { event: "deliver.fail", method: entry.name, err: describe(error) },
+        "the rule deliver failed, so the event was not sent",
+      );
+      return false;
+    }
+  };
 }
 
 /** A topic that can't be read has no subscription. */
@@ -165,11 +223,11 @@ function opening(
 async function afterwards(
   opened: Kept["opened"],
   call: Call,
-  join: () => PendingSubscription | Promise<PendingSubscription>,
+  askAgain: () => PendingSubscription | Promise<PendingSubscription>,
 ): Promise<PendingSubscription> {
   await Promise.resolve(opened).catch(() => {}); // told to its own call
   if (call.isAborted || call.session.isOver) throw new RpcFault(errorOf("cancelled"));
-  return join();
+  return askAgain();
 }
 
 function unreachable(): RpcFault {

@@ -13,6 +13,7 @@ import { Dispatcher } from "../../../src/rpc/dispatch/dispatcher.js";
 import { silentLogger } from "../../../src/runtime/logger.js";
 import { builtins } from "../../../src/server/connection/builtins.js";
 import { Connection, type ConnectionServices } from "../../../src/server/connection/connection.js";
+import { SubscriptionRights } from "../../../src/server/connection/subscription-rights.js";
 import { Telemetry } from "../../../src/server/telemetry/telemetry.js";
 import type { ManualClock } from "../manual-clock.js";
 import { FakeSocket } from "../server/fake-socket.js";
@@ -193,6 +194,7 @@ export class SubscriptionHarness {
       flushQueue: new FlushQueue(),
       revocations: new RevocationList(),
       topics: { topics: this.#topics, bus: { read: (...asked) => this.#read(...asked) } },
+      rights: new SubscriptionRights(clock),
       notifications: new Map(),
       log: silentLogger,
       applicationLog: silentLogger,

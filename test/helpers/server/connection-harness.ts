@@ -14,6 +14,7 @@ import { silentLogger } from "../../../src/runtime/logger.js";
 import { Revocations } from "../../../src/server/cluster/revocations.js";
 import { builtins } from "../../../src/server/connection/builtins.js";
 import { Connection } from "../../../src/server/connection/connection.js";
+import { SubscriptionRights } from "../../../src/server/connection/subscription-rights.js";
 import { Telemetry } from "../../../src/server/telemetry/telemetry.js";
 import type { ManualClock } from "../manual-clock.js";
 import type { ModelToken } from "../models/session-reference.js";
@@ -83,6 +84,7 @@ export class ConnectionHarness {
       notifications: app.notifications,
       log: silentLogger,
       applicationLog: silentLogger,
+      rights: new SubscriptionRights(this.clock),
       telemetry: new Telemetry(),
       compression: true, // so that frames pass through the pretended socket
     };

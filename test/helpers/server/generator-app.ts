@@ -84,7 +84,8 @@ export function feedApp() {
     /** Only for the one that is named. */
     mine: rpc.topic({
       params: z.object({ user: z.string() }),
-      authorize: (auth, { user }) => auth.subject === user && auth.claims.suspended !== true,
+      authorize: ({ auth, params }) =>
+        auth.subject === params.user && auth.claims.suspended !== true,
       key: ({ user }) => `mine:${user}`,
     }),
     nameless: rpc.topic({ key: () => "" }),

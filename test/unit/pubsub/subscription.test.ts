@@ -36,6 +36,7 @@ function port(): SubscriberPort & {
     },
     tellEnd: told,
     forget: (subscription: string) => void forgotten.push(subscription),
+    takeBack: () => [],
     ended() {},
     tooSlow() {},
     isHigh: () => end.room <= 0,

@@ -5,6 +5,8 @@ import { FlushQueue, Outbox } from "../../../src/pubsub/outbox.js";
 import type { Subscription } from "../../../src/pubsub/subscription.js";
 import { RpcFault } from "../../../src/rpc/dispatch/call.js";
 import { ConnectionSubscriptions } from "../../../src/server/connection/connection-subscriptions.js";
+import type { SubscriptionRight } from "../../../src/server/connection/subscription-right.js";
+import { SubscriptionRights } from "../../../src/server/connection/subscription-rights.js";
 import { Telemetry } from "../../../src/server/telemetry/telemetry.js";
 import { ManualClock } from "../../helpers/manual-clock.js";
 import { SubscriptionHarness } from "../../helpers/models/subscription-harness.js";
@@ -15,6 +17,7 @@ const newLane = () =>
     { state: "active", isHigh: () => false },
     new Outbox({ review() {}, write() {}, overflowed() {} }, new FlushQueue()),
     new Telemetry(),
+    new SubscriptionRights(new ManualClock()),
   );
 
 /** A subscription that has so many characters of a replay to send. */
@@ -23,7 +26,7 @@ const laden = (replayLength: number) =>
 const keep = (lane: ConnectionSubscriptions, subscription: Subscription) =>
   lane.keep({
     subscription,
-    isAllowed: () => true,
+    right: { hasRule: false } as SubscriptionRight,
     opened: { subscription: subscription.id },
     calls: 1,
   });

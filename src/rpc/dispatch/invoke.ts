@@ -1,0 +1,184 @@
+import { errorOf, standardError } from "../../protocol/error-codes.js";
+import { type Params, type Position, sinceMember } from "../../protocol/messages.js";
+import { isThenable, toPromise } from "../../runtime/application-code.js";
+import type { Auth } from "../define/access.js";
+import { type AuthorizeRule, askRule, deniedByRule, logFailedRule } from "../define/authorize.js";
+import type { CallEntry, SubscriptionEntry } from "../define/registry.js";
+import { validate, validateParams } from "../define/validate.js";
+import { type Call, CallContext, type Caller, type PendingSubscription, RpcFault } from "./call.js";
+import type { Deadlines } from "./deadlines.js";
+
+/**
+ * Runs the application's code for a call, in this order:
+ *
+ *   params schema → authorize → handler → result schema
+ *   params schema → subscribe, which asks authorize
+ *
+ * Synchronous as long as that code is. Throws, or rejects with, {@link RpcFault}, and whatever the
+ * application's functions throw.
+ */
+export class Invocation {
+  readonly #deadlines: Deadlines<Call>;
+  readonly #usualTimeout: number;
+
+  /** @param usualTimeout the deadline of a rule whose method has none, in milliseconds */
+  constructor(deadlines: Deadlines<Call>, usualTimeout: number) {
+    this.#deadlines = deadlines;
+    this.#usualTimeout = usualTimeout;
+  }
+
+  run(call: Call): unknown {
+    const { entry, request } = call;
+    if (entry.feed !== undefined) return this.#runFeed(call, entry);
+    if (entry.params === undefined) return this.#authorize(call, entry, request.params);
+    const checked = validateParams(entry.params, request.params);
+    return checked instanceof Promise
+      ? checked.then((result) => this.#authorize(call, entry, paramsOf(call, result)))
+      : this.#authorize(call, entry, paramsOf(call, checked));
+  }
+
+  #authorize(call: Call, entry: CallEntry, params: unknown): unknown {
+    const { authorize } = entry;
+    return authorize === undefined
+      ? this.#handle(call, entry, params)
+      : this.#handleIfAllowed(call, entry, params, authorize);
+  }
+
+  #handleIfAllowed(
+    call: Call,
+    entry: CallEntry,
+    params: unknown,
+    authorize: AuthorizeRule,
+  ): unknown {
+    const answer = askRule(
+      authorize,
+      call.auth as Auth, // it is no public method
+      params,
+      () => call.signal,
+      (error) => {
+        if (!call.isAborted) logFailedRule(call.caller.log, entry.name, error);
+      },
+    );
+    if (!(answer instanceof Promise)) {
+      if (!answer) throw denied(call);
+      return this.#handle(call, entry, params);
+    }
+    const stop = this.#deadlineOfRule(call);
+    call.isAuthorizing = true;
+    return answer.then((isAllowed) => {
+      call.isAuthorizing = false;
+      stop();
+      mustBeAdmitted(call);
+      if (!isAllowed) throw denied(call);
+      return this.#handle(call, entry, params);
+    });
+  }
+
+  /** A method without a deadline does not wait for ever for its rule. */
+  #deadlineOfRule(call: Call): () => void {
+    const usual = this.#usualTimeout;
+    const { timeout = usual } = call.entry;
+    if (timeout < Number.POSITIVE_INFINITY || usual === Number.POSITIVE_INFINITY) return () => {};
+    this.#deadlines.add(call, usual);
+    return () => this.#deadlines.delete(call, usual);
+  }
+
+  #runFeed(call: Call, entry: SubscriptionEntry): unknown {
+    const { params, since } = splitSince(call.request.params);
+    if (entry.params === undefined) return this.#subscribe(call, entry, params, since);
+    const checked = validateParams(entry.params, params);
+    return checked instanceof Promise
+      ? checked.then((result) => this.#subscribe(call, entry, paramsOf(call, result), since))
+      : this.#subscribe(call, entry, paramsOf(call, checked), since);
+  }
+
+  #handle(call: Call, entry: CallEntry, params: unknown): unknown {
+    const result = entry.handler(new CallContext(call, params) as never);
+    const { result: schema } = entry;
+    if (schema === undefined) return result;
+    const check = (value: unknown) => {
+      const checked = validate(schema, value);
+      return checked instanceof Promise ? checked.then(resultOf) : resultOf(checked);
+    };
+    return isThenable(result) ? toPromise(result).then(check) : check(result);
+  }
+
+  /** A notification subscribes to nothing: nobody would learn the subscription's id. */
+  #subscribe(
+    call: Call,
+    entry: SubscriptionEntry,
+    params: unknown,
+    since: Since["since"],
+  ): unknown {
+    if (call.id === undefined) return undefined;
+    const keep = (started: PendingSubscription) => {
+      if (call.isAborted)
+        started.abandon(); // it was answered already
+      else call.started = started;
+      return started.result;
+    };
+    const started = call.caller.subscribe({ call, entry, params, since });
+    return started instanceof Promise ? started.then(keep) : keep(started);
+  }
+}
+
+/**
+ * Throws {@link RpcFault} if the session that admitted the call has ended or expired, or the call
+ * was answered, while the application's rule was out.
+ */
+export function mustBeAdmitted(call: Call): void {
+  if (call.isAborted) throw new RpcFault(errorOf("cancelled")); // nobody hears this
+  const refusal = call.session.refusal();
+  if (refusal !== null) throw new RpcFault(refusal);
+}
+
+/** The answer to a call that the application's rule does not allow. */
+export function denied(call: Call): RpcFault {
+  logDenial(call.caller, call.entry.name, call.auth);
+  return new RpcFault(deniedByRule());
+}
+
+export function logDenial(caller: Caller, method: string, auth: Auth | null): void {
+  caller.log.debug(
+    { event: "authz.deny", method, issuer: auth?.issuer, subject: auth?.subject },
+    "method refused",
+  );
+}
+
+/** What the handler is given. Throws {@link RpcFault} for params that don't fit. */
+function paramsOf(call: Call, checked: Awaited<ReturnType<typeof validateParams>>): unknown {
+  // while its params were checked: it was answered, nobody hears this
+  if (call.isAborted) throw new RpcFault(errorOf("cancelled"));
+  if ("issues" in checked)
+    throw new RpcFault(standardError("invalidParams", { issues: checked.issues }));
+  return checked.value;
+}
+
+function resultOf(checked: Awaited<ReturnType<typeof validate>>): unknown {
+  if ("value" in checked) return checked.value;
+  throw new TypeError(`the result does not fit its schema: ${JSON.stringify(checked.issues)}`);
+}
+
+/** The params of a subscription's call, and the position that came with them. */
+interface Since {
+  readonly params?: Params;
+  readonly since?: Position;
+}
+
+/**
+ * Takes the reserved member `$since` out of the params. Throws {@link RpcFault} when it is no
+ * position.
+ */
+function splitSince(params: Params | undefined): Since {
+  if (params === undefined) return {};
+  if (Array.isArray(params) || !Object.hasOwn(params, sinceMember)) return { params };
+  const { [sinceMember]: since, ...rest } = params as Readonly<Record<string, unknown>>;
+  if (since === null || since === undefined) return { params: rest };
+  const { epoch, offset } = Object(since) as Partial<Position>;
+  if (typeof epoch === "string" && Number.isSafeInteger(offset) && (offset as number) >= 0)
+    return { params: rest, since: { epoch, offset: offset as number } };
+  const message = '"$since" must be {"epoch": string, "offset": number}, as the server told them';
+  throw new RpcFault(
+    standardError("invalidParams", { issues: [{ path: [sinceMember], message }] }),
+  );
+}
