@@ -163,7 +163,7 @@ export class Server<Notifications extends NotificationSchemas = NotificationSche
   reauthorize<Params = unknown>(
     selector: SubscriptionSelector<Params> | "all",
   ): Promise<ReauthorizeResult> {
-    return this.#parts.reauthorization.reauthorize(selector as SubscriptionSelector<never> | "all");
+    return this.#parts.reauthorization.reauthorize(selector as SubscriptionSelector | "all");
   }
 
   /**
@@ -175,7 +175,7 @@ export class Server<Notifications extends NotificationSchemas = NotificationSche
   unsubscribe<Params = unknown>(
     selector: SubscriptionSelector<Params>,
   ): Promise<UnsubscribeResult> {
-    return this.#parts.reauthorization.unsubscribe(selector as SubscriptionSelector<never>);
+    return this.#parts.reauthorization.unsubscribe(selector as SubscriptionSelector);
   }
 
   /**

@@ -23,7 +23,7 @@ export interface SubscriptionSelector<Params = unknown> {
   /** Those of this connection. */
   readonly connection?: string;
   /** Those of this topic or subscription of the application, such as `app.routes.board`. */
-  readonly topic?: Topic<Params, never, never> | Subscription<Params, never>;
+  readonly topic?: Topic<Params, unknown, unknown> | Subscription<Params, unknown>;
   /** The params of one topic. */
   readonly params?: NoInfer<Params>;
 }
@@ -96,7 +96,7 @@ export class Reauthorization {
   }
 
   /** Rejects with `TypeError` if the selector makes no sense. */
-  async reauthorize(selector: SubscriptionSelector<never> | "all"): Promise<ReauthorizeResult> {
+  async reauthorize(selector: SubscriptionSelector | "all"): Promise<ReauthorizeResult> {
     const named = selector === "all" ? {} : this.#filter("reauthorize", selector);
     const filter = named instanceof Promise ? await named : named;
     const { queries, log } = this.#ports;
@@ -117,11 +117,12 @@ export class Reauthorization {
   }
 
   /** Rejects with `TypeError` if the selector makes no sense. */
-  async unsubscribe(selector: SubscriptionSelector<never>): Promise<UnsubscribeResult> {
+  async unsubscribe(selector: SubscriptionSelector): Promise<UnsubscribeResult> {
     const named = this.#filter("unsubscribe", selector);
     const filter = named instanceof Promise ? await named : named;
     const { queries } = this.#ports;
-    if (queries === undefined) return { ...this.#unsubscribeHere(filter), complete: true };
+    if (queries === undefined)
+      return { ended: this.#unsubscribeHere(filter).ended, complete: true };
     const { answers, complete } = await queries.ask("unsubscribe", filter);
     const ended = [...answers.values()].reduce<number>((sum, one) => sum + countsOf(one).ended, 0);
     return { ended, complete };
@@ -132,7 +133,7 @@ export class Reauthorization {
     this.#stop();
   }
 
-  #filter(caller: string, selector: SubscriptionSelector<never>): Filter | Promise<Filter> {
+  #filter(caller: string, selector: SubscriptionSelector): Filter | Promise<Filter> {
     const { subject, issuer, connection, topic, params } = Object(
       selector,
     ) as SubscriptionSelector<unknown>;
