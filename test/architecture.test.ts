@@ -46,7 +46,7 @@ const floors: Readonly<Record<string, readonly string[]>> = {
 /** Who may import a package. Node's own modules are the platform, which a browser lacks. */
 const packages: Readonly<Record<string, readonly string[]>> = {
   ws: ["src/server", "client/node.ts"],
-  "json-rpc-2.0": ["src/rpc/dispatch/engine.ts"],
+  "json-rpc-2.0": ["src/rpc/dispatch/dispatcher.ts"],
   jose: ["src/auth", "src/issuer"],
   uuid: ["src/server"],
   commander: ["src/cli"],

@@ -67,6 +67,7 @@ const floods: Readonly<Record<string, Flood>> = {
     cause: async ({ user }) => user.call("forbidden"),
   },
   "authorize.fail": { times: 50, lines: ofAddress, cause: async ({ user }) => user.call("unruly") },
+  "deliver.fail": { times: 50, lines: ofAddress, cause: ({ unfit }) => unfit() },
   "call.fail": { times: 50, lines: ofAddress, cause: async ({ user }) => user.call("fail") },
   "subscription.fail": {
     times: 50,
@@ -189,6 +190,7 @@ const ofNoPeer = [
     "scopes.unknown", // once for each issuer, and a thousand
     "proxy.unreadable",
     "upgrade.conflict", // once
+    "reauthorize.incomplete",
     "origin.refused", // once for each, and a hundred
   ],
   ...[
@@ -278,6 +280,7 @@ async function openStage() {
     fail: rpc.method({ handler: fail }),
     forbidden: rpc.method({ scope: "write", handler: () => 1 }),
     unruly: rpc.method({ authorize: fail, handler: () => 1 }),
+    unfit: rpc.topic({ deliver: fail, key: () => "unfit" }),
     broken: rpc.subscription({ handler: fail }),
     topic: rpc.topic({ key: () => "topic", history: { size: 1, ttl: Number.POSITIVE_INFINITY } }),
   });
@@ -325,6 +328,9 @@ async function openStage() {
   const user = await server.connect();
   await user.authenticate((await login("user-0")).token);
   const stranger = await server.connect();
+  const publishing = await startServer(app, { clock, logger, limits });
+  const reader = await publishing.login();
+  await reader.call("unfit");
   isSet = true;
   return {
     ...{ lines, limited, post, user, url: server.url, crowded: crowded.url, stranger },
@@ -347,6 +353,7 @@ async function openStage() {
         .renew(refreshToken, "ada", "192.0.2.1")
         .catch(() => ({ refreshToken })));
     },
+    unfit: () => publishing.server.publish(app.routes.unfit, undefined, 1),
     revoke: async () => post("/revoke", { token: (await login()).token }),
     revokedUser: async (n: number) => {
       const client = await server.connect();
@@ -363,6 +370,7 @@ async function openStage() {
     async [Symbol.asyncDispose]() {
       await server.close();
       await crowded.close();
+      await publishing.close();
     },
   };
 }

@@ -1,4 +1,6 @@
-/** The application's own rules: who may call a method, or have a subscription, with these params. */
+/**
+ * The application's own rules: who may call a method, or have a subscription, with these params.
+ */
 import { type ErrorObject, errorOf } from "../../protocol/error-codes.js";
 import { isThenable, toPromise } from "../../runtime/application-code.js";
 import type { Logger } from "../../runtime/logger.js";

@@ -33,8 +33,8 @@ interface FeedOptions<Params, Event, Scope extends string, Claims, ParamsOut> {
    */
   readonly authorize?: AuthorizeRule<Auth<Claims>, ParamsOut>;
   /**
-   * Asks `authorize` again every so many milliseconds, for rights that change without a call of
-   * `server.reauthorize`.
+   * Asks `authorize` again every `every` milliseconds (at least 1,000), for rights that change
+   * without a call of `server.reauthorize`.
    * @default none
    */
   readonly reauthorize?: { readonly every: number };

@@ -59,7 +59,7 @@ interface Filter {
 }
 
 const members = ["subject", "issuer", "connection", "method", "topic"] as const;
-const patience = 800; // ms that another node is kept waiting; it waits for a second
+const answerWithin = 800; // ms, since the node that asks waits for a second
 
 export interface ReauthorizationPorts {
   readonly registry: Registry;
@@ -163,7 +163,7 @@ export class Reauthorization {
 
   /** Events may have been missed, and with them a change of rights. */
   #askAll(): void {
-    for (const right of this.#ports.rights.of()) void this.#ports.rights.askPatiently(right);
+    for (const right of this.#ports.rights.of()) void this.#ports.rights.askInBackground(right);
   }
 
   #reauthorizeHere(filter: Filter): Asked {
@@ -172,7 +172,7 @@ export class Reauthorization {
     const isNarrow = (subject ?? connection ?? topic) !== undefined;
     const asked = new Asked();
     for (const right of this.#rightsOf(filter))
-      asked.add(isNarrow ? rights.ask(right) : rights.askPatiently(right));
+      asked.add(isNarrow ? rights.ask(right) : rights.askInBackground(right));
     return asked;
   }
 
@@ -220,7 +220,7 @@ export class Reauthorization {
   #soon(asked: Asked): Promise<Counts> {
     const { clock } = this.#ports;
     return new Promise((resolve) => {
-      const stop = clock.after(patience, () => resolve(asked.counts));
+      const stop = clock.after(answerWithin, () => resolve(asked.counts));
       void asked.settled().then((counts) => {
         stop();
         resolve(counts);

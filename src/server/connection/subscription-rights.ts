@@ -2,7 +2,7 @@ import { Deadlines } from "../../rpc/dispatch/deadlines.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { SubscriptionRight } from "./subscription-right.js";
 
-const mostOut = { urgent: 64, patient: 32 }; // questions that are out at a time
+const mostOut = { urgent: 64, background: 32 }; // questions that are out at a time
 const mostPerTurn = 64; // rights that are asked in one turn of the event loop
 
 /** One right that waits for its turn, and who waits for its answer. */
@@ -13,7 +13,7 @@ interface Waiting {
 }
 
 /** Asks rights in order, as many at a time as the application can be expected to answer. */
-class Lane {
+class RightQueue {
   readonly #mostOut: number;
   #waiting: Waiting[] = [];
   /** Index in `#waiting` of the next one. */
@@ -93,8 +93,8 @@ class Lane {
  * events of a subscription wait until its right is confirmed.
  */
 export class SubscriptionRights {
-  readonly #urgent = new Lane(mostOut.urgent);
-  readonly #patient = new Lane(mostOut.patient);
+  readonly #urgent = new RightQueue(mostOut.urgent);
+  readonly #background = new RightQueue(mostOut.background);
   /** By method and topic key; under the empty key those of a generator. */
   readonly #byTopic = new Map<string, Map<string, Set<SubscriptionRight>>>();
   readonly #due: Deadlines<SubscriptionRight>;
@@ -129,8 +129,8 @@ export class SubscriptionRights {
   }
 
   /** For a change that may concern all subscriptions. */
-  askPatiently(right: SubscriptionRight): boolean | Promise<boolean> {
-    return this.#patient.ask(right, true);
+  askInBackground(right: SubscriptionRight): boolean | Promise<boolean> {
+    return this.#background.ask(right, true);
   }
 
   /** Asks a granted right every so often, if its declaration says so. */
@@ -154,11 +154,11 @@ export class SubscriptionRights {
   close(): void {
     this.#due.clear();
     this.#urgent.close();
-    this.#patient.close();
+    this.#background.close();
   }
 
   async #askAndRepeat(right: SubscriptionRight): Promise<void> {
-    await this.#patient.ask(right, false);
+    await this.#background.ask(right, false);
     this.repeat(right);
   }
 }
