@@ -85,7 +85,7 @@ export function bearerAuth<Claims>(
     keyof BearerAuthOptions,
     true
   >);
-  const rule = accessRule(false, options.scope, undefined, undefined);
+  const rule = accessRule(false, options.scope, undefined);
   const known = new WeakMap<object, Auth<Claims>>();
 
   const judge = async (
