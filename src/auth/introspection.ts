@@ -16,7 +16,7 @@ import type { TokenRules } from "./keys/provider.js";
 import type { Claims } from "./provider-options.js";
 import { TokenRefusedError } from "./refusal.js";
 import { shown } from "./shown.js";
-import { defaultScopes } from "./token/scopes.js";
+import { readScopeOptions } from "./token/scopes.js";
 import { parseStrictObject, type StrictObject } from "./token/strict-json.js";
 
 /** Options of `introspection`. */
@@ -44,8 +44,15 @@ export interface IntrospectionOptions {
    */
   readonly subject?: (claims: Claims) => string;
   /**
-   * The scopes that an answer grants.
-   * @default from `scope`, `scp` and `permissions`
+   * The member that holds the scopes, or several, whose scopes are joined; a path such as
+   * `"realm_access.roles"` for a nested one.
+   * @default `scope`, `scp` and `permissions`
+   */
+  readonly scopesClaim?: string | readonly string[];
+  /**
+   * Returns the scopes that an answer grants, where naming members is not enough. Not beside
+   * `scopesClaim`.
+   * @default the scopes in `scopesClaim`
    */
   readonly scopes?: (claims: Claims) => readonly string[];
   /**
@@ -88,7 +95,7 @@ export interface IntrospectionOptions {
 const introspectionOptions = {
   ...{ url: true, clientId: true, clientSecret: true, audience: true, issuer: true, subject: true },
   ...{ scopes: true, maxAge: true, cacheFor: true, allowUntyped: true, maxTokenLength: true },
-  ...{ allowPrivateHosts: true, fetch: true, testing: true },
+  ...{ scopesClaim: true, allowPrivateHosts: true, fetch: true, testing: true },
 } satisfies Record<keyof IntrospectionOptions, true>;
 
 const maxCacheFor = 60_000; // 60 s
@@ -251,20 +258,20 @@ function basicOf({ clientId, clientSecret }: IntrospectionOptions): string {
 }
 
 function rulesOf(options: IntrospectionOptions, { origin }: URL): TokenRules {
-  const { audience, subject, scopes = defaultScopes, issuer = origin } = options;
+  const { audience, subject, issuer = origin } = options;
   const audiences = audience === undefined ? [any] : [audience].flat();
   if (audiences.length === 0 || !audiences.every((name) => typeof name === "string" && name !== ""))
     throw new TypeError("introspection: audience must be a non-empty string, or several");
-  for (const [name, option] of Object.entries({ subject, scopes }))
-    if (option !== undefined && typeof option !== "function")
-      throw new TypeError(`introspection: ${name} must be a function of the claims`);
+  if (subject !== undefined && typeof subject !== "function")
+    throw new TypeError("introspection: subject must be a function of the claims");
   return {
-    ...{ issuer, audiences, subject, scopes, maxAudiences: Number.POSITIVE_INFINITY },
+    ...readScopeOptions("introspection", options),
+    ...{ issuer, audiences, subject, maxAudiences: Number.POSITIVE_INFINITY },
     audienceClaim: audience === undefined ? () => any : "aud",
     maxTokenLength: Number.POSITIVE_INFINITY,
     types: [undefined],
     requiredClaims: ["exp", ...(subject === undefined ? ["sub"] : [])],
-    ...{ maxLifetime: undefined, scopeClaims: undefined, allowNonce: false },
+    ...{ maxLifetime: undefined, allowNonce: false },
     leeway: 30_000, // 30 s
   };
 }

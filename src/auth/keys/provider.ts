@@ -3,7 +3,7 @@ import type { Clock } from "../../runtime/clock.js";
 import { refuseUnknownOptions } from "../../runtime/known-options.js";
 import type { JwkSet, ProviderOptions, VerifiedToken } from "../provider-options.js";
 import { publicKeyAlgorithms, secretAlgorithms } from "../token/algorithms.js";
-import { defaultScopes, scopesOfClaims, usualScopeClaims } from "../token/scopes.js";
+import { readScopeOptions, type ScopeRules } from "../token/scopes.js";
 import { isObject } from "../token/strict-json.js";
 import { normalizeType } from "../token/token-format.js";
 import { discoveredKeySetLoader } from "./discovery.js";
@@ -52,7 +52,7 @@ export interface VerifierPorts {
 }
 
 /** What a token must be to be accepted from one issuer. Times in milliseconds. */
-export interface TokenRules {
+export interface TokenRules extends ScopeRules {
   readonly issuer: string;
   /** One of them must be in the token. */
   readonly audiences: readonly string[];
@@ -66,9 +66,6 @@ export interface TokenRules {
   readonly requiredClaims: readonly string[];
   readonly maxLifetime: number | undefined;
   readonly leeway: number;
-  readonly scopes: NonNullable<ProviderOptions["scopes"]>;
-  /** Where `scopes` reads them; undefined if that is for a function of the application to know. */
-  readonly scopeClaims: readonly string[] | undefined;
   /** Accept a `nonce` in a token that grants no scope. */
   readonly allowNonce: boolean;
 }
@@ -192,30 +189,8 @@ function readRules(options: VerifierOptions): TokenRules {
     maxLifetime,
     leeway,
     allowNonce,
-    ...readScopeOptions(options),
+    ...readScopeOptions("auth", options),
   };
-}
-
-function readScopeOptions({
-  scopes,
-  scopesClaim,
-}: VerifierOptions): Pick<TokenRules, "scopes" | "scopeClaims"> {
-  if (scopes !== undefined && scopesClaim !== undefined)
-    throw new TypeError("auth: give one of scopes and scopesClaim, not both");
-  if (scopes !== undefined) {
-    if (typeof scopes !== "function")
-      throw new TypeError(
-        "auth.scopes must be a function of the claims; name claims by scopesClaim",
-      );
-    return { scopes, scopeClaims: undefined };
-  }
-  if (scopesClaim === undefined) return { scopes: defaultScopes, scopeClaims: usualScopeClaims };
-  const scopeClaims = [scopesClaim].flat();
-  if (scopeClaims.length === 0 || !areTexts(scopeClaims))
-    throw new TypeError(
-      'auth.scopesClaim must be the name of a claim or a path such as "realm_access.roles", or several',
-    );
-  return { scopes: scopesOfClaims(scopeClaims), scopeClaims };
 }
 
 // Entra's names for "any tenant" are in no token, whose iss has the id of its tenant

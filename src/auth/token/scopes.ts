@@ -1,20 +1,54 @@
-import type { Claims } from "../provider-options.js";
+import type { Claims, ProviderOptions } from "../provider-options.js";
 import { isObject } from "./strict-json.js";
 
 /** The claims in which the usual issuers write scopes. */
-export const usualScopeClaims: readonly string[] = ["scope", "scp", "permissions"];
+const usualScopeClaims: readonly string[] = ["scope", "scp", "permissions"];
+
+/** How the scopes of a token are read. */
+export interface ScopeRules {
+  readonly scopes: (claims: Claims) => readonly string[];
+  /** Where `scopes` reads them; undefined if that is for a function of the application to know. */
+  readonly scopeClaims: readonly string[] | undefined;
+}
+
+/** @throws TypeError that says what to change; `prefix` names the options */
+export function readScopeOptions(
+  prefix: string,
+  { scopes, scopesClaim }: Pick<ProviderOptions, "scopes" | "scopesClaim">,
+): ScopeRules {
+  if (scopes !== undefined && scopesClaim !== undefined)
+    throw new TypeError(`${prefix}: give one of scopes and scopesClaim, not both`);
+  if (scopes !== undefined) {
+    if (typeof scopes !== "function")
+      throw new TypeError(
+        `${prefix}.scopes must be a function of the claims; name claims by scopesClaim`,
+      );
+    return { scopes, scopeClaims: undefined };
+  }
+  if (scopesClaim === undefined) return { scopes: defaultScopes, scopeClaims: usualScopeClaims };
+  const scopeClaims: readonly unknown[] = [scopesClaim].flat();
+  if (scopeClaims.length === 0 || !scopeClaims.every(isName))
+    throw new TypeError(
+      `${prefix}.scopesClaim must be the name of a claim or a path such as "realm_access.roles", or several`,
+    );
+  return { scopes: scopesOfClaims(scopeClaims), scopeClaims };
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === "string" && value !== "";
+}
 
 /**
  * Returns the scopes in `scope` (RFC 8693 §4.2; some issuers write a list), `scp` and
  * `permissions`, as the usual issuers write them. A value that is not a string grants nothing.
  */
-export function defaultScopes(claims: Claims): readonly string[] {
+function defaultScopes(claims: Claims): readonly string[] {
   const { scope, scp, permissions } = claims;
   return [...scopesIn(scope), ...scopesIn(scp), ...strings(permissions)];
 }
 
 /** Returns a function that reads the scopes in the claims of these names or paths. */
-export function scopesOfClaims(paths: readonly string[]): (claims: Claims) => readonly string[] {
+function scopesOfClaims(paths: readonly string[]): (claims: Claims) => readonly string[] {
   return (claims) => paths.flatMap((path) => scopesIn(claimAt(claims, path)));
 }
 

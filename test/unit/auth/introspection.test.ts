@@ -49,6 +49,14 @@ async function rigOf(
 }
 
 describe("Introspection (RFC 7662)", () => {
+  it("reads the scopes in the member that is named, a nested one by its path", async () => {
+    const answer = { ...good, scope: "openid", realm_access: { roles: ["read"] } };
+    await using rig = await rigOf({ token: answer }, { scopesClaim: "realm_access.roles" });
+    expect((await rig.verify("token"))?.scopes).to.deep.equal(["read"]);
+    await using plain = await rigOf({ token: answer });
+    expect((await plain.verify("token"))?.scopes).to.deep.equal(["openid"]);
+  });
+
   it("posts the token as a form, with the client's id and secret encoded as RFC 6749 §2.3.1 says", async () => {
     await using rig = await rigOf(
       { "a token": good, "t&o=k+en": good },
@@ -249,6 +257,8 @@ describe("Introspection (RFC 7662)", () => {
       [{ audience: "" }, /audience/],
       [{ subject: "sub" }, /subject must be a function/],
       [{ scopes: ["read"] }, /scopes must be a function/],
+      [{ scopesClaim: [] }, /^introspection\.scopesClaim must be the name of a claim/],
+      [{ scopesClaim: "roles", scopes: () => [] }, /give one of scopes and scopesClaim/],
       [{ fetch: "no" }, /fetch must be a function/],
       [{ maxAge: 0 }, /maxAge/],
       [{ maxAge: Number.POSITIVE_INFINITY }, /maxAge/],
