@@ -1,12 +1,10 @@
 /** Key sets behind a corporate proxy, which alone resolves the issuer's name. */
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect } from "chai";
 import { EnvHttpProxyAgent, fetch as fetchBy } from "undici";
@@ -14,6 +12,7 @@ import { createFetchDocument } from "../../src/auth/keys/fetch-document.js";
 import { createVerifier } from "../../src/auth/verifier.js";
 import { ManualClock } from "../helpers/manual-clock.js";
 import { makeCertificate } from "../helpers/network/reverse-proxy.js";
+import { program } from "../helpers/package/runtimes.js";
 import { requires, runs } from "../helpers/requirement.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 import { createTestKeys, signToken } from "../helpers/tokens/tokens.js";
@@ -34,15 +33,6 @@ interface Place {
 }
 
 const built = new URL("../../dist/src/auth/keys/fetch-document.js", import.meta.url).href;
-/** Other versions of Node, which the set-up installs. */
-const nodeOf = (version: string) =>
-  fileURLToPath(
-    new URL(
-      `../../node_modules/.cache/jotwire/stacks/node_modules/node-${version}/bin/node`,
-      import.meta.url,
-    ),
-  );
-
 const portOf = (server: Server) => (server.address() as AddressInfo).port;
 
 async function listen<T extends Server>(server: T): Promise<T> {
@@ -160,8 +150,7 @@ describe("The keys of an issuer behind a proxy", function () {
 
   for (const version of ["22", "24"] as const) {
     it(`come through it on Node ${version} where NODE_USE_ENV_PROXY asks for that, and keep private hosts out`, async function () {
-      const node = nodeOf(version);
-      requires(this, `Node ${version}`, () => existsSync(node));
+      const node = program(this, `Node ${version}`);
       await withProxy(async ({ proxy, connected, folder }) => {
         const env = {
           NODE_EXTRA_CA_CERTS: join(folder, "certificate.pem"),
