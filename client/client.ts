@@ -4,7 +4,7 @@ import type {
 } from "../src/protocol/messages.js";
 import { createInvoke } from "./calls/api-call.js";
 import { createApi } from "./calls/api-proxy.js";
-import { type CallManager, createCallManager, type Start } from "./calls/call-manager.js";
+import { CallManager, type Start } from "./calls/call-manager.js";
 import type {
   AnyName,
   CallArguments,
@@ -20,12 +20,12 @@ import type {
   Untyped,
 } from "./client-api.js";
 import type { ClientState, StateChange } from "./connection/client-state.js";
-import { createConnection } from "./connection/connection.js";
+import { Connection } from "./connection/connection.js";
 import { createListeners } from "./listeners.js";
 import { type ClientOptions, settingsFrom } from "./options.js";
 import type { Session } from "./session/session.js";
 import type { SubscribeOptions, Subscription, WithGaps } from "./subscriptions/subscription.js";
-import { createSubscriptions, type Subscriptions } from "./subscriptions/subscriptions.js";
+import { Subscriptions } from "./subscriptions/subscriptions.js";
 
 /** The client's own events, which `client.on` listens to. */
 export interface ClientEvents {
@@ -143,6 +143,19 @@ export interface Client<App = Untyped> extends AsyncDisposable {
    */
   refresh(): Promise<void>;
   /**
+   * Call it where the world may have changed unseen and the client can't learn of it: an app comes
+   * to the foreground, a network is back. A client that waits tries at once, unless the server has
+   * said when to come back. A connected one checks the times of its session, renews it if that is
+   * due, and pings the server: without an answer within 5 s it connects anew. In browsers the
+   * client does so by itself. Does nothing before the first use and after the end.
+   *
+   * @example
+   * ```ts
+   * AppState.addEventListener("change", (state) => state === "active" && client.resume());
+   * ```
+   */
+  resume(): void;
+  /**
    * Connects anew at once, also after the client was closed. Resolves as `ready` does.
    *
    * @throws {DisconnectedError} rejects with it, if the client is closed meanwhile
@@ -157,10 +170,10 @@ export interface Client<App = Untyped> extends AsyncDisposable {
 
 /**
  * Makes a client of one server. The client connects by itself, renews its session in time, and
- * reconnects after a loss.
+ * reconnects after a loss. Where there is no page and no worker of one, such as on a server that
+ * renders pages, it connects at its first use: see the option `connect`.
  *
- * @throws {TypeError} if an option doesn't exist or is out of its range, or if the platform has no
- *   WebSocket and `options` has none
+ * @throws {TypeError} if an option doesn't exist or is out of its range
  * @example
  * ```ts
  * const client = createClient<App>({
@@ -175,7 +188,7 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
   const settings = settingsFrom(options);
   const listeners = createListeners(settings.onError);
 
-  const connection = createConnection(settings, {
+  const connection = new Connection(settings, {
     ready() {
       subscriptions.ready();
       caller.pump();
@@ -192,12 +205,9 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
     },
     emit: listeners.emit,
   });
-  const caller: CallManager = createCallManager(settings, connection);
-  const subscriptions: Subscriptions = createSubscriptions(
-    settings,
-    connection,
-    caller,
-    (name, params) => listeners.emit("gap", { name, params }),
+  const caller = new CallManager(settings, connection);
+  const subscriptions = new Subscriptions(settings, connection, caller, (gap) =>
+    listeners.emit("gap", gap),
   );
   const close = () => {
     subscriptions.lost(true); // whoever closes the client knows why its loops end
@@ -205,7 +215,7 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
   };
   const apiOver = (start: Start) => createApi(createInvoke(start, subscriptions.open));
 
-  if (settings.connect !== "lazy") {
+  if (settings.connect === "now") {
     queueMicrotask(() => {
       if (connection.state() === "idle") connection.ensureConnecting();
     });
@@ -217,7 +227,7 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
       return connection.state();
     },
     get session() {
-      return connection.signedIn();
+      return connection.renewal.signedIn();
     },
     call: caller.call,
     subscribe: subscriptions.open,
@@ -227,6 +237,7 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
     on: listeners.on,
     ready: connection.ready,
     refresh: connection.refresh,
+    resume: () => connection.resume(true),
     reconnect: connection.reconnect,
     close,
     [Symbol.asyncDispose]: close,

@@ -73,8 +73,8 @@ export type Disconnection = [reason: string, closeCode?: number, cause?: unknown
 
 /**
  * There is no connection to answer the call. `cause`, where one is known, is the `RpcError` with
- * which the server refused the token, the error that `token()` threw, or, in Node, the socket's
- * error.
+ * which the server refused the token, the error that `token()` threw, the `UpgradeRefusedError` of
+ * a refused handshake, or, in Node, the socket's error.
  */
 export class DisconnectedError extends JotwireError<"disconnected"> {
   override readonly name = "DisconnectedError";
@@ -107,6 +107,37 @@ export class SubscriptionEndedError extends JotwireError<"subscription_ended"> {
     this.reason = reason;
     this.rpcCode = rpcCode;
   }
+}
+
+/**
+ * The `cause` of a loss with the reason `upgrade_refused`: the server answers the WebSocket
+ * handshake (RFC 6455 §4.1) with another HTTP status than 101. In browsers, which don't tell it,
+ * the status of a `GET` of the same URL, which the client sends once until it is connected again.
+ */
+export class UpgradeRefusedError extends Error {
+  override readonly name = "UpgradeRefusedError";
+  /** What has happened, for programs. */
+  readonly code = "upgrade_refused";
+  /** The HTTP status. */
+  declare readonly status: number;
+  /** Why, for programs; `undefined` if another server has answered than jotwire's. */
+  declare readonly reason: string | undefined;
+  /** What to change, in a sentence; `undefined` if the answer has none. */
+  declare readonly hint: string | undefined;
+
+  constructor(status: number, body?: unknown) {
+    const { error, message } = Object(body);
+    const hint = textOf(message);
+    super(hint ?? `HTTP ${status}`);
+    this.status = status;
+    this.reason = textOf(error);
+    this.hint = hint;
+  }
+}
+
+/** The value, if it is a string. */
+export function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
 }
 
 /** Thrown by `token()` to sign out: the client closes and doesn't try again. */
@@ -143,14 +174,11 @@ export function errorFrom(value: unknown): RpcError {
     data?: unknown;
   };
   const rpcCode = typeof code === "number" ? code : 0;
-  const text = typeof message === "string" ? message : "";
-  return new RpcError(codeOf(rpcCode, text, data), rpcCode, text, data);
-}
-
-function codeOf(rpcCode: number, message: string, data: unknown): string {
-  const standard = rpcCode === -32700 ? "parse_error" : standardFaults[rpcCode + 32603];
-  if (standard !== undefined) return standard;
-  const reason = Object(data).reason;
-  if (rpcCode >= -32768 && rpcCode <= -32000 && typeof reason === "string") return reason;
-  return /^([a-z_$][\w$]*)(: |$)/i.exec(message)?.[1] ?? "application_error";
+  const text = textOf(message) ?? "";
+  const name =
+    (rpcCode === -32700 ? "parse_error" : standardFaults[rpcCode + 32603]) ??
+    (rpcCode >= -32768 && rpcCode <= -32000 ? textOf(Object(data).reason) : undefined) ??
+    /^([a-z_$][\w$]*)(: |$)/i.exec(text)?.[1] ??
+    "application_error";
+  return new RpcError(name, rpcCode, text, data);
 }

@@ -22,6 +22,7 @@ export {
   RpcError,
   type StandardFault,
   SubscriptionEndedError,
+  UpgradeRefusedError,
 } from "./errors.js";
 export type { ClientOptions, ClientTesting } from "./options.js";
 export { type SafeResult, safe } from "./safe.js";

@@ -3,14 +3,15 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { WebSocket } from "ws";
 import type { Client, ClientOptions, SocketLike, Untyped } from "./index.js";
-import { createClient as createClientOver } from "./index.js";
+import { createClient as createClientOver, UpgradeRefusedError } from "./index.js";
 import { defaultMaxFrameBytes } from "./options.js";
 
 export * from "./index.js";
 
 /**
- * Makes a client of one server. The client connects by itself, renews its session in time, and
- * reconnects after a loss. An open client keeps the process running.
+ * Makes a client of one server. The client connects at its first use (see the option `connect`),
+ * renews its session in time, and reconnects after a loss. An open client keeps the process
+ * running.
  *
  * @throws {TypeError} if an option doesn't exist or is out of its range
  * @example
@@ -30,26 +31,6 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
     }
   }
   return createClientOver<App>({ ...options, WebSocket: options.WebSocket ?? LimitedSocket });
-}
-
-/**
- * The `cause` of a loss with the reason `upgrade_refused`: the server answered the handshake (RFC
- * 6455 §4.1) with another HTTP status than 101.
- */
-export class UpgradeRefusedError extends Error {
-  override readonly name = "UpgradeRefusedError";
-  /** What has happened, for programs. */
-  readonly code = "upgrade_refused";
-  /** The HTTP status. */
-  readonly status: number;
-  /** The server's advice, if it gives any. */
-  readonly hint: string | undefined;
-
-  constructor(status: number, hint?: string) {
-    super(`HTTP ${status}${hint === undefined ? "" : `: ${hint}`}`);
-    this.status = status;
-    this.hint = hint;
-  }
 }
 
 const settings = {
@@ -115,7 +96,7 @@ class NodeSocket implements SocketLike {
   }
 
   async #refused(response: IncomingMessage): Promise<void> {
-    this.#cause = new UpgradeRefusedError(response.statusCode ?? 0, await hintIn(response));
+    this.#cause = new UpgradeRefusedError(response.statusCode ?? 0, await bodyOf(response));
     this.#ws.terminate(); // ws leaves it to whoever listens to "unexpected-response"
   }
 
@@ -132,21 +113,20 @@ function isTooLarge(cause: unknown): boolean {
   return (cause as NodeJS.ErrnoException | undefined)?.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
 }
 
-/**
- * The `error_description` of a JSON body. Another server's answer, or one that breaks off, has
- * none.
- */
-async function hintIn(response: IncomingMessage): Promise<string | undefined> {
+/** What the JSON of a body says. Another server's answer, or one that breaks off, has none. */
+async function bodyOf(response: IncomingMessage): Promise<unknown> {
   try {
     let body = Buffer.alloc(0);
     for await (const chunk of response) {
       body = Buffer.concat([body, chunk]);
       if (body.length > maxRefusalBytes) return undefined;
     }
-    const { error_description: hint } = Object(JSON.parse(body.toString())) as {
-      error_description?: unknown;
-    };
-    return typeof hint === "string" ? hint : undefined;
+    const {
+      error,
+      error_description,
+      message = error_description,
+    } = Object(JSON.parse(body.toString()));
+    return { error, message };
   } catch {
     return undefined; // the status says enough
   }

@@ -57,9 +57,11 @@ export interface ClientOptions {
    */
   readonly maxFrameBytes?: number | undefined;
   /**
-   * When to connect. `"now"`: in the next microtask. `"lazy"`: at the first call or `ready()`.
+   * When to connect. `"now"`: in the next microtask. `"lazy"`: at the first use, which is a call, a
+   * subscription, `ready()`, `refresh()` or `reconnect()`. Listening alone connects nothing.
    *
-   * @default "now"
+   * @default "now" in a page and its workers, `"lazy"` elsewhere: a module that a server or a build
+   * evaluates opens no socket
    */
   readonly connect?: "now" | "lazy" | undefined;
   /**
@@ -113,7 +115,7 @@ export interface ClientSettings {
   readonly connect: string;
   readonly share: boolean;
   readonly onError: (error: unknown) => void;
-  readonly WebSocket: SocketConstructor;
+  readonly WebSocket: SocketConstructor | undefined;
   readonly clock: ClientClock;
   readonly random: () => number;
 }
@@ -121,10 +123,7 @@ export interface ClientSettings {
 // 8 MiB: what a server holds back for one connection at most
 export const defaultMaxFrameBytes = 8_388_608;
 
-/**
- * Fills in the defaults. Throws a `TypeError` for a wrong option, and where the platform has no
- * WebSocket and none was given.
- */
+/** Fills in the defaults. Throws a `TypeError` for a wrong option. */
 export function settingsFrom(options: ClientOptions): ClientSettings {
   const settings = withDefaults(options, {
     url: "" as ClientOptions["url"],
@@ -135,14 +134,14 @@ export function settingsFrom(options: ClientOptions): ClientSettings {
     backoff: {},
     idempotent: undefined as ClientOptions["idempotent"],
     maxFrameBytes: defaultMaxFrameBytes,
-    connect: "now",
+    // pages and their workers have one, servers don't
+    connect: globalThis.location ? "now" : "lazy",
     share: true,
     onError: throwIt, // nobody catches it there
-    WebSocket: globalThis.WebSocket as SocketConstructor,
+    WebSocket: globalThis.WebSocket as SocketConstructor | undefined,
     testing: {},
   } satisfies Record<keyof ClientOptions, unknown>);
   const { url } = settings;
-  if (!settings.WebSocket) throw new TypeError("option WebSocket is missing");
   return {
     ...settings,
     ...withDefaults(settings.testing, { clock: machineClock, random: Math.random }),

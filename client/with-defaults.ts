@@ -7,14 +7,13 @@ export function withDefaults<Defaults extends object>(
   options: object,
   defaults: Defaults,
 ): Defaults {
-  const all = defaults as Record<string, unknown>;
   for (const [name, value] of Object.entries(options)) {
-    const isKnown = Object.hasOwn(all, name);
+    const isKnown = Object.hasOwn(defaults, name);
     if (!isKnown || (typeof value === "number" && !(value > 0)))
       throw new TypeError(
-        `option ${name}: not ${isKnown ? `${value}; no limit: Infinity` : `one of ${Object.keys(all)}`}`,
+        `option ${name}: not ${isKnown ? `${value}; no limit: Infinity` : `one of ${Object.keys(defaults)}`}`,
       );
-    all[name] = value ?? all[name];
+    defaults[name as keyof Defaults] = value ?? defaults[name as keyof Defaults];
   }
   return defaults;
 }

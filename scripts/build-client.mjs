@@ -5,23 +5,11 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { minify } from "terser";
+import { classesToClosures } from "./classes-to-closures.mjs";
+import { areTogether, innerMembers } from "./inner-members.mjs";
 import { renameForGzip } from "./rename-for-gzip.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-
-/**
- * Members that only the client's own modules see, so that they may have any name. None of an
- * option, a result, an event, the wire, or the platform.
- */
-const inner = `
-  all allowed answer answered asked begin body cancel cancelTimer check claim closed closing
-  controller deadline emit end ended ensureConnecting event failure flush forget forgetAll frame
-  group hasten inbox invalidate is isAdopted isAsking isIdempotent isReady isRepeat isResumed
-  keepToken lose lost mayHaveRun mayRepeat move notice notification obtain onFailure onResult open
-  opened outcome owner phase ping probe pump put received refusal release remove report request
-  reset signedIn signOut since socket start stop take tries unanswered use wait waiting wake`
-  .trim()
-  .split(/\s+/);
 
 const { outputFiles } = await build({
   absWorkingDir: root,
@@ -35,28 +23,29 @@ const { outputFiles } = await build({
   legalComments: "none",
   logLevel: "warning",
   minifySyntax: true, // and terser after it: together they find more than either
-  mangleProps: new RegExp(`^(${inner.join("|")})$`),
-  mangleCache: Object.fromEntries(inner.map((name, index) => [name, `$m${index}$`])),
+  mangleProps: new RegExp(`^(${innerMembers.join("|")})$`),
+  mangleCache: Object.fromEntries(innerMembers.map((name, index) => [name, `$m${index}$`])),
 });
+const bundle = classesToClosures(outputFiles[0].text);
 const options = {
   module: true,
   ecma: 2020,
   compress: {
     sequences: false,
     comparisons: false,
-    passes: 3,
+    lhs_constants: false,
+    passes: 6,
     keep_fargs: false,
-    hoist_funs: true,
     unsafe: true,
     unsafe_arrows: true,
   },
 };
 let count = 0;
-const { code } = await minify(outputFiles[0].text, {
+const { code } = await minify(bundle, {
   ...options,
   mangle: { nth_identifier: { get: () => `$v${++count}$` } },
 });
-const { code: named } = await minify(outputFiles[0].text, options);
+const { code: named } = await minify(bundle, options);
 // a page that is loading it meanwhile gets the old one or the new one
 const path = `${root}dist/client/jotwire.min.js`;
 await writeFile(`${path}.new`, await renamed(code, named));
@@ -64,13 +53,18 @@ await rename(`${path}.new`, path);
 
 /** The text that was made of `text`, from the last time if it was the same. */
 async function renamed(text, named) {
-  const maker = await readFile(new URL("rename-for-gzip.mjs", import.meta.url));
-  const key = createHash("sha256").update(text).update(named).update(maker).digest("hex");
+  const hash = createHash("sha256").update(text).update(named);
+  for (const maker of ["rename-for-gzip.mjs", "inner-members.mjs"])
+    hash.update(await readFile(new URL(maker, import.meta.url)));
+  const key = hash.digest("hex");
   const path = `${root}node_modules/.cache/jotwire/${key}.js`;
   try {
     return await readFile(path, "utf8");
   } catch {
-    const made = renameForGzip(text, named);
+    const nameOf = (short) => innerMembers[Number(short.slice(2, -1))];
+    const made = renameForGzip(text, named, (one, other) =>
+      areTogether(nameOf(one), nameOf(other)),
+    );
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, made);
     return made;

@@ -11,6 +11,7 @@ const letters = [..."etnorsicaudlfpmhgbvywkjxqzSTOMEAIRCDLNPBFGHJKQUVWXYZ_$"];
 // when all letters are taken
 const spare = [..."ETNORSICAUDL"].flatMap((first) => letters.map((second) => first + second));
 const sweeps = 16;
+const guesses = 20_000;
 const candidates = 8; // for a name, in each sweep
 const neighbourhoods = ["3 3", "4 2", "2 4", "6 0", "0 6", "3 1", "1 3"].map((both) =>
   both.split(" ").map(Number),
@@ -19,15 +20,21 @@ const neighbourhoods = ["3 3", "4 2", "2 4", "6 0", "0 6", "3 1", "1 3"].map((bo
 /**
  * `text`: a module with the variables `$v1$`, `$v2$` …, each of which has a name of its own, and
  * the inner members `$m1$`, `$m2$` … `named`: the same with a minifier's names for the variables,
- * to begin with.
+ * to begin with. `areTogether`: whether an object has both of two inner members.
  */
-export function renameForGzip(text, named) {
+export function renameForGzip(text, named, areTogether) {
   const parts = text.split(/(\$[vm]\d+\$)/); // every second one is a name
   const names = namesIn(parts);
   findScopes(parse(text, { ecmaVersion: "latest", sourceType: "module" }), names);
   const all = [...names.values()];
   for (const name of all)
-    name.rivals = all.filter((other) => other !== name && areRivals(name, other));
+    name.rivals = all.filter(
+      (other) =>
+        other !== name &&
+        (name.isMember && other.isMember
+          ? areTogether(name.text, other.text)
+          : areRivals(name, other)),
+    );
   let offset = 0;
   const begun = new Map();
   for (const [index, part] of parts.entries()) {
@@ -37,10 +44,9 @@ export function renameForGzip(text, named) {
     offset += length;
   }
   const spareLetters = [...letters, ...spare];
-  for (const [text, name] of [...names].sort(
-    ([, one], [, other]) => other.at.length - one.at.length,
-  )) {
-    rename(parts, name, begun.get(text) ?? spareLetters.shift());
+  for (const name of all.toSorted((one, other) => other.at.length - one.at.length)) {
+    const isFree = (letter) => name.rivals.every((rival) => rival.letter !== letter);
+    rename(parts, name, begun.get(name.text) ?? spareLetters.find(isFree));
   }
   let size = sizeOf(parts);
   // by name: what was tried last, so that it is tried again only when something around it has
@@ -61,6 +67,22 @@ export function renameForGzip(text, named) {
       }
     }
   }
+  // what the votes don't find: any letter for any name, the frequent letters more often
+  let seed = 1;
+  const random = () => {
+    seed = (seed * 48_271) % 2_147_483_647;
+    return seed / 2_147_483_647;
+  };
+  for (let tries = 0; tries < guesses; tries++) {
+    const undo = swap(
+      parts,
+      all[Math.floor(random() * all.length)],
+      letters[Math.floor(random() ** 2 * letters.length)],
+    );
+    const next = undo ? sizeOf(parts) : Number.POSITIVE_INFINITY;
+    if (next <= size) size = next;
+    else undo?.();
+  }
   return parts.join("");
 }
 
@@ -72,6 +94,7 @@ function namesIn(parts) {
   for (const [index, part] of parts.entries()) {
     if (index % 2 === 1) {
       const name = names.get(part) ?? {
+        text: part,
         isMember: part.startsWith("$m"),
         at: [],
         offsets: [],
@@ -128,7 +151,7 @@ function findScopes(program, names) {
 
 /** Whether the two can't have the same letter. */
 function areRivals(one, other) {
-  if (one.isMember || other.isMember) return one.isMember && other.isMember;
+  if (one.isMember || other.isMember) return false;
   const [inner, outer] =
     one.scope[1] - one.scope[0] <= other.scope[1] - other.scope[0] ? [one, other] : [other, one];
   const [start, end] = inner.scope;

@@ -30,7 +30,9 @@ export function createInvoke(start: Start, open: Subscriptions["open"]): Invoke 
       made.claim = claim;
     });
     promise.claim = claim;
-    promise.catch(() => {});
+    // a promise less than for every call, where it isn't too late to wait for the failure
+    if (call && !call.failure) call.promise = promise;
+    else promise.catch(() => {});
     return promise;
   };
 }

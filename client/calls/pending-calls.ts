@@ -33,6 +33,8 @@ export interface Call {
   frame?: readonly Call[] | undefined;
   /** Why it was rejected. */
   failure?: unknown;
+  /** Its promise, where a failure that nobody takes is reported nowhere. */
+  promise?: ApiCall;
   /**
    * Makes it the first call of a subscription, with the subscription's answer, once there is one.
    */
@@ -67,7 +69,7 @@ export interface PendingCalls {
   /** By the id under which each was sent last. */
   readonly unanswered: ReadonlyMap<Id, Call>;
   /** Calls that wait for an answer, then calls that wait to be sent. A copy: calls may be moved. */
-  all(): Call[];
+  unsettled(): Call[];
   /** The only writer of a call's phase. A call that is queued is the last of the queue. */
   move(call: Call, phase: Call["phase"]): Call;
   /** Looks at the time then, by the monotonic clock, or before. */
@@ -92,7 +94,7 @@ export function createPendingCalls(
   let nextLook = Number.POSITIVE_INFINITY;
   let cancelLook = () => {};
 
-  const all = () => [...unanswered.values(), ...queue];
+  const unsettled = () => [...unanswered.values(), ...queue];
 
   const stop = () => {
     cancelLook();
@@ -112,7 +114,7 @@ export function createPendingCalls(
 
   const look = () => {
     stop();
-    for (const call of all()) {
+    for (const call of unsettled()) {
       if (call.deadline <= clock.monotonic()) expire(call);
       else watch(call);
     }
@@ -122,7 +124,7 @@ export function createPendingCalls(
   return {
     waiting: queue,
     unanswered,
-    all,
+    unsettled,
     wake,
     stop,
     move(call, phase) {

@@ -37,6 +37,9 @@ export interface StateChange {
   readonly attempt: number;
   /** Milliseconds until the next attempt, in `waiting`. */
   readonly retryIn: number | undefined;
-  /** The error behind the reason, where one is known, as in `DisconnectedError.cause`. */
+  /**
+   * The error behind the reason, where one is known, as in `DisconnectedError.cause`: an
+   * `UpgradeRefusedError`, an `RpcError`, or what the application or the platform has thrown.
+   */
   readonly cause: unknown;
 }

@@ -1,20 +1,16 @@
-import { type Reconnect, reconnectAfterClose } from "../../src/protocol/close-codes.js";
-import { DisconnectedError, type Disconnection } from "../errors.js";
+import { reconnectAfterClose } from "../../src/protocol/close-codes.js";
+import { DisconnectedError, type Disconnection, type UpgradeRefusedError } from "../errors.js";
 import type { ClientSettings } from "../options.js";
-import type { ClientLimits, Session } from "../session/session.js";
-import {
-  createSessionRenewal,
-  type Hasten,
-  type RenewalPort,
-  type SessionRenewal,
-} from "../session/session-renewal.js";
-import { backoff, between } from "../transport/backoff.js";
-import { type Closing, closingFrom } from "../transport/closing.js";
+import { type Hasten, type RenewalPort, SessionRenewal } from "../session/session-renewal.js";
+import { between, delayOf } from "../transport/backoff.js";
+import type { ClientClock } from "../transport/clock.js";
+import { adviceOf, type Closing, closingFrom } from "../transport/closing.js";
+import { type Answered, frameOf } from "../transport/frame.js";
 import { watchPage } from "../transport/page-watch.js";
+import { askWhy } from "../transport/refusal.js";
 import { openSocket, type Socket } from "../transport/socket.js";
 import type { ClientState, StateChange } from "./client-state.js";
-import { createControlRequests } from "./control-requests.js";
-import { dismiss, join, release, type Waiters } from "./waiters.js";
+import { join, rejected, resolved, settle, type Waiters } from "./waiters.js";
 
 export interface ConnectionEvents {
   ready(): void;
@@ -29,30 +25,6 @@ export interface ConnectionEvents {
   /** Tells the application's listeners. */
   emit(name: "state", change: StateChange): void;
   emit(name: "clockSkew", event: { readonly skew: number }): void;
-}
-
-export interface Connection {
-  state(): ClientState;
-  signedIn(): Session | null;
-  /** The subject that signed in last; `null` before anybody did, and after the end. */
-  owner(): string | null;
-  allowed(): ClientLimits;
-  isReady(): boolean;
-  /** `false`: the socket isn't open, and nothing was sent. */
-  send(frame: string): boolean;
-  /** Connects, if nothing has yet. Throws a `DisconnectedError` if the client is closed. */
-  ensureConnecting(): void;
-  /**
-   * Whether a call that was refused before it ran may be sent again; then the connection becomes
-   * ready once more.
-   */
-  mayRepeat(action: unknown, refusal: unknown): boolean;
-  /** An answer is overdue: pings, if nothing else has come for a while. */
-  probe(): void;
-  ready(): Promise<void>;
-  refresh(): Promise<void>;
-  reconnect(): Promise<void>;
-  close(): Promise<void>;
 }
 
 /**
@@ -89,64 +61,228 @@ type State =
       readonly hasten: Hasten | undefined;
     };
 
-interface Detail {
-  readonly code?: number;
-  readonly reason?: string;
-  readonly retryIn?: number | undefined;
-  readonly cause?: unknown;
-}
+type Detail = Partial<Pick<StateChange, "code" | "reason" | "retryIn" | "cause">>;
 
 const openLimit = 10_000; // 10 s to open a socket
-const pingLimit = 5_000; // 5 s for the answer to a ping
+const whyLimit = 3_000; // 3 s to ask why the server refused the handshake
+const answerLimit = 10_000; // 10 s for the answer to an auth method
+const pingLimit = 5_000; // 5 s for anything to come after a ping
 // 5 s without a frame, while an answer is awaited: whether the peer is still there is worth a ping
 const silence = 5_000;
-const stableAfter = 30_000; // 30 s in ready: the next loss is a new one
-const tooManyWait = 30_000; // 30 s after a close with 4429 that doesn't say how long
+const stableAfter = 30_000; // 30 s that a socket was open: the next loss is a new one
+// 30 s after a close with 4429 that doesn't say how long
+const tooManyWait = [30_000, 30_000] as const;
 const closeLimit = 2_000; // 2 s for the closing handshake: nobody waits longer for a dead peer
 const lostCode = 1006; // RFC 6455 §7.1.5: no close frame was received
 
 /** Keeps one connection: opens it, has it authenticated, and opens another one after a loss. */
-export function createConnection(settings: ClientSettings, events: ConnectionEvents): Connection {
-  const { clock } = settings;
-  let state: State = { is: "idle" };
-  let told: ClientState = "idle";
-  let gone: Promise<void> | undefined; // the last socket's end
-  let attempt = 0;
-  let spread = 0; // milliseconds over which the server has asked its clients to come back
-  let openedAt = 0;
-  let heardAt = 0; // when something came from the server
-  let isPinging = false; // and nothing has come since
-  let unwatch = () => {};
-  const readyWaiters: Waiters = [];
+export class Connection implements RenewalPort {
+  readonly #settings: ClientSettings;
+  readonly #clock: ClientClock;
+  readonly #events: ConnectionEvents;
+  readonly renewal: SessionRenewal;
+  #state: State = { is: "idle" };
+  #told: ClientState = "idle";
+  #gone: Promise<void> | undefined; // the last socket's end
+  #attempt = 0;
+  #spread = 0; // milliseconds over which the server has asked its clients to come back
+  #openedAt = 0;
+  #heardAt = 0; // when something came from the server
+  // why the server refuses the handshake; `undefined` until it was asked in this outage
+  #refusal: UpgradeRefusedError | null | undefined;
+  #answered: Answered = () => {}; // the auth method that waits for its answer
+  #authCount = 0;
+  readonly #readyWaiters: Waiters = [];
   // of the state: for the socket to open or to be closed, or until the next try
-  let cancelTimer = () => {};
+  #cancelTimer = () => {};
+  #cancelAuth = () => {};
+  #cancelPing: (() => void) | undefined; // until anything comes after a ping
+  #unwatch = () => {};
 
-  const stateNow = (): ClientState => (state.is === "open" ? renewal.state() : state.is);
+  constructor(settings: ClientSettings, events: ConnectionEvents) {
+    this.#settings = settings;
+    this.#clock = settings.clock;
+    this.#events = events;
+    this.renewal = new SessionRenewal(settings, events, this);
+  }
 
-  const report = ({ code, reason, retryIn, cause }: Detail = {}) => {
-    const from = told;
-    told = stateNow();
-    if (told !== from)
-      events.emit("state", { from, to: told, code, reason, attempt, retryIn, cause });
-    if (told !== "ready") return;
-    spread = 0;
-    release(readyWaiters);
+  state(): ClientState {
+    return this.#state.is === "open" ? this.renewal.state() : this.#state.is;
+  }
+
+  isReady(): boolean {
+    return this.#told === "ready" && !this.#state.closing;
+  }
+
+  /** `false`: the socket isn't open, and nothing was sent. */
+  send(frame: string): boolean {
+    return this.#state.socket?.send(frame) ?? false;
+  }
+
+  /** Connects, if nothing has yet. Throws a `DisconnectedError` if the client is closed. */
+  ensureConnecting(): void {
+    if (this.#state.is === "closed") throw this.#state.error;
+    if (this.renewal.isAsking() && this.#told !== "ready")
+      throw new TypeError("token() waits for its own client");
+    if (this.#state.is === "idle") this.#connect();
+  }
+
+  /** An answer is overdue: pings, if nothing else has come for a while. */
+  probe(): void {
+    if (this.#clock.monotonic() - this.#heardAt >= silence) this.ping();
+  }
+
+  readonly ready = async (): Promise<void> => {
+    this.ensureConnecting();
+    if (this.#told !== "ready") await join(this.#readyWaiters);
   };
+
+  readonly refresh = async (): Promise<void> => {
+    this.ensureConnecting();
+    await this.renewal.refresh();
+  };
+
+  /**
+   * Time may have passed unseen, and the network may be another one (`isOnline`): tries at once, or
+   * makes sure of the session and of the connection.
+   */
+  readonly resume = (isOnline?: boolean): void => {
+    if (
+      this.#state.is === "waiting" &&
+      (this.#state.hasten === "wake" || (isOnline && this.#state.hasten))
+    )
+      this.#connect();
+    else this.renewal.check();
+  };
+
+  readonly reconnect = (): Promise<void> => {
+    if (this.#state.is !== "closed") this.#leave({ is: "idle" }, 1000, "reconnect");
+    this.renewal.signOut();
+    this.#attempt = 0;
+    this.#refusal = undefined;
+    this.#connect();
+    return this.ready();
+  };
+
+  async close(): Promise<void> {
+    if (this.#state.is !== "closed") this.end("bye");
+    await this.#gone;
+  }
+
+  report(detail?: Detail): void {
+    const from = this.#told;
+    this.#told = this.state();
+    if (this.#told !== from)
+      this.#events.emit("state", {
+        from,
+        to: this.#told,
+        attempt: this.#attempt,
+        ...detail, // what isn't there is undefined all the same
+      } as StateChange);
+    if (this.#told !== "ready") return;
+    this.#spread = 0;
+    this.#refusal = undefined;
+    settle(this.#readyWaiters, resolved);
+  }
+
+  ping(): void {
+    if (this.#state.is !== "open" || this.#cancelPing) return;
+    this.#cancelPing = this.#clock.after(pingLimit, () => this.#lost("no_answer"));
+    this.send(frameOf("ping", undefined, "ping"));
+  }
+
+  sendAuth(method: string, params: unknown, answered: Answered): void {
+    this.#answered = answered;
+    this.#cancelAuth = this.#clock.after(answerLimit, () => this.#lost("no_answer"));
+    // a string: the ids of calls are numbers
+    this.send(frameOf(method, params, `${++this.#authCount}`));
+  }
+
+  async open(then: () => void): Promise<void> {
+    if (this.#state.is === "open") return then();
+    const before = this.#state;
+    this.#later(openLimit, () => this.#lost("connect_timeout"));
+    let url: string;
+    try {
+      url = await this.#settings.url();
+      if (this.#state !== before) return;
+    } catch (error) {
+      if (this.#state === before) this.wait("url_unavailable", error, "online");
+      return;
+    }
+    try {
+      const socket = openSocket(this.#settings.WebSocket, url, {
+        opened: () => {
+          this.#cancelTimer();
+          this.#openedAt = this.#clock.monotonic();
+          this.#transition({ is: "open", socket });
+          then();
+        },
+        received: this.#receive,
+        closed: async (code, reason, cause) => {
+          const before = this.#state;
+          // the platform's own sockets don't say why; others tell a cause, if they know any
+          if (before.is === "connecting" && !cause) {
+            if (this.#refusal === undefined && this.#settings.WebSocket === globalThis.WebSocket) {
+              this.#refusal = null;
+              this.#later(whyLimit, () => this.#lost(reason, code));
+              const refusal = await askWhy(url, whyLimit);
+              if (this.#state !== before) return;
+              this.#refusal = refusal;
+            }
+            if (this.#refusal) return this.#lost(this.#refusal.code, code, this.#refusal);
+          }
+          this.#lost(reason, code, cause);
+        },
+      });
+      this.#transition({ is: "connecting", socket });
+    } catch (error) {
+      // what the constructor throws for; another attempt would get it again
+      this.end("invalid_url", error);
+    }
+  }
+
+  wait(
+    reason: string,
+    cause: unknown,
+    hasten?: Hasten,
+    retryAfter?: unknown,
+    code = lostCode,
+    advice?: readonly [number, number],
+  ): void {
+    this.#attempt++;
+    // who finds nobody there spreads again: else all come when the server is back
+    const [soonest, latest] = advice ?? [0, this.#spread];
+    this.#spread = latest - soonest;
+    const advised = between(soonest, latest, this.#settings.random());
+    const jitter = this.#attempt > 1 || !advice ? delayOf(this.#attempt, this.#settings) : 0;
+    const retryIn = Math.max(advised + jitter, adviceOf(retryAfter) || 0);
+    this.#leave({ is: "waiting", hasten }, code, reason, cause, retryIn);
+    this.#later(retryIn, this.#connect);
+  }
+
+  end(reason: string, cause?: unknown, code = 1000): void {
+    const error = new DisconnectedError("no", reason, code, cause);
+    this.#leave({ is: "closed", error }, code, reason, cause);
+    this.#unwatch();
+    this.renewal.signOut();
+    settle(this.#readyWaiters, rejected, error);
+  }
 
   /**
    * The only writer of the state. One without a socket leaves nothing of the last socket behind.
    */
-  const transition = (next: State, detail?: Detail) => {
-    const { socket } = state;
-    state = next;
+  #transition(next: State, detail?: Detail): void {
+    const { socket } = this.#state;
+    this.#state = next;
     if (!next.socket) {
-      isPinging = false;
-      cancelTimer();
-      requests.forgetAll();
-      renewal.reset();
+      this.#cancelTimer();
+      this.#cancelAuth();
+      this.#heard();
+      this.renewal.reset();
       if (socket) {
-        gone = new Promise((resolve) => {
-          const cancel = clock.after(closeLimit, resolve);
+        this.#gone = new Promise((resolve) => {
+          const cancel = this.#clock.after(closeLimit, resolve);
           socket.close(() => {
             cancel();
             resolve();
@@ -154,216 +290,92 @@ export function createConnection(settings: ClientSettings, events: ConnectionEve
         });
       }
     }
-    report(detail);
-  };
+    this.report(detail);
+  }
 
   /** Goes on without a socket, and tells those whose answers are lost. */
-  const leave = (next: State, code: number, reason: string, cause?: unknown, retryIn?: number) => {
-    transition(next, { code, reason, cause, retryIn });
-    renewal.lost(new DisconnectedError("maybe", reason, code, cause));
-    events.lost(next.is === "closed", reason, code, cause);
-  };
+  #leave(next: State, code: number, reason: string, cause?: unknown, retryIn?: number): void {
+    this.#transition(next, { code, reason, cause, retryIn });
+    this.renewal.lost(new DisconnectedError("maybe", reason, code, cause));
+    this.#events.lost(next.is === "closed", reason, code, cause);
+  }
 
-  const later = (delay: number, callback: () => void) => {
-    cancelTimer();
-    cancelTimer = clock.after(delay, callback);
-  };
+  #later(delay: number, callback: () => void): void {
+    this.#cancelTimer();
+    this.#cancelTimer = this.#clock.after(delay, callback);
+  }
 
-  const send = (frame: string) => state.socket?.send(frame) ?? false;
-
-  const requests = createControlRequests(clock, send, () => lost(lostCode, "no_answer"));
-
-  const ping = () => {
-    if (state.is !== "open" || isPinging) return;
-    isPinging = true;
-    requests.send("ping", undefined, pingLimit);
-  };
-
-  const wake = (isOnline?: boolean) => {
-    if (state.is === "waiting" && (state.hasten === "wake" || (isOnline && state.hasten)))
-      connect();
-    else renewal.check();
-  };
-
-  const stopped = (reason: string) => {
-    // there is no socket, and a time that the server named still holds
-    if (state.is === "waiting") return;
-    renewal.keepToken();
-    leave({ is: "waiting", hasten: "wake" }, lostCode, reason);
-  };
-
-  const connect = () => {
-    unwatch();
-    unwatch = watchPage(wake, stopped);
-    transition({ is: "connecting" });
-    renewal.begin();
-  };
-
-  const open = async (then: () => void) => {
-    if (state.is === "open") return then();
-    const before = state;
-    later(openLimit, () => lost(lostCode, "connect_timeout"));
-    let url: string;
-    try {
-      url = await settings.url();
-      if (state !== before) return;
-    } catch (error) {
-      if (state === before) wait("url_unavailable", error, 0, "online");
-      return;
-    }
-    try {
-      const socket = openSocket(settings.WebSocket, url, {
-        opened() {
-          cancelTimer();
-          openedAt = clock.monotonic();
-          transition({ is: "open", socket });
-          then();
-        },
-        received: receive,
-        closed: lost,
-      });
-      transition({ is: "connecting", socket });
-    } catch (error) {
-      // what the constructor throws for; another attempt would get it again
-      end("invalid_url", error);
-    }
-  };
-
-  const wait: RenewalPort["wait"] = (
-    reason,
-    cause,
-    least,
-    hasten,
-    code = lostCode,
-    advice = undefined,
-  ) => {
-    attempt++;
-    // who finds nobody there spreads again: else all come when the server is back
-    const [soonest, latest] = advice ?? [0, spread];
-    spread = latest - soonest;
-    const advised = between(soonest, latest, settings.random());
-    const jitter =
-      attempt > 1 || !advice ? backoff(attempt, settings.backoff, settings.random()) : 0;
-    const retryIn = Math.max(advised + jitter, least);
-    leave({ is: "waiting", hasten }, code, reason, cause, retryIn);
-    later(retryIn, connect);
+  readonly #connect = (): void => {
+    this.#unwatch();
+    this.#unwatch = watchPage(this.resume, (reason) => {
+      // there is no socket, and a time that the server named still holds
+      if (this.#state.is === "waiting") return;
+      this.renewal.keepToken();
+      this.#leave({ is: "waiting", hasten: "wake" }, lostCode, reason);
+    });
+    this.#transition({ is: "connecting" });
+    this.renewal.begin();
   };
 
   /** The socket is closed, or as good as. */
-  const lost = (closeCode: number, closeReason: string, cause?: unknown) => {
-    const { closing } = state;
-    const { code = closeCode, reason = closeReason || "connection_lost", after } = closing ?? {};
-    const rule: Reconnect = closing?.reconnect ?? reconnectAfterClose(code);
-    if ((told === "ready" || told === "refreshing") && clock.monotonic() - openedAt >= stableAfter)
-      attempt = 0;
-    if (rule === "no") return end(reason, cause, code);
-    if (rule === "new_token")
-      renewal.invalidate(
+  #lost(closeReason: string, closeCode = lostCode, cause?: unknown): void {
+    const {
+      code = closeCode,
+      reason = closeReason || "connection_lost",
+      reconnect = reconnectAfterClose(code),
+      after = code === 4429 ? tooManyWait : undefined,
+    } = Object(this.#state.closing) as Partial<Closing>;
+    if (this.#state.is === "open" && this.#clock.monotonic() - this.#openedAt >= stableAfter)
+      this.#attempt = 0;
+    if (reconnect === "no") return this.end(reason, cause, code);
+    if (reconnect === "new_token")
+      this.renewal.invalidate(
         reason === "token_revoked" ? "refused" : "expired",
         new DisconnectedError("no", reason, code),
       );
-    const isAdvised = after || code === 4429;
-    wait(
-      reason,
-      cause,
-      isAdvised && !after ? tooManyWait : 0,
-      isAdvised ? undefined : "wake",
-      code,
-      after,
-    );
-  };
+    this.wait(reason, cause, after ? undefined : "wake", undefined, code, after);
+  }
 
-  const end = (reason: string, cause?: unknown, code = 1000) => {
-    const error = new DisconnectedError("no", reason, code, cause);
-    leave({ is: "closed", error }, code, reason, cause);
-    unwatch();
-    renewal.signOut();
-    dismiss(readyWaiters, error);
-  };
+  /** Something has come from the server. */
+  #heard(): void {
+    this.#cancelPing?.();
+    this.#cancelPing = undefined;
+  }
 
-  const renewal: SessionRenewal = createSessionRenewal(settings, events, {
-    open,
-    request: requests.send,
-    ping,
-    wait,
-    end,
-    report,
-  });
-
-  const receive = (text: string) => {
-    if (text.length > settings.maxFrameBytes) return lost(lostCode, "frame_too_large");
-    heardAt = clock.monotonic();
-    isPinging = false;
+  readonly #receive = (text: string): void => {
+    if (text.length > this.#settings.maxFrameBytes) return this.#lost("frame_too_large");
+    this.#heardAt = this.#clock.monotonic();
+    this.#heard();
     let frame: unknown;
     try {
       frame = JSON.parse(text);
     } catch {
       return; // not of this protocol; the calls it may have been for have their deadlines
     }
-    if (Array.isArray(frame)) frame.forEach(take);
-    else take(frame);
-    events.received();
+    for (const value of [frame].flat()) this.#take(Object(value)); // a batch, or one
+    this.#events.received();
   };
 
-  const take = (value: unknown) => {
-    const message: Readonly<Record<string, unknown>> = Object(value);
-    const { method, id, params } = message;
+  #take(message: Readonly<Record<string, unknown>>): void {
+    const { method, id, params, error, result } = message;
     if (typeof method === "string") {
-      if (id === undefined) notice(method, params);
-    } else if (typeof id === "string") requests.answer(message);
-    else events.answer(message);
-  };
-
-  const notice = (name: string, params: unknown) => {
-    if (name === "connection.closing" && state.is === "open") {
-      const closing = closingFrom(params);
-      transition({ ...state, closing });
-      // it has not come
-      if (closing) later(closing.closeIn + closeLimit, () => lost(lostCode, ""));
+      if (id === undefined) this.#notice(method, params);
+    } else if (typeof id !== "string") this.#events.answer(message);
+    else if (id === `${this.#authCount}`) {
+      this.#cancelAuth();
+      this.#authCount++; // no second answer counts
+      this.#answered(error, result);
     }
-    renewal.notice(name);
-    events.notification(name, params);
-  };
+  }
 
-  const ensureConnecting = () => {
-    if (state.is === "closed") throw state.error;
-    if (renewal.isAsking() && told !== "ready")
-      throw new TypeError("token() waits for its own client");
-    if (state.is === "idle") connect();
-  };
-
-  const ready = async () => {
-    ensureConnecting();
-    if (told !== "ready") await join(readyWaiters);
-  };
-
-  return {
-    state: stateNow,
-    signedIn: renewal.signedIn,
-    owner: renewal.owner,
-    allowed: renewal.allowed,
-    isReady: () => told === "ready" && !state.closing,
-    send,
-    ensureConnecting,
-    mayRepeat: renewal.mayRepeat,
-    probe() {
-      if (clock.monotonic() - heardAt >= silence) ping();
-    },
-    ready,
-    async refresh() {
-      ensureConnecting();
-      await renewal.refresh();
-    },
-    reconnect() {
-      if (state.is !== "closed") leave({ is: "idle" }, 1000, "reconnect");
-      renewal.signOut();
-      attempt = 0;
-      connect();
-      return ready();
-    },
-    async close() {
-      if (state.is !== "closed") end("bye");
-      await gone;
-    },
-  };
+  #notice(name: string, params: unknown): void {
+    if (name === "connection.closing") {
+      const closing = closingFrom(params);
+      this.#transition({ ...this.#state, closing } as State); // it is open
+      // it has not come
+      if (closing) this.#later(closing.closeIn + closeLimit, () => this.#lost(""));
+    }
+    this.renewal.notice(name);
+    this.#events.notification(name, params);
+  }
 }

@@ -10,12 +10,14 @@ export function join(waiters: Waiters): Promise<void> {
   });
 }
 
-/** Resolves all of them. */
-export function release(waiters: Waiters): void {
-  for (const [resolve] of waiters.splice(0)) resolve();
-}
+export const resolved = 0;
+export const rejected = 1;
 
-/** Rejects all of them. */
-export function dismiss(waiters: Waiters, error: unknown): void {
-  for (const [, reject] of waiters.splice(0)) reject(error);
+/** Resolves all of them, or rejects them with `error`. */
+export function settle(
+  waiters: Waiters,
+  how: typeof resolved | typeof rejected,
+  error?: unknown,
+): void {
+  for (const waiter of waiters.splice(0)) waiter[how](error);
 }

@@ -1,7 +1,8 @@
 import { useEffect, useMemo, useSyncExternalStore } from "react";
 import type { SubscribeName, SubscriptionEvent, SubscriptionParams } from "../client-api.js";
 import type { Client, Untyped } from "../index.js";
-import { beginning, FeedStore, type FeedView } from "./feed-store.js";
+import { withDefaults } from "../with-defaults.js";
+import { beginning, type FeedListeners, FeedStore, type FeedView } from "./feed-store.js";
 import { useRpc } from "./rpc-context.js";
 
 /** The options of `useSubscription`. */
@@ -40,6 +41,7 @@ type HookArguments<App, Name extends string> = Name extends Name
  * how the subscription ended.
  *
  * @throws {Error} if the component stands in no `RpcProvider`
+ * @throws {TypeError} if an option doesn't exist
  * @example
  * ```tsx
  * const params = { symbol: "BTC" };
@@ -62,7 +64,11 @@ export function useSubscription<
     () => new FeedStore(client, name, key === undefined ? undefined : JSON.parse(key)),
     [client, name, key],
   );
-  useEffect(() => store.tell(options));
+  const told: FeedListeners = withDefaults(options, {
+    onEvent: undefined,
+    onGap: undefined,
+  } satisfies Record<keyof FeedListeners, unknown>);
+  useEffect(() => store.tell(told));
   return useSyncExternalStore(store.subscribe, store.view, atFirst) as SubscriptionView<
     SubscriptionEvent<App, Name>
   >;

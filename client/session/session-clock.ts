@@ -23,7 +23,7 @@ export interface SessionClock {
 export function createSessionClock(
   clock: ClientClock,
   due: () => void,
-  woke: (isDue: boolean) => void,
+  woke: () => void,
 ): SessionClock {
   let left = Number.POSITIVE_INFINITY;
   let tick = 0;
@@ -47,8 +47,8 @@ export function createSessionClock(
     const isDue = left <= 0;
     if (isDue) left = Number.POSITIVE_INFINITY;
     wait();
-    if (slept || isAwake) woke(isDue);
-    else if (isDue) due();
+    if (slept || isAwake) woke();
+    if (isDue) due();
   };
 
   return {

@@ -1,34 +1,35 @@
 import { openBatchLength } from "../../src/protocol/connection-limits.js";
 import type { ErrorData } from "../../src/protocol/error-codes.js";
 import type { AuthenticateResult, RefreshResult } from "../../src/protocol/messages.js";
-import type { Answered } from "../connection/control-requests.js";
-import { dismiss, join, release, type Waiters } from "../connection/waiters.js";
+import { join, rejected, resolved, settle, type Waiters } from "../connection/waiters.js";
 import { AuthStopError, errorFrom } from "../errors.js";
 import type { ClientSettings } from "../options.js";
 import { delayOf } from "../transport/backoff.js";
-import { adviceOf } from "../transport/closing.js";
+import type { ClientClock } from "../transport/clock.js";
+import type { Answered } from "../transport/frame.js";
 import type { ClientLimits, Session } from "./session.js";
-import { createSessionClock } from "./session-clock.js";
+import { createSessionClock, type SessionClock } from "./session-clock.js";
 import type { TokenReason } from "./token-request.js";
 import { createTokenShare } from "./token-share.js";
-import { createTokenSource } from "./token-source.js";
+import { createTokenSource, type TokenSource } from "./token-source.js";
 
 /** What the session needs of the connection. */
 export interface RenewalPort {
-  /** Calls `then` when the socket is open, which it opens if there is none. */
+  /** Calls `then` once the socket is open; opens it first where that is needed. */
   open(then: () => void): void;
-  request(method: string, params: unknown, limit: number, answered: Answered): void;
+  /** Sends an auth method; there is one at a time. */
+  sendAuth(method: string, params: unknown, answered: Answered): void;
   ping(): void;
   /**
-   * No session can be had for now: tries again after a back-off, and after `least` milliseconds.
+   * No session can be had for now: tries again after a back-off, and after `retryAfter` seconds.
    * `code` and `advice`, where the socket was closed: the close code, and the milliseconds between
    * which the server wants its clients to come back.
    */
   wait(
     reason: string,
     cause: unknown,
-    least: number,
     hasten?: Hasten,
+    retryAfter?: unknown,
     code?: number,
     advice?: readonly [number, number],
   ): void;
@@ -50,32 +51,6 @@ export interface RenewalEvents {
   emit(name: "clockSkew", event: { readonly skew: number }): void;
 }
 
-export interface SessionRenewal {
-  state(): State["is"];
-  signedIn(): Session | null;
-  owner(): string | null;
-  allowed(): ClientLimits;
-  /** A connection begins: gets a token for it. */
-  begin(): void;
-  /** The socket is gone, and the session with it. */
-  reset(): void;
-  /** The next connection may have the token of this one, while that is good. */
-  keepToken(): void;
-  /** What was asked of the server on the connection has no answer any more. */
-  lost(error: unknown): void;
-  /** The token in force won't be accepted again. */
-  invalidate(reason: TokenReason, cause: unknown): void;
-  /** Looks at the clocks now: time may have passed unseen. */
-  check(): void;
-  notice(name: string): void;
-  mayRepeat(action: unknown, refusal: unknown): boolean;
-  refresh(): Promise<void>;
-  /** Whether the caller is the synchronous part of `token()`. */
-  isAsking(): boolean;
-  /** Forgets who was there: whoever comes next may be somebody else. */
-  signOut(): void;
-}
-
 /**
  * ```
  *                    authenticate ok              expired
@@ -91,251 +66,291 @@ type State =
   | { readonly is: "authenticating" | "ready"; readonly signedIn: null }
   | { readonly is: "ready" | "refreshing"; readonly signedIn: Session };
 
-const answerLimit = 10_000; // 10 s for the answer to an auth method
 const notableSkew = 30_000; // 30 s
 const leastWait = 500; // 0.5 s to the next refresh, however short-lived a token is
 // 5 s: `token()` gave the same token again, though another was asked for
 const leastWaitUnchanged = 5_000;
 
 /** Keeps one session: authenticates each new connection, and renews the session in time. */
-export function createSessionRenewal(
-  settings: ClientSettings,
-  events: RenewalEvents,
-  { open, request, ping, wait, end, report }: RenewalPort,
-): SessionRenewal {
-  const { clock } = settings;
-  const share = settings.share ? createTokenShare(clock, () => renew("refresh")) : undefined;
-  const tokens = settings.token && createTokenSource(settings.token, settings, share);
-  const initial: State = { is: tokens ? "authenticating" : "ready", signedIn: null };
-  let state: State = initial;
+export class SessionRenewal {
+  readonly #settings: ClientSettings;
+  readonly #clock: ClientClock;
+  readonly #events: RenewalEvents;
+  readonly #port: RenewalPort;
+  readonly #tokens: TokenSource | undefined;
+  readonly #initial: State;
+  readonly #sessionClock: SessionClock;
+  #state: State;
   // while a token is asked for or presented: whoever waits compares it with that of before
-  let renewal: object | undefined;
-  let subject: string | null = null;
-  let limits: ClientLimits = tokens ? {} : { batchLength: openBatchLength };
-  let inForce: string | undefined; // the token
-  let deadAt = 0; // when it expires at the latest, by the monotonic clock
-  let nextReason: TokenReason = "connect";
-  let isUnjudged = false; // the newest token: the server's answer to it was lost, or is to come
+  #renewal: object | undefined;
+  #subject: string | null = null;
+  #limits: ClientLimits;
+  #inForce: string | undefined; // the token
+  #deadAt = 0; // when it expires at the latest, by the monotonic clock
+  #nextReason: TokenReason = "connect";
+  #isUnjudged = false; // the newest token: the server's answer to it was lost, or is to come
   // the page itself gave the connection back: its token is as good as before
-  let mayReuseToken = false;
-  let dead: string | undefined; // a token that has expired, or was refused
-  let deathCause: unknown;
-  let tries = 0;
-  let cancelRetry = () => {};
-  const refreshWaiters: Waiters = [];
+  #mayReuseToken = false;
+  #dead: string | undefined; // a token that has expired, or was refused
+  #deathCause: unknown;
+  #tries = 0;
+  #cancelRetry = () => {};
+  readonly #refreshWaiters: Waiters = [];
 
-  const transition = (next: State) => {
-    state = next;
-    report();
-  };
+  constructor(settings: ClientSettings, events: RenewalEvents, port: RenewalPort) {
+    this.#settings = settings;
+    this.#events = events;
+    this.#port = port;
+    this.#clock = settings.clock;
+    const { token } = settings;
+    const share = settings.share
+      ? createTokenShare(this.#clock, () => this.#renew("refresh"))
+      : undefined;
+    this.#tokens = token && createTokenSource(token, settings, share);
+    this.#initial = { is: token ? "authenticating" : "ready", signedIn: null };
+    this.#state = this.#initial;
+    this.#limits = token ? {} : { batchLength: openBatchLength };
+    this.#sessionClock = createSessionClock(
+      this.#clock,
+      () => this.#renew("refresh"),
+      () => port.ping(),
+    );
+  }
 
-  const sessionClock = createSessionClock(
-    clock,
-    () => renew("refresh"),
-    (isDue) => {
-      if (isDue && state.signedIn) {
-        refreshWaiters.push([ping, ping]);
-        renew("refresh");
-      } else ping();
-    },
-  );
+  state(): State["is"] {
+    return this.#state.is;
+  }
+
+  signedIn(): Session | null {
+    return this.#state.signedIn;
+  }
+
+  owner(): string | null {
+    return this.#subject;
+  }
+
+  allowed(): ClientLimits {
+    return this.#limits;
+  }
+
+  /** A connection begins: gets a token for it. */
+  begin(): void {
+    if (!this.#tokens) {
+      return this.#port.open(() => {
+        this.#sessionClock.start(Number.POSITIVE_INFINITY);
+        this.#become(this.#initial);
+      });
+    }
+    const token = this.#inForce;
+    if (token && this.#clock.monotonic() >= this.#deadAt) {
+      this.#markDead(token);
+      if (!this.#isUnjudged) this.#nextReason = "expired";
+    } else if (token && this.#mayReuseToken && this.#nextReason === "connect")
+      return this.#port.open(() => this.#present(token, "connect"));
+    this.#start(this.#nextReason);
+  }
+
+  /** The next connection may have the token of this one, while that is good. */
+  keepToken(): void {
+    this.#mayReuseToken ||= this.#state.signedIn !== null;
+  }
+
+  /** The socket is gone, and the session with it. */
+  reset(): void {
+    this.#state = this.#initial;
+    this.#renewal = undefined;
+    this.#cancelRetry();
+    this.#sessionClock.stop();
+  }
+
+  /** What was asked of the server on the connection has no answer any more. */
+  lost(error: unknown): void {
+    settle(this.#refreshWaiters, rejected, error);
+  }
+
+  /** The token in force won't be accepted again. */
+  invalidate(reason: TokenReason, cause: unknown): void {
+    this.#nextReason = reason;
+    this.#markDead(this.#inForce, cause);
+  }
+
+  /** Looks at the clocks now: time may have passed unseen. */
+  check(): void {
+    this.#sessionClock.check(true);
+  }
+
+  /** Takes a notification of the server. */
+  notice(name: string): void {
+    if (name === "auth.expiring" || name === "auth.refreshRequired") this.#renew("refresh");
+    if (name !== "auth.expired") return;
+    this.#markDead(this.#inForce);
+    this.#expire();
+  }
+
+  /** Whether a call that was refused may be sent again once the session is renewed. */
+  mayRepeat(action: unknown, refusal: unknown): boolean {
+    if (!this.#state.signedIn || !(isForToken(action) || action === "authenticate")) return false;
+    if (action !== "authenticate") this.#markDead(this.#inForce, refusal);
+    this.#expire();
+    return true;
+  }
+
+  refresh(): Promise<void> {
+    if (!this.#tokens) throw new TypeError("refresh() needs a token()");
+    this.#renew("refresh");
+    return join(this.#refreshWaiters);
+  }
+
+  /** Whether the caller is the synchronous part of `token()`. */
+  isAsking(): boolean | undefined {
+    return this.#tokens?.isAsking();
+  }
+
+  /** Forgets who was there: whoever comes next may be somebody else. */
+  signOut(): void {
+    this.#subject = null;
+    this.#mayReuseToken = false;
+    this.#tokens?.cancel();
+  }
+
+  #transition(next: State): void {
+    this.#state = next;
+    this.#port.report();
+  }
 
   /** Gets a token and presents it. */
-  const start = (reason: TokenReason) => {
-    cancelRetry();
+  #start(reason: TokenReason): void {
+    this.#cancelRetry();
     const mine = {};
     const unlessOver =
       <Value>(act: (value: Value) => void) =>
       (value: Value) => {
-        if (renewal === mine) act(value);
+        if (this.#renewal === mine) act(value);
       };
-    renewal = mine;
-    tokens
-      ?.obtain(reason, (token) => token !== dead)
+    this.#renewal = mine;
+    this.#tokens
+      ?.obtain(reason, (token) => token !== this.#dead)
       .then(
         unlessOver((token) => {
-          if (token === null) return end("signed_out");
-          if (token === dead)
+          if (token === null) return this.#port.end("signed_out");
+          if (token === this.#dead)
             return reason === "connect"
-              ? start("refused")
-              : retry(deathCause, "token_refused", 0, "online");
-          isUnjudged = true;
-          open(() => present(token, reason));
+              ? this.#start("refused")
+              : this.#retry(this.#deathCause, "token_refused", "online");
+          this.#isUnjudged = true;
+          this.#port.open(() => this.#present(token, reason));
         }),
         unlessOver((error) => {
-          if (error instanceof AuthStopError) end("signed_out", error);
-          else retry(error, "token_unavailable", 0, "online");
+          if (error instanceof AuthStopError) this.#port.end("signed_out", error);
+          else this.#retry(error, "token_unavailable", "online");
         }),
       );
-  };
+  }
 
-  /** This token is of no use any more; `cause` is what is told when `token()` gives it again. */
-  const markDead = (token: string | undefined, cause: unknown = new Error("token_expired")) => {
+  /** This token is of no use any more; `cause` is the error if `token()` gives it again. */
+  #markDead(token: string | undefined, cause: unknown = new Error("token_expired")): void {
     if (!token) return;
-    dead = token;
-    deathCause = cause;
-  };
+    this.#dead = token;
+    this.#deathCause = cause;
+  }
 
-  const present = (token: string, reason: TokenReason) => {
-    request(state.signedIn ? "refresh" : "authenticate", { token }, answerLimit, (error, result) =>
-      error ? refuse(token, reason, error) : accept(token, reason, result),
+  #present(token: string, reason: TokenReason): void {
+    this.#port.sendAuth(
+      this.#state.signedIn ? "refresh" : "authenticate",
+      { token },
+      (error, result) =>
+        error ? this.#refuse(token, reason, error) : this.#accept(token, reason, result),
     );
-  };
+  }
 
-  const accept = (token: string, reason: TokenReason, result: unknown) => {
+  #accept(token: string, reason: TokenReason, result: unknown): void {
     const {
-      subject: who,
+      subject,
       scopes = [],
       connectionId = "",
       expiresAt = 0,
       expiresIn,
       refreshIn,
-      serverTime = Number.NaN, // no skew is known
+      serverTime,
       changed,
       gap,
-      limits: told,
+      limits,
     } = Object(result) as Partial<AuthenticateResult & RefreshResult>;
-    if (typeof who !== "string" || typeof expiresIn !== "number" || typeof refreshIn !== "number")
-      return retry(new Error("invalid_answer"), "invalid_answer");
-    subject = who;
-    limits = Object(told);
-    renewal = undefined;
-    inForce = token;
-    isUnjudged = mayReuseToken = false;
-    deadAt = clock.monotonic() + expiresIn * 1_000;
-    nextReason = "connect";
-    tries = 0;
-    sessionClock.start(
+    if (
+      typeof subject !== "string" ||
+      typeof expiresIn !== "number" ||
+      typeof refreshIn !== "number"
+    )
+      return this.#retry(new Error("invalid_answer"), "invalid_answer");
+    this.#subject = subject;
+    this.#limits = Object(limits);
+    this.#renewal = undefined;
+    this.#inForce = token;
+    this.#isUnjudged = this.#mayReuseToken = false;
+    this.#deadAt = this.#clock.monotonic() + expiresIn * 1_000;
+    this.#nextReason = "connect";
+    this.#tries = 0;
+    this.#sessionClock.start(
       Math.max(refreshIn * 1_000, changed === false ? leastWaitUnchanged : leastWait),
     );
-    const skew = serverTime * 1_000 - clock.now();
-    if (Math.abs(skew) > notableSkew) events.emit("clockSkew", { skew });
-    if (gap === true) events.gap();
-    become({
+    const skew = (serverTime as number) * 1_000 - this.#clock.now(); // no number without the time
+    if (Math.abs(skew) > notableSkew) this.#events.emit("clockSkew", { skew });
+    if (gap === true) this.#events.gap();
+    this.#become({
       is: "ready",
       signedIn: { subject, scopes, connectionId, expiresAt: expiresAt * 1_000 },
     });
-    if (reason !== "connect") release(refreshWaiters);
-    else if (refreshWaiters.length) renew("refresh"); // that may have been a cached token
-  };
+    if (reason !== "connect") settle(this.#refreshWaiters, resolved);
+    // that may have been a cached token
+    else if (this.#refreshWaiters.length) this.#renew("refresh");
+  }
 
-  const become = (next: State) => {
-    transition(next);
-    events.ready();
-  };
+  #become(next: State): void {
+    this.#transition(next);
+    this.#events.ready();
+  }
 
-  const refuse = (token: string, reason: TokenReason, error: unknown) => {
+  #refuse(token: string, reason: TokenReason, error: unknown): void {
     const failure = errorFrom(error);
     const {
       action,
       reason: why = failure.code,
       retryAfter,
     } = Object(failure.data) as Partial<ErrorData>;
-    isUnjudged = false;
-    if (action === "stop") return end(why, failure);
-    if (action === "authenticate" && state.signedIn) {
-      transition(initial); // the server has lost the session
-      return present(token, reason);
+    this.#isUnjudged = false;
+    if (action === "stop") return this.#port.end(why, failure);
+    if (action === "authenticate" && this.#state.signedIn) {
+      this.#transition(this.#initial); // the server has lost the session
+      return this.#present(token, reason);
     }
     if (isForToken(action)) {
-      markDead(token, failure);
-      nextReason = "refused";
-      if (reason !== "refused") return start(nextReason);
+      this.#markDead(token, failure);
+      this.#nextReason = "refused";
+      if (reason !== "refused") return this.#start("refused");
     }
-    retry(failure, why, retryAfter);
-  };
+    this.#retry(failure, why, undefined, retryAfter);
+  }
 
   /** A temporary failure to get a session: a live one is untouched. */
-  const retry = (error: unknown, reason: string, advice?: unknown, hasten?: Hasten) => {
-    renewal = undefined;
-    dismiss(refreshWaiters, error);
-    if (!state.signedIn) return wait(reason, error, adviceOf(advice) || 0, hasten);
-    const delay = delayOf(++tries, settings, advice);
-    cancelRetry = clock.after(delay, () =>
-      renew(state.is === "refreshing" ? "expired" : "refresh"),
+  #retry(error: unknown, reason: string, hasten?: Hasten, retryAfter?: unknown): void {
+    this.#renewal = undefined;
+    settle(this.#refreshWaiters, rejected, error);
+    if (!this.#state.signedIn) return this.#port.wait(reason, error, hasten, retryAfter);
+    this.#cancelRetry = this.#clock.after(delayOf(++this.#tries, this.#settings, retryAfter), () =>
+      this.#renew(this.#state.is === "refreshing" ? "expired" : "refresh"),
     );
-  };
+  }
 
-  const renew = (reason: TokenReason) => {
-    if (state.signedIn && !renewal) start(nextReason === "connect" ? reason : nextReason);
-  };
+  #renew(reason: TokenReason): void {
+    if (this.#state.signedIn && !this.#renewal)
+      this.#start(this.#nextReason === "connect" ? reason : this.#nextReason);
+  }
 
-  const expire = () => {
-    if (state.is === "ready" && state.signedIn)
-      transition({ is: "refreshing", signedIn: state.signedIn });
-    renew("expired");
-  };
-
-  return {
-    state: () => state.is,
-    signedIn: () => state.signedIn,
-    owner: () => subject,
-    allowed: () => limits,
-
-    begin() {
-      if (!tokens) {
-        return open(() => {
-          sessionClock.start(Number.POSITIVE_INFINITY);
-          become(initial);
-        });
-      }
-      const token = inForce;
-      if (token && clock.monotonic() >= deadAt) {
-        markDead(token);
-        if (!isUnjudged) nextReason = "expired";
-      } else if (token && mayReuseToken && nextReason === "connect")
-        return open(() => present(token, "connect"));
-      start(nextReason);
-    },
-
-    keepToken() {
-      mayReuseToken ||= state.signedIn !== null;
-    },
-
-    reset() {
-      state = initial;
-      renewal = undefined;
-      cancelRetry();
-      sessionClock.stop();
-    },
-
-    lost: (error) => dismiss(refreshWaiters, error),
-
-    invalidate(reason, cause) {
-      nextReason = reason;
-      markDead(inForce, cause);
-    },
-
-    check: () => sessionClock.check(true),
-
-    notice(name) {
-      if (name === "auth.expiring" || name === "auth.refreshRequired") renew("refresh");
-      if (name !== "auth.expired") return;
-      markDead(inForce);
-      expire();
-    },
-
-    mayRepeat(action, refusal) {
-      if (!state.signedIn || !(isForToken(action) || action === "authenticate")) return false;
-      if (action !== "authenticate") markDead(inForce, refusal);
-      expire();
-      return true;
-    },
-
-    refresh() {
-      if (!tokens) throw new TypeError("refresh() needs a token()");
-      renew("refresh");
-      return join(refreshWaiters);
-    },
-
-    isAsking: () => tokens?.isAsking() ?? false,
-
-    signOut() {
-      subject = null;
-      mayReuseToken = false;
-      tokens?.cancel();
-    },
-  };
+  #expire(): void {
+    const { is, signedIn } = this.#state;
+    if (is === "ready" && signedIn) this.#transition({ is: "refreshing", signedIn });
+    this.#renew("expired");
+  }
 }
 
 /** Whether what the server advises takes another token. */

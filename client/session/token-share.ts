@@ -2,22 +2,6 @@ import type { ClientClock } from "../transport/clock.js";
 import { pause } from "../transport/pause.js";
 import type { TokenReason } from "./token-request.js";
 
-export interface TokenShare {
-  /**
-   * Runs `ask` while no other page does; or gives the token that another one has got, when
-   * `isUseful` and this one is to renew its own.
-   */
-  take(
-    reason: TokenReason,
-    signal: AbortSignal,
-    isUseful: (token: string) => boolean,
-    ask: () => Promise<string | null>,
-  ): Promise<string | null>;
-  /** The page uses this token: from here on it hears of those for the same session. */
-  use(token: string): void;
-  close(): void;
-}
-
 const timeoutMs = 5_000; // 5 s: a page that hangs, or is frozen, holds up the others no longer
 // 1 s for a token to reach the other pages: a lock may be handed on faster than a message
 const handover = 1_000;
@@ -30,90 +14,104 @@ const lockName = "jotwire";
  * another page has renewed the session of this one. `undefined` where there are no pages.
  */
 export function createTokenShare(clock: ClientClock, offered: () => void): TokenShare | undefined {
-  const {
-    document: page,
-    navigator,
-    BroadcastChannel: Channel,
-  } = globalThis as Partial<typeof globalThis>;
+  const { document: page, navigator, BroadcastChannel } = globalThis as Partial<typeof globalThis>;
   const locks = navigator?.locks as LockManager | undefined; // none without TLS
-  if (!page || !locks || !Channel) return undefined;
-  let current: string | undefined;
-  let session: string | undefined;
-  let channel: BroadcastChannel | undefined;
-  let offer: string | undefined;
-  let stopWaiting = () => {};
-  let letGo = () => {}; // of the lock
+  return page && locks && BroadcastChannel && new TokenShare(clock, locks, offered);
+}
 
-  const close = () => {
-    letGo();
-    channel?.close();
-    current = session = channel = offer = undefined;
-  };
+export class TokenShare {
+  readonly #clock: ClientClock;
+  readonly #locks: LockManager;
+  readonly #offered: () => void;
+  #current: string | undefined;
+  #session: string | undefined;
+  #channel: BroadcastChannel | undefined;
+  #offer: string | undefined;
+  #stopWaiting = () => {};
+  #letGo = () => {}; // of the lock
 
-  const use = (token: string) => {
-    const next = sessionOf(token);
-    if (next !== session) {
-      close();
-      session = next;
-      if (next !== undefined) {
+  constructor(clock: ClientClock, locks: LockManager, offered: () => void) {
+    this.#clock = clock;
+    this.#locks = locks;
+    this.#offered = offered;
+  }
+
+  /**
+   * Runs `ask` while no other page does; or gives the token that another one has got, when
+   * `isUseful` and this one is to renew its own.
+   */
+  async take(
+    reason: TokenReason,
+    signal: AbortSignal,
+    isUseful: (token: string) => boolean,
+    ask: () => Promise<string | null>,
+  ): Promise<string | null> {
+    const isRenewal = reason !== "connect"; // a new connection may be for another user
+    this.#letGo();
+    const isDone = new Promise<void>((resolve) => {
+      this.#letGo = resolve;
+    });
+    const isGranted = new Promise<void>((resolve) => {
+      this.#stopWaiting = resolve;
+      if (isRenewal && this.#offer !== undefined) return resolve();
+      const hold = () => {
+        resolve();
+        return isDone; // at once, if it is granted when nobody waits for it any more
+      };
+      // where the user blocks storage, there are no locks
+      this.#locks.request(lockName, hold).catch(hold);
+    });
+    await pause(this.#clock, timeoutMs, signal, isGranted);
+    const token = this.#offer;
+    this.#offer = undefined;
+    let isShared = false;
+    try {
+      if (isRenewal && token !== undefined && isUseful(token)) return token;
+      const given = await ask();
+      if (isRenewal && given && !signal.aborted) {
+        this.use(given);
+        this.#channel?.postMessage(given);
+        isShared = this.#channel !== undefined;
+      }
+      return given;
+    } finally {
+      const free = this.#letGo;
+      if (isShared) {
+        const cancel = this.#clock.after(handover, free);
+        this.#letGo = () => {
+          cancel();
+          free();
+        };
+      } else free();
+    }
+  }
+
+  /** The page uses this token: from here on it hears of those for the same session. */
+  use(token: string): void {
+    const session = sessionOf(token);
+    if (session !== this.#session) {
+      this.close();
+      this.#session = session;
+      if (session !== undefined) {
         try {
-          channel = new Channel(`${lockName} ${next}`);
-          channel.onmessage = ({ data }) => {
-            if (data === current || sessionOf(data) !== session) return;
-            offer = data;
-            stopWaiting();
-            offered();
+          this.#channel = new BroadcastChannel(`${lockName} ${session}`);
+          this.#channel.onmessage = ({ data }) => {
+            if (data === this.#current || sessionOf(data) !== this.#session) return;
+            this.#offer = data;
+            this.#stopWaiting();
+            this.#offered();
           };
         } catch {} // where the user blocks storage, pages do not hear of each other
       }
     }
-    current = token;
-  };
+    this.#current = token;
+  }
 
-  return {
-    async take(reason, signal, isUseful, ask) {
-      const isRenewal = reason !== "connect"; // a new connection may be for another user
-      letGo();
-      const isDone = new Promise<void>((resolve) => {
-        letGo = resolve;
-      });
-      const isGranted = new Promise<void>((resolve) => {
-        stopWaiting = resolve;
-        if (isRenewal && offer !== undefined) return resolve();
-        const hold = () => {
-          resolve();
-          return isDone; // at once, if it is granted when nobody waits for it any more
-        };
-        // where the user blocks storage, there are no locks
-        locks.request(lockName, hold).catch(hold);
-      });
-      await pause(clock, timeoutMs, signal, isGranted);
-      const token = offer;
-      offer = undefined;
-      let isShared = false;
-      try {
-        if (isRenewal && token !== undefined && isUseful(token)) return token;
-        const given = await ask();
-        if (isRenewal && given && !signal.aborted) {
-          use(given);
-          channel?.postMessage(given);
-          isShared = channel !== undefined;
-        }
-        return given;
-      } finally {
-        const free = letGo;
-        const cancel = isShared && clock.after(handover, free);
-        if (cancel) {
-          letGo = () => {
-            cancel();
-            free();
-          };
-        } else free();
-      }
-    },
-    use,
-    close,
-  };
+  close(): void {
+    this.#letGo();
+    this.#channel?.close();
+    this.#current = this.#session = this.#channel = this.#offer = undefined;
+  }
 }
 
 /**
@@ -126,7 +124,6 @@ function sessionOf(token: string): string | undefined {
       atob(token.split(".")[1]?.replace(/-/g, "+").replace(/_/g, "/") ?? ""),
     );
     return claims.sub && JSON.stringify(Object.entries(claims).sort());
-  } catch {
-    return undefined;
-  }
+  } catch {}
+  return undefined;
 }

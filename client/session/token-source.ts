@@ -45,7 +45,7 @@ export function createTokenSource(
     isHurried = early > 0;
     askedAt = clock.monotonic();
     const cancel = clock.after(tokenTimeout, () => {
-      controller.abort(new JotwireError("timeout", "token() exceeded tokenTimeout"));
+      controller.abort(new JotwireError("timeout", "tokenTimeout is over"));
     });
     signal.addEventListener("abort", cancel);
     isAsking = true;
@@ -69,8 +69,7 @@ export function createTokenSource(
     const outcome = (share ? share.take(reason, signal, isNew, run) : run()).then((token) => {
       if (flight !== mine) throw signal.reason;
       if (token === null) return token;
-      if (!token || typeof token !== "string")
-        throw new TypeError(`token() gave ${typeof token}, not a string or null`);
+      if (!token || typeof token !== "string") throw new TypeError(`token() gave ${typeof token}`);
       attempt = 0;
       previous = token;
       share?.use(token);

@@ -12,8 +12,8 @@ export interface SubscribeOptions<Gaps extends boolean = boolean> {
    */
   readonly gaps?: Gaps | undefined;
   /**
-   * Events that wait for the consumer; when there are more, the oldest are lost, which is told as a
-   * gap.
+   * Events that wait for the consumer; when there are more, the oldest are dropped, and the
+   * consumer learns of a gap.
    *
    * @default 1024 events
    */

@@ -1,5 +1,6 @@
 import type { Reconnect } from "../../src/protocol/close-codes.js";
 import type { ConnectionNotifications } from "../../src/protocol/messages.js";
+import { textOf } from "../errors.js";
 
 /** The close that the server has announced. */
 export interface Closing {
@@ -30,12 +31,11 @@ export function closingFrom(params: unknown): Closing | undefined {
     ConnectionNotifications["connection.closing"]
   >;
   if (typeof code !== "number") return undefined;
-  const [min = Number.NaN, max = Number.NaN] = Array.isArray(reconnectAfter)
-    ? reconnectAfter.map(adviceOf)
-    : [];
+  // anything else than two numbers makes no sum
+  const [min, max] = [reconnectAfter].flat().map(adviceOf) as [number, number];
   return {
     code,
-    reason: typeof reason === "string" ? reason : "",
+    reason: textOf(reason) ?? "",
     reconnect: /^(yes|new_token|no)$/.test(String(reconnect)) ? reconnect : undefined,
     after: min + max >= 0 ? [min, max] : undefined,
     closeIn: adviceOf(closeIn) || 0,

@@ -10,23 +10,20 @@ export function watchPage(
 ): () => void {
   const { document: page } = globalThis as Partial<typeof globalThis>;
   if (!page) return () => {}; // Node, or a worker: its timers are all there is
+  const controller = new AbortController();
   const look = () => {
     if (!page.hidden) woke();
   };
-  const watched: [EventTarget, string, (event: Event) => void][] = [
-    [
-      globalThis,
-      "pagehide",
-      (event) => (event as PageTransitionEvent).persisted && stopped("page_cached"),
-    ],
-    [page, "visibilitychange", look],
-    [page, "freeze", () => stopped("page_frozen")],
-    [page, "resume", () => woke()], // after `freeze`
-    [globalThis, "pageshow", look], // also out of the back/forward cache
-    [globalThis, "online", () => woke(true)],
-  ];
-  const controller = new AbortController();
-  for (const [target, name, handler] of watched)
-    target.addEventListener(name, handler, { signal: controller.signal });
+  const handlers = {
+    pagehide: (event: Event) => (event as PageTransitionEvent).persisted && stopped("page_cached"),
+    visibilitychange: look,
+    freeze: () => stopped("page_frozen"),
+    resume: () => woke(), // after `freeze`
+    pageshow: look, // also out of the back/forward cache
+    online: () => woke(true),
+  };
+  // the window sees the document's events first, those too that don't bubble
+  for (const [name, handler] of Object.entries(handlers))
+    globalThis.addEventListener(name, handler, { capture: true, signal: controller.signal });
   return () => controller.abort();
 }

@@ -42,25 +42,25 @@ export interface Socket {
 export interface SocketHandlers {
   opened(): void;
   received(text: string): void;
-  /** After this the socket is silent. */
   closed(code: number, reason: string, cause: unknown): void;
 }
 
-/** Opens a socket. Throws the constructor's error if `url` is malformed. */
+/**
+ * Opens a socket. Throws the constructor's error if `url` is malformed, and a `TypeError` if the
+ * platform has no sockets.
+ */
 export function openSocket(
-  WebSocket: SocketConstructor,
+  WebSocket: SocketConstructor | undefined,
   url: string,
   handlers: SocketHandlers,
 ): Socket {
+  if (!WebSocket) throw new TypeError("option WebSocket is missing");
   const socket = new WebSocket(url, subprotocol);
   socket.onopen = () => handlers.opened();
   socket.onmessage = ({ data }) => {
     if (typeof data === "string") handlers.received(data); // the protocol has no binary frames
   };
-  socket.onclose = ({ code, reason, cause }) => {
-    socket.onopen = socket.onmessage = socket.onclose = null;
-    handlers.closed(code, reason, cause);
-  };
+  socket.onclose = ({ code, reason, cause }) => handlers.closed(code, reason, cause);
   // a close event follows, with all there is to know; `ws` would throw an error that nobody listens
   // to
   socket.onerror = () => {};

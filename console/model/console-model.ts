@@ -206,6 +206,7 @@ export class ConsoleModel {
     this.#credentials = credentials;
     const client: Client = createClient({
       url: this.place.socket,
+      connect: "now",
       token: (request) => credentials.give(request, () => client.session !== null),
       WebSocket: this.#sockets.WebSocket,
       share: false, // a tab shows the life of its own session, and tells no other page its tokens

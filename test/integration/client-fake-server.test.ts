@@ -80,7 +80,11 @@ const session = {
   grace: 30,
   serverTime: Date.now() / 1_000,
 };
-const quick: Partial<ClientOptions> = { token: () => "token", backoff: { min: 1, max: 5 } };
+const quick: Partial<ClientOptions> = {
+  token: () => "token",
+  backoff: { min: 1, max: 5 },
+  connect: "now",
+};
 
 const usual = ({ method, params }: Request): Answer => {
   if (method === "authenticate" || method === "refresh")

@@ -5,6 +5,8 @@ import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { expect } from "chai";
 import { build } from "esbuild"; // comes with tsx
+import ts from "typescript-5.9"; // the newest whose compiler a program can ask
+import { Pages } from "../helpers/client/pages.js";
 import { scriptedClient, settled } from "../helpers/client/scripted-client.js";
 import { consume } from "../helpers/consumer.js";
 
@@ -30,6 +32,60 @@ async function bundle(entry: string, platform: "browser" | "node") {
   return { text: outputFiles[0]?.text ?? "", inputs: Object.keys(metafile.inputs) };
 }
 
+/** The ready-made module. */
+const readyMade = () =>
+  import(pathToFileURL(`${root}dist/client/jotwire.min.js`).href) as Promise<
+    typeof import("../../client/index.js")
+  >;
+
+/** The names of members that the ready-made module shortens. */
+const shortened = () =>
+  import(pathToFileURL(`${root}scripts/inner-members.mjs`).href) as Promise<{
+    readonly innerMembers: readonly string[];
+    readonly areTogether: (one: string, other: string) => boolean;
+  }>;
+
+/**
+ * What shortening these names would break: members with such a name that the client uses and that
+ * aren't its own, and two members of one object that may get the same name.
+ */
+function mistakesIn(
+  names: readonly string[],
+  areTogether: (one: string, other: string) => boolean,
+): readonly string[] {
+  const isOurs = ({ fileName }: ts.SourceFile) => fileName.startsWith(`${root}client/`);
+  const program = ts.createProgram([`${root}client/index.ts`], {
+    target: ts.ScriptTarget.ES2022,
+    lib: ["lib.es2023.d.ts", "lib.esnext.disposable.d.ts", "lib.dom.d.ts"],
+    module: ts.ModuleKind.NodeNext,
+    types: [],
+    strict: true,
+  });
+  const checker = program.getTypeChecker();
+  const found = new Set<string>();
+  const look = (object: ts.Type, name: string): void => {
+    if (object.isUnion()) for (const one of object.types) look(one, name);
+    const { declarations = [] } = object.getProperty(name) ?? {};
+    for (const file of declarations.map((declaration) => declaration.getSourceFile()))
+      if (!isOurs(file)) found.add(`${name} of ${file.fileName.replace(/.*\//, "")}`);
+    if (object.isUnion() || !declarations.length) return;
+    for (const { name: other } of object.getProperties())
+      if (other !== name && names.includes(other) && !areTogether(name, other))
+        found.add(`${name} beside ${other}`);
+  };
+  const see = (node: ts.Node): void => {
+    if (ts.isPropertyAccessExpression(node) && names.includes(node.name.text))
+      look(checker.getTypeAtLocation(node.expression), node.name.text);
+    if (ts.isBindingElement(node)) {
+      const { text = "" } = (node.propertyName ?? node.name) as Partial<ts.Identifier>;
+      if (names.includes(text)) look(checker.getTypeAtLocation(node.parent), text);
+    }
+    ts.forEachChild(node, see);
+  };
+  program.getSourceFiles().filter(isOurs).forEach(see);
+  return [...found];
+}
+
 const foreign = (inputs: readonly string[]) =>
   inputs.filter((path) => path.includes("node_modules"));
 
@@ -50,9 +106,7 @@ describe("The client's bundle for browsers", function () {
   });
 
   it("works as the module does, with the short names that it has inside", async () => {
-    const { createClient, gap } = (await import(
-      pathToFileURL(`${root}dist/client/jotwire.min.js`).href
-    )) as typeof import("../../client/index.js");
+    const { createClient, gap } = await readyMade();
     const { client, signIn, clock, pass } = scriptedClient({}, createClient);
     const socket = await signIn();
     const call = client.call("orders.list", { limit: 2 }, { idempotent: true });
@@ -87,6 +141,41 @@ describe("The client's bundle for browsers", function () {
     await settled();
     expect(marked).to.deep.equal({ events: [gap, "three"], isDone: true });
     expect(clock.pending).to.equal(0);
+  });
+
+  it("sends batches, and shares renewals by the platform's locks", async () => {
+    using pages = new Pages();
+    const { createClient } = await readyMade();
+    let count = 0;
+    const token = () => `e30.${btoa(JSON.stringify({ sub: "ada", jti: ++count }))}.c2ln`;
+    const start = () => scriptedClient({ token }, createClient);
+    const [one, other] = [start(), start()];
+    const sockets = [await one.signIn(), await other.signIn()];
+    const sums = one.client.batch((api) => [api.sum?.([1, 2]), api.sum?.([3, 4])]);
+    const calls = sockets[0]?.frames.filter(({ method }) => method === "sum") ?? [];
+    for (const frame of calls) {
+      const [one, other] = frame.params as unknown as readonly [number, number];
+      sockets[0]?.answer(frame, one + other);
+    }
+    expect(await sums).to.deep.equal([3, 7]);
+    for (const socket of sockets) socket.tell("auth.refreshRequired", {});
+    await settled();
+    await settled();
+    expect(count).to.equal(3);
+    const presented = sockets.map((socket) => socket.last("refresh").params?.token);
+    expect(presented[0]).to.equal(presented[1]);
+    for (const { client } of [one, other]) await client.close();
+    expect(pages.channels).to.equal(0);
+  });
+
+  it("has new names for members of the client only, and no name twice in an object", async () => {
+    const { innerMembers, areTogether } = await shortened();
+    expect(mistakesIn(innerMembers, areTogether)).to.deep.equal([]);
+    expect(mistakesIn(["request", "size", "all"], () => true)).to.include.members([
+      "request of lib.dom.d.ts",
+      "all of lib.es2015.promise.d.ts",
+    ]);
+    expect(mistakesIn(["owner", "phase"], () => false)).to.include("owner beside phase");
   });
 
   it("has nothing of other packages or of Node in it, as the one for Node has", async () => {

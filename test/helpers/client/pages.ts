@@ -79,6 +79,8 @@ export class Pages {
         pages.#channels.delete(this);
       }
     }
+    // as in a browser, where the window captures what happens to the document
+    this.document.dispatchEvent = (event) => this.window.dispatchEvent(event);
     for (const target of [this.document, this.window]) {
       const { addEventListener, removeEventListener } = target;
       target.addEventListener = (...args: Parameters<typeof addEventListener>) => {

@@ -134,6 +134,7 @@ export function scriptedClient<App = RouterContract<unknown>>(
   const client = create<App>({
     url: "ws://server.test/rpc",
     testing: { clock, random: () => 0.5 },
+    connect: "now",
     WebSocket,
     ...options,
     token:

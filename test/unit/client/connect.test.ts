@@ -43,6 +43,36 @@ describe("A client that connects", () => {
     await lazy.client.close();
   });
 
+  for (const [place, name] of [
+    ["a page and its workers", "location"],
+    ["a server", undefined],
+  ] as const) {
+    it(`begins in ${place} ${name ? "by itself" : "at the first use, and listening is none"}`, async () => {
+      if (name) Object.defineProperty(globalThis, name, { value: {}, configurable: true });
+      const { client, asked } = scriptedClient({ connect: undefined });
+      if (name) Reflect.deleteProperty(globalThis, name);
+      client.on("news", () => {});
+      await settled();
+      expect(asked).to.have.length(name ? 1 : 0);
+      expect(client.state).to.equal(name ? "connecting" : "idle");
+      client.subscribe("orders.watch");
+      await settled();
+      expect(asked).to.have.length(1);
+      await client.close();
+    });
+  }
+
+  it("says at the first use that the platform has no sockets", async () => {
+    const { WebSocket } = globalThis;
+    Object.assign(globalThis, { WebSocket: undefined });
+    const { client, states } = scriptedClient({ WebSocket: undefined });
+    Object.assign(globalThis, { WebSocket });
+    const call = outcomeOf(client.call("a"));
+    await settled();
+    expect(states.at(-1)).to.include({ to: "closed" });
+    expect(call.error).to.have.nested.property("cause.message", "option WebSocket is missing");
+  });
+
   it("without token() is ready when the socket is open, and has no session", async () => {
     const { client, socket, states } = scriptedClient({ token: null });
     const call = client.call("time.now");
@@ -250,7 +280,9 @@ describe("A client whose token the server refuses", () => {
         .and.include({ rpcCode: -32004, code: "token_invalid" });
       expect(cause).to.have.nested.property("data.detail", "aud does not contain our audience");
     }
-    expect(states.find(({ to }) => to === "authenticating")).to.include({ cause: undefined });
+    const [first] = states.filter(({ to }) => to === "authenticating");
+    expect(first?.from).to.equal("connecting");
+    expect(first?.cause).to.equal(undefined);
     await client.close();
   });
 

@@ -290,14 +290,16 @@ describe("A client that wakes up", () => {
     await client.close();
   });
 
-  it("renews first when that is due by the time that it slept, and pings then", async () => {
+  it("pings at once, and renews too when that is due by the time that it slept", async () => {
     const { client, clock, asked, signIn, pass } = scriptedClient();
     const socket = await signIn({ refreshIn: 600 });
     clock.stepWall(3_600_000);
     await pass(30_000);
+    expect(socket.frames.slice(1).map(({ method }) => method)).to.deep.equal(["ping", "refresh"]);
     expect(asked[1]).to.include({ reason: "refresh", force: true });
-    expect(socket.count("ping")).to.equal(0);
     socket.answer(socket.last("refresh"), granted(clock));
+    await pass(60_000);
+    expect(client.state).to.equal("ready");
     expect(socket.count("ping")).to.equal(1);
     await client.close();
   });
