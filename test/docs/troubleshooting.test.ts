@@ -41,6 +41,7 @@ describe("docs/troubleshooting.md", () => {
       "403 on upgrade",
       "400 on upgrade",
       "404 on upgrade",
+      "426 on upgrade",
       "429 on upgrade",
       "503 on upgrade",
       "1006, nothing else",

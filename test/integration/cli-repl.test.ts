@@ -214,6 +214,8 @@ describe("jotwire repl, in a terminal", function () {
       await cli.printed(/\r\n8\r\n/);
       cli.type(".refresh\rwhoami\r");
       await cli.printed(/"state": ?"active"/);
+      await server.cli.printed(/event="refresh\.ok"/); // of the same login, not another one
+      expect(server.cli.stderr.match(/event="login\.ok"/g)).to.have.lengthOf(1);
       expect(cli.stdout).to.not.include(password);
       cli.type(".exit\r");
       expect(await cli.exited).to.equal(0);

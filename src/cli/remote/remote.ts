@@ -11,7 +11,7 @@ import {
 import { CliError, failingAs } from "../cli-error.js";
 import { readSecret } from "../settings/secret-input.js";
 import { explainFailure, isAboutToken } from "./call-failure.js";
-import { checkUrl, login } from "./token-endpoint.js";
+import { checkUrl, login, renewLogin } from "./token-endpoint.js";
 
 export interface RemoteOptions {
   readonly token?: string;
@@ -96,8 +96,11 @@ async function tokenCallback(
   if (user === undefined) return token === undefined ? undefined : () => token;
   const password = await (readPassword?.() ?? readSecret("password", { fromStdin: passwordStdin }));
   const base = url.origin.replace(/^ws/, "http");
-  const { access_token: first } = await login(base, user, password);
-  return async ({ force }) => (force ? (await login(base, user, password)).access_token : first);
+  let tokens = await login(base, user, password);
+  return async ({ force }) => {
+    if (force) tokens = (await renewLogin(base, tokens)) ?? (await login(base, user, password));
+    return tokens.access_token;
+  };
 }
 
 /** The SDK would retry without end, so the first failure rejects. */

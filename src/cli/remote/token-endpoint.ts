@@ -17,6 +17,24 @@ export function login(base: string, username: string, password: string): Promise
   return post(`${base.replace(/\/$/, "")}/login`, { username, password });
 }
 
+/**
+ * The next tokens of the same login, which a login every few minutes would leave behind. Resolves
+ * to `undefined` if the login is over. Throws a `CliError` `connection`.
+ */
+export async function renewLogin(
+  base: string,
+  { refresh_token: refreshToken }: TokenAnswer,
+): Promise<TokenAnswer | undefined> {
+  if (typeof refreshToken !== "string") return undefined;
+  const parameters = { grant_type: "refresh_token", refresh_token: refreshToken };
+  try {
+    return await post(`${base.replace(/\/$/, "")}/token`, parameters);
+  } catch (error) {
+    if (error instanceof CliError && error.kind === "authentication") return undefined;
+    throw error;
+  }
+}
+
 /** A program's own token (RFC 6749 §4.4). Throws as {@link login} does. */
 export function clientCredentials(
   base: string,
