@@ -10,6 +10,8 @@ import { readSections } from "./pages.mjs";
 const root = fileURLToPath(new URL("..", import.meta.url));
 /** Sections for people who use jotwire; the others are about its inside. */
 const forUsers = ["Start", "Guides", "Providers", "Operations", "Reference"];
+/** One guide leads to these pages: a skill is to be short. */
+const notInSkill = "Providers";
 const places =
   "The pages are in the package, and the paths from its folder, `node_modules/jotwire`.";
 const description =
@@ -24,16 +26,19 @@ export function agentFiles() {
   const page = (path) => pages.find((page) => page.path === path);
   const home = page("README.md");
   const mistakes = page("docs/guides/easy-mistakes.md");
-  const lists = sections
-    .filter(({ title }) => forUsers.includes(title))
-    .map(({ title, pages }) => `## ${title}\n\n${linksTo(pages.filter((page) => page !== home))}`);
+  const listsOf = (titles) =>
+    sections
+      .filter(({ title }) => titles.includes(title))
+      .map(
+        ({ title, pages }) => `## ${title}\n\n${linksTo(pages.filter((page) => page !== home))}`,
+      );
   const intro = plain(home.text.split(/\n\n/)[1]);
   return {
     "llms.txt": joined([
       "# jotwire",
       `> ${intro}`,
       `Read first: [${mistakes.title}](${mistakes.path}). ${places}`,
-      ...lists,
+      ...listsOf(forUsers),
     ]),
     "SKILL.md": joined([
       `---\nname: jotwire\ndescription: ${JSON.stringify(description)}\n---`,
@@ -46,7 +51,9 @@ export function agentFiles() {
       `## ${mistakes.title}`,
       relocated(mistakes.text.replace(/^# .+\n+/, "").trim(), mistakes.path),
       `## Pages\n\n${places}`,
-      ...lists.map((list) => list.replace(/^## /, "### ")),
+      ...listsOf(forUsers.filter((title) => title !== notInSkill)).map((list) =>
+        list.replace(/^## /, "### "),
+      ),
     ]),
   };
 }
