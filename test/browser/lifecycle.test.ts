@@ -74,7 +74,7 @@ describe("The SDK in Chromium, in a page that is put away,", function () {
     await using tab = await PlainTab.open(site.url);
     await using probe = await PlainTab.open(site.url);
     await tab.evaluate(
-      'document.addEventListener("freeze", (event) => event.stopImmediatePropagation(), true)',
+      'window.addEventListener("freeze", (event) => event.stopImmediatePropagation(), true)',
     );
     await tab.do("open", { soon: true });
     await watch(site, tab);
