@@ -2,7 +2,11 @@ import { expect } from "chai";
 import { z } from "zod";
 import { createRpc, createTokenVerifier, TokenRefusedError } from "../../src/index.js";
 import { createIssuer, memoryStore } from "../../src/issuer/index.js";
+import { redisStore } from "../../src/store/redis/index.js";
+import { eventually } from "../helpers/eventually.js";
 import { ManualClock } from "../helpers/manual-clock.js";
+import { hasRedis, RedisServer } from "../helpers/redis/redis-server.js";
+import { requires } from "../helpers/requirement.js";
 import { ask } from "../helpers/server/frames.js";
 import { recordingLogger, sampleApp, startServer } from "../helpers/server/test-server.js";
 import { startTimed } from "../helpers/server/timed-server.js";
@@ -172,3 +176,33 @@ describe("A token verifier without a server", () => {
 });
 
 const key = { subject: "ada", claims: { plan: "pro" } };
+
+describe("A token verifier on the Redis of the servers", () => {
+  it("knows what a server revokes, and accepts no token while it can't", async function () {
+    requires(this, "Redis", hasRedis);
+    const redis = await RedisServer.start();
+    const stores = await Promise.all([1, 2].map(() => redisStore({ url: redis.url })));
+    const [ofServer, ofVerifier] = stores;
+    if (ofServer === undefined || ofVerifier === undefined) return expect.fail();
+    const server = await startServer(sampleApp(), { store: ofServer, auth });
+    const tokens = createTokenVerifier(auth, { store: ofVerifier, logger });
+    try {
+      const token = signToken(keys, { sub: "ada" });
+      expect(await tokens.verify(token)).to.include({ subject: "ada" });
+      await server.server.revoke({ subject: "ada" });
+      await eventually(async () =>
+        expect((await refusalOf(tokens.verify(token))).code).to.equal("token_revoked"),
+      );
+      expect(await tokens.verify(signToken(keys, { sub: "bob" }))).to.include({ subject: "bob" });
+      await redis.kill();
+      await eventually(async () =>
+        expect((await refusalOf(tokens.verify(signToken(keys)))).code).to.equal("auth_unavailable"),
+      );
+    } finally {
+      tokens.close();
+      await server.close();
+      for (const store of stores) await store.close();
+      await redis.stop();
+    }
+  });
+});

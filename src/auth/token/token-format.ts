@@ -39,10 +39,7 @@ export function readToken(input: unknown, maxLength: number): UnverifiedToken {
       `the token has ${text.length} characters, and auth.maxTokenLength is ${maxLength}`,
     );
   if (compactJwe.test(text)) throw encrypted();
-  if (!compactJws.test(text))
-    throw invalid(
-      "this is no JWT, which is three base64url segments with dots between: a refresh token, or an opaque one?",
-    );
+  if (!compactJws.test(text)) throw notJwt();
   const [first = "", payload = "", signature = ""] = text.split(".");
   if (!isCanonicalBase64url(signature)) throw notCanonical();
   const { header, algorithm, keyId } = readHeader(first);
@@ -70,6 +67,15 @@ function decodeSegment(segment: string): Uint8Array {
   const bytes = decodeBase64url(segment);
   if (!bytes) throw notCanonical();
   return bytes;
+}
+
+function notJwt(): TokenRefusedError {
+  return new TokenRefusedError(
+    "token_invalid",
+    "this is no JWT, which is three base64url segments with dots between: a refresh token, or an opaque one?",
+    undefined,
+    "send the access token; for API keys and opaque tokens give the server auth: { verify }",
+  );
 }
 
 function encrypted(): TokenRefusedError {

@@ -72,9 +72,10 @@ describe("the format of a token", () => {
       expect((error.data as { hint?: string }).hint).to.match(/signed access tokens \(JWS\)/);
       expect(faultOf(refusalOf(input), true).error.data).to.not.have.property("hint");
     }
-    expect((faultOf(refusalOf("x.y"), false).error.data as { hint?: string }).hint).to.match(
-      /get a new token/,
-    );
+    const hintFor = (input: string) =>
+      (faultOf(refusalOf(input), false).error.data as { hint?: string }).hint;
+    expect(hintFor("x.y.z")).to.match(/get a new token/);
+    expect(hintFor("key_1")).to.match(/opaque tokens give the server auth: \{ verify \}/);
     expect(complaint(`${token}.${signature}.${signature}.${signature}`)).to.match(
       /^this is no JWT/,
     );
