@@ -74,7 +74,7 @@ const programOf = (compiler: string) =>
   join(dirname(resolve(`${compiler}/package.json`)), "bin", "tsc");
 
 describe("The packed declarations", function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
 
   const compile = async (
     folder: string,
