@@ -30,7 +30,6 @@ export {
   type HandlerContext,
   Method,
   type MethodOptions,
-  type NotificationSchemas,
   Router,
   type Rpc,
   type RpcOptions,
@@ -45,15 +44,18 @@ export {
   Topic,
   type TopicOptions,
 } from "./rpc/define/declared-subscription.js";
-export type { Clock } from "./runtime/clock.js";
-export type { Logger } from "./runtime/logger.js";
-export type { NotifyTarget } from "./server/cluster/publisher.js";
 export type {
+  NotificationSchemas,
+  NotifyTarget,
   ReauthorizeResult,
+  RevocationSelector,
+  RevokeOptions,
+  ServerActions,
   SubscriptionSelector,
   UnsubscribeResult,
-} from "./server/cluster/reauthorization.js";
-export type { RevocationSelector, RevokeOptions } from "./server/cluster/revocations.js";
+} from "./rpc/define/server-actions.js";
+export type { Clock } from "./runtime/clock.js";
+export type { Logger } from "./runtime/logger.js";
 export type {
   KickResult,
   KickSelector,

@@ -9,6 +9,7 @@ import { Topics } from "../pubsub/topics.js";
 import type { Router } from "../rpc/define/create-rpc.js";
 import { OpenRpc } from "../rpc/define/openrpc.js";
 import { checkNotifications, createRegistry } from "../rpc/define/registry.js";
+import type { ServerActions, SubscriptionSelector } from "../rpc/define/server-actions.js";
 import { Dispatcher } from "../rpc/dispatch/dispatcher.js";
 import { type Clock, clockWithErrorHandling, every, systemClock } from "../runtime/clock.js";
 import { type Logger, unfailing } from "../runtime/logger.js";
@@ -120,6 +121,7 @@ export function assemble(app: App, options: ServerOptions): ServerParts {
       revocations: revocations.list,
       topics: { topics: rpc.topics, bus: rpc.bus },
       rights: rpc.rights,
+      actions: rpc.actions,
       notifications: app.notifications,
       applicationLog: ground.applicationLog,
       telemetry: observability.telemetry,
@@ -326,8 +328,16 @@ function rpcOf(
     ...{ registry, bus, connections, rights, clock, log },
     queries: nodes.queries,
   });
+  const actions: ServerActions = {
+    publish: (topic, params, event) => publisher.publish(topic, params, event),
+    notify: (target, name, params) => publisher.notify(target, name, params),
+    reauthorize: (selector) =>
+      reauthorization.reauthorize(selector as SubscriptionSelector | "all"),
+    revoke: (selector, options) => revocations.revoke(selector, options),
+  };
   return {
     ...{ administration, openRpc, dispatcher, topics, bus, publisher, rights, reauthorization },
+    actions,
     close() {
       dispatcher.close();
       reauthorization.close();

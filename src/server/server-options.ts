@@ -1,4 +1,4 @@
-import type { NotificationSchemas } from "../rpc/define/create-rpc.js";
+import type { NotificationSchemas } from "../rpc/define/server-actions.js";
 import { checkLogger } from "../runtime/application-code.js";
 import type { Clock } from "../runtime/clock.js";
 import { refuseUnknownOptions } from "../runtime/known-options.js";

@@ -3,17 +3,20 @@ import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node
 import type { Duplex } from "node:stream";
 import type { SchemaInput } from "../protocol/standard-schema.js";
 import type { Auth } from "../rpc/define/access.js";
-import { type NotificationSchemas, Router } from "../rpc/define/create-rpc.js";
+import { Router } from "../rpc/define/create-rpc.js";
 import type { Topic } from "../rpc/define/declared-subscription.js";
-import { openFilesLimit } from "./admission/load-gauge.js";
-import { assemble, type ServerParts } from "./assemble.js";
-import type { NotifyTarget } from "./cluster/publisher.js";
 import type {
+  NotificationSchemas,
+  NotifyTarget,
   ReauthorizeResult,
+  RevocationSelector,
+  RevokeOptions,
+  ServerActions,
   SubscriptionSelector,
   UnsubscribeResult,
-} from "./cluster/reauthorization.js";
-import type { RevocationSelector, RevokeOptions } from "./cluster/revocations.js";
+} from "../rpc/define/server-actions.js";
+import { openFilesLimit } from "./admission/load-gauge.js";
+import { assemble, type ServerParts } from "./assemble.js";
 import type {
   KickResult,
   KickSelector,
@@ -36,7 +39,9 @@ import type { VerifyContext } from "./token-verifier.js";
 const httpTimeout = 2_000; // 2 s for HTTP requests that are in flight when a drain ends
 
 /** A JSON-RPC server over WebSockets. {@link createServer} makes it. */
-export class Server<Notifications extends NotificationSchemas = NotificationSchemas> {
+export class Server<Notifications extends NotificationSchemas = NotificationSchemas>
+  implements ServerActions<Notifications>
+{
   readonly #options: ServerOptions;
   readonly #parts: ServerParts;
   readonly #detach: (() => void)[] = [];

@@ -19,14 +19,12 @@ import {
   type TopicDefinition,
   type TopicOptions,
 } from "./declared-subscription.js";
+import type { NotificationSchemas, ServerActions } from "./server-actions.js";
 
 /**
  * Declares what an application serves: `createRpc`, and the methods, topics and routers that it
  * makes.
  */
-
-/** Notification name → schema of its params. */
-export type NotificationSchemas = Readonly<Record<string, StandardSchema>>;
 
 /** Options of `createRpc`, shared by all methods of an application. */
 export interface RpcOptions<
@@ -104,6 +102,14 @@ export interface HandlerContext<
   readonly connection: ConnectionHandle<Notifications>;
   /** The declared errors: `throw error.NAME(data)`. */
   readonly error: ErrorFactories<Errors>;
+  /** As `server.publish`: sends an event to all subscribers of a topic. */
+  readonly publish: ServerActions<Notifications>["publish"];
+  /** As `server.notify`: sends a declared notification to a connection, a subject or everybody. */
+  readonly notify: ServerActions<Notifications>["notify"];
+  /** As `server.reauthorize`: asks the rules of subscriptions again, after a change of rights. */
+  readonly reauthorize: ServerActions<Notifications>["reauthorize"];
+  /** As `server.revoke`: revokes tokens, and ends the sessions that use them. */
+  readonly revoke: ServerActions<Notifications>["revoke"];
   /** The server's logger, with the connection and the method in every line. */
   readonly log: Logger;
   /**

@@ -11,6 +11,7 @@ import { childOf, type Logger } from "../../runtime/logger.js";
 import type { Auth } from "../define/access.js";
 import type { ConnectionHandle } from "../define/create-rpc.js";
 import type { MethodEntry, SubscriptionEntry } from "../define/registry.js";
+import type { ServerActions } from "../define/server-actions.js";
 import type { PendingCalls } from "./pending-calls.js";
 
 /** One request and its way through a handler. */
@@ -88,6 +89,8 @@ export interface Caller {
   /** Ends a subscription. Returns `false` if there is no such subscription. */
   unsubscribe(subscription: string): boolean;
   readonly handle: ConnectionHandle;
+  /** What handlers may do to others. */
+  readonly actions: ServerActions;
   readonly pending: PendingCalls;
   /** Whether the close is announced, so that new calls are refused. */
   readonly isLeaving: boolean;
@@ -232,30 +235,54 @@ function abortReason(error: ErrorObject): DOMException {
   );
 }
 
-/**
- * The context of a handler. Getters create the expensive members on demand.
- */
-export class CallContext {
+/** What the contexts of handlers and generators share. Getters create the rest on demand. */
+class Context {
   readonly params: unknown;
-  readonly auth: Auth | null;
   readonly connection: ConnectionHandle;
   readonly error: MethodEntry["errors"]["factories"];
   readonly #call: Call;
 
   constructor(call: Call, params: unknown) {
     this.params = params;
-    this.auth = call.auth;
     this.connection = call.handle;
     this.error = call.entry.errors.factories;
     this.#call = call;
   }
 
-  get signal(): AbortSignal {
-    return this.#call.signal;
+  get publish(): ServerActions["publish"] {
+    return this.#call.caller.actions.publish;
+  }
+
+  get notify(): ServerActions["notify"] {
+    return this.#call.caller.actions.notify;
+  }
+
+  get reauthorize(): ServerActions["reauthorize"] {
+    return this.#call.caller.actions.reauthorize;
+  }
+
+  get revoke(): ServerActions["revoke"] {
+    return this.#call.caller.actions.revoke;
   }
 
   get log(): Logger {
     return childOf(this.#call.caller.applicationLog, { method: this.#call.entry.name });
+  }
+}
+
+/** The context of a handler. */
+export class CallContext extends Context {
+  readonly auth: Auth | null;
+  readonly #call: Call;
+
+  constructor(call: Call, params: unknown) {
+    super(call, params);
+    this.auth = call.auth;
+    this.#call = call;
+  }
+
+  get signal(): AbortSignal {
+    return this.#call.signal;
   }
 
   get assertLive(): () => void {
@@ -276,28 +303,19 @@ function withoutExecuted(error: ErrorObject): ErrorObject {
 }
 
 /** The context of a subscription's generator. */
-export class FeedContext {
-  readonly params: unknown;
+export class FeedContext extends Context {
   readonly signal: AbortSignal;
-  readonly connection: ConnectionHandle;
-  readonly error: MethodEntry["errors"]["factories"];
   readonly #call: Call;
 
   constructor(call: Call, params: unknown, signal: AbortSignal) {
-    this.params = params;
+    super(call, params);
     this.signal = signal;
-    this.connection = call.handle;
-    this.error = call.entry.errors.factories;
     this.#call = call;
   }
 
   /** The token of the last refresh, even if the session has expired or ended since. */
   get auth(): Auth | null {
     return this.#call.session.identity;
-  }
-
-  get log(): Logger {
-    return childOf(this.#call.caller.applicationLog, { method: this.#call.entry.name });
   }
 
   get assertLive(): () => void {

@@ -2,16 +2,13 @@
  * `rpc.sessions.*`: what an administrator may call, when the option `admin` names the scope. Times
  * are in seconds here, as everywhere on the wire.
  */
+
 import type { Auth } from "../../rpc/define/access.js";
 import { callEntry, type MethodEntry } from "../../rpc/define/registry.js";
+import type { RevocationSelector, RevokeOptions } from "../../rpc/define/server-actions.js";
 import type { Logger } from "../../runtime/logger.js";
 import { type MemberRule, objectSchema } from "./object-schema.js";
-import {
-  type RevocationSelector,
-  type Revocations,
-  type RevokeOptions,
-  selectorComplaint,
-} from "./revocations.js";
+import { type Revocations, selectorComplaint } from "./revocations.js";
 import {
   type Administration,
   type KickSelector,

@@ -7,6 +7,7 @@ import type { Bus, TopicEvent } from "../../pubsub/bus.js";
 import { Push } from "../../pubsub/push.js";
 import { type Topics, topicKey } from "../../pubsub/topics.js";
 import type { Registry, SubscriptionEntry } from "../../rpc/define/registry.js";
+import type { NotifyTarget } from "../../rpc/define/server-actions.js";
 import { type RegisteredTopic, topicKeyOf } from "../../rpc/define/subscription-entry.js";
 import { type Validated, validateParams } from "../../rpc/define/validate.js";
 import { encodeEvent } from "../../rpc/dispatch/encode-event.js";
@@ -15,15 +16,6 @@ import type { Connection } from "../connection/connection.js";
 import { encodeDeclared } from "../connection/declared-notification.js";
 import type { ConnectionRegistry } from "../lifecycle/connection-registry.js";
 import type { NodeMessages } from "./node-messages.js";
-
-/**
- * Who is notified: a connection, all connections of a subject (of any issuer, unless one is named),
- * or everybody who is authenticated.
- */
-export type NotifyTarget =
-  | { readonly connection: string }
-  | { readonly subject: string; readonly issuer?: string }
-  | "all";
 
 export interface PublisherPorts {
   readonly registry: Registry;

@@ -1,6 +1,10 @@
 import type { Bus } from "../../pubsub/bus.js";
-import type { Subscription, Topic } from "../../rpc/define/declared-subscription.js";
 import type { MethodEntry, Registry } from "../../rpc/define/registry.js";
+import type {
+  ReauthorizeResult,
+  SubscriptionSelector,
+  UnsubscribeResult,
+} from "../../rpc/define/server-actions.js";
 import { stopperOf } from "../../runtime/application-code.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Logger } from "../../runtime/logger.js";
@@ -10,44 +14,6 @@ import type { SubscriptionRights } from "../connection/subscription-rights.js";
 import type { ConnectionRegistry } from "../lifecycle/connection-registry.js";
 import type { NodeQueries } from "./node-queries.js";
 import { isTopic, nameTopic } from "./publisher.js";
-
-/**
- * Selects subscriptions, by one or several of these together. `params` narrow `topic` to one topic,
- * as in a subscriber's call; `issuer` narrows `subject` to one issuer's.
- */
-export interface SubscriptionSelector<Params = unknown> {
-  /** Those of this user. */
-  readonly subject?: string;
-  /** Those of the users of this issuer. */
-  readonly issuer?: string;
-  /** Those of this connection. */
-  readonly connection?: string;
-  /** Those of this topic or subscription of the application, such as `app.routes.board`. */
-  readonly topic?: Topic<Params, unknown, unknown> | Subscription<Params, unknown>;
-  /** The params of one topic. */
-  readonly params?: NoInfer<Params>;
-}
-
-/** Result of `server.reauthorize`. */
-export interface ReauthorizeResult {
-  /** Number of subscriptions whose `authorize` was asked. */
-  readonly asked: number;
-  /** Number of them that have ended, because the answer was no. */
-  readonly ended: number;
-  /**
-   * `false` if a node did not answer within a second. It asks all rules again as soon as it reaches
-   * the other nodes.
-   */
-  readonly complete: boolean;
-}
-
-/** Result of `server.unsubscribe`. */
-export interface UnsubscribeResult {
-  /** Number of subscriptions that have ended. */
-  readonly ended: number;
-  /** `false` if a node did not answer within a second and may not have received the request. */
-  readonly complete: boolean;
-}
 
 /** A selector as it goes to other nodes. Without members it selects everything. */
 interface Filter {

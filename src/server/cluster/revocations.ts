@@ -5,6 +5,7 @@ import type {
   RevocationRecords,
 } from "../../auth/revocation/revocation.js";
 import { RevocationList } from "../../auth/revocation/revocation-list.js";
+import type { RevocationSelector, RevokeOptions } from "../../rpc/define/server-actions.js";
 import {
   fireAndForget,
   mustBeSynchronous,
@@ -12,27 +13,6 @@ import {
   withTimeout,
 } from "../../runtime/application-code.js";
 import type { Clock } from "../../runtime/clock.js";
-
-/**
- * What `server.revoke` revokes: one token, one session (`sid`), or a subject. With `issuedBefore`
- * (a `Date`, or milliseconds since 1970), only the tokens issued up to that time.
- */
-export type RevocationSelector = { readonly issuer?: string } & (
-  | { readonly jti: string }
-  | { readonly sessionId: string }
-  | { readonly subject: string; readonly issuedBefore?: Date | number }
-);
-
-/** Options of `server.revoke`. */
-export interface RevokeOptions {
-  /**
-   * Time that live sessions have to obtain another token, in milliseconds.
-   * @default 0 ms
-   */
-  readonly margin?: number;
-  /** For people and logs. With a `margin`, clients receive it in `auth.refreshRequired`. */
-  readonly reason?: string;
-}
 
 export interface RevocationPorts {
   readonly clock: Clock;

@@ -16,6 +16,7 @@ import { Push } from "../../pubsub/push.js";
 import type { TopicServices } from "../../pubsub/topics.js";
 import type { Auth } from "../../rpc/define/access.js";
 import type { ConnectionHandle } from "../../rpc/define/create-rpc.js";
+import type { ServerActions } from "../../rpc/define/server-actions.js";
 import type { PendingSubscription, SubscribeCall } from "../../rpc/dispatch/call.js";
 import type { Dispatcher } from "../../rpc/dispatch/dispatcher.js";
 import { PendingCalls } from "../../rpc/dispatch/pending-calls.js";
@@ -156,6 +157,10 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
   get lastingHandle(): ConnectionHandle {
     this.#lastingHandle ??= createHandle(this, () => true);
     return this.#lastingHandle;
+  }
+
+  get actions(): ServerActions {
+    return this.#services.actions;
   }
 
   get applicationLog(): Logger {
@@ -549,6 +554,7 @@ export interface ConnectionServices extends AuthParts {
   readonly revocations: RevocationList;
   readonly topics: TopicServices;
   readonly rights: SubscriptionRights;
+  readonly actions: ServerActions;
   readonly notifications: ReadonlyMap<string, StandardSchema>;
   readonly log: Logger;
   /** Logger for the application's handlers. */

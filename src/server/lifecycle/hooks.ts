@@ -1,5 +1,6 @@
 import type { Auth } from "../../rpc/define/access.js";
-import type { ConnectionHandle, NotificationSchemas } from "../../rpc/define/create-rpc.js";
+import type { ConnectionHandle } from "../../rpc/define/create-rpc.js";
+import type { NotificationSchemas } from "../../rpc/define/server-actions.js";
 import { fireAndForget } from "../../runtime/application-code.js";
 import type { Logger } from "../../runtime/logger.js";
 import type { Connection } from "../connection/connection.js";

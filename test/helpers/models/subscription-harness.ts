@@ -9,6 +9,7 @@ import { LocalBus } from "../../../src/pubsub/local-bus.js";
 import { FlushQueue } from "../../../src/pubsub/outbox.js";
 import { Topics, topicKey } from "../../../src/pubsub/topics.js";
 import { createRegistry } from "../../../src/rpc/define/registry.js";
+import type { ServerActions } from "../../../src/rpc/define/server-actions.js";
 import { Dispatcher } from "../../../src/rpc/dispatch/dispatcher.js";
 import { silentLogger } from "../../../src/runtime/logger.js";
 import { builtins } from "../../../src/server/connection/builtins.js";
@@ -194,6 +195,7 @@ export class SubscriptionHarness {
       flushQueue: new FlushQueue(),
       revocations: new RevocationList(),
       topics: { topics: this.#topics, bus: { read: (...asked) => this.#read(...asked) } },
+      actions: {} as ServerActions,
       rights: new SubscriptionRights(clock),
       notifications: new Map(),
       log: silentLogger,

@@ -9,6 +9,7 @@ import { LocalBus } from "../../../src/pubsub/local-bus.js";
 import { FlushQueue } from "../../../src/pubsub/outbox.js";
 import { Topics } from "../../../src/pubsub/topics.js";
 import { createRegistry } from "../../../src/rpc/define/registry.js";
+import type { ServerActions } from "../../../src/rpc/define/server-actions.js";
 import { Dispatcher } from "../../../src/rpc/dispatch/dispatcher.js";
 import { silentLogger } from "../../../src/runtime/logger.js";
 import { Revocations } from "../../../src/server/cluster/revocations.js";
@@ -84,6 +85,7 @@ export class ConnectionHarness {
       notifications: app.notifications,
       log: silentLogger,
       applicationLog: silentLogger,
+      actions: {} as ServerActions,
       rights: new SubscriptionRights(this.clock),
       telemetry: new Telemetry(),
       compression: true, // so that frames pass through the pretended socket
