@@ -1,4 +1,4 @@
-import { hasEnded } from "./rotation.js";
+import { hasEnded } from "./refresh-token-rotation.js";
 import type { FamilyRecord } from "./store.js";
 
 /**

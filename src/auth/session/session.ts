@@ -24,7 +24,7 @@ import type { Clock } from "../../runtime/clock.js";
 import type { VerifiedToken } from "../provider-options.js";
 import { AuthFault, TokenRefusedError } from "../refusal.js";
 import type { RevocationList } from "../revocation/revocation-list.js";
-import { Expiry, refreshAdvice, seconds, warningLead } from "./expiry.js";
+import { Expiry, refreshAdvice, seconds, warningLead } from "./time-left.js";
 import { differingClaim, isNoNewer } from "./token-succession.js";
 
 type State =

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../../runtime/clock.js";
-import { sameDigest } from "../../store/rotation.js";
+import { sameDigest } from "../../store/refresh-token-rotation.js";
 import type { ClientRecord, ClientRecords } from "../../store/store.js";
 import { hashOf } from "../digest.js";
 import type { Revoker } from "../revoker.js";

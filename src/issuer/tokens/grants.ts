@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { IssuerCounts } from "../../auth/issuer-port.js";
 import type { RenewedTokens } from "../../auth/provider-options.js";
-import { sameDigest } from "../../store/rotation.js";
+import { sameDigest } from "../../store/refresh-token-rotation.js";
 import type {
   FamilyRecord,
   RateCounters,

@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { FamilyTable } from "../family-table.js";
 import { familyShape, fits } from "../record-shape.js";
-import { decideRotation, hasEnded } from "../rotation.js";
+import { decideRotation, hasEnded } from "../refresh-token-rotation.js";
 import type { FamilyRecord, FamilyRecords, Rotation, RotationOutcome } from "../store.js";
 import { removePassingFile } from "./atomic-file.js";
 import { Journal } from "./journal.js";

@@ -1,7 +1,7 @@
 import type { Revocation, RevocationRecords } from "../../auth/revocation/revocation.js";
 import { RevocationList } from "../../auth/revocation/revocation-list.js";
 import { FamilyTable } from "../family-table.js";
-import { decideRotation, hasEnded } from "../rotation.js";
+import { decideRotation, hasEnded } from "../refresh-token-rotation.js";
 import type {
   AttemptCounters,
   ClientRecord,

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import { assert, asyncProperty, boolean, constantFrom, integer, record } from "fast-check";
 import { type RedisStore, redisStore } from "../../../../src/store/redis/index.js";
-import { decideRotation, hasEnded } from "../../../../src/store/rotation.js";
+import { decideRotation, hasEnded } from "../../../../src/store/refresh-token-rotation.js";
 import type { FamilyRecord } from "../../../../src/store/store.js";
 import { hasRedis, RedisServer } from "../../../helpers/redis/redis-server.js";
 import { requires } from "../../../helpers/requirement.js";

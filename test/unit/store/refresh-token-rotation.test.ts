@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { decideRotation } from "../../../src/store/rotation.js";
+import { decideRotation } from "../../../src/store/refresh-token-rotation.js";
 import type { FamilyRecord, Rotation } from "../../../src/store/store.js";
 
 const family: FamilyRecord = {
