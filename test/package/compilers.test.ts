@@ -103,14 +103,13 @@ describe("The packed declarations", function () {
         expect(await run(process.execPath, [programOf(compiler), "--version"]))
           .to.have.property("stdout")
           .that.includes(`Version ${version}.`);
-        for (const skipLibCheck of [true, false]) {
-          const found = await Promise.all(
-            Object.values(resolutions).map((resolution) =>
-              compile(folder, compiler, { ...resolution, skipLibCheck }, files),
-            ),
-          );
-          expect(found, `${version}, skipLibCheck: ${skipLibCheck}`).to.deep.equal(["", ""]);
-        }
+        // skipLibCheck only reads less: what compiles without it compiles with it
+        const found = await Promise.all(
+          Object.values(resolutions).map((resolution) =>
+            compile(folder, compiler, { ...resolution, skipLibCheck: false }, files),
+          ),
+        );
+        expect(found, version).to.deep.equal(["", ""]);
         const refused = await compile(folder, compiler, resolutions.nodenext, ["wrong.ts"]);
         expect(refused.match(/wrong\.ts\(\d+/g), version).to.deep.equal([
           "wrong.ts(6",
