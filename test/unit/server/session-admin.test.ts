@@ -307,7 +307,8 @@ describe("Several nodes on one bus", () => {
       await bus.send(typeof text === "string" ? text : JSON.stringify(text));
     await bus.send(JSON.stringify({ v: 1, from: "x", type: "bye", body: null }));
     await settled();
-    expect(a.log.filter(({ level }) => level === "warn")).to.have.length(1);
+    const warned = a.log.filter(({ fields }) => fields.event === "node.message");
+    expect(warned.map(({ level }) => level)).to.deep.equal(["warn"]);
     expect(a.log.filter(({ level }) => level === "error")).to.deep.equal([]);
     expect((await ada.call("ping")).result).to.equal("pong");
     expect(await b.server.sessions()).to.deep.include({ total: 1, nodes: 2, complete: true });
