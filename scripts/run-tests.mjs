@@ -17,6 +17,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const require = createRequire(import.meta.url);
 
 const counted = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/;
+const leaving = 30_000; // ms from its last line to the end of a process
 const slots = Math.max(2, Math.min(availableParallelism(), 4));
 
 /** They measure a time, or a heap in a process of its own: another load would be measured too. */
@@ -88,14 +89,25 @@ async function run(name, files, options, settings) {
   });
   const ended = new Promise((resolve) => child.on("close", (code) => resolve(code)));
   let last = "";
+  let overdue;
+  let isOpen = false;
   for await (const line of createInterface({ input: child.stdout })) {
     if (line.trim() !== "") last = line;
+    if (counted.test(line))
+      overdue = setTimeout(() => {
+        isOpen = true;
+        child.kill("SIGINT"); // which mocha passes on to its own process
+      }, leaving);
     if (name === "" && counted.test(line)) continue; // the total says it
     process.stdout.write(name === "" ? `${line}\n` : `${name.padEnd(11)} | ${line}\n`);
   }
   const code = await ended;
-  const counts = countsOf(last, code, settings);
-  if (counts.isBroken) process.stdout.write(`${name} broke off: exit code ${code}\n`);
+  clearTimeout(overdue);
+  const counts = countsOf(last, isOpen ? null : code, settings);
+  const why = isOpen
+    ? `something was open ${leaving / 1_000} s after its end`
+    : `exit code ${code}`;
+  if (counts.isBroken) process.stdout.write(`${name} broke off: ${why}\n`);
   return counts;
 }
 

@@ -370,6 +370,7 @@ async function openStage() {
     async [Symbol.asyncDispose]() {
       await server.close();
       await crowded.close();
+      await odd.close();
       await publishing.close();
     },
   };
