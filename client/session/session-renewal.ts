@@ -247,9 +247,16 @@ export class SessionRenewal {
       );
   }
 
-  /** This token is of no use any more; `cause` is the error if `token()` gives it again. */
-  #markDead(token: string | undefined, cause: unknown = new Error("token_expired")): void {
-    if (!token) return;
+  /**
+   * This token is of no use any more; `cause` is the error if `token()` gives it again. Without a
+   * cause it has expired, which is for ever only if its time stands in it: an API key may be good
+   * for another while.
+   */
+  #markDead(
+    token: string | undefined,
+    cause: unknown = token?.startsWith("ey") && new Error("token_expired"),
+  ): void {
+    if (!token || !cause) return;
     this.#dead = token;
     this.#deathCause = cause;
   }

@@ -133,7 +133,7 @@ describe("A session", () => {
   it("that has expired isn't renewed with its own token, but with the next one, as long as the grace lasts", async () => {
     let isCached = true; // by its `exp`, and this machine's clock is 2 s slow
     const { client, clock, asked, states, signIn, pass } = scriptedClient({
-      token: () => (isCached ? "old" : "new"),
+      token: () => (isCached ? "eyJold" : "eyJnew"),
     });
     const socket = await signIn();
     socket.tell("auth.expired", { closeIn: 30 });
@@ -150,7 +150,7 @@ describe("A session", () => {
     expect(socket.count("refresh")).to.equal(0);
     isCached = false;
     await pass(2_500);
-    expect(socket.last("refresh").params).to.deep.equal({ token: "new" });
+    expect(socket.last("refresh").params).to.deep.equal({ token: "eyJnew" });
     socket.answer(socket.last("refresh"), granted(clock));
     socket.answer(socket.last("a"), 1);
     await settled();
@@ -162,7 +162,7 @@ describe("A session", () => {
   it("that has expired, and whose token comes again until the grace is over, is taken up by the next connection", async () => {
     let isCached = true;
     const { client, asked, signIn, sockets, pass } = scriptedClient({
-      token: () => (isCached ? "old" : "new"),
+      token: () => (isCached ? "eyJold" : "eyJnew"),
     });
     const socket = await signIn();
     socket.tell("auth.expired", { closeIn: 30 });
@@ -180,7 +180,20 @@ describe("A session", () => {
     isCached = false;
     await pass(5_000);
     const next = await signIn();
-    expect(next.last("authenticate").params).to.deep.equal({ token: "new" });
+    expect(next.last("authenticate").params).to.deep.equal({ token: "eyJnew" });
+    expect(client.state).to.equal("ready");
+    await client.close();
+  });
+
+  it("that has expired is renewed with its own token where that is opaque, on this connection and on the next", async () => {
+    const { client, clock, asked, signIn } = scriptedClient({ token: () => "an API key" });
+    const socket = await signIn();
+    socket.tell("auth.expired", { closeIn: 30 });
+    await settled();
+    expect(asked.at(-1)).to.include({ reason: "expired", force: true });
+    expect(socket.last("refresh").params).to.deep.equal({ token: "an API key" });
+    socket.answer(socket.last("refresh"), granted(clock));
+    await settled();
     expect(client.state).to.equal("ready");
     await client.close();
   });
