@@ -94,7 +94,7 @@ describe("The packed package", function () {
           path.includes("/") &&
           !/^dist\/(src|client)\/.+\.(js|d\.ts|js\.map|html)$/.test(path) &&
           !/^docs\/(\w+\/){0,2}[\w-]+\.md$/.test(path) &&
-          !/^docs\/(operations\/[\w-]+\.(json|yml)|screenshots\/console-expired-\w+\.png)$/.test(
+          !/^docs\/(operations\/[\w-]+\.(json|yml)|screenshots\/console-(expired|sessions)-\w+\.png)$/.test(
             path,
           ) &&
           !/^examples\/(deploy|order-desk|proxies)\//.test(path) &&
