@@ -51,6 +51,11 @@ export class PushGate {
     return taken;
   }
 
+  /** Whether pushes of this subscription wait for a refresh. */
+  holds(subscription: string): boolean {
+    return this.#held.has(subscription);
+  }
+
   /** Holds also the unwritten pushes, since the session has expired. */
   hold(): void {
     for (const push of this.#outbox.takePushes()) this.#hold(push);

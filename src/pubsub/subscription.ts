@@ -16,6 +16,8 @@ export interface SubscriberPort {
   forget(subscription: string): void;
   /** Takes back, in order, what was sent and is not written yet. */
   takeBack(subscription: string): readonly Push[];
+  /** Are events held until a refresh, which may take the right to them away? */
+  holds(subscription: string): boolean;
   /**
    * So much waits to be sent that events had better wait too. `resume` is called when that is over.
    */
@@ -75,9 +77,9 @@ export abstract class Subscription {
   #isPaused = false;
   /** Events that were taken back when it was paused. They come before all others. */
   #returned: EventPush[] = [];
-  /** The last event that waited was kept from the subscriber, and had to tell of a gap. */
+  /** Events were lost before the next one that is sent, which may wait already. */
   #owesGap = false;
-  /** How it ended while it was paused. */
+  /** How it ended while it was paused, or while events of it were held. */
   #ending: { readonly reason: EndReason; readonly code: number | undefined } | undefined;
   /** It ended before its response was sent, which comes first. */
   #lastWord: Push | undefined;
@@ -114,7 +116,12 @@ export abstract class Subscription {
   /** Were events lost that the peer was not told of yet? */
   get hasGap(): boolean {
     const isAfterGap = ({ hasGap }: { readonly hasGap: boolean }) => hasGap;
-    return this.#hasGap || this.#returned.some(isAfterGap) || this.#waiting.some(isAfterGap);
+    return (
+      this.#hasGap ||
+      this.#owesGap ||
+      this.#returned.some(isAfterGap) ||
+      this.#waiting.some(isAfterGap)
+    );
   }
 
   /** The response has been sent: events may follow. */
@@ -127,39 +134,34 @@ export abstract class Subscription {
 
   /** There is room again, or a session. */
   resume(): void {
-    if (this.#state !== "live" || this.#isPaused) return;
+    if (!this.#isGoing) return;
+    const ending = this.#ending;
+    if (ending !== undefined) return this.end(ending.reason, ending.code);
     this.#resumeReturned();
     if (this.#returned.length > 0) return;
     this.#resumeReplay();
     if (this.#replay !== undefined) return;
-    let sent = 0;
-    for (const { event, hasGap } of this.#waiting) {
-      if (this.port.isHigh()) break;
-      this.#sendLate(event, hasGap);
-      sent++;
-    }
-    if (sent > 0) this.#waiting.splice(0, sent);
+    this.#resumeWaiting();
   }
 
   /** Holds back all events, also those that are sent and not written yet, until `proceed`. */
   pause(): void {
     if (this.#state === "ended") return;
     this.#isPaused = true;
-    this.giveBack(this.port.takeBack(this.id));
+    this.#giveBack(this.port.takeBack(this.id));
   }
 
   /** Goes on after `pause`. */
   proceed(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
-    const ending = this.#ending;
-    if (ending !== undefined) this.end(ending.reason, ending.code);
-    else this.resume();
+    this.resume();
   }
 
-  /** Takes events that could not be written. They are sent before all others. */
-  giveBack(pushes: readonly Push[]): void {
-    for (const push of pushes) if (push instanceof EventPush) this.#returned.push(push);
+  /** Takes back events that were sent and not written, in order: they are older than all others. */
+  #giveBack(pushes: readonly Push[]): void {
+    const events = pushes.filter((push) => push instanceof EventPush);
+    if (events.length > 0) this.#returned = [...events, ...this.#returned];
   }
 
   /** Whether events are held back until `proceed`. */
@@ -170,6 +172,18 @@ export abstract class Subscription {
   /** Some of its events were lost: the next one says so. */
   missed(): void {
     this.#hasGap = true;
+  }
+
+  /** Events that were sent were lost before they were written: the next one that is sent says so. */
+  lost(): void {
+    this.#owesGap = true;
+  }
+
+  /** An event that was held, as it may be written now; undefined: it may not. */
+  released(event: EventPush): EventPush | undefined {
+    if (this.mayReceive(event)) return this.#marked(event, event.hasGap);
+    this.#owesGap ||= event.hasGap;
+    return undefined;
   }
 
   /** Ends it without a word: the client asked for it, or is gone. */
@@ -189,13 +203,13 @@ export abstract class Subscription {
   end(reason: EndReason, code?: number): void {
     if (this.#state === "ended") return;
     const mayBeSeen = reason === "completed" || reason === "error";
-    if (mayBeSeen && this.#isPaused) {
+    if (mayBeSeen && (this.#isPaused || this.port.holds(this.id))) {
       this.#ending = { reason, code };
       return;
     }
     const hasBegun = this.#state === "live";
     if (mayBeSeen) this.#sendWaiting();
-    else if (reason !== "slow") this.port.forget(this.id);
+    else if (reason !== "slow" || this.#isPaused) this.port.forget(this.id);
     this.stop();
     const lastWord = endPush(this.id, reason, code);
     if (hasBegun) this.port.tellEnd(lastWord);
@@ -240,13 +254,22 @@ export abstract class Subscription {
   /** Lets go of what makes the events. */
   protected abstract release(): void;
 
+  /** May events be sent, if there is room? What asks the application may have changed that. */
+  get #isGoing(): boolean {
+    return this.#state === "live" && !this.#isPaused;
+  }
+
   #resumeReplay(): void {
     for (let replay = this.#replay; replay !== undefined; replay = this.#replay) {
       if (this.port.isHigh() || !this.port.isLive()) return;
-      const { data, offset } = replay.events[replay.sent++] as PastEvent;
+      const { data, offset } = replay.events[replay.sent] as PastEvent;
+      const event = new EventPush(this.id, data, offset, replay.epoch);
+      const mayReceive = this.mayReceive(event);
+      if (!this.#isGoing) return;
       this.#replayLength -= data.length;
+      replay.sent++;
       if (replay.sent === replay.events.length) this.#endReplay();
-      this.#sendLate(new EventPush(this.id, data, offset, replay.epoch), false);
+      if (mayReceive) this.#send(event, false);
     }
   }
 
@@ -256,29 +279,45 @@ export abstract class Subscription {
   }
 
   #sendWaiting(): void {
-    for (const event of this.#returned.splice(0)) this.#sendLate(event, event.hasGap);
-    for (const { event, hasGap } of this.#waiting.splice(0)) this.#sendLate(event, hasGap);
+    for (const event of this.#returned.splice(0))
+      this.#sendIf(this.mayReceive(event), event, event.hasGap);
+    for (const { event, hasGap } of this.#waiting.splice(0))
+      this.#sendIf(this.mayReceive(event), event, hasGap);
   }
 
   #resumeReturned(): void {
-    let sent = 0;
-    for (const event of this.#returned) {
-      if (this.port.isHigh()) break;
-      this.#sendLate(event, event.hasGap);
-      sent++;
+    for (let [event] = this.#returned; event !== undefined; [event] = this.#returned) {
+      if (this.port.isHigh()) return;
+      const mayReceive = this.mayReceive(event);
+      if (!this.#isGoing) return;
+      this.#returned.shift();
+      this.#sendIf(mayReceive, event, event.hasGap);
     }
-    if (sent > 0) this.#returned.splice(0, sent);
+  }
+
+  #resumeWaiting(): void {
+    for (let [next] = this.#waiting; next !== undefined; [next] = this.#waiting) {
+      if (this.port.isHigh()) return;
+      const mayReceive = this.mayReceive(next.event);
+      if (!this.#isGoing) return;
+      this.#waiting.shift();
+      this.#sendIf(mayReceive, next.event, next.hasGap);
+    }
   }
 
   #send(event: EventPush, hasGap: boolean): void {
-    const isAfterGap = hasGap || this.#owesGap;
-    this.#owesGap = false;
-    this.port.send(isAfterGap && !event.hasGap ? afterGap(event) : event);
+    this.port.send(this.#marked(event, hasGap));
   }
 
-  /** Sends an event that has waited. */
-  #sendLate(event: EventPush, hasGap: boolean): void {
-    if (this.mayReceive(event)) this.#send(event, hasGap);
+  /** The event, which says so if others before it were lost. */
+  #marked(event: EventPush, hasGap: boolean): EventPush {
+    const isAfterGap = hasGap || this.#owesGap;
+    this.#owesGap = false;
+    return isAfterGap && !event.hasGap ? afterGap(event) : event;
+  }
+
+  #sendIf(mayReceive: boolean, event: EventPush, hasGap: boolean): void {
+    if (mayReceive) this.#send(event, hasGap);
     else this.#owesGap ||= hasGap;
   }
 

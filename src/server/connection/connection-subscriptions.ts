@@ -132,7 +132,7 @@ export class ConnectionSubscriptions implements SubscriberPort {
     this.#rights.add(right);
     return () => {
       this.#askedFirst?.delete(right);
-      if (right.subscription === undefined) this.#rights.forget(right);
+      if (right.subscription === undefined) this.#rights.forget(right); // which closes it
     };
   }
 
@@ -194,6 +194,10 @@ export class ConnectionSubscriptions implements SubscriberPort {
     return this.#pushGate.takeBack(subscription);
   }
 
+  holds(subscription: string): boolean {
+    return this.#pushGate.holds(subscription);
+  }
+
   isHigh(): boolean {
     return this.#host.isHigh();
   }
@@ -244,17 +248,17 @@ export class ConnectionSubscriptions implements SubscriberPort {
     const { pushes, gap, lossy } = this.#pushGate.release();
     answer(gap);
     for (const push of pushes) this.#releaseOne(push);
-    for (const id of lossy) this.#kept?.get(id)?.subscription.missed();
+    for (const { subscription } of this.#all()) if (subscription.isPaused) subscription.pause();
+    for (const id of lossy) this.#kept?.get(id)?.subscription.lost();
     this.resume();
   }
 
   /** The application may have changed its mind about an event since it was held. */
   #releaseOne(push: Push): void {
     const subscription = this.#subscriptionOf(push);
-    if (subscription?.isPaused) subscription.giveBack([push]);
-    else if (!(push instanceof EventPush) || (subscription?.mayReceive(push) ?? true))
-      this.#outbox.add(push);
-    else if (push.hasGap) subscription?.missed();
+    const isPaused = subscription?.isPaused ?? true;
+    const released = push instanceof EventPush && !isPaused ? subscription?.released(push) : push;
+    if (released !== undefined) this.#outbox.add(released);
   }
 
   #subscriptionOf({ subscription, isEnd }: Push): Subscription | undefined {

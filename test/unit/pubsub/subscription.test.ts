@@ -36,7 +36,8 @@ function port(): SubscriberPort & {
     },
     tellEnd: told,
     forget: (subscription: string) => void forgotten.push(subscription),
-    takeBack: () => [],
+    takeBack: (): readonly Push[] => [],
+    holds: () => false,
     ended() {},
     tooSlow() {},
     isHigh: () => end.room <= 0,
@@ -307,6 +308,24 @@ describe("a subscription whose reader is slow", () => {
     for (const n of [5, 6, 7, 8]) subscription.deliver(event(n));
     expect(subscription.state).to.equal("ended");
     expect(end.sent.at(-1)).to.equal("slow");
+  });
+
+  it("sends what was taken back in order, also when there was room for some of it only", () => {
+    const { end, subscription } = open();
+    const [first, second] = [event(1), event(2)];
+    subscription.begin();
+    for (const sent of [first, second]) subscription.deliver(sent);
+    end.takeBack = () => [first, second];
+    subscription.pause();
+    end.room = 1;
+    subscription.proceed();
+    end.takeBack = () => [first];
+    subscription.pause();
+    subscription.deliver(event(3));
+    end.sent.length = 0;
+    end.room = Number.POSITIVE_INFINITY;
+    subscription.proceed();
+    expect(end.sent).to.deep.equal([1, 2, 3]);
   });
 
   it("may still see what was sent when it ends, unless that is for want of a right", () => {
