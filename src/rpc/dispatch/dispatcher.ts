@@ -95,6 +95,7 @@ export class Dispatcher {
     this.#observer = ports.observer;
     this.#onLimit = ports.onLimit ?? (() => {});
     this.#deadlines = new Deadlines(ports.timers, (call) => {
+      if (call.isAborted) return; // its rule was still out
       this.#onLimit("requestTimeout");
       call.abort(call.isAuthorizing ? deniedByTimeout(call) : errorOf("timeout"));
     });

@@ -1,7 +1,7 @@
 import { errorOf, standardError } from "../../protocol/error-codes.js";
 import { type Params, type Position, sinceMember } from "../../protocol/messages.js";
 import { isThenable, toPromise } from "../../runtime/application-code.js";
-import type { Auth } from "../define/access.js";
+import { type Auth, checkAccess } from "../define/access.js";
 import { type AuthorizeRule, askRule, deniedByRule, logFailedRule } from "../define/authorize.js";
 import type { CallEntry, SubscriptionEntry } from "../define/registry.js";
 import { validate, validateParams } from "../define/validate.js";
@@ -33,7 +33,7 @@ export class Invocation {
     if (entry.params === undefined) return this.#authorize(call, entry, request.params);
     const checked = validateParams(entry.params, request.params);
     return checked instanceof Promise
-      ? checked.then((result) => this.#authorize(call, entry, paramsOf(call, result)))
+      ? checked.then((result) => this.#authorize(call, entry, laterParamsOf(call, result)))
       : this.#authorize(call, entry, paramsOf(call, checked));
   }
 
@@ -88,7 +88,7 @@ export class Invocation {
     if (entry.params === undefined) return this.#subscribe(call, entry, params, since);
     const checked = validateParams(entry.params, params);
     return checked instanceof Promise
-      ? checked.then((result) => this.#subscribe(call, entry, paramsOf(call, result), since))
+      ? checked.then((result) => this.#subscribe(call, entry, laterParamsOf(call, result), since))
       : this.#subscribe(call, entry, paramsOf(call, checked), since);
   }
 
@@ -123,19 +123,20 @@ export class Invocation {
 }
 
 /**
- * Throws {@link RpcFault} if the session that admitted the call has ended or expired, or the call
- * was answered, while the application's rule was out.
+ * Throws {@link RpcFault} if the session that admitted the call has ended, expired or lost a scope,
+ * or the call was answered, while the application's code was out.
  */
 export function mustBeAdmitted(call: Call): void {
   if (call.isAborted) throw new RpcFault(errorOf("cancelled")); // nobody hears this
-  const refusal = call.session.refusal();
+  const { session, entry } = call;
+  const refusal = session.refusal() ?? checkAccess(entry.access, session.identity);
   if (refusal !== null) throw new RpcFault(refusal);
 }
 
-/** The answer to a call that the application's rule does not allow. */
+/** The answer to a call that the application's rule, or a token that has come since, denies. */
 export function denied(call: Call): RpcFault {
   logDenial(call.caller, call.entry.name, call.auth);
-  return new RpcFault(deniedByRule());
+  return new RpcFault(checkAccess(call.entry.access, call.session.identity) ?? deniedByRule());
 }
 
 export function logDenial(caller: Caller, method: string, auth: Auth | null): void {
@@ -143,6 +144,12 @@ export function logDenial(caller: Caller, method: string, auth: Auth | null): vo
     { event: "authz.deny", method, issuer: auth?.issuer, subject: auth?.subject },
     "method refused",
   );
+}
+
+/** The params whose check took a while. */
+function laterParamsOf(call: Call, checked: Awaited<ReturnType<typeof validateParams>>): unknown {
+  if (!call.entry.access.public) mustBeAdmitted(call);
+  return paramsOf(call, checked);
 }
 
 /** What the handler is given. Throws {@link RpcFault} for params that don't fit. */

@@ -99,7 +99,7 @@ function begin(
   if (!right.isOut) return opened;
   forget = subscriptions.keepAsked(right);
   call.isAuthorizing = true;
-  call.onAbort = () => right.close();
+  call.onAbort = forget; // the rule may never answer
   return opened;
 }
 
@@ -226,7 +226,7 @@ async function afterwards(
   askAgain: () => PendingSubscription | Promise<PendingSubscription>,
 ): Promise<PendingSubscription> {
   await Promise.resolve(opened).catch(() => {}); // told to its own call
-  if (call.isAborted || call.session.isOver) throw new RpcFault(errorOf("cancelled"));
+  mustBeAdmitted(call);
   return askAgain();
 }
 
