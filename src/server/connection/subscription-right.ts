@@ -35,6 +35,8 @@ export class SubscriptionRight {
   /** The answer that counts; present while a question is out. */
   #answer: Promise<boolean> | undefined;
   #isOutdated = false;
+  /** Whether the rule is being called. */
+  #isAsking = false;
   #isClosed = false;
   /** Aborts the signal of the question that is out. */
   #abandon: () => void = () => {};
@@ -86,6 +88,12 @@ export class SubscriptionRight {
     return session.isOver ? null : session.identity;
   }
 
+  /** Key of the user who is asked about, also after the end of the session. */
+  get user(): string {
+    const { identity } = this.#call.session;
+    return `${identity?.issuer} ${identity?.subject}`;
+  }
+
   /** Whether the application has a rule for it, beside the scopes. */
   get hasRule(): boolean {
     return this.entry.authorize !== undefined;
@@ -102,6 +110,8 @@ export class SubscriptionRight {
    */
   ask(): boolean | Promise<boolean> {
     if (this.#isClosed) return false;
+    // the rule itself has it asked again: not inside its own question
+    if (this.#isAsking) return Promise.resolve().then(() => this.ask());
     if (this.#answer !== undefined) {
       this.#isOutdated = true;
       this.#abandon();
@@ -145,7 +155,11 @@ export class SubscriptionRight {
     const { auth } = this;
     const { access, authorize } = this.entry;
     if (auth === null || checkAccess(access, auth) !== null) return false;
-    return authorize === undefined || this.#askRule(authorize, auth);
+    if (authorize === undefined) return true;
+    this.#isAsking = true;
+    const answer = this.#askRule(authorize, auth);
+    this.#isAsking = false;
+    return answer;
   }
 
   #askRule(authorize: AuthorizeRule, auth: Auth): boolean | Promise<boolean> {

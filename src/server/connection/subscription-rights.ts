@@ -2,88 +2,127 @@ import { Deadlines } from "../../rpc/dispatch/deadlines.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { SubscriptionRight } from "./subscription-right.js";
 
-const mostOut = { urgent: 64, background: 32 }; // questions that are out at a time
+const mostOut = { urgent: 48, background: 16 }; // questions that are out at a time
+const shareOfUser = 1 / 4; // of these, so that nobody's slow rules hold up everybody
 const mostPerTurn = 64; // rights that are asked in one turn of the event loop
 
-/** One right that waits for its turn, and who waits for its answer. */
+/** Who waits for the answer of a right that waits for its turn. */
 interface Waiting {
-  readonly right: SubscriptionRight;
   readonly answered: Promise<boolean>;
   readonly resolve: (answer: boolean | Promise<boolean>) => void;
 }
 
-/** Asks rights in order, as many at a time as the application can be expected to answer. */
+/** The rights of one user. */
+interface Lane {
+  readonly user: string;
+  /** Questions that are out. */
+  out: number;
+  /** In order. */
+  readonly waiting: Map<SubscriptionRight, Waiting>;
+}
+
+/**
+ * Asks rights, those of one user in order and the users in turn, as many at a time as the
+ * application can be expected to answer.
+ */
 class RightQueue {
   readonly #mostOut: number;
-  #waiting: Waiting[] = [];
-  /** Index in `#waiting` of the next one. */
-  #next = 0;
-  readonly #byRight = new Map<SubscriptionRight, Waiting>();
+  readonly #mostOfUser: number;
+  readonly #lanes = new Map<string, Lane>();
+  /** The users whose next right is asked as soon as there is room, in turn. */
+  readonly #ready = new Set<Lane>();
   #out = 0;
   #askedInTurn = 0;
   #turn: NodeJS.Immediate | undefined;
 
   constructor(mostOut: number) {
     this.#mostOut = mostOut;
+    this.#mostOfUser = mostOut * shareOfUser;
   }
 
   /** @param isDoubted whether the last answer may be wrong, so that events wait from now on */
   ask(right: SubscriptionRight, isDoubted: boolean): boolean | Promise<boolean> {
     if (right.isOut) return right.ask();
-    const known = this.#byRight.get(right);
-    if (known === undefined && this.#byRight.size === 0 && this.#hasRoom())
-      return this.#askNow(right);
+    const lane = this.#laneOf(right);
+    const isFree = lane.waiting.size === 0 && lane.out < this.#mostOfUser;
+    if (isFree && this.#ready.size === 0 && this.#hasRoom()) return this.#askNow(right, lane);
     if (isDoubted) right.subscription?.pause();
-    return known?.answered ?? this.#wait(right);
+    return lane.waiting.get(right)?.answered ?? this.#wait(right, lane);
   }
 
   close(): void {
     clearImmediate(this.#turn);
-    for (const { resolve } of this.#byRight.values()) resolve(false);
-    this.#waiting = [];
-    this.#byRight.clear();
+    const lanes = [...this.#lanes.values()];
+    this.#lanes.clear();
+    this.#ready.clear();
+    for (const { waiting } of lanes) for (const { resolve } of waiting.values()) resolve(false);
   }
 
   #hasRoom(): boolean {
     return this.#out < this.#mostOut && this.#askedInTurn < mostPerTurn;
   }
 
-  #wait(right: SubscriptionRight): Promise<boolean> {
+  #laneOf({ user }: SubscriptionRight): Lane {
+    const known = this.#lanes.get(user);
+    if (known !== undefined) return known;
+    const lane = { user, out: 0, waiting: new Map() };
+    this.#lanes.set(user, lane);
+    return lane;
+  }
+
+  #wait(right: SubscriptionRight, lane: Lane): Promise<boolean> {
     let resolve: Waiting["resolve"] = () => {};
     const answered = new Promise<boolean>((settle) => {
       resolve = settle;
     });
-    const waiting = { right, answered, resolve };
-    this.#waiting.push(waiting);
-    this.#byRight.set(right, waiting);
+    lane.waiting.set(right, { answered, resolve });
+    this.#review(lane);
     return answered;
   }
 
-  #askNow(right: SubscriptionRight): boolean | Promise<boolean> {
+  #askNow(right: SubscriptionRight, lane: Lane): boolean | Promise<boolean> {
     this.#askedInTurn++;
     this.#turn ??= setImmediate(() => {
       this.#turn = undefined;
       this.#askedInTurn = 0;
       this.#proceed();
     });
+    const count = (change: 1 | -1) => {
+      this.#out += change;
+      lane.out += change;
+    };
+    count(1);
     const answer = right.ask();
-    if (!(answer instanceof Promise)) return answer;
-    this.#out++;
+    if (!(answer instanceof Promise)) {
+      count(-1);
+      this.#review(lane);
+      return answer;
+    }
     return answer.finally(() => {
-      this.#out--;
+      count(-1);
+      this.#review(lane);
       this.#proceed();
     });
   }
 
+  /** Whether it is this user's turn, after a change. */
+  #review(lane: Lane): void {
+    if (lane.waiting.size === 0) this.#ready.delete(lane);
+    else if (lane.out < this.#mostOfUser) this.#ready.add(lane);
+    if (lane.out + lane.waiting.size === 0 && this.#lanes.get(lane.user) === lane)
+      this.#lanes.delete(lane.user);
+  }
+
   #proceed(): void {
-    while (this.#next < this.#waiting.length && this.#hasRoom()) {
-      const { right, resolve } = this.#waiting[this.#next++] as Waiting;
-      this.#byRight.delete(right);
-      resolve(this.#askNow(right));
+    for (let [lane] = this.#ready; lane !== undefined && this.#hasRoom(); [lane] = this.#ready) {
+      this.#ready.delete(lane);
+      const [next] = lane.waiting;
+      if (next === undefined) continue;
+      const [right, { resolve }] = next;
+      lane.waiting.delete(right);
+      resolve(this.#askNow(right, lane));
+      this.#review(lane);
     }
-    if (this.#next < this.#waiting.length) return;
-    this.#waiting = [];
-    this.#next = 0;
   }
 }
 
