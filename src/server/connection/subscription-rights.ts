@@ -13,7 +13,7 @@ interface Waiting {
 }
 
 /** The rights of one user. */
-interface Lane {
+interface UserQueue {
   readonly user: string;
   /** Questions that are out. */
   out: number;
@@ -28,9 +28,9 @@ interface Lane {
 class RightQueue {
   readonly #mostOut: number;
   readonly #mostOfUser: number;
-  readonly #lanes = new Map<string, Lane>();
+  readonly #byUser = new Map<string, UserQueue>();
   /** The users whose next right is asked as soon as there is room, in turn. */
-  readonly #ready = new Set<Lane>();
+  readonly #ready = new Set<UserQueue>();
   #out = 0;
   #askedInTurn = 0;
   #turn: NodeJS.Immediate | undefined;
@@ -43,44 +43,44 @@ class RightQueue {
   /** @param isDoubted whether the last answer may be wrong, so that events wait from now on */
   ask(right: SubscriptionRight, isDoubted: boolean): boolean | Promise<boolean> {
     if (right.isOut) return right.ask();
-    const lane = this.#laneOf(right);
-    const isFree = lane.waiting.size === 0 && lane.out < this.#mostOfUser;
-    if (isFree && this.#ready.size === 0 && this.#hasRoom()) return this.#askNow(right, lane);
+    const queue = this.#queueOf(right);
+    const isFree = queue.waiting.size === 0 && queue.out < this.#mostOfUser;
+    if (isFree && this.#ready.size === 0 && this.#hasRoom()) return this.#askNow(right, queue);
     if (isDoubted) right.subscription?.pause();
-    return lane.waiting.get(right)?.answered ?? this.#wait(right, lane);
+    return queue.waiting.get(right)?.answered ?? this.#wait(right, queue);
   }
 
   close(): void {
     clearImmediate(this.#turn);
-    const lanes = [...this.#lanes.values()];
-    this.#lanes.clear();
+    const queues = [...this.#byUser.values()];
+    this.#byUser.clear();
     this.#ready.clear();
-    for (const { waiting } of lanes) for (const { resolve } of waiting.values()) resolve(false);
+    for (const { waiting } of queues) for (const { resolve } of waiting.values()) resolve(false);
   }
 
   #hasRoom(): boolean {
     return this.#out < this.#mostOut && this.#askedInTurn < mostPerTurn;
   }
 
-  #laneOf({ user }: SubscriptionRight): Lane {
-    const known = this.#lanes.get(user);
+  #queueOf({ user }: SubscriptionRight): UserQueue {
+    const known = this.#byUser.get(user);
     if (known !== undefined) return known;
-    const lane = { user, out: 0, waiting: new Map() };
-    this.#lanes.set(user, lane);
-    return lane;
+    const queue = { user, out: 0, waiting: new Map() };
+    this.#byUser.set(user, queue);
+    return queue;
   }
 
-  #wait(right: SubscriptionRight, lane: Lane): Promise<boolean> {
+  #wait(right: SubscriptionRight, queue: UserQueue): Promise<boolean> {
     let resolve: Waiting["resolve"] = () => {};
     const answered = new Promise<boolean>((settle) => {
       resolve = settle;
     });
-    lane.waiting.set(right, { answered, resolve });
-    this.#review(lane);
+    queue.waiting.set(right, { answered, resolve });
+    this.#review(queue);
     return answered;
   }
 
-  #askNow(right: SubscriptionRight, lane: Lane): boolean | Promise<boolean> {
+  #askNow(right: SubscriptionRight, queue: UserQueue): boolean | Promise<boolean> {
     this.#askedInTurn++;
     this.#turn ??= setImmediate(() => {
       this.#turn = undefined;
@@ -89,39 +89,39 @@ class RightQueue {
     });
     const count = (change: 1 | -1) => {
       this.#out += change;
-      lane.out += change;
+      queue.out += change;
     };
     count(1);
     const answer = right.ask();
     if (!(answer instanceof Promise)) {
       count(-1);
-      this.#review(lane);
+      this.#review(queue);
       return answer;
     }
     return answer.finally(() => {
       count(-1);
-      this.#review(lane);
+      this.#review(queue);
       this.#proceed();
     });
   }
 
   /** Whether it is this user's turn, after a change. */
-  #review(lane: Lane): void {
-    if (lane.waiting.size === 0) this.#ready.delete(lane);
-    else if (lane.out < this.#mostOfUser) this.#ready.add(lane);
-    if (lane.out + lane.waiting.size === 0 && this.#lanes.get(lane.user) === lane)
-      this.#lanes.delete(lane.user);
+  #review(queue: UserQueue): void {
+    if (queue.waiting.size === 0) this.#ready.delete(queue);
+    else if (queue.out < this.#mostOfUser) this.#ready.add(queue);
+    if (queue.out + queue.waiting.size === 0 && this.#byUser.get(queue.user) === queue)
+      this.#byUser.delete(queue.user);
   }
 
   #proceed(): void {
-    for (let [lane] = this.#ready; lane !== undefined && this.#hasRoom(); [lane] = this.#ready) {
-      this.#ready.delete(lane);
-      const [next] = lane.waiting;
+    for (let [queue] = this.#ready; queue !== undefined && this.#hasRoom(); [queue] = this.#ready) {
+      this.#ready.delete(queue);
+      const [next] = queue.waiting;
       if (next === undefined) continue;
       const [right, { resolve }] = next;
-      lane.waiting.delete(right);
-      resolve(this.#askNow(right, lane));
-      this.#review(lane);
+      queue.waiting.delete(right);
+      resolve(this.#askNow(right, queue));
+      this.#review(queue);
     }
   }
 }
