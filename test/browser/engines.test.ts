@@ -150,21 +150,26 @@ for (const engine of engines) {
     });
 
     it("cached while it waits to connect, connects at once when the user comes back", async () => {
-      await using site = await BrowserSite.open();
-      await using tab = await browser.open(site.url);
-      await tab.do("open", { slow: true });
-      await tab.state("ready");
-      site.network.cut();
-      await tab.until("the loss", ({ state }) => state === "waiting");
-      await tab.visit(`${site.url}elsewhere`);
-      await tab.back();
-      const { shown, uncaught } = await tab.until(
-        "another session",
-        ({ state }) => state === "ready",
-      );
-      expect(shown).to.deep.equal([false, true]);
-      expect(uncaught).to.deep.equal([]);
-      expect(site.cost).to.deep.equal({ logins: 1, renewals: 0, sockets: 2 });
+      // on a busy machine the browser may drop the page instead of caching it
+      for (let isCached = false, attempt = 1; !isCached; attempt++) {
+        await using site = await BrowserSite.open();
+        await using tab = await browser.open(site.url);
+        await tab.do("open", { slow: true });
+        await tab.state("ready");
+        site.network.cut();
+        await tab.until("the loss", ({ state }) => state === "waiting");
+        await tab.visit(`${site.url}elsewhere`);
+        await tab.back();
+        isCached = (await tab.do("notes")).shown.length === 2;
+        if (!isCached && attempt < 3) continue;
+        const { shown, uncaught } = await tab.until(
+          "another session",
+          ({ state }) => state === "ready",
+        );
+        expect(shown).to.deep.equal([false, true]);
+        expect(uncaught).to.deep.equal([]);
+        expect(site.cost).to.deep.equal({ logins: 1, renewals: 0, sockets: 2 });
+      }
     });
   });
 }
