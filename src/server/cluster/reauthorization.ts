@@ -145,8 +145,8 @@ export class Reauthorization {
   #unsubscribeHere(filter: Filter): Counts {
     if (members.every((name) => filter[name] === undefined)) return { asked: 0, ended: 0 };
     let ended = 0;
-    for (const connection of this.#connectionsOf(filter))
-      ended += connection.revokeSubscriptions(filter.method, filter.topic);
+    for (const { subscriptions } of this.#connectionsOf(filter))
+      ended += subscriptions.revoke(filter.method, filter.topic);
     return { asked: 0, ended };
   }
 
@@ -154,7 +154,7 @@ export class Reauthorization {
     const { subject, connection, issuer, method, topic } = filter;
     const isOfUser = subject !== undefined || connection !== undefined;
     const found = isOfUser
-      ? this.#connectionsOf(filter).flatMap((one) => [...one.rights()])
+      ? this.#connectionsOf(filter).flatMap(({ subscriptions }) => [...subscriptions.rights()])
       : this.#ports.rights.of(method, topic);
     return found.filter(
       (right) =>

@@ -7,7 +7,7 @@ interface Target {
   readonly remoteAddress: string;
   notify(name: string, params: unknown): void;
   close(reason: CloseReason, details?: CloseDetails): void;
-  reauthorize(): Promise<void>;
+  readonly subscriptions: { reauthorize(): Promise<void> };
 }
 
 /**
@@ -27,7 +27,7 @@ export function createHandle(
       if (isGood(handle)) target.close("kicked");
     },
     async reauthorize() {
-      if (isGood(handle)) await target.reauthorize();
+      if (isGood(handle)) await target.subscriptions.reauthorize();
     },
   };
   return handle;

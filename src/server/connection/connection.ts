@@ -36,7 +36,6 @@ import { FrameWriter } from "./frames/frame-writer.js";
 import type { PeerSocket } from "./frames/peer-socket.js";
 import { maxControlsPerSecond, PeerWatch } from "./frames/peer-watch.js";
 import { subscribe } from "./subscribe.js";
-import type { SubscriptionRight } from "./subscription-right.js";
 import type { SubscriptionRights } from "./subscription-rights.js";
 
 /**
@@ -54,6 +53,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
   readonly id: string;
   readonly remoteAddress: string;
   readonly pending = new PendingCalls();
+  readonly subscriptions: ConnectionSubscriptions;
   readonly log: Logger;
   /** Whether the close was announced. */
   isLeaving = false;
@@ -66,7 +66,6 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
   readonly #authQueue: AuthQueue;
   readonly #outbox: Outbox;
   readonly #pressure: BackPressure;
-  readonly #pushGate: ConnectionSubscriptions;
   readonly #pipeline: FramePipeline;
   readonly #reader: FrameReader;
   /** Created by the first call of a session, since most connections are idle. */
@@ -97,7 +96,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
     const { clock, revocations, limits } = services;
     this.#outbox = new Outbox(this, services.flushQueue);
     this.#pressure = new BackPressure(limits, clock, socket, this.#writer, this.#outbox);
-    this.#pushGate = new ConnectionSubscriptions(
+    this.subscriptions = new ConnectionSubscriptions(
       this,
       this.#outbox,
       services.telemetry,
@@ -119,7 +118,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
       pressure: this.#pressure,
       writer: this.#writer,
       outbox: this.#outbox,
-      subscriptions: this.#pushGate,
+      subscriptions: this.subscriptions,
       dispatcher: services.dispatcher,
       limits,
     });
@@ -192,11 +191,11 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
   }
 
   subscribe(call: SubscribeCall): PendingSubscription | Promise<PendingSubscription> {
-    return subscribe(call, this.#pushGate, this.#services);
+    return subscribe(call, this.subscriptions, this.#services);
   }
 
   unsubscribe(subscription: string): boolean {
-    return this.#pushGate.unsubscribe(subscription);
+    return this.subscriptions.unsubscribe(subscription);
   }
 
   // The interface for subscriptions.
@@ -221,7 +220,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
       calls: this.#reader.counted,
       inFlight: this.pending.size,
       bufferedBytes: this.#writer.waiting + this.#outbox.length,
-      subscriptions: this.#pushGate.size,
+      subscriptions: this.subscriptions.size,
     };
   }
 
@@ -235,22 +234,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
 
   /** Sends, holds or drops a push, by the current state of the session. */
   push(push: Push): void {
-    this.#pushGate.send(push);
-  }
-
-  /** Asks the application's rules for the connection's subscriptions again. */
-  reauthorize(): Promise<void> {
-    return this.#pushGate.reauthorize();
-  }
-
-  /** The rights of its subscriptions, also of those that have not begun. */
-  rights(): Iterable<SubscriptionRight> {
-    return this.#pushGate.rights();
-  }
-
-  /** Ends subscriptions whose right was taken away. Returns how many. */
-  revokeSubscriptions(method: string | undefined, topic: string | undefined): number {
-    return this.#pushGate.revoke(method, topic);
+    this.subscriptions.send(push);
   }
 
   /** Checks expiry and revocation, also without a frame. */
@@ -314,7 +298,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
     this.#closing = { reason, ...details };
     this.#peer.closing(this.#writer.received ?? 0);
     this.#session.close();
-    this.#pushGate.close();
+    this.subscriptions.close();
     this.#outbox.wake();
   }
 
@@ -329,7 +313,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
   }
 
   expired(closeIn: number): void {
-    this.#pushGate.hold();
+    this.subscriptions.hold();
     this.#tell("auth.expired", { closeIn, hint: this.refreshExample() });
   }
 
@@ -351,7 +335,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
     if (token !== null && before !== null) this.#callSession?.renew(token);
     else this.#changeSession();
     if (token === null) this.#forgetUser();
-    else if (before !== null) this.#pushGate.review();
+    else if (before !== null) this.subscriptions.review();
     if (token !== null) this.#pressure.endOfExcess(); // a session has another rate limit
     this.#observer.identified(this, token, before);
   }
@@ -379,7 +363,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
     this.#guarded(() => {
       if ("result" in outcome && this.#session.state === "active") {
         const limits = limitsOfConnection(this.#services.limits);
-        this.#pushGate.release((gap) =>
+        this.subscriptions.release((gap) =>
           this.#pipeline.answer(request, {
             result: Object.assign(outcome.result as object, { limits }, gap && { gap }),
           }),
@@ -497,7 +481,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
 
   /** Drops or answers everything of a user, so that no push and no answer reaches the next user. */
   #forgetUser(): void {
-    this.#pushGate.logout();
+    this.subscriptions.logout();
     this.#callHandle = undefined;
     this.pending.abortAll(errorOf("cancelled", { hint: "the user has logged out" }));
     this.#pipeline.payAll();
@@ -526,7 +510,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
     this.#isDetached = true;
     this.#session.close();
     this.#authQueue.close();
-    this.#pushGate.close();
+    this.subscriptions.close();
     this.#outbox.clear();
     this.#pipeline.close();
     this.pending.abortAll(errorOf("cancelled"));
