@@ -26,8 +26,8 @@ interface FeedOptions<Params, Event, Scope extends string, Claims, ParamsOut> {
   /**
    * The application's own rule, such as a right on one object. Asked after the scopes, and again at
    * every refresh, by `server.reauthorize` and by `reauthorize`. Events wait until it has answered.
-   * Only `true` allows the subscription; an error, or no answer within `limits.requestTimeout`,
-   * denies or ends it (`forbidden`). May be asynchronous.
+   * Only `true` allows the subscription; an error, or no answer within `limits.requestTimeout`
+   * (asked again: within 5 min at most), denies or ends it (`forbidden`). May be asynchronous.
    * @default none
    * @example authorize: ({ auth, params }) => boards.hasMember(params.board, auth.subject)
    */

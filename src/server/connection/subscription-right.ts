@@ -7,6 +7,9 @@ import { withTimeout } from "../../runtime/application-code.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Limits } from "../limits.js";
 
+// a rule that never settles would keep its place among those that are out, without a limit, too
+const longestWait = 300_000; // 5 min
+
 /** What all rights of a server share. */
 export interface RightServices {
   readonly clock: Clock;
@@ -184,14 +187,11 @@ export class SubscriptionRight {
       return answer;
     }
     this.#abandon = abandon;
-    const {
-      clock,
-      limits: { requestTimeout },
-    } = this.#services;
-    const limited =
-      !this.#isFirst && requestTimeout < Number.POSITIVE_INFINITY
-        ? withTimeout(answer, requestTimeout, clock, "the rule authorize")
-        : answer;
+    const { clock, limits } = this.#services;
+    const timeout = Math.min(limits.requestTimeout, longestWait);
+    const limited = this.#isFirst
+      ? answer
+      : withTimeout(answer, timeout, clock, "the rule authorize");
     return limited
       .catch((error: unknown) => {
         failed(error);

@@ -241,6 +241,22 @@ describe("server.reauthorize", () => {
     }
     expect(await done).to.deep.equal({ asked: 200, ended: 0, complete: true });
   });
+
+  it("has an end for a rule that never settles, also without a limit for requests", async () => {
+    for (const requestTimeout of [30_000, Number.POSITIVE_INFINITY]) {
+      await using server = await startBoards({
+        limits: { requestTimeout, sessionLifetime: Number.POSITIVE_INFINITY },
+      });
+      server.rule.allow("ada");
+      const ada = await server.login("ada", { exp: 4_000_000_000 });
+      await resultOf(ada, "cards", board);
+      server.rule.isHeld = true;
+      const done = server.server.reauthorize("all");
+      server.clock.advance(Math.min(requestTimeout, 300_000));
+      expect(await done).to.deep.equal({ asked: 1, ended: 1, complete: true });
+      expect(eventsOf(await leftovers(ada))).to.deep.equal(["ended: forbidden"]);
+    }
+  });
 });
 
 describe("server.unsubscribe", () => {
