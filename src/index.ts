@@ -54,6 +54,7 @@ export type {
   SubscriptionSelector,
   UnsubscribeResult,
 } from "./rpc/define/server-actions.js";
+export type { StepUp } from "./rpc/define/step-up.js";
 export type { Clock } from "./runtime/clock.js";
 export type { Logger } from "./runtime/logger.js";
 export type {

@@ -4,6 +4,7 @@ import type { TokenRules } from "./keys/provider.js";
 import type { VerifiedToken } from "./provider-options.js";
 import { TokenRefusedError } from "./refusal.js";
 import { shown } from "./shown.js";
+import { readLogin } from "./token/login-claims.js";
 import type { StrictObject } from "./token/strict-json.js";
 import { normalizeType, type UnverifiedToken } from "./token/token-format.js";
 
@@ -50,6 +51,7 @@ export function checkClaims(
     tokenId,
     sessionId,
     clientId,
+    ...readLogin(claims, rules),
     // of the payload alone: a signature may be written in several ways
     fingerprint: hash("sha256", payload, "base64url"),
   });

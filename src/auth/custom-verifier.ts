@@ -41,6 +41,13 @@ export interface VerifiedSession {
   readonly sessionId?: string | undefined;
   /** The client that the token was issued to. A refresh may not change it. */
   readonly clientId?: string | undefined;
+  /**
+   * The authentication context classes that the login has met, for `stepUp` of methods.
+   * @default none
+   */
+  readonly acrValues?: readonly string[] | undefined;
+  /** When the user logged in: a `Date`, or milliseconds since 1970. For `stepUp` of methods. */
+  readonly authenticatedAt?: Date | number | undefined;
 }
 
 /** How tokens are verified that are no JWTs of a known issuer. */
@@ -162,13 +169,18 @@ export class CustomVerifier {
     const read = {
       issuer: this.issuer,
       subject,
-      scopes: readScopes(answer.scopes),
+      scopes: readTexts("scopes", answer.scopes),
       claims: Object.freeze({ ...claims }),
       expiresAt: readTime("expiresAt", answer.expiresAt),
       issuedAt: answer.issuedAt === undefined ? undefined : readTime("issuedAt", answer.issuedAt),
       tokenId: readOptionalText("tokenId", answer.tokenId),
       sessionId: readOptionalText("sessionId", answer.sessionId),
       clientId: readOptionalText("clientId", answer.clientId),
+      acrValues: readTexts("acrValues", answer.acrValues),
+      authenticatedAt:
+        answer.authenticatedAt === undefined
+          ? undefined
+          : readTime("authenticatedAt", answer.authenticatedAt),
     };
     if (read.tokenId === token)
       throw new Error("verify: tokenId must not be the token itself, since ids are logged");
@@ -216,10 +228,10 @@ function readTime(name: string, value: unknown): number {
   );
 }
 
-function readScopes(scopes: unknown = []): readonly string[] {
-  if (Array.isArray(scopes) && scopes.every((scope) => typeof scope === "string"))
-    return Object.freeze([...new Set<string>(scopes)]);
-  throw new Error("verify: scopes must be a list of strings");
+function readTexts(name: string, texts: unknown = []): readonly string[] {
+  if (Array.isArray(texts) && texts.every((text) => typeof text === "string"))
+    return Object.freeze([...new Set<string>(texts)]);
+  throw new Error(`verify: ${name} must be a list of strings`);
 }
 
 function readOptionalText(name: string, value: unknown): string | undefined {

@@ -16,6 +16,7 @@ import type { TokenRules } from "./keys/provider.js";
 import type { Claims } from "./provider-options.js";
 import { TokenRefusedError } from "./refusal.js";
 import { shown } from "./shown.js";
+import { readLoginOptions } from "./token/login-claims.js";
 import { readScopeOptions } from "./token/scopes.js";
 import { parseStrictObject, type StrictObject } from "./token/strict-json.js";
 
@@ -56,6 +57,16 @@ export interface IntrospectionOptions {
    */
   readonly scopes?: (claims: Claims) => readonly string[];
   /**
+   * The member that names the authentication context class of the login, or several members.
+   * @default `acr` and `acrs`
+   */
+  readonly acrClaim?: string | readonly string[];
+  /**
+   * The member that says when the user logged in, in seconds since 1970.
+   * @default `auth_time`
+   */
+  readonly authTimeClaim?: string;
+  /**
    * Longest time until a session must present its token again, milliseconds. Answers without `exp`
    * are refused unless it is set.
    * @default until `exp`
@@ -95,7 +106,14 @@ export interface IntrospectionOptions {
 const introspectionOptions = {
   ...{ url: true, clientId: true, clientSecret: true, audience: true, issuer: true, subject: true },
   ...{ scopes: true, maxAge: true, cacheFor: true, allowUntyped: true, maxTokenLength: true },
-  ...{ scopesClaim: true, allowPrivateHosts: true, fetch: true, testing: true },
+  ...{
+    scopesClaim: true,
+    acrClaim: true,
+    authTimeClaim: true,
+    allowPrivateHosts: true,
+    fetch: true,
+    testing: true,
+  },
 } satisfies Record<keyof IntrospectionOptions, true>;
 
 const maxCacheFor = 60_000; // 60 s
@@ -206,8 +224,9 @@ class IntrospectionEndpoint {
     };
     const verified = checkClaims({ payload: "", header: {}, claims }, this.#rules, now);
     const { subject, scopes, expiresAt, issuedAt, tokenId, sessionId, clientId } = verified;
+    const { acrValues, authenticatedAt } = verified;
     return {
-      ...{ subject, scopes, expiresAt, issuedAt, sessionId, clientId },
+      ...{ subject, scopes, expiresAt, issuedAt, sessionId, clientId, acrValues, authenticatedAt },
       tokenId: tokenId === token ? undefined : tokenId, // some servers name opaque tokens so
       claims: answer,
     };
@@ -266,6 +285,7 @@ function rulesOf(options: IntrospectionOptions, { origin }: URL): TokenRules {
     throw new TypeError("introspection: subject must be a function of the claims");
   return {
     ...readScopeOptions("introspection", options),
+    ...readLoginOptions("introspection", options),
     ...{ issuer, audiences, subject, maxAudiences: Number.POSITIVE_INFINITY },
     audienceClaim: audience === undefined ? () => any : "aud",
     maxTokenLength: Number.POSITIVE_INFINITY,

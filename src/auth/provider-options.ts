@@ -120,6 +120,17 @@ export interface ProviderOptions {
    */
   readonly scopes?: (claims: Claims) => readonly string[];
   /**
+   * The claim that names the authentication context class of the login, or several claims: a
+   * string, or a list of them. A nested claim is named by its path, as in `scopesClaim`.
+   * @default `acr` and `acrs`
+   */
+  readonly acrClaim?: string | readonly string[];
+  /**
+   * The claim that says when the user logged in, in seconds since 1970.
+   * @default `auth_time`
+   */
+  readonly authTimeClaim?: string;
+  /**
    * Accept a token with a `nonce` that has neither scopes nor the claim `typ: "Bearer"`. ID tokens
    * look like that: demand a claim that they lack, by `requiredClaims`.
    * @default false
@@ -148,6 +159,10 @@ export interface VerifiedToken {
   readonly sessionId: string | undefined;
   /** `client_id` */
   readonly clientId: string | undefined;
+  /** `acr` */
+  readonly acrValues: readonly string[];
+  /** `auth_time`, in milliseconds since 1970. */
+  readonly authenticatedAt: number | undefined;
   /**
    * The claims that the server's option `identityClaims` names, as JSON with sorted members.
    * Absent: it names none.

@@ -77,6 +77,13 @@ export const errorTable = {
   },
   too_large: { code: -32010, message: "Response too large", temporary: false, action: "stop" },
   cancelled: { code: -32011, message: "Request cancelled", temporary: false, action: "stop" },
+  step_up_required: {
+    code: -32012,
+    message: "A stronger or newer login is needed",
+    temporary: false,
+    executed: false,
+    action: "newToken",
+  },
   rate_limited: {
     code: -32029,
     message: "Too many requests",

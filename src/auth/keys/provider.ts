@@ -3,6 +3,7 @@ import type { Clock } from "../../runtime/clock.js";
 import { refuseUnknownOptions } from "../../runtime/known-options.js";
 import type { JwkSet, ProviderOptions, VerifiedToken } from "../provider-options.js";
 import { publicKeyAlgorithms, secretAlgorithms } from "../token/algorithms.js";
+import { type LoginRules, readLoginOptions } from "../token/login-claims.js";
 import { readScopeOptions, type ScopeRules } from "../token/scopes.js";
 import { isObject } from "../token/strict-json.js";
 import { normalizeType } from "../token/token-format.js";
@@ -52,7 +53,7 @@ export interface VerifierPorts {
 }
 
 /** What a token must be to be accepted from one issuer. Times in milliseconds. */
-export interface TokenRules extends ScopeRules {
+export interface TokenRules extends ScopeRules, LoginRules {
   readonly issuer: string;
   /** One of them must be in the token. */
   readonly audiences: readonly string[];
@@ -99,6 +100,8 @@ const providerOptions = {
     allowPrivateHosts: true,
     scopes: true,
     scopesClaim: true,
+    acrClaim: true,
+    authTimeClaim: true,
     allowNonce: true,
     renew: true,
     keys: true,
@@ -190,6 +193,7 @@ function readRules(options: VerifierOptions): TokenRules {
     leeway,
     allowNonce,
     ...readScopeOptions("auth", options),
+    ...readLoginOptions("auth", options),
   };
 }
 

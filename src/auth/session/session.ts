@@ -35,6 +35,8 @@ type State =
       readonly expiry: Expiry;
       readonly warnBefore: number;
       readonly revokedAt: Expiry | null;
+      /** When the user logged in; undefined if the token does not say. */
+      readonly login: Expiry | undefined;
     }
   | {
       readonly name: "expired";
@@ -125,6 +127,16 @@ export class Session {
   live(): VerifiedToken | null {
     this.check();
     return this.#state.name === "active" ? this.#state.token : null;
+  }
+
+  /**
+   * Milliseconds since the user logged in, by the clock that says more; undefined if the token in
+   * force does not say when, or no token is in force.
+   */
+  loginAge(): number | undefined {
+    const state = this.#state;
+    if (state.name !== "active" || state.login === undefined) return undefined;
+    return -state.login.left(this.#ports.clock);
   }
 
   /** Why a request that needs a session may not run now; null: it may. */
@@ -340,6 +352,8 @@ export class Session {
       expiry,
       warnBefore: warningLead(left),
       revokedAt: null,
+      login:
+        token.authenticatedAt === undefined ? undefined : new Expiry(token.authenticatedAt, clock),
     });
     this.#observer.identified(token);
   }

@@ -20,6 +20,10 @@ export interface Auth<ClaimsType = Readonly<Record<string, unknown>>> {
   readonly sessionId: string | undefined;
   /** The `client_id` claim: the client that the token was issued to. */
   readonly clientId: string | undefined;
+  /** The authentication context classes that the login has met: the claim `acr` or `acrs`. */
+  readonly acrValues: readonly string[];
+  /** When the user logged in (`auth_time`), in milliseconds since 1970. */
+  readonly authenticatedAt: number | undefined;
 }
 
 /**

@@ -20,6 +20,7 @@ import {
   type TopicOptions,
 } from "./declared-subscription.js";
 import type { NotificationSchemas, ServerActions } from "./server-actions.js";
+import type { StepUp } from "./step-up.js";
 
 /**
  * Declares what an application serves: `createRpc`, and the methods, topics and routers that it
@@ -144,6 +145,14 @@ export interface MethodOptions<
    */
   readonly scope?: ScopeRule<Scope>;
   /**
+   * How strongly, and how lately, the caller must have logged in (RFC 9470). A caller whose token
+   * says less gets -32012 `step_up_required`: the SDK then asks `token()` for another token and
+   * repeats the call. Asked after the scopes.
+   * @default none
+   * @example stepUp: { acr: ["urn:example:mfa"], maxAge: 300_000 }
+   */
+  readonly stepUp?: StepUp;
+  /**
    * The application's own rule, such as a right on one object. Asked with validated params, after
    * the scopes and before the handler. Only `true` allows the call; an error, or no answer before
    * the method's deadline, denies it. May be asynchronous.
@@ -184,6 +193,7 @@ const methodOptions = {
     summary: true,
     description: true,
     scope: true,
+    stepUp: true,
     authorize: true,
     params: true,
     result: true,

@@ -3,6 +3,7 @@ import type { StandardSchema } from "../../protocol/standard-schema.js";
 import { mustBeSynchronous } from "../../runtime/application-code.js";
 import { type Auth, checkAccess } from "./access.js";
 import type { MethodEntry, Registry } from "./registry.js";
+import { stepUpData } from "./step-up.js";
 import type { RegisteredSource } from "./subscription-entry.js";
 
 export interface OpenRpcInfo {
@@ -63,7 +64,7 @@ export class OpenRpc {
 }
 
 function methodObject(entry: MethodEntry): object {
-  const { name, summary, description, access, params, result, errorDeclarations } = entry;
+  const { name, summary, description, access, stepUp, params, result, errorDeclarations } = entry;
   const scopes = [...access.allOf, ...access.anyOf];
   const errors = Object.entries(errorDeclarations).map(([error, { code, message }]) => ({
     code,
@@ -81,6 +82,7 @@ function methodObject(entry: MethodEntry): object {
     },
     ...(errors.length === 0 ? {} : { errors }),
     ...(scopes.length === 0 ? {} : { "x-scopes": scopes }),
+    ...(stepUp === undefined ? {} : { "x-step-up": stepUpData(stepUp) }),
     ...(access.public ? { "x-public": true } : {}),
     ...(entry.idempotent ? { "x-idempotent": true } : {}),
     ...(entry.feed === undefined ? {} : { "x-subscription": subscriptionObject(entry.feed) }),

@@ -10,11 +10,13 @@ import {
   Topic,
   type TopicDefinition,
 } from "./declared-subscription.js";
+import { checkStepUpRule, type StepUp } from "./step-up.js";
 import { type RegisteredSource, registeredSource } from "./subscription-entry.js";
 
 interface Entry {
   readonly name: string;
   readonly access: AccessRule;
+  readonly stepUp: StepUp | undefined;
   readonly authorize: AuthorizeRule | undefined;
   readonly params: StandardSchema | undefined;
   readonly result: StandardSchema | undefined;
@@ -127,6 +129,7 @@ export function callEntry(
   const {
     public: isPublic = false,
     scope,
+    stepUp,
     authorize,
     params,
     result,
@@ -144,6 +147,7 @@ export function callEntry(
   return {
     ...{ name, params, result, timeout, idempotent, handler, feed: undefined },
     access: createAccess(name, () => accessRule(isPublic, scope, scopes)),
+    stepUp: checkStepUpRule(name, stepUp, isPublic),
     authorize: checkRule(name, authorize, isPublic),
     errors: new DeclaredErrors(errors, name),
     errorDeclarations: errors,
@@ -173,6 +177,7 @@ function feedEntry(
     },
     feed: registeredSource(name, route),
     access: createAccess(name, () => accessRule(false, scope, scopes)),
+    stepUp: undefined,
     authorize: checkRule(name, definition.authorize),
     errors: new DeclaredErrors(errors, name),
     errorDeclarations: errors,

@@ -65,6 +65,8 @@ export interface CallerSession {
    * and revocation.
    */
   refusal(): ErrorObject | null;
+  /** Milliseconds since the user logged in; undefined if the token does not say. */
+  loginAge(): number | undefined;
 }
 
 /** The connection of a request, as the dispatcher sees it. */

@@ -9,9 +9,10 @@ import {
 import { type Id, isAuthMethod, type Request, type Response } from "../../protocol/messages.js";
 import { isThenable, toPromise } from "../../runtime/application-code.js";
 import { describe } from "../../runtime/thrown.js";
-import { type Auth, checkAccess } from "../define/access.js";
+import type { Auth } from "../define/access.js";
 import { deniedByRule, logFailedRule } from "../define/authorize.js";
 import type { MethodEntry, Registry } from "../define/registry.js";
+import { checkRights } from "../define/step-up.js";
 import { encodeError, encodeJsonResult, encodeResult, withinLimit } from "../json/encode.js";
 import { Batch } from "./batch.js";
 import {
@@ -31,8 +32,8 @@ import { idInFlight } from "./pending-calls.js";
 /**
  * From a checked request to the text of its response:
  *
- *   envelope → built-in? → session (expiry, revocation) → method known? → scopes → draining, in
- *   flight
+ *   envelope → built-in? → session (expiry, revocation) → method known? → scopes → step-up →
+ *            draining, in flight
  *            → engine: params schema → authorize → handler, or subscribe → result schema → encode
  *
  * Everything before the engine answers at once and runs no code of the application.
@@ -239,13 +240,13 @@ export class Dispatcher {
 
   /** Every reason not to run that is known before the application's code. */
   #refusal(
-    { name, access }: MethodEntry,
+    { name, access, stepUp }: MethodEntry,
     request: Request,
     caller: Caller,
     auth: Auth | null,
   ): ErrorObject | null {
     if (auth === null && !access.public) return caller.session.refusal();
-    const denied = checkAccess(access, auth);
+    const denied = checkRights(access, stepUp, auth, caller.session);
     if (denied !== null) {
       logDenial(caller, name, auth);
       return denied;

@@ -1,9 +1,10 @@
-import { errorOf, standardError } from "../../protocol/error-codes.js";
+import { type ErrorObject, errorOf, standardError } from "../../protocol/error-codes.js";
 import { type Params, type Position, sinceMember } from "../../protocol/messages.js";
 import { isThenable, toPromise } from "../../runtime/application-code.js";
-import { type Auth, checkAccess } from "../define/access.js";
+import type { Auth } from "../define/access.js";
 import { type AuthorizeRule, askRule, deniedByRule, logFailedRule } from "../define/authorize.js";
 import type { CallEntry, SubscriptionEntry } from "../define/registry.js";
+import { checkRights } from "../define/step-up.js";
 import { validate, validateParams } from "../define/validate.js";
 import { type Call, CallContext, type Caller, type PendingSubscription, RpcFault } from "./call.js";
 import type { Deadlines } from "./deadlines.js";
@@ -128,15 +129,19 @@ export class Invocation {
  */
 export function mustBeAdmitted(call: Call): void {
   if (call.isAborted) throw new RpcFault(errorOf("cancelled")); // nobody hears this
-  const { session, entry } = call;
-  const refusal = session.refusal() ?? checkAccess(entry.access, session.identity);
+  const { session } = call;
+  const refusal = session.refusal() ?? missingRight(call);
   if (refusal !== null) throw new RpcFault(refusal);
 }
 
 /** The answer to a call that the application's rule, or a token that has come since, denies. */
 export function denied(call: Call): RpcFault {
   logDenial(call.caller, call.entry.name, call.auth);
-  return new RpcFault(checkAccess(call.entry.access, call.session.identity) ?? deniedByRule());
+  return new RpcFault(missingRight(call) ?? deniedByRule());
+}
+
+function missingRight({ entry, session }: Call): ErrorObject | null {
+  return checkRights(entry.access, entry.stepUp, session.identity, session);
 }
 
 export function logDenial(caller: Caller, method: string, auth: Auth | null): void {

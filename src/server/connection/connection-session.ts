@@ -6,6 +6,7 @@ import type { CallerSession } from "../../rpc/dispatch/call.js";
 interface SessionHost {
   readonly auth: Auth | null;
   refusal(): ErrorObject | null;
+  loginAge(): number | undefined;
 }
 
 /**
@@ -41,6 +42,10 @@ export class ConnectionSession implements CallerSession {
         hint: "the session that admitted this call has ended; authenticate and call again",
       });
     return this.#host.refusal();
+  }
+
+  loginAge(): number | undefined {
+    return this.#isOver ? undefined : this.#host.loginAge();
   }
 
   /** Continues the session with the token of a refresh. */

@@ -170,6 +170,10 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
     return this.#session.refusal();
   }
 
+  loginAge(): number | undefined {
+    return this.#session.loginAge();
+  }
+
   whoami(): ReturnType<Session["whoami"]> {
     return this.#session.whoami();
   }

@@ -213,6 +213,8 @@ function verified(expiresAt: number, issuedAt: number): VerifiedToken {
     scopes: [],
     claims: {},
     clientId: undefined,
+    acrValues: [],
+    authenticatedAt: undefined,
   };
   return {
     ...identity,

@@ -284,6 +284,8 @@ function verified({ name, subject, expiresAt, issuedAt, mayWrite }: ModelToken):
     tokenId: name,
     sessionId: undefined,
     clientId: undefined,
+    acrValues: [],
+    authenticatedAt: undefined,
     fingerprint: name,
   };
 }

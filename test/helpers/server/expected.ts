@@ -18,6 +18,7 @@ const errors = {
   overloaded: { code: -32009, temporary: true, executed: false, action: "retry" },
   too_large: { code: -32010, temporary: false, action: "stop" },
   cancelled: { code: -32011, temporary: false, action: "stop" },
+  step_up_required: { code: -32012, temporary: false, executed: false, action: "newToken" },
   rate_limited: { code: -32029, temporary: true, executed: false, action: "retry" },
 } as const;
 

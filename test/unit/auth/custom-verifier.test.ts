@@ -31,6 +31,7 @@ describe("A verify of the application", () => {
         claims: { plan: "pro" },
         issuedAt: new Date(start - 1_000),
         ...{ tokenId: "t1", sessionId: "s1", clientId: "c1" },
+        ...{ acrValues: ["mfa", "mfa"], authenticatedAt: new Date(start - 9_000) },
       }),
       { issuer: "api-keys" },
     );
@@ -39,6 +40,7 @@ describe("A verify of the application", () => {
       ...{ issuer: "api-keys", subject: "ada", scopes: ["read", "write"], claims: { plan: "pro" } },
       ...{ expiresAt: start + 60_000, issuedAt: start - 1_000 },
       ...{ tokenId: "t1", sessionId: "s1", clientId: "c1" },
+      ...{ acrValues: ["mfa"], authenticatedAt: start - 9_000 },
     });
     expect(Object.isFrozen(verified) && Object.isFrozen(verified?.claims)).to.equal(true);
   });
@@ -49,6 +51,7 @@ describe("A verify of the application", () => {
       expect(await custom.verify("key_1", "")).to.deep.include({
         ...{ issuer: "custom", subject: "ada", scopes: [], claims: {}, expiresAt: start + 1 },
         ...{ issuedAt: undefined, tokenId: undefined, sessionId: undefined, clientId: undefined },
+        ...{ acrValues: [], authenticatedAt: undefined },
       });
     }
   });
@@ -104,6 +107,8 @@ describe("A verify of the application", () => {
       [{ ...session, tokenId: 1 }, /tokenId must be/],
       [{ ...session, tokenId: "key_1" }, /tokenId must not be the token itself/],
       [{ ...session, sessionId: "" }, /sessionId must be/],
+      [{ ...session, acrValues: "mfa" }, /acrValues must be a list/],
+      [{ ...session, authenticatedAt: start / 1_000 }, /authenticatedAt must be a Date/],
     ] as const) {
       const { custom, failures } = answering(answer);
       const { code, detail, retryAfter } = await refusalOf(custom.verify("key_1", ""));

@@ -73,7 +73,13 @@ describe("Introspection (RFC 7662)", () => {
   });
 
   it("says whose token it is, by the rules for an access token's claims", async () => {
-    await using rig = await rigOf({ opaque: good });
+    await using rig = await rigOf({
+      opaque: good,
+      strong: { ...good, acr: "mfa", auth_time: now - 9 },
+    });
+    expect(await rig.verify("strong")).to.deep.include({
+      ...{ acrValues: ["mfa"], authenticatedAt: (now - 9) * 1_000 },
+    });
     expect(await rig.verify("opaque")).to.deep.include({
       ...{ issuer: new URL(rig.url).origin, subject: "ada", scopes: ["read", "write"] },
       ...{ expiresAt: (now + 600) * 1_000, issuedAt: now * 1_000, claims: good },
@@ -258,6 +264,8 @@ describe("Introspection (RFC 7662)", () => {
       [{ subject: "sub" }, /subject must be a function/],
       [{ scopes: ["read"] }, /scopes must be a function/],
       [{ scopesClaim: [] }, /^introspection\.scopesClaim must be the name of a claim/],
+      [{ acrClaim: [] }, /^introspection\.acrClaim must be the name of a claim/],
+      [{ authTimeClaim: 5 }, /^introspection\.authTimeClaim must be the name of a claim/],
       [{ scopesClaim: "roles", scopes: () => [] }, /give one of scopes and scopesClaim/],
       [{ fetch: "no" }, /fetch must be a function/],
       [{ maxAge: 0 }, /maxAge/],

@@ -12,6 +12,8 @@ const token: VerifiedToken = {
   tokenId: "t1",
   sessionId: "s1",
   clientId: undefined,
+  acrValues: [],
+  authenticatedAt: undefined,
   fingerprint: "f1",
 };
 

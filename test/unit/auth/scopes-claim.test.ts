@@ -80,6 +80,20 @@ describe("The option scopesClaim", () => {
   });
 });
 
+describe("The options acrClaim and authTimeClaim", () => {
+  it("are refused where they name nothing", () => {
+    for (const name of ["acrClaim", "authTimeClaim"])
+      for (const value of ["", 5, null, [5], [""]])
+        expect(() => verifierOf(keys, { [name]: value }), `${name} ${value}`).to.throw(
+          TypeError,
+          new RegExp(`^auth\\.${name} must be the name of a claim`),
+        );
+    expect(() =>
+      verifierOf(keys, { acrClaim: ["aal", "a.b"], authTimeClaim: "a.c" }),
+    ).to.not.throw();
+  });
+});
+
 describe("The option allowNonce", () => {
   it("accepts a nonce in a token without scopes, and no other mark of an ID token", async () => {
     const options = { allowNonce: true, requiredClaims: ["uid"] };

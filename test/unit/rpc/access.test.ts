@@ -11,6 +11,8 @@ function authWith(...scopes: string[]): Auth {
     tokenId: undefined,
     sessionId: undefined,
     clientId: undefined,
+    acrValues: [],
+    authenticatedAt: undefined,
   };
 }
 

@@ -7,7 +7,15 @@ import { refusalOf } from "../../helpers/tokens/verification.js";
 
 const token = Object.freeze({
   ...{ issuer: "https://id.test", subject: "ada", scopes: [], claims: {}, expiresAt: 2e9 },
-  ...{ issuedAt: 1, fingerprint: "f", tokenId: "t1", sessionId: undefined, clientId: undefined },
+  ...{
+    issuedAt: 1,
+    fingerprint: "f",
+    tokenId: "t1",
+    sessionId: undefined,
+    clientId: undefined,
+    acrValues: [],
+    authenticatedAt: undefined,
+  },
 });
 
 function rigOf(
