@@ -39,6 +39,8 @@ export {
   type DeliverContext,
   type DeliverRule,
   type Overflow,
+  type SnapshotContext,
+  type SnapshotSource,
   Subscription,
   type SubscriptionOptions,
   Topic,

@@ -26,10 +26,15 @@ export interface MethodContract<Params, Result, Errors> extends Route {
 
 /**
  * The type of a subscription, or of a topic, as its callers see it. `Params` is `undefined` when it
- * takes none.
+ * takes none; `State`, the type of its snapshots, when it makes none.
  */
-export interface SubscriptionContract<Params, Event> extends Route {
-  readonly [kind]: { readonly is: "subscription"; readonly params: Params; readonly event: Event };
+export interface SubscriptionContract<Params, Event, State = undefined> extends Route {
+  readonly [kind]: {
+    readonly is: "subscription";
+    readonly params: Params;
+    readonly event: Event;
+    readonly state: State;
+  };
 }
 
 export interface Routes {

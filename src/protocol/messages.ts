@@ -115,14 +115,20 @@ export interface Position {
 export const sinceMember = "$since";
 
 /**
+ * Member of a subscription's params object that says whether the answer has a snapshot: `true`
+ * makes a fresh one, `false` none.
+ */
+export const snapshotMember = "$snapshot";
+
+/**
  * Member of every answer to the call of a subscription, and of no method's result: it tells the two
  * apart for a client that cannot know which it has called.
  */
 export const subscriptionMark = "$subscription";
 
 /**
- * Result of the call of a subscription. The other members are there only where the topic keeps
- * history.
+ * Result of the call of a subscription. `epoch`, `offset` and `recovered` are there only where the
+ * topic keeps history.
  */
 export interface SubscribeResult extends Partial<Position> {
   readonly subscription: string;
@@ -131,6 +137,11 @@ export interface SubscribeResult extends Partial<Position> {
    * may be lost.
    */
   readonly recovered?: boolean;
+  /**
+   * Only where the topic makes snapshots, and not with `recovered: true`: the state, as it was at
+   * `offset` or later. Every event after that place follows.
+   */
+  readonly snapshot?: unknown;
   /** Absent from a server that does not mark its answers. */
   readonly [subscriptionMark]?: true;
 }

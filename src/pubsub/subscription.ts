@@ -75,6 +75,10 @@ export abstract class Subscription {
   #replay: Replay | undefined;
   #replayLength = 0;
   #isPaused = false;
+  /** Called when it is no longer paused, or over. */
+  #confirmed: (() => void)[] | undefined;
+  /** Answers on their way to the peer that come before further events. */
+  #holds = 0;
   /** Events that were taken back when it was paused. They come before all others. */
   #returned: EventPush[] = [];
   /** Events were lost before the next one that is sent, which may wait already. */
@@ -83,6 +87,7 @@ export abstract class Subscription {
   #ending: { readonly reason: EndReason; readonly code: number | undefined } | undefined;
   /** It ended before its response was sent, which comes first. */
   #lastWord: Push | undefined;
+  #endReason: EndReason | undefined;
 
   constructor(id: string, rule: SlowRule, port: SubscriberPort) {
     this.id = id;
@@ -92,6 +97,11 @@ export abstract class Subscription {
 
   get state(): "opening" | "live" | "ended" {
     return this.#state;
+  }
+
+  /** Why it was ended; undefined: it was stopped, or is not over. */
+  get endReason(): EndReason | undefined {
+    return this.#endReason;
   }
 
   /** How many events wait, those of a replay left out. */
@@ -155,7 +165,32 @@ export abstract class Subscription {
   proceed(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
+    this.#tellConfirmed();
     this.resume();
+  }
+
+  /** Resolves as soon as it is not paused, or over. */
+  async whenConfirmed(): Promise<void> {
+    while (this.#isPaused && this.#state !== "ended")
+      await new Promise<void>((resolve) => {
+        this.#confirmed ??= [];
+        this.#confirmed.push(resolve);
+      });
+  }
+
+  /**
+   * Holds back the events that come from now on, until the returned function is called. Those that
+   * were sent are not taken back.
+   */
+  hold(): () => void {
+    this.#holds++;
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#holds--;
+      this.resume();
+    };
   }
 
   /** Takes back events that were sent and not written, in order: they are older than all others. */
@@ -193,6 +228,7 @@ export abstract class Subscription {
     this.#waiting = [];
     this.#returned = [];
     this.#endReplay();
+    this.#tellConfirmed();
     this.release();
     this.port.ended(this);
   }
@@ -208,6 +244,7 @@ export abstract class Subscription {
       return;
     }
     const hasBegun = this.#state === "live";
+    this.#endReason = reason;
     if (mayBeSeen) this.#sendWaiting();
     else if (reason !== "slow" || this.#isPaused) this.port.forget(this.id);
     this.stop();
@@ -232,8 +269,7 @@ export abstract class Subscription {
     const hasGap = this.#hasGap;
     this.#hasGap = false;
     if (
-      this.#state === "live" &&
-      !this.#isPaused &&
+      this.#isGoing &&
       this.#returned.length === 0 &&
       this.#replay === undefined &&
       this.#waiting.length === 0 &&
@@ -256,7 +292,13 @@ export abstract class Subscription {
 
   /** May events be sent, if there is room? What asks the application may have changed that. */
   get #isGoing(): boolean {
-    return this.#state === "live" && !this.#isPaused;
+    return this.#state === "live" && !this.#isPaused && this.#holds === 0;
+  }
+
+  #tellConfirmed(): void {
+    const confirmed = this.#confirmed;
+    this.#confirmed = undefined;
+    for (const tell of confirmed ?? []) tell();
   }
 
   #resumeReplay(): void {

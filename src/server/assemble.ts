@@ -33,6 +33,7 @@ import { Revocations } from "./cluster/revocations.js";
 import { Administration } from "./cluster/session-admin.js";
 import { builtinsWith } from "./connection/builtins.js";
 import { SlowMessageWatch } from "./connection/frames/slow-message-watch.js";
+import { Snapshots } from "./connection/snapshots.js";
 import { SubscriptionRights } from "./connection/subscription-rights.js";
 import { BearerTokens } from "./http/bearer.js";
 import { ConsolePage } from "./http/console-page.js";
@@ -121,6 +122,7 @@ export function assemble(app: App, options: ServerOptions): ServerParts {
       revocations: revocations.list,
       topics: { topics: rpc.topics, bus: rpc.bus },
       rights: rpc.rights,
+      snapshots: rpc.snapshots,
       actions: rpc.actions,
       notifications: app.notifications,
       applicationLog: ground.applicationLog,
@@ -324,6 +326,7 @@ function rpcOf(
     maxBytes: limits.responseBytes,
   });
   const rights = new SubscriptionRights(clock);
+  const snapshots = new Snapshots({ clock, limits, log, newErrorId: randomId });
   const reauthorization = new Reauthorization({
     ...{ registry, bus, connections, rights, clock, log },
     queries: nodes.queries,
@@ -337,7 +340,7 @@ function rpcOf(
   };
   return {
     ...{ administration, openRpc, dispatcher, topics, bus, publisher, rights, reauthorization },
-    actions,
+    ...{ actions, snapshots },
     close() {
       dispatcher.close();
       reauthorization.close();

@@ -68,6 +68,7 @@ const floods: Readonly<Record<string, Flood>> = {
   },
   "authorize.fail": { times: 50, lines: ofAddress, cause: async ({ user }) => user.call("unruly") },
   "deliver.fail": { times: 50, lines: ofAddress, cause: ({ unfit }) => unfit() },
+  "snapshot.fail": { times: 150, lines: ofKind, cause: async ({ user }) => user.call("stateless") },
   "call.fail": { times: 50, lines: ofAddress, cause: async ({ user }) => user.call("fail") },
   "subscription.fail": {
     times: 50,
@@ -281,6 +282,7 @@ async function openStage() {
     forbidden: rpc.method({ scope: "write", handler: () => 1 }),
     unruly: rpc.method({ authorize: fail, handler: () => 1 }),
     unfit: rpc.topic({ deliver: fail, key: () => "unfit" }),
+    stateless: rpc.topic({ snapshot: fail, key: () => "stateless" }),
     broken: rpc.subscription({ handler: fail }),
     topic: rpc.topic({ key: () => "topic", history: { size: 1, ttl: Number.POSITIVE_INFINITY } }),
   });

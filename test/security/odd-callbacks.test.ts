@@ -416,6 +416,28 @@ describeRows("A topic's callbacks, and its schemas", {
     expect(faults(server)).to.deep.equal(["deliver.fail"]);
     await expectUnharmed(server);
   },
+  async snapshot(oddity) {
+    const { callback, called } = observe(oddity, () => ["state"]);
+    const app = rpc.router({
+      fine,
+      odd: rpc.topic({ snapshot: callback as () => unknown, key: () => "odd" }),
+    });
+    await using server = await startTimed(app);
+    const client = await server.login();
+    const answer = ask(client, "odd");
+    if (oddity.outcome === "never") {
+      await called;
+      server.clock.advance(30_000);
+      expectError(await answer, "timeout");
+    } else if (oddity.outcome === "failure") {
+      expect((await answer).error).to.include({ code: -32603 });
+      expect(faults(server)).to.deep.equal(["snapshot.fail"]);
+    } else expect((await answer).result).to.deep.include({ snapshot: ["state"] });
+    expect((await server.server.sessions()).sessions[0]).to.include({
+      subscriptions: oddity.outcome === "right" ? 1 : 0,
+    });
+    await expectUnharmed(server);
+  },
   async event(oddity) {
     const app = rpc.router({
       fine,

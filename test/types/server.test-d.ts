@@ -7,6 +7,11 @@ import {
   createTokenVerifier,
   type Server,
 } from "../../src/index.js";
+import type { kind } from "../../src/protocol/contract.js";
+
+type Equal<A, B> =
+  (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const holds = <_Truth extends true>(): void => {};
 
 const rpc = createRpc({
   notifications: {
@@ -52,6 +57,28 @@ export async function notifies(): Promise<void> {
   const silent = createServer(createRpc().router({}), { auth });
   // @ts-expect-error no notification is declared
   await silent.notify("all", "order.updated", { id: "o1" });
+}
+
+/** The contract of a topic knows the type of its snapshots, as it is in JSON. */
+export function snapshots(): void {
+  const params = z.object({ board: z.string() });
+  const shared = { params, key: () => "cards" };
+  const cards = rpc.topic({
+    ...shared,
+    snapshot: async ({ params: { board }, auth, signal }) => ({
+      ...{ board, of: auth.subject, isOver: signal.aborted, at: new Date() },
+    }),
+  });
+  type State = (typeof cards)[typeof kind]["state"];
+  holds<Equal<State, { board: string; of: string; isOver: boolean; at: string }>>();
+  const counted = rpc.topic({ ...shared, snapshot: () => 1 });
+  holds<Equal<(typeof counted)[typeof kind]["state"], number>>();
+  const nothing = rpc.topic({ ...shared, snapshot: () => undefined });
+  holds<Equal<(typeof nothing)[typeof kind]["state"], null>>();
+  const bare = rpc.topic(shared);
+  holds<Equal<(typeof bare)[typeof kind]["state"], undefined>>();
+  // @ts-expect-error params that the schema does not have
+  rpc.topic({ ...shared, snapshot: ({ params: { bord } }) => bord });
 }
 
 export async function publishes(server: Server): Promise<void> {

@@ -341,6 +341,8 @@ export function createRpc<
 type ParamsOf<P> = P extends StandardSchema ? SchemaOutput<P> : unknown;
 type Yielded<E> = E extends StandardSchema ? SchemaInput<E> : unknown;
 type EventOf<E, T> = Jsonified<E extends StandardSchema ? SchemaOutput<E> : T>;
+/** `undefined` without a snapshot, which is no state: as JSON it would be null. */
+type StateOf<S> = [S] extends [never] ? undefined : Jsonified<S>;
 
 /** The part of {@link Rpc} that makes subscriptions and topics. */
 interface FeedMakers<Claims, Scope extends string, Notifications extends NotificationSchemas> {
@@ -381,7 +383,16 @@ interface FeedMakers<Claims, Scope extends string, Notifications extends Notific
   topic<
     Params extends StandardSchema | undefined = undefined,
     Event extends StandardSchema | undefined = undefined,
+    State = never,
   >(
-    options: TopicOptions<Params, Event, Scope, Claims, ParamsOf<Params>, EventOf<Event, unknown>>,
-  ): Topic<ParamsIn<Params>, EventOf<Event, unknown>, Yielded<Event>>;
+    options: TopicOptions<
+      Params,
+      Event,
+      Scope,
+      Claims,
+      ParamsOf<Params>,
+      EventOf<Event, unknown>,
+      State
+    >,
+  ): Topic<ParamsIn<Params>, EventOf<Event, unknown>, Yielded<Event>, StateOf<State>>;
 }

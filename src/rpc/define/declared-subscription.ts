@@ -80,6 +80,7 @@ export interface TopicOptions<
   Claims,
   ParamsOut,
   Sent = unknown,
+  State = unknown,
 > extends FeedOptions<Params, Event, Scope, Claims, ParamsOut> {
   /**
    * Returns the topic's key, 1 to 255 characters, which is the id of every subscription to the
@@ -106,7 +107,42 @@ export interface TopicOptions<
    * @example deliver: ({ auth, event }) => event.visibleTo.includes(auth.subject)
    */
   readonly deliver?: DeliverRule<Auth<Claims>, ParamsOut, Sent>;
+  /**
+   * Returns the state that the events of this topic change, as JSON; the answer to a subscription
+   * carries it, and every event published since follows. The place in the stream is taken before
+   * this function is called, so an event may already be contained in the state: applying it again
+   * must be harmless. Change the state before you publish the event.
+   *
+   * Asked after `authorize`, and again for a client that has lost events. Subscribers with the same
+   * params share one call while no event comes, unless the function reads `auth`: then its result
+   * is for this session only. An error, or no result within `limits.requestTimeout`, refuses the
+   * subscription.
+   * @default none
+   * @example snapshot: ({ params }) => boards.cards(params.board)
+   */
+  readonly snapshot?: SnapshotSource<Auth<Claims>, ParamsOut, State>;
 }
+
+/** The argument of `snapshot`. */
+export interface SnapshotContext<AuthType, Params> {
+  /** The params of the subscription: the output of their schema. */
+  readonly params: Params;
+  /**
+   * The subscriber. Reading this member makes the result one of this session only, so a snapshot
+   * that is the same for all subscribers must not read it.
+   */
+  readonly auth: AuthType;
+  /**
+   * Aborts when nobody waits for the result any more, and at the deadline. Node ends the process if
+   * a listener of a signal throws, so catch errors in listeners.
+   */
+  readonly signal: AbortSignal;
+}
+
+/** Makes the state of a topic. */
+export type SnapshotSource<AuthType = Auth, Params = unknown, State = unknown> = (
+  context: SnapshotContext<AuthType, Params>,
+) => State | Promise<State>;
 
 /** The argument of `deliver`. */
 export interface DeliverContext<AuthType, Params, Event> {
@@ -140,21 +176,17 @@ const subscriptionOptions = { ...feedOptions, errors: true, handler: true } sati
   keyof SubscriptionDefinition,
   unknown
 >;
-const topicOptions = { ...feedOptions, key: true, history: true, deliver: true } satisfies Record<
-  keyof TopicDefinition,
-  unknown
->;
+const topicOptions = {
+  ...feedOptions,
+  ...{ key: true, history: true, deliver: true, snapshot: true },
+} satisfies Record<keyof TopicDefinition, unknown>;
 
 /**
  * A subscription with one async generator per subscriber, as `createRpc().subscription` makes it.
  */
 export class Subscription<Params, Event> implements SubscriptionContract<Params, Event> {
   /** For types only: the kind of the route. */
-  declare readonly [kind]: {
-    readonly is: "subscription";
-    readonly params: Params;
-    readonly event: Event;
-  };
+  declare readonly [kind]: SubscriptionContract<Params, Event>[typeof kind];
   /** The argument of `rpc.subscription`. */
   readonly definition: SubscriptionDefinition;
 
@@ -165,15 +197,11 @@ export class Subscription<Params, Event> implements SubscriptionContract<Params,
 }
 
 /** A topic with many subscribers, as `createRpc().topic` makes it and `server.publish` takes it. */
-export class Topic<Params, Event, Published = Event>
-  implements SubscriptionContract<Params, Event>
+export class Topic<Params, Event, Published = Event, State = unknown>
+  implements SubscriptionContract<Params, Event, State>
 {
   /** For types only: the kind of the route. */
-  declare readonly [kind]: {
-    readonly is: "subscription";
-    readonly params: Params;
-    readonly event: Event;
-  };
+  declare readonly [kind]: SubscriptionContract<Params, Event, State>[typeof kind];
   /** For types only: the type of the event that `server.publish` takes. */
   declare readonly "~published"?: Published;
   /** The argument of `rpc.topic`. */

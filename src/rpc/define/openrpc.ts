@@ -96,18 +96,20 @@ const subscribeResult = {
     epoch: { type: "string" },
     offset: { type: "integer" },
     recovered: { type: "boolean" },
+    snapshot: {},
   },
   required: ["subscription"],
 };
 
 /**
  * `event`: the JSON Schema of `data` in `subscription.event`. `history`: may the call have
- * `$since`?
+ * `$since`? `snapshot`: does its answer carry the state?
  */
 function subscriptionObject(feed: RegisteredSource): object {
   return {
     event: jsonSchemaOf(feed.event, "output"),
     history: feed.is === "topic" && feed.history !== undefined,
+    snapshot: feed.is === "topic" && feed.snapshot !== undefined,
   };
 }
 

@@ -4,6 +4,7 @@ import { mustBeSynchronous } from "../../runtime/application-code.js";
 import {
   type DeliverRule,
   type Overflow,
+  type SnapshotSource,
   Subscription,
   type SubscriptionDefinition,
   type Topic,
@@ -34,6 +35,7 @@ export interface RegisteredTopic extends RegisteredBase {
   readonly history: { readonly size: number; readonly ttl: number } | undefined;
   readonly rule: SlowRule;
   readonly deliver: DeliverRule | undefined;
+  readonly snapshot: SnapshotSource | undefined;
 }
 
 export type RegisteredSource = RegisteredGenerator | RegisteredTopic;
@@ -77,7 +79,7 @@ function generatorFeed(name: string, definition: SubscriptionDefinition): Regist
 }
 
 function topicFeed(name: string, definition: TopicDefinition): RegisteredTopic {
-  const { key, history, overflow = "drop-oldest", buffer, event, deliver } = definition;
+  const { key, history, overflow = "drop-oldest", buffer, event, deliver, snapshot } = definition;
   if (typeof key !== "function")
     throw new TypeError(`${name}: key must be a function that returns the topic's key`);
   if (
@@ -89,6 +91,12 @@ function topicFeed(name: string, definition: TopicDefinition): RegisteredTopic {
     );
   if (deliver !== undefined && typeof deliver !== "function")
     throw new TypeError(`${name}: deliver must be a function of ({ auth, params, event })`);
+  if (snapshot !== undefined && typeof snapshot !== "function")
+    throw new TypeError(`${name}: snapshot must be a function of ({ params, auth, signal })`);
+  if (snapshot !== undefined && overflow === "drop-newest")
+    throw new TypeError(
+      `${name}: with overflow "drop-newest" a subscriber learns of a loss with a later event only, so its state would stay wrong; use "drop-oldest" or "end" beside snapshot`,
+    );
   return {
     is: "topic",
     key: key as RegisteredTopic["key"],
@@ -96,6 +104,7 @@ function topicFeed(name: string, definition: TopicDefinition): RegisteredTopic {
     event,
     askEvery: intervalOf(name, definition),
     deliver: deliver as DeliverRule | undefined,
+    snapshot: snapshot as SnapshotSource | undefined,
     rule: slowRule(name, overflow, buffer),
   };
 }

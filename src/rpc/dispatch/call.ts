@@ -1,6 +1,7 @@
 import { type ErrorObject, errorOf } from "../../protocol/error-codes.js";
 import {
   type Id,
+  type Params,
   type Position,
   type Request,
   type Response,
@@ -19,6 +20,10 @@ import type { PendingCalls } from "./pending-calls.js";
 /** A subscription whose response is not sent yet. */
 export interface PendingSubscription {
   readonly result: SubscribeResult;
+  /** JSON of the state that the answer carries. */
+  readonly snapshot?: string;
+  /** Returns the error to answer with if the right to the snapshot was lost since, or null. */
+  refusal(): ErrorObject | null;
   /** Starts the events, after the response was sent. */
   begin(): void;
   /** Drops the subscription, since the call was answered with an error. */
@@ -39,8 +44,12 @@ export interface SubscribeCall {
   readonly call: Call;
   readonly entry: SubscriptionEntry;
   readonly params: unknown;
+  /** The params as they came, without the reserved members. */
+  readonly given: Params | undefined;
   /** `$since` */
   readonly since: Position | undefined;
+  /** `$snapshot` */
+  readonly snapshot: boolean | undefined;
 }
 
 /**

@@ -13,13 +13,22 @@ import type { Auth } from "../define/access.js";
 import { deniedByRule, logFailedRule } from "../define/authorize.js";
 import type { MethodEntry, Registry } from "../define/registry.js";
 import { checkRights } from "../define/step-up.js";
-import { encodeError, encodeJsonResult, encodeResult, withinLimit } from "../json/encode.js";
+import {
+  encodeError,
+  encodeJsonResult,
+  encodeResult,
+  encodeSubscribed,
+  encodeTooLarge,
+  fits,
+  withinLimit,
+} from "../json/encode.js";
 import { Batch } from "./batch.js";
 import {
   Call,
   type Caller,
   type CallObservation,
   type CallObserver,
+  type PendingSubscription,
   type Reply,
   RpcFault,
   rpcFaultOf,
@@ -124,11 +133,11 @@ export class Dispatcher {
     const { id, started, observation, response = null } = call;
     if (response === null || id === undefined) return end(observation, null, null);
     try {
+      if (started !== undefined && !("error" in response))
+        return this.#encodeSubscription(call, id, started);
       const text =
         "error" in response ? encodeError(id, response.error) : encodeResult(id, response.result);
       const code = "error" in response ? response.error.code : 0;
-      if (started !== undefined && code === 0)
-        return end(observation, code, { text, started: [started] }); // short: within any limit
       started?.abandon();
       const sent = withinLimit(id, text, this.#limits.responseBytes);
       if (sent !== text) this.#onLimit("responseBytes");
@@ -137,6 +146,23 @@ export class Dispatcher {
       const error = this.#internal(call, thrown);
       return end(observation, error.code, encodeError(id, error));
     }
+  }
+
+  #encodeSubscription({ observation }: Call, id: Id, started: PendingSubscription): Reply {
+    const { result, snapshot } = started;
+    const refusal = started.refusal();
+    if (refusal !== null) {
+      started.abandon();
+      return end(observation, refusal.code, encodeError(id, refusal));
+    }
+    const text = encodeSubscribed(id, result, snapshot);
+    // without a snapshot it is short: within any limit
+    if (snapshot === undefined || fits(text, this.#limits.responseBytes))
+      return end(observation, 0, { text, started: [started] });
+    started.abandon();
+    this.#onLimit("responseBytes");
+    const tooLarge = encodeTooLarge(id, this.#limits.responseBytes);
+    return end(observation, errorTable.too_large.code, tooLarge);
   }
 
   #respondToBatch(elements: readonly unknown[], caller: Caller, most: number): Reply | Batch {

@@ -1,12 +1,24 @@
 import { type ErrorObject, errorOf, standardError } from "../../protocol/error-codes.js";
-import { type Params, type Position, sinceMember } from "../../protocol/messages.js";
+import {
+  type Params,
+  type Position,
+  sinceMember,
+  snapshotMember,
+} from "../../protocol/messages.js";
 import { isThenable, toPromise } from "../../runtime/application-code.js";
 import type { Auth } from "../define/access.js";
 import { type AuthorizeRule, askRule, deniedByRule, logFailedRule } from "../define/authorize.js";
 import type { CallEntry, SubscriptionEntry } from "../define/registry.js";
 import { checkRights } from "../define/step-up.js";
 import { validate, validateParams } from "../define/validate.js";
-import { type Call, CallContext, type Caller, type PendingSubscription, RpcFault } from "./call.js";
+import {
+  type Call,
+  CallContext,
+  type Caller,
+  type PendingSubscription,
+  RpcFault,
+  type SubscribeCall,
+} from "./call.js";
 import type { Deadlines } from "./deadlines.js";
 
 /**
@@ -85,12 +97,15 @@ export class Invocation {
   }
 
   #runFeed(call: Call, entry: SubscriptionEntry): unknown {
-    const { params, since } = splitSince(call.request.params);
-    if (entry.params === undefined) return this.#subscribe(call, entry, params, since);
-    const checked = validateParams(entry.params, params);
+    const reserved = splitReserved(call.request.params, entry);
+    const { given } = reserved;
+    if (entry.params === undefined) return this.#subscribe(call, entry, given, reserved);
+    const checked = validateParams(entry.params, given);
     return checked instanceof Promise
-      ? checked.then((result) => this.#subscribe(call, entry, laterParamsOf(call, result), since))
-      : this.#subscribe(call, entry, paramsOf(call, checked), since);
+      ? checked.then((result) =>
+          this.#subscribe(call, entry, laterParamsOf(call, result), reserved),
+        )
+      : this.#subscribe(call, entry, paramsOf(call, checked), reserved);
   }
 
   #handle(call: Call, entry: CallEntry, params: unknown): unknown {
@@ -109,7 +124,7 @@ export class Invocation {
     call: Call,
     entry: SubscriptionEntry,
     params: unknown,
-    since: Since["since"],
+    reserved: ReservedParams,
   ): unknown {
     if (call.id === undefined) return undefined;
     const keep = (started: PendingSubscription) => {
@@ -118,7 +133,7 @@ export class Invocation {
       else call.started = started;
       return started.result;
     };
-    const started = call.caller.subscribe({ call, entry, params, since });
+    const started = call.caller.subscribe({ call, entry, params, ...reserved });
     return started instanceof Promise ? started.then(keep) : keep(started);
   }
 }
@@ -171,26 +186,48 @@ function resultOf(checked: Awaited<ReturnType<typeof validate>>): unknown {
   throw new TypeError(`the result does not fit its schema: ${JSON.stringify(checked.issues)}`);
 }
 
-/** The params of a subscription's call, and the position that came with them. */
-interface Since {
-  readonly params?: Params;
-  readonly since?: Position;
-}
+/** The params of a subscription's call, and what came with them in reserved members. */
+type ReservedParams = Pick<SubscribeCall, "given" | "since" | "snapshot">;
 
 /**
- * Takes the reserved member `$since` out of the params. Throws {@link RpcFault} when it is no
- * position.
+ * Takes the reserved members `$since` and `$snapshot` out of the params. Throws {@link RpcFault}
+ * when one of them does not fit.
  */
-function splitSince(params: Params | undefined): Since {
-  if (params === undefined) return {};
-  if (Array.isArray(params) || !Object.hasOwn(params, sinceMember)) return { params };
-  const { [sinceMember]: since, ...rest } = params as Readonly<Record<string, unknown>>;
-  if (since === null || since === undefined) return { params: rest };
+function splitReserved(params: Params | undefined, entry: SubscriptionEntry): ReservedParams {
+  if (params === undefined || Array.isArray(params) || !hasReserved(params))
+    return { given: params, since: undefined, snapshot: undefined };
+  const {
+    [sinceMember]: since,
+    [snapshotMember]: snapshot,
+    ...given
+  } = params as Readonly<Record<string, unknown>>;
+  return { given, since: sinceOf(since), snapshot: snapshotOf(snapshot, entry) };
+}
+
+function hasReserved(params: Params): boolean {
+  return Object.hasOwn(params, sinceMember) || Object.hasOwn(params, snapshotMember);
+}
+
+function sinceOf(since: unknown): Position | undefined {
+  if (since === null || since === undefined) return undefined;
   const { epoch, offset } = Object(since) as Partial<Position>;
   if (typeof epoch === "string" && Number.isSafeInteger(offset) && (offset as number) >= 0)
-    return { params: rest, since: { epoch, offset: offset as number } };
-  const message = '"$since" must be {"epoch": string, "offset": number}, as the server told them';
-  throw new RpcFault(
-    standardError("invalidParams", { issues: [{ path: [sinceMember], message }] }),
+    return { epoch, offset: offset as number };
+  throw misfit(
+    sinceMember,
+    '"$since" must be {"epoch": string, "offset": number}, as the server told them',
   );
+}
+
+function snapshotOf(snapshot: unknown, { feed, name }: SubscriptionEntry): boolean | undefined {
+  if (snapshot === null || snapshot === undefined) return undefined;
+  if (typeof snapshot !== "boolean")
+    throw misfit(snapshotMember, '"$snapshot" must be true or false');
+  if (snapshot && !(feed.is === "topic" && feed.snapshot !== undefined))
+    throw misfit(snapshotMember, `${name} makes no snapshots: leave out "$snapshot"`);
+  return snapshot;
+}
+
+function misfit(member: string, message: string): RpcFault {
+  return new RpcFault(standardError("invalidParams", { issues: [{ path: [member], message }] }));
 }

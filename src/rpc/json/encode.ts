@@ -1,6 +1,6 @@
 /** From responses to the text of a frame. */
 import { type ErrorObject, errorOf } from "../../protocol/error-codes.js";
-import type { Id, Params } from "../../protocol/messages.js";
+import type { Id, Params, SubscribeResult } from "../../protocol/messages.js";
 
 /**
  * Throws what `JSON.stringify` throws: a cycle, a BigInt, a `toJSON` that fails. `undefined`
@@ -13,6 +13,12 @@ export function encodeResult(id: Id, result: unknown): string {
 /** As {@link encodeResult}, of a result that is JSON already. */
 export function encodeJsonResult(id: Id, json: string): string {
   return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${json}}`;
+}
+
+/** As {@link encodeResult}, of a subscription: `snapshot` is JSON already, made once for many. */
+export function encodeSubscribed(id: Id, result: SubscribeResult, snapshot?: string): string {
+  if (snapshot === undefined) return encodeResult(id, result);
+  return encodeJsonResult(id, `${JSON.stringify(result).slice(0, -1)},"snapshot":${snapshot}}`);
 }
 
 /** As {@link encodeResult}: the data of a declared error may be anything. */

@@ -35,6 +35,7 @@ import { FrameReader } from "./frames/frame-reader.js";
 import { FrameWriter } from "./frames/frame-writer.js";
 import type { PeerSocket } from "./frames/peer-socket.js";
 import { maxControlsPerSecond, PeerWatch } from "./frames/peer-watch.js";
+import type { Snapshots } from "./snapshots.js";
 import { subscribe } from "./subscribe.js";
 import type { SubscriptionRights } from "./subscription-rights.js";
 
@@ -542,6 +543,7 @@ export interface ConnectionServices extends AuthParts {
   readonly revocations: RevocationList;
   readonly topics: TopicServices;
   readonly rights: SubscriptionRights;
+  readonly snapshots: Snapshots;
   readonly actions: ServerActions;
   readonly notifications: ReadonlyMap<string, StandardSchema>;
   readonly log: Logger;

@@ -26,6 +26,8 @@ import { describe } from "../../runtime/thrown.js";
 import type { Limits } from "../limits.js";
 import type { Telemetry } from "../telemetry/telemetry.js";
 import type { ConnectionSubscriptions, Kept } from "./connection-subscriptions.js";
+import type { Snapshots } from "./snapshots.js";
+import { withSnapshot } from "./subscribe-with-snapshot.js";
 import { SubscriptionRight } from "./subscription-right.js";
 
 /** Starts subscriptions: joins what the application declared with what carries its events. */
@@ -38,6 +40,7 @@ export interface SubscribeServices {
     "subscriptions" | "subscribeCallsPerSecond" | "responseBytes" | "requestTimeout"
   >;
   readonly telemetry: Pick<Telemetry, "limitHit">;
+  readonly snapshots: Snapshots;
 }
 
 const longestName = 255;
@@ -123,6 +126,7 @@ function runGenerator(
   return started(kept, opened, shareOf(kept));
 }
 
+/** Joins the topic, and makes a snapshot of it then. */
 function joinTopic(
   asked: SubscribeCall,
   feed: RegisteredTopic,
@@ -132,17 +136,25 @@ function joinTopic(
   services: SubscribeServices,
 ): PendingSubscription | Promise<PendingSubscription> {
   const { topics, limits, telemetry } = services;
-  const { since, call } = asked;
+  const { call } = asked;
+  const since = asked.snapshot === true ? undefined : asked.since;
+  const answer = (kept: Kept, read: SubscribeResult, giveUp: () => void) =>
+    feed.snapshot === undefined || asked.snapshot === false || read.recovered === true
+      ? started(kept, read, giveUp)
+      : withSnapshot(
+          { asked, source: feed.snapshot, kept, read, giveUp },
+          { subscriptions, services, askAgain: () => askAndOpen(asked, subscriptions, services) },
+        );
   const known = subscriptions.get(topic.name);
   if (known !== undefined) {
     if (!(known.subscription instanceof TopicSubscription && known.subscription.isOf(topic)))
       throw nameTaken(topic.name);
     if (since === undefined || feed.history === undefined)
-      return again(known, known.subscription, call);
+      return again(known, known.subscription, call, answer);
     if (!known.subscription.isPlaced)
       return afterwards(known.opened, call, () => askAndOpen(asked, subscriptions, services));
     if (known.subscription.covers(since))
-      return again(known, known.subscription, call, { recovered: true });
+      return again(known, known.subscription, call, answer, { recovered: true });
     known.subscription.stop();
     // its successor, of the same id, replays what was not sent yet
     subscriptions.forget(topic.name);
@@ -168,7 +180,7 @@ function joinTopic(
   );
   const kept = { subscription, right, opened, calls: 1 };
   subscriptions.keep(kept);
-  return share(kept, call, opened);
+  return share(kept, call, opened, answer);
 }
 
 /**
@@ -241,8 +253,15 @@ function unreachable(): RpcFault {
 
 function started(kept: Kept, opened: SubscribeResult, abandon: () => void): PendingSubscription {
   const result = { ...opened, [subscriptionMark]: true as const };
-  return { result, begin: () => kept.subscription.begin(), abandon };
+  return { result, refusal: () => null, begin: () => kept.subscription.begin(), abandon };
 }
+
+/** Makes the answer of a call once its topic is read. */
+type Answer = (
+  kept: Kept,
+  read: SubscribeResult,
+  giveUp: () => void,
+) => PendingSubscription | Promise<PendingSubscription>;
 
 /**
  * The share of one call in a subscription. It is given up when the call is answered before the
@@ -252,11 +271,12 @@ function share(
   kept: Kept,
   call: Call,
   opened: Kept["opened"],
+  answer: Answer,
 ): PendingSubscription | Promise<PendingSubscription> {
   const giveUp = shareOf(kept);
-  if (!(opened instanceof Promise)) return started(kept, opened, giveUp);
+  if (!(opened instanceof Promise)) return answer(kept, opened, giveUp);
   call.onAbort = giveUp;
-  return opened.then((read) => started(kept, read, giveUp));
+  return opened.then((read) => answer(kept, read, giveUp));
 }
 
 /** Returns the function that gives up one share, once. With the last one the subscription ends. */
@@ -274,6 +294,7 @@ function again(
   kept: Kept,
   subscription: TopicSubscription,
   call: Call,
+  answer: Answer,
   more: object = {},
 ): PendingSubscription | Promise<PendingSubscription> {
   const place = () => {
@@ -281,7 +302,8 @@ function again(
     return { ...subscription.place(), ...more };
   };
   kept.calls++;
-  return share(kept, call, kept.opened instanceof Promise ? kept.opened.then(place) : place());
+  const opened = kept.opened instanceof Promise ? kept.opened.then(place) : place();
+  return share(kept, call, opened, answer);
 }
 
 function topicName(route: string, feed: RegisteredTopic, params: unknown): string {

@@ -14,6 +14,7 @@ import { Dispatcher } from "../../../src/rpc/dispatch/dispatcher.js";
 import { silentLogger } from "../../../src/runtime/logger.js";
 import { builtins } from "../../../src/server/connection/builtins.js";
 import { Connection, type ConnectionServices } from "../../../src/server/connection/connection.js";
+import { Snapshots } from "../../../src/server/connection/snapshots.js";
 import { SubscriptionRights } from "../../../src/server/connection/subscription-rights.js";
 import { Telemetry } from "../../../src/server/telemetry/telemetry.js";
 import type { ManualClock } from "../manual-clock.js";
@@ -197,6 +198,7 @@ export class SubscriptionHarness {
       topics: { topics: this.#topics, bus: { read: (...asked) => this.#read(...asked) } },
       actions: {} as ServerActions,
       rights: new SubscriptionRights(clock),
+      snapshots: new Snapshots({ clock, limits, log: silentLogger, newErrorId: () => "error" }),
       notifications: new Map(),
       log: silentLogger,
       applicationLog: silentLogger,

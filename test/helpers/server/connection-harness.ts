@@ -15,6 +15,7 @@ import { silentLogger } from "../../../src/runtime/logger.js";
 import { Revocations } from "../../../src/server/cluster/revocations.js";
 import { builtins } from "../../../src/server/connection/builtins.js";
 import { Connection } from "../../../src/server/connection/connection.js";
+import { Snapshots } from "../../../src/server/connection/snapshots.js";
 import { SubscriptionRights } from "../../../src/server/connection/subscription-rights.js";
 import { Telemetry } from "../../../src/server/telemetry/telemetry.js";
 import type { ManualClock } from "../manual-clock.js";
@@ -87,6 +88,7 @@ export class ConnectionHarness {
       applicationLog: silentLogger,
       actions: {} as ServerActions,
       rights: new SubscriptionRights(this.clock),
+      snapshots: new Snapshots({ clock, limits, log: silentLogger, newErrorId: () => "error" }),
       telemetry: new Telemetry(),
       compression: true, // so that frames pass through the pretended socket
     };

@@ -1,0 +1,100 @@
+import { type ErrorObject, errorOf } from "../../protocol/error-codes.js";
+import { type SubscribeResult, subscriptionMark } from "../../protocol/messages.js";
+import type { TopicSubscription } from "../../pubsub/topic-subscription.js";
+import type { Auth } from "../../rpc/define/access.js";
+import type { SnapshotSource } from "../../rpc/define/declared-subscription.js";
+import { type PendingSubscription, RpcFault, type SubscribeCall } from "../../rpc/dispatch/call.js";
+import { denied, mustBeAdmitted } from "../../rpc/dispatch/invoke.js";
+import type { ConnectionSubscriptions, Kept } from "./connection-subscriptions.js";
+import type { Snapshots } from "./snapshots.js";
+
+/** A call of a topic that is joined, and is answered with a snapshot. */
+export interface JoinedCall {
+  readonly asked: SubscribeCall;
+  readonly source: SnapshotSource;
+  readonly kept: Kept;
+  readonly read: SubscribeResult;
+  /** Gives up the call's share in the subscription. */
+  readonly giveUp: () => void;
+}
+
+interface SnapshotPorts {
+  readonly subscriptions: ConnectionSubscriptions;
+  readonly services: { readonly snapshots: Snapshots };
+  readonly askAgain: () => PendingSubscription | Promise<PendingSubscription>;
+}
+
+/**
+ * Takes the place of a subscription in its topic, then has the snapshot made. The events that come
+ * meanwhile wait until the answer is sent. Rejects with {@link RpcFault} if there is no snapshot, or
+ * the right to it was lost meanwhile.
+ */
+export async function withSnapshot(
+  joined: JoinedCall,
+  ports: SnapshotPorts,
+): Promise<PendingSubscription> {
+  const { asked, source, kept, read } = joined;
+  const { call, params } = asked;
+  const subscription = kept.subscription as TopicSubscription;
+  mustBeAdmitted(call);
+  mustBeThere(joined);
+  const release = subscription.hold();
+  const place = subscription.place();
+  const ticket = ports.services.snapshots.take({
+    ...{ method: asked.entry.name, source, params },
+    auth: call.session.identity as Auth, // it is no public method
+  });
+  const abandon = () => {
+    ticket.cancel();
+    release();
+    joined.giveUp();
+  };
+  call.onAbort = abandon;
+  try {
+    const snapshot = await ticket.json;
+    await subscription.whenConfirmed();
+    mustBeAdmitted(call);
+    mustBeThere(joined);
+    return {
+      result: { ...read, ...place, [subscriptionMark]: true },
+      snapshot,
+      refusal: () => refusalOf(joined),
+      begin() {
+        subscription.begin();
+        release();
+      },
+      abandon,
+    };
+  } catch (error) {
+    abandon();
+    if (isReplaced(joined, ports)) return ports.askAgain();
+    throw error;
+  }
+}
+
+/** A call with `$since` has begun the subscription anew meanwhile. */
+function isReplaced({ asked, kept }: JoinedCall, { subscriptions }: SnapshotPorts): boolean {
+  const { subscription } = kept;
+  return (
+    !asked.call.isAborted &&
+    subscription.state === "ended" &&
+    subscription.endReason === undefined &&
+    subscriptions.get(subscription.id) !== undefined
+  );
+}
+
+function mustBeThere(joined: JoinedCall): void {
+  const refusal = refusalOf(joined);
+  if (refusal !== null) throw new RpcFault(refusal);
+}
+
+/** Why the snapshot must not be sent; null: it may be. */
+function refusalOf({ asked, kept }: JoinedCall): ErrorObject | null {
+  const { state, endReason, isPaused } = kept.subscription;
+  if (endReason === "forbidden") return denied(asked.call).error;
+  if (state === "ended" && endReason === undefined)
+    return errorOf("cancelled", { hint: "it was unsubscribed before the answer" });
+  if (state === "ended" || isPaused)
+    return errorOf("overloaded", { retryAfter: 1, hint: "try again" });
+  return null;
+}
