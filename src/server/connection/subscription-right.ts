@@ -158,6 +158,8 @@ export class SubscriptionRight {
     const { auth } = this;
     const { access, authorize } = this.entry;
     if (auth === null || checkAccess(access, auth) !== null) return false;
+    // the call waits for its first answer, and would be refused whatever that is
+    if (this.#begin !== undefined && this.#call.session.refusal() !== null) return false;
     if (authorize === undefined) return true;
     this.#isAsking = true;
     const answer = this.#askRule(authorize, auth);

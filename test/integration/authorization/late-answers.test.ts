@@ -114,6 +114,26 @@ describe("A rule that answers late, or never,", () => {
     }
   });
 
+  it("is not asked anew for a call whose session has expired meanwhile, and is for a live one", async () => {
+    for (const isExpired of [true, false]) {
+      await using server = await startBoards({ limits: { requestTimeout: 3_600_000 } });
+      server.rule.allow("ada");
+      const ada = await server.login("ada");
+      server.rule.isHeld = true;
+      await exchange(ada, request(1, "cards", board));
+      const done = server.server.reauthorize({ subject: "ada" });
+      if (isExpired) server.clock.advance(900_000);
+      await leftovers(ada);
+      server.rule.isHeld = false;
+      server.rule.answerAll(true);
+      expect(await done).to.deep.equal({ asked: 1, ended: isExpired ? 1 : 0, complete: true });
+      const [answer] = await leftovers(ada);
+      if (isExpired) expectError(answer, "token_expired");
+      else expect(answer?.result).to.include({ subscription: "b1" });
+      expect(server.rule.asked).to.equal(isExpired ? 1 : 2);
+    }
+  });
+
   it("is one of at most 64 that are out, whatever has them asked again", async () => {
     await using server = await startBoards();
     const users = Array.from({ length: 8 }, (_, n) => `user ${n}`);
