@@ -13,6 +13,8 @@ export interface ModelToken {
   readonly expiresAt: number;
   readonly issuedAt: number;
   readonly mayWrite: boolean;
+  /** Its scopes. Default: `write`, if it may. */
+  readonly scopes?: readonly string[];
   readonly kind: "genuine" | "forged" | "unjudged";
 }
 

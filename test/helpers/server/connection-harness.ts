@@ -4,7 +4,13 @@ import type { WebSocket } from "ws";
 import { z } from "zod";
 import type { VerifiedToken } from "../../../src/auth/provider-options.js";
 import { TokenRefusedError } from "../../../src/auth/refusal.js";
-import { createRpc, defaultLimits, type Limits } from "../../../src/index.js";
+import {
+  createRpc,
+  defaultLimits,
+  type Limits,
+  type Logger,
+  type Router,
+} from "../../../src/index.js";
 import { LocalBus } from "../../../src/pubsub/local-bus.js";
 import { FlushQueue } from "../../../src/pubsub/outbox.js";
 import { Topics } from "../../../src/pubsub/topics.js";
@@ -29,6 +35,12 @@ interface Verification {
   readonly reject: (error: TokenRefusedError) => void;
 }
 
+/** What a test serves in the harness's stead. */
+interface OwnApplication {
+  readonly app?: Router<unknown>;
+  readonly log?: Logger;
+}
+
 /** A handler was called: its request, by the number in its params, and for whom. */
 type Run = readonly [number: number, subject: string];
 
@@ -51,10 +63,10 @@ export class ConnectionHarness {
   readonly #slow = new Map<number, () => void>();
   #read = 0;
 
-  constructor(clock: ManualClock, given: Partial<Limits> = {}) {
+  constructor(clock: ManualClock, given: Partial<Limits> = {}, own: OwnApplication = {}) {
     this.clock = clock;
     const limits = { ...defaultLimits, openFramesPerSecond: Number.POSITIVE_INFINITY, ...given };
-    const app = this.#app();
+    const { app = this.#app(), log = silentLogger } = own;
     const onChange = () => this.connection.check();
     this.revocations = new Revocations({
       clock,
@@ -84,7 +96,7 @@ export class ConnectionHarness {
       revocations: this.revocations.list,
       topics: { topics: this.topics, bus: new LocalBus("epoch", () => clock.monotonic()) },
       notifications: app.notifications,
-      log: silentLogger,
+      log,
       applicationLog: silentLogger,
       actions: {} as ServerActions,
       rights: new SubscriptionRights(this.clock),
@@ -275,11 +287,12 @@ export class ConnectionHarness {
   }
 }
 
-function verified({ name, subject, expiresAt, issuedAt, mayWrite }: ModelToken): VerifiedToken {
+function verified(token: ModelToken): VerifiedToken {
+  const { name, subject, expiresAt, issuedAt, mayWrite, scopes } = token;
   return {
     issuer: "https://id.test",
     subject,
-    scopes: mayWrite ? ["write"] : [],
+    scopes: scopes ?? (mayWrite ? ["write"] : []),
     claims: { sub: subject, jti: name },
     expiresAt: expiresAt * 1_000,
     issuedAt: issuedAt * 1_000,
