@@ -282,14 +282,13 @@ export class Subscriptions {
   }
 
   #deliver(feed: Feed, { offset, gap, data, epoch }: SubscriptionEvent): void {
-    let isLoss = gap === true;
+    const isLoss = gap === true;
     if (feed.epoch && Number.isSafeInteger(offset)) {
       const place = offset as number;
       if (isLoss && epoch && epoch !== feed.epoch) {
         feed.epoch = epoch; // the server's store has lost its memory: offsets are counted anew
         feed.offset = 0;
       } else if (place <= feed.offset) return; // it came before
-      isLoss ||= place > feed.offset + 1;
       feed.offset = place;
     }
     if (isLoss) feed.inbox.lose();

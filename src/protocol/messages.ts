@@ -153,7 +153,7 @@ export type EndReason = (typeof endReasons)[number];
 export interface SubscriptionNotifications {
   readonly "subscription.event": {
     readonly subscription: string;
-    /** Only where the topic keeps history: one more than that of the event before. */
+    /** Only where the topic keeps history: above that of the event before. */
     readonly offset?: number;
     /** `true`: events before this one were dropped. */
     readonly gap?: true;

@@ -112,7 +112,7 @@ describe("The client's bundle for browsers", function () {
     const call = client.call("orders.list", { limit: 2 }, { idempotent: true });
     const marked = consume(client.subscribe("orders.watch", { id: "o1" }, { gaps: true }));
     socket.answer(socket.last("orders.watch"), { subscription: "t", epoch: "e", offset: 1 });
-    socket.tell("subscription.event", { subscription: "t", offset: 3, data: "three" });
+    socket.tell("subscription.event", { subscription: "t", offset: 3, gap: true, data: "three" });
     socket.drop();
     await pass(20_000);
     const next = await signIn();

@@ -144,11 +144,10 @@ export class WatchedSubscription {
       return;
     }
     const last = this.#place;
-    let isLoss = gap === true || this.#isBehind;
+    const isLoss = gap === true || this.#isBehind;
     if (last !== undefined && offset !== undefined) {
       const isNewHistory = gap === true && epoch !== undefined && epoch !== last.epoch;
       if (!isNewHistory && offset <= last.offset) return; // it came before
-      isLoss ||= offset > last.offset + 1;
       // the history may have what the server dropped while it was not read
       if (isLoss) return void this.#subscribe();
       this.#place = { epoch: last.epoch, offset };

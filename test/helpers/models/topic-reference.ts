@@ -75,15 +75,14 @@ export class TopicReference {
   }
 
   /**
-   * An event that the connection never gets: with history the next one's offset tells it, without
-   * history the next one says so.
+   * An event that the connection never gets: the next one says so.
    */
   swallow(topic: string): void {
     const events = this.#of(topic);
     events.push({ n: events.length + 1, offset: events.length + 1 - (this.#base.get(topic) ?? 0) });
     if (!this.#isSubscribed(topic)) return;
     this.#owed.add(topic);
-    if (this.#size === 0) this.#hasGap.add(topic);
+    this.#hasGap.add(topic);
   }
 
   /** Were events swallowed that no later one has told of? */
@@ -144,13 +143,13 @@ export class TopicReference {
     if ($since === undefined) return socket.answer(frame, { subscription: topic, epoch, offset });
     const recovered = $since.epoch === epoch && $since.offset >= offset - this.#size;
     socket.answer(frame, { subscription: topic, epoch, offset, recovered });
-    if (recovered)
-      for (const event of now.filter((one) => one.offset > $since.offset))
-        this.#tell(topic, event, false);
+    if (!recovered) return;
+    this.#hasGap.delete(topic); // what was swallowed follows
+    for (const event of now.filter((one) => one.offset > $since.offset)) this.#tell(topic, event);
   }
 
-  #tell(topic: string, { offset, n }: Event, mayHaveGap = true): void {
-    const hasGap = mayHaveGap && this.#hasGap.delete(topic);
+  #tell(topic: string, { offset, n }: Event): void {
+    const hasGap = this.#hasGap.delete(topic);
     const place = this.#size === 0 ? {} : { offset };
     this.#owed.delete(topic);
     this.#socket?.tell("subscription.event", {
