@@ -54,6 +54,18 @@ export interface Issuer extends IssuerPort {
     password: string,
     options?: { readonly address?: string },
   ): Promise<TokenSet>;
+  /**
+   * Signs a user out everywhere: all access and refresh tokens so far are out, on every node, and
+   * their connections close. A new login is good at once. Resolves once that is durable.
+   *
+   * @throws Error if there is no such user
+   */
+  endSessions(subject: string): Promise<void>;
+  /**
+   * Does for all users what `endSessions` does for one. Takes a few writes for each user. Tokens
+   * of clients stay good: see `clients.remove`.
+   */
+  endAllSessions(): Promise<void>;
   /** Closes the issuer and its store. */
   close(): Promise<void>;
 }
@@ -120,7 +132,7 @@ class EmbeddedIssuer implements Issuer {
     this.#housekeeping = new Housekeeping(store, clock, logger);
     this.issuer = issuer;
     this.store = given.store;
-    this.users = new UserDirectory(store.users, hasher, revoker, clock);
+    this.users = new UserDirectory({ users: store.users, hasher, revoker, clock, logger });
     this.clients = new ClientDirectory(store.clients, revoker, clock);
     this.#endpoints = new HttpEndpoints({
       settings,
@@ -174,8 +186,16 @@ class EmbeddedIssuer implements Issuer {
     await this.#settings.store.families.revoke(sessionId);
   }
 
-  async endSubject(subject: string): Promise<void> {
-    await this.#settings.store.families.revokeSubject(subject);
+  async endSubject(subject: string, issuedBefore?: number): Promise<void> {
+    await this.#settings.store.families.revokeSubject(subject, issuedBefore);
+  }
+
+  endSessions(subject: string): Promise<void> {
+    return this.users.endSessions(subject);
+  }
+
+  endAllSessions(): Promise<void> {
+    return this.users.endAllSessions();
   }
 
   async login(

@@ -8,7 +8,13 @@ export { memoryStore } from "../store/memory/memory-store.js";
 export type { Store } from "../store/store.js";
 export type { Client, ClientDirectory, NewClient } from "./accounts/client-directory.js";
 export { LoginError, type LoginErrorCode } from "./accounts/login-error.js";
-export type { NewUser, User, UserDirectory } from "./accounts/user-directory.js";
+export type {
+  NewUser,
+  UpdateOptions,
+  User,
+  UserChange,
+  UserDirectory,
+} from "./accounts/user-directory.js";
 export { createIssuer, type Issuer } from "./create-issuer.js";
 export type { IssuerOptions } from "./issuer-options.js";
 export type { Argon2Parameters, PasswordHasher } from "./password-hasher.js";

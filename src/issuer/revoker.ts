@@ -22,9 +22,13 @@ export class Revoker {
     return this.#add({ sessionId, reason }, records);
   }
 
-  /** All of a subject's tokens with `iat <= issuedBefore` (seconds). */
-  subject(subject: string, issuedBefore: number, reason: string): Promise<void> {
-    return this.#add({ subject, issuedBefore, reason });
+  /**
+   * All of a subject's tokens with `iat <= issuedBefore` (seconds). `margin`: milliseconds in which
+   * live sessions may come with a newer one.
+   */
+  subject(subject: string, issuedBefore: number, reason: string, margin = 0): Promise<void> {
+    const enforceAt = this.#clock.now() + margin;
+    return this.#add({ subject, issuedBefore, reason, ...(margin > 0 ? { enforceAt } : {}) });
   }
 
   /** Up to which `iat` this subject's tokens are revoked, seconds; 0: none are. */

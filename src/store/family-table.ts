@@ -25,6 +25,13 @@ export class FamilyTable {
     return [...(this.#ofSubject.get(subject) ?? [])].flatMap((id) => this.#records.get(id) ?? []);
   }
 
+  /** Those of a subject that are not revoked, and were created no later than `createdUntil`. */
+  liveOf(subject: string, createdUntil = Number.POSITIVE_INFINITY): readonly FamilyRecord[] {
+    return this.ofSubject(subject).filter(
+      ({ revoked, createdAt }) => !revoked && createdAt <= createdUntil,
+    );
+  }
+
   /**
    * Where there are more than `most` of the subject: those that are revoked, then those that were
    * not used for the longest time.

@@ -1,4 +1,4 @@
-import type { ClientRecord, FamilyRecord, UserRecord } from "./store.js";
+import type { ClientRecord, ExpectedCredentials, FamilyRecord, UserRecord } from "./store.js";
 
 type Kind = "string" | "number" | "boolean" | "array" | "object" | "string?";
 
@@ -54,4 +54,15 @@ export function fits<R>(value: unknown, shape: Shape<R>): value is R {
 function kindOf(value: unknown): string {
   if (Array.isArray(value)) return "array";
   return value === null ? "null" : typeof value;
+}
+
+/** Does a record have what a compare-and-set expects? */
+export function isAsExpected(
+  user: UserRecord,
+  { passwordHash, credentialVersion }: ExpectedCredentials = {},
+): boolean {
+  return (
+    (passwordHash === undefined || passwordHash === user.passwordHash) &&
+    (credentialVersion === undefined || credentialVersion === user.credentialVersion)
+  );
 }

@@ -45,18 +45,21 @@ export interface UserRecord {
   readonly createdAt: number;
 }
 
+/** Compare-and-set: what a record must have for a change. */
+export type ExpectedCredentials = Partial<Pick<UserRecord, "passwordHash" | "credentialVersion">>;
+
 export interface UserRecords {
   /** Adds a user. Resolves to `false` if the name is taken. */
   add(user: UserRecord): Promise<boolean>;
   get(username: string): Promise<UserRecord | undefined>;
   /**
-   * Changes members of one record. Resolves to `false` if there is no such user, or if `ifHash` is
-   * given and is not the current password hash.
+   * Changes members of one record. Resolves to `false` if there is no such user, or the user has
+   * not the expected credentials any more.
    */
   update(
     username: string,
     change: Partial<Omit<UserRecord, "username">>,
-    ifHash?: string,
+    expected?: ExpectedCredentials,
   ): Promise<boolean>;
   /** Removes a user. Resolves to `false` if there is no such user. */
   remove(username: string): Promise<boolean>;
@@ -162,8 +165,11 @@ export interface FamilyRecords {
    * already.
    */
   revoke(id: string): Promise<boolean>;
-  /** Revokes all families of a subject. Returns their number. */
-  revokeSubject(subject: string): Promise<number>;
+  /**
+   * Revokes all families of a subject, or those that were created no later than `createdUntil`.
+   * Returns their number.
+   */
+  revokeSubject(subject: string, createdUntil?: number): Promise<number>;
   /** Removes families that ended before `now`. Returns their number. */
   sweep(now: number): Promise<number>;
 }

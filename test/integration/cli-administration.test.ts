@@ -70,6 +70,31 @@ describe("jotwire user", function () {
       expect((await tokenFor(server, "ada", password)).code).to.equal(0);
     }));
 
+  it("changes scopes and claims of a live session on the running server, and signs it out everywhere", () =>
+    withFolder(async (folder) => {
+      await using server = await startDev(folder);
+      const password = shownPassword(server);
+      const user = (...args: string[]) => runCli(["user", ...args, "--state", folder]);
+      const { stdout: token } = await tokenFor(server, "ada", password);
+      const client = await RawClient.connect(server.url);
+      expect((await client.authenticate(token)).error).to.equal(undefined);
+
+      expect((await user("set", "ada", "--scope", "numbers:read")).code).to.equal(0);
+      expect((await client.notification("auth.refreshRequired")).params).to.include({
+        reason: "claims_changed",
+      });
+      const renewed = (await tokenFor(server, "ada", password)).stdout;
+      const answer = await client.call("refresh", { token: renewed });
+      expect(answer.result).to.deep.include({ scopes: ["numbers:read"] });
+
+      expect((await user("logout", "ada")).code).to.equal(0);
+      expect(await client.closed).to.deep.equal({ code: 4401, reason: "token_revoked" });
+      expect((await tokenFor(server, "ada", password)).code).to.equal(0);
+      await user("set", "ada", "--no-scopes", "--claims", '{"role":"guest"}', "--margin", "0");
+      const [ada] = JSON.parse((await user("list", "--json")).stdout);
+      expect(ada).to.deep.include({ scopes: [], claims: { role: "guest" } });
+    }));
+
   it("says to which folder a user was added, and when that was made new", () =>
     withFolder(async (folder) => {
       const state = join(folder, "state");
@@ -104,6 +129,10 @@ describe("jotwire user", function () {
         [["add", "eve", "--claims", "[1]"], password, "--claims must be a JSON object"],
         [["passwd", "nobody"], password, 'no user "nobody"'],
         [["remove", "nobody"], "", 'no user "nobody"'],
+        [["set", "nobody", "--no-scopes"], "", 'no user "nobody"'],
+        [["set", "bob"], "", "say what to change"],
+        [["set", "bob", "--scope", "a", "--no-scopes"], "", "not both"],
+        [["logout", "nobody"], "", 'no user "nobody"'],
       ] as const;
       for (const [args, input, message] of refusals) {
         const { code, stderr } = await runCli(["user", ...args, "--state", folder], { input });

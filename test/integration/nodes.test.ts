@@ -123,6 +123,51 @@ describe("Several nodes on one Redis", () => {
     expect((await b.post("/login", { username: "ada", password })).status).to.equal(400);
   });
 
+  it("end all sessions of a user from any of them, and let the user in again at once", async () => {
+    const [a, b] = (await deploy(2)) as [RedisNode, RedisNode];
+    const old = await a.login();
+    const [here, there] = [await a.connect(old.access_token), await b.connect(old.access_token)];
+    for (let turn = 0; turn < 2; turn++) {
+      await a.issuer.endSessions("ada");
+      const again = await b.connect((await b.login()).access_token); // within the same second
+      expect((await again.call("who")).result).to.equal("ada");
+      await again.close();
+    }
+    for (const client of [here, there])
+      expect(await client.closed).to.deep.equal({ code: 4401, reason: "token_revoked" });
+    for (const node of [a, b]) {
+      const use = { grant_type: "refresh_token", refresh_token: old.refresh_token };
+      expect((await node.post("/token", use)).status).to.equal(400);
+    }
+  });
+
+  it("tell live sessions of changed scopes, and refuse older tokens from then on", async () => {
+    const [a, b] = (await deploy(2)) as [RedisNode, RedisNode];
+    const old = await a.login();
+    const client = await b.connect(old.access_token);
+    await a.issuer.users.update("ada", { scopes: ["orders:read", "orders:write"] });
+    expect((await client.notification("auth.refreshRequired")).params).to.deep.include({
+      reason: "claims_changed",
+    });
+    const renewed = await client.call("refresh", { refreshToken: old.refresh_token });
+    expect(renewed.result).to.deep.include({ scopes: ["orders:read", "orders:write"] });
+    const late = await b.open();
+    expect((await late.authenticate(old.access_token)).error?.code).to.equal(revoked);
+    await a.issuer.users.update("ada", { scopes: [] }, { margin: 0 });
+    expect((await client.closed).reason).to.equal("token_revoked");
+  });
+
+  it("end the logins up to a moment with revoke, and no later ones", async () => {
+    const [a, b] = (await deploy(2)) as [RedisNode, RedisNode];
+    const old = await a.login();
+    const until = Date.now();
+    await a.server.revoke({ subject: "ada", issuedBefore: until });
+    const use = ({ refresh_token }: { refresh_token: string }) =>
+      b.post("/token", { grant_type: "refresh_token", refresh_token });
+    expect((await use(old)).status).to.equal(400);
+    expect((await use(await b.login())).status).to.equal(200);
+  });
+
   it("measure how long a revocation takes to reach the others, and show a store that is away", async () => {
     const [a, b] = (await deploy(2)) as [RedisNode, RedisNode];
     const shown = ({ server }: RedisNode, name: string) => series(server.metricsText()).get(name);

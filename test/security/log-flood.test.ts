@@ -203,6 +203,10 @@ const ofNoPeer = [
     "redis.junk",
     "redis.listener_failed",
     "issuer.untidy",
+    "user.added",
+    "user.changed",
+    "user.enabled",
+    "sessions.ended",
   ],
   ...[
     "node.message",
@@ -224,8 +228,10 @@ async function openStage() {
   const store = { ...memoryStore(), bus };
   const { get, update } = store.users;
   store.users.get = (name) => (name === "away" ? away() : get.call(store.users, name));
-  store.users.update = (name, change, ifHash) =>
-    ifHash === undefined ? update.call(store.users, name, change) : away();
+  store.users.update = (name, change, expected) =>
+    expected?.passwordHash === undefined
+      ? update.call(store.users, name, change, expected)
+      : away();
   const common = {
     issuer: "https://id.test",
     audience: "test",

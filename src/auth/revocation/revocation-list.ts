@@ -1,7 +1,11 @@
 import type { VerifiedToken } from "../provider-options.js";
 import type { Revocation } from "./revocation.js";
 
-type Kind = "sub" | "jti" | "sid";
+/**
+ * `due`: of a subject, with `issuedBefore` and a margin. Kept beside the subject's other one, since
+ * the union of both would end without its margin a session that only the later one means.
+ */
+type Kind = "sub" | "due" | "jti" | "sid";
 
 /** Revocations of one issuer's tokens, by the value of the claim that they name. */
 interface Claims extends Readonly<Record<Kind, Map<string, Revocation>>> {
@@ -39,6 +43,7 @@ export class RevocationList {
     const { issuer, kind, value } = partsOf(revocation);
     const claims = this.#byIssuer.get(issuer) ?? {
       sub: new Map(),
+      due: new Map(),
       jti: new Map(),
       sid: new Map(),
       tokensOf: new Map(),
@@ -96,7 +101,7 @@ export class RevocationList {
   }
 
   *#maps(): Iterable<Map<string, Revocation>> {
-    for (const { sub, jti, sid } of this.#byIssuer.values()) yield* [sub, jti, sid];
+    for (const { sub, due, jti, sid } of this.#byIssuer.values()) yield* [sub, due, jti, sid];
   }
 }
 
@@ -122,7 +127,10 @@ function forgetTokens({ jti, tokensOf }: Claims, session: string, revocation: Re
 function findIn(claims: Claims | undefined, token: VerifiedToken): Revocation | undefined {
   if (claims === undefined) return undefined;
   const { subject, tokenId, sessionId } = token;
-  let found = hitting(claims.sub.get(subject), token);
+  let found = stricter(
+    hitting(claims.sub.get(subject), token),
+    hitting(claims.due.get(subject), token),
+  );
   if (tokenId !== undefined) found = stricter(found, hitting(claims.jti.get(tokenId), token));
   if (sessionId !== undefined) found = stricter(found, hitting(claims.sid.get(sessionId), token));
   return found;
@@ -158,14 +166,19 @@ export function targetOf(revocation: Revocation): string {
   return JSON.stringify([kind, issuer ?? null, value]);
 }
 
-function partsOf({ issuer, jti, sessionId, subject }: Revocation): {
+function partsOf(revocation: Revocation): {
   readonly issuer: string | undefined;
   readonly kind: Kind;
   readonly value: string;
 } {
+  const { issuer, jti, sessionId, subject } = revocation;
   if (jti !== undefined) return { issuer, kind: "jti", value: jti };
   if (sessionId !== undefined) return { issuer, kind: "sid", value: sessionId };
-  return { issuer, kind: "sub", value: subject ?? "" };
+  return { issuer, kind: isDue(revocation) ? "due" : "sub", value: subject ?? "" };
+}
+
+function isDue({ subject, issuedBefore, enforceAt }: Revocation): boolean {
+  return subject !== undefined && issuedBefore !== undefined && enforceAt !== undefined;
 }
 
 const forever = Number.POSITIVE_INFINITY;
@@ -175,7 +188,7 @@ export function covers(known: Revocation, added: Revocation): boolean {
   return (
     (known.issuedBefore ?? forever) >= (added.issuedBefore ?? forever) &&
     (known.until ?? forever) >= (added.until ?? forever) &&
-    (known.enforceAt ?? 0) <= (added.enforceAt ?? 0)
+    ((known.enforceAt ?? 0) <= (added.enforceAt ?? 0) || isLater(known, added))
   );
 }
 
@@ -184,11 +197,25 @@ export function wider(a: Revocation, b: Revocation): Revocation {
   const { issuedBefore: _issuedBefore, until: _until, enforceAt: _enforceAt, ...rest } = b;
   const issuedBefore = Math.max(a.issuedBefore ?? forever, b.issuedBefore ?? forever);
   const until = Math.max(a.until ?? forever, b.until ?? forever);
-  const enforceAt = Math.min(a.enforceAt ?? 0, b.enforceAt ?? 0);
+  const enforceAt = enforcementOf(a, b);
   return {
     ...rest,
     ...(issuedBefore === forever ? {} : { issuedBefore }),
     ...(until === forever ? {} : { until }),
     ...(enforceAt === 0 ? {} : { enforceAt }),
   };
+}
+
+/**
+ * The margin of the later one of two: that of an earlier one is over, or soon will be, for sessions
+ * that have newer tokens by now. A live session keeps to the earliest that it has heard of.
+ */
+function enforcementOf(a: Revocation, b: Revocation): number {
+  if (isLater(a, b)) return a.enforceAt ?? 0;
+  if (isLater(b, a)) return b.enforceAt ?? 0;
+  return Math.min(a.enforceAt ?? 0, b.enforceAt ?? 0);
+}
+
+function isLater(one: Revocation, other: Revocation): boolean {
+  return isDue(one) && isDue(other) && (one.issuedBefore ?? 0) > (other.issuedBefore ?? 0);
 }

@@ -13,10 +13,19 @@ import {
   stateOption,
 } from "../settings/options.js";
 import { readSecret } from "../settings/secret-input.js";
+import { numberOption } from "../settings/settings.js";
 import { StateFolder } from "../settings/state-folder.js";
 
 interface PasswordOptions extends IssuerPlace {
   readonly passwordStdin?: boolean;
+}
+
+interface SetOptions extends IssuerPlace {
+  readonly scope: readonly string[];
+  /** False: `--no-scopes`. */
+  readonly scopes: boolean;
+  readonly claims?: Readonly<Record<string, unknown>>;
+  readonly margin?: number;
 }
 
 interface AddOptions extends PasswordOptions {
@@ -39,15 +48,28 @@ export function addUserCommand(program: Command): void {
       .addOption(redisPrefixOption())
       .addOption(configOption());
 
+  const claimsOption = () =>
+    new Option("--claims <json>", "more claims for the user's tokens, a JSON object").argParser(
+      claimsOf,
+    );
+
   action("add <name>", "let somebody log in")
     .addOption(scopeOption())
-    .addOption(
-      new Option("--claims <json>", "more claims for the user's tokens, a JSON object").argParser(
-        claimsOf,
-      ),
-    )
+    .addOption(claimsOption())
     .addOption(passwordStdinOption())
     .action(add);
+  action("set <name>", "change scopes or claims; live sessions get them by a refresh")
+    .addOption(scopeOption())
+    .addOption(new Option("--no-scopes", "take away all scopes"))
+    .addOption(claimsOption())
+    .addOption(
+      numberOption("--margin <seconds>", "time for live sessions to come with a new token", 0, 600),
+    )
+    .action(set);
+  action("logout <name>", "sign the user out everywhere; a new login is good at once").action(
+    (name: string, options: IssuerPlace) =>
+      change(name, options, "signed out everywhere", (users) => users.endSessions(name)),
+  );
   action("passwd <name>", "give a new password; ends the user's sessions")
     .addOption(passwordStdinOption())
     .action(passwd);
@@ -67,6 +89,7 @@ The password is asked for on a terminal, and read from standard input otherwise;
 
 Examples:
   jotwire user add bob --scope orders:read --scope orders:write
+  jotwire user set bob --scope orders:read
   pass show bob | jotwire user passwd bob --password-stdin`,
   );
 }
@@ -83,6 +106,24 @@ async function add(
   await withIssuer(place, ({ users }) => users.add(name, password, { scopes: scope, claims }));
   printNote(`user ${name} added to ${place.redis === undefined ? folder.path : "Redis"}`);
   if (isNew) printNewFolder(folder);
+}
+
+async function set(
+  name: string,
+  { scope, scopes, claims, margin, ...place }: SetOptions,
+): Promise<void> {
+  const setsScopes = scope.length > 0 || !scopes;
+  if (scope.length > 0 && !scopes)
+    throw new CliError("usage", "give either --scope or --no-scopes, not both");
+  if (!setsScopes && claims === undefined)
+    throw new CliError("usage", "say what to change: --scope, --no-scopes or --claims");
+  const changes = {
+    ...(setsScopes ? { scopes: scope } : {}),
+    ...(claims === undefined ? {} : { claims }),
+  };
+  const options = margin === undefined ? {} : { margin: margin * 1_000 };
+  await withIssuer(place, ({ users }) => users.update(name, changes, options));
+  printNote(`user ${name} changed; live sessions get a new token`);
 }
 
 async function passwd(

@@ -20,6 +20,25 @@ export function lastSecondUnder(version: string | undefined, now: number): numbe
 
 /** The `iat` of a token issued at `now` (milliseconds) under a version: seconds. */
 export function issuedAtUnder(version: string, now: number): number {
+  return Math.max(Math.floor(now / 1_000), earliestSecondOf(version));
+}
+
+/** No token of the version has an earlier `iat`. Seconds; 0: it does not say. */
+export function earliestSecondOf(version: string): number {
   const earliest = Number.parseInt(version, 10);
-  return Math.max(Math.floor(now / 1_000), Number.isNaN(earliest) ? 0 : earliest);
+  return Number.isNaN(earliest) ? 0 : earliest;
+}
+
+/** The same version, whose tokens from now on are later than all so far: families stay good. */
+export function laterVersion(version: string, now: number): string {
+  return `${lastSecondUnder(version, now) + 1}.${idOf(version)}`;
+}
+
+/** Are these the same credentials? */
+export function haveSameCredentials(one: string, other: string): boolean {
+  return idOf(one) === idOf(other);
+}
+
+function idOf(version: string): string {
+  return version.slice(version.indexOf(".") + 1);
 }

@@ -89,6 +89,6 @@ export class PasswordLogin {
     const { hasher } = this.#settings;
     if (!hasher.isOutdated(user.passwordHash)) return;
     const passwordHash = await this.#queue.run(applicant, () => hasher.hash(password));
-    await store.users.update(user.username, { passwordHash }, user.passwordHash);
+    await store.users.update(user.username, { passwordHash }, { passwordHash: user.passwordHash });
   }
 }

@@ -1,9 +1,16 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../runtime/clock.js";
+import type { Logger } from "../../runtime/logger.js";
 import type { UserRecord, UserRecords } from "../../store/store.js";
 import { type PasswordHasher, passwordProblem } from "../password-hasher.js";
 import type { Revoker } from "../revoker.js";
 
-import { lastSecondUnder, newCredentialVersion } from "./credential-version.js";
+import {
+  earliestSecondOf,
+  lastSecondUnder,
+  laterVersion,
+  newCredentialVersion,
+} from "./credential-version.js";
 import { checkedScopes } from "./scope-rules.js";
 
 /** A user, without what only the issuer may see. */
@@ -34,22 +41,55 @@ export interface NewUser {
   readonly claims?: Readonly<Record<string, unknown>>;
 }
 
+/** What `issuer.users.update` changes; what is absent stays. */
+export interface UserChange {
+  /** The scopes that the user may have from now on. */
+  readonly scopes?: readonly string[];
+  /** The claims for the user's access tokens from now on. */
+  readonly claims?: Readonly<Record<string, unknown>>;
+}
+
+/** How `issuer.users.update` reaches live sessions. */
+export interface UpdateOptions {
+  /**
+   * Milliseconds in which live sessions may come with a new token. 0: they end at once. At most
+   * 600_000 ms.
+   * @default 30_000 ms
+   */
+  readonly margin?: number;
+}
+
+/** What the directory works with. */
+export interface UserDirectoryParts {
+  readonly users: UserRecords;
+  readonly hasher: PasswordHasher;
+  readonly revoker: Revoker;
+  readonly clock: Clock;
+  readonly logger: Pick<Logger, "info">;
+}
+
+const longestMargin = 600_000; // 10 min: longer than an access token lives by default
+const maxAheadSeconds = 3; // of a version's tokens; the leeway for `iat` is 5 s
+const endedAtOnce = 8; // users
 const longestName = 255; // characters: what a `sub` may have
 const longestClaims = 4_096; // characters of JSON: a token has to fit in 8_192
 
 /**
- * The people who may log in. Every change takes effect at the next login and refresh; all but `add`
- * and `enable` also end live sessions.
+ * The people who may log in. Every change takes effect at the next login and refresh. `update` also
+ * reaches live sessions, and all others but `add` and `enable` end them.
  */
 export class UserDirectory {
   readonly #users: UserRecords;
   readonly #hasher: PasswordHasher;
   readonly #revoker: Revoker;
   readonly #clock: Clock;
+  readonly #logger: Pick<Logger, "info">;
   /** The hash that was begun last. */
   #hashing: Promise<unknown> = Promise.resolve();
 
-  constructor(users: UserRecords, hasher: PasswordHasher, revoker: Revoker, clock: Clock) {
+  /** Only the issuer makes one. */
+  constructor({ users, hasher, revoker, clock, logger }: UserDirectoryParts) {
+    this.#logger = logger;
     this.#users = users;
     this.#hasher = hasher;
     this.#revoker = revoker;
@@ -76,13 +116,77 @@ export class UserDirectory {
       scopes: checkedScopes(scopes),
       claims,
       disabled: false,
-      credentialVersion: newCredentialVersion(Math.max(this.#clock.now(), revokedUpTo * 1_000)),
+      credentialVersion: newCredentialVersion(
+        Math.max(this.#clock.now() - 1_000, revokedUpTo * 1_000),
+      ),
       createdAt: Math.floor(this.#clock.now() / 1_000),
     };
     if (!(await this.#users.add(user)))
       throw new Error(
         `user ${JSON.stringify(username)} exists already: passwd gives a new password`,
       );
+    this.#logger.info({ event: "user.added", subject: username }, "user added");
+  }
+
+  /** Returns a user; undefined if nobody has that name. */
+  async get(username: string): Promise<User | undefined> {
+    const user = await this.#users.get(username);
+    return user === undefined ? undefined : shownUser(user);
+  }
+
+  /**
+   * Changes scopes and claims. Live sessions get `auth.refreshRequired` with the reason
+   * `claims_changed`, on every node, and end after the margin unless their clients send a new token,
+   * which the SDK does. Older access tokens are refused from now on. Does nothing if nothing
+   * changes. Resolves once the change is durable.
+   *
+   * @throws Error that says what is wrong with a scope, a claim or the margin, or that there is no
+   * such user
+   */
+  async update(
+    username: string,
+    { scopes, claims }: UserChange,
+    { margin = 30_000 }: UpdateOptions = {},
+  ): Promise<void> {
+    if (!(margin >= 0 && margin <= longestMargin))
+      throw new Error(`margin must be from 0 to ${longestMargin} milliseconds, not ${margin}`);
+    if (claims !== undefined) checkClaims(claims);
+    const change = {
+      ...(scopes === undefined ? {} : { scopes: checkedScopes(scopes) }),
+      ...(claims === undefined ? {} : { claims }),
+    };
+    const user = await this.#users.get(username);
+    if (user === undefined) throw noSuchUser(username);
+    if (isDeepStrictEqual({ ...user, ...change }, user)) return;
+    await this.#newVersion(username, change, laterVersion, "claims_changed", margin);
+    this.#logger.info(
+      { event: "user.changed", subject: username, changed: Object.keys(change) },
+      "scopes or claims of a user changed",
+    );
+  }
+
+  /**
+   * Signs a user out everywhere. A new login is good at once.
+   *
+   * @throws Error if there is no such user
+   */
+  endSessions(username: string): Promise<void> {
+    return this.#endSessions(username, {}, "signed out everywhere");
+  }
+
+  /** Does for all users what `endSessions` does for one. */
+  async endAllSessions(): Promise<void> {
+    const names = (await this.#users.list()).map(({ username }) => username);
+    const reason = "all sessions ended";
+    const users = names.length;
+    const endNext = async (): Promise<void> => {
+      for (let name = names.pop(); name !== undefined; name = names.pop())
+        // who was removed meanwhile has no sessions
+        if ((await this.#users.get(name)) !== undefined)
+          await this.#newVersion(name, {}, freshVersion, reason);
+    };
+    await Promise.all(Array.from({ length: endedAtOnce }, endNext));
+    this.#logger.info({ event: "sessions.ended", users, reason }, "all sessions ended");
   }
 
   /** A new password. Ends all sessions of the user. Throws when there is no such user. */
@@ -106,6 +210,7 @@ export class UserDirectory {
   /** Takes `disable` back; ended sessions stay ended. Throws when there is no such user. */
   async enable(username: string): Promise<void> {
     await this.#update(username, { disabled: false });
+    this.#logger.info({ event: "user.enabled", subject: username }, "user enabled");
   }
 
   /** Ends all sessions of the user. Throws when there is no such user. */
@@ -117,14 +222,12 @@ export class UserDirectory {
       lastSecondUnder(user?.credentialVersion, this.#clock.now()),
       "user removed",
     );
+    this.#ended(username, "user removed");
   }
 
   /** Sorted by name. */
   async list(): Promise<readonly User[]> {
-    return (await this.#users.list()).map(({ username, scopes, claims, disabled, createdAt }) => ({
-      ...{ username, scopes, claims, disabled },
-      createdAt: createdAt * 1_000,
-    }));
+    return (await this.#users.list()).map(shownUser);
   }
 
   /**
@@ -137,29 +240,75 @@ export class UserDirectory {
     return hash;
   }
 
-  /**
-   * Two writes: after the first, no session of the old version gets a token any more; so all tokens
-   * to be revoked have an `iat` up to now, and the second write gives the version whose tokens are
-   * younger than that.
-   */
   async #endSessions(
     username: string,
     change: Partial<Omit<UserRecord, "username">>,
     reason: string,
   ): Promise<void> {
-    const before = (await this.#users.get(username))?.credentialVersion;
-    await this.#update(username, {
-      ...change,
-      credentialVersion: newCredentialVersion(this.#clock.now(), before),
-    });
+    await this.#newVersion(username, change, freshVersion, reason);
+    this.#ended(username, reason);
+  }
+
+  /**
+   * Two writes: after the first, no session of the old version gets a token any more; so all tokens
+   * to be revoked have an `iat` up to now, and the second write gives the version whose tokens are
+   * younger than that. Whoever changes the version in between revokes the same tokens.
+   */
+  async #newVersion(
+    username: string,
+    change: Partial<Omit<UserRecord, "username">>,
+    next: (before: string, now: number) => string,
+    reason: string,
+    margin = 0,
+  ): Promise<void> {
+    const { before, version } = await this.#beginVersion(username, change, next);
     const now = this.#clock.now();
-    await this.#update(username, { credentialVersion: newCredentialVersion(now, before) });
-    await this.#revoker.subject(username, lastSecondUnder(before, now), reason);
+    const credentialVersion = next(before, now);
+    await this.#users.update(username, { credentialVersion }, { credentialVersion: version });
+    await this.#revoker.subject(username, lastSecondUnder(before, now), reason, margin);
+  }
+
+  async #beginVersion(
+    username: string,
+    change: Partial<Omit<UserRecord, "username">>,
+    next: (before: string, now: number) => string,
+  ): Promise<{ readonly before: string; readonly version: string }> {
+    for (;;) {
+      const before = (await this.#users.get(username))?.credentialVersion;
+      if (before === undefined) throw noSuchUser(username);
+      await this.#whenNotAhead(before);
+      const version = next(before, this.#clock.now());
+      const changed = { ...change, credentialVersion: version };
+      if (await this.#users.update(username, changed, { credentialVersion: before }))
+        return { before, version };
+    }
+  }
+
+  /**
+   * Each version's tokens are a second later than those of the version before: of many versions in
+   * one second the last ones would be refused, as issued in the future.
+   */
+  async #whenNotAhead(version: string): Promise<void> {
+    const ahead = earliestSecondOf(version) * 1_000 - this.#clock.now();
+    const wait = ahead - (maxAheadSeconds - 1) * 1_000;
+    if (wait > 0) await new Promise<void>((resolve) => this.#clock.after(wait, resolve));
+  }
+
+  #ended(subject: string, reason: string): void {
+    this.#logger.info({ event: "sessions.ended", subject, reason }, "all sessions of a user ended");
   }
 
   async #update(username: string, change: Partial<Omit<UserRecord, "username">>): Promise<void> {
     if (!(await this.#users.update(username, change))) throw noSuchUser(username);
   }
+}
+
+function freshVersion(before: string, now: number): string {
+  return newCredentialVersion(now, before);
+}
+
+function shownUser({ username, scopes, claims, disabled, createdAt }: UserRecord): User {
+  return { username, scopes, claims, disabled, createdAt: createdAt * 1_000 };
 }
 
 function noSuchUser(username: string): Error {

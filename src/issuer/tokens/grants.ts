@@ -10,7 +10,7 @@ import type {
   UserRecord,
 } from "../../store/store.js";
 import { firstPartyClient } from "../accounts/client-directory.js";
-import { issuedAtUnder } from "../accounts/credential-version.js";
+import { haveSameCredentials, issuedAtUnder } from "../accounts/credential-version.js";
 import { TooManyFailuresError } from "../accounts/failed-logins.js";
 import type { HashingQueue } from "../accounts/hashing-queue.js";
 import { PasswordLogin } from "../accounts/password-login.js";
@@ -214,7 +214,7 @@ export class Grants {
     const { logger } = this.#settings;
     const found = await store.families.get(presented.familyId, this.#now());
     if (found !== undefined) {
-      if (scopes !== undefined && !isWithin(scopes, found.scopes))
+      if (scopes !== undefined && !(await this.#mayAsk(store, found, scopes)))
         return { outcome: "scope_refused" }; // RFC 6749 §6: before anything is consumed
       const isGood = [found.currentHash, found.previousHash].some((known) =>
         sameDigest(known, presented.hash),
@@ -349,6 +349,17 @@ export class Grants {
     return { successor, result };
   }
 
+  /** What the user has now, or had at the login: it may have been taken away since. */
+  async #mayAsk(
+    store: StoreRecords,
+    family: FamilyRecord,
+    scopes: readonly string[],
+  ): Promise<boolean> {
+    if (isWithin(scopes, family.scopes)) return true;
+    const user = await store.users.get(family.subject);
+    return isWithin(scopes, [...family.scopes, ...(user?.scopes ?? [])]);
+  }
+
   /**
    * Undefined: the user is gone, disabled, or has other credentials by now. The time is taken
    * before the user is read: whoever ends the user's sessions after that read revokes a token of
@@ -362,10 +373,14 @@ export class Grants {
     const { clock, accessTokenTtl } = this.#settings;
     const now = clock.now();
     const user = await store.users.get(family.subject);
-    if (user === undefined || user.disabled || user.credentialVersion !== family.credentialVersion)
+    if (
+      user === undefined ||
+      user.disabled ||
+      !haveSameCredentials(user.credentialVersion, family.credentialVersion)
+    )
       return undefined;
-    const granted = intersection(family.scopes, user.scopes);
-    const scopes = asked === undefined ? granted : intersection(granted, asked);
+    // a login grants its client all that the user has, also what the user gets later
+    const scopes = asked === undefined ? user.scopes : intersection(user.scopes, asked);
     const expiresAt = Math.floor(Math.min((now + accessTokenTtl) / 1_000, family.endsAt));
     const token = await this.#accessTokens.sign(
       {

@@ -86,9 +86,9 @@ export class FamilyLog implements FamilyRecords {
     });
   }
 
-  revokeSubject(subject: string): Promise<number> {
+  revokeSubject(subject: string, createdUntil?: number): Promise<number> {
     return this.#change(() => {
-      const meant = this.#table.ofSubject(subject).filter(({ revoked }) => !revoked);
+      const meant = this.#table.liveOf(subject, createdUntil);
       return {
         result: meant.length,
         lines: meant.map((family) => ({ put: { ...family, revoked: true } })),

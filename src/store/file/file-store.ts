@@ -4,11 +4,12 @@ import type { RevocationRecords } from "../../auth/revocation/revocation.js";
 import { type Clock, systemClock } from "../../runtime/clock.js";
 import { refuseUnknownOptions } from "../../runtime/known-options.js";
 import { MemoryRates } from "../memory/memory-rates.js";
-import { clientShape, userShape } from "../record-shape.js";
+import { clientShape, isAsExpected, userShape } from "../record-shape.js";
 import type {
   AttemptCounters,
   ClientRecord,
   ClientRecords,
+  ExpectedCredentials,
   FamilyRecords,
   RateCounters,
   SecretRecords,
@@ -192,13 +193,12 @@ class FileUsers implements UserRecords {
   async update(
     username: string,
     change: Partial<Omit<UserRecord, "username">>,
-    ifHash?: string,
+    expected?: ExpectedCredentials,
   ): Promise<boolean> {
     await this.#open();
     return withLock(this.#folder.lockPath(username), async () => {
       const user = await this.#folder.read(username);
-      if (user === undefined || (ifHash !== undefined && user.passwordHash !== ifHash))
-        return false;
+      if (user === undefined || !isAsExpected(user, expected)) return false;
       await this.#folder.write(username, { ...user, ...change });
       return true;
     });

@@ -1,11 +1,13 @@
 import type { Revocation, RevocationRecords } from "../../auth/revocation/revocation.js";
 import { RevocationList } from "../../auth/revocation/revocation-list.js";
 import { FamilyTable } from "../family-table.js";
+import { isAsExpected } from "../record-shape.js";
 import { decideRotation, hasEnded } from "../refresh-token-rotation.js";
 import type {
   AttemptCounters,
   ClientRecord,
   ClientRecords,
+  ExpectedCredentials,
   FamilyRecord,
   FamilyRecords,
   Rotation,
@@ -47,10 +49,10 @@ class MemoryUsers implements UserRecords {
   async update(
     username: string,
     change: Partial<Omit<UserRecord, "username">>,
-    ifHash?: string,
+    expected?: ExpectedCredentials,
   ): Promise<boolean> {
     const user = this.#records.get(username);
-    if (user === undefined || (ifHash !== undefined && user.passwordHash !== ifHash)) return false;
+    if (user === undefined || !isAsExpected(user, expected)) return false;
     this.#records.set(username, { ...user, ...structuredClone(change) });
     return true;
   }
@@ -112,8 +114,8 @@ class MemoryFamilies implements FamilyRecords {
     return true;
   }
 
-  async revokeSubject(subject: string): Promise<number> {
-    const meant = this.#table.ofSubject(subject).filter(({ revoked }) => !revoked);
+  async revokeSubject(subject: string, createdUntil?: number): Promise<number> {
+    const meant = this.#table.liveOf(subject, createdUntil);
     for (const family of meant) this.#table.put({ ...family, revoked: true });
     return meant.length;
   }

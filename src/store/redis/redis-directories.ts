@@ -1,5 +1,11 @@
-import { clientShape, userShape } from "../record-shape.js";
-import type { ClientRecord, ClientRecords, UserRecord, UserRecords } from "../store.js";
+import { clientShape, isAsExpected, userShape } from "../record-shape.js";
+import type {
+  ClientRecord,
+  ClientRecords,
+  ExpectedCredentials,
+  UserRecord,
+  UserRecords,
+} from "../store.js";
 import type { RedisExecutor } from "./connection/redis-connection.js";
 import { JsonHash } from "./json-hash.js";
 import type { RedisKeys } from "./redis-keys.js";
@@ -24,10 +30,10 @@ export class RedisUsers implements UserRecords {
   update(
     username: string,
     change: Partial<Omit<UserRecord, "username">>,
-    ifHash?: string,
+    expected?: ExpectedCredentials,
   ): Promise<boolean> {
     return this.#records.update(username, (user) =>
-      ifHash !== undefined && user.passwordHash !== ifHash ? undefined : { ...user, ...change },
+      isAsExpected(user, expected) ? { ...user, ...change } : undefined,
     );
   }
 

@@ -49,6 +49,21 @@ describe("the list of revocations", () => {
     expect(list.find(token)).to.equal(undefined);
   });
 
+  it("keeps a margin of newer tokens beside what ended older ones at once", () => {
+    const list = new RevocationList();
+    list.add({ subject: "ada", issuedBefore: 900 });
+    list.add({ subject: "ada", issuedBefore: 950, enforceAt: 5_000 });
+    list.add({ subject: "ada", issuedBefore: 1_000, enforceAt: 9_000 });
+    expect(list.find(token)).to.include({ issuedBefore: 1_000, enforceAt: 9_000 });
+    expect(list.find({ ...token, issuedAt: 900_000 })?.enforceAt ?? 0).to.equal(0);
+    expect(list.find({ ...token, issuedAt: 1_001_000 })).to.equal(undefined);
+    const earlier = { subject: "ada", issuedBefore: 1_000, enforceAt: 8_000 };
+    expect(list.add({ ...earlier, enforceAt: 9_500 }), "covered").to.equal(false);
+    expect(list.add(earlier)).to.equal(true);
+    expect(list.find(token)).to.include({ enforceAt: 8_000 });
+    expect(list.values()).to.have.length(2);
+  });
+
   it("is not fooled by names of object members", () => {
     const list = new RevocationList();
     list.add({ jti: "__proto__" });

@@ -76,6 +76,8 @@ describe("the user directory", () => {
       users.disable("bob"),
       users.enable("bob"),
       users.remove("bob"),
+      users.update("bob", { scopes: [] }),
+      users.endSessions("bob"),
     ]) {
       expect((await rejectionOf(change)).message).to.equal('there is no user "bob"');
     }
@@ -176,6 +178,119 @@ describe("the user directory", () => {
     await rejectionOf(issuer.renew(meanwhile.refreshToken));
     expect(Number(claimsOf(token).iat)).to.be.above(issuedBefore);
     await issuer.renew(refreshToken);
+  });
+
+  it("endSessions ends all logins so far, and a login in the same second is good, however often", async () => {
+    const { issuer, clock, log } = await openIssuer();
+    const told: Revocation[] = [];
+    issuer.onRevocation((revocation) => told.push(revocation));
+    for (let turn = 0; turn < 3; turn++) {
+      const old = await issuer.login("ada", password);
+      await issuer.endSessions("ada");
+      const issuedBefore = told.at(-1)?.issuedBefore ?? Number.NaN;
+      expect(Number(claimsOf(old.token).iat)).to.be.at.most(issuedBefore);
+      expect(await rejectionOf(issuer.renew(old.refreshToken))).to.include({
+        code: "token_revoked",
+      });
+      const { token, refreshToken } = await issuer.login("ada", password);
+      expect(Number(claimsOf(token).iat)).to.be.above(issuedBefore);
+      expect(Number(claimsOf(token).iat) * 1_000, "the leeway").to.be.below(clock.now() + 5_000);
+      await issuer.renew(refreshToken);
+    }
+    expect(log.map(({ fields }) => fields)).to.deep.include({
+      event: "sessions.ended",
+      subject: "ada",
+      reason: "signed out everywhere",
+    });
+  });
+
+  it("endSessions more often than the leeway for iat allows waits, so that no login is refused", async () => {
+    const { issuer, clock } = await openIssuer();
+    const startedAt = clock.now();
+    for (let turn = 0; turn < 8; turn++) {
+      let isEnded = false;
+      const ended = issuer.endSessions("ada").then(() => {
+        isEnded = true;
+      });
+      while (!isEnded) {
+        await new Promise((resolve) => setImmediate(resolve));
+        clock.advance(10);
+      }
+      await ended;
+      const { token } = await issuer.login("ada", password);
+      expect(Number(claimsOf(token).iat) * 1_000).to.be.below(clock.now() + 4_000);
+    }
+    expect(clock.now() - startedAt).to.be.within(4_000, 9_000);
+  });
+
+  it("endSessions at once on two nodes leaves the next login good", async () => {
+    const { issuer } = await openIssuer();
+    const told: Revocation[] = [];
+    issuer.onRevocation((revocation) => told.push(revocation));
+    await Promise.all([issuer.endSessions("ada"), issuer.endSessions("ada")]);
+    const { token, refreshToken } = await issuer.login("ada", password);
+    for (const { issuedBefore = Number.NaN } of told)
+      expect(Number(claimsOf(token).iat)).to.be.above(issuedBefore);
+    await issuer.renew(refreshToken);
+  });
+
+  it("endAllSessions does so for every user", async () => {
+    const { issuer } = await openIssuer();
+    const names = ["ada", ...Array.from({ length: 20 }, (_, n) => `user-${n}`)];
+    for (const name of names.slice(1)) await issuer.users.add(name, password);
+    const old = await Promise.all(names.map((name) => issuer.login(name, password)));
+    await issuer.endAllSessions();
+    for (const { refreshToken } of old)
+      expect(await rejectionOf(issuer.renew(refreshToken))).to.include({ code: "token_revoked" });
+    for (const name of names) await issuer.renew((await issuer.login(name, password)).refreshToken);
+  });
+
+  it("get returns a user as list does, and undefined for nobody", async () => {
+    const { issuer } = await openIssuer();
+    expect(await issuer.users.get("ada")).to.deep.equal((await issuer.users.list())[0]);
+    expect(await issuer.users.get("bob")).to.equal(undefined);
+  });
+
+  it("update gives a login new scopes and claims at its next refresh, also more than it began with", async () => {
+    const { issuer, log } = await openIssuer();
+    const told: Revocation[] = [];
+    issuer.onRevocation((revocation) => told.push(revocation));
+    const before = await issuer.login("ada", password);
+    await issuer.users.update("ada", { scopes: ["orders:read", "admin"] });
+    expect(told[0]).to.include({ subject: "ada", reason: "claims_changed" });
+    expect(told[0]?.enforceAt).to.be.a("number");
+    expect(Number(claimsOf(before.token).iat)).to.be.at.most(told[0]?.issuedBefore ?? 0);
+    const after = await issuer.renew(before.refreshToken);
+    expect(claimsOf(after.token)).to.include({ scope: "orders:read admin", role: "admin" });
+    expect(Number(claimsOf(after.token).iat)).to.be.above(told[0]?.issuedBefore ?? Number.NaN);
+    await issuer.users.update("ada", { claims: { role: "guest" } }, { margin: 0 });
+    expect(told[1]?.enforceAt).to.equal(undefined);
+    const last = await issuer.renew(after.refreshToken);
+    expect(claimsOf(last.token)).to.include({ scope: "orders:read admin", role: "guest" });
+    expect(log.map(({ fields }) => fields)).to.deep.include({
+      event: "user.changed",
+      subject: "ada",
+      changed: ["scopes"],
+    });
+  });
+
+  it("update that changes nothing tells nobody, and one that is wrong changes nothing", async () => {
+    const { issuer } = await openIssuer();
+    const told: Revocation[] = [];
+    issuer.onRevocation((revocation) => told.push(revocation));
+    const before = await issuer.users.get("ada");
+    await issuer.users.update("ada", { scopes: before?.scopes ?? [], claims: { role: "admin" } });
+    for (const [problem, change, options] of [
+      ["is no scope", { scopes: ["a b"] }, {}],
+      ["claim sub ", { claims: { sub: "bob" } }, {}],
+      ["margin must be", { scopes: [] }, { margin: -1 }],
+      ["margin must be", { scopes: [] }, { margin: Number.NaN }],
+    ] as const)
+      expect((await rejectionOf(issuer.users.update("ada", change, options))).message).to.include(
+        problem,
+      );
+    expect(told).to.deep.equal([]);
+    expect(await issuer.users.get("ada")).to.deep.equal(before);
   });
 
   it("enable lets a user log in again, but brings no session back", async () => {

@@ -305,9 +305,9 @@ describe("the file store", () => {
       await server.users.add(ada);
       await commandLine.users.update("ada", { passwordHash: "new" });
       expect((await server.users.get("ada"))?.passwordHash).to.equal("new");
-      expect(await server.users.update("ada", { passwordHash: "rehashed" }, "hash")).to.equal(
-        false,
-      );
+      expect(
+        await server.users.update("ada", { passwordHash: "rehashed" }, { passwordHash: "hash" }),
+      ).to.equal(false);
     });
   });
 
@@ -319,7 +319,14 @@ describe("the file store", () => {
         for (;;) {
           const users = stores[index % 2]?.users;
           const now = (await users?.get("ada"))?.passwordHash ?? "";
-          if (await users?.update("ada", { passwordHash: `${Number(now) + 1}` }, now)) return;
+          if (
+            await users?.update(
+              "ada",
+              { passwordHash: `${Number(now) + 1}` },
+              { passwordHash: now },
+            )
+          )
+            return;
         }
       };
       await Promise.all(Array.from({ length: 10 }, (_, index) => increment(index)));

@@ -136,10 +136,19 @@ for (const { name, prepare, open } of adapters) {
       expect(await store.users.update("bob", { disabled: true })).to.equal(false);
     });
 
-    it("updates under a condition only while the hash is the same", async () => {
+    it("updates under a condition only while hash and version are the same", async () => {
       await store.users.add(ada);
-      expect(await store.users.update("ada", { passwordHash: "new" }, "wrong")).to.equal(false);
-      expect(await store.users.update("ada", { passwordHash: "new" }, "hash")).to.equal(true);
+      const { passwordHash, credentialVersion } = ada;
+      const change = { passwordHash: "new" };
+      for (const expected of [
+        { passwordHash: "wrong" },
+        { credentialVersion: "wrong" },
+        { passwordHash, credentialVersion: "wrong" },
+      ])
+        expect(await store.users.update("ada", change, expected)).to.equal(false);
+      expect(await store.users.update("ada", change, { passwordHash, credentialVersion })).to.equal(
+        true,
+      );
       expect((await store.users.get("ada"))?.passwordHash).to.equal("new");
     });
 
@@ -223,6 +232,24 @@ for (const { name, prepare, open } of adapters) {
       expect((await store.families.rotate({ ...use, familyId: "g" })).outcome).to.equal("rotated");
       await store.families.add({ ...family, id: "later" });
       expect((await store.families.rotate({ ...use, familyId: "later" })).outcome).to.equal(
+        "rotated",
+      );
+      expect(await store.families.revokeSubject("ada")).to.equal(1);
+    });
+
+    it("revokes the families of a subject that were created until a moment, and no later ones", async () => {
+      for (const [id, createdAt] of [
+        ["old", 100],
+        ["same", 100.5],
+        ["young", 101],
+      ] as const)
+        await store.families.add({ ...family, id, createdAt });
+      expect(await store.families.revokeSubject("ada", 100.5)).to.equal(2);
+      expect(await store.families.revokeSubject("ada", 100.5)).to.equal(0);
+      expect((await store.families.rotate({ ...use, familyId: "same" })).outcome).to.equal(
+        "revoked",
+      );
+      expect((await store.families.rotate({ ...use, familyId: "young" })).outcome).to.equal(
         "rotated",
       );
       expect(await store.families.revokeSubject("ada")).to.equal(1);
