@@ -1,10 +1,9 @@
 import { Deadlines } from "../../rpc/dispatch/deadlines.js";
 import type { Clock } from "../../runtime/clock.js";
+import { FairQueue } from "../../runtime/fair-queue.js";
 import type { SubscriptionRight } from "./subscription-right.js";
 
 const mostOut = { urgent: 48, background: 16 }; // questions that are out at a time
-const shareOfUser = 1 / 4; // of these, so that nobody's slow rules hold up everybody
-const mostPerTurn = 64; // rights that are asked in one turn of the event loop
 
 /** Who waits for the answer of a right that waits for its turn. */
 interface Waiting {
@@ -12,117 +11,48 @@ interface Waiting {
   readonly resolve: (answer: boolean | Promise<boolean>) => void;
 }
 
-/** The rights of one user. */
-interface UserQueue {
-  readonly user: string;
-  /** Questions that are out. */
-  out: number;
-  /** In order. */
-  readonly waiting: Map<SubscriptionRight, Waiting>;
-}
-
-/**
- * Asks rights, those of one user in order and the users in turn, as many at a time as the
- * application can be expected to answer.
- */
+/** Asks rights, as many at a time as the application can be expected to answer. */
 class RightQueue {
-  readonly #mostOut: number;
-  readonly #mostOfUser: number;
-  readonly #byUser = new Map<string, UserQueue>();
-  /** The users whose next right is asked as soon as there is room, in turn. */
-  readonly #ready = new Set<UserQueue>();
-  #out = 0;
-  #askedInTurn = 0;
-  #turn: NodeJS.Immediate | undefined;
+  readonly #queue: FairQueue<SubscriptionRight>;
+  readonly #waiting = new Map<SubscriptionRight, Waiting>();
 
   constructor(mostOut: number) {
-    this.#mostOut = mostOut;
-    this.#mostOfUser = mostOut * shareOfUser;
+    this.#queue = new FairQueue(mostOut, (right) => this.#ask(right));
   }
 
   /** @param isDoubted whether the last answer may be wrong, so that events wait from now on */
   ask(right: SubscriptionRight, isDoubted: boolean): boolean | Promise<boolean> {
     if (right.isOut) return right.ask();
-    const queue = this.#queueOf(right);
-    const isFree = queue.waiting.size === 0 && queue.out < this.#mostOfUser;
-    if (isFree && this.#ready.size === 0 && this.#hasRoom()) return this.#askNow(right, queue);
+    const { user } = right;
+    const waiting = this.#waiting.get(right);
+    if (waiting === undefined && this.#queue.isFree(user))
+      return this.#queue.run(user, () => right.ask());
     if (isDoubted) right.subscription?.pause();
-    return queue.waiting.get(right)?.answered ?? this.#wait(right, queue);
+    return waiting?.answered ?? this.#wait(right);
   }
 
   close(): void {
-    clearImmediate(this.#turn);
-    const queues = [...this.#byUser.values()];
-    this.#byUser.clear();
-    this.#ready.clear();
-    for (const { waiting } of queues) for (const { resolve } of waiting.values()) resolve(false);
+    this.#queue.close();
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { resolve } of waiting) resolve(false);
   }
 
-  #hasRoom(): boolean {
-    return this.#out < this.#mostOut && this.#askedInTurn < mostPerTurn;
-  }
-
-  #queueOf({ user }: SubscriptionRight): UserQueue {
-    const known = this.#byUser.get(user);
-    if (known !== undefined) return known;
-    const queue = { user, out: 0, waiting: new Map() };
-    this.#byUser.set(user, queue);
-    return queue;
-  }
-
-  #wait(right: SubscriptionRight, queue: UserQueue): Promise<boolean> {
+  #wait(right: SubscriptionRight): Promise<boolean> {
     let resolve: Waiting["resolve"] = () => {};
     const answered = new Promise<boolean>((settle) => {
       resolve = settle;
     });
-    queue.waiting.set(right, { answered, resolve });
-    this.#review(queue);
+    this.#waiting.set(right, { answered, resolve });
+    this.#queue.add(right.user, right);
     return answered;
   }
 
-  #askNow(right: SubscriptionRight, queue: UserQueue): boolean | Promise<boolean> {
-    this.#askedInTurn++;
-    this.#turn ??= setImmediate(() => {
-      this.#turn = undefined;
-      this.#askedInTurn = 0;
-      this.#proceed();
-    });
-    const count = (change: 1 | -1) => {
-      this.#out += change;
-      queue.out += change;
-    };
-    count(1);
+  #ask(right: SubscriptionRight): boolean | Promise<boolean> {
     const answer = right.ask();
-    if (!(answer instanceof Promise)) {
-      count(-1);
-      this.#review(queue);
-      return answer;
-    }
-    return answer.finally(() => {
-      count(-1);
-      this.#review(queue);
-      this.#proceed();
-    });
-  }
-
-  /** Whether it is this user's turn, after a change. */
-  #review(queue: UserQueue): void {
-    if (queue.waiting.size === 0) this.#ready.delete(queue);
-    else if (queue.out < this.#mostOfUser) this.#ready.add(queue);
-    if (queue.out + queue.waiting.size === 0 && this.#byUser.get(queue.user) === queue)
-      this.#byUser.delete(queue.user);
-  }
-
-  #proceed(): void {
-    for (let [queue] = this.#ready; queue !== undefined && this.#hasRoom(); [queue] = this.#ready) {
-      this.#ready.delete(queue);
-      const [next] = queue.waiting;
-      if (next === undefined) continue;
-      const [right, { resolve }] = next;
-      queue.waiting.delete(right);
-      resolve(this.#askNow(right, queue));
-      this.#review(queue);
-    }
+    this.#waiting.get(right)?.resolve(answer);
+    this.#waiting.delete(right);
+    return answer;
   }
 }
 
