@@ -326,7 +326,7 @@ function rpcOf(
     maxBytes: limits.responseBytes,
   });
   const rights = new SubscriptionRights(clock);
-  const snapshots = new Snapshots({ clock, limits, log, newErrorId: randomId });
+  const snapshots = new Snapshots({ clock, limits, topics, log, newErrorId: randomId });
   const reauthorization = new Reauthorization({
     ...{ registry, bus, connections, rights, clock, log },
     queries: nodes.queries,
@@ -345,6 +345,7 @@ function rpcOf(
       dispatcher.close();
       reauthorization.close();
       rights.close();
+      snapshots.close();
       nodes.close();
       publisher.close();
     },

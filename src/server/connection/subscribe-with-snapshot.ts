@@ -1,6 +1,7 @@
 import { type ErrorObject, errorOf } from "../../protocol/error-codes.js";
 import { type SubscribeResult, subscriptionMark } from "../../protocol/messages.js";
 import type { TopicSubscription } from "../../pubsub/topic-subscription.js";
+import type { TopicName } from "../../pubsub/topics.js";
 import type { Auth } from "../../rpc/define/access.js";
 import type { SnapshotSource } from "../../rpc/define/declared-subscription.js";
 import { type PendingSubscription, RpcFault, type SubscribeCall } from "../../rpc/dispatch/call.js";
@@ -11,6 +12,7 @@ import type { Snapshots } from "./snapshots.js";
 /** A call of a topic that is joined, and is answered with a snapshot. */
 export interface JoinedCall {
   readonly asked: SubscribeCall;
+  readonly topic: TopicName;
   readonly source: SnapshotSource;
   readonly kept: Kept;
   readonly read: SubscribeResult;
@@ -41,8 +43,8 @@ export async function withSnapshot(
   const release = subscription.hold();
   const place = subscription.place();
   const ticket = ports.services.snapshots.take({
-    ...{ method: asked.entry.name, source, params },
-    auth: call.session.identity as Auth, // it is no public method
+    ...{ topic: joined.topic, source, params, given: asked.given },
+    auth: () => call.session.identity as Auth, // it is no public method
   });
   const abandon = () => {
     ticket.cancel();

@@ -142,7 +142,7 @@ function joinTopic(
     feed.snapshot === undefined || asked.snapshot === false || read.recovered === true
       ? started(kept, read, giveUp)
       : withSnapshot(
-          { asked, source: feed.snapshot, kept, read, giveUp },
+          { asked, topic, source: feed.snapshot, kept, read, giveUp },
           { subscriptions, services, askAgain: () => askAndOpen(asked, subscriptions, services) },
         );
   const known = subscriptions.get(topic.name);

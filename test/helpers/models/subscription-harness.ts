@@ -198,7 +198,10 @@ export class SubscriptionHarness {
       topics: { topics: this.#topics, bus: { read: (...asked) => this.#read(...asked) } },
       actions: {} as ServerActions,
       rights: new SubscriptionRights(clock),
-      snapshots: new Snapshots({ clock, limits, log: silentLogger, newErrorId: () => "error" }),
+      snapshots: new Snapshots({
+        ...{ clock, limits, topics: this.#topics, log: silentLogger },
+        newErrorId: () => "error",
+      }),
       notifications: new Map(),
       log: silentLogger,
       applicationLog: silentLogger,

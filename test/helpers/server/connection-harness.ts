@@ -100,7 +100,10 @@ export class ConnectionHarness {
       applicationLog: silentLogger,
       actions: {} as ServerActions,
       rights: new SubscriptionRights(this.clock),
-      snapshots: new Snapshots({ clock, limits, log: silentLogger, newErrorId: () => "error" }),
+      snapshots: new Snapshots({
+        ...{ clock, limits, topics: this.topics, log: silentLogger },
+        newErrorId: () => "error",
+      }),
       telemetry: new Telemetry(),
       compression: true, // so that frames pass through the pretended socket
     };
