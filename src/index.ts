@@ -74,7 +74,12 @@ export {
   type BearerRequest,
   bearerAuth,
 } from "./server/http/bearer-auth.js";
-export type { HookOptions } from "./server/lifecycle/hooks.js";
+export type {
+  EndedSubscription,
+  HookContext,
+  HookedSubscription,
+  HookOptions,
+} from "./server/lifecycle/hooks.js";
 export { defaultLimits, type Limits } from "./server/limits.js";
 export type {
   MetricsOptions,

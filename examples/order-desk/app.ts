@@ -1,9 +1,9 @@
 /** An order desk: the application that `npm start` serves. */
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { type Auth, createRpc, type Server } from "jotwire";
+import { type Auth, createRpc, type Logger, type Server, type ServerActions } from "jotwire";
 import { z } from "zod";
-import { OrderDesk } from "./order-desk.ts";
+import { type Order, OrderDesk } from "./order-desk.ts";
 import { PriceBoard } from "./price-board.ts";
 
 /** Where the orders are kept. `jotwire` sets JOTWIRE_STATE to its own state folder. */
@@ -56,6 +56,32 @@ function customerOf({ subject, scopes }: Auth): string | undefined {
   return scopes.includes("orders:admin") ? undefined : subject;
 }
 
+const watchOrders = rpc.topic({
+  summary:
+    "Orders as they are placed and change: yours, or without a customer everybody's, for an admin",
+  scope: "orders:read",
+  params: z.object({ customer: z.string().max(64).optional() }).default({}),
+  event: order,
+  key: ({ customer }) => `orders:${customer ?? "*"}`,
+  authorize: ({ auth, params: { customer } }) =>
+    auth.scopes.includes("orders:admin") || customer === auth.subject,
+  history: { size: 100, ttl: 300_000 }, // 5 min: who comes back by then has missed nothing
+});
+
+interface Announcer extends Pick<ServerActions, "publish"> {
+  readonly log: Logger;
+}
+
+/** Tells all who watch of a change. The change is written: it stands even if nobody can be told. */
+async function announce({ publish, log }: Announcer, changed: Order): Promise<void> {
+  try {
+    await publish(watchOrders, { customer: changed.customer }, changed);
+    await publish(watchOrders, {}, changed);
+  } catch (err) {
+    log.error({ err, order: changed.id }, "order not announced");
+  }
+}
+
 export const app = rpc.router({
   stock: {
     list: rpc.method({
@@ -82,7 +108,7 @@ export const app = rpc.router({
         NO_SUCH_ITEM: noSuchItem,
         KEY_TAKEN: { code: 1003, message: "the key stands for another order already" },
       },
-      async handler({ params, auth, connection, error, log }) {
+      async handler({ params, auth, connection, error, log, publish }) {
         const outcome = await desk.place({ ...params, customer: auth.subject });
         if (outcome.is === "out_of_stock") throw error.OUT_OF_STOCK({ left: outcome.left });
         if (outcome.is === "no_such_item") throw error.NO_SUCH_ITEM();
@@ -90,6 +116,7 @@ export const app = rpc.router({
         if (outcome.is === "placed") {
           log.info({ order: outcome.order.id }, "order placed");
           connection.notify("order.created", outcome.order);
+          await announce({ publish, log }, outcome.order);
         }
         return outcome.order;
       },
@@ -128,17 +155,7 @@ export const app = rpc.router({
       },
     }),
 
-    watch: rpc.topic({
-      summary:
-        "Orders as they are placed and change: yours, or without a customer everybody's, for an admin",
-      scope: "orders:read",
-      params: z.object({ customer: z.string().max(64).optional() }).default({}),
-      event: order,
-      key: ({ customer }) => `orders:${customer ?? "*"}`,
-      authorize: ({ auth, params: { customer } }) =>
-        auth.scopes.includes("orders:admin") || customer === auth.subject,
-      history: { size: 100, ttl: 300_000 }, // 5 min: who comes back by then has missed nothing
-    }),
+    watch: watchOrders,
 
     cancel: rpc.method({
       summary: "Cancel an order that has not been shipped",
@@ -150,12 +167,13 @@ export const app = rpc.router({
         ALREADY_SHIPPED: alreadyShipped,
         ALREADY_CANCELLED: alreadyCancelled,
       },
-      async handler({ params, auth, connection, error }) {
+      async handler({ params, auth, connection, error, log, publish }) {
         const outcome = await desk.cancel(params.id, customerOf(auth));
         if (outcome.is === "not_found") throw error.NOT_FOUND();
         if (outcome.is === "already_shipped") throw error.ALREADY_SHIPPED();
         if (outcome.is === "already_cancelled") throw error.ALREADY_CANCELLED();
         connection.notify("order.updated", outcome.order);
+        await announce({ publish, log }, outcome.order);
         return outcome.order;
       },
     }),
@@ -248,12 +266,13 @@ export const app = rpc.router({
         ALREADY_SHIPPED: alreadyShipped,
         ALREADY_CANCELLED: alreadyCancelled,
       },
-      async handler({ params, connection, error }) {
+      async handler({ params, connection, error, log, publish }) {
         const outcome = await desk.ship(params.id);
         if (outcome.is === "not_found") throw error.NOT_FOUND();
         if (outcome.is === "already_shipped") throw error.ALREADY_SHIPPED();
         if (outcome.is === "already_cancelled") throw error.ALREADY_CANCELLED();
         connection.notify("order.updated", outcome.order);
+        await announce({ publish, log }, outcome.order);
         return outcome.order;
       },
     }),
@@ -264,13 +283,9 @@ export type App = typeof app;
 
 const pricePause = 1_000; // 1 s
 
-/** Called by `jotwire` once the server listens: from here on there is somebody to tell. */
+/** Called by `jotwire` once the server listens: from here on prices move. */
 export function started(server: Server): () => void {
-  const { orders, prices } = app.routes;
-  desk.onOrder = (changed) => {
-    void server.publish(orders.watch, { customer: changed.customer }, changed);
-    void server.publish(orders.watch, {}, changed);
-  };
+  const { prices } = app.routes;
   const timer = setInterval(() => {
     for (const changed of board.move())
       void server.publish(prices.watch, { sku: changed.sku }, changed);

@@ -71,8 +71,6 @@ export class OrderDesk {
   readonly #keys = new Map<string, string>(); // customer and key → order id
   #journal: Journal<Happening> | undefined;
   #lastChange: Promise<unknown> = Promise.resolve();
-  /** Told every order that was placed or has changed, once that is written. */
-  onOrder: (order: Order) => void = () => {};
 
   private constructor() {}
 
@@ -186,11 +184,6 @@ export class OrderDesk {
     if (this.#journal === undefined) throw new Error("the journal is still being replayed");
     await this.#journal.append(happening);
     this.#apply(happening);
-    const order =
-      happening.what === "restocked"
-        ? undefined
-        : this.#orders.get("order" in happening ? happening.order.id : happening.id);
-    if (order !== undefined) this.onOrder(order);
   }
 
   /**

@@ -38,7 +38,13 @@ export class GeneratorSubscription extends Subscription {
   override begin(): void {
     if (this.state !== "opening") return;
     super.begin();
+    if (this.#isOver) return;
     void this.#run(); // never rejects
+  }
+
+  /** Whether it has ended, also while it began. */
+  get #isOver(): boolean {
+    return this.state === "ended";
   }
 
   override resume(): void {

@@ -6,6 +6,9 @@ import { afterGap, EventPush, endPush } from "./subscription-frames.js";
 /** What happens when more events wait for a slow reader than there is room for. */
 export type Overflow = "drop-oldest" | "drop-newest" | "end";
 
+/** Why a subscription is over: the reason that the peer receives, or one without a message. */
+export type SubscriptionEnding = EndReason | "unsubscribe" | "closed";
+
 /** What a subscription asks of its connection. */
 export interface SubscriberPort {
   /** Sends an event, or holds it while the session is expired. */
@@ -29,8 +32,10 @@ export interface SubscriberPort {
    * once for each gap.
    */
   tooSlow(outcome: "gap" | "ended"): void;
+  /** The subscription begins: its response was sent. May end the subscription. */
+  began(subscription: Subscription): void;
   /** The subscription is over: it need not be remembered. */
-  ended(subscription: Subscription): void;
+  ended(subscription: Subscription, ending: SubscriptionEnding): void;
 }
 
 export interface SlowRule {
@@ -137,6 +142,7 @@ export abstract class Subscription {
   /** The response has been sent: events may follow. */
   begin(): void {
     if (this.#lastWord !== undefined) this.port.tellEnd(this.#lastWord);
+    if (this.#state === "opening") this.port.began(this);
     if (this.#state !== "opening") return;
     this.#state = "live";
     this.resume();
@@ -222,7 +228,7 @@ export abstract class Subscription {
   }
 
   /** Ends it without a word: the client asked for it, or is gone. */
-  stop(): void {
+  stop(ending: SubscriptionEnding = "unsubscribe"): void {
     if (this.#state === "ended") return;
     this.#state = "ended";
     this.#waiting = [];
@@ -230,7 +236,7 @@ export abstract class Subscription {
     this.#endReplay();
     this.#tellConfirmed();
     this.release();
-    this.port.ended(this);
+    this.port.ended(this, ending);
   }
 
   /**
@@ -247,7 +253,7 @@ export abstract class Subscription {
     this.#endReason = reason;
     if (mayBeSeen) this.#sendWaiting();
     else if (reason !== "slow" || this.#isPaused) this.port.forget(this.id);
-    this.stop();
+    this.stop(reason);
     const lastWord = endPush(this.id, reason, code);
     if (hasBegun) this.port.tellEnd(lastWord);
     else this.#lastWord = lastWord;

@@ -100,7 +100,11 @@ export function assemble(app: App, options: ServerOptions): ServerParts {
   const stores = [options.store, ...authority.issuers.map(({ store }) => store)];
   const admission = admissionOf(options, ground, stores);
   const { addresses, upgradeChecks, authRate, isTrusted, origins } = admission;
-  const { heartbeat, connections } = connectionsOf(options, ground, admission);
+  const hooks = new Hooks(options.hooks ?? {}, {
+    ...{ log, applicationLog: ground.applicationLog, timers: clock },
+    actions: () => rpc.actions,
+  });
+  const { heartbeat, connections } = connectionsOf(hooks, ground, admission);
   const revocations = revocationsOf(options, ground, authority, connections);
   const overload = new Overload(limits, { clock, gauge, log, connections });
   const readiness = new Readiness(revocations, authority, overload);
@@ -123,6 +127,7 @@ export function assemble(app: App, options: ServerOptions): ServerParts {
       topics: { topics: rpc.topics, bus: rpc.bus },
       rights: rpc.rights,
       snapshots: rpc.snapshots,
+      hooks,
       actions: rpc.actions,
       notifications: app.notifications,
       applicationLog: ground.applicationLog,
@@ -169,6 +174,7 @@ export function assemble(app: App, options: ServerOptions): ServerParts {
       overload.stop();
       slowMessages.stop();
       heartbeat.stop();
+      hooks.close();
       rpc.close();
       revocations.close();
       stopSweeping();
@@ -249,8 +255,8 @@ function admissionOf(
 }
 
 function connectionsOf(
-  options: ServerOptions,
-  { limits, clock, log, observability: { telemetry } }: Ground,
+  hooks: Hooks,
+  { limits, clock, observability: { telemetry } }: Ground,
   { addresses, upgradeChecks }: Admission,
 ) {
   const heartbeat = new Heartbeat(clock, limits.pingInterval, limits.pongTimeout, () =>
@@ -259,7 +265,7 @@ function connectionsOf(
   const connections = new ConnectionRegistry(
     addresses,
     heartbeat,
-    new Hooks(options.hooks ?? {}, log),
+    hooks,
     telemetry,
     clock,
     limits.connectionsPerSubject,

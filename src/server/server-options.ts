@@ -66,7 +66,10 @@ export interface ServerOptions<Notifications extends NotificationSchemas = Notif
    * @default none
    */
   readonly trustProxy?: readonly string[];
-  /** Callbacks at the beginning and end of connections and sessions. */
+  /**
+   * Callbacks at the beginning and end of connections, sessions and subscriptions.
+   * @default none
+   */
   readonly hooks?: HookOptions<Notifications>;
   /** Limits of the server, each with its own default. */
   readonly limits?: Partial<Limits>;
@@ -149,10 +152,10 @@ const serverOptions = {
   ...{ allowInsecure: true, identityClaims: true, compression: true, testing: true },
 } satisfies Record<keyof ServerOptions, true>;
 const testingOptions = { clock: true, gauge: true } satisfies Record<keyof ServerTesting, true>;
-const hookOptions = { connected: true, authenticated: true, closed: true } satisfies Record<
-  keyof HookOptions,
-  true
->;
+const hookOptions = {
+  ...{ connected: true, authenticated: true, refreshed: true },
+  ...{ subscribed: true, unsubscribed: true, closed: true },
+} satisfies Record<keyof HookOptions, true>;
 const metricsOptions = { port: true, host: true, registry: true } satisfies Record<
   keyof MetricsOptions,
   true

@@ -118,6 +118,9 @@ const running = (outcome: Outcome) => (outcome === "never" ? 1 : 0);
 describeRows("The server's hooks", {
   connected: (oddity) => hookRow("connected", oddity),
   authenticated: (oddity) => hookRow("authenticated", oddity),
+  refreshed: (oddity) => hookRow("refreshed", oddity),
+  subscribed: (oddity) => hookRow("subscribed", oddity),
+  unsubscribed: (oddity) => hookRow("unsubscribed", oddity),
   closed: (oddity) => hookRow("closed", oddity),
 } satisfies RowsFor<HookOptions>);
 
@@ -125,8 +128,12 @@ async function hookRow(hook: keyof HookOptions, oddity: Oddity): Promise<void> {
   let called = 0;
   const odd = oddity.of(() => undefined) as () => void;
   const hooks = { [hook]: () => (++called === 1 ? odd() : undefined) };
-  await using server = await startTimed(rpc.router({ fine }), { hooks });
+  const news = rpc.topic({ key: () => "news" });
+  await using server = await startTimed(rpc.router({ fine, news }), { hooks });
   const client = await server.login();
+  await resultOf(client, "news");
+  server.clock.advance(1_000);
+  await resultOf(client, "refresh", { token: server.token() });
   expect((await ask(client, "fine")).result).to.equal("fine");
   await client.close();
   while (server.server.connections > 0) await new Promise((resolve) => setImmediate(resolve));

@@ -38,6 +38,19 @@ export async function notifies(): Promise<void> {
         // @ts-expect-error params that don't fit
         connection.notify("order.updated", { id: 1 });
       },
+      async subscribed(_connection, { name, params, auth }, { publish, notify, reauthorize }) {
+        const told: readonly [string, unknown, string] = [name, params, auth.subject];
+        await publish(app.routes.prices, { symbol: told[0] }, { price: 1 });
+        // @ts-expect-error an event that doesn't fit
+        await publish(app.routes.prices, { symbol: "BTC" }, { price: "1" });
+        // @ts-expect-error no notification has this name
+        await notify("all", "order.updatd", { id: "o1" });
+        await reauthorize({ topic: app.routes.prices, params: { symbol: "BTC" } });
+      },
+      unsubscribed(_connection, { reason }) {
+        // @ts-expect-error no subscription ends for this reason
+        return reason === "bored";
+      },
     },
   });
   await server.notify("all", "order.updated", { id: "o1", status: "sent" });

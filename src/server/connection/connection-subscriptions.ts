@@ -7,7 +7,11 @@ import type { SubscribeResult } from "../../protocol/messages.js";
 import type { Outbox } from "../../pubsub/outbox.js";
 import type { Push } from "../../pubsub/push.js";
 import { PushGate, type SlowReaderCounts } from "../../pubsub/push-gate.js";
-import type { SubscriberPort, Subscription } from "../../pubsub/subscription.js";
+import type {
+  SubscriberPort,
+  Subscription,
+  SubscriptionEnding,
+} from "../../pubsub/subscription.js";
 import { EventPush } from "../../pubsub/subscription-frames.js";
 import { RpcFault } from "../../rpc/dispatch/call.js";
 import { FixedWindowCounter } from "../admission/accept-limits.js";
@@ -22,9 +26,23 @@ type SessionState = "open" | "active" | "expired" | "closed";
 
 /** The connection, as its subscriptions see it. */
 export interface SubscriptionsHost {
+  readonly id: string;
   readonly state: SessionState;
   /** Returns whether the send buffer exceeds its soft limit. */
   isHigh(): boolean;
+}
+
+/** Tells the application of the subscriptions that begin and end. */
+export interface SubscriptionObserver {
+  subscribed(connection: string, subscription: string, right: SubscriptionRight): void;
+  unsubscribed(
+    connection: string,
+    subscription: string,
+    right: SubscriptionRight,
+    ending: SubscriptionEnding,
+  ): void;
+  /** Whether the application is so far behind that the connection may not subscribe. */
+  isBehind(connection: string): boolean;
 }
 
 /** A subscription with its bookkeeping. */
@@ -35,6 +53,8 @@ export interface Kept {
   readonly opened: SubscribeResult | Promise<SubscribeResult>;
   /** Number of calls that were or will be answered with this subscription. */
   calls: number;
+  /** Whether the hook `subscribed` was called. */
+  isTold: boolean;
 }
 
 export class ConnectionSubscriptions implements SubscriberPort {
@@ -43,6 +63,7 @@ export class ConnectionSubscriptions implements SubscriberPort {
   readonly #pushGate: PushGate;
   readonly #slowReaders: SlowReaderCounts;
   readonly #rights: SubscriptionRights;
+  readonly #observer: SubscriptionObserver;
   #kept: Map<string, Kept> | undefined; // lazy, since most connections have no subscription
   #lastId = 0;
   /** Number of histories being read, and the reads that wait for their turn. */
@@ -57,9 +78,11 @@ export class ConnectionSubscriptions implements SubscriberPort {
     outbox: Outbox,
     { pushes, slowReaders }: Telemetry,
     rights: SubscriptionRights,
+    observer: SubscriptionObserver,
   ) {
     this.#host = host;
     this.#rights = rights;
+    this.#observer = observer;
     this.#outbox = outbox;
     this.#pushGate = new PushGate(outbox, pushes);
     this.#slowReaders = slowReaders;
@@ -101,6 +124,13 @@ export class ConnectionSubscriptions implements SubscriberPort {
       );
     }
     this.#calls.add(now);
+  }
+
+  /** Throws {@link RpcFault} while too many of the application's hooks wait for each other. */
+  mustKeepUp(): void {
+    if (!this.#observer.isBehind(this.#host.id)) return;
+    const hint = "the application has not yet heard of earlier subscriptions of this connection";
+    throw new RpcFault(errorOf("overloaded", { retryAfter: 1, hint }));
   }
 
   /**
@@ -210,11 +240,20 @@ export class ConnectionSubscriptions implements SubscriberPort {
     this.#slowReaders[outcome]++;
   }
 
-  ended(subscription: Subscription): void {
+  began(subscription: Subscription): void {
+    const kept = this.#kept?.get(subscription.id);
+    if (kept?.subscription !== subscription) return;
+    kept.isTold = true;
+    this.#observer.subscribed(this.#host.id, subscription.id, kept.right);
+  }
+
+  ended(subscription: Subscription, ending: SubscriptionEnding): void {
     const kept = this.#kept?.get(subscription.id);
     if (kept?.subscription !== subscription) return;
     this.#kept?.delete(subscription.id);
     if (kept.right.hasRule) this.#rights.forget(kept.right);
+    if (kept.isTold)
+      this.#observer.unsubscribed(this.#host.id, subscription.id, kept.right, ending);
   }
 
   // Called by the connection.
@@ -281,7 +320,7 @@ export class ConnectionSubscriptions implements SubscriberPort {
   /** Stops all subscriptions, since the connection closes. */
   close(): void {
     this.#pushGate.drop();
-    for (const { subscription } of this.#all()) subscription.stop();
+    for (const { subscription } of this.#all()) subscription.stop("closed");
   }
 
   #read<T>(read: () => T | Promise<T>): T | Promise<T> {

@@ -27,7 +27,11 @@ import { type AuthOutcome, type AuthParts, AuthQueue } from "./auth-queue.js";
 import { type CloseDetails, type Closing, closingParams } from "./closing.js";
 import { createHandle } from "./connection-handle.js";
 import { ConnectionSession } from "./connection-session.js";
-import { ConnectionSubscriptions, type SubscriptionsHost } from "./connection-subscriptions.js";
+import {
+  ConnectionSubscriptions,
+  type SubscriptionObserver,
+  type SubscriptionsHost,
+} from "./connection-subscriptions.js";
 import { encodeDeclared } from "./declared-notification.js";
 import { type FrameHost, FramePipeline } from "./frame-pipeline.js";
 import { BackPressure } from "./frames/back-pressure.js";
@@ -102,6 +106,7 @@ export class Connection implements SessionObserver, FrameHost, Sink, Subscriptio
       this.#outbox,
       services.telemetry,
       services.rights,
+      services.hooks,
     );
     this.#reader = new FrameReader(limits, clock, services.telemetry, () =>
       this.#pipeline.endExcess(),
@@ -544,6 +549,7 @@ export interface ConnectionServices extends AuthParts {
   readonly topics: TopicServices;
   readonly rights: SubscriptionRights;
   readonly snapshots: Snapshots;
+  readonly hooks: SubscriptionObserver;
   readonly actions: ServerActions;
   readonly notifications: ReadonlyMap<string, StandardSchema>;
   readonly log: Logger;

@@ -55,6 +55,7 @@ export function subscribe(
 ): PendingSubscription | Promise<PendingSubscription> {
   const { call } = asked;
   if (call.session.isOver) throw new RpcFault(errorOf("cancelled"));
+  subscriptions.mustKeepUp();
   subscriptions.countCall(services.clock.monotonic(), services.limits.subscribeCallsPerSecond, () =>
     services.telemetry.limitHit("subscribeCallsPerSecond"),
   );
@@ -121,7 +122,7 @@ function runGenerator(
     subscriptions,
   );
   const opened = { subscription: subscription.id };
-  const kept = { subscription, right, opened, calls: 1 };
+  const kept = { subscription, right, opened, calls: 1, isTold: false };
   subscriptions.keep(kept);
   return started(kept, opened, shareOf(kept));
 }
@@ -178,7 +179,7 @@ function joinTopic(
     () => (since === undefined ? open() : subscriptions.readHistory(open)),
     call,
   );
-  const kept = { subscription, right, opened, calls: 1 };
+  const kept = { subscription, right, opened, calls: 1, isTold: false };
   subscriptions.keep(kept);
   return share(kept, call, opened, answer);
 }

@@ -1,6 +1,7 @@
 import type { Subscription } from "../../pubsub/subscription.js";
 import { type Auth, checkAccess } from "../../rpc/define/access.js";
 import { type AuthorizeRule, askRule, logFailedRule } from "../../rpc/define/authorize.js";
+import type { ConnectionHandle } from "../../rpc/define/create-rpc.js";
 import type { SubscriptionEntry } from "../../rpc/define/registry.js";
 import type { Call } from "../../rpc/dispatch/call.js";
 import { withTimeout } from "../../runtime/application-code.js";
@@ -30,10 +31,11 @@ export class SubscriptionRight {
   readonly entry: SubscriptionEntry;
   /** Key of the topic; empty for a generator. */
   readonly topic: string;
+  /** Of the call that asked for it: the output of their schema. */
+  readonly params: unknown;
   /** What the right is for; undefined until the first answer. */
   subscription: Subscription | undefined;
   readonly #call: Call;
-  readonly #params: unknown;
   readonly #services: RightServices;
   /** The answer that counts; present while a question is out. */
   #answer: Promise<boolean> | undefined;
@@ -58,7 +60,7 @@ export class SubscriptionRight {
     this.#call = call;
     this.entry = entry;
     this.topic = topic;
-    this.#params = params;
+    this.params = params;
     this.#services = services;
   }
 
@@ -89,6 +91,16 @@ export class SubscriptionRight {
   get auth(): Auth | null {
     const { session } = this.#call;
     return session.isOver ? null : session.identity;
+  }
+
+  /** Whose it is or was, by the last token of the session. */
+  get identity(): Auth {
+    return this.#call.session.identity as Auth; // only users subscribe
+  }
+
+  /** The connection of the call, until that user logs out. */
+  get handle(): ConnectionHandle {
+    return this.#call.handle;
   }
 
   /** Key of the user who is asked about, also after the end of the session. */
@@ -183,7 +195,7 @@ export class SubscriptionRight {
       isOver = true;
       controller?.abort();
     };
-    const answer = askRule(authorize, auth, this.#params, signal, failed);
+    const answer = askRule(authorize, auth, this.params, signal, failed);
     if (!(answer instanceof Promise)) {
       isOver = true;
       return answer;

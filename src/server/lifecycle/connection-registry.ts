@@ -108,7 +108,7 @@ export class ConnectionRegistry implements ConnectionObserver {
       this.#enterOpen(connection);
       return;
     }
-    if (before !== null) return;
+    if (before !== null) return this.#hooks.refreshed(connection);
     this.#leaveOpen(connection);
     this.#rememberSubject(connection, token);
     this.#hooks.authenticated(connection);

@@ -202,6 +202,7 @@ export class SubscriptionHarness {
         ...{ clock, limits, topics: this.#topics, log: silentLogger },
         newErrorId: () => "error",
       }),
+      hooks: { subscribed() {}, unsubscribed() {}, isBehind: () => false },
       notifications: new Map(),
       log: silentLogger,
       applicationLog: silentLogger,

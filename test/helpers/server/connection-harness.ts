@@ -104,6 +104,7 @@ export class ConnectionHarness {
         ...{ clock, limits, topics: this.topics, log: silentLogger },
         newErrorId: () => "error",
       }),
+      hooks: { subscribed() {}, unsubscribed() {}, isBehind: () => false },
       telemetry: new Telemetry(),
       compression: true, // so that frames pass through the pretended socket
     };

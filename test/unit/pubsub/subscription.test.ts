@@ -38,6 +38,7 @@ function port(): SubscriberPort & {
     forget: (subscription: string) => void forgotten.push(subscription),
     takeBack: (): readonly Push[] => [],
     holds: () => false,
+    began() {},
     ended() {},
     tooSlow() {},
     isHigh: () => end.room <= 0,

@@ -14,10 +14,11 @@ import { rejectionOf } from "../../helpers/rejection.js";
 
 const newLane = () =>
   new ConnectionSubscriptions(
-    { state: "active", isHigh: () => false },
+    { id: "c", state: "active", isHigh: () => false },
     new Outbox({ review() {}, write() {}, overflowed() {} }, new FlushQueue()),
     new Telemetry(),
     new SubscriptionRights(new ManualClock()),
+    { subscribed() {}, unsubscribed() {}, isBehind: () => false },
   );
 
 /** A subscription that has so many characters of a replay to send. */
@@ -29,6 +30,7 @@ const keep = (lane: ConnectionSubscriptions, subscription: Subscription) =>
     right: { hasRule: false } as SubscriptionRight,
     opened: { subscription: subscription.id },
     calls: 1,
+    isTold: false,
   });
 
 describe("The histories that one connection has read", () => {
