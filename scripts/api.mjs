@@ -20,6 +20,7 @@ const declarations = {
   react: entries["./react"].types,
   issuer: entries["./issuer"].types,
   redis: entries["./redis"].types,
+  testing: entries["./testing"].types,
 };
 
 /** Writes the reports of these declaration files of the package in `projectFolder`. */

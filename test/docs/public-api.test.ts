@@ -134,6 +134,9 @@ describe("The public API", () => {
       ["src/auth/introspection.ts", "function introspection"],
       ["src/issuer/create-issuer.ts", "async function createIssuer"],
       ["src/store/redis/redis-store.ts", "function redisStore"],
+      ["src/testing/test-server.ts", "function testServer"],
+      ["src/testing/test-token.ts", "function testToken"],
+      ["src/testing/test-token.ts", "const testAuth"],
     ] as const)
       expect(commentOf(read(file), declaration), `${file}: ${declaration}`).to.match(
         /@example( |\n \* (```tsx?\n \* )?)\S/,

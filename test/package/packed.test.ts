@@ -245,7 +245,13 @@ describe("The packed package", function () {
         "--no-emoji",
         "--no-color",
       ]);
-      for (const door of ["jotwire", "jotwire/client", "jotwire/issuer", "jotwire/redis"]) {
+      for (const door of [
+        "jotwire",
+        "jotwire/client",
+        "jotwire/issuer",
+        "jotwire/redis",
+        "jotwire/testing",
+      ]) {
         expect(stdout).to.match(new RegExp(`"${door}" +│ OK \\(ESM\\) +│ OK`));
       }
     });
