@@ -115,8 +115,8 @@ export interface TopicOptions<
    *
    * Asked after `authorize`, and again for a client that has lost events. Subscribers with the same
    * params share one call while no event comes, unless the function reads `auth`: then its result
-   * is for this session only. An error, or no result within `limits.requestTimeout`, refuses the
-   * subscription.
+   * is for this session only. An error, or no result within `limits.requestTimeout` (5 min at
+   * most), refuses the subscription.
    * @default none
    * @example snapshot: ({ params }) => boards.cards(params.board)
    */

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { createRpc } from "../../../src/index.js";
 import { memoryStore } from "../../../src/issuer/index.js";
 import type { Bus } from "../../../src/pubsub/bus.js";
+import { BoardRule } from "./board.js";
 import type { TestServerOptions } from "./test-server.js";
 import { startTimed } from "./timed-server.js";
 
@@ -50,11 +51,15 @@ export class SnapshotDesk {
 /** Boards whose cards are a topic with a snapshot. */
 export function liveBoardApp(desk = new SnapshotDesk()) {
   const rpc = createRpc({ scopes: ["boards"] });
-  const members = new Set(["ada", "bob", "eve"]);
+  const rule = new BoardRule();
+  for (const subject of ["ada", "bob", "eve"]) rule.allow(subject);
   const params = z.object({ board: z.string(), part: z.string().optional() });
   const shared = { scope: "boards" as const, params };
-  const authorize = ({ auth }: { readonly auth: { readonly subject: string } }) =>
-    members.has(auth.subject);
+  const authorize = (given: {
+    readonly auth: { readonly subject: string };
+    readonly params: { readonly board: string };
+    readonly signal: AbortSignal;
+  }) => rule.ask(given.auth.subject, given.params.board, () => given.signal);
   const app = rpc.router({
     cards: rpc.topic({
       ...shared,
@@ -74,6 +79,13 @@ export function liveBoardApp(desk = new SnapshotDesk()) {
       key: ({ board }) => `mine:${board}`,
       snapshot: ({ params, auth, signal }) => desk.make(params.board, () => signal, auth.subject),
     }),
+    ending: rpc.topic({
+      ...shared,
+      key: ({ board }) => `ending:${board}`,
+      buffer: 2,
+      overflow: "end",
+      snapshot: ({ params, signal }) => desk.make(params.board, () => signal),
+    }),
     bare: rpc.topic({ ...shared, key: ({ board }) => `bare:${board}` }),
     ticks: rpc.subscription({
       async *handler() {
@@ -81,7 +93,7 @@ export function liveBoardApp(desk = new SnapshotDesk()) {
       },
     }),
   });
-  return { app, desk, members };
+  return { app, desk, rule };
 }
 
 /** A server with live boards; several on one bus are the nodes of one deployment. */
@@ -96,7 +108,11 @@ export async function startLiveBoards(
   const login = (subject = "ada", claims: object = {}) =>
     server.login({ sub: subject, scope: "boards", ...claims });
   /** Changes a card, and publishes it then. */
-  const put = async (id: string, text: string, topics: ("cards" | "plain" | "mine")[]) => {
+  const put = async (
+    id: string,
+    text: string,
+    topics: ("cards" | "plain" | "mine" | "ending")[],
+  ) => {
     boards.desk.cards.set(id, { id, text });
     for (const topic of topics)
       await server.server.publish(boards.app.routes[topic], { board: "b1" }, { id, text });
