@@ -3,7 +3,10 @@ import { describe, it } from "mocha";
 import type { Limits } from "../../src/index.js";
 import { ManualClock } from "../helpers/manual-clock.js";
 import { ConnectionHarness } from "../helpers/server/connection-harness.js";
+import { request } from "../helpers/server/frames.js";
 import type { Message } from "../helpers/server/raw-client.js";
+import { sampleApp } from "../helpers/server/test-server.js";
+import { startTimed } from "../helpers/server/timed-server.js";
 
 const soft = 10_000;
 const size = 3_000;
@@ -231,5 +234,20 @@ describe("Back-pressure", () => {
     expect([rig.isClosed, rig.isPaused]).to.deep.equal([true, false]);
     expect(rig.runs, "and runs nothing any more").to.have.lengthOf(4);
     rig.dispose();
+  });
+
+  it("goes on with the frames behind a refresh whose answer alone fills a small send buffer", async () => {
+    for (const sendBufferBytes of [64, 1_048_576]) {
+      await using server = await startTimed(sampleApp(), { limits: { sendBufferBytes } });
+      const client = await server.login();
+      server.clock.advance(901_000);
+      client.send(
+        request("refresh", "refresh", { token: server.token() }),
+        request("next", "ping"),
+      );
+      for (const method of ["auth.expiring", "auth.expired"])
+        expect(await client.next()).to.include({ method });
+      for (const id of ["refresh", "next"]) expect((await client.next()).id).to.equal(id);
+    }
   });
 });

@@ -129,6 +129,7 @@ export class FramePipeline {
    */
   proceed(): void {
     if (this.#isProceeding) return;
+    if (this.#pressure.isFull && this.#outbox.length > 0) return this.hold(); // until it is written
     if (this.#pressure.isFull)
       return this.#writer.whenDrained(() => this.#guarded(() => this.#drained()));
     this.#isProceeding = true;

@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import type { Item } from "../../../pubsub/outbox.js";
 import type { PeerSocket } from "./peer-socket.js";
 
+const nothing = Buffer.alloc(0);
 const emptyPing = Buffer.from([0x89, 0]); // RFC 6455 §5.5.2
 
 /** Writes frames to one socket, and knows how many bytes are still on their way, and have come. */
@@ -64,7 +65,9 @@ export class FrameWriter {
     if (this.#compression)
       // ws calls back when all before it was written
       this.#socket.ping(undefined, undefined, drained);
-    else this.#stream.once("drain", drained);
+    else if (this.#stream.writableNeedDrain) this.#stream.once("drain", drained);
+    // a stream that is not full itself tells of no drain, only of each write
+    else this.#stream.write(nothing, (error) => error ?? drained());
   }
 }
 
