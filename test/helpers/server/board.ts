@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { createRpc } from "../../../src/index.js";
 import { memoryStore } from "../../../src/issuer/index.js";
+import type { StandardSchema } from "../../../src/protocol/standard-schema.js";
 import type { Bus } from "../../../src/pubsub/bus.js";
 import type { TestServerOptions } from "./test-server.js";
 import { startTimed } from "./timed-server.js";
@@ -15,6 +16,8 @@ export class BoardRule {
   readonly out: ((answer: Answer) => void)[] = [];
   readonly signals: AbortSignal[] = [];
   asked = 0;
+  /** Called when a token has been verified, just before it is put in force. */
+  whenVerified: () => void = () => {};
   /** Whether questions wait until the test answers them. */
   isHeld = false;
 
@@ -42,8 +45,17 @@ export class BoardRule {
   }
 }
 
+/** Takes all claims, in the turn in which their token is put in force. */
+function claimsOf(rule: BoardRule): StandardSchema<Readonly<Record<string, unknown>>> {
+  const validate = (value: unknown) => {
+    rule.whenVerified();
+    return { value: value as Readonly<Record<string, unknown>> };
+  };
+  return { "~standard": { version: 1, vendor: "test", validate } };
+}
+
 export function boardApp(rule = new BoardRule()) {
-  const rpc = createRpc({ scopes: ["boards"] });
+  const rpc = createRpc({ scopes: ["boards"], claims: claimsOf(rule) });
   const ran: string[] = [];
   const board = z.object({ board: z.string() });
   const authorize = (given: {
