@@ -22,6 +22,13 @@ export {
 } from "./protocol/error-codes.js";
 export type { StandardSchema } from "./protocol/standard-schema.js";
 export type { Bus, BusListener, HistoryOptions, TopicEvent, TopicState } from "./pubsub/bus.js";
+export type {
+  Generations,
+  HistoryEntry,
+  HistoryLog,
+  HistoryReader,
+  OpenedLog,
+} from "./pubsub/history-log.js";
 export type { Auth, ScopeRule } from "./rpc/define/access.js";
 export type { AuthorizeContext, AuthorizeRule } from "./rpc/define/authorize.js";
 export {

@@ -2,8 +2,8 @@
 import type { IncomingMessage } from "node:http";
 import { v4 as randomId } from "uuid";
 import { createFetchDocument } from "../auth/keys/fetch-document.js";
-import type { Bus } from "../pubsub/bus.js";
 import { LocalBus } from "../pubsub/local-bus.js";
+import { LoggedBus } from "../pubsub/logged-bus.js";
 import { FlushQueue } from "../pubsub/outbox.js";
 import { Topics } from "../pubsub/topics.js";
 import type { Router } from "../rpc/define/create-rpc.js";
@@ -11,6 +11,7 @@ import { OpenRpc } from "../rpc/define/openrpc.js";
 import { checkNotifications, createRegistry } from "../rpc/define/registry.js";
 import type { ServerActions, SubscriptionSelector } from "../rpc/define/server-actions.js";
 import { Dispatcher } from "../rpc/dispatch/dispatcher.js";
+import { withTimeout } from "../runtime/application-code.js";
 import { type Clock, clockWithErrorHandling, every, systemClock } from "../runtime/clock.js";
 import { type Logger, unfailing } from "../runtime/logger.js";
 import { RateLimitedLog } from "../runtime/rate-limited-log.js";
@@ -26,7 +27,7 @@ import { UpgradeChecks } from "./admission/upgrade-checks.js";
 import { UpgradeHandler } from "./admission/upgrade-handler.js";
 import { createWebSocketServer } from "./admission/web-socket-server.js";
 import { adminMethods } from "./cluster/admin-methods.js";
-import { busOf, joinNodes, sharedRatesOf } from "./cluster/cluster.js";
+import { busOf, joinNodes, ownBus, sharedRatesOf } from "./cluster/cluster.js";
 import { Publisher } from "./cluster/publisher.js";
 import { Reauthorization } from "./cluster/reauthorization.js";
 import { Revocations } from "./cluster/revocations.js";
@@ -61,6 +62,7 @@ import {
 type App = Router<unknown>;
 
 const sweepInterval = 60_000; // 1 min
+const historyTimeout = 5_000; // 5 s
 
 /** What the public class uses. */
 export interface ServerParts {
@@ -87,8 +89,10 @@ export interface ServerParts {
   /** Hides from callers why a token was refused. */
   readonly isProduction: boolean;
   readonly shutdown: Shutdown;
-  /** Stops whatever runs, once no connection is left. */
-  close(): void;
+  /**
+   * Stops whatever runs, once no connection is left. Resolves when what was published is written.
+   */
+  close(): Promise<void>;
 }
 
 /** Throws `TypeError` for an option that cannot be used. */
@@ -159,7 +163,7 @@ export function assemble(app: App, options: ServerOptions): ServerParts {
   const stopSweeping = every(clock, sweepInterval, () => {
     addresses.sweep();
     revocations.sweep();
-    if (rpc.bus instanceof LocalBus) rpc.bus.sweep();
+    rpc.sweep();
   });
   return {
     ...{ limits, log, path, isTrusted, observability, readiness, connections, revocations },
@@ -169,18 +173,27 @@ export function assemble(app: App, options: ServerOptions): ServerParts {
     publisher: rpc.publisher,
     reauthorization: rpc.reauthorization,
     shutdown: new Shutdown(connections, clock),
-    close() {
+    async close() {
       observability.close();
       overload.stop();
       slowMessages.stop();
       heartbeat.stop();
       hooks.close();
-      rpc.close();
       revocations.close();
       stopSweeping();
       webSockets.close();
+      await rpc.close();
     },
   };
+}
+
+/** A disk that hangs does not keep the server from closing. */
+async function closeHistory(bus: LoggedBus, clock: Clock, log: Logger): Promise<void> {
+  try {
+    await withTimeout(bus.close(), historyTimeout, clock, "closing the history of the store");
+  } catch (err) {
+    log.error({ event: "history.fail", err }, "a history could not be closed in order");
+  }
 }
 
 type Stores = readonly (Partial<Store> | undefined)[];
@@ -324,7 +337,10 @@ function rpcOf(
       "an event could not be delivered to a connection",
     ),
   );
-  const bus: Bus = shared ?? new LocalBus(randomId(), () => clock.monotonic());
+  const keepsHistory = [...registry.values()].some(
+    ({ feed }) => feed?.is === "topic" && feed.history !== undefined,
+  );
+  const bus = shared ?? ownBus(parts.stores, keepsHistory, clock, log);
   const publisher = new Publisher({
     ...{ registry, bus, topics, connections },
     notifications: app.notifications,
@@ -347,13 +363,17 @@ function rpcOf(
   return {
     ...{ administration, openRpc, dispatcher, topics, bus, publisher, rights, reauthorization },
     ...{ actions, snapshots },
-    close() {
+    sweep() {
+      if (bus instanceof LocalBus || bus instanceof LoggedBus) bus.sweep();
+    },
+    async close() {
       dispatcher.close();
       reauthorization.close();
       rights.close();
       snapshots.close();
       nodes.close();
       publisher.close();
+      if (bus instanceof LoggedBus) await closeHistory(bus, clock, log);
     },
   };
 }

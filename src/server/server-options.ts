@@ -90,7 +90,7 @@ export interface ServerOptions<Notifications extends NotificationSchemas = Notif
    */
   readonly tracing?: boolean;
   /**
-   * Store of the revocations.
+   * Store of the revocations, and with `fileStore` or `redisStore` of the histories of topics.
    * @default the embedded issuer's store, else memory
    */
   readonly store?: Store;

@@ -236,7 +236,7 @@ export class Server<Notifications extends NotificationSchemas = NotificationSche
     this.#http?.closeAllConnections();
     for (const detach of this.#detach) detach();
     await httpClosed;
-    this.#parts.close();
+    await this.#parts.close();
   }
 
   #serve(http: HttpServer, path: string, sockets?: HttpSockets): void {

@@ -1,5 +1,6 @@
 import type { RevocationRecords } from "../auth/revocation/revocation.js";
 import type { Bus } from "../pubsub/bus.js";
+import type { HistoryLog } from "../pubsub/history-log.js";
 
 /**
  * Records that must outlive a process or reach other nodes. Every method is one atomic operation,
@@ -15,6 +16,11 @@ export interface Store extends StoreRecords {
   operation?(): StoreRecords;
   /** Connects the nodes that share this store. Absent in a store for a single node. */
   readonly bus?: Bus;
+  /**
+   * Keeps the histories of topics across restarts. Absent in a store that has a bus, or whose
+   * records end with the process.
+   */
+  readonly history?: HistoryLog;
   /** Releases files and timers. */
   close(): Promise<void>;
 }

@@ -58,6 +58,7 @@ export class TimedStore {
       ...this.#records(store),
       ...(operation === undefined ? {} : { operation: () => this.#records(operation.call(store)) }),
       ...(store.bus === undefined ? {} : { bus: this.bus(store.bus) }),
+      ...(store.history === undefined ? {} : { history: store.history }),
       close: () => store.close(),
     };
   }

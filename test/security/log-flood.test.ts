@@ -209,6 +209,9 @@ const ofNoPeer = [
     "sessions.ended",
   ],
   ...[
+    "history.fail", // once, until it works again
+    "history.renew", // once
+    "history.in_memory", // once
     "node.message",
     "node.unheard",
     "http.fail",

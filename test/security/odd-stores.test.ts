@@ -26,6 +26,7 @@ import {
   type PasswordHasher,
   type Store,
 } from "../../src/issuer/index.js";
+import type { HistoryLog } from "../../src/pubsub/history-log.js";
 import { LocalBus } from "../../src/pubsub/local-bus.js";
 import { redisStore } from "../../src/store/redis/index.js";
 import { storeOperations } from "../../src/store/timed-store.js";
@@ -750,6 +751,72 @@ describeRows("A store's bus", {
     );
   },
 } satisfies RowsFor<Bus>);
+
+/** A log of histories that keeps nothing but what one odd method makes of it. */
+function logStore(method: keyof HistoryLog, odd: (right: Callback) => Callback): Store {
+  const log: HistoryLog = {
+    open: async () => ({ epoch: "e" }),
+    append: async () => {},
+    isLong: true,
+    compact: async () => {},
+    close: async () => {},
+  };
+  const right = Reflect.get(log, method) as Callback;
+  return { ...memoryStore(), history: replacing(log, method, odd(right)) };
+}
+
+/** A server on such a log, closed when `use` is done, whatever the log does then. */
+async function onLog(
+  method: keyof HistoryLog,
+  oddity: Oddity,
+  use: (server: TimedServer) => Promise<void>,
+): Promise<void> {
+  const server = await startOn(logStore(method, (right) => oddity.of(right)));
+  try {
+    await use(server);
+  } finally {
+    const closed = Promise.resolve(server[Symbol.asyncDispose]());
+    expect(await outcomeOf(closed, server.clock, oddity)).to.equal("right");
+  }
+}
+
+describeRows("A store's history", {
+  open: (oddity) =>
+    onLog("open", oddity, async (server) => {
+      const published = server.server.publish(app.routes.news, undefined, 1);
+      if (oddity.outcome === "never") expect(await isPending(published)).to.equal(true);
+      else expect(await outcomeOf(published, server.clock, oddity)).to.equal(oddity.outcome);
+      const answer = ask(await server.login(), "news");
+      if (oddity.outcome === "never") for (let n = 0; n < 20; n++) await pass(server.clock);
+      const answered = await answer;
+      if (oddity.outcome === "right") expect(answered.result).to.include({ offset: 1 });
+      else expectError(answered, "overloaded");
+    }),
+  append: (oddity) =>
+    onLog("append", oddity, async (server) => {
+      const client = await server.login();
+      await resultOf(client, "news");
+      const published = server.server.publish(app.routes.news, undefined, 1);
+      if (oddity.outcome === "never") expect(await isPending(published)).to.equal(true);
+      else expect(await outcomeOf(published, server.clock, oddity)).to.equal(oddity.outcome);
+      expect(await leftovers(client)).to.have.lengthOf(oddity.outcome === "right" ? 1 : 0);
+    }),
+  compact: (oddity) =>
+    onLog("compact", oddity, async (server) => {
+      await server.server.publish(app.routes.news, undefined, 1);
+      expect(await resultOf(await server.login(), "news")).to.include({ offset: 1 });
+    }),
+  close: (oddity) =>
+    onLog("close", oddity, async (server) => {
+      await server.server.publish(app.routes.news, undefined, 1);
+    }),
+} satisfies RowsFor<HistoryLog>);
+
+/** A turn, and a second of the server's time. */
+async function pass(clock: ManualClock): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  clock.advance(1_000);
+}
 
 it("Histories that never come keep no place among those that are read", async () => {
   let isStuck = true;

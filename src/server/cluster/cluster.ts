@@ -1,5 +1,8 @@
 import { v4 as randomId } from "uuid";
 import type { Bus } from "../../pubsub/bus.js";
+import type { HistoryLog } from "../../pubsub/history-log.js";
+import { LocalBus } from "../../pubsub/local-bus.js";
+import { LoggedBus } from "../../pubsub/logged-bus.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Logger } from "../../runtime/logger.js";
 import type { RateCounters } from "../../store/store.js";
@@ -14,6 +17,40 @@ export interface Nodes {
   readonly messages?: NodeMessages;
   readonly queries?: NodeQueries;
   close(): void;
+}
+
+/**
+ * The bus of a node that is alone. Its histories outlive the process if one of the stores keeps
+ * them, and there are any.
+ */
+export function ownBus(
+  stores: readonly (object | undefined)[],
+  keepsHistory: boolean,
+  clock: Clock,
+  log: Logger,
+): LocalBus | LoggedBus {
+  const histories = stores
+    .map((store) => (store as { readonly history?: HistoryLog } | undefined)?.history)
+    .find((history) => history !== undefined);
+  const monotonic = () => clock.monotonic();
+  if (histories === undefined || !keepsHistory) return new LocalBus(randomId(), monotonic);
+  return new LoggedBus(histories, {
+    ...{ monotonic, now: () => clock.now(), newEpoch: randomId },
+    opened(opened) {
+      if ("inUse" in opened)
+        log.warn(
+          { event: "history.in_memory", holder: opened.inUse },
+          "histories of topics are kept in memory: another server has their file",
+        );
+      else if (opened.renewed !== undefined)
+        log.warn(
+          { event: "history.renew", detail: opened.renewed },
+          "histories of topics begin anew",
+        );
+    },
+    failed: (err) =>
+      log.error({ event: "history.fail", err }, "a history's file can't be read or written"),
+  });
 }
 
 /** The first bus that one of the stores has. */

@@ -20,6 +20,7 @@ import type {
 import { removeLeftOvers } from "./atomic-file.js";
 import { AttemptBuckets } from "./attempt-buckets.js";
 import { FamilyLog } from "./family-log.js";
+import { FileHistoryLog } from "./file-history-log.js";
 import { KeyMutex } from "./key-mutex.js";
 import { releaseLock, takeLock, withLock } from "./lock-file.js";
 import { RecordFolder } from "./record-folder.js";
@@ -42,12 +43,12 @@ export interface FileStoreTesting {
 
 /**
  * Keeps everything in one folder (mode 0700): a file (0600) for each user, client and secret, and
- * journals of refresh families and of revocations, which are in memory too. Users, clients and
- * revocations may be changed by other processes on the same folder while a server runs. Families,
- * counters and secrets belong to one server process: the first write takes a lock, and rejects with
- * the code `FOLDER_IN_USE` when another process has it. The folder is made, or if it is empty made
- * private, when the store is first used; nothing is touched before. One with something in it that
- * others may enter is refused.
+ * journals of refresh families and of revocations, which are in memory too, and the histories of
+ * topics. Users, clients and revocations may be changed by other processes on the same folder while
+ * a server runs. Families, counters and secrets belong to one server process: the first write takes
+ * a lock, and rejects with the code `FOLDER_IN_USE` when another process has it. The folder is
+ * made, or if it is empty made private, when the store is first used; nothing is touched before.
+ * One with something in it that others may enter is refused.
  */
 export function fileStore(folder: string, options: FileStoreOptions = {}): Store {
   refuseUnknownOptions("fileStore", options, { testing: true });
@@ -92,6 +93,7 @@ class FileStore implements Store {
   readonly rates: RateCounters = new MemoryRates();
   readonly secrets: SecretRecords;
   readonly revocations: RevocationRecords;
+  readonly history: FileHistoryLog;
   readonly #families: FamilyLog;
   readonly #revocations: RevocationLog;
   readonly #folder: string;
@@ -109,7 +111,7 @@ class FileStore implements Store {
     this.#lock = of("server.lock");
     this.#folders = [
       folder,
-      ...["users", "clients", "families", "attempts", "secrets", "revocations"].map(of),
+      ...["users", "clients", "families", "attempts", "secrets", "revocations", "history"].map(of),
     ];
     this.#secretFiles = new RecordFolder<SecretFile>(of("secrets"), {
       name: "string",
@@ -123,11 +125,13 @@ class FileStore implements Store {
     this.attempts = new AttemptBuckets(of("attempts"), lock);
     this.secrets = new FileSecrets(this.#secretFiles, open, lock);
     this.revocations = this.#revocations;
+    this.history = new FileHistoryLog(of("history"), open);
   }
 
   async close(): Promise<void> {
     this.#revocations.close();
     await this.#families.close();
+    await this.history.close();
     if (this.#locking === undefined) return;
     this.#locking = undefined;
     await releaseLock(this.#lock);
