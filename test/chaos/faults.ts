@@ -6,6 +6,7 @@ import { diskFaults } from "./full-disk.js";
 import { redisFaults } from "./redis-faults.js";
 import { redisKills } from "./redis-kills.js";
 import { refreshRaces } from "./refresh-races.js";
+import { removedRights } from "./removed-rights.js";
 import { rollingRestarts } from "./rolling-restarts.js";
 import { serverKills } from "./server-kills.js";
 import { soak } from "./soak.js";
@@ -15,6 +16,7 @@ export const faults: readonly Fault[] = [
   serverKills,
   ...redisFaults,
   redisKills,
+  ...removedRights,
   ...badNetworks,
   clockJumps,
   ...diskFaults,
