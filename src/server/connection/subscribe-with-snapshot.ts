@@ -4,10 +4,15 @@ import type { TopicSubscription } from "../../pubsub/topic-subscription.js";
 import type { TopicName } from "../../pubsub/topics.js";
 import type { Auth } from "../../rpc/define/access.js";
 import type { SnapshotSource } from "../../rpc/define/declared-subscription.js";
-import { type PendingSubscription, RpcFault, type SubscribeCall } from "../../rpc/dispatch/call.js";
+import {
+  type Call,
+  type PendingSubscription,
+  RpcFault,
+  type SubscribeCall,
+} from "../../rpc/dispatch/call.js";
 import { denied, mustBeAdmitted } from "../../rpc/dispatch/invoke.js";
 import type { ConnectionSubscriptions, Kept } from "./connection-subscriptions.js";
-import type { Snapshots } from "./snapshots.js";
+import type { Snapshots, SnapshotTicket } from "./snapshots.js";
 
 /** A call of a topic that is joined, and is answered with a snapshot. */
 export interface JoinedCall {
@@ -38,24 +43,25 @@ export async function withSnapshot(
   const { asked, source, kept, read } = joined;
   const { call, params } = asked;
   const subscription = kept.subscription as TopicSubscription;
-  mustBeAdmitted(call);
-  mustBeThere(joined);
   const release = subscription.hold();
   const place = subscription.place();
-  const ticket = ports.services.snapshots.take({
-    ...{ topic: joined.topic, source, params, given: asked.given },
-    auth: () => call.session.identity as Auth, // it is no public method
-  });
+  let ticket: SnapshotTicket | undefined;
   const abandon = () => {
-    ticket.cancel();
+    ticket?.cancel();
     release();
     joined.giveUp();
   };
   call.onAbort = abandon;
   try {
+    mustBeThere(joined);
+    ticket = ports.services.snapshots.take({
+      ...{ topic: joined.topic, source, params, given: asked.given },
+      auth: () => call.session.identity as Auth, // it is no public method
+    });
     const snapshot = await ticket.json;
-    await subscription.whenConfirmed();
-    mustBeAdmitted(call);
+    // the rule may have been asked again meanwhile
+    do await subscription.whenConfirmed();
+    while (subscription.isPaused);
     mustBeThere(joined);
     return {
       result: { ...read, ...place, [subscriptionMark]: true },
@@ -85,18 +91,24 @@ function isReplaced({ asked, kept }: JoinedCall, { subscriptions }: SnapshotPort
   );
 }
 
-function mustBeThere(joined: JoinedCall): void {
-  const refusal = refusalOf(joined);
-  if (refusal !== null) throw new RpcFault(refusal);
+function mustBeThere({ asked, kept }: JoinedCall): void {
+  mustBeAdmitted(asked.call);
+  const ended = endOf(asked.call, kept);
+  if (ended !== null) throw new RpcFault(ended);
 }
 
-/** Why the snapshot must not be sent; null: it may be. */
+/** Why the snapshot must not be sent, if the answer had to wait for others; null: it may be. */
 function refusalOf({ asked, kept }: JoinedCall): ErrorObject | null {
-  const { state, endReason, isPaused } = kept.subscription;
-  if (endReason === "forbidden") return denied(asked.call).error;
-  if (state === "ended" && endReason === undefined)
+  if (!kept.subscription.isPaused) return endOf(asked.call, kept);
+  return errorOf("overloaded", { retryAfter: 1, hint: "the rule authorize is being asked again" });
+}
+
+/** The error of a call whose subscription has ended; null: it has not. */
+function endOf(call: Call, { subscription: { state, endReason } }: Kept): ErrorObject | null {
+  if (state !== "ended") return null;
+  if (endReason === "forbidden") return denied(call).error;
+  if (endReason === undefined)
     return errorOf("cancelled", { hint: "it was unsubscribed before the answer" });
-  if (state === "ended" || isPaused)
-    return errorOf("overloaded", { retryAfter: 1, hint: "try again" });
-  return null;
+  const hint = "more events came than may wait while the snapshot was made; subscribe again";
+  return errorOf("overloaded", { retryAfter: 1, hint });
 }

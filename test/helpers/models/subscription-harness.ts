@@ -23,6 +23,9 @@ import { FakeSocket } from "../server/fake-socket.js";
 const history = { size: 8, ttl: Number.POSITIVE_INFINITY };
 const high = defaultLimits.sendBufferBytes + 1;
 
+/** A snapshot that is being made: it has read the cards when it began, reads them now, or fails. */
+export type HarnessSnapshot = Readonly<Record<"early" | "late" | "fail", () => void>>;
+
 /** A connection of the rig, from its peer's side. */
 export class HarnessPeer {
   readonly socket: FakeSocket;
@@ -73,6 +76,10 @@ export class SubscriptionHarness {
   readonly #peers = new Set<HarnessPeer>();
   /** The bus answers in a later turn. */
   isFar = false;
+  /** The application's state, which outlives the server: card → version. */
+  readonly cards = new Map<string, number>();
+  /** Snapshots of the cards that are being made, in order. */
+  readonly snapshots: HarnessSnapshot[] = [];
   /** How often a topic was read. */
   reads = 0;
   #topics = new Topics(rethrow);
@@ -126,6 +133,19 @@ export class SubscriptionHarness {
     );
   }
 
+  /** Changes a card, and publishes it on both topics that have snapshots. */
+  change(n: number): void {
+    const card = `c${n % 5}`;
+    this.cards.set(card, n);
+    for (const [route, kept] of [
+      ["live", history],
+      ["bare", undefined],
+    ] as const) {
+      const topic = topicKey({ route, name: route, history: kept });
+      this.#bus.publish(topic, JSON.stringify({ card, version: n }), kept);
+    }
+  }
+
   /** All connections are lost, and the history too. */
   restart(): void {
     for (const peer of [...this.#peers]) peer.leave();
@@ -161,9 +181,23 @@ export class SubscriptionHarness {
   #newServices(): ConnectionServices {
     const rpc = createRpc();
     const rule = { overflow: this.#overflow, buffer: 4 };
+    const overflow = this.#overflow === "drop-newest" ? "drop-oldest" : this.#overflow;
+    const liveRule = { ...rule, overflow } as const;
+    const snapshot = () => {
+      const early = Object.fromEntries(this.cards);
+      return new Promise<typeof early>((resolve, reject) =>
+        this.snapshots.push({
+          early: () => resolve(early),
+          late: () => resolve(Object.fromEntries(this.cards)),
+          fail: () => reject(new Error("no database")),
+        }),
+      );
+    };
     const app = rpc.router({
       kept: rpc.topic({ key: () => "kept", history, ...rule }),
       plain: rpc.topic({ key: () => "plain", ...rule }),
+      live: rpc.topic({ key: () => "live", history, ...liveRule, snapshot }),
+      bare: rpc.topic({ key: () => "bare", ...liveRule, snapshot }),
       /** Yields 1, 2, 3 … as long as it is pulled. */
       count: rpc.subscription({
         async *handler({ signal }) {

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { LocalBus } from "../../../src/pubsub/local-bus.js";
 import { expectError } from "../../helpers/server/expected.js";
 import {
   ask,
@@ -180,5 +181,35 @@ describe("The right to a snapshot", () => {
     for (const { subject } of [...server.desk.out]) server.desk.finish([subject]);
     for (const [n, client] of clients.entries())
       expect((await leftovers(client))[0]?.result?.snapshot).to.deep.equal([subjects[n]]);
+  });
+});
+
+/** The bus of several nodes, which is read when the test says so. */
+class SlowBus extends LocalBus {
+  readonly reads: (() => void)[] = [];
+
+  override read(...asked: Parameters<LocalBus["read"]>): never {
+    const state = super.read(...asked);
+    return new Promise((resolve) => this.reads.push(() => resolve(state))) as never;
+  }
+}
+
+describe("A session that expires before the snapshot is asked for", () => {
+  it("gets none, and nothing is left half subscribed; one that lives on gets it", async () => {
+    for (const isOver of [true, false]) {
+      const bus = new SlowBus("epoch", () => 0);
+      await using server = await startLiveBoards({}, bus);
+      const ada = await server.login("ada", { exp: server.seconds() + 5 });
+      await exchange(ada, request(1, "cards", board));
+      if (isOver) server.clock.advance(5_000);
+      for (const read of bus.reads.splice(0)) read();
+      const answer = (await leftovers(ada)).find(({ id }) => id === 1);
+      if (isOver) expectError(answer, "token_expired");
+      else expect(answer?.result).to.deep.include({ snapshot: [] });
+      expect(server.desk.made).to.equal(isOver ? 0 : 1);
+      expect((await server.server.sessions()).sessions[0]).to.include({
+        subscriptions: isOver ? 0 : 1,
+      });
+    }
   });
 });
