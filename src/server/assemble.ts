@@ -33,6 +33,7 @@ import { Reauthorization } from "./cluster/reauthorization.js";
 import { Revocations } from "./cluster/revocations.js";
 import { Administration } from "./cluster/session-admin.js";
 import { builtinsWith } from "./connection/builtins.js";
+import type { ConnectionServices } from "./connection/connection.js";
 import { SlowMessageWatch } from "./connection/frames/slow-message-watch.js";
 import { Snapshots } from "./connection/snapshots.js";
 import { SubscriptionRights } from "./connection/subscription-rights.js";
@@ -89,6 +90,8 @@ export interface ServerParts {
   /** Hides from callers why a token was refused. */
   readonly isProduction: boolean;
   readonly shutdown: Shutdown;
+  /** What all connections share. */
+  readonly services: ConnectionServices;
   /**
    * Stops whatever runs, once no connection is left. Resolves when what was published is written.
    */
@@ -116,6 +119,21 @@ export function assemble(app: App, options: ServerOptions): ServerParts {
   const addressOf = (request: IncomingMessage) =>
     clientAddress(request, isTrusted, (header) => observability.unreadableHop(header));
   const webSockets = createWebSocketServer(limits, options.compression === true);
+  const services: ConnectionServices = {
+    ...{ clock, authority, authRate, limits, log },
+    dispatcher: rpc.dispatcher,
+    flushQueue: new FlushQueue(),
+    revocations: revocations.list,
+    topics: { topics: rpc.topics, bus: rpc.bus },
+    rights: rpc.rights,
+    snapshots: rpc.snapshots,
+    hooks,
+    actions: rpc.actions,
+    notifications: app.notifications,
+    applicationLog: ground.applicationLog,
+    telemetry: observability.telemetry,
+    compression: options.compression === true,
+  };
   const upgrades = new UpgradeHandler({
     ...{ path, addressOf, readiness, webSockets, connections, observability },
     acceptLimits: new AcceptLimits(limits, {
@@ -123,21 +141,7 @@ export function assemble(app: App, options: ServerOptions): ServerParts {
       openFiles: openFilesLimit(),
     }),
     checks: upgradeChecks,
-    services: {
-      ...{ clock, authority, authRate, limits, log },
-      dispatcher: rpc.dispatcher,
-      flushQueue: new FlushQueue(),
-      revocations: revocations.list,
-      topics: { topics: rpc.topics, bus: rpc.bus },
-      rights: rpc.rights,
-      snapshots: rpc.snapshots,
-      hooks,
-      actions: rpc.actions,
-      notifications: app.notifications,
-      applicationLog: ground.applicationLog,
-      telemetry: observability.telemetry,
-      compression: options.compression === true,
-    },
+    services,
   });
   const { issuers } = authority;
   const bearer = new BearerTokens({
@@ -167,7 +171,7 @@ export function assemble(app: App, options: ServerOptions): ServerParts {
   });
   return {
     ...{ limits, log, path, isTrusted, observability, readiness, connections, revocations },
-    ...{ overload, slowMessages, upgrades, routes, bearer, addressOf },
+    ...{ overload, slowMessages, upgrades, routes, bearer, addressOf, services },
     isProduction: authority.production,
     administration: rpc.administration,
     publisher: rpc.publisher,

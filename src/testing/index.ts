@@ -1,5 +1,12 @@
 /** For the tests of an application: its methods, its server and its tokens. */
 
+export {
+  type CallerOptions,
+  caller,
+  type PublishedEvent,
+  type SentNotification,
+  type TestCaller,
+} from "./caller.js";
 export { TestClock } from "./test-clock.js";
 export type { TestNetwork } from "./test-network.js";
 export {

@@ -14,6 +14,7 @@ import type { ServerOptions } from "../server/server-options.js";
 import { jsonLogger } from "../server/telemetry/json-logger.js";
 import type { AuthOption } from "../server/token-authority.js";
 import { TestClock } from "./test-clock.js";
+import { idleGauge, unlimitedRates } from "./test-conditions.js";
 import { MemoryNetwork, type TestNetwork } from "./test-network.js";
 import { TestSockets } from "./test-socket.js";
 import { type TestTokenOptions, testAuth, testToken } from "./test-token.js";
@@ -41,18 +42,6 @@ export interface TestUserOptions
   extends Omit<TestClientOptions, "token">,
     Pick<TestTokenOptions, "claims" | "expiresIn"> {}
 
-// time stands still between two steps of a test, so that a second never ends
-const rates = {
-  openFramesPerSecond: Number.POSITIVE_INFINITY,
-  framesPerSecond: Number.POSITIVE_INFINITY,
-  subscribeCallsPerSecond: Number.POSITIVE_INFINITY,
-  acceptsPerSecond: Number.POSITIVE_INFINITY,
-  authFailuresPerAddress: Number.POSITIVE_INFINITY,
-  authCallsPerAddress: Number.POSITIVE_INFINITY,
-  unauthenticatedConnectionsPerAddress: Number.POSITIVE_INFINITY,
-};
-/** The machine that runs tests is busy, and that is nothing to refuse calls for. */
-const idleGauge = { start() {}, stop() {}, delays: () => undefined, heapPercent: () => 0 };
 const longestWait = 1_000; // ms of real time for what never settles, such as a token() that hangs
 const quietTurns = 2;
 
@@ -81,7 +70,7 @@ export class TestServer<R, N, Schemas extends NotificationSchemas> implements As
     this.#options = {
       ...options,
       auth: [testAuth, ...([auth].flat() as readonly AuthOption[])],
-      limits: { ...rates, ...limits },
+      limits: { ...unlimitedRates, ...limits },
       logger: logger ?? jsonLogger("error"),
       testing: { clock, gauge: idleGauge },
     };

@@ -134,6 +134,8 @@ describe("The public API", () => {
       ["src/auth/introspection.ts", "function introspection"],
       ["src/issuer/create-issuer.ts", "async function createIssuer"],
       ["src/store/redis/redis-store.ts", "function redisStore"],
+      ["src/testing/caller.ts", "function caller"],
+      ["src/testing/test-clock.ts", "class TestClock"],
       ["src/testing/test-server.ts", "function testServer"],
       ["src/testing/test-token.ts", "function testToken"],
       ["src/testing/test-token.ts", "const testAuth"],
