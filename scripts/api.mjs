@@ -21,6 +21,7 @@ const declarations = {
   issuer: entries["./issuer"].types,
   redis: entries["./redis"].types,
   testing: entries["./testing"].types,
+  "testing-browser": entries["./testing"].browser.types,
 };
 
 /** Writes the reports of these declaration files of the package in `projectFolder`. */

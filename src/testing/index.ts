@@ -1,5 +1,6 @@
 /** For the tests of an application: its methods, its server and its tokens. */
 
+export * from "../../client/mock/index.js";
 export {
   type CallerOptions,
   caller,

@@ -134,6 +134,7 @@ describe("The public API", () => {
       ["src/auth/introspection.ts", "function introspection"],
       ["src/issuer/create-issuer.ts", "async function createIssuer"],
       ["src/store/redis/redis-store.ts", "function redisStore"],
+      ["client/mock/mock-server.ts", "function mockServer"],
       ["src/testing/caller.ts", "function caller"],
       ["src/testing/test-clock.ts", "class TestClock"],
       ["src/testing/test-server.ts", "function testServer"],
