@@ -14,8 +14,8 @@ const maxRefusalBytes = 8_192; // 8 KiB: a jotwire server's refusal is shorter
 
 /**
  * `ws` with a browser's interface, and the `cause` of a close beside it. Frames that are sent in
- * one turn of the event loop leave in one write. `createConnection` gives the stream beneath, in the
- * place of a TCP connection.
+ * one turn of the event loop leave in one write. `createConnection` gives the stream beneath, in
+ * the place of a TCP connection.
  */
 export class NodeSocket implements SocketLike {
   onopen: SocketLike["onopen"] = null;

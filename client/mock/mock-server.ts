@@ -50,7 +50,9 @@ export type MockHandlers<App> = {
   readonly [Name in MethodName<App>]?: MockMethod<App, Name>;
 } & { readonly [Name in SubscriptionName<App>]?: MockSubscription<App, Name> };
 
-/** A server of which a front end's test knows no more than the type. {@link mockServer} makes it. */
+/**
+ * A server of which a front end's test knows no more than the type. {@link mockServer} makes it.
+ */
 export class MockServer<App> implements AsyncDisposable {
   /** For `createClient`. */
   readonly url = "ws://mock.test/rpc";

@@ -170,7 +170,7 @@ class InProcessCaller {
 
   async close(): Promise<void> {
     if (this.#endedBy === undefined) this.#connection.close("bye");
-    this.#parts.close();
+    await this.#parts.close();
   }
 
   async #call(
@@ -364,7 +364,7 @@ function iteratorOf(
  * @example
  * const ada = caller(app, { subject: "ada", scopes: ["orders:write"] });
  * const order = await ada.api.orders.create({ sku: "A1" });
- * assert.deepEqual(ada.published, [{ topic: "orders.changes", params: {}, event: order }]);
+ * assert.deepEqual(ada.published, [{ topic: "orders.changes", params: undefined, event: order }]);
  */
 export function caller<R, N, Schemas extends NotificationSchemas>(
   app: Router<R, N, Schemas>,

@@ -46,7 +46,7 @@ export class ManualClock implements Clock {
 
   /**
    * Moves both clocks to the next timer that is due at `end` of the monotonic clock at the latest,
-   * and runs it. Returns `false` if there is none.
+   * and runs it. Returns `false` if no timer is due.
    */
   runNext(end: number): boolean {
     const next = this.#nextUntil(end);

@@ -93,7 +93,7 @@ export class TestServer<R, N, Schemas extends NotificationSchemas> implements As
 
   /**
    * Makes a client that is signed in as a user. It gets another token by itself whenever it needs
-   * one, as long as time is told to pass by `clock.advance`.
+   * one, while `clock.advance` lets time pass.
    * @param subject the user: the claim `sub`
    * @param scopes the scopes that the token grants
    * @throws TypeError if an option is unknown

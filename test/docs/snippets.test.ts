@@ -49,7 +49,7 @@ describe("the TypeScript in the documents", () => {
       "README/server.ts",
       "README/client.ts",
       "docs/guides/react/price.tsx",
-      "docs/guides/testing/orders.test.ts",
+      "docs/guides/testing/create.test.ts",
     ]);
     expect(new Set(names).size).to.equal(names.length);
     const fences = documents.flatMap(({ text }) => [...text.matchAll(/^ *```tsx?\b/gm)]);
@@ -92,6 +92,20 @@ describe("the TypeScript in the documents", () => {
     const project = `${folder}/tsconfig-next.json`;
     await writeFile(project, JSON.stringify({ compilerOptions: bundler, files: [inNext] }));
     await compile(project);
+  });
+
+  it("passes, where it is a test: those of docs/guides/testing.md", async function () {
+    this.timeout(60_000);
+    const files = snippets.flatMap(({ name }) =>
+      /^docs\/guides\/testing\/.*\.test\.ts$/.test(name) ? [`${folder}/${name}`] : [],
+    );
+    expect(files).to.have.length(4);
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+    const { stdout } = await run(process.execPath, ["--import", "tsx", "--test", ...files], {
+      cwd: root,
+      env,
+    }).catch((error: { stdout: string }) => expect.fail(error.stdout));
+    expect(stdout).to.match(/\bpass 5\n/);
   });
 
   for (const [page, printed] of [

@@ -196,7 +196,7 @@ describe("A test server", () => {
     expect(() => server.clientAs("ada", "orders:read" as never)).to.throw(
       'testToken: scopes must be a list such as ["orders:read"]',
     );
-    expect(() => server.clientAs("ada", [], { tiemout: 1 } as never)).to.throw("tiemout");
+    expect(() => server.clientAs("ada", [], { time: 1 } as never)).to.throw("option time");
     expect(() => server.network.delay(-1)).to.throw("network.delay takes milliseconds from 0 up");
     const { clock } = server;
     await clock.advance(Number.NaN).then(
