@@ -31,6 +31,9 @@ type Step =
       readonly subject: string;
       readonly scopes: readonly Scope[];
       readonly expiresIn: number;
+      readonly acrValues: readonly string[];
+      /** Seconds since the user logged in; undefined: the token does not say. */
+      readonly age: number | undefined;
     }
   | { readonly is: "logout" | "revoke" | "reauthorize" };
 
@@ -156,8 +159,10 @@ class Pair {
   #token(step: Step & { is: "log in" | "refresh" }, method: string): RuleToken {
     const name = `token ${this.#tokens++}`;
     const issuedAt = Math.floor(this.#clock.now() / 1_000);
-    const { subject, scopes: granted, expiresIn } = step;
-    const token = { subject, scopes: granted, expiresAt: issuedAt + expiresIn };
+    const { subject, scopes: granted, expiresIn, acrValues, age } = step;
+    const authenticatedAt = age === undefined ? undefined : (issuedAt - age) * 1_000;
+    const expiresAt = issuedAt + expiresIn;
+    const token = { subject, scopes: granted, expiresAt, acrValues, authenticatedAt };
     this.#real.issue({ ...token, name, issuedAt, mayWrite: false, kind: "genuine" });
     this.#real.send({ id: name, method, params: { token: name } });
     this.#real.finishVerification();
@@ -210,12 +215,14 @@ class Pair {
     const rule = this.#ruleOf.get(number);
     const expected = this.#model.expected.get(number);
     this.#model.expected.delete(number);
-    const { reason, missing, rule: by } = Object(error?.data) as Expected;
+    const { reason, missing, rule: by, acrValues, maxAge } = Object(error?.data) as Expected;
     const told = {
       ...(error === undefined ? {} : { code: error.code }),
       ...(reason === undefined ? {} : { reason }),
       ...(missing === undefined ? {} : { missing }),
       ...(by === undefined ? {} : { rule: by }),
+      ...(acrValues === undefined ? {} : { acrValues }),
+      ...(maxAge === undefined ? {} : { maxAge }),
     };
     expect(told, `answer to call ${number}`).to.deep.equal(expected);
     this.outcomes.add(`${rule?.kind}: ${outcomeOf(told)}`);
@@ -254,6 +261,14 @@ const rule: fc.Arbitrary<DeclaredRule> = fc
       of: fc.constantFrom("all", "any"),
       names: fc.oneof(fc.constant([]), someScopes),
     }),
+    stepUp: fc.option(
+      fc.constantFrom(
+        { acr: ["mfa"] },
+        { maxAge: 10_000 },
+        { acr: ["hardware", "mfa"], maxAge: 30_000 },
+      ),
+      { nil: undefined, freq: 2 },
+    ),
     params: fc.option(answer(8), { nil: undefined, freq: 2 }),
     authorize: fc.oneof(
       { weight: 1, arbitrary: fc.constant([]) },
@@ -274,6 +289,7 @@ const rule: fc.Arbitrary<DeclaredRule> = fc
       scope: isPublic ? { of: "all", names: [] } : drawn.scope,
       authorize: isPublic ? [] : drawn.authorize,
       timeout: drawn.kind === "method" ? drawn.timeout : undefined,
+      stepUp: drawn.kind === "method" && !isPublic ? drawn.stepUp : undefined,
     } as DeclaredRule;
   });
 
@@ -283,6 +299,8 @@ const session = (is: "log in" | "refresh"): fc.Arbitrary<Step> =>
     subject: fc.constantFrom("ada", "bob"),
     scopes: fc.oneof(fc.constant([...scopes]), someScopes),
     expiresIn: fc.constantFrom(10, 25, 60, 600),
+    acrValues: fc.subarray(["mfa", "password"]),
+    age: fc.constantFrom(undefined, 0, 5, 20),
   });
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -331,10 +349,11 @@ const outcomes = [
     ["forbidden", "logout"].map((reason) => `${kind}: ended, ${reason}`),
   ),
   "generator: ended, error",
+  "method: -32012",
 ];
 
 describe("The order of checks, compared with a second telling of the rules", () => {
-  it(`is expiry, scopes, params, authorize, handler, each only after the one before, in ${runs} random histories`, async () => {
+  it(`is expiry, scopes, step-up, params, authorize, handler, each only after the one before, in ${runs} random histories`, async () => {
     const called = new Set<DeclaredRule>();
     const met = new Set<string>();
     await fc.assert(

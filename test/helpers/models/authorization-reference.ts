@@ -19,6 +19,8 @@ export interface DeclaredRule {
   readonly kind: "method" | "generator" | "topic";
   readonly isPublic: boolean;
   readonly scope: { readonly of: "all" | "any"; readonly names: readonly Scope[] };
+  /** The login that a method needs; `maxAge` in milliseconds. */
+  readonly stepUp: { readonly acr?: readonly string[]; readonly maxAge?: number } | undefined;
   /** What its schema says; undefined: it has none. */
   readonly params: Answer | undefined;
   /** What `authorize` says, in turn; empty: there is none. */
@@ -33,6 +35,8 @@ export interface RuleToken {
   readonly subject: string;
   readonly scopes: readonly Scope[];
   readonly expiresAt: number;
+  readonly acrValues: readonly string[];
+  readonly authenticatedAt: number | undefined;
 }
 
 /** What must stand in a response: nothing but this. */
@@ -41,6 +45,8 @@ export interface Expected {
   readonly reason?: string;
   readonly missing?: readonly string[];
   readonly rule?: string;
+  readonly acrValues?: readonly string[];
+  readonly maxAge?: number;
 }
 
 export interface RuleLimits {
@@ -341,7 +347,22 @@ export class AuthorizationReference {
     if (rule.isPublic) return undefined;
     if (this.state === "expired") return { code: -32002, reason: "token_expired" };
     if (this.state !== "active") return { code: -32001, reason: "unauthenticated" };
-    return this.#lacks(rule);
+    return this.#lacks(rule) ?? this.#needsLogin(rule);
+  }
+
+  #needsLogin({ stepUp }: DeclaredRule): Expected | undefined {
+    if (stepUp === undefined) return undefined;
+    const { acr, maxAge } = stepUp;
+    const { acrValues = [], authenticatedAt } = this.token ?? {};
+    const isStrong = acr === undefined || acr.some((name) => acrValues.includes(name));
+    const loggedInAt = authenticatedAt ?? Number.NEGATIVE_INFINITY;
+    const isNew = maxAge === undefined || this.#clock.now() - loggedInAt <= maxAge;
+    if (isStrong && isNew) return undefined;
+    return {
+      ...{ code: -32012, reason: "step_up_required" },
+      ...(acr === undefined ? {} : { acrValues: acr }),
+      ...(maxAge === undefined ? {} : { maxAge: maxAge / 1_000 }),
+    };
   }
 
   #lacks({ isPublic, scope: { of, names } }: DeclaredRule): Expected | undefined {

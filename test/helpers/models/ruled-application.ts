@@ -62,6 +62,7 @@ export class RuledApplication {
       ...shared,
       ...(isPublic ? { public: true } : {}),
       ...(timeout === undefined ? {} : { timeout }),
+      ...(rule.stepUp === undefined ? {} : { stepUp: rule.stepUp }),
       handler: ({ params, auth }) => {
         this.#ran(params as Numbered, "handler", auth);
         return this.#give(params as Numbered, "handler", handler, () => "done");

@@ -15,6 +15,10 @@ export interface ModelToken {
   readonly mayWrite: boolean;
   /** Its scopes. Default: `write`, if it may. */
   readonly scopes?: readonly string[];
+  /** Default: none. */
+  readonly acrValues?: readonly string[];
+  /** Milliseconds. Default: the token does not say. */
+  readonly authenticatedAt?: number | undefined;
   readonly kind: "genuine" | "forged" | "unjudged";
 }
 

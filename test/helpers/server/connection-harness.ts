@@ -293,6 +293,7 @@ export class ConnectionHarness {
 
 function verified(token: ModelToken): VerifiedToken {
   const { name, subject, expiresAt, issuedAt, mayWrite, scopes } = token;
+  const { acrValues = [], authenticatedAt } = token;
   return {
     issuer: "https://id.test",
     subject,
@@ -303,8 +304,8 @@ function verified(token: ModelToken): VerifiedToken {
     tokenId: name,
     sessionId: undefined,
     clientId: undefined,
-    acrValues: [],
-    authenticatedAt: undefined,
+    acrValues,
+    authenticatedAt,
     fingerprint: name,
   };
 }
