@@ -6,6 +6,19 @@ export const peers = {
     server: "servers/jotwire.mjs",
     dialect: "jotwireChecked",
   },
+  ...Object.fromEntries(
+    Object.entries({
+      rules: "jotwire, an application with rules",
+      rulesNow: "with authorize",
+      rulesLater: "with asynchronous authorize",
+      middleware: "with middleware",
+      noSnapshot: "a topic without snapshot",
+      snapshot: "a topic with snapshot",
+    }).map(([dialect, label]) => [
+      dialect,
+      { label, server: "servers/jotwire-rules.mjs", dialect },
+    ]),
+  ),
   echo: { label: "bare ws echo", server: "servers/ws-echo.mjs", dialect: "jsonRpc" },
   verify: { label: "ws + jose jwtVerify", server: "servers/ws-verify.mjs", dialect: "verify" },
   jotwireFanOut: { label: "jotwire", server: "servers/jotwire.mjs", dialect: "jotwireSubscriber" },

@@ -25,11 +25,11 @@ export function createSigner(privateJwk) {
     dsaEncoding: "ieee-p1363",
   };
   const header = encode({ alg: "ES256", typ: "at+jwt", kid: privateJwk.kid });
-  return ({ iat = Math.floor(Date.now() / 1000) } = {}) => {
+  return ({ iat = Math.floor(Date.now() / 1000), subject = "user-42" } = {}) => {
     const payload = {
       iss: issuer,
       aud: audience,
-      sub: "user-42",
+      sub: subject,
       client_id: "bench",
       scope,
       iat,

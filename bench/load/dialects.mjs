@@ -29,12 +29,24 @@ const jotwire = {
   reply,
 };
 
+/** A call of a topic, again and again on one connection. */
+const subscribing = (topic) => ({
+  ...jotwire,
+  call: (id) => `{"jsonrpc":"2.0","id":${id},"method":"${topic}"}`,
+});
+
 export const dialects = {
   jsonRpc: plain,
   jotwire,
   jotwireChecked: { ...jotwire, call: (id) => jsonRpc("orders.check", id) },
   jotwireSubscriber: { ...jotwire, greeting: (sign) => [authenticate(sign), subscribe] },
   jotwireOpen: { ...jotwire, greeting: () => [] },
+  rules: jotwire,
+  rulesNow: { ...jotwire, call: (id) => jsonRpc("orders.ruled", id) },
+  rulesLater: { ...jotwire, call: (id) => jsonRpc("orders.asked", id) },
+  middleware: { ...jotwire, call: (id) => jsonRpc("orders.used", id) },
+  noSnapshot: { ...subscribing("prices"), reply: /"subscription":"prices A1"/ },
+  snapshot: { ...subscribing("state"), reply: /"snapshot":\{"sku":"A1"/ },
   verify: { ...plain, greeting: (sign) => [authenticate(sign)] },
   trpc: {
     ...plain,

@@ -5,7 +5,9 @@ import { eventScenarios } from "./events.mjs";
 import { floodScenarios } from "./flood.mjs";
 import { growthScenarios } from "./growth.mjs";
 import { idleScenarios } from "./idle.mjs";
+import { removalScenarios } from "./removal.mjs";
 import { restartScenarios } from "./restart.mjs";
+import { ruleScenarios } from "./rules.mjs";
 
 /**
  * Each is given a `Bench` and resolves with rows:
@@ -20,4 +22,6 @@ export const scenarios = {
   ...clientScenarios,
   ...eventScenarios,
   ...restartScenarios,
+  ...removalScenarios,
+  ...ruleScenarios,
 };
