@@ -138,6 +138,7 @@ class EmbeddedIssuer implements Issuer {
       settings,
       sessions: this.#sessions,
       clients: this.clients,
+      users: this.users,
       accessTokens,
       keys,
     });

@@ -1,5 +1,6 @@
 import { checkLogger, unfailingMethods } from "../runtime/application-code.js";
 import { type Clock, systemClock } from "../runtime/clock.js";
+import { isLoopback } from "../runtime/ip-address.js";
 import { refuseUnknownOptions } from "../runtime/known-options.js";
 import { type Logger, logLevels, silentLogger } from "../runtime/logger.js";
 import type { Store } from "../store/store.js";
@@ -88,6 +89,13 @@ export interface IssuerOptions {
    */
   readonly origins?: readonly string[];
   /**
+   * Keeps the refresh tokens of pages in a cookie, which no script can read: answers to pages have
+   * none in their body. Programs, which send no `Origin`, get theirs as before. Needs an `issuer`
+   * with https, or on localhost.
+   * @default false
+   */
+  readonly cookie?: boolean;
+  /**
    * Where the issuer's log lines go.
    * @default silent
    */
@@ -128,6 +136,7 @@ export interface IssuerSettings {
   /** How many passwords may be hashed at once. */
   readonly hashingSlots: number;
   readonly origins: ReadonlySet<string>;
+  readonly cookie: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -153,6 +162,7 @@ const issuerOptions = {
     sessionsPerSubject: true,
     pepper: true,
     origins: true,
+    cookie: true,
     logger: true,
     testing: true,
   },
@@ -230,6 +240,7 @@ export function settingsOf(options: IssuerOptions): IssuerSettings {
       Math.min(hashingSlots, Math.floor(hashingMemory / parameters.memoryKiB)),
     ),
     origins: new Set(options.origins ?? []),
+    cookie: checkedCookie(options),
     clock,
     logger: unfailingMethods(options.logger ?? silentLogger, logLevels),
   };
@@ -246,6 +257,17 @@ function count(name: string, value: number): number {
   throw new Error(
     `${name} must be a whole number from 1 up, not ${value}; Infinity means no limit`,
   );
+}
+
+/** Browsers take a cookie with `Secure` over TLS, and from this machine (Chromium, Firefox). */
+function checkedCookie({ cookie = false, issuer }: IssuerOptions): boolean {
+  if (typeof cookie !== "boolean") throw new Error("cookie must be true or false");
+  const { protocol, hostname } = new URL(issuer);
+  if (cookie && protocol !== "https:" && !isLoopback(hostname))
+    throw new Error(
+      `cookie: true needs an issuer with https, or on localhost, since browsers take no Secure cookie from ${issuer}; give the URL that browsers see, also behind a proxy`,
+    );
+  return cookie;
 }
 
 function checkIssuerUrl(issuer: string): void {

@@ -110,7 +110,9 @@ export class RateLimitedLog implements Logger {
 
 /** Who has succeeded, if the line tells of a success. */
 function successOf({ event = "", subject, clientId }: Counted): string | undefined {
-  return event.endsWith(".ok") || event === "revoke" ? (subject ?? clientId) : undefined;
+  return event.endsWith(".ok") || event === "revoke" || event === "logout"
+    ? (subject ?? clientId)
+    : undefined;
 }
 
 function hasRoom(

@@ -134,6 +134,7 @@ const floods: Readonly<Record<string, Flood>> = {
     lines: ofAddress,
     cause: ({ post, robot }) => post("/token", { grant_type: "client_credentials", ...robot }),
   },
+  logout: { times: 50, lines: ofAddress, cause: ({ logout }) => logout() },
   revoke: { times: 50, lines: ofAddress, cause: ({ revoke }) => revoke() },
   "origin.refuse": {
     times: 300,
@@ -365,6 +366,7 @@ async function openStage() {
         .catch(() => ({ refreshToken })));
     },
     unfit: () => publishing.server.publish(app.routes.unfit, undefined, 1),
+    logout: async () => post("/logout", { refresh_token: (await login()).refreshToken }),
     revoke: async () => post("/revoke", { token: (await login()).token }),
     revokedUser: async (n: number) => {
       const client = await server.connect();

@@ -7,6 +7,7 @@ import { TooManyFailuresError } from "../accounts/failed-logins.js";
 import { BusyError } from "../accounts/hashing-queue.js";
 import { isWithin, scopesOf } from "../accounts/scope-rules.js";
 import { TooManyTokensError } from "../accounts/subject-budget.js";
+import type { UserDirectory } from "../accounts/user-directory.js";
 import type { IssuerSettings } from "../issuer-options.js";
 import type { AccessTokens } from "../tokens/access-token.js";
 import type { GrantOutcome, Grants, TokenSet } from "../tokens/grants.js";
@@ -14,14 +15,25 @@ import type { SigningKeys } from "../tokens/signing-keys.js";
 import { authenticateClient, invalidClient } from "./client-authentication.js";
 import { type Parameters, readParameters, required } from "./http-body.js";
 import { invalidRequest, OAuthError } from "./oauth-error.js";
+import { RefreshCookie } from "./refresh-cookie.js";
 
 /** What the endpoints work with. */
 export interface EndpointParts {
   readonly settings: IssuerSettings;
   readonly sessions: Grants;
   readonly clients: ClientDirectory;
+  readonly users: UserDirectory;
   readonly accessTokens: AccessTokens;
   readonly keys: SigningKeys;
+}
+
+/** Who asks for or with tokens. */
+interface Caller {
+  readonly address: string;
+  /** A page that keeps its refresh token in a cookie. */
+  readonly isPage: boolean;
+  /** From the body, or from the cookie of a page. */
+  readonly refreshToken: string | undefined;
 }
 
 interface Answer {
@@ -38,11 +50,13 @@ export class HttpEndpoints {
   readonly #parts: EndpointParts;
   readonly #routes: ReadonlyMap<string, Route>;
   readonly #ownOrigin: string;
+  readonly #cookie: RefreshCookie;
 
   constructor(parts: EndpointParts) {
     this.#parts = parts;
     this.#routes = routesOf(parts.settings.issuer);
     this.#ownOrigin = new URL(parts.settings.issuer).origin;
+    this.#cookie = new RefreshCookie(parts.settings.issuer, parts.settings.refreshIdleTtl);
   }
 
   /** False: not one of ours, nothing was written. */
@@ -53,7 +67,7 @@ export class HttpEndpoints {
   ): Promise<boolean> {
     const route = this.#routes.get((request.url ?? "").replace(/\?.*$/s, ""));
     if (route === undefined) return false;
-    const cors = corsHeaders(request, context);
+    const cors = corsHeaders(request, context, this.#parts.settings.cookie);
     const answer = await this.#answer(route, request, context).catch((error: unknown) =>
       this.#errorAnswer(error),
     );
@@ -79,8 +93,10 @@ export class HttpEndpoints {
     this.#mustNotBeForeign(request, context);
     const parameters = await readParameters(request, this.#parts.settings.clock);
     await mustBeThere(request);
-    if (route === "login") return this.#login(parameters, context.address);
-    if (route === "token") return this.#token(request, parameters, context.address);
+    const caller = this.#callerOf(request, parameters, context);
+    if (route === "login") return this.#login(parameters, caller);
+    if (route === "token") return this.#token(request, parameters, caller);
+    if (route === "logout") return this.#logout(parameters, caller);
     return this.#revoke(parameters, context.address);
   }
 
@@ -116,20 +132,77 @@ export class HttpEndpoints {
     );
   }
 
-  async #login(parameters: Parameters, address: string): Promise<Answer> {
+  /**
+   * Who asks, and with which refresh token. A cookie counts only from a page that is known: browsers
+   * send it along whatever page asks, and name that page in `Origin`.
+   */
+  #callerOf(
+    request: IncomingMessage,
+    parameters: Parameters,
+    { address, mayReadFrom }: IssuerRequestContext,
+  ): Caller {
+    const { origin, "sec-fetch-site": site } = request.headers;
+    const given = parameters.get("refresh_token");
+    if (!this.#parts.settings.cookie || origin === undefined)
+      return { address, isPage: false, refreshToken: given };
+    const isOwn = site === "same-origin" || origin === this.#ownOrigin;
+    if (!isOwn && mayReadFrom(anyOrigin))
+      throw new OAuthError(
+        403,
+        "forbidden",
+        "A cookie needs a list of pages: name them in the option origins, instead of any page.",
+      );
+    return { address, isPage: true, refreshToken: given ?? this.#cookie.read(request) };
+  }
+
+  /** What a login or refresh came to; for a page with the refresh token in its cookie. */
+  #granted(outcome: GrantOutcome, refusal: string, { isPage }: Caller): Answer {
+    if (outcome.outcome === "scope_refused") throw scopeRefused();
+    if (outcome.outcome !== "granted") throw new OAuthError(400, "invalid_grant", refusal);
+    const { refreshToken, ...access } = outcome.tokens;
+    if (!isPage) return tokenAnswer(outcome.tokens);
+    return withHeaders(tokenAnswer(access), { "Set-Cookie": this.#cookie.keep(refreshToken) });
+  }
+
+  async #login(parameters: Parameters, caller: Caller): Promise<Answer> {
     const outcome = await this.#parts.sessions.login(
       required(parameters, "username"),
       required(parameters, "password"),
-      address,
+      caller.address,
     );
-    return grantAnswer(outcome, "Wrong username or password.");
+    return this.#granted(outcome, "Wrong username or password.", caller);
   }
 
-  async #token(request: IncomingMessage, parameters: Parameters, address: string): Promise<Answer> {
+  /**
+   * Ends the login of a refresh token, or with `everywhere` all logins of its user. One that is
+   * unknown has nothing to end.
+   */
+  async #logout(
+    parameters: Parameters,
+    { refreshToken, address, isPage }: Caller,
+  ): Promise<Answer> {
+    const { sessions, settings, users } = this.#parts;
+    const everywhere = parameters.get("everywhere") ?? "false";
+    if (everywhere !== "true" && everywhere !== "false")
+      throw invalidRequest("The parameter everywhere must be true or false.");
+    if (refreshToken !== undefined && everywhere === "true") {
+      const subject = await sessions.subjectOf(refreshToken);
+      if (subject === undefined) throw new OAuthError(400, "invalid_grant", outdated);
+      await sessions.spend("revoke", subject, address);
+      await users.endSessions(subject);
+    } else if (refreshToken !== undefined) {
+      const subject = await sessions.revoke(refreshToken, address);
+      if (subject !== undefined)
+        settings.logger.info({ event: "logout", subject, address }, "a user logged out");
+    }
+    return isPage ? withHeaders(emptyAnswer, { "Set-Cookie": this.#cookie.remove() }) : emptyAnswer;
+  }
+
+  async #token(request: IncomingMessage, parameters: Parameters, caller: Caller): Promise<Answer> {
     const grantType = required(parameters, "grant_type");
-    if (grantType === "refresh_token") return this.#refresh(request, parameters, address);
+    if (grantType === "refresh_token") return this.#refresh(request, parameters, caller);
     if (grantType === "client_credentials")
-      return this.#clientCredentials(request, parameters, address);
+      return this.#clientCredentials(request, parameters, caller.address);
     throw new OAuthError(
       400,
       "unsupported_grant_type",
@@ -140,9 +213,10 @@ export class HttpEndpoints {
   async #refresh(
     request: IncomingMessage,
     parameters: Parameters,
-    address: string,
+    caller: Caller,
   ): Promise<Answer> {
-    const refreshToken = required(parameters, "refresh_token");
+    const { refreshToken, address } = caller;
+    if (refreshToken === undefined || refreshToken === "") throw this.#noRefreshToken(caller);
     const client = await authenticateClient(request, parameters, this.#parts.clients);
     const asked = parameters.get("scope");
     const outcome = await this.#parts.sessions.refresh(refreshToken, {
@@ -150,7 +224,16 @@ export class HttpEndpoints {
       scopes: asked === undefined ? undefined : scopesOf(asked),
       address,
     });
-    return grantAnswer(outcome, "The refresh token is not valid any more: log in again.");
+    return this.#granted(outcome, outdated, caller);
+  }
+
+  #noRefreshToken({ isPage }: Caller): OAuthError {
+    if (isPage)
+      return new OAuthError(400, "invalid_grant", "No cookie with a refresh token came: log in.");
+    const hint = this.#parts.settings.cookie
+      ? "A cookie is good for pages of known origins alone."
+      : "For one in a cookie, set the option cookie of createIssuer.";
+    return invalidRequest(`The parameter refresh_token is missing. ${hint}`);
   }
 
   async #clientCredentials(
@@ -191,11 +274,7 @@ export class HttpEndpoints {
         { event: "revoke", subject, address },
         "a token was revoked by its holder",
       );
-    return {
-      status: 200,
-      headers: { "Cache-Control": "no-store", "Content-Type": "application/json" },
-      body: "{}",
-    };
+    return emptyAnswer;
   }
 
   #errorAnswer(error: unknown): Answer {
@@ -227,10 +306,18 @@ async function mustBeThere({ socket }: IncomingMessage): Promise<void> {
     throw invalidRequest("The connection was closed before the answer.");
 }
 
-function grantAnswer(outcome: GrantOutcome, refusal: string): Answer {
-  if (outcome.outcome === "granted") return tokenAnswer(outcome.tokens);
-  if (outcome.outcome === "scope_refused") throw scopeRefused();
-  throw new OAuthError(400, "invalid_grant", refusal);
+const outdated = "The refresh token is not valid any more: log in again.";
+/** Allowed only where every page is: a cookie needs a list of pages. */
+const anyOrigin = "https://any.invalid";
+
+const emptyAnswer: Answer = {
+  status: 200,
+  headers: { "Cache-Control": "no-store", "Content-Type": "application/json" },
+  body: "{}",
+};
+
+function withHeaders(answer: Answer, headers: Readonly<Record<string, string>>): Answer {
+  return { ...answer, headers: { ...answer.headers, ...headers } };
 }
 
 function tooMany(what: string, retryAfter: number): Answer {
@@ -303,13 +390,19 @@ function preflight(methods: readonly string[]): Answer {
   };
 }
 
-/** Nothing here depends on cookies, so that credentials are never allowed. */
+/** Credentials are allowed to pages that are listed, and only where a cookie may come. */
 function corsHeaders(
   { headers: { origin }, method }: IncomingMessage,
   context: IssuerRequestContext,
+  allowsCookie: boolean,
 ): Record<string, string> {
   if (origin === undefined || !context.mayReadFrom(origin)) return { Vary: "Origin" };
-  const readable = { Vary: "Origin", "Access-Control-Allow-Origin": origin };
+  const isListed = allowsCookie && !context.mayReadFrom(anyOrigin);
+  const readable = {
+    Vary: "Origin",
+    "Access-Control-Allow-Origin": origin,
+    ...(isListed ? { "Access-Control-Allow-Credentials": "true" } : {}),
+  };
   if (method !== "OPTIONS") return { ...readable, "Access-Control-Expose-Headers": "Retry-After" };
   const allowed = {
     "Access-Control-Allow-Headers": "Content-Type, Authorization",
@@ -334,7 +427,7 @@ function send(
   request.resume();
 }
 
-type Route = "login" | "token" | "revoke" | "jwks" | "metadata";
+type Route = "login" | "logout" | "token" | "revoke" | "jwks" | "metadata";
 
 /**
  * Paths of the issuer's endpoints: below the path of its URL; its metadata where RFC 8414 §3 puts
@@ -344,6 +437,7 @@ function routesOf(issuer: string): ReadonlyMap<string, Route> {
   const base = new URL(issuer).pathname.replace(/\/$/, "");
   return new Map([
     [`${base}/login`, "login"],
+    [`${base}/logout`, "logout"],
     [`${base}/token`, "token"],
     [`${base}/revoke`, "revoke"],
     [`${base}/.well-known/jwks.json`, "jwks"],

@@ -272,6 +272,22 @@ export class Grants {
     return (await store.families.revoke(family.id)) ? family.subject : undefined;
   }
 
+  /** Whose refresh token that is; undefined: one that would give nothing. Consumes nothing. */
+  async subjectOf(refreshToken: string): Promise<string | undefined> {
+    const store = this.#operation();
+    const presented = (await this.#masterKey.refreshTokens(store.secrets)).parse(refreshToken);
+    const family = presented && (await store.families.get(presented.familyId, this.#now()));
+    if (presented === undefined || family === undefined || family.revoked) return undefined;
+    const isGood = [family.currentHash, family.previousHash].some((known) =>
+      sameDigest(known, presented.hash),
+    );
+    const user = isGood ? await store.users.get(family.subject) : undefined;
+    return user !== undefined &&
+      haveSameCredentials(user.credentialVersion, family.credentialVersion)
+      ? user.username
+      : undefined;
+  }
+
   /** Revokes an access token. Returns whose it is; undefined: not ours. */
   async revokeAccess(accessToken: string, address?: string): Promise<string | undefined> {
     const token = await this.#accessTokens.identify(accessToken);
