@@ -17,6 +17,7 @@ const declarations = {
   index: entries["."].types,
   client: entries["./client"].browser.types,
   "client-node": entries["./client"].node.types,
+  session: entries["./session"].types,
   react: entries["./react"].types,
   issuer: entries["./issuer"].types,
   redis: entries["./redis"].types,

@@ -6,7 +6,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { BrowserContext } from "playwright-core";
+import type { BrowserContext, Page } from "playwright-core";
 import { createServer, type Server } from "../../../src/index.js";
 import {
   createIssuer,
@@ -31,14 +31,14 @@ export interface SiteOptions {
 
 export interface Visit {
   /** Another tab of its browser session. */
-  readonly beside?: BrowserTab;
+  readonly beside?: BrowserTab | Page;
   /** Runs before the page's own. */
   readonly script?: string;
   /**
    * `react`: the page of the hooks; `react?hydrated`: as it came from a server. Default: that of
    * the SDK's user.
    */
-  readonly path?: "" | "react" | "react?hydrated";
+  readonly path?: "" | "session" | "react" | "react?hydrated";
 }
 
 const pageWith = (script: string) =>
@@ -47,6 +47,7 @@ const pageWith = (script: string) =>
 const scripts = new Map([
   ["/user.js", "test/browser/page/user.ts"],
   ["/react.js", "test/browser/page/react-user.ts"],
+  ["/session.js", "test/browser/page/session-user.ts"],
 ]);
 // the SDK works under a strict one
 const policy = "default-src 'none'; script-src 'self'; connect-src 'self'";
@@ -152,7 +153,8 @@ export class BrowserSite implements AsyncDisposable {
 
   /** A page in a browser session of its own, or, as another tab, in that of another page. */
   async visit({ beside, script, path = "" }: Visit = {}): Promise<BrowserTab> {
-    const context = beside?.page.context() ?? (await freshContext());
+    const besides = beside !== undefined && "page" in beside ? beside.page : beside;
+    const context = besides?.context() ?? (await freshContext());
     if (beside === undefined) this.#contexts.push(context);
     if (script !== undefined) await context.addInitScript(script);
     const tab = new BrowserTab(await context.newPage());
@@ -178,7 +180,9 @@ export class BrowserSite implements AsyncDisposable {
     response.shouldKeepAlive = false;
     if (await this.#server?.handle(request, response)) return;
     const script = scripts.get(pathname);
-    const page = pageWith(pathname === "/react" ? "react.js" : "user.js");
+    const page = pageWith(
+      pathname === "/react" ? "react.js" : pathname === "/session" ? "session.js" : "user.js",
+    );
     const [type, body] =
       script === undefined ? ["text/html", page] : ["text/javascript", await pageScript(script)];
     response
