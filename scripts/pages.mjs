@@ -15,6 +15,7 @@ const sections = {
     "easy-mistakes",
     "browser-login",
     "authorization",
+    "middleware",
     "subscriptions",
     "publishing",
     "react",

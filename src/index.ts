@@ -32,9 +32,7 @@ export type {
 export type { Auth, ScopeRule } from "./rpc/define/access.js";
 export type { AuthorizeContext, AuthorizeRule } from "./rpc/define/authorize.js";
 export {
-  type ConnectionHandle,
   createRpc,
-  type HandlerContext,
   Method,
   type MethodOptions,
   Router,
@@ -53,6 +51,15 @@ export {
   Topic,
   type TopicOptions,
 } from "./rpc/define/declared-subscription.js";
+export type { ConnectionHandle, HandlerContext } from "./rpc/define/handler-context.js";
+export type {
+  ContextSource,
+  Merged,
+  Middleware,
+  MiddlewareContext,
+  MiddlewareResult,
+  Next,
+} from "./rpc/define/middleware.js";
 export type {
   NotificationSchemas,
   NotifyTarget,

@@ -2,8 +2,10 @@ import type { TokenRules } from "../auth/keys/provider.js";
 import type { Claims, VerifiedToken } from "../auth/provider-options.js";
 import { claimAt, scopesIn } from "../auth/token/scopes.js";
 import { isObject } from "../auth/token/strict-json.js";
+import { accessRule, scopesNamedBy } from "../rpc/define/access.js";
 import { Method, type Router } from "../rpc/define/create-rpc.js";
 import { Subscription, Topic } from "../rpc/define/declared-subscription.js";
+import { scopeRulesOf } from "../rpc/define/layers.js";
 
 /**
  * Every scope that the application knows: the declared ones, or else those that its methods,
@@ -15,10 +17,7 @@ export function scopesOf({ scopes, routes }: Router<unknown>): readonly string[]
 
 function scopesOfRoute(route: unknown): readonly string[] {
   if (route instanceof Method || route instanceof Subscription || route instanceof Topic) {
-    const { scope } = route.definition;
-    if (scope === undefined) return [];
-    if (typeof scope === "string") return [scope];
-    return "anyOf" in scope ? scope.anyOf : scope;
+    return scopesNamedBy(accessRule(false, scopeRulesOf(route), undefined));
   }
   return isObject(route) ? Object.values(route).flatMap(scopesOfRoute) : [];
 }

@@ -3,7 +3,7 @@ import { Session, type SessionEnd, type SessionObserver } from "../auth/session/
 import { type ErrorObject, errorOf, standardError } from "../protocol/error-codes.js";
 import { type Item, Outbox, type Sink } from "../pubsub/outbox.js";
 import type { Auth } from "../rpc/define/access.js";
-import type { ConnectionHandle } from "../rpc/define/create-rpc.js";
+import type { ConnectionHandle } from "../rpc/define/handler-context.js";
 import type { NotifyTarget, ServerActions } from "../rpc/define/server-actions.js";
 import type { Caller, PendingSubscription, SubscribeCall } from "../rpc/dispatch/call.js";
 import { PendingCalls } from "../rpc/dispatch/pending-calls.js";

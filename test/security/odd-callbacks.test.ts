@@ -9,6 +9,7 @@ import {
   type HookOptions,
   jsonLogger,
   type Logger,
+  type Method,
   type StandardSchema,
   type TopicOptions,
 } from "../../src/index.js";
@@ -209,6 +210,31 @@ describeRows("A method's callbacks", {
     await expectUnharmed(server, running(oddity.outcome));
   },
 } satisfies RowsFor<MethodDefinition>);
+
+describeRows("What runs before a handler", {
+  async context(oddity) {
+    const { callback, ...observed } = observe(oddity, () => ({}));
+    const odd = createRpc({ context: callback as never }).method({ handler: () => "right" });
+    await expectAnswerOf(odd, observed);
+  },
+  async use(oddity) {
+    const { callback, ...observed } = observe(oddity, (({ next }: { next: () => unknown }) =>
+      next()) as Callback);
+    const odd = rpc.use(callback as never).method({ handler: () => "right" });
+    await expectAnswerOf(odd, observed);
+  },
+} satisfies Readonly<Record<"context" | "use", Row>>);
+
+/** Of a method whose handler is fine, behind what is odd. */
+async function expectAnswerOf(
+  odd: Method<undefined, unknown, unknown>,
+  observed: Observed,
+): Promise<void> {
+  await using server = await startTimed(rpc.router({ fine, odd }));
+  await expectAnswer(server, await server.login(), observed);
+  expect(faults(server)).to.deep.equal(observed.outcome === "failure" ? ["call.fail"] : []);
+  await expectUnharmed(server, running(observed.outcome));
+}
 
 describeRows("The schemas of a method", {
   async params(oddity) {

@@ -38,20 +38,20 @@ export type ScopeRule<Scope extends string = string> =
 export interface AccessRule {
   readonly public: boolean;
   readonly allOf: readonly string[];
-  /** Empty: no such rule. */
-  readonly anyOf: readonly string[];
+  /** Of each of these lists, one is enough. Empty: no such rule. */
+  readonly anyOf: readonly (readonly string[])[];
 }
 
+/** @param scopes what a caller needs, all of it together */
 export function accessRule(
   isPublic: boolean,
-  scope: ScopeRule | undefined,
+  scopes: readonly ScopeRule[],
   known: ReadonlySet<string> | undefined,
 ): AccessRule {
-  if (isPublic && scope !== undefined) throw new TypeError("a public method can't have a scope");
-  const anyOf = typeof scope === "object" && "anyOf" in scope ? scope.anyOf : [];
-  const allOf =
-    scope === undefined ? [] : typeof scope === "string" ? [scope] : "anyOf" in scope ? [] : scope;
-  for (const name of [...allOf, ...anyOf]) {
+  if (isPublic && scopes.length > 0) throw new TypeError("a public method can't have a scope");
+  const anyOf = scopes.flatMap((scope) => (isAnyOf(scope) ? [scope.anyOf] : []));
+  const allOf = [...new Set(scopes.flatMap((scope) => (isAnyOf(scope) ? [] : scope)))];
+  for (const name of [...allOf, ...anyOf.flat()]) {
     if (known !== undefined && !known.has(name))
       throw new TypeError(
         `scope "${name}" is not among the declared ones: ${[...known].join(", ")}`,
@@ -64,6 +64,15 @@ export function accessRule(
   return { public: isPublic, allOf, anyOf };
 }
 
+function isAnyOf(scope: ScopeRule): scope is { readonly anyOf: readonly string[] } {
+  return typeof scope === "object" && "anyOf" in scope;
+}
+
+/** All scopes that a rule names. */
+export function scopesNamedBy({ allOf, anyOf }: AccessRule): readonly string[] {
+  return [...new Set([...allOf, ...anyOf.flat()])];
+}
+
 /** Returns the error to answer with if the scopes of `auth` do not satisfy the rule, or null. */
 export function checkAccess(rule: AccessRule, auth: Auth | null): ErrorObject | null {
   if (rule.public) return null;
@@ -73,12 +82,13 @@ export function checkAccess(rule: AccessRule, auth: Auth | null): ErrorObject | 
     const missing = allOf.filter((scope) => !auth.scopes.includes(scope));
     if (missing.length > 0) return errorOf("forbidden", { required: allOf, missing });
   }
-  if (anyOf.length > 0 && !anyOf.some((scope) => auth.scopes.includes(scope))) {
-    return errorOf("forbidden", {
-      required: anyOf,
-      missing: anyOf,
-      hint: "one of the required scopes is enough",
-    });
+  for (const group of anyOf) {
+    if (!group.some((scope) => auth.scopes.includes(scope)))
+      return errorOf("forbidden", {
+        required: group,
+        missing: group,
+        hint: "one of the required scopes is enough",
+      });
   }
   return null;
 }

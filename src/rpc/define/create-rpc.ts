@@ -7,10 +7,9 @@ import type {
 } from "../../protocol/contract.js";
 import type { SchemaInput, SchemaOutput, StandardSchema } from "../../protocol/standard-schema.js";
 import { refuseUnknownOptions } from "../../runtime/known-options.js";
-import type { Logger } from "../../runtime/logger.js";
 import type { Auth, ScopeRule } from "./access.js";
 import type { AuthorizeRule } from "./authorize.js";
-import type { ErrorDeclarations, ErrorFactories } from "./declared-error.js";
+import type { ErrorDeclarations } from "./declared-error.js";
 import {
   Subscription,
   type SubscriptionDefinition,
@@ -19,7 +18,16 @@ import {
   type TopicDefinition,
   type TopicOptions,
 } from "./declared-subscription.js";
-import type { NotificationSchemas, ServerActions } from "./server-actions.js";
+import type { HandlerContext, NoMembers } from "./handler-context.js";
+import {
+  type Layers,
+  noLayers,
+  type WithOptions,
+  withMiddleware,
+  withOptionsOf,
+} from "./layers.js";
+import type { ContextSource, Merged, Middleware } from "./middleware.js";
+import type { NotificationSchemas } from "./server-actions.js";
 import type { StepUp } from "./step-up.js";
 
 /**
@@ -32,6 +40,7 @@ export interface RpcOptions<
   Claims,
   Scopes extends readonly string[],
   Notifications extends NotificationSchemas,
+  Context = NoMembers,
 > {
   /**
    * Schema of the claims, validated at `authenticate` and `refresh`; its output is `auth.claims`.
@@ -48,77 +57,15 @@ export interface RpcOptions<
    * @default none
    */
   readonly notifications?: Notifications;
-}
-
-/** The connection of a call, for its handler. */
-export interface ConnectionHandle<Notifications extends NotificationSchemas = NotificationSchemas> {
-  /** The connection's id, as `server.kick` and `server.notify` take it. */
-  readonly id: string;
-  /** The peer's address, seen through trusted proxies. */
-  readonly remoteAddress: string;
   /**
-   * Sends a declared notification to this connection. In EXPIRED the server holds the notification
-   * and sends it after a refresh; in OPEN, and after the connection has closed, the server drops
-   * it. Throws `TypeError` if the name is not declared or the params fail their schema.
+   * The `context` of handlers and middleware: an object, or a function that makes one for each call,
+   * after `authorize` and before the middleware; may be asynchronous.
+   * @default an empty object
+   * @example context: ({ auth }) => ({ db: databaseOf(auth?.claims.tenant) })
    */
-  notify<Name extends keyof Notifications & string>(
-    name: Name,
-    params: SchemaInput<Notifications[Name]>,
-  ): void;
-  /**
-   * Closes the connection with 4403 `kicked`. The client does not reconnect until its application
-   * asks for it.
-   */
-  kick(): void;
-  /**
-   * Asks the `authorize` rules of this connection's subscriptions again. Their events wait
-   * meanwhile. Resolves when all have answered.
-   */
-  reauthorize(): Promise<void>;
-}
-
-/**
- * The argument of a handler. Destructure only the members that you need: `signal` and `log` are
- * created on first access.
- */
-export interface HandlerContext<
-  Params,
-  AuthType,
-  Errors,
-  Notifications extends NotificationSchemas,
-> {
-  /** The params: the output of their schema. */
-  readonly params: Params;
-  /**
-   * The caller at the time of the call, also after a logout. Null only in a public method, on a
-   * connection without a session.
-   */
-  readonly auth: AuthType;
-  /**
-   * Aborts at the deadline, on `$/cancelRequest`, at a logout, and when the connection closes. Node
-   * ends the process if a listener of a signal throws, so catch errors in listeners.
-   */
-  readonly signal: AbortSignal;
-  /** The connection of the call. */
-  readonly connection: ConnectionHandle<Notifications>;
-  /** The declared errors: `throw error.NAME(data)`. */
-  readonly error: ErrorFactories<Errors>;
-  /** As `server.publish`: sends an event to all subscribers of a topic. */
-  readonly publish: ServerActions<Notifications>["publish"];
-  /** As `server.notify`: sends a declared notification to a connection, a subject or everybody. */
-  readonly notify: ServerActions<Notifications>["notify"];
-  /** As `server.reauthorize`: asks the rules of subscriptions again, after a change of rights. */
-  readonly reauthorize: ServerActions<Notifications>["reauthorize"];
-  /** As `server.revoke`: revokes tokens, and ends the sessions that use them. */
-  readonly revoke: ServerActions<Notifications>["revoke"];
-  /** The server's logger, with the connection and the method in every line. */
-  readonly log: Logger;
-  /**
-   * Throws if the session that admitted the call has expired, was revoked or has ended by a logout,
-   * even if another user has logged in on the connection since. Call this function in long handlers
-   * before a privileged step.
-   */
-  assertLive(): void;
+  readonly context?:
+    | Context
+    | ((call: ContextSource<ClaimsOf<Claims>, Notifications>) => Context | Promise<Context>);
 }
 
 /** Options of `rpc.method`, without the handler. */
@@ -201,10 +148,9 @@ const methodOptions = {
   },
   ...{ timeout: true, idempotent: true, handler: true },
 } satisfies Record<keyof MethodDefinition, true>;
-const rpcOptions = { claims: true, scopes: true, notifications: true } satisfies Record<
-  keyof RpcOptions<never, never, never>,
-  true
->;
+const rpcOptions = {
+  ...{ claims: true, scopes: true, notifications: true, context: true },
+} satisfies Record<keyof RpcOptions<never, never, never>, true>;
 
 /** One method, as `createRpc().method` makes it. */
 export class Method<Params, Result, Errors> implements MethodContract<Params, Result, Errors> {
@@ -217,10 +163,13 @@ export class Method<Params, Result, Errors> implements MethodContract<Params, Re
   };
   /** The argument of `rpc.method`. */
   readonly definition: MethodDefinition;
+  /** What `createRpc`, `rpc.use` and `rpc.with` add to it. */
+  readonly layers: Layers;
 
-  constructor(definition: MethodDefinition) {
+  constructor(definition: MethodDefinition, layers: Layers = noLayers) {
     refuseUnknownOptions("rpc.method", definition, methodOptions);
     this.definition = definition;
+    this.layers = layers;
   }
 }
 
@@ -273,13 +222,23 @@ type DataOf<D> = D extends { readonly data: infer Data extends StandardSchema }
 type ErrorsOf<E> = { readonly [Name in keyof E]: DataOf<E[Name]> };
 type NotificationsOf<N> = { readonly [Name in keyof N]: Jsonified<SchemaOutput<N[Name]>> };
 type AuthFor<Public, Claims> = Public extends true ? Auth<Claims> | null : Auth<Claims>;
+/** A caller who needs a scope has a session. */
+type NobodyBeside<Needed, Nobody> = [Needed] extends [undefined] ? Nobody : never;
+/** `Nobody` is null where a caller may have no session, else never. */
+type MayBePublic<Nobody> = [Nobody] extends [never] ? false : boolean;
 
 /**
  * Makes methods, subscriptions, topics and routers whose types know the application's claims,
  * scopes and notifications.
  */
-export interface Rpc<Claims, Scope extends string, Notifications extends NotificationSchemas>
-  extends FeedMakers<Claims, Scope, Notifications> {
+export interface Rpc<
+  Claims,
+  Scope extends string,
+  Notifications extends NotificationSchemas,
+  Context = NoMembers,
+  Shared extends ErrorDeclarations = NoMembers,
+  Nobody extends null = null,
+> extends FeedMakers<Claims, Scope, Notifications, Context, Shared> {
   /**
    * Declares a method: a call with one answer.
    *
@@ -294,15 +253,70 @@ export interface Rpc<Claims, Scope extends string, Notifications extends Notific
     Params extends StandardSchema | undefined = undefined,
     Result extends StandardSchema | undefined = undefined,
     const Errors extends ErrorDeclarations = Record<never, never>,
-    Public extends boolean = false,
+    Public extends MayBePublic<Nobody> = false,
     T extends Returned<Result> = Returned<Result>,
   >(
     options: MethodOptions<Params, Result, Errors, Public, Scope, Claims> & {
       handler(
-        context: HandlerContext<ParamsOut<Params>, AuthFor<Public, Claims>, Errors, Notifications>,
+        context: HandlerContext<
+          ParamsOut<Params>,
+          AuthFor<Public, Claims>,
+          Merged<Shared, Errors>,
+          Notifications,
+          Context
+        >,
       ): MaybePromise<T>;
     },
-  ): Method<ParamsIn<Params>, ResultOf<Result, T>, ErrorsOf<Errors>>;
+  ): Method<ParamsIn<Params>, ResultOf<Result, T>, ErrorsOf<Merged<Shared, Errors>>>;
+  /**
+   * Returns an `rpc` whose methods, subscriptions and topics run inside this middleware, after that
+   * of this `rpc`. What `next` is given as `context` is added to the `context` of their handlers.
+   *
+   * @throws TypeError if `middleware` is no function
+   * @example
+   * const timed = rpc.use(async ({ next, method }) => {
+   *   const startedAt = performance.now();
+   *   const result = await next({ context: { startedAt } });
+   *   durations.observe({ method }, performance.now() - startedAt);
+   *   return result;
+   * });
+   */
+  use<Added extends object>(
+    middleware: Middleware<Auth<Claims> | Nobody, Shared, Notifications, Context, Added>,
+  ): Rpc<Claims, Scope, Notifications, Merged<Context, Added>, Shared, Nobody>;
+  /**
+   * Returns an `rpc` whose methods, subscriptions and topics need these scopes too, may answer with
+   * these errors, and run inside this middleware.
+   *
+   * @throws TypeError if an option is unknown, or `use` is no function
+   * @example
+   * const admin = rpc.with({ scope: "admin" });
+   * const reset = admin.method({ handler: () => counters.reset() });
+   */
+  with<
+    const Needed extends ScopeRule<Scope> | undefined = undefined,
+    const Errors extends ErrorDeclarations = NoMembers,
+    Added extends object = NoMembers,
+  >(
+    options: WithOptions<
+      Needed,
+      Errors,
+      Middleware<
+        Auth<Claims> | NobodyBeside<Needed, Nobody>,
+        Merged<Shared, Errors>,
+        Notifications,
+        Context,
+        Added
+      >
+    >,
+  ): Rpc<
+    Claims,
+    Scope,
+    Notifications,
+    Merged<Context, Added>,
+    Merged<Shared, Errors>,
+    NobodyBeside<Needed, Nobody>
+  >;
   /**
    * Joins methods, subscriptions, topics and routers under names: `orders.list` on the wire.
    * @throws TypeError if a name or a route is invalid
@@ -328,13 +342,23 @@ export function createRpc<
   C extends StandardSchema | undefined = undefined,
   const S extends readonly string[] = readonly string[],
   const N extends NotificationSchemas = Record<never, never>,
->(options: RpcOptions<C, S, N> = {}): Rpc<ClaimsOf<C>, S[number], N> {
+  Context extends object = NoMembers,
+>(options: RpcOptions<C, S, N, Context> = {}): Rpc<ClaimsOf<C>, S[number], N, Context> {
   refuseUnknownOptions("createRpc", options, rpcOptions);
+  const router = (routes: RouteTree) => new Router(routes, options as never);
+  return makersOf({ ...noLayers, context: options.context }, router) as never;
+}
+
+/** `rpc` without its types, which differ by what is in the layers. */
+function makersOf(layers: Layers, router: (routes: RouteTree) => unknown): object {
   return {
-    method: (definition) => new Method(definition as unknown as MethodDefinition),
-    subscription: (definition) => new Subscription(definition as unknown as SubscriptionDefinition),
-    topic: (definition) => new Topic(definition as unknown as TopicDefinition),
-    router: (routes) => new Router(routes, options),
+    method: (definition: MethodDefinition) => new Method(definition, layers),
+    subscription: (definition: SubscriptionDefinition) => new Subscription(definition, layers),
+    topic: (definition: TopicDefinition) => new Topic(definition, layers),
+    use: (middleware: unknown) => makersOf(withMiddleware(layers, middleware), router),
+    with: (options: Parameters<typeof withOptionsOf>[1]) =>
+      makersOf(withOptionsOf(layers, options), router),
+    router,
   };
 }
 
@@ -345,7 +369,13 @@ type EventOf<E, T> = Jsonified<E extends StandardSchema ? SchemaOutput<E> : T>;
 type StateOf<S> = [S] extends [never] ? undefined : Jsonified<S>;
 
 /** The part of {@link Rpc} that makes subscriptions and topics. */
-interface FeedMakers<Claims, Scope extends string, Notifications extends NotificationSchemas> {
+interface FeedMakers<
+  Claims,
+  Scope extends string,
+  Notifications extends NotificationSchemas,
+  Context,
+  Shared extends ErrorDeclarations,
+> {
   /**
    * Declares a subscription whose events come from an async generator, one per subscriber.
    *
@@ -365,7 +395,13 @@ interface FeedMakers<Claims, Scope extends string, Notifications extends Notific
   >(
     options: SubscriptionOptions<Params, Event, Errors, Scope, Claims, ParamsOf<Params>> & {
       handler(
-        context: HandlerContext<ParamsOf<Params>, Auth<Claims>, Errors, Notifications>,
+        context: HandlerContext<
+          ParamsOf<Params>,
+          Auth<Claims>,
+          Merged<Shared, Errors>,
+          Notifications,
+          Context
+        >,
       ): AsyncIterable<T>;
     },
   ): Subscription<ParamsIn<Params>, EventOf<Event, T>>;

@@ -4,6 +4,7 @@ import { refuseUnknownOptions } from "../../runtime/known-options.js";
 import type { Auth, ScopeRule } from "./access.js";
 import type { AuthorizeRule } from "./authorize.js";
 import type { ErrorDeclarations } from "./declared-error.js";
+import { type Layers, noLayers } from "./layers.js";
 
 /**
  * Declares subscriptions: the options of `createRpc().subscription` and `.topic`, and their
@@ -189,10 +190,13 @@ export class Subscription<Params, Event> implements SubscriptionContract<Params,
   declare readonly [kind]: SubscriptionContract<Params, Event>[typeof kind];
   /** The argument of `rpc.subscription`. */
   readonly definition: SubscriptionDefinition;
+  /** What `createRpc`, `rpc.use` and `rpc.with` add to it. */
+  readonly layers: Layers;
 
-  constructor(definition: SubscriptionDefinition) {
+  constructor(definition: SubscriptionDefinition, layers: Layers = noLayers) {
     refuseUnknownOptions("rpc.subscription", definition, subscriptionOptions);
     this.definition = definition;
+    this.layers = layers;
   }
 }
 
@@ -206,10 +210,13 @@ export class Topic<Params, Event, Published = Event, State = unknown>
   declare readonly "~published"?: Published;
   /** The argument of `rpc.topic`. */
   readonly definition: TopicDefinition;
+  /** What `createRpc`, `rpc.use` and `rpc.with` add to it. */
+  readonly layers: Layers;
 
-  constructor(definition: TopicDefinition) {
+  constructor(definition: TopicDefinition, layers: Layers = noLayers) {
     refuseUnknownOptions("rpc.topic", definition, topicOptions);
     this.definition = definition;
+    this.layers = layers;
   }
 }
 

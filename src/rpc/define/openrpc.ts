@@ -1,7 +1,7 @@
 /** The OpenRPC document that `rpc.discover` answers with. */
 import type { StandardSchema } from "../../protocol/standard-schema.js";
 import { mustBeSynchronous } from "../../runtime/application-code.js";
-import { type Auth, checkAccess } from "./access.js";
+import { type Auth, checkAccess, scopesNamedBy } from "./access.js";
 import type { MethodEntry, Registry } from "./registry.js";
 import { stepUpData } from "./step-up.js";
 import type { RegisteredSource } from "./subscription-entry.js";
@@ -65,7 +65,7 @@ export class OpenRpc {
 
 function methodObject(entry: MethodEntry): object {
   const { name, summary, description, access, stepUp, params, result, errorDeclarations } = entry;
-  const scopes = [...access.allOf, ...access.anyOf];
+  const scopes = scopesNamedBy(access);
   const errors = Object.entries(errorDeclarations).map(([error, { code, message }]) => ({
     code,
     message: message === undefined ? error : `${error}: ${message}`,

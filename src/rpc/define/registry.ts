@@ -10,6 +10,7 @@ import {
   Topic,
   type TopicDefinition,
 } from "./declared-subscription.js";
+import { type Layers, noLayers, type Pipeline, pipelineOf, scopeRulesOf } from "./layers.js";
 import { checkStepUpRule, type StepUp } from "./step-up.js";
 import { type RegisteredSource, registeredSource } from "./subscription-entry.js";
 
@@ -18,6 +19,10 @@ interface Entry {
   readonly access: AccessRule;
   readonly stepUp: StepUp | undefined;
   readonly authorize: AuthorizeRule | undefined;
+  /** The context of handlers, as far as it is the same for each call. */
+  readonly context: object;
+  /** What runs around the handler, if anything does. */
+  readonly pipeline: Pipeline | undefined;
   readonly params: StandardSchema | undefined;
   readonly result: StandardSchema | undefined;
   readonly errors: DeclaredErrors;
@@ -72,10 +77,10 @@ function addRoutes(
     const name = prefix + key;
     if (route instanceof Method) {
       checkName(name, registry);
-      registry.set(name, callEntry(name, route.definition, scopes));
+      registry.set(name, callEntry(name, route, scopes));
     } else if (route instanceof Subscription || route instanceof Topic) {
       checkName(name, registry);
-      registry.set(name, feedEntry(name, route, route.definition, scopes));
+      registry.set(name, feedEntry(name, route, scopes));
     } else if (isPlainObject(route)) {
       addRoutes(route, `${name}.`, scopes, registry);
     } else {
@@ -120,20 +125,24 @@ function checkForm(name: string, what: "method" | "notification"): void {
   }
 }
 
+/** A method, and what its builder adds. */
+interface DeclaredMethod {
+  readonly definition: MethodDefinition;
+  readonly layers: Layers;
+}
+
 /** Throws `TypeError` for a definition that can't be. */
 export function callEntry(
   name: string,
-  definition: MethodDefinition,
+  { definition, layers }: DeclaredMethod,
   scopes: ReadonlySet<string> | undefined,
 ): CallEntry {
   const {
     public: isPublic = false,
-    scope,
     stepUp,
     authorize,
     params,
     result,
-    errors = {},
     timeout,
     idempotent = false,
     handler,
@@ -144,9 +153,12 @@ export function callEntry(
     throw new TypeError(
       `${name}: timeout must be milliseconds above 0, not ${timeout}; Infinity means no deadline`,
     );
+  const errors = { ...layers.errors, ...definition.errors };
+  const rules = scopeRulesOf({ definition, layers });
   return {
     ...{ name, params, result, timeout, idempotent, handler, feed: undefined },
-    access: createAccess(name, () => accessRule(isPublic, scope, scopes)),
+    ...pipelineOf(layers),
+    access: createAccess(name, () => accessRule(isPublic, rules, scopes)),
     stepUp: checkStepUpRule(name, stepUp, isPublic),
     authorize: checkRule(name, authorize, isPublic),
     errors: new DeclaredErrors(errors, name),
@@ -159,11 +171,15 @@ export function callEntry(
 function feedEntry(
   name: string,
   route: Subscription<unknown, unknown> | Topic<unknown, unknown>,
-  definition: SubscriptionDefinition | TopicDefinition,
   scopes: ReadonlySet<string> | undefined,
 ): SubscriptionEntry {
-  const { scope, params, event } = definition;
-  const errors = "errors" in definition ? (definition.errors ?? {}) : {};
+  const definition: SubscriptionDefinition | TopicDefinition = route.definition;
+  const { layers } = route;
+  const { params, event } = definition;
+  const errors = { ...layers.errors, ...("errors" in definition ? definition.errors : {}) };
+  const rules = scopeRulesOf({ definition, layers });
+  // a topic has no handler that a context could be for
+  const isNeeded = route instanceof Subscription || layers.middlewares.length > 0;
   checkSchemas(name, { params, event });
   return {
     ...{
@@ -176,7 +192,8 @@ function feedEntry(
       handler: undefined,
     },
     feed: registeredSource(name, route),
-    access: createAccess(name, () => accessRule(false, scope, scopes)),
+    ...pipelineOf(isNeeded ? layers : noLayers),
+    access: createAccess(name, () => accessRule(false, rules, scopes)),
     stepUp: undefined,
     authorize: checkRule(name, definition.authorize),
     errors: new DeclaredErrors(errors, name),

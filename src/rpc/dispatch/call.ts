@@ -10,7 +10,7 @@ import {
 } from "../../protocol/messages.js";
 import { childOf, type Logger } from "../../runtime/logger.js";
 import type { Auth } from "../define/access.js";
-import type { ConnectionHandle } from "../define/create-rpc.js";
+import type { ConnectionHandle } from "../define/handler-context.js";
 import type { MethodEntry, SubscriptionEntry } from "../define/registry.js";
 import type { ServerActions } from "../define/server-actions.js";
 import type { PendingCalls } from "./pending-calls.js";
@@ -141,6 +141,8 @@ export class Call {
   readonly observation: CallObservation | undefined;
   /** The subscription that this call has started. */
   started: PendingSubscription | undefined;
+  /** What the application's middleware has made for the handler; undefined: nothing. */
+  context: object | undefined;
   /** Called if the call is answered before its work ends, which may be never. */
   onAbort: (() => void) | undefined;
   /** Whether the rule `authorize` has been asked and has not answered. */
@@ -149,6 +151,8 @@ export class Call {
   response: Response | null | undefined;
   #controller: AbortController | undefined;
   #abortedBy: ErrorObject | undefined;
+  /** The handler's work, which a middleware did not wait for. */
+  #left: Promise<unknown> | undefined;
   /** Set while the handler's promise is pending. */
   #settle: ((response: Response | null) => void) | undefined;
 
@@ -175,14 +179,26 @@ export class Call {
   /** Created on first access, since most handlers do not use the signal. */
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
-    if (this.#abortedBy !== undefined && !this.#controller.signal.aborted)
-      this.#controller.abort(abortReason(this.#abortedBy));
+    const reason = this.#abortedBy ?? (this.isLeft ? errorOf("cancelled") : undefined);
+    if (reason !== undefined && !this.#controller.signal.aborted)
+      this.#controller.abort(abortReason(reason));
     return this.#controller.signal;
   }
 
   /** Whether the call was answered before its handler ended. */
   get isAborted(): boolean {
     return this.#abortedBy !== undefined;
+  }
+
+  /** Whether a middleware has ended without waiting for the handler. */
+  get isLeft(): boolean {
+    return this.#left !== undefined;
+  }
+
+  /** The call goes on without its handler, whose signal aborts. It counts until `work` settles. */
+  leave(work: Promise<unknown> | undefined): void {
+    this.#left ??= work;
+    this.#controller?.abort(abortReason(errorOf("cancelled")));
   }
 
   succeed(result: unknown): Response | null {
@@ -204,7 +220,8 @@ export class Call {
       this.#settle = resolve;
       void work.then((response) => {
         this.#settle = undefined;
-        settled();
+        if (this.#left === undefined) settled();
+        else this.#left.then(settled, settled);
         resolve(response);
       });
     });
@@ -258,6 +275,10 @@ class Context {
     this.connection = call.handle;
     this.error = call.entry.errors.factories;
     this.#call = call;
+  }
+
+  get context(): object {
+    return this.#call.context ?? this.#call.entry.context;
   }
 
   get publish(): ServerActions["publish"] {

@@ -20,12 +20,13 @@ import {
   type SubscribeCall,
 } from "./call.js";
 import type { Deadlines } from "./deadlines.js";
+import { runPipeline } from "./middleware.js";
 
 /**
  * Runs the application's code for a call, in this order:
  *
- *   params schema → authorize → handler → result schema
- *   params schema → subscribe, which asks authorize
+ *   params schema → authorize → middleware → handler → result schema
+ *   params schema → subscribe, which asks authorize, then runs the middleware
  *
  * Synchronous as long as that code is. Throws, or rejects with, {@link RpcFault}, and whatever the
  * application's functions throw.
@@ -109,7 +110,7 @@ export class Invocation {
   }
 
   #handle(call: Call, entry: CallEntry, params: unknown): unknown {
-    const result = entry.handler(new CallContext(call, params) as never);
+    const result = run(call, entry, params);
     const { result: schema } = entry;
     if (schema === undefined) return result;
     const check = (value: unknown) => {
@@ -136,6 +137,21 @@ export class Invocation {
     const started = call.caller.subscribe({ call, entry, params, ...reserved });
     return started instanceof Promise ? started.then(keep) : keep(started);
   }
+}
+
+function run(call: Call, entry: CallEntry, params: unknown): unknown {
+  const { pipeline, handler } = entry;
+  if (pipeline === undefined) return handler(new CallContext(call, params) as never);
+  return runPipeline(pipeline, call, params, {
+    admit: () => mustStillRun(call),
+    run: () => handler(new CallContext(call, params) as never),
+  });
+}
+
+/** As {@link mustBeAdmitted}, of public methods too, and if a middleware has given up the call. */
+export function mustStillRun(call: Call): void {
+  if (call.isAborted || call.isLeft) throw new RpcFault(errorOf("cancelled")); // nobody hears this
+  if (!call.entry.access.public) mustBeAdmitted(call);
 }
 
 /**

@@ -4,6 +4,8 @@
  */
 
 import type { Auth } from "../../rpc/define/access.js";
+import type { MethodDefinition } from "../../rpc/define/create-rpc.js";
+import { noLayers } from "../../rpc/define/layers.js";
 import { callEntry, type MethodEntry } from "../../rpc/define/registry.js";
 import type { RevocationSelector, RevokeOptions } from "../../rpc/define/server-actions.js";
 import type { Logger } from "../../runtime/logger.js";
@@ -68,8 +70,8 @@ export function adminMethods(
   administration: Administration,
   revocations: Revocations,
 ): readonly MethodEntry[] {
-  const entry = (name: string, definition: Omit<Parameters<typeof callEntry>[1], "scope">) =>
-    callEntry(name, { scope, ...definition }, undefined);
+  const entry = (name: string, definition: Omit<MethodDefinition, "scope">) =>
+    callEntry(name, { definition: { scope, ...definition }, layers: noLayers }, undefined);
   return [
     entry("rpc.sessions.list", {
       summary: "Who is connected, on all nodes",

@@ -1,5 +1,5 @@
 import type { CloseReason } from "../../protocol/close-codes.js";
-import type { ConnectionHandle } from "../../rpc/define/create-rpc.js";
+import type { ConnectionHandle } from "../../rpc/define/handler-context.js";
 import type { CloseDetails } from "./closing.js";
 
 interface Target {

@@ -15,7 +15,7 @@ import { type FlushQueue, type Item, Outbox, type Sink } from "../../pubsub/outb
 import { Push } from "../../pubsub/push.js";
 import type { TopicServices } from "../../pubsub/topics.js";
 import type { Auth } from "../../rpc/define/access.js";
-import type { ConnectionHandle } from "../../rpc/define/create-rpc.js";
+import type { ConnectionHandle } from "../../rpc/define/handler-context.js";
 import type { ServerActions } from "../../rpc/define/server-actions.js";
 import type { PendingSubscription, SubscribeCall } from "../../rpc/dispatch/call.js";
 import type { Dispatcher } from "../../rpc/dispatch/dispatcher.js";

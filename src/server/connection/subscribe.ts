@@ -5,6 +5,7 @@ import type { Subscription } from "../../pubsub/subscription.js";
 import type { EventPush } from "../../pubsub/subscription-frames.js";
 import { TopicSubscription } from "../../pubsub/topic-subscription.js";
 import type { TopicName, TopicServices } from "../../pubsub/topics.js";
+import type { Pipeline } from "../../rpc/define/layers.js";
 import {
   type RegisteredGenerator,
   type RegisteredTopic,
@@ -19,7 +20,8 @@ import {
   type SubscribeCall,
 } from "../../rpc/dispatch/call.js";
 import { encodeEvent, isTooLarge } from "../../rpc/dispatch/encode-event.js";
-import { denied, mustBeAdmitted } from "../../rpc/dispatch/invoke.js";
+import { denied, mustBeAdmitted, mustStillRun } from "../../rpc/dispatch/invoke.js";
+import { runPipeline } from "../../rpc/dispatch/middleware.js";
 import { mustBeSynchronous, withTimeout } from "../../runtime/application-code.js";
 import type { Clock } from "../../runtime/clock.js";
 import { describe } from "../../runtime/thrown.js";
@@ -59,7 +61,51 @@ export function subscribe(
   subscriptions.countCall(services.clock.monotonic(), services.limits.subscribeCallsPerSecond, () =>
     services.telemetry.limitHit("subscribeCallsPerSecond"),
   );
-  return askAndOpen(asked, subscriptions, services);
+  const open = () => askAndOpen(asked, subscriptions, services);
+  const { pipeline } = asked.entry;
+  if (pipeline === undefined) return open();
+  const right = rightOf(asked, topicOf(asked), services);
+  return begin(call, right, () => openThrough(pipeline, asked, open), subscriptions);
+}
+
+/**
+ * Runs the application's middleware around the opening of a subscription, which is allowed. The rule
+ * is asked again when it opens: rights may change while the middleware runs.
+ */
+async function openThrough(
+  pipeline: Pipeline,
+  { call, params }: SubscribeCall,
+  open: () => PendingSubscription | Promise<PendingSubscription>,
+): Promise<PendingSubscription> {
+  let pending: PendingSubscription | undefined;
+  const run = async () => {
+    const opened = await open();
+    if (call.isLeft) opened.abandon();
+    else pending = opened;
+    return opened.result;
+  };
+  try {
+    await runPipeline(pipeline, call, params, { admit: () => mustStillRun(call), run });
+    return pending as PendingSubscription; // a pipeline that has not run it throws
+  } catch (error) {
+    pending?.abandon();
+    throw error;
+  }
+}
+
+function topicOf({ entry, params }: SubscribeCall): TopicName | undefined {
+  const { feed, name } = entry;
+  return feed.is === "topic"
+    ? { route: name, name: topicName(name, feed, params), history: feed.history }
+    : undefined;
+}
+
+function rightOf(
+  { call, entry, params }: SubscribeCall,
+  topic: TopicName | undefined,
+  services: SubscribeServices,
+): SubscriptionRight {
+  return new SubscriptionRight(call, entry, topic?.name ?? "", params, services);
 }
 
 function askAndOpen(
@@ -67,13 +113,10 @@ function askAndOpen(
   subscriptions: ConnectionSubscriptions,
   services: SubscribeServices,
 ): PendingSubscription | Promise<PendingSubscription> {
-  const { entry, params, call } = asked;
-  const { feed } = entry;
-  const topic =
-    feed.is === "topic"
-      ? { route: entry.name, name: topicName(entry.name, feed, params), history: feed.history }
-      : undefined;
-  const right = new SubscriptionRight(call, entry, topic?.name ?? "", params, services);
+  const { call } = asked;
+  const { feed } = asked.entry;
+  const topic = topicOf(asked);
+  const right = rightOf(asked, topic, services);
   const open = () =>
     feed.is === "topic"
       ? joinTopic(asked, feed, topic as TopicName, right, subscriptions, services)

@@ -1,7 +1,7 @@
 import type { Subscription } from "../../pubsub/subscription.js";
 import { type Auth, checkAccess } from "../../rpc/define/access.js";
 import { type AuthorizeRule, askRule, logFailedRule } from "../../rpc/define/authorize.js";
-import type { ConnectionHandle } from "../../rpc/define/create-rpc.js";
+import type { ConnectionHandle } from "../../rpc/define/handler-context.js";
 import type { SubscriptionEntry } from "../../rpc/define/registry.js";
 import type { Call } from "../../rpc/dispatch/call.js";
 import { withTimeout } from "../../runtime/application-code.js";

@@ -2,7 +2,13 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TokenRefusedError } from "../../auth/refusal.js";
-import { type Auth, accessRule, checkAccess, type ScopeRule } from "../../rpc/define/access.js";
+import {
+  type Auth,
+  accessRule,
+  checkAccess,
+  type ScopeRule,
+  scopesNamedBy,
+} from "../../rpc/define/access.js";
 import { refuseUnknownOptions } from "../../runtime/known-options.js";
 import type { TokenVerifier } from "../token-verifier.js";
 import { refusalOf } from "./bearer.js";
@@ -85,7 +91,7 @@ export function bearerAuth<Claims>(
     keyof BearerAuthOptions,
     true
   >);
-  const rule = accessRule(false, options.scope, undefined);
+  const rule = accessRule(false, options.scope === undefined ? [] : [options.scope], undefined);
   const known = new WeakMap<object, Auth<Claims>>();
 
   const judge = async (
@@ -98,7 +104,7 @@ export function bearerAuth<Claims>(
       const auth = await verifier.verify(given.token, request === undefined ? {} : { request });
       const missing = checkAccess(rule, auth as Auth);
       if (missing === null) return { auth, refusal: null };
-      return { auth: null, refusal: insufficientScope([...rule.allOf, ...rule.anyOf]) };
+      return { auth: null, refusal: insufficientScope(scopesNamedBy(rule)) };
     } catch (thrown) {
       return { auth: null, refusal: refused(refusalOf(thrown), verifier.production) };
     }

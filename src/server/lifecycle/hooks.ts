@@ -1,6 +1,6 @@
 import type { SubscriptionEnding } from "../../pubsub/subscription.js";
 import type { Auth } from "../../rpc/define/access.js";
-import type { ConnectionHandle } from "../../rpc/define/create-rpc.js";
+import type { ConnectionHandle } from "../../rpc/define/handler-context.js";
 import type { NotificationSchemas, ServerActions } from "../../rpc/define/server-actions.js";
 import { Deadlines, type Timers } from "../../rpc/dispatch/deadlines.js";
 import { childOf, type Logger } from "../../runtime/logger.js";

@@ -21,7 +21,7 @@ const names = ["admin", "admin ", "Admin", "orders:read", "orders", "orders:", "
 describe("an access rule", () => {
   it("compares scopes exactly, case and white space and all", () => {
     for (const needed of names.filter((name) => !name.includes(" "))) {
-      const rule = accessRule(false, needed, undefined);
+      const rule = accessRule(false, [needed], undefined);
       for (const held of names)
         expect(checkAccess(rule, authWith(held)) === null, `${needed} by ${held}`).to.equal(
           needed === held,
@@ -30,7 +30,7 @@ describe("an access rule", () => {
   });
 
   it("of several scopes needs them all, and says which are missing", () => {
-    const rule = accessRule(false, ["a", "b"], undefined);
+    const rule = accessRule(false, [["a", "b"]], undefined);
     expect(checkAccess(rule, authWith("a", "b", "c"))).to.equal(null);
     expect(checkAccess(rule, authWith("a"))).to.deep.include({ code: -32003 });
     expect(checkAccess(rule, authWith("a"))?.data).to.deep.include({
@@ -41,18 +41,18 @@ describe("an access rule", () => {
   });
 
   it("with anyOf needs one of them", () => {
-    const rule = accessRule(false, { anyOf: ["a", "b"] }, undefined);
+    const rule = accessRule(false, [{ anyOf: ["a", "b"] }], undefined);
     expect(checkAccess(rule, authWith("b"))).to.equal(null);
     expect(checkAccess(rule, authWith("c"))).to.deep.include({ code: -32003 });
   });
 
   it("without a scope is for anybody who is authenticated, and nobody else", () => {
-    const rule = accessRule(false, undefined, undefined);
+    const rule = accessRule(false, [], undefined);
     expect(checkAccess(rule, authWith())).to.equal(null);
     expect(checkAccess(rule, null)).to.deep.include({ code: -32001 });
   });
 
   it("that is public is for anybody", () => {
-    expect(checkAccess(accessRule(true, undefined, undefined), null)).to.equal(null);
+    expect(checkAccess(accessRule(true, [], undefined), null)).to.equal(null);
   });
 });
