@@ -1,20 +1,15 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import { WebSocket } from "ws";
 import { z } from "zod";
+import { type Client, gap } from "../../client/node.js";
+import { createRpc } from "../../src/index.js";
 import {
-  type Client,
-  type ClientOptions,
-  createClient,
-  gap,
-  type SocketConstructor,
-} from "../../client/node.js";
-import { createRpc, type ServerOptions } from "../../src/index.js";
+  type TestClientOptions,
+  type TestServerOptions,
+  testServer,
+} from "../../src/testing/index.js";
 import { consume } from "../helpers/consumer.js";
 import { eventually } from "../helpers/eventually.js";
-import { ManualClock } from "../helpers/manual-clock.js";
-import { startServer } from "../helpers/server/test-server.js";
-import { signToken } from "../helpers/tokens/tokens.js";
 
 /** Lets sockets do their work until `condition` holds. */
 const until = (condition: () => boolean) => eventually(() => expect(condition()).to.equal(true));
@@ -68,77 +63,53 @@ function numbersApp() {
 }
 
 async function startPair(
-  options: Partial<ClientOptions> = {},
-  serverOptions: Partial<ServerOptions> = {},
+  options: TestClientOptions = {},
+  serverOptions: TestServerOptions<Record<never, never>> = {},
 ) {
-  const clock = new ManualClock();
   const { app, state } = numbersApp();
-  const start = () =>
-    startServer(app, {
-      clock,
-      limits: { pingInterval: Number.POSITIVE_INFINITY },
-      ...serverOptions,
-    });
-  let server = await start();
-  let scope = "numbers";
-  const sockets: WebSocket[] = [];
-  class Socket extends WebSocket {
-    constructor(url: string, protocols: string) {
-      super(url, protocols, { perMessageDeflate: false });
-      sockets.push(this);
-    }
-  }
-  const client = createClient<typeof app>({
-    url: () => server.url,
-    testing: { clock, random: () => 0.5 },
-    token: () => signToken(server.keys, { iat: Math.floor(clock.now() / 1_000), scope }),
-    WebSocket: Socket as unknown as SocketConstructor,
+  const server = testServer(app, serverOptions);
+  let scopes = ["numbers"];
+  let whenAllowed: Promise<void> | undefined;
+  const client = server.client({
+    async token() {
+      await whenAllowed;
+      return server.token({ scopes });
+    },
     ...options,
   });
   const lost: string[] = [];
   client.on("gap", ({ name }) => lost.push(name));
   await client.ready();
-  const pair = {
-    client,
-    clock,
-    state,
-    lost,
-    app,
-    get server() {
-      return server.server;
-    },
-    get socket() {
-      return sockets.at(-1) as WebSocket;
-    },
+  return {
+    ...{ client, state, lost, app, server },
     narrow: () => {
-      scope = "";
+      scopes = [];
+    },
+    /** Lets no token be had until the returned function is called. */
+    holdTokens: () => {
+      let allow = () => {};
+      whenAllowed = new Promise((resolve) => {
+        allow = resolve;
+      });
+      return allow;
     },
     /** Publishes the numbers from `first` to `last` under `kept` and `plain`. */
     async publish(first: number, last = first) {
       for (let n = first; n <= last; n++) {
-        await server.server.publish(app.routes.kept, { kind: "a" }, { n });
-        await server.server.publish(app.routes.plain, { kind: "a" }, { n });
+        await server.publish(app.routes.kept, { kind: "a" }, { n });
+        await server.publish(app.routes.plain, { kind: "a" }, { n });
       }
     },
     /** Loses the connection, lets `meanwhile` happen, and comes back. */
     async cut(meanwhile: () => Promise<void>) {
-      pair.socket.terminate();
-      await until(() => client.state === "waiting");
+      server.network.drop();
       await meanwhile();
-      clock.advance(1_000);
+      server.network.restore();
+      await server.clock.advance(1_000);
       await client.ready();
     },
-    async restart() {
-      const before = server;
-      server = await start();
-      await before.close();
-    },
-    async [Symbol.asyncDispose]() {
-      await client.close();
-      await server.close();
-    },
+    [Symbol.asyncDispose]: () => server.close(),
   };
-  return pair;
 }
 
 const numbers = (from: number, to: number) =>
@@ -212,7 +183,7 @@ describe("Subscriptions of the client, from the real server", () => {
   });
 
   it("live over a refresh in place, and over an expired session whose events were held", async () => {
-    await using pair = await startPair();
+    await using pair = await startPair({ tokenTimeout: Number.POSITIVE_INFINITY });
     const [kept, plain] = [
       consume(pair.client.api.kept({ kind: "a" })),
       consume(pair.client.api.plain({ kind: "a" })),
@@ -222,9 +193,14 @@ describe("Subscriptions of the client, from the real server", () => {
     await pair.client.refresh();
     await pair.publish(4, 6);
     await until(() => plain.events.length === 6);
-    // the client's timer and the server's are one: it is renewed after it has expired
-    pair.clock.advance(900_000);
+    const allowToken = pair.holdTokens();
+    await pair.server.clock.advance(910_000);
+    const { sessions } = await pair.server.server.sessions();
+    expect(sessions[0]).to.include({ state: "expired" });
     await pair.publish(7, 9);
+    await pair.server.clock.advance(0);
+    expect([kept.events.length, plain.events.length]).to.deep.equal([6, 6]);
+    allowToken();
     await until(() => kept.events.length === 9 && plain.events.length === 9);
     expect(read(kept.events)).to.deep.equal(numbers(1, 9));
     expect(read(plain.events)).to.deep.equal(numbers(1, 9));
@@ -265,9 +241,8 @@ describe("Subscriptions of the client, from the real server", () => {
     await pair.client.call("ping");
     await pair.publish(1, 3);
     await until(() => kept.events.length === 3);
-    await pair.restart();
-    await until(() => pair.client.state === "waiting");
-    pair.clock.advance(20_000);
+    await pair.server.restart();
+    await pair.server.clock.advance(20_000);
     await pair.client.ready();
     await pair.client.call("ping");
     await pair.publish(4, 6);
@@ -324,23 +299,17 @@ describe("Subscriptions of the client, from the real server", () => {
     this.timeout(20_000);
     await using pair = await startPair(
       {},
-      {
-        limits: {
-          pingInterval: Number.POSITIVE_INFINITY,
-          sendBufferBytes: 16_384,
-          responseBytes: Number.POSITIVE_INFINITY,
-        },
-      },
+      { limits: { sendBufferBytes: 16_384, responseBytes: Number.POSITIVE_INFINITY } },
     );
     const plain = consume(pair.client.api.plain({ kind: "a" }, { gaps: true }));
     await pair.client.call("ping");
-    pair.socket.pause();
+    pair.server.network.delay(Number.POSITIVE_INFINITY);
     const padding = "x".repeat(200_000);
     for (let n = 1; n <= 150; n++) {
       await pair.server.publish(pair.app.routes.plain, { kind: "a" }, { n, padding });
       await new Promise((resolve) => void setImmediate(resolve));
     }
-    pair.socket.resume();
+    pair.server.network.restore();
     await until(() => read(plain.events).at(-1) === 150);
     const seen = read(plain.events);
     const holes = seen.flatMap((n, index) => {
@@ -357,28 +326,22 @@ describe("Subscriptions of the client, from the real server", () => {
     this.timeout(20_000);
     await using pair = await startPair(
       {},
-      {
-        limits: {
-          pingInterval: Number.POSITIVE_INFINITY,
-          sendBufferBytes: 16_384,
-          responseBytes: Number.POSITIVE_INFINITY,
-        },
-      },
+      { limits: { sendBufferBytes: 16_384, responseBytes: Number.POSITIVE_INFINITY } },
     );
     const strict = consume(pair.client.api.strict({ kind: "a" }, { gaps: true }));
     await pair.client.call("ping");
-    pair.socket.pause();
+    pair.server.network.delay(Number.POSITIVE_INFINITY);
     const padding = "x".repeat(200_000);
     for (let n = 1; n <= 150; n++) {
       await pair.server.publish(pair.app.routes.strict, { kind: "a" }, { n, padding });
       await new Promise((resolve) => void setImmediate(resolve));
     }
-    pair.socket.resume();
+    pair.server.network.restore();
     const ended = new Promise<void>(
       (resolve) => void pair.client.on("subscription.ended", () => resolve()),
     );
     await ended;
-    pair.clock.advance(20_000);
+    await pair.server.clock.advance(20_000);
     await pair.client.call("ping");
     await until(() => read(strict.events).at(-1) === "gap");
     await pair.server.publish(pair.app.routes.strict, { kind: "a" }, { n: 151 });
