@@ -27,6 +27,8 @@ export interface SiteOptions {
   readonly issuer?: Partial<IssuerOptions>;
   /** `true`: server and issuer have the machine's clock, not the test's. */
   readonly realTime?: boolean;
+  /** Another issuer whose tokens the server takes, and whom its pages may ask. */
+  readonly provider?: { readonly issuer: string; readonly audience: string };
 }
 
 export interface Visit {
@@ -78,9 +80,9 @@ export class BrowserSite implements AsyncDisposable {
     this.#options = options;
   }
 
-  static async open(options: SiteOptions = {}): Promise<BrowserSite> {
+  static async open(options: SiteOptions = {}, listening?: TcpProxy): Promise<BrowserSite> {
     const clock = new ManualClock(Date.now()); // pages have the machine's
-    const network = await TcpProxy.listen();
+    const network = listening ?? (await TcpProxy.listen());
     const issuer = await createIssuer({
       issuer: `http://127.0.0.1:${network.port}`,
       audience: "jotwire",
@@ -122,7 +124,8 @@ export class BrowserSite implements AsyncDisposable {
 
   async start(): Promise<void> {
     const server = createServer(this.app, {
-      auth: this.issuer,
+      auth:
+        this.#options.provider === undefined ? this.issuer : [this.issuer, this.#options.provider],
       logger: recordingLogger().logger,
       hooks: { closed: (_connection, code) => this.closings.push(code) },
       // pages don't answer pings in the test's time
@@ -188,7 +191,7 @@ export class BrowserSite implements AsyncDisposable {
     response
       .writeHead(200, {
         "Content-Type": `${type}; charset=utf-8`,
-        "Content-Security-Policy": policy,
+        "Content-Security-Policy": `${policy} ${this.#options.provider?.issuer ?? ""}`,
       })
       .end(body);
   }

@@ -23,11 +23,12 @@ export class IdentityProvider implements AsyncDisposable {
     this.#http = http;
   }
 
-  static async start(algorithm: TestAlgorithm, port = 0): Promise<IdentityProvider> {
+  /** `page`: where it leads back to, for users who log in with a browser. */
+  static async start(algorithm: TestAlgorithm, port = 0, page?: string): Promise<IdentityProvider> {
     const http = createServer();
     await new Promise<void>((resolve) => http.listen(port, "127.0.0.1", resolve));
     const issuer = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
-    http.on("request", new Provider(issuer, configuration(algorithm)).callback());
+    http.on("request", new Provider(issuer, configuration(algorithm, page)).callback());
     return new IdentityProvider(issuer, http);
   }
 
@@ -64,7 +65,22 @@ export class IdentityProvider implements AsyncDisposable {
   }
 }
 
-function configuration(algorithm: TestAlgorithm): object {
+/** A public client: a page, whose users log in on the provider's own pages. */
+export const pageClient = "board";
+
+function pageClientAt(page: string, algorithm: TestAlgorithm): object {
+  return {
+    client_id: pageClient,
+    token_endpoint_auth_method: "none",
+    grant_types: ["authorization_code", "refresh_token"],
+    response_types: ["code"],
+    redirect_uris: [page],
+    post_logout_redirect_uris: [page],
+    id_token_signed_response_alg: algorithm,
+  };
+}
+
+function configuration(algorithm: TestAlgorithm, page: string | undefined): object {
   const keys = createTestKeys(algorithm);
   return {
     clients: [
@@ -76,7 +92,16 @@ function configuration(algorithm: TestAlgorithm): object {
         response_types: [],
         id_token_signed_response_alg: algorithm,
       },
+      ...(page === undefined ? [] : [pageClientAt(page, algorithm)]),
     ],
+    ...(page === undefined
+      ? {}
+      : {
+          clientBasedCORS: () => true,
+          issueRefreshToken: () => true,
+          rotateRefreshToken: true,
+          scopes: ["openid", "offline_access", "numbers:add"],
+        }),
     jwks: {
       keys: [
         { ...keys.privateKey.export({ format: "jwk" }), kid: keys.kid, alg: algorithm, use: "sig" },
@@ -84,7 +109,7 @@ function configuration(algorithm: TestAlgorithm): object {
     },
     ttl: { ClientCredentials: 600 }, // s
     features: {
-      devInteractions: { enabled: false },
+      devInteractions: { enabled: page !== undefined },
       clientCredentials: { enabled: true },
       introspection: { enabled: true },
       revocation: { enabled: true },
