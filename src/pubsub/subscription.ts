@@ -82,8 +82,8 @@ export abstract class Subscription {
   #isPaused = false;
   /** Called when it is no longer paused, or over. */
   #confirmed: (() => void)[] | undefined;
-  /** Answers on their way to the peer that come before further events. */
-  #holds = 0;
+  /** For each answer that comes before further events: called when it is over. */
+  #holds: Set<() => void> | undefined;
   /** Events that were taken back when it was paused. They come before all others. */
   #returned: EventPush[] = [];
   /** Events were lost before the next one that is sent, which may wait already. */
@@ -186,16 +186,13 @@ export abstract class Subscription {
 
   /**
    * Holds back the events that come from now on, until the returned function is called. Those that
-   * were sent are not taken back.
+   * were sent are not taken back. Calls `ended` if it is over before that.
    */
-  hold(): () => void {
-    this.#holds++;
-    let isHeld = true;
+  hold(ended: () => void): () => void {
+    this.#holds ??= new Set();
+    this.#holds.add(ended);
     return () => {
-      if (!isHeld) return;
-      isHeld = false;
-      this.#holds--;
-      this.resume();
+      if (this.#holds?.delete(ended)) this.resume();
     };
   }
 
@@ -237,6 +234,7 @@ export abstract class Subscription {
     this.#tellConfirmed();
     this.release();
     this.port.ended(this, ending);
+    for (const ended of this.#holds ?? []) ended();
   }
 
   /**
@@ -298,7 +296,7 @@ export abstract class Subscription {
 
   /** May events be sent, if there is room? What asks the application may have changed that. */
   get #isGoing(): boolean {
-    return this.#state === "live" && !this.#isPaused && this.#holds === 0;
+    return this.#state === "live" && !this.#isPaused && !this.#holds?.size;
   }
 
   #tellConfirmed(): void {

@@ -43,9 +43,9 @@ export async function withSnapshot(
   const { asked, source, kept, read } = joined;
   const { call, params } = asked;
   const subscription = kept.subscription as TopicSubscription;
-  const release = subscription.hold();
-  const place = subscription.place();
   let ticket: SnapshotTicket | undefined;
+  const release = subscription.hold(() => ticket?.cancel());
+  const place = subscription.place();
   const abandon = () => {
     ticket?.cancel();
     release();
@@ -61,7 +61,7 @@ export async function withSnapshot(
     const snapshot = await ticket.json;
     // the rule may have been asked again meanwhile
     do await subscription.whenConfirmed();
-    while (subscription.isPaused);
+    while (subscription.isPaused && subscription.state !== "ended");
     mustBeThere(joined);
     return {
       result: { ...read, ...place, [subscriptionMark]: true },
@@ -74,8 +74,11 @@ export async function withSnapshot(
       abandon,
     };
   } catch (error) {
+    const hasEnded = subscription.state === "ended";
     abandon();
+    if (!hasEnded) throw error;
     if (isReplaced(joined, ports)) return ports.askAgain();
+    mustBeThere(joined); // throws why it has ended
     throw error;
   }
 }
@@ -85,7 +88,6 @@ function isReplaced({ asked, kept }: JoinedCall, { subscriptions }: SnapshotPort
   const { subscription } = kept;
   return (
     !asked.call.isAborted &&
-    subscription.state === "ended" &&
     subscription.endReason === undefined &&
     subscriptions.get(subscription.id) !== undefined
   );
