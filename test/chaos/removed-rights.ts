@@ -41,9 +41,10 @@ export const removedRights: readonly Fault[] = [
       return withLoad(times, tally, async (load, redis) => {
         let incomplete = 0;
         for (let cycle = 0; cycle < times; cycle++) {
+          await load.whole();
           const first = cycle * removalsATime;
           const users = Array.from({ length: removalsATime }, (_, n) => first + n);
-          const removing = users.map((n) => pause(n * 20).then(() => load.remove(n)));
+          const removing = users.map((n) => pause((n - first) * 20).then(() => load.remove(n)));
           await pause(Math.random() * removalsATime * 20);
           await redis.kill();
           const removals = await Promise.all(removing);
@@ -70,7 +71,7 @@ async function withLoad(
   tally: Tally,
   work: (load: RightsLoad, redis: RedisServer) => Promise<string>,
 ): Promise<string> {
-  const redis = await RedisServer.start({ appendfsync: "always" });
+  const redis = await RedisServer.start({ appendfsync: "everysec" });
   try {
     const staying = removalsATime * times;
     await using load = await RightsLoad.start(redis.url, nodes, staying + 1, 5);

@@ -73,10 +73,7 @@ export class RightsLoad implements AsyncDisposable {
     for (let n = 0; n < count; n++) nodes.push(await RedisNode.start({ url, prefix: "r" }, app));
     const load = new RightsLoad(nodes, app, members);
     for (let n = 0; n < users; n++) await load.#join(n);
-    await eventually(async () => {
-      for (const { server } of nodes)
-        if ((await server.sessions()).nodes !== count) throw new Error("a node knows not of all");
-    });
+    await load.whole();
     load.#work = load.#publish(pace);
     return load;
   }
@@ -97,6 +94,16 @@ export class RightsLoad implements AsyncDisposable {
         sum + log.filter(({ fields }) => fields.event === "reauthorize.incomplete").length,
       0,
     );
+  }
+
+  /** Waits until each node reaches all others. */
+  async whole(): Promise<void> {
+    await eventually(async () => {
+      for (const { server } of this.#nodes) {
+        const { nodes, complete } = await server.sessions();
+        if (nodes !== this.#nodes.length || !complete) throw new Error("a node is not reached");
+      }
+    }, 20_000);
   }
 
   /** Takes the right of a user away on one of the nodes. */

@@ -297,7 +297,7 @@ async function cellsOf(row: Row): Promise<Readonly<Record<string, string>>> {
   });
   return {
     ...Object.fromEntries(cells),
-    "the client is told": told.join(", ") || "–",
+    "the client hears": told.join(", ") || "–",
     again: comesBack,
   };
 }
