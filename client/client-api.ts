@@ -76,7 +76,8 @@ type ApiOf<Routes> = {
     : ApiOf<Routes[K]>;
 };
 
-type RoutesOf<App> = App extends RouterContract<infer Routes> ? Routes : unknown;
+/** The routes of an application; `unknown` where its type isn't known. */
+export type RoutesOf<App> = App extends RouterContract<infer Routes> ? Routes : unknown;
 
 /**
  * The application's methods and subscriptions as functions, in the shape of its router:

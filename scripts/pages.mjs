@@ -19,6 +19,7 @@ const sections = {
     "subscriptions",
     "publishing",
     "react",
+    "vue-svelte",
     "node-worker",
     "errors",
     "identity-provider",

@@ -1,24 +1,22 @@
 import { useEffect, useMemo, useSyncExternalStore } from "react";
 import type { SubscribeName, SubscriptionEvent, SubscriptionParams } from "../client-api.js";
 import type { Client, Untyped } from "../index.js";
+import type { SubscriptionListeners, SubscriptionView } from "../stores/create-stores.js";
+import { beginning, SubscriptionStore, switchedOff } from "../stores/subscription-store.js";
 import { withDefaults } from "../with-defaults.js";
-import { beginning, type FeedListeners, FeedStore, type FeedView } from "./feed-store.js";
 import { useRpc } from "./rpc-context.js";
 
 /** The options of `useSubscription`. */
-export interface UseSubscriptionOptions<Event> {
-  /** Called with each event: a component that is drawn seldom sees the last one only. */
-  readonly onEvent?: (event: Event) => void;
-  /** Called where events were lost: read the current state again. */
-  readonly onGap?: () => void;
+export interface UseSubscriptionOptions<Event> extends SubscriptionListeners<Event> {
+  /**
+   * `false`: nothing is subscribed to.
+   * @default true
+   */
+  readonly enabled?: boolean | undefined;
 }
 
-/** A subscription, as a component sees it. */
-export interface SubscriptionView<Event> extends Omit<FeedView, "event"> {
-  /** The last event; `undefined` before the first. */
-  readonly event: Event | undefined;
-}
-
+const off = { view: () => switchedOff, subscribe: () => () => {}, tell: () => {} };
+const offAtFirst = () => switchedOff;
 const atFirst = () => beginning;
 
 type Rest<Params, Options> = undefined extends Params
@@ -53,23 +51,25 @@ export function useSubscription<
   App = Untyped,
   Name extends SubscribeName<App> = SubscribeName<App>,
 >(...args: HookArguments<App, Name>): SubscriptionView<SubscriptionEvent<App, Name>> {
-  const [name, params, options = {}] = args as readonly [
-    string,
-    unknown?,
-    UseSubscriptionOptions<never>?,
-  ];
+  const [name, params, options = {}] = args as readonly [string, unknown?, object?];
+  return useFeed(name, params, options) as SubscriptionView<SubscriptionEvent<App, Name>>;
+}
+
+export function useFeed(name: string, params: unknown, options: object): SubscriptionView<unknown> {
   const client = useRpc() as Client;
   const key = JSON.stringify(params);
-  const store = useMemo(
-    () => new FeedStore(client, name, key === undefined ? undefined : JSON.parse(key)),
-    [client, name, key],
-  );
-  const told: FeedListeners = withDefaults(options, {
+  const { enabled, ...told } = withDefaults(options, {
+    enabled: true,
     onEvent: undefined,
     onGap: undefined,
-  } satisfies Record<keyof FeedListeners, unknown>);
+  } satisfies Record<keyof UseSubscriptionOptions<never>, unknown>);
+  const store = useMemo(
+    () =>
+      enabled
+        ? new SubscriptionStore(client, name, key === undefined ? undefined : JSON.parse(key))
+        : off,
+    [client, name, key, enabled],
+  );
   useEffect(() => store.tell(told));
-  return useSyncExternalStore(store.subscribe, store.view, atFirst) as SubscriptionView<
-    SubscriptionEvent<App, Name>
-  >;
+  return useSyncExternalStore(store.subscribe, store.view, enabled ? atFirst : offAtFirst);
 }

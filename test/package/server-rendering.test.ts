@@ -62,7 +62,7 @@ async function evaluate(code: string, ...flags: readonly string[]) {
   }
 }
 
-const drawn = "<p>idle live</p>";
+const drawn = "<p>idle waiting</p>";
 
 describe("A client at the top of a module that a server evaluates", function () {
   this.timeout(60_000);

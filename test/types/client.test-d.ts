@@ -13,7 +13,7 @@ import {
   safe,
   type Untyped,
 } from "../../client/index.js";
-import { useSubscription } from "../../client/react/index.js";
+import { type createHooks, useSubscription } from "../../client/react/index.js";
 import type {
   MethodContract,
   RouterContract,
@@ -249,4 +249,39 @@ export function Hooks(): void {
   useSubscription<App>("orders.watch", undefined);
   // @ts-expect-error params are required
   useSubscription<App, "orders.watch">("orders.watch");
+}
+
+export function useHooked({
+  useCall,
+  useMutation,
+  useSubscription,
+}: ReturnType<typeof createHooks<App>>): void {
+  const list = useCall((api) => api.orders.list, { limit: 1 }, { enabled: false });
+  holds<Equal<typeof list.data, readonly Created[] | undefined>>();
+  useCall((api) => api.orders.list);
+  useCall((api) => api.time.now);
+  // @ts-expect-error no such member
+  useCall((api) => api.orders.list, { limit: "1" });
+  // @ts-expect-error a subscription is no method
+  useCall((api) => api.orders.all);
+  // @ts-expect-error params are needed
+  useCall((api) => api.orders.create);
+  // @ts-expect-error no such route
+  useCall((api) => api.orders.lst);
+
+  const create = useMutation((api) => api.orders.create);
+  if (create.error?.code === "OUT_OF_STOCK") {
+    const { left } = create.error.data;
+    holds<Equal<typeof left, number>>();
+  }
+  create.run({ sku: "A1" }, { timeout: 1_000 }).catch(() => {});
+  // @ts-expect-error no such member
+  create.run({ sku: 1 }).catch(() => {});
+
+  const { event, status } = useSubscription((api) => api.orders.watch, { id: "o1" });
+  holds<Equal<typeof event, Created | undefined>>();
+  holds<Equal<typeof status, "off" | "waiting" | "live" | "completed" | "failed">>();
+  useSubscription((api) => api.orders.all, undefined, { onEvent: ({ id }) => id.length });
+  // @ts-expect-error a method has no events
+  useSubscription((api) => api.orders.list);
 }

@@ -37,19 +37,20 @@ export interface Visit {
   /** Runs before the page's own. */
   readonly script?: string;
   /**
-   * `react`: the page of the hooks; `react?hydrated`: as it came from a server. Default: that of
-   * the SDK's user.
+   * `react`: the page of the hooks; `react?hydrated`: as it came from a server; `frameworks`: that
+   * of Vue and Svelte. Default: that of the SDK's user.
    */
-  readonly path?: "" | "session" | "react" | "react?hydrated";
+  readonly path?: "" | "session" | "react" | "react?hydrated" | "frameworks";
 }
 
 const pageWith = (script: string) =>
-  `<!doctype html><html lang="en"><title>The SDK's user</title><body><script src="/${script}"></script>`;
+  `<!doctype html><html lang="en"><title>The SDK's user</title><body><script src="${script}"></script>`;
 /** What is served beside the server's own: paths, and what makes their scripts. */
 const scripts = new Map([
   ["/user.js", "test/browser/page/user.ts"],
   ["/react.js", "test/browser/page/react-user.ts"],
   ["/session.js", "test/browser/page/session-user.ts"],
+  ["/frameworks.js", "test/browser/page/frameworks-user.ts"],
 ]);
 // the SDK works under a strict one
 const policy = "default-src 'none'; script-src 'self'; connect-src 'self'";
@@ -183,9 +184,7 @@ export class BrowserSite implements AsyncDisposable {
     response.shouldKeepAlive = false;
     if (await this.#server?.handle(request, response)) return;
     const script = scripts.get(pathname);
-    const page = pageWith(
-      pathname === "/react" ? "react.js" : pathname === "/session" ? "session.js" : "user.js",
-    );
+    const page = pageWith(scripts.has(`${pathname}.js`) ? `${pathname}.js` : "/user.js");
     const [type, body] =
       script === undefined ? ["text/html", page] : ["text/javascript", await pageScript(script)];
     response

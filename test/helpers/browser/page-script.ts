@@ -1,5 +1,7 @@
+import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
+import { compile } from "svelte/compiler";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const bundles = new Map<string, Promise<string>>();
@@ -17,6 +19,15 @@ export function pageScript(path: string): Promise<string> {
   return text;
 }
 
+/** Components of Svelte as JavaScript. */
+const svelte: Plugin = {
+  name: "svelte",
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /\.svelte$/ }, async ({ path }) => ({
+      contents: compile(await readFile(path, "utf8"), { filename: path }).js.code,
+    })),
+};
+
 async function bundle(path: string): Promise<string> {
   const { outputFiles } = await build({
     absWorkingDir: root,
@@ -26,6 +37,14 @@ async function bundle(path: string): Promise<string> {
     platform: "browser",
     target: "es2022",
     write: false,
+    plugins: [svelte],
+    conditions: ["browser"],
+    define: {
+      "process.env.NODE_ENV": '"development"',
+      __VUE_OPTIONS_API__: "false",
+      __VUE_PROD_DEVTOOLS__: "false",
+      __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: "false",
+    },
     logLevel: "silent",
   });
   return outputFiles[0]?.text ?? "";

@@ -20,10 +20,10 @@ describe("useSubscription", () => {
     };
     expect(() => draw({ onEvnt() {} })).to.throw(
       TypeError,
-      "option onEvnt: not one of onEvent,onGap",
+      "option onEvnt: not one of enabled,onEvent,onGap",
     );
     for (const options of [undefined, {}, { onEvent() {}, onGap() {} }, { onGap: undefined }])
-      expect(draw(options)).to.equal("<p>live</p>");
+      expect(draw(options)).to.equal("<p>waiting</p>");
     await settled();
     expect(sockets).to.deep.equal([]);
     await client.close();

@@ -1,12 +1,12 @@
 import { expect } from "chai";
 import { describe, it } from "mocha";
-import { FeedStore } from "../../../client/react/feed-store.js";
+import { SubscriptionStore } from "../../../client/stores/subscription-store.js";
 import { settled } from "../../helpers/client/scripted-client.js";
 import { connected, ended, event, reconnected } from "../../helpers/client/subscribed-client.js";
 
 const shown = async () => {
   const script = await connected();
-  const store = new FeedStore(script.client, "orders.watch", { id: "o1" });
+  const store = new SubscriptionStore(script.client, "orders.watch", { id: "o1" });
   const told: unknown[] = [];
   store.tell({ onEvent: (data: unknown) => told.push(data), onGap: () => told.push("gap") });
   const leave = store.subscribe(() => {});

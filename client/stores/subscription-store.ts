@@ -1,16 +1,22 @@
 import {
   type Client,
+  type ClientState,
   DisconnectedError,
   gap,
   JotwireError,
   type StateChange,
   SubscriptionEndedError,
 } from "../index.js";
+import { ObservedStore, throwOutside } from "./view-store.js";
 
 /** A subscription, as a component sees it. */
 export interface FeedView {
-  /** Whether events may still come, and if not, how the subscription ended. */
-  readonly status: "live" | "completed" | "failed";
+  /**
+   * `off`: it isn't enabled. `waiting`: there is no connection to a server, or no session; events
+   * may have been missed, which a gap tells later. `live`: the connection is ready, and events come.
+   * `completed`, `failed`: how it has ended.
+   */
+  readonly status: "off" | "waiting" | "live" | "completed" | "failed";
   /** The last event; `undefined` before the first. */
   readonly event: unknown;
   /** How often events were lost: at each time, read the current state again. */
@@ -25,24 +31,29 @@ export interface FeedListeners {
 }
 
 /** The view of a component that has just been mounted, or is drawn on a server. */
-export const beginning: FeedView = { status: "live", event: undefined, gaps: 0, error: undefined };
+export const beginning: FeedView = {
+  status: "waiting",
+  event: undefined,
+  gaps: 0,
+  error: undefined,
+};
+
+/** The view of a subscription that isn't enabled. */
+export const switchedOff: FeedView = { ...beginning, status: "off" };
 
 /**
  * One subscription of the client for as long as somebody listens; another one when another user has
  * signed in, when the client was closed and connects again, and after a logout: each begins with an
- * empty view. It begins and ends a microtask late, so that a component which React takes out and
- * puts back at once (StrictMode) costs one subscription.
+ * empty view.
  */
-export class FeedStore {
+export class SubscriptionStore extends ObservedStore<FeedView> {
   readonly #client: Client;
   readonly #name: string;
   readonly #params: unknown;
-  readonly #listeners = new Set<() => void>();
   #told: FeedListeners = {};
-  #view = beginning;
-  #running: AbortController | undefined;
 
   constructor(client: Client, name: string, params: unknown) {
+    super(beginning);
     this.#client = client;
     this.#name = name;
     this.#params = params;
@@ -53,25 +64,14 @@ export class FeedStore {
     this.#told = told;
   }
 
-  readonly view = (): FeedView => this.#view;
-
-  readonly subscribe = (changed: () => void): (() => void) => {
-    this.#listeners.add(changed);
-    queueMicrotask(() => this.#settle());
-    return () => {
-      this.#listeners.delete(changed);
-      queueMicrotask(() => this.#settle());
-    };
-  };
-
-  #settle(): void {
-    if (this.#listeners.size === 0) {
-      this.#running?.abort();
-      this.#running = undefined;
-    } else if (this.#running === undefined) {
-      this.#running = new AbortController();
-      this.#start(this.#running.signal);
-    }
+  protected begin(signal: AbortSignal): void {
+    const stop = this.#client.on("state", ({ to }) => {
+      const { status } = this.view();
+      if (status === "waiting" || status === "live")
+        this.show({ ...this.view(), status: statusIn(to) });
+    });
+    signal.addEventListener("abort", stop);
+    this.#start(signal);
   }
 
   #start(signal: AbortSignal, isAgain = false): void {
@@ -81,8 +81,8 @@ export class FeedStore {
   async #run(signal: AbortSignal, isAgain: boolean): Promise<void> {
     try {
       const events = this.#client.subscribe(this.#name, this.#params, { signal, gaps: true });
-      const { gaps } = this.#view;
-      this.#show(beginning);
+      const { gaps } = this.view();
+      this.show({ ...beginning, status: statusIn(this.#client.state) });
       if (isAgain) this.#lost(gaps); // before the calls that read anew, which go out after it
       for await (const event of events) {
         if (event === gap) this.#lost();
@@ -91,12 +91,12 @@ export class FeedStore {
       const { state } = this.#client;
       if (state !== "ready" && state !== "refreshing")
         throw new DisconnectedError("no", "bye", 1000); // by the application's own close()
-      this.#show({ ...this.#view, status: "completed" });
+      this.show({ ...this.view(), status: "completed" });
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof JotwireError && error.code === "subject_changed")
         return this.#run(signal, true);
-      this.#show({ ...this.#view, status: "failed", error });
+      this.show({ ...this.view(), status: "failed", error });
       if (error instanceof DisconnectedError)
         this.#awaitReturn(signal, ({ from }) => from === "closed", this.#client.state !== "closed");
       else if (error instanceof SubscriptionEndedError && error.reason === "logout")
@@ -120,12 +120,12 @@ export class FeedStore {
   }
 
   #got(event: unknown): void {
-    this.#show({ ...this.#view, event });
+    this.show({ ...this.view(), event });
     this.#call(() => this.#told.onEvent?.(event as never));
   }
 
-  #lost(before = this.#view.gaps): void {
-    this.#show({ ...this.#view, gaps: before + 1 });
+  #lost(before = this.view().gaps): void {
+    this.show({ ...this.view(), gaps: before + 1 });
     this.#call(() => this.#told.onGap?.());
   }
 
@@ -134,24 +134,15 @@ export class FeedStore {
    * which ends nothing.
    */
   #call(told: () => void): void {
-    if (this.#listeners.size === 0) return;
+    if (!this.isObserved) return;
     try {
       told();
     } catch (error) {
       throwOutside(error);
     }
   }
-
-  #show(view: FeedView): void {
-    if (this.#view === view) return;
-    this.#view = view;
-    for (const changed of [...this.#listeners]) changed();
-  }
 }
 
-/** Throws an error where nobody catches it, so that the platform reports it. */
-function throwOutside(error: unknown): void {
-  queueMicrotask(() => {
-    throw error;
-  });
+function statusIn(state: ClientState): "waiting" | "live" {
+  return state === "ready" ? "live" : "waiting";
 }
