@@ -43,12 +43,18 @@ export type { ErrorDeclaration, ErrorDeclarations } from "./rpc/define/declared-
 export {
   type DeliverContext,
   type DeliverRule,
+  type KeptHistory,
+  type LoggedEvent,
+  type LogPosition,
   type Overflow,
+  type PublishOptions,
+  type PublishRest,
   type SnapshotContext,
   type SnapshotSource,
   Subscription,
   type SubscriptionOptions,
   Topic,
+  type TopicLog,
   type TopicOptions,
 } from "./rpc/define/declared-subscription.js";
 export type { ConnectionHandle, HandlerContext } from "./rpc/define/handler-context.js";

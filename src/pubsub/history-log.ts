@@ -2,6 +2,7 @@
 export interface HistoryEntry {
   /** The key of the topic on the bus. */
   readonly topic: string;
+  /** The event's offset; without `data` that of the topic's newest event. */
   readonly offset: number;
   /** The generation in which the topic's history began. */
   readonly generation: number;
@@ -17,7 +18,9 @@ export interface HistoryEntry {
 
 /** The generations of a log's histories; see `TopicHistories`. */
 export interface Generations {
+  /** The current generation. */
   readonly newest: number;
+  /** The newest generation of which a topic was forgotten; -1 before the first. */
   readonly forgotten: number;
 }
 
@@ -34,7 +37,9 @@ export type OpenedLog =
 
 /** Receives what a log has kept, in order. */
 export interface HistoryReader {
+  /** Receives an event, or the place of a topic. */
   entry(entry: HistoryEntry): void;
+  /** Receives the generations, before any entry. */
   generations(generations: Generations): void;
 }
 

@@ -18,6 +18,8 @@ export class TopicSubscription extends Subscription implements TopicMember {
   #position: Position | undefined;
   /** Events that arrived before the topic's position was known. */
   #early: EventPush[] | undefined;
+  /** The highest offset of those that there was no room for. */
+  #droppedEarly = 0;
 
   /** @param filter decides which events this subscriber receives; undefined: all of them */
   constructor(
@@ -31,7 +33,7 @@ export class TopicSubscription extends Subscription implements TopicMember {
     this.#topic = topic;
     this.#filter = filter;
     this.#maxEarly = rule.buffer;
-    if (topic.history !== undefined) this.#early = [];
+    if (topic.history !== undefined || topic.log !== undefined) this.#early = [];
     this.#leave = services.topics.join(topic, this);
   }
 
@@ -45,10 +47,12 @@ export class TopicSubscription extends Subscription implements TopicMember {
    * cannot be read.
    */
   open(
-    { bus }: TopicServices,
+    { bus, topics }: TopicServices,
     since: Position | undefined,
   ): SubscribeResult | Promise<SubscribeResult> {
     const { history } = this.#topic;
+    const tail = topics.tail(this.#topic);
+    if (tail !== undefined) return tail.read(since).then((state) => this.#catchUp(state, since));
     if (history === undefined) return { subscription: this.id };
     const state = bus.read(topicKey(this.#topic), history, since);
     return isThenable(state)
@@ -101,6 +105,7 @@ export class TopicSubscription extends Subscription implements TopicMember {
     this.#early = undefined;
     this.replay(missed, epoch);
     this.#position = { epoch, offset };
+    if (this.#droppedEarly > offset) this.missed();
     for (const event of early) this.deliver(event);
     const ownEpoch = recovered === true && since !== undefined ? since.epoch : epoch;
     return {
@@ -113,8 +118,9 @@ export class TopicSubscription extends Subscription implements TopicMember {
 
   #keepEarly(event: EventPush, early: EventPush[]): void {
     early.push(event);
-    // the missing offset is later reported as a gap
-    if (early.length > this.#maxEarly) early.shift();
+    if (early.length <= this.#maxEarly) return;
+    // reported as a gap, unless the history has it
+    this.#droppedEarly = Math.max(this.#droppedEarly, early.shift()?.offset ?? 0);
   }
 
   /**
@@ -126,7 +132,9 @@ export class TopicSubscription extends Subscription implements TopicMember {
     if (last?.epoch === epoch && offset <= last.offset) return false;
     // the epoch of a topic without events may change before its first event
     const isFirst = last?.offset === 0 && offset === 1;
-    if (!isFirst && (last?.epoch !== epoch || offset !== last.offset + 1)) this.missed();
+    // the application's own log need not be numbered by one; what follows it says what is missing
+    const isHole = this.#topic.log === undefined && offset !== (last?.offset ?? 0) + 1;
+    if (!isFirst && (last?.epoch !== epoch || isHole)) this.missed();
     this.#position = { epoch, offset };
     return true;
   }

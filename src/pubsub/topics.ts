@@ -1,4 +1,5 @@
 import type { Bus, HistoryOptions, TopicEvent } from "./bus.js";
+import { type LogSource, LogTail } from "./log-tail.js";
 import { EventPush } from "./subscription-frames.js";
 
 /** A subscriber of a topic on this node. */
@@ -15,15 +16,24 @@ export interface TopicName {
   /** The name for subscribers, which is the subscription's id. */
   readonly name: string;
   readonly history: HistoryOptions | undefined;
+  /** The application's own log of the topic. */
+  readonly log?: LogSource | undefined;
 }
 
 interface Topic {
   readonly name: string;
   readonly members: Set<TopicMember>;
+  /** Follows the application's own log, if the topic has one. */
+  readonly tail: LogTail | undefined;
+}
+
+/** An event of the application's own log, as the bus carries it: JSON. */
+export function loggedEvent(offset: number, data: string): string {
+  return `[${offset},${data}]`;
 }
 
 /** Returns a topic's key on the bus. */
-export function topicKey({ route, name }: TopicName): string {
+export function topicKey({ route, name }: Pick<TopicName, "route" | "name">): string {
   return `${route} ${name}`; // unambiguous, since a route has no space
 }
 
@@ -44,11 +54,13 @@ export class Topics {
   /** Adds a member to a topic. Returns the function that removes it. */
   join(topic: TopicName, member: TopicMember): () => void {
     const key = topicKey(topic);
-    const { members } = this.#byKey.get(key) ?? this.#create(key, topic.name);
+    const { members, tail } = this.#byKey.get(key) ?? this.#create(key, topic);
     members.add(member);
     return () => {
       members.delete(member);
-      if (members.size === 0 && this.#byKey.get(key)?.members === members) this.#byKey.delete(key);
+      if (members.size > 0 || this.#byKey.get(key)?.members !== members) return;
+      this.#byKey.delete(key);
+      tail?.close();
     };
   }
 
@@ -56,13 +68,24 @@ export class Topics {
   event({ topic, data, offset, epoch }: TopicEvent): void {
     const found = this.#byKey.get(topic);
     if (found === undefined) return;
-    const push = new EventPush(found.name, data, offset, epoch);
-    for (const member of found.members) this.#deliver(push, member);
+    if (found.tail !== undefined) return found.tail.published(data);
+    this.#tell(found.members, new EventPush(found.name, data, offset, epoch));
   }
 
   /** Reports to all members that events may have been missed. */
   gap(): void {
-    for (const { members } of this.#byKey.values()) for (const member of members) member.missed();
+    for (const { members, tail } of this.#byKey.values())
+      if (tail !== undefined) tail.gap();
+      else for (const member of members) member.missed();
+  }
+
+  /** What follows the application's own log of a topic that has a member. */
+  tail(topic: TopicName): LogTail | undefined {
+    return this.#byKey.get(topicKey(topic))?.tail;
+  }
+
+  #tell(members: ReadonlySet<TopicMember>, push: EventPush): void {
+    for (const member of members) this.#deliver(push, member);
   }
 
   #deliver(push: EventPush, member: TopicMember): void {
@@ -73,8 +96,18 @@ export class Topics {
     }
   }
 
-  #create(key: string, name: string): Topic {
-    const topic = { name, members: new Set<TopicMember>() };
+  #create(key: string, { name, log }: TopicName): Topic {
+    const members = new Set<TopicMember>();
+    const tail =
+      log &&
+      new LogTail(log, {
+        event: ({ data, offset }, epoch) =>
+          this.#tell(members, new EventPush(name, data, offset, epoch)),
+        missed() {
+          for (const member of members) member.missed();
+        },
+      });
+    const topic = { name, members, tail };
     this.#byKey.set(key, topic);
     return topic;
   }

@@ -10,6 +10,7 @@ import type { Router } from "../rpc/define/create-rpc.js";
 import { OpenRpc } from "../rpc/define/openrpc.js";
 import { checkNotifications, createRegistry } from "../rpc/define/registry.js";
 import type { ServerActions, SubscriptionSelector } from "../rpc/define/server-actions.js";
+import { isTopicLog } from "../rpc/define/subscription-entry.js";
 import { Dispatcher } from "../rpc/dispatch/dispatcher.js";
 import { withTimeout } from "../runtime/application-code.js";
 import { type Clock, clockWithErrorHandling, every, systemClock } from "../runtime/clock.js";
@@ -342,7 +343,7 @@ function rpcOf(
     ),
   );
   const keepsHistory = [...registry.values()].some(
-    ({ feed }) => feed?.is === "topic" && feed.history !== undefined,
+    ({ feed }) => feed?.is === "topic" && feed.history !== undefined && !isTopicLog(feed.history),
   );
   const bus = shared ?? ownBus(parts.stores, keepsHistory, clock, log);
   const publisher = new Publisher({
@@ -358,7 +359,8 @@ function rpcOf(
     queries: nodes.queries,
   });
   const actions: ServerActions = {
-    publish: (topic, params, event) => publisher.publish(topic, params, event),
+    publish: (topic, params, event, ...options) =>
+      publisher.publish(topic, params, event, ...options),
     notify: (target, name, params) => publisher.notify(target, name, params),
     reauthorize: (selector) =>
       reauthorization.reauthorize(selector as SubscriptionSelector | "all"),

@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import type { SchemaInput } from "../protocol/standard-schema.js";
 import type { Auth } from "../rpc/define/access.js";
 import { Router } from "../rpc/define/create-rpc.js";
-import type { Topic } from "../rpc/define/declared-subscription.js";
+import type { PublishRest, Topic } from "../rpc/define/declared-subscription.js";
 import type {
   NotificationSchemas,
   NotifyTarget,
@@ -146,14 +146,16 @@ export class Server<Notifications extends NotificationSchemas = NotificationSche
    * Sends an event to all subscribers of a topic, on every node. `params` select the topic, as in a
    * subscriber's call. Rejects with `TypeError` if the params or the event fail their schema, with
    * `RangeError` if the event exceeds `limits.responseBytes`, and with the store's error if the
-   * other nodes cannot be reached; in each case no subscriber receives the event.
+   * other nodes cannot be reached; in each case no subscriber receives the event. A topic with a
+   * log of the application's own needs the `offset` that the event has there.
    */
-  publish<Params, Event, Published>(
-    topic: Topic<Params, Event, Published>,
+  publish<Params, Event, Published, Logged extends boolean>(
+    topic: Topic<Params, Event, Published, unknown, Logged>,
     params: NoInfer<Params>,
     event: NoInfer<Published>,
+    ...options: PublishRest<Logged>
   ): Promise<void> {
-    return this.#parts.publisher.publish(topic, params, event);
+    return this.#parts.publisher.publish(topic, params, event, ...options);
   }
 
   /**

@@ -291,8 +291,8 @@ class InProcessCaller {
   #observed(actions: ServerActions): ServerActions {
     return {
       ...actions,
-      publish: async (topic, params, event) => {
-        await actions.publish(topic, params, event);
+      publish: async (topic, params, event, ...options) => {
+        await actions.publish(topic, params, event, ...options);
         const entry = [...this.#registry.values()].find(
           (candidate) => candidate.feed !== undefined && candidate.route === topic,
         );

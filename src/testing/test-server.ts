@@ -88,7 +88,7 @@ export class TestServer<R, N, Schemas extends NotificationSchemas> implements As
 
   /** As `server.publish`. */
   get publish(): Server<Schemas>["publish"] {
-    return (topic, params, event) => this.#server.publish(topic, params, event);
+    return (...args) => this.#server.publish(...args);
   }
 
   /**

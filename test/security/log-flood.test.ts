@@ -210,6 +210,7 @@ const ofNoPeer = [
     "sessions.ended",
   ],
   ...[
+    "topic.disorder", // one for each such event of the application
     "history.fail", // once, until it works again
     "history.renew", // once
     "history.in_memory", // once

@@ -25,6 +25,29 @@ const app = rpc.router({
     key: ({ symbol }) => symbol,
   }),
 });
+const logged = rpc.topic({
+  params: z.object({ board: z.string() }),
+  event: z.object({ text: z.string() }),
+  key: ({ board }) => board,
+  history: {
+    async *read({ params, after }) {
+      const board: string = params.board;
+      yield { offset: after + 1, data: { text: board } };
+    },
+    latest: ({ params }) => ({ epoch: params.board, offset: 0 }),
+  },
+});
+rpc.topic({
+  event: z.object({ text: z.string() }),
+  key: () => "k",
+  history: {
+    // @ts-expect-error what read yields must be an event
+    read: async function* () {
+      yield { offset: 1, data: { text: 1 } };
+    },
+    latest: () => ({ epoch: "1", offset: 0 }),
+  },
+});
 const auth = { issuer: "https://id.example.com", audience: "orders" };
 
 export async function notifies(): Promise<void> {
@@ -53,6 +76,11 @@ export async function notifies(): Promise<void> {
       },
     },
   });
+  await server.publish(logged, { board: "b" }, { text: "t" }, { offset: 1 });
+  // @ts-expect-error a topic with a log of its own needs the offset
+  await server.publish(logged, { board: "b" }, { text: "t" });
+  // @ts-expect-error and no other takes one
+  await server.publish(app.routes.prices, { symbol: "BTC" }, { price: 1 }, { offset: 1 });
   await server.notify("all", "order.updated", { id: "o1", status: "sent" });
   await server.notify("all", "order.updated", { id: "o1" }); // as it goes into the schema
   // @ts-expect-error no notification has this name

@@ -11,11 +11,13 @@ import type { Auth, ScopeRule } from "./access.js";
 import type { AuthorizeRule } from "./authorize.js";
 import type { ErrorDeclarations } from "./declared-error.js";
 import {
+  type KeptHistory,
   Subscription,
   type SubscriptionDefinition,
   type SubscriptionOptions,
   Topic,
   type TopicDefinition,
+  type TopicLog,
   type TopicOptions,
 } from "./declared-subscription.js";
 import type { HandlerContext, NoMembers } from "./handler-context.js";
@@ -406,6 +408,39 @@ interface FeedMakers<
     },
   ): Subscription<ParamsIn<Params>, EventOf<Event, T>>;
   /**
+   * Declares a topic whose history is a log of the application's own, such as a table of events.
+   * `publish` needs the `offset` that the event has there.
+   *
+   * @throws TypeError if an option is unknown
+   * @example
+   * const board = rpc.topic({
+   *   params: z.object({ board: z.string() }),
+   *   key: ({ board }) => board,
+   *   history: {
+   *     async *read({ params, after }) {
+   *       yield* table.eventsAfter(params.board, after); // { offset, data }
+   *     },
+   *     latest: ({ params }) => ({ epoch: "1", offset: table.lastOffset(params.board) }),
+   *   },
+   * });
+   */
+  topic<
+    Params extends StandardSchema | undefined = undefined,
+    Event extends StandardSchema | undefined = undefined,
+    State = never,
+  >(
+    options: TopicOptions<
+      Params,
+      Event,
+      Scope,
+      Claims,
+      ParamsOf<Params>,
+      EventOf<Event, unknown>,
+      State,
+      Yielded<Event>
+    > & { readonly history: TopicLog<ParamsOf<Params>, Yielded<Event>> },
+  ): Topic<ParamsIn<Params>, EventOf<Event, unknown>, Yielded<Event>, StateOf<State>, true>;
+  /**
    * Declares a topic, to which `server.publish` sends events for all its subscribers on every node.
    *
    * @throws TypeError if an option is unknown
@@ -428,7 +463,8 @@ interface FeedMakers<
       Claims,
       ParamsOf<Params>,
       EventOf<Event, unknown>,
-      State
-    >,
-  ): Topic<ParamsIn<Params>, EventOf<Event, unknown>, Yielded<Event>, StateOf<State>>;
+      State,
+      Yielded<Event>
+    > & { readonly history?: KeptHistory },
+  ): Topic<ParamsIn<Params>, EventOf<Event, unknown>, Yielded<Event>, StateOf<State>, false>;
 }

@@ -82,6 +82,7 @@ export interface TopicOptions<
   ParamsOut,
   Sent = unknown,
   State = unknown,
+  Published = unknown,
 > extends FeedOptions<Params, Event, Scope, Claims, ParamsOut> {
   /**
    * Returns the topic's key, 1 to 255 characters, which is the id of every subscription to the
@@ -95,11 +96,12 @@ export interface TopicOptions<
    */
   readonly overflow?: Overflow;
   /**
-   * Keeps `size` events for `ttl` milliseconds (`Infinity`: without a time limit), which the server
-   * replays to subscribers that come back with `$since`.
+   * What the server replays to subscribers that come back with `$since`: the newest `size` events
+   * of the last `ttl` milliseconds (`Infinity`: without a time limit), which the server keeps, or
+   * the application's own log. With a log of its own, `publish` needs the event's `offset`.
    * @default none
    */
-  readonly history?: { readonly size: number; readonly ttl: number };
+  readonly history?: KeptHistory | TopicLog<ParamsOut, Published>;
   /**
    * Decides for each subscriber and each event whether the server sends it, for rights that differ
    * from event to event. Synchronous; asked when an event comes, and again if it had to wait. Only
@@ -123,6 +125,67 @@ export interface TopicOptions<
    */
   readonly snapshot?: SnapshotSource<Auth<Claims>, ParamsOut, State>;
 }
+
+/** A history that the server keeps. */
+export interface KeptHistory {
+  /** Maximum number of events. */
+  readonly size: number;
+  /** Milliseconds; `Infinity` keeps events without a time limit. */
+  readonly ttl: number;
+}
+
+/** An event in the application's own log. */
+export interface LoggedEvent<Published = unknown> {
+  /** Above that of the event before; one more for the least reading. */
+  readonly offset: number;
+  /** The event, as `publish` takes it. */
+  readonly data: Published;
+}
+
+/** Where the application's own log stands. */
+export interface LogPosition {
+  /** Names the log: another name says that its offsets were counted anew. */
+  readonly epoch: string;
+  /** That of the newest event; 0 for an empty log. */
+  readonly offset: number;
+  /**
+   * That of the oldest event, if the application deletes old ones: a subscriber that needs an event
+   * before it has a gap.
+   * @default the log has all events
+   */
+  readonly oldest?: number;
+}
+
+/**
+ * The application's own log of a topic, such as a table of events. An event must be in the log
+ * before it is published, and must not become visible there after one with a higher offset.
+ */
+export interface TopicLog<Params = unknown, Published = unknown> {
+  /**
+   * Yields the events with an offset above `after`, in order. `signal` aborts at a deadline of 10 s
+   * and when the server has enough.
+   */
+  readonly read: (context: {
+    readonly params: Params;
+    readonly after: number;
+    readonly signal: AbortSignal;
+  }) => AsyncIterable<LoggedEvent<Published>>;
+  /** Returns where the log stands. */
+  readonly latest: (context: { readonly params: Params }) => LogPosition | Promise<LogPosition>;
+}
+
+/** Options of `publish` for a topic with a log of the application's own. */
+export interface PublishOptions {
+  /** The event's offset in the log. */
+  readonly offset: number;
+}
+
+/** The last arguments of `publish`: `offset` for a topic with a log of its own, none for others. */
+export type PublishRest<Logged extends boolean> = true extends Logged
+  ? false extends Logged
+    ? [options?: PublishOptions]
+    : [options: PublishOptions]
+  : [];
 
 /** The argument of `snapshot`. */
 export interface SnapshotContext<AuthType, Params> {
@@ -201,13 +264,20 @@ export class Subscription<Params, Event> implements SubscriptionContract<Params,
 }
 
 /** A topic with many subscribers, as `createRpc().topic` makes it and `server.publish` takes it. */
-export class Topic<Params, Event, Published = Event, State = unknown>
-  implements SubscriptionContract<Params, Event, State>
+export class Topic<
+  Params,
+  Event,
+  Published = Event,
+  State = unknown,
+  Logged extends boolean = boolean,
+> implements SubscriptionContract<Params, Event, State>
 {
   /** For types only: the kind of the route. */
   declare readonly [kind]: SubscriptionContract<Params, Event, State>[typeof kind];
   /** For types only: the type of the event that `server.publish` takes. */
   declare readonly "~published"?: Published;
+  /** For types only: whether the topic has a log of the application's own. */
+  declare readonly "~logged"?: Logged;
   /** The argument of `rpc.topic`. */
   readonly definition: TopicDefinition;
   /** What `createRpc`, `rpc.use` and `rpc.with` add to it. */

@@ -1,6 +1,6 @@
 /** What an application does to others than the caller: methods of the server, at hand in handlers. */
 import type { SchemaInput, StandardSchema } from "../../protocol/standard-schema.js";
-import type { Subscription, Topic } from "./declared-subscription.js";
+import type { PublishRest, Subscription, Topic } from "./declared-subscription.js";
 
 /** Notification name → schema of its params. */
 export type NotificationSchemas = Readonly<Record<string, StandardSchema>>;
@@ -82,12 +82,14 @@ export interface ServerActions<Notifications extends NotificationSchemas = Notif
    * Sends an event to all subscribers of a topic, on every node. `params` select the topic, as in a
    * subscriber's call. Rejects with `TypeError` if the params or the event fail their schema, with
    * `RangeError` if the event exceeds `limits.responseBytes`, and with the store's error if the
-   * other nodes cannot be reached; in each case no subscriber receives the event.
+   * other nodes cannot be reached; in each case no subscriber receives the event. A topic with a
+   * log of the application's own needs the `offset` that the event has there.
    */
-  publish<Params, Event, Published>(
-    topic: Topic<Params, Event, Published>,
+  publish<Params, Event, Published, Logged extends boolean>(
+    topic: Topic<Params, Event, Published, unknown, Logged>,
     params: NoInfer<Params>,
     event: NoInfer<Published>,
+    ...options: PublishRest<Logged>
   ): Promise<void>;
   /**
    * Sends a declared notification to a connection, a subject or all sessions, on every node.

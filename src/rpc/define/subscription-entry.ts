@@ -3,12 +3,14 @@ import type { StandardSchema } from "../../protocol/standard-schema.js";
 import { mustBeSynchronous } from "../../runtime/application-code.js";
 import {
   type DeliverRule,
+  type KeptHistory,
   type Overflow,
   type SnapshotSource,
   Subscription,
   type SubscriptionDefinition,
   type Topic,
   type TopicDefinition,
+  type TopicLog,
 } from "./declared-subscription.js";
 
 export interface SlowRule {
@@ -32,7 +34,7 @@ export interface RegisteredGenerator extends RegisteredBase {
 export interface RegisteredTopic extends RegisteredBase {
   readonly is: "topic";
   readonly key: (params: unknown) => unknown;
-  readonly history: { readonly size: number; readonly ttl: number } | undefined;
+  readonly history: KeptHistory | TopicLog<never> | undefined;
   readonly rule: SlowRule;
   readonly deliver: DeliverRule | undefined;
   readonly snapshot: SnapshotSource | undefined;
@@ -82,13 +84,7 @@ function topicFeed(name: string, definition: TopicDefinition): RegisteredTopic {
   const { key, history, overflow = "drop-oldest", buffer, event, deliver, snapshot } = definition;
   if (typeof key !== "function")
     throw new TypeError(`${name}: key must be a function that returns the topic's key`);
-  if (
-    history !== undefined &&
-    !(Number.isSafeInteger(history.size) && history.size > 0 && history.ttl > 0)
-  )
-    throw new TypeError(
-      `${name}: history needs a size from 1 up and a ttl in milliseconds; Infinity keeps events for ever`,
-    );
+  checkHistory(name, history);
   if (deliver !== undefined && typeof deliver !== "function")
     throw new TypeError(`${name}: deliver must be a function of ({ auth, params, event })`);
   if (snapshot !== undefined && typeof snapshot !== "function")
@@ -107,6 +103,29 @@ function topicFeed(name: string, definition: TopicDefinition): RegisteredTopic {
     snapshot: snapshot as SnapshotSource | undefined,
     rule: slowRule(name, overflow, buffer),
   };
+}
+
+/** Whether a history is the application's own log. */
+export function isTopicLog(history: KeptHistory | TopicLog<never>): history is TopicLog<never> {
+  return "read" in history || "latest" in history;
+}
+
+function checkHistory(name: string, history: TopicDefinition["history"]): void {
+  if (history === undefined) return;
+  if (isTopicLog(history)) {
+    if (typeof history.read !== "function" || typeof history.latest !== "function")
+      throw new TypeError(
+        `${name}: a history of your own needs the functions read, an async generator, and latest`,
+      );
+    if ("size" in history || "ttl" in history)
+      throw new TypeError(`${name}: history is either {size, ttl} or {read, latest}`);
+    return;
+  }
+  const { size, ttl } = history;
+  if (!(Number.isSafeInteger(size) && size > 0 && ttl > 0))
+    throw new TypeError(
+      `${name}: history needs a size from 1 up and a ttl in milliseconds; Infinity keeps events for ever`,
+    );
 }
 
 const shortestInterval = 1_000; // 1 s between two questions

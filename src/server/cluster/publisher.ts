@@ -5,10 +5,14 @@
 import type { StandardSchema } from "../../protocol/standard-schema.js";
 import type { Bus, TopicEvent } from "../../pubsub/bus.js";
 import { Push } from "../../pubsub/push.js";
-import { type Topics, topicKey } from "../../pubsub/topics.js";
+import { loggedEvent, type Topics, topicKey } from "../../pubsub/topics.js";
 import type { Registry, SubscriptionEntry } from "../../rpc/define/registry.js";
 import type { NotifyTarget } from "../../rpc/define/server-actions.js";
-import { type RegisteredTopic, topicKeyOf } from "../../rpc/define/subscription-entry.js";
+import {
+  isTopicLog,
+  type RegisteredTopic,
+  topicKeyOf,
+} from "../../rpc/define/subscription-entry.js";
 import { type Validated, validateParams } from "../../rpc/define/validate.js";
 import { encodeEvent } from "../../rpc/dispatch/encode-event.js";
 import { stopperOf } from "../../runtime/application-code.js";
@@ -59,22 +63,23 @@ export class Publisher {
    * Without an `await` on its way as long as schemas and bus need none: events that are published
    * in one turn keep their order.
    */
-  async publish(route: object, params: unknown, event: unknown): Promise<void> {
+  async publish(route: object, params: unknown, event: unknown, options?: unknown): Promise<void> {
     const entry = this.#topics.get(route);
     if (entry === undefined)
       throw new TypeError(
         "publish: give a topic (rpc.topic) of this server's app, such as app.routes.prices",
       );
+    const { history } = entry.feed;
+    const offset = offsetOf(entry, options);
     const named = nameTopic("publish", entry, params);
     const name = typeof named === "string" ? named : await named;
     const encoded = encodeEvent(entry.feed.event, event, this.#ports.maxBytes);
     const data = typeof encoded === "string" ? encoded : await encoded;
-    const { history } = entry.feed;
-    const published = this.#ports.bus.publish(
-      topicKey({ route: entry.name, name, history }),
-      data,
-      history,
-    );
+    const topic = topicKey({ route: entry.name, name });
+    const published =
+      history === undefined || !isTopicLog(history)
+        ? this.#ports.bus.publish(topic, data, history)
+        : this.#ports.bus.publish(topic, loggedEvent(offset, data), undefined);
     if (published !== undefined) await published;
   }
 
@@ -128,6 +133,19 @@ export function nameTopic(
   if (entry.params === undefined) return keyOf({ value: params });
   const checked = validateParams(entry.params, params);
   return checked instanceof Promise ? checked.then(keyOf) : keyOf(checked);
+}
+
+/** The offset of an event in the application's own log; 0 for a topic without one. */
+function offsetOf({ name, feed: { history } }: TopicEntry, options: unknown): number {
+  const { offset } = Object(options) as { offset?: unknown };
+  if (history === undefined || !isTopicLog(history)) {
+    if (offset === undefined) return 0;
+    throw new TypeError(`publish: leave out offset, since ${name} has no log of its own`);
+  }
+  if (Number.isSafeInteger(offset) && (offset as number) > 0) return offset as number;
+  throw new TypeError(
+    `publish: ${name} has a log of its own, so give {offset}, an integer from 1 up, not ${offset}`,
+  );
 }
 
 export function isTopic(entry: {

@@ -7,6 +7,7 @@ import { TopicSubscription } from "../../pubsub/topic-subscription.js";
 import type { TopicName, TopicServices } from "../../pubsub/topics.js";
 import type { Pipeline } from "../../rpc/define/layers.js";
 import {
+  isTopicLog,
   type RegisteredGenerator,
   type RegisteredTopic,
   topicKeyOf,
@@ -24,9 +25,11 @@ import { denied, mustBeAdmitted, mustStillRun } from "../../rpc/dispatch/invoke.
 import { runPipeline } from "../../rpc/dispatch/middleware.js";
 import { mustBeSynchronous, withTimeout } from "../../runtime/application-code.js";
 import type { Clock } from "../../runtime/clock.js";
+import type { Logger } from "../../runtime/logger.js";
 import { describe } from "../../runtime/thrown.js";
 import type { Limits } from "../limits.js";
 import type { Telemetry } from "../telemetry/telemetry.js";
+import { ApplicationLog } from "./application-log.js";
 import type { ConnectionSubscriptions, Kept } from "./connection-subscriptions.js";
 import type { Snapshots } from "./snapshots.js";
 import { withSnapshot } from "./subscribe-with-snapshot.js";
@@ -35,6 +38,7 @@ import { SubscriptionRight } from "./subscription-right.js";
 /** Starts subscriptions: joins what the application declared with what carries its events. */
 
 export interface SubscribeServices {
+  readonly log: Logger;
   readonly clock: Clock;
   readonly topics: TopicServices;
   readonly limits: Pick<
@@ -64,7 +68,7 @@ export function subscribe(
   const open = () => askAndOpen(asked, subscriptions, services);
   const { pipeline } = asked.entry;
   if (pipeline === undefined) return open();
-  const right = rightOf(asked, topicOf(asked), services);
+  const right = rightOf(asked, topicOf(asked, services), services);
   return begin(call, right, () => openThrough(pipeline, asked, open), subscriptions);
 }
 
@@ -93,11 +97,18 @@ async function openThrough(
   }
 }
 
-function topicOf({ entry, params }: SubscribeCall): TopicName | undefined {
-  const { feed, name } = entry;
-  return feed.is === "topic"
-    ? { route: name, name: topicName(name, feed, params), history: feed.history }
-    : undefined;
+function topicOf(
+  { entry, params }: SubscribeCall,
+  { clock, limits, log }: SubscribeServices,
+): TopicName | undefined {
+  const { feed, name: route } = entry;
+  if (feed.is !== "topic") return undefined;
+  const { history, event } = feed;
+  const name = topicName(route, feed, params);
+  if (history === undefined || !isTopicLog(history)) return { route, name, history };
+  const encode = (data: unknown) => encodeEvent(event, data, limits.responseBytes);
+  const source = new ApplicationLog(route, history, params, { encode, clock, log });
+  return { route, name, history: undefined, log: source };
 }
 
 function rightOf(
@@ -115,7 +126,7 @@ function askAndOpen(
 ): PendingSubscription | Promise<PendingSubscription> {
   const { call } = asked;
   const { feed } = asked.entry;
-  const topic = topicOf(asked);
+  const topic = topicOf(asked, services);
   const right = rightOf(asked, topic, services);
   const open = () =>
     feed.is === "topic"

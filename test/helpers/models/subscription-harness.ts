@@ -127,7 +127,7 @@ export class SubscriptionHarness {
 
   publish(route: "kept" | "plain", n: number): void {
     this.#bus.publish(
-      topicKey({ route, name: route, history }),
+      topicKey({ route, name: route }),
       `{"n":${n}}`,
       route === "kept" ? history : undefined,
     );
@@ -141,7 +141,7 @@ export class SubscriptionHarness {
       ["live", history],
       ["bare", undefined],
     ] as const) {
-      const topic = topicKey({ route, name: route, history: kept });
+      const topic = topicKey({ route, name: route });
       this.#bus.publish(topic, JSON.stringify({ card, version: n }), kept);
     }
   }

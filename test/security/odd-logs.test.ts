@@ -1,0 +1,158 @@
+/** What an application's own log of a topic must not do, and what comes of it. */
+import { expect } from "chai";
+import { z } from "zod";
+import { createRpc, type TopicLog } from "../../src/index.js";
+import { eventually } from "../helpers/eventually.js";
+import { describeRows, type RowsFor } from "../helpers/odd-rows.js";
+import { rejectionOf } from "../helpers/rejection.js";
+import { expectError } from "../helpers/server/expected.js";
+import { ask, leftovers, resultOf } from "../helpers/server/frames.js";
+import { startTimed } from "../helpers/server/timed-server.js";
+
+type Log = TopicLog<unknown, number>;
+const place = { epoch: "e", offset: 3 };
+
+const right: Log = {
+  async *read({ after }) {
+    for (let offset = after + 1; offset <= 3; offset++) yield { offset, data: offset };
+  },
+  latest: () => place,
+};
+
+/** A server with a topic on such a log, and one beside it. */
+function start(log: Partial<Log>) {
+  const rpc = createRpc();
+  const app = rpc.router({
+    news: rpc.topic({ event: z.number(), key: () => "news", history: { ...right, ...log } }),
+    plain: rpc.topic({ event: z.number(), key: () => "plain" }),
+  });
+  return startTimed(app).then((server) => ({ server, app }));
+}
+
+/** Time passes until the answer is there. */
+async function answerOf<T>(answer: Promise<T>, clock: { advance(by: number): void }): Promise<T> {
+  let isSettled = false;
+  const settled = answer.finally(() => {
+    isSettled = true;
+  });
+  while (!isSettled) {
+    await new Promise((resolve) => setImmediate(resolve));
+    clock.advance(100);
+  }
+  return settled;
+}
+
+const since = { $since: { epoch: "e", offset: 1 } };
+
+describeRows("An application's own log", {
+  async read(oddity) {
+    const { server, app } = await start({ read: oddity.of(right.read) as Log["read"] });
+    await using running = server;
+    const client = await running.login();
+    const answered = await answerOf(ask(client, "news", since), running.clock);
+    if (answered.error === undefined) expect(answered.result).to.include({ recovered: true });
+    else expectError(answered, "overloaded");
+    // who needs no reading is not harmed
+    const other = await running.login();
+    expect(await resultOf(other, "news")).to.include({ offset: 3, epoch: "e" });
+    await running.server.publish(app.routes.news, undefined, 4, { offset: 4 });
+    expect((await leftovers(other)).map(({ params }) => params?.offset)).to.deep.equal([4]);
+  },
+  async latest(oddity) {
+    const { server } = await start({ latest: oddity.of(right.latest) as Log["latest"] });
+    await using running = server;
+    const answered = await answerOf(ask(await running.login(), "news"), running.clock);
+    if (answered.error === undefined) expect(answered.result).to.include(place);
+    else expectError(answered, "overloaded");
+  },
+} satisfies RowsFor<Log>);
+
+describe("An application's own log", () => {
+  for (const [what, yielded] of [
+    ["the same offset twice", [2, 2]],
+    ["descending offsets", [3, 2]],
+    ["an offset that was not asked for", [1]],
+    ["what is no offset", ["2"]],
+    ["fractions", [2.5]],
+  ] as const)
+    it(`that yields ${what} refuses its reader for the moment, and says why in the log`, async () => {
+      const { server } = await start({
+        async *read() {
+          for (const offset of yielded) yield { offset: offset as number, data: 1 };
+        },
+      });
+      await using running = server;
+      expectError(await ask(await running.login(), "news", since), "overloaded");
+      expect(JSON.stringify(running.log)).to.match(
+        /history\.read of news must yield.*topic\.fail|topic\.fail.*history\.read of news must yield/,
+      );
+    });
+
+  it("that never ends is left after 10,000 events, and its reader has a gap", async () => {
+    let [count, isLeft, isAborted] = [0, false, false];
+    const { server } = await start({
+      async *read({ after, signal }) {
+        try {
+          for (let offset = after + 1; ; offset++) {
+            count++;
+            yield { offset, data: offset };
+          }
+        } finally {
+          isLeft = true;
+          isAborted = signal.aborted;
+        }
+      },
+    });
+    await using running = server;
+    expect(await resultOf(await running.login(), "news", since)).to.include({ recovered: false });
+    expect(count).to.equal(10_000);
+    await eventually(() =>
+      expect({ isLeft, isAborted }).to.deep.equal({ isLeft: true, isAborted: true }),
+    );
+  });
+
+  it("with an event that does not fit any more is a gap for who needs that event only", async () => {
+    const { server } = await start({
+      async *read({ after }) {
+        for (const offset of [2, 3].filter((one) => one > after))
+          yield { offset, data: (offset === 2 ? "two" : 3) as number };
+      },
+    });
+    await using running = server;
+    const client = await running.login();
+    expect(await resultOf(client, "news", since)).to.include({ recovered: false, offset: 3 });
+    const other = await running.login();
+    const later = { $since: { epoch: "e", offset: 2 } };
+    expect(await resultOf(other, "news", later)).to.include({ recovered: true });
+    expect((await leftovers(other)).map(({ params }) => params?.data)).to.deep.equal([3]);
+  });
+
+  it("needs the offset of each event, and no other topic takes one", async () => {
+    const { server, app } = await start({});
+    await using running = server;
+    const publish = running.server.publish.bind(running.server) as (
+      ...args: unknown[]
+    ) => Promise<void>;
+    for (const options of [undefined, {}, { offset: 0 }, { offset: 1.5 }, { offset: "4" }])
+      expect(await rejectionOf(publish(app.routes.news, undefined, 1, options)))
+        .to.be.instanceOf(TypeError)
+        .with.property("message")
+        .that.matches(/news has a log of its own, so give \{offset\}/);
+    expect(await rejectionOf(publish(app.routes.plain, undefined, 1, { offset: 1 })))
+      .to.be.instanceOf(TypeError)
+      .with.property("message")
+      .that.matches(/leave out offset/);
+    await publish(app.routes.news, undefined, 1, { offset: 4 });
+  });
+
+  it("is either kept by the server or its own", () => {
+    const rpc = createRpc();
+    const declare = (history: object) =>
+      startTimed(rpc.router({ t: rpc.topic({ key: () => "t", history: history as Log }) }));
+    return Promise.all(
+      [{ read: right.read }, { latest: right.latest }, { ...right, size: 3 }].map(async (history) =>
+        expect(await rejectionOf(declare(history))).to.be.instanceOf(TypeError),
+      ),
+    );
+  });
+});
