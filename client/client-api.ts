@@ -184,14 +184,15 @@ type FeedOf<Route> = Route extends {
     readonly is: "subscription";
     readonly params: infer Params;
     readonly event: infer Event;
+    readonly state: infer State;
   };
 }
-  ? { params: Params; event: Event }
+  ? { params: Params; event: Event; state: State }
   : never;
 
 type FeedNamed<App, Name extends string> =
   unknown extends RoutesOf<App>
-    ? { params: unknown; event: unknown }
+    ? { params: unknown; event: unknown; state: unknown }
     : Name extends Name
       ? FeedOf<RouteAt<RoutesOf<App>, Name>>
       : never;
@@ -203,6 +204,19 @@ export type SubscriptionParams<App, Name extends string> = FeedNamed<App, Name>[
 
 /** What it gives. */
 export type SubscriptionEvent<App, Name extends string> = FeedNamed<App, Name>["event"];
+
+/** The state of its snapshots; `undefined` without any. */
+export type SubscriptionState<App, Name extends string> = FeedNamed<App, Name>["state"];
+
+type WithState<App, Name extends string> = Name extends Name
+  ? [SubscriptionState<App, Name>] extends [undefined]
+    ? never
+    : Name
+  : never;
+
+/** What `live` takes: topics with snapshots; any name where the application's type isn't known. */
+export type LiveName<App> =
+  unknown extends RoutesOf<App> ? AnyName : WithState<App, SubscriptionName<App>>;
 
 /** The params of the notifications that the application declares. */
 export type NotificationsOf<App> = App extends { readonly "~notifications"?: infer Declared }

@@ -18,7 +18,9 @@ export type ClientFault =
   /** The call, or the subscription's, is larger than a frame that the server takes. */
   | "too_large"
   /** A method's call was iterated, and only a subscription has events. */
-  | "no_subscription";
+  | "no_subscription"
+  /** `live` was called for a topic whose answers have no snapshot. */
+  | "no_snapshot";
 
 /** `code` of the errors whose numbers JSON-RPC 2.0 §5.1 fixes. */
 export type StandardFault =

@@ -1,4 +1,4 @@
-/** The client for browsers, and for any platform that has a WebSocket of its own. */
+/** The client for browsers without `live`, which keeps the ready-made module small. */
 
 export { type Client, type ClientEvents, createClient } from "./client.js";
 export type {
@@ -7,6 +7,7 @@ export type {
   CallOptions,
   CallPromise,
   ClientApi,
+  LiveName,
   MethodName,
   SubscribeName,
   SubscriptionName,

@@ -1,10 +1,10 @@
 /** The client for Node: the same as in browsers, with sockets of the package `ws`. */
-import type { Client, ClientOptions, Untyped } from "./index.js";
-import { createClient as createClientOver } from "./index.js";
+import type { Client, ClientOptions, Untyped } from "./browser.js";
+import { createClient as createClientOver } from "./browser.js";
 import { NodeSocket } from "./node-socket.js";
 import { defaultMaxFrameBytes } from "./options.js";
 
-export * from "./index.js";
+export * from "./browser.js";
 
 /**
  * Makes a client of one server. The client connects at its first use (see the option `connect`),

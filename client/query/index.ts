@@ -1,6 +1,7 @@
 /** An adapter for TanStack Query 5, of any framework. */
+
+import type { CallOptions, Client, Untyped } from "../browser.js";
 import type { CallArguments } from "../client-api.js";
-import type { CallOptions, Client, Untyped } from "../index.js";
 import type { SelectMethod, SelectSubscription } from "../stores/index.js";
 import { type RouteRefs, routeName } from "../stores/route-refs.js";
 import { SubscriptionStore } from "../stores/subscription-store.js";

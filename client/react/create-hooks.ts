@@ -1,5 +1,5 @@
 import { useMemo, useSyncExternalStore } from "react";
-import type { Client, Untyped } from "../index.js";
+import type { Client, Untyped } from "../browser.js";
 import {
   CallStore,
   type CallView,
@@ -9,15 +9,18 @@ import {
   uncalled,
 } from "../stores/call-store.js";
 import type {
+  LiveArguments,
   RouteArguments,
   SelectMethod,
   SelectSubscription,
   SubscriptionView,
 } from "../stores/create-stores.js";
+import type { LiveView, Reduce } from "../stores/live-store.js";
 import { type RouteRefs, routeName } from "../stores/route-refs.js";
 import type { SessionView } from "../stores/session-store.js";
 import { withDefaults } from "../with-defaults.js";
 import { useRpc } from "./rpc-context.js";
+import { type UseLiveOptions, useLiveState } from "./use-live.js";
 import { useSession } from "./use-session.js";
 import { type UseSubscriptionOptions, useFeed } from "./use-subscription.js";
 
@@ -41,6 +44,14 @@ export interface Hooks<App> {
     select: SelectSubscription<App, Params, Event, unknown>,
     ...args: RouteArguments<Params, UseSubscriptionOptions<Event>>
   ): SubscriptionView<Event>;
+  /**
+   * Keeps the state of a topic with `snapshot` current; anew when the params change. `reduce` gives
+   * another state and does not change the one that it gets.
+   */
+  useLive<Params, Event, State>(
+    select: SelectSubscription<App, Params, Event, State>,
+    ...args: [...LiveArguments<Params, Event, State>, options?: UseLiveOptions]
+  ): LiveView<State>;
   /** Calls a method when the component is mounted; anew when the params change, and by `reload`. */
   useCall<Params, Result, Errors>(
     select: SelectMethod<App, Params, Result, Errors>,
@@ -73,6 +84,12 @@ export function createHooks<App = Untyped>(): Hooks<App> {
     useSession,
     useSubscription: (select: Select, params?: unknown, options: object = {}) =>
       useFeed(routeName<App>(select), params, options),
+    useLive: (
+      select: Select,
+      params: unknown,
+      reduce: Reduce<unknown, unknown>,
+      options: object = {},
+    ) => useLiveState(routeName<App>(select), params, reduce, options),
     useCall: (select: Select, params?: unknown, options: object = {}) =>
       useNamedCall(routeName<App>(select), params, options),
     useMutation: (select: Select) => useNamedMutation(routeName<App>(select)),

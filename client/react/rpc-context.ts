@@ -1,5 +1,5 @@
 import { createContext, createElement, type ReactElement, type ReactNode, useContext } from "react";
-import type { Client, Untyped } from "../index.js";
+import type { Client, Untyped } from "../browser.js";
 
 const RpcContext = createContext<Client | null>(null);
 

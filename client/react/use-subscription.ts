@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useSyncExternalStore } from "react";
+import type { Client, Untyped } from "../browser.js";
 import type { SubscribeName, SubscriptionEvent, SubscriptionParams } from "../client-api.js";
-import type { Client, Untyped } from "../index.js";
 import type { SubscriptionListeners, SubscriptionView } from "../stores/create-stores.js";
 import { beginning, SubscriptionStore, switchedOff } from "../stores/subscription-store.js";
 import { withDefaults } from "../with-defaults.js";

@@ -1,5 +1,5 @@
+import { type CallError, type CallOptions, type Client, JotwireError } from "../browser.js";
 import type { CallArguments } from "../client-api.js";
-import { type CallError, type CallOptions, type Client, JotwireError } from "../index.js";
 import { type SafeResult, safe } from "../safe.js";
 import { ObservedStore, throwOutside } from "./view-store.js";
 

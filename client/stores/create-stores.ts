@@ -1,5 +1,5 @@
+import type { Client, Untyped } from "../browser.js";
 import type { CallArguments } from "../client-api.js";
-import type { Client, Untyped } from "../index.js";
 import { withDefaults } from "../with-defaults.js";
 import {
   CallStore,
@@ -8,6 +8,7 @@ import {
   MutationStore,
   type MutationView,
 } from "./call-store.js";
+import { LiveStore, type LiveView, type Reduce } from "./live-store.js";
 import {
   type MethodKind,
   type RouteRef,
@@ -46,6 +47,12 @@ export type SelectSubscription<App, Params, Event, State> = (
   api: RouteRefs<App>,
 ) => RouteRef<SubscriptionKind<Params, Event, State>>;
 
+/** `params` may be `undefined` when the topic takes none, or needs none. */
+export type LiveArguments<Params, Event, State> = [
+  params: CallArguments<Params>[0],
+  reduce: [State] extends [undefined] ? never : Reduce<State, Event>,
+];
+
 /** The stores of one client. */
 export interface Stores<App> {
   /** Returns the client's state and session. */
@@ -55,6 +62,14 @@ export interface Stores<App> {
     select: SelectSubscription<App, Params, Event, unknown>,
     ...args: RouteArguments<Params, SubscriptionListeners<Event>>
   ): ViewStore<SubscriptionView<Event>>;
+  /**
+   * Returns the state of a topic with `snapshot`, kept current as `client.live` does: `reduce` gives
+   * another state and does not change the one that it gets.
+   */
+  live<Params, Event, State>(
+    select: SelectSubscription<App, Params, Event, State>,
+    ...args: LiveArguments<Params, Event, State>
+  ): ViewStore<LiveView<State>>;
   /** Returns the result of a call, made when somebody begins to listen. */
   call<Params, Result, Errors>(
     select: SelectMethod<App, Params, Result, Errors>,
@@ -90,6 +105,11 @@ export function createStores<App = Untyped>(client: Client<App>): Stores<App> {
       store.tell(listenersFrom(listeners));
       return store;
     },
+    live: (
+      select: (api: RouteRefs<App>) => unknown,
+      params: unknown,
+      reduce: Reduce<unknown, unknown>,
+    ) => new LiveStore(untyped, routeName(select), params, reduce),
     call: (select: (api: RouteRefs<App>) => unknown, params?: unknown) =>
       new CallStore(untyped, routeName(select), params),
     mutation: (select: (api: RouteRefs<App>) => unknown) =>

@@ -1,4 +1,4 @@
-import type { Client, ClientState, Session, StateChange } from "../index.js";
+import type { Client, ClientState, Session, StateChange } from "../browser.js";
 import type { ViewStore } from "./view-store.js";
 
 /** The client's state and session, as a component sees them. */

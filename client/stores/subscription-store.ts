@@ -1,13 +1,6 @@
-import {
-  type Client,
-  type ClientState,
-  DisconnectedError,
-  gap,
-  JotwireError,
-  type StateChange,
-  SubscriptionEndedError,
-} from "../index.js";
-import { ObservedStore, throwOutside } from "./view-store.js";
+import { type Client, type ClientState, gap } from "../browser.js";
+import { FeedStore, statusIn } from "./feed-store.js";
+import { throwOutside } from "./view-store.js";
 
 /** A subscription, as a component sees it. */
 export interface FeedView {
@@ -41,20 +34,14 @@ export const beginning: FeedView = {
 /** The view of a subscription that isn't enabled. */
 export const switchedOff: FeedView = { ...beginning, status: "off" };
 
-/**
- * One subscription of the client for as long as somebody listens; another one when another user has
- * signed in, when the client was closed and connects again, and after a logout: each begins with an
- * empty view.
- */
-export class SubscriptionStore extends ObservedStore<FeedView> {
-  readonly #client: Client;
+/** The last event of a subscription, and how often events were lost. */
+export class SubscriptionStore extends FeedStore<FeedView> {
   readonly #name: string;
   readonly #params: unknown;
   #told: FeedListeners = {};
 
   constructor(client: Client, name: string, params: unknown) {
-    super(beginning);
-    this.#client = client;
+    super(client, beginning);
     this.#name = name;
     this.#params = params;
   }
@@ -64,64 +51,24 @@ export class SubscriptionStore extends ObservedStore<FeedView> {
     this.#told = told;
   }
 
-  protected begin(signal: AbortSignal): void {
-    const stop = this.#client.on("state", ({ to }) => {
-      const { status } = this.view();
-      if (status === "waiting" || status === "live")
-        this.show({ ...this.view(), status: statusIn(to) });
-    });
-    signal.addEventListener("abort", stop);
-    this.#start(signal);
+  protected open(signal: AbortSignal, isAgain: boolean): AsyncIterable<unknown> {
+    const events = this.client.subscribe(this.#name, this.#params, { signal, gaps: true });
+    const { gaps } = this.view();
+    this.show({ ...beginning, status: statusIn(this.client.state) });
+    if (isAgain) this.#lost(gaps); // before the calls that read anew, which go out after it
+    return events;
   }
 
-  #start(signal: AbortSignal, isAgain = false): void {
-    this.#run(signal, isAgain).catch(throwOutside);
-  }
-
-  async #run(signal: AbortSignal, isAgain: boolean): Promise<void> {
-    try {
-      const events = this.#client.subscribe(this.#name, this.#params, { signal, gaps: true });
-      const { gaps } = this.view();
-      this.show({ ...beginning, status: statusIn(this.#client.state) });
-      if (isAgain) this.#lost(gaps); // before the calls that read anew, which go out after it
-      for await (const event of events) {
-        if (event === gap) this.#lost();
-        else this.#got(event);
-      }
-      const { state } = this.#client;
-      if (state !== "ready" && state !== "refreshing")
-        throw new DisconnectedError("no", "bye", 1000); // by the application's own close()
-      this.show({ ...this.view(), status: "completed" });
-    } catch (error) {
-      if (signal.aborted) return;
-      if (error instanceof JotwireError && error.code === "subject_changed")
-        return this.#run(signal, true);
-      this.show({ ...this.view(), status: "failed", error });
-      if (error instanceof DisconnectedError)
-        this.#awaitReturn(signal, ({ from }) => from === "closed", this.#client.state !== "closed");
-      else if (error instanceof SubscriptionEndedError && error.reason === "logout")
-        this.#awaitReturn(signal, ({ to }) => to === "ready");
-    }
-  }
-
-  /**
-   * Subscribes anew once the state changes so. For another user, maybe: nothing of the old one is
-   * shown.
-   */
-  #awaitReturn(signal: AbortSignal, isSo: (change: StateChange) => boolean, isSoNow = false): void {
-    if (isSoNow) return this.#start(signal, true);
-    const stop = this.#client.on("state", (change) => {
-      if (!isSo(change)) return;
-      stop();
-      signal.removeEventListener("abort", stop);
-      this.#start(signal, true);
-    });
-    signal.addEventListener("abort", stop);
-  }
-
-  #got(event: unknown): void {
+  protected take(event: unknown): void {
+    if (event === gap) return this.#lost();
     this.show({ ...this.view(), event });
     this.#call(() => this.#told.onEvent?.(event as never));
+  }
+
+  protected stateChanged(state: ClientState): void {
+    const { status } = this.view();
+    if (status === "waiting" || status === "live")
+      this.show({ ...this.view(), status: statusIn(state) });
   }
 
   #lost(before = this.view().gaps): void {
@@ -141,8 +88,4 @@ export class SubscriptionStore extends ObservedStore<FeedView> {
       throwOutside(error);
     }
   }
-}
-
-function statusIn(state: ClientState): "waiting" | "live" {
-  return state === "ready" ? "live" : "waiting";
 }

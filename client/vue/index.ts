@@ -9,7 +9,7 @@ import {
   toValue,
   watch,
 } from "vue";
-import type { Client, Untyped } from "../index.js";
+import type { Client, Untyped } from "../browser.js";
 import {
   type CallView,
   type MutationControls,
@@ -18,6 +18,8 @@ import {
 } from "../stores/call-store.js";
 import {
   createStores,
+  type LiveArguments,
+  type LiveView,
   type SelectMethod,
   type SelectSubscription,
   type SessionView,
@@ -25,6 +27,7 @@ import {
   type SubscriptionView,
   type ViewStore,
 } from "../stores/index.js";
+import { noState } from "../stores/live-store.js";
 import { switchedOff } from "../stores/subscription-store.js";
 
 /** What a component shows: `prices.event` in a template, `prices.value.event` in a script. */
@@ -52,6 +55,16 @@ export interface Composables<App> {
     select: SelectSubscription<App, Params, Event, unknown>,
     ...args: Arguments<Params, SubscriptionListeners<Event> & EnabledOption>
   ): ViewRef<SubscriptionView<Event>>;
+  /**
+   * Keeps the state of a topic with `snapshot` current; anew when the params change. `reduce` gives
+   * another state and does not change the one that it gets.
+   */
+  useLive<Params, Event, State>(
+    select: SelectSubscription<App, Params, Event, State>,
+    params: MaybeRefOrGetter<LiveArguments<Params, Event, State>[0]>,
+    reduce: LiveArguments<Params, Event, State>[1],
+    options?: EnabledOption,
+  ): ViewRef<LiveView<State>>;
   /** Calls a method when the component is mounted; anew when the params change, and by `reload`. */
   useCall<Params, Result, Errors>(
     select: SelectMethod<App, Params, Result, Errors>,
@@ -88,6 +101,13 @@ export function createComposables<App = Untyped>(client: Client<App>): Composabl
         enabled,
       );
     },
+    useLive: (select: never, params: unknown, reduce: never, { enabled }: EnabledOption = {}) =>
+      refOf(
+        (given) => stores.live(select, given, reduce),
+        noState as LiveView<unknown>,
+        params,
+        enabled,
+      ),
     useCall(select: never, params?: unknown, { enabled }: EnabledOption = {}) {
       let store: ReturnType<typeof make> | undefined;
       const make = (given: unknown) => stores.call<unknown, unknown, unknown>(select, given);

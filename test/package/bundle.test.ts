@@ -122,7 +122,7 @@ describe("The client's bundle for browsers", function () {
 
   it("works as the module does, with the short names that it has inside", async () => {
     const { createClient, gap } = await readyMade();
-    const { client, signIn, clock, pass } = scriptedClient({}, createClient);
+    const { client, signIn, clock, pass } = scriptedClient({}, createClient as never);
     const socket = await signIn();
     const call = client.call("orders.list", { limit: 2 }, { idempotent: true });
     const marked = consume(client.subscribe("orders.watch", { id: "o1" }, { gaps: true }));
@@ -163,7 +163,7 @@ describe("The client's bundle for browsers", function () {
     const { createClient } = await readyMade();
     let count = 0;
     const token = () => `e30.${btoa(JSON.stringify({ sub: "ada", jti: ++count }))}.c2ln`;
-    const start = () => scriptedClient({ token }, createClient);
+    const start = () => scriptedClient({ token }, createClient as never);
     const [one, other] = [start(), start()];
     const sockets = [await one.signIn(), await other.signIn()];
     const sums = one.client.batch((api) => [api.sum?.([1, 2]), api.sum?.([3, 4])]);

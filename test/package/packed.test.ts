@@ -85,6 +85,7 @@ describe("The packed package", function () {
         "dist/src/index.d.ts",
       ]);
       expect(paths).to.include.members([
+        "dist/client/browser.js",
         "dist/client/index.js",
         "dist/client/node.js",
         "dist/src/issuer/index.js",

@@ -83,7 +83,7 @@ describe("A client at the top of a module that a server evaluates", function () 
     const { outputFiles } = await build({
       stdin: {
         contents: page("./dist").replace(/\.\/dist\/(\w+)/g, (_, door) =>
-          door === "client" ? "./dist/client/index.js" : "./dist/client/react/index.js",
+          door === "client" ? "./dist/client/browser.js" : "./dist/client/react/index.js",
         ),
         resolveDir: root,
       },

@@ -5,7 +5,7 @@
 import { createElement, StrictMode, useState } from "react";
 import { createRoot, hydrateRoot } from "react-dom/client";
 import { renderToString } from "react-dom/server";
-import { type Client, createClient, type Untyped } from "../../../client/index.js";
+import { type Client, createClient, type Untyped } from "../../../client/browser.js";
 import { RpcProvider, useRpc, useSession, useSubscription } from "../../../client/react/index.js";
 
 async function token(): Promise<string> {

@@ -4,7 +4,7 @@ import {
   type SocketLike,
   type StateChange,
   type TokenRequest,
-} from "../../../client/index.js";
+} from "../../../client/browser.js";
 import type { RouterContract } from "../../../src/protocol/contract.js";
 import { ManualClock } from "../manual-clock.js";
 
