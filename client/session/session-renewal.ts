@@ -196,7 +196,7 @@ export class SessionRenewal {
   }
 
   refresh(): Promise<void> {
-    if (!this.#tokens) throw new TypeError("refresh() needs a token()");
+    if (!this.#tokens) throw new TypeError("no token()");
     this.#renew("refresh");
     return join(this.#refreshWaiters);
   }
