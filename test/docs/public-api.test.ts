@@ -120,11 +120,13 @@ describe("The public API", () => {
   it("has an example on each entry point", () => {
     for (const [file, declaration] of [
       ["client/client.ts", "function createClient"],
+      ["client/live-client.ts", "function createClient"],
       ["client/node.ts", "function createClient"],
       ["client/safe.ts", "function safe"],
       ["client/subscriptions/event-queue.ts", "const gap"],
       ["client/react/rpc-context.ts", "function RpcProvider"],
       ["client/react/rpc-context.ts", "function useRpc"],
+      ["client/react/use-live.ts", "function useLive"],
       ["client/react/use-session.ts", "function useSession"],
       ["client/react/use-subscription.ts", "function useSubscription"],
       ["src/rpc/define/create-rpc.ts", "function createRpc"],

@@ -7,13 +7,14 @@ import {
   createClient,
   type DisconnectedError,
   gap,
+  type LiveName,
   type RpcError,
   type SubscribeName,
   type Subscription,
   safe,
   type Untyped,
-} from "../../client/index.js";
-import { type createHooks, useSubscription } from "../../client/react/index.js";
+} from "../../client/browser.js";
+import { type createHooks, useLive, useSubscription } from "../../client/react/index.js";
 import type {
   MethodContract,
   RouterContract,
@@ -29,9 +30,12 @@ interface Created {
   readonly id: string;
 }
 
+type Cards = Readonly<Record<string, number>>;
+
 type App = RouterContract<
   {
     readonly time: { readonly now: MethodContract<undefined, string, Record<never, never>> };
+    readonly board: SubscriptionContract<{ board: string }, Created, Cards>;
     readonly orders: {
       readonly create: MethodContract<
         { sku: string; qty?: number },
@@ -58,7 +62,7 @@ export async function typed(client: Client<App>): Promise<void> {
   holds<Equal<Parameters<typeof client.api.orders.create>["length"], 1 | 2>>();
   holds<Equal<Parameters<typeof client.api.orders.list>["length"], 0 | 1 | 2>>();
   holds<Equal<Extends<{ sku: number }, Parameters<typeof client.api.orders.create>[0]>, false>>();
-  holds<Equal<keyof typeof client.api, "time" | "orders">>();
+  holds<Equal<keyof typeof client.api, "time" | "board" | "orders">>();
   holds<Equal<keyof typeof client.api.orders, "create" | "list" | "watch" | "all">>();
 
   // a declared error is narrowed by its name; the others are in the union too
@@ -230,7 +234,8 @@ export function names(): void {
       "time.now" | "orders.create" | "orders.list"
     >
   >();
-  holds<Equal<SubscribeName<App>, "orders.watch" | "orders.all">>();
+  holds<Equal<SubscribeName<App>, "board" | "orders.watch" | "orders.all">>();
+  holds<Equal<LiveName<App>, "board">>();
   holds<Equal<Extends<"ping" | "whoami" | "rpc.discover", CallName<App>>, true>>();
   holds<Equal<Extends<"any.name", CallName<Untyped>>, true>>();
   holds<Equal<Extends<"any.name", SubscribeName<Untyped>>, true>>();
@@ -249,6 +254,51 @@ export function Hooks(): void {
   useSubscription<App>("orders.watch", undefined);
   // @ts-expect-error params are required
   useSubscription<App, "orders.watch">("orders.watch");
+}
+
+const add = (cards: Cards, card: Created): Cards => ({ ...cards, [card.id]: 1 });
+
+/** State and event are those of the topic. */
+export async function liveStates(client: Client<App>): Promise<void> {
+  for await (const step of client.live("board", { board: "b1" }, (cards, card) => {
+    holds<Equal<typeof cards, Cards>>();
+    holds<Equal<typeof card, Created>>();
+    return add(cards, card);
+  })) {
+    holds<Equal<typeof step.state, Cards>>();
+    if (step.reset) holds<Equal<typeof step.event, undefined>>();
+    else holds<Equal<typeof step.event, Created>>();
+  }
+  // @ts-expect-error a topic without snapshot
+  client.live("orders.all", undefined, add);
+  // @ts-expect-error params that don't fit
+  client.live("board", { board: 1 }, add);
+  // @ts-expect-error no state of the topic's
+  client.live("board", { board: "b1" }, () => 1);
+}
+
+export function useLiveHooks(hooks: ReturnType<typeof createHooks<App>>): void {
+  const named = useLive<App, "board">("board", { board: "b1" }, add, { enabled: true });
+  holds<Equal<typeof named.state, Cards | undefined>>();
+  // @ts-expect-error a topic without snapshot
+  useLive<App>("orders.all", undefined, add);
+  const { state } = hooks.useLive(
+    (api) => api.board,
+    { board: "b1" },
+    (cards, card) => {
+      holds<Equal<typeof cards, Cards>>();
+      holds<Equal<typeof card, Created>>();
+      return add(cards, card);
+    },
+  );
+  holds<Equal<typeof state, Cards | undefined>>();
+  // @ts-expect-error a topic without snapshot
+  hooks.useLive((api) => api.orders.all, undefined, add);
+  // @ts-expect-error params that don't fit
+  hooks.useLive((api) => api.board, { board: 1 }, add);
+  const wrong = () => 1;
+  // @ts-expect-error no state of the topic's
+  hooks.useLive((api) => api.board, { board: "b1" }, wrong);
 }
 
 export function useHooked({

@@ -1,4 +1,4 @@
-import type { Client } from "../../../client/index.js";
+import type { Client } from "../../../client/browser.js";
 import type {
   MethodContract,
   RouterContract,
@@ -20,6 +20,7 @@ export type OrdersApp = RouterContract<{
   readonly numbers: {
     readonly list: MethodContract<undefined, readonly number[], Record<never, never>>;
     readonly watch: SubscriptionContract<{ colour: string } | undefined, number>;
+    readonly board: SubscriptionContract<{ colour: string }, number, readonly number[]>;
   };
 }>;
 

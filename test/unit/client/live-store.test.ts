@@ -3,8 +3,9 @@ import { describe, it } from "mocha";
 import { createElement } from "react";
 import { renderToString } from "react-dom/server";
 import type { Untyped } from "../../../client/browser.js";
-import { RpcProvider, useLive } from "../../../client/react/index.js";
-import { LiveStore } from "../../../client/react/live-store.js";
+import { createHooks, RpcProvider, useLive } from "../../../client/react/index.js";
+import { createStores } from "../../../client/stores/index.js";
+import { LiveStore } from "../../../client/stores/live-store.js";
 import { errorOf } from "../../../src/protocol/error-codes.js";
 import {
   type ScriptedSocket,
@@ -27,7 +28,7 @@ const shown = async () => {
   const script = await connected();
   const store = new LiveStore(script.client, "board", { board: "b1" }, append);
   const views: unknown[] = [];
-  const leave = store.subscribe(() => views.push(store.view()));
+  const leave = store.subscribe((view) => views.push(view));
   expect(store.view()).to.include({ status: "loading", state: undefined, resets: 0 });
   await join(script.socket, ["one"]);
   return { ...script, store, views, leave };
@@ -45,6 +46,7 @@ describe("A component's live state", () => {
       error: undefined,
     });
     expect(views.map((view) => (view as { state: unknown }).state)).to.deep.equal([
+      undefined,
       ["one"],
       ["one", "two"],
     ]);
@@ -61,6 +63,33 @@ describe("A component's live state", () => {
     event(socket, "b", "six");
     await settled();
     expect(store.view()).to.deep.include({ state: ["all", "new five", "new six"], resets: 2 });
+    await client.close();
+  });
+
+  it("is waiting while there is no connection, and keeps the state", async () => {
+    const script = await shown();
+    const { client, store } = script;
+    script.socket.drop();
+    await settled();
+    expect(store.view()).to.deep.include({ status: "waiting", state: ["one"], resets: 1 });
+    const socket = await reconnected(script);
+    await join(socket, ["all"]); // after its answer a snapshot is asked for
+    await join(socket, ["all"]);
+    event(socket, "b", "two");
+    await settled();
+    expect(store.view()).to.deep.include({ status: "live", state: ["all", "two"], resets: 2 });
+    await client.close();
+  });
+
+  it("is made by its route, and asks for nothing while nobody listens", async () => {
+    const { client, socket } = await connected();
+    const store = createStores<Untyped>(client).live((api) => api.board as never, {}, append);
+    await settled();
+    expect(socket.count("board")).to.equal(0);
+    const leave = store.subscribe(() => {});
+    await join(socket, ["one"]);
+    expect(store.view()).to.deep.include({ status: "live", state: ["one"] });
+    leave();
     await client.close();
   });
 
@@ -109,10 +138,21 @@ describe("A component's live state", () => {
 
   it("is loading on a server, which connects nothing", async () => {
     const { client, sockets } = scriptedClient<Untyped>({ connect: undefined });
-    const Board = () => createElement("p", null, useLive("board", {}, append).status);
-    const draw = () =>
-      renderToString(createElement(RpcProvider<Untyped>, { client }, createElement(Board)));
-    expect(draw()).to.equal("<p>loading</p>");
+    const hooks = createHooks<Untyped>();
+    const Board = (options: { readonly enabled?: boolean }) =>
+      createElement(
+        "p",
+        null,
+        useLive("board", {}, append, options).status,
+        hooks.useLive((api) => api.board as never, {}, append, options).status,
+      );
+    const draw = (options = {}) =>
+      renderToString(
+        createElement(RpcProvider<Untyped>, { client }, createElement(Board, options)),
+      ).replaceAll("<!-- -->", " ");
+    expect(draw()).to.equal("<p>loading loading</p>");
+    expect(draw({ enabled: false })).to.equal("<p>off off</p>");
+    expect(() => draw({ enabeld: false })).to.throw(TypeError, "option enabeld: not one of");
     expect(() => renderToString(createElement(Board))).to.throw(Error, "RpcProvider");
     await settled();
     expect(sockets).to.deep.equal([]);

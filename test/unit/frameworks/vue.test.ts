@@ -41,6 +41,44 @@ describe("The composables for Vue", () => {
     await client.close();
   });
 
+  it("keep a live state, of the params as they are", async () => {
+    const { client, socket } = await connected();
+    const { useLive } = createComposables(ofOrders(client));
+    const colour = ref("red");
+    const enabled = ref(false);
+    const scope = effectScope();
+    const view = scope.run(() =>
+      useLive(
+        (api) => api.numbers.board,
+        () => ({ colour: colour.value }),
+        (numbers, one) => [...numbers, one],
+        { enabled },
+      ),
+    );
+    expect(view?.value.status).to.equal("off");
+    enabled.value = true;
+    for (const name of ["red", "blue"]) {
+      colour.value = name;
+      await nextTick();
+      expect(view?.value).to.include({ status: "loading", state: undefined });
+      await settled();
+      const asked = socket.frames.filter(({ method }) => method === "numbers.board").slice(-2);
+      expect(asked.map(({ params }) => params)).to.deep.equal([
+        { colour: name, $snapshot: false },
+        { colour: name, $snapshot: true },
+      ]);
+      socket.answer(asked[0] as never, { subscription: name });
+      socket.answer(asked[1] as never, { subscription: name, snapshot: [1] });
+      event(socket, name, 2);
+      await settled();
+      expect(view?.value).to.deep.include({ status: "live", state: [1, 2], resets: 1 });
+    }
+    scope.stop();
+    await settled();
+    expect(socket.count("unsubscribe")).to.equal(2);
+    await client.close();
+  });
+
   it("ask nothing of the server while they are not enabled", async () => {
     const { client, socket } = await connected();
     const { useSubscription, useCall } = createComposables(ofOrders(client));
