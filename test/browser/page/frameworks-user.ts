@@ -1,7 +1,7 @@
 /** A page with a component of Vue and one of Svelte, of one client. */
 import { mount } from "svelte";
 import { createApp, h } from "vue";
-import { createClient } from "../../../client/index.js";
+import { createClient } from "../../../client/browser.js";
 import { createStores } from "../../../client/stores/index.js";
 import { createComposables } from "../../../client/vue/index.js";
 import type {
