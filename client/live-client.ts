@@ -31,8 +31,7 @@ export interface Client<App = Untyped> extends CoreClient<App> {
    * from the call on, and ends and fails as `subscribe` does; also if there is no snapshot, or if
    * `reduce` throws.
    *
-   * @throws {TypeError} if the params aren't by name or can't be written as JSON, or an option
-   * doesn't exist or is out of its range
+   * @throws {TypeError} if the params aren't by name, or an option doesn't exist
    * @example
    * ```ts
    * const add = (cards, card) => ({ ...cards, [card.id]: card });

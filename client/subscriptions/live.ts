@@ -6,7 +6,7 @@ import { delayOf } from "../transport/backoff.js";
 import { pause } from "../transport/pause.js";
 import { withDefaults } from "../with-defaults.js";
 import { done, gap } from "./event-queue.js";
-import type { SubscribeOptions, SubscriptionIterator } from "./subscription.js";
+import type { SubscribeOptions, Subscription, SubscriptionIterator } from "./subscription.js";
 
 /** The options of `client.live`. */
 export type LiveOptions = Pick<SubscribeOptions, "signal" | "buffer">;
@@ -44,7 +44,8 @@ export type Live = (
  * Joins snapshots and events. The subscription asks for no snapshots; a call beside it asks for one
  * at first, and where its events have a gap. The server holds the subscription's events while it
  * makes one, so that none is missed in between. Events that the queue has by then may be contained
- * in it: applying them again is harmless by contract.
+ * in it: applying them again is harmless by contract. A snapshot counts only once the subscription
+ * stands: of one that was refused for the moment no event came.
  */
 export function createLive(client: Client, settings: Settings): Live {
   return (name, params, reduce, options = {}) => {
@@ -53,59 +54,57 @@ export function createLive(client: Client, settings: Settings): Live {
       signal: undefined as AbortSignal | undefined,
       buffer: 1_024,
     } satisfies Record<keyof LiveOptions, unknown>);
-    const paramsWith = (isAsked: boolean) => ({ ...(params as object), [snapshotMember]: isAsked });
-    const events = client
-      .subscribe(name, paramsWith(false), { signal, buffer, gaps: true })
-      [Symbol.asyncIterator]();
-    const over = new AbortController();
-    signal?.addEventListener("abort", () => over.abort(), { signal: over.signal });
-    if (signal?.aborted) over.abort();
-
+    const {
+      subscribed,
+      snapshot,
+      signal: over,
+      stop,
+    } = follow(client, settings, name, params, {
+      signal,
+      buffer,
+    });
+    let events: SubscriptionIterator<unknown> | undefined;
+    let isReturned = false;
     let state: unknown;
-    let isCurrent = false;
     let last: Promise<unknown> = Promise.resolve();
+    // behind the subscription's call, without waiting for its answer
+    let early: Promise<unknown> | undefined = snapshot();
+    early.catch(() => {}); // the first reader gets it
 
-    const ask = () =>
-      client.call(name, paramsWith(true), {
-        signal: over.signal,
-        timeout: Number.POSITIVE_INFINITY,
-        idempotent: true,
-      });
-    const snapshot = async () => snapshotOf(name, await repeated(ask, settings, over.signal));
-
-    const step = async (): Promise<IteratorResult<Step, undefined>> => {
-      if (isCurrent) {
-        const item = await events.next();
-        if (item.done) return done;
-        if (item.value !== gap) {
-          state = reduce(state, item.value);
-          return { done: false, value: { state, event: item.value, reset: false } };
-        }
-        isCurrent = false;
-      }
+    const renew = async (): Promise<IteratorResult<Step, undefined>> => {
+      const fresh = early ?? snapshot();
+      early = undefined;
       try {
-        state = await snapshot();
+        throwIfAborted(over);
+        [state, events] = await Promise.all([fresh, subscribed]);
       } catch (error) {
+        if (isReturned || isOwnClose(error)) return done;
         // given up with the subscription, which says why
-        if (isOfSubscription(error)) return endOf(events);
+        if (events && !over.aborted && isOfSubscription(error)) return endOf(events);
         throw error;
       }
-      isCurrent = true;
       return { done: false, value: { state, event: undefined, reset: true } };
     };
 
-    const end = async () => {
-      over.abort();
-      await events.return();
-    };
-
     const take = async (): Promise<IteratorResult<Step, undefined>> => {
+      if (isReturned) return done;
       try {
-        return await (over.signal.aborted && !isCurrent ? endOf(events) : step());
+        if (early || !events) return await renew();
+        const item = await events.next();
+        if (item.done) return done;
+        if (item.value === gap) return await renew();
+        state = reduce(state, item.value);
+        return { done: false, value: { state, event: item.value, reset: false } };
       } catch (error) {
         await end();
         throw error;
       }
+    };
+
+    const end = async () => {
+      isReturned = true;
+      await events?.return();
+      stop();
     };
 
     const iterator: SubscriptionIterator<Step> = {
@@ -129,13 +128,76 @@ export function createLive(client: Client, settings: Settings): Live {
   };
 }
 
+/** Subscribes, and makes the calls for snapshots, until `stop` is called or the signal aborts. */
+function follow(
+  client: Client,
+  settings: Settings,
+  name: string,
+  params: unknown,
+  { signal, buffer }: { readonly signal: AbortSignal | undefined; readonly buffer: number },
+) {
+  const over = new AbortController();
+  const following = new AbortController();
+  let events: SubscriptionIterator<unknown> | undefined;
+  const stop = (reason?: unknown) => {
+    if (over.signal.aborted) return;
+    over.abort(reason);
+    // an answer that is on its way is waited for: the server has begun a subscription
+    if (events || client.state !== "ready") following.abort(reason);
+  };
+  const abort = () => stop(signal?.reason);
+  signal?.addEventListener("abort", abort, { signal: over.signal });
+  if (signal?.aborted) abort();
+  const paramsWith = (isAsked: boolean) => ({ ...(params as object), [snapshotMember]: isAsked });
+  const forEver = { timeout: Number.POSITIVE_INFINITY, idempotent: true };
+
+  const subscribe = async () => {
+    throwIfAborted(over.signal);
+    const options = { ...forEver, signal: following.signal, gaps: true, buffer };
+    const subscription = await functionOf(client, name)(paramsWith(false), options);
+    if (!isSubscription(subscription)) throw new JotwireError("no_subscription");
+    events = subscription[Symbol.asyncIterator]();
+    if (over.signal.aborted) await events.return();
+    return events;
+  };
+  const subscribed = repeated(subscribe, settings, over.signal);
+  subscribed.catch(() => {}); // the first reader gets it
+
+  const ask = async (): Promise<unknown> => {
+    const options = { ...forEver, signal: over.signal };
+    const answer = await client.call(name, paramsWith(true), options);
+    if (events) return answer;
+    await subscribed;
+    return ask();
+  };
+  const snapshot = async () => snapshotOf(name, await repeated(ask, settings, over.signal));
+  return { subscribed, snapshot, signal: over.signal, stop };
+}
+
+function throwIfAborted(signal: AbortSignal): void {
+  if (signal.aborted) throw new JotwireError("aborted", undefined, signal.reason);
+}
+
+/** The function of `api` that has this name. */
+function functionOf(client: Client, name: string) {
+  type Node = CallableFunction & { readonly [name: string]: Node };
+  const node = name
+    .split(".")
+    .reduce((api, part) => api[part] as Node, client.api as unknown as Node);
+  return node as unknown as (params: unknown, options: object) => Promise<unknown>;
+}
+
+function isSubscription(value: unknown): value is Subscription<unknown> {
+  return typeof Object(value)[Symbol.asyncIterator] === "function";
+}
+
 /** Makes the call, again after a back-off as long as it fails for the time being. */
-async function repeated(
-  ask: () => Promise<unknown>,
+async function repeated<Answer>(
+  ask: () => Promise<Answer>,
   settings: Settings,
   signal: AbortSignal,
   tries = 1,
-): Promise<unknown> {
+): Promise<Answer> {
   try {
     return await ask();
   } catch (error) {
@@ -172,4 +234,9 @@ function isOfSubscription(error: unknown): boolean {
     error instanceof DisconnectedError ||
     (error instanceof JotwireError && /^(aborted|subject_changed)$/.test(error.code))
   );
+}
+
+/** The application has closed the client itself, which ends what it iterates without an error. */
+function isOwnClose(error: unknown): boolean {
+  return error instanceof DisconnectedError && error.reason === "bye";
 }

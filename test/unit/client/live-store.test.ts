@@ -20,7 +20,11 @@ const append = (state: unknown, one: unknown) => [...(state as unknown[]), one];
 const join = async (socket: ScriptedSocket, snapshot: unknown) => {
   await settled();
   for (const frame of socket.frames.filter(({ method }) => method === "board").slice(-2))
-    socket.answer(frame, { subscription: "b", ...(frame.params?.$snapshot ? { snapshot } : {}) });
+    socket.answer(frame, {
+      subscription: "b",
+      $subscription: true,
+      ...(frame.params?.$snapshot ? { snapshot } : {}),
+    });
   await settled();
 };
 

@@ -26,7 +26,7 @@ const give = (socket: ScriptedSocket, snapshot: unknown, more: object = place) =
 const join = (socket: ScriptedSocket, more: object = place) => {
   const frame = callsOf(socket, false).at(-1);
   if (!frame) throw new Error("nothing was subscribed");
-  socket.answer(frame, { subscription: "b", ...more });
+  socket.answer(frame, { subscription: "b", $subscription: true, ...more });
 };
 
 async function live(options: Parameters<Client["live"]>[3] = {}, more?: Partial<ClientOptions>) {
@@ -58,6 +58,57 @@ describe("Live state", () => {
     await client.close();
     await settled();
     expect(seen).to.include({ isDone: true }).and.not.have.property("error");
+  });
+
+  it("takes no snapshot of before its subscription, which was refused for the moment", async () => {
+    const { client, socket, seen, pass } = await live();
+    socket.refuse(callsOf(socket, false)[0] as never, errorOf("timeout"));
+    give(socket, ["old"]);
+    event(socket, "b", "missed", { offset: 2 });
+    await settled();
+    expect(seen.events).to.deep.equal([]);
+    await pass(20_000);
+    expect(callsOf(socket, false)).to.have.length(2);
+    join(socket, { epoch: "e", offset: 2 });
+    await settled();
+    expect(callsOf(socket, true)).to.have.length(2);
+    give(socket, ["old", "missed"], { epoch: "e", offset: 2 });
+    await settled();
+    expect(seen.events).to.deep.equal([
+      { state: ["old", "missed"], event: undefined, reset: true },
+    ]);
+    await client.close();
+  });
+
+  it("ends without an error when the client is closed before it has begun", async () => {
+    const { client, seen, clock } = await live();
+    await client.close();
+    await settled();
+    expect(seen).to.include({ isDone: true }).and.not.have.property("error");
+    expect(clock.pending).to.equal(0);
+
+    const other = await live();
+    await other.state[Symbol.asyncIterator]().return();
+    await settled();
+    expect(other.seen).to.include({ isDone: true }).and.not.have.property("error");
+    join(other.socket);
+    await settled();
+    expect(other.socket.count("unsubscribe")).to.equal(1);
+    await other.client.close();
+  });
+
+  it("rejects with what refuses its subscription, and for a name that is a method's", async () => {
+    const { client, socket, seen } = await live();
+    socket.refuse(callsOf(socket, false)[0] as never, errorOf("forbidden"));
+    await settled();
+    expect(seen.error).to.include({ code: "forbidden" });
+    await client.close();
+
+    const other = await live();
+    other.socket.answer(callsOf(other.socket, false)[0] as never, { ok: true });
+    await settled();
+    expect(other.seen.error).to.include({ code: "no_subscription" });
+    await other.client.close();
   });
 
   it("keeps the events from the call on, and applies them after the snapshot", async () => {
@@ -281,7 +332,8 @@ describe("Live state", () => {
     const { client, socket, seen } = await live();
     const plain = consume(client.subscribe("board", { board: "b1" }));
     join(socket);
-    socket.answer(callsOf(socket, false)[0] as never, { subscription: "b", ...place });
+    const answer = { subscription: "b", $subscription: true, ...place };
+    socket.answer(callsOf(socket, false)[0] as never, answer);
     give(socket, []);
     event(socket, "b", "two", { offset: 2 });
     await settled();

@@ -67,7 +67,7 @@ describe("The composables for Vue", () => {
         { colour: name, $snapshot: false },
         { colour: name, $snapshot: true },
       ]);
-      socket.answer(asked[0] as never, { subscription: name });
+      socket.answer(asked[0] as never, { subscription: name, $subscription: true });
       socket.answer(asked[1] as never, { subscription: name, snapshot: [1] });
       event(socket, name, 2);
       await settled();
