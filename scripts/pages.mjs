@@ -18,6 +18,7 @@ const sections = {
     "middleware",
     "subscriptions",
     "publishing",
+    "live-lists",
     "react",
     "vue-svelte",
     "node-worker",
