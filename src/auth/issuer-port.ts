@@ -54,11 +54,10 @@ export interface IssuerPort {
    */
   endSession?(sessionId: string): Promise<void>;
   /**
-   * Ends all sessions that a subject has by now, or those whose login was no later than
-   * `issuedBefore` (seconds): their refresh tokens give nothing any more. Rejects when the store
-   * can't be reached.
+   * Ends all sessions that a subject has by now: their refresh tokens give nothing any more.
+   * Rejects when the store can't be reached.
    */
-  endSubject?(subject: string, issuedBefore?: number): Promise<void>;
+  endSubject?(subject: string): Promise<void>;
   /**
    * Answers an HTTP request if its path is one of the issuer's; false: not mine, nothing was
    * written.

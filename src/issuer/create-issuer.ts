@@ -187,8 +187,8 @@ class EmbeddedIssuer implements Issuer {
     await this.#settings.store.families.revoke(sessionId);
   }
 
-  async endSubject(subject: string, issuedBefore?: number): Promise<void> {
-    await this.#settings.store.families.revokeSubject(subject, issuedBefore);
+  async endSubject(subject: string): Promise<void> {
+    await this.#settings.store.families.revokeSubject(subject);
   }
 
   endSessions(subject: string): Promise<void> {

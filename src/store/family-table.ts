@@ -25,11 +25,9 @@ export class FamilyTable {
     return [...(this.#ofSubject.get(subject) ?? [])].flatMap((id) => this.#records.get(id) ?? []);
   }
 
-  /** Those of a subject that are not revoked, and were created no later than `createdUntil`. */
-  liveOf(subject: string, createdUntil = Number.POSITIVE_INFINITY): readonly FamilyRecord[] {
-    return this.ofSubject(subject).filter(
-      ({ revoked, createdAt }) => !revoked && createdAt <= createdUntil,
-    );
+  /** Those of a subject that are not revoked. */
+  liveOf(subject: string): readonly FamilyRecord[] {
+    return this.ofSubject(subject).filter(({ revoked }) => !revoked);
   }
 
   /**

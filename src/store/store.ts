@@ -171,11 +171,8 @@ export interface FamilyRecords {
    * already.
    */
   revoke(id: string): Promise<boolean>;
-  /**
-   * Revokes all families of a subject, or those that were created no later than `createdUntil`.
-   * Returns their number.
-   */
-  revokeSubject(subject: string, createdUntil?: number): Promise<number>;
+  /** Revokes all families of a subject. Returns their number. */
+  revokeSubject(subject: string): Promise<number>;
   /** Removes families that ended before `now`. Returns their number. */
   sweep(now: number): Promise<number>;
 }

@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { type Command, Option } from "commander";
 import { createServer, type LogLevel } from "../../index.js";
 import { createIssuer, fileStore, type Issuer } from "../../issuer/index.js";
+import type { Logger } from "../../runtime/logger.js";
 import { scopesOf } from "../../server/scope-advice.js";
 import { type AppModule, loadApp, startApp } from "../app/app-module.js";
 import { demoApp } from "../app/demo-app.js";
@@ -98,7 +99,7 @@ async function dev(module: string | undefined, options: DevOptions): Promise<voi
   process.env.JOTWIRE_STATE = state.path; // where the application keeps its own data, too
   const port = await freePort(options.port, host);
   const base = `http://localhost:${port}`;
-  const logger = prettyLogger(options.logLevel);
+  const { logger, hold, release } = holdingLogger(prettyLogger(options.logLevel));
   const issuer = await failingAs("configuration", "", () =>
     createIssuer({
       issuer: base,
@@ -143,6 +144,7 @@ async function dev(module: string | undefined, options: DevOptions): Promise<voi
   );
   await running.ready;
   await state.setIdentity({ issuer: base, audience });
+  hold(); // nothing comes before the welcome
   const password = await addFirstUser(issuer, state, [...new Set([...scopesOf(app), adminScope])]);
   const stateFlag = options.state === ".jotwire" ? "" : ` --state ${options.state}`;
   printWelcome({
@@ -155,6 +157,38 @@ async function dev(module: string | undefined, options: DevOptions): Promise<voi
     password,
     users: await issuer.users.list(),
   });
+  release();
+}
+
+/** A logger whose lines wait between `hold` and `release`. */
+function holdingLogger(logger: Logger): {
+  readonly logger: Logger;
+  hold(): void;
+  release(): void;
+} {
+  let held: (() => void)[] | undefined;
+  const write =
+    (level: "debug" | "info" | "warn" | "error") => (fields: object, message: string) => {
+      const line = () => logger[level](fields, message);
+      if (held === undefined) line();
+      else held.push(line);
+    };
+  return {
+    logger: {
+      debug: write("debug"),
+      info: write("info"),
+      warn: write("warn"),
+      error: write("error"),
+    },
+    hold: () => {
+      held = [];
+    },
+    release: () => {
+      const lines = held ?? [];
+      held = undefined;
+      for (const line of lines) line();
+    },
+  };
 }
 
 /** The password, when this is the folder's first start; afterwards undefined. */

@@ -365,7 +365,10 @@ export class Grants {
     return { successor, result };
   }
 
-  /** What the user has now, or had at the login: it may have been taken away since. */
+  /**
+   * Whether a client of the family may ask for these scopes: what the login had, which may have been
+   * taken away since, and what `users.update` has given.
+   */
   async #mayAsk(
     store: StoreRecords,
     family: FamilyRecord,
@@ -373,7 +376,7 @@ export class Grants {
   ): Promise<boolean> {
     if (isWithin(scopes, family.scopes)) return true;
     const user = await store.users.get(family.subject);
-    return isWithin(scopes, [...family.scopes, ...(user?.scopes ?? [])]);
+    return user !== undefined && isWithin(scopes, [...family.scopes, ...scopesNow(family, user)]);
   }
 
   /**
@@ -395,8 +398,8 @@ export class Grants {
       !haveSameCredentials(user.credentialVersion, family.credentialVersion)
     )
       return undefined;
-    // a login grants its client all that the user has, also what the user gets later
-    const scopes = asked === undefined ? user.scopes : intersection(user.scopes, asked);
+    const granted = scopesNow(family, user);
+    const scopes = asked === undefined ? granted : intersection(granted, asked);
     const expiresAt = Math.floor(Math.min((now + accessTokenTtl) / 1_000, family.endsAt));
     const token = await this.#accessTokens.sign(
       {
@@ -454,4 +457,13 @@ export class Grants {
 
 function refused(why: string): GrantOutcome {
   return { outcome: "refused", why };
+}
+
+/**
+ * What a login grants by now: a family loses what its user lost, and gains nothing, unless
+ * `users.update` has changed the user since, which is meant to reach the logins that there are.
+ */
+function scopesNow(family: FamilyRecord, user: UserRecord): readonly string[] {
+  const isUpdated = user.credentialVersion !== family.credentialVersion;
+  return isUpdated ? user.scopes : intersection(family.scopes, user.scopes);
 }

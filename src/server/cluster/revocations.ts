@@ -115,16 +115,16 @@ export class Revocations {
 
   /**
    * An embedded issuer would go on renewing what is refused, or renew it when that is forgotten.
-   * With a margin it must: clients are to come with another token.
+   * With a margin, or when newer tokens are good, it must: clients are to come with another token.
    */
   #endLogins({ issuer, sessionId, subject, issuedBefore, enforceAt }: Revocation): Promise<void>[] {
-    if (enforceAt !== undefined) return [];
+    if (enforceAt !== undefined || issuedBefore !== undefined) return [];
     const meant = this.#ports.issuers.filter(
       (port) => issuer === undefined || issuer === port.issuer,
     );
     return meant.flatMap((port) => {
       if (sessionId !== undefined) return port.endSession?.(sessionId) ?? [];
-      return subject === undefined ? [] : (port.endSubject?.(subject, issuedBefore) ?? []);
+      return subject === undefined ? [] : (port.endSubject?.(subject) ?? []);
     });
   }
 

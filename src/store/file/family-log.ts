@@ -86,9 +86,9 @@ export class FamilyLog implements FamilyRecords {
     });
   }
 
-  revokeSubject(subject: string, createdUntil?: number): Promise<number> {
+  revokeSubject(subject: string): Promise<number> {
     return this.#change(() => {
-      const meant = this.#table.liveOf(subject, createdUntil);
+      const meant = this.#table.liveOf(subject);
       return {
         result: meant.length,
         lines: meant.map((family) => ({ put: { ...family, revoked: true } })),

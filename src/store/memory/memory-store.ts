@@ -114,8 +114,8 @@ class MemoryFamilies implements FamilyRecords {
     return true;
   }
 
-  async revokeSubject(subject: string, createdUntil?: number): Promise<number> {
-    const meant = this.#table.liveOf(subject, createdUntil);
+  async revokeSubject(subject: string): Promise<number> {
+    const meant = this.#table.liveOf(subject);
     for (const family of meant) this.#table.put({ ...family, revoked: true });
     return meant.length;
   }

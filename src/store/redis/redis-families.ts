@@ -131,22 +131,6 @@ return {#members, revoked}
  * Some of those that ended. ARGV: now, the prefix of their keys, how many at most, the prefix of
  * the keys of subjects.
  */
-/** Those that were created no later than ARGV[3]; the younger ones stay in the subject's set. */
-const revokeOlder = redisScript(
-  `
-local revoked = 0
-for _, member in ipairs(redis.call('SMEMBERS', KEYS[1])) do
-  local family = redis.call('HMGET', ARGV[2] .. member, 'revoked', 'createdAt')
-  if family[1] == 'false' and tonumber(family[2]) <= tonumber(ARGV[3]) then
-    redis.call('HSET', ARGV[2] .. member, 'revoked', 'true')
-    revoked = revoked + 1
-  end
-end
-return revoked
-`,
-  "allow-oom",
-);
-
 const sweep = redisScript(
   `
 local ended = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ahead == 0 and ARGV[2] or whole(ARGV[2] - ahead), 'LIMIT', 0, ARGV[4])
@@ -235,12 +219,8 @@ export class RedisFamilies implements FamilyRecords {
     return (await this.#redis.run(revoke, [this.#keys.family(id)], [])) === 1;
   }
 
-  async revokeSubject(subject: string, createdUntil?: number): Promise<number> {
+  async revokeSubject(subject: string): Promise<number> {
     const keys = [this.#keys.familiesOf(subject)];
-    if (createdUntil !== undefined)
-      return Number(
-        await this.#redis.run(revokeOlder, keys, [this.#keys.familyPrefix, createdUntil]),
-      );
     let all = 0;
     for (;;) {
       const args = [this.#keys.familyPrefix, revokedAtOnce];

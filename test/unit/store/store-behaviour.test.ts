@@ -237,24 +237,6 @@ for (const { name, prepare, open } of adapters) {
       expect(await store.families.revokeSubject("ada")).to.equal(1);
     });
 
-    it("revokes the families of a subject that were created until a moment, and no later ones", async () => {
-      for (const [id, createdAt] of [
-        ["old", 100],
-        ["same", 100.5],
-        ["young", 101],
-      ] as const)
-        await store.families.add({ ...family, id, createdAt });
-      expect(await store.families.revokeSubject("ada", 100.5)).to.equal(2);
-      expect(await store.families.revokeSubject("ada", 100.5)).to.equal(0);
-      expect((await store.families.rotate({ ...use, familyId: "same" })).outcome).to.equal(
-        "revoked",
-      );
-      expect((await store.families.rotate({ ...use, familyId: "young" })).outcome).to.equal(
-        "rotated",
-      );
-      expect(await store.families.revokeSubject("ada")).to.equal(1);
-    });
-
     it("forgets families that ended, and no others", async () => {
       await store.families.add(family);
       await store.families.add({ ...family, id: "idle longer", idleUntil: 500 });
