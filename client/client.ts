@@ -4,7 +4,7 @@ import type {
 } from "../src/protocol/messages.js";
 import { createInvoke } from "./calls/api-call.js";
 import { createApi } from "./calls/api-proxy.js";
-import { CallManager, type Start } from "./calls/call-manager.js";
+import { CallManager, type Extension, type Start } from "./calls/call-manager.js";
 import type {
   AnyName,
   CallArguments,
@@ -173,6 +173,7 @@ export interface Client<App = Untyped> extends AsyncDisposable {
  * reconnects after a loss. Where there is no page and no worker of one, such as on a server that
  * renders pages, it connects at its first use: see the option `connect`.
  *
+ * @param extend for the entry `jotwire/client` alone: what it has and the ready-made module leaves out
  * @throws {TypeError} if an option doesn't exist or is out of its range
  * @example
  * ```ts
@@ -184,7 +185,10 @@ export interface Client<App = Untyped> extends AsyncDisposable {
  * for await (const change of client.api.orders.watch({ id: order.id })) console.log(change);
  * ```
  */
-export function createClient<App = Untyped>(options: ClientOptions): Client<App> {
+export function createClient<App = Untyped>(
+  options: ClientOptions,
+  extend?: Extension,
+): Client<App> {
   const settings = settingsFrom(options);
   const listeners = createListeners(settings.onError);
 
@@ -205,9 +209,9 @@ export function createClient<App = Untyped>(options: ClientOptions): Client<App>
     },
     emit: listeners.emit,
   });
-  const caller = new CallManager(settings, connection);
-  const subscriptions = new Subscriptions(settings, connection, caller, (gap) =>
-    listeners.emit("gap", gap),
+  const caller = new CallManager(settings, connection, extend);
+  const subscriptions = new Subscriptions(settings, connection, caller, (name, params) =>
+    listeners.emit("gap", { name, params }),
   );
   const close = () => {
     subscriptions.lost(true); // whoever closes the client knows why its loops end

@@ -5,9 +5,10 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { minify } from "terser";
-import { classesToClosures } from "./classes-to-closures.mjs";
+import { classesToClosures, functionsToArrows } from "./classes-to-closures.mjs";
 import { areTogether, innerMembers } from "./inner-members.mjs";
-import { renameForGzip } from "./rename-for-gzip.mjs";
+import { lettersIn, renameForGzip, withLetters } from "./rename-for-gzip.mjs";
+import { reorderForGzip } from "./reorder-for-gzip.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -26,7 +27,7 @@ const { outputFiles } = await build({
   mangleProps: new RegExp(`^(${innerMembers.join("|")})$`),
   mangleCache: Object.fromEntries(innerMembers.map((name, index) => [name, `$m${index}$`])),
 });
-const bundle = classesToClosures(outputFiles[0].text);
+const bundle = functionsToArrows(classesToClosures(outputFiles[0].text));
 const options = {
   module: true,
   ecma: 2020,
@@ -38,6 +39,7 @@ const options = {
     keep_fargs: false,
     unsafe: true,
     unsafe_arrows: true,
+    hoist_vars: true,
   },
 };
 let count = 0;
@@ -46,15 +48,20 @@ const { code } = await minify(bundle, {
   mangle: { nth_identifier: { get: () => `$v${++count}$` } },
 });
 const { code: named } = await minify(bundle, options);
+// one variable that is never set, and has a letter of its own
+const withUndefined = (text, name) => `var ${name};${text.replaceAll("void 0", name)}`;
 // a page that is loading it meanwhile gets the old one or the new one
 const path = `${root}dist/client/jotwire.min.js`;
-await writeFile(`${path}.new`, await renamed(code, named));
+await writeFile(
+  `${path}.new`,
+  await renamed(withUndefined(code, "$v0$"), withUndefined(named, "$")),
+);
 await rename(`${path}.new`, path);
 
 /** The text that was made of `text`, from the last time if it was the same. */
 async function renamed(text, named) {
   const hash = createHash("sha256").update(text).update(named);
-  for (const maker of ["rename-for-gzip.mjs", "inner-members.mjs"])
+  for (const maker of ["rename-for-gzip.mjs", "reorder-for-gzip.mjs", "inner-members.mjs"])
     hash.update(await readFile(new URL(maker, import.meta.url)));
   const key = hash.digest("hex");
   const path = `${root}node_modules/.cache/jotwire/${key}.js`;
@@ -62,9 +69,14 @@ async function renamed(text, named) {
     return await readFile(path, "utf8");
   } catch {
     const nameOf = (short) => innerMembers[Number(short.slice(2, -1))];
-    const made = renameForGzip(text, named, (one, other) =>
-      areTogether(nameOf(one), nameOf(other)),
-    );
+    let [made, letters] = [text, lettersIn(text, named)];
+    for (let round = 0; round < 3; round++) {
+      made = reorderForGzip(made, (part) => withLetters(part, letters));
+      letters = renameForGzip(made, letters, (one, other) =>
+        areTogether(nameOf(one), nameOf(other)),
+      );
+    }
+    made = withLetters(made, letters);
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, made);
     return made;

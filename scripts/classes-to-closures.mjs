@@ -37,6 +37,20 @@ export function classesToClosures(text) {
   return source(program);
 }
 
+/** Makes the functions of a module arrow functions, which stand before all else. */
+export function functionsToArrows(text) {
+  const { body } = parse(text, { ecmaVersion: "latest", sourceType: "module" });
+  let [arrows, others] = ["", ""];
+  let at = 0;
+  const textOf = ({ start, end }) => text.slice(start, end);
+  for (const node of body.filter(({ type }) => type === "FunctionDeclaration")) {
+    arrows += `var ${node.id.name} = ${node.async ? "async " : ""}(${node.params.map(textOf)}) => ${textOf(node.body)};\n`;
+    others += text.slice(at, node.start);
+    at = node.end;
+  }
+  return arrows + others + text.slice(at);
+}
+
 const isIn = (outer, inner) => outer.start <= inner.start && inner.end <= outer.end;
 
 function isForUs({ init }) {

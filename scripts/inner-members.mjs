@@ -8,16 +8,16 @@ const objects = Object.entries({
   TokenSource: "cancel isAsking obtain",
   Flight: "controller outcome",
   SessionClock: "check start stop",
-  SessionRenewal: `allowed begin check invalidate isAsking keepToken lost mayRepeat notice owner reset
-    signOut signedIn`,
+  SessionRenewal: `accept allowed begin check current invalidate isAsking keepToken lost mayRepeat notice owner reset
+    onSignOut signOut signedIn`,
   Connection: "end ensureConnecting isReady open ping probe renewal report sendAuth wait",
   ConnectionState: "closing hasten is signedIn socket",
   ConnectionEvents: "answer emit lost notification received",
   SocketHandlers: "closed opened received",
   PendingCalls: "move stop unanswered unsettled waiting wake",
-  Call: `body claim deadline failure frame group isAdopted isIdempotent isRepeat mayHaveRun onFailure
+  Call: `body claim deadline failure frame group isAdopted isHeld isIdempotent isRepeat mayHaveRun onFailure
     onResult owner phase promise refusal release`,
-  CallManager: "answer forget lost pump sendNow",
+  CallManager: "answer forget lost pump reject sendNow",
   Subscription: "asked cancelTimer inbox isResumed owner release tries",
   EventQueue: "end lose put",
   Subscriptions: "ended event lost open",

@@ -17,13 +17,36 @@ const neighbourhoods = ["3 3", "4 2", "2 4", "6 0", "0 6", "3 1", "1 3"].map((bo
   both.split(" ").map(Number),
 ); // characters before, behind
 
+/** By name, the letters that a minifier gave the variables of `text`; `named` has them in place. */
+export function lettersIn(text, named) {
+  const letters = new Map();
+  let offset = 0;
+  for (const [index, part] of text.split(placeholder).entries()) {
+    const isVariable = index % 2 === 1 && part.startsWith("$v");
+    const length = isVariable ? /^[\w$]+/.exec(named.slice(offset))[0].length : part.length;
+    if (isVariable) letters.set(part, named.slice(offset, offset + length));
+    offset += length;
+  }
+  return letters;
+}
+
+const placeholder = /(\$[vm]\d+\$)/; // every second part is a name
+
+/** The text with the letters in place. */
+export function withLetters(text, letters) {
+  return text
+    .split(placeholder)
+    .map((part, index) => (index % 2 === 1 ? (letters.get(part) ?? part) : part))
+    .join("");
+}
+
 /**
- * `text`: a module with the variables `$v1$`, `$v2$` …, each of which has a name of its own, and
- * the inner members `$m1$`, `$m2$` … `named`: the same with a minifier's names for the variables,
- * to begin with. `areTogether`: whether an object has both of two inner members.
+ * Gives a letter for each name. `text`: a module with the variables `$v1$`, `$v2$` …, each of which
+ * has a name of its own, and the inner members `$m1$`, `$m2$` … `begun`: letters to begin with, for
+ * all variables at least. `areTogether`: whether an object has both of two inner members.
  */
-export function renameForGzip(text, named, areTogether) {
-  const parts = text.split(/(\$[vm]\d+\$)/); // every second one is a name
+export function renameForGzip(text, begun, areTogether) {
+  const parts = text.split(placeholder);
   const names = namesIn(parts);
   findScopes(parse(text, { ecmaVersion: "latest", sourceType: "module" }), names);
   const all = [...names.values()];
@@ -35,14 +58,6 @@ export function renameForGzip(text, named, areTogether) {
           ? areTogether(name.text, other.text)
           : areRivals(name, other)),
     );
-  let offset = 0;
-  const begun = new Map();
-  for (const [index, part] of parts.entries()) {
-    const isVariable = index % 2 === 1 && part.startsWith("$v");
-    const length = isVariable ? /^[\w$]+/.exec(named.slice(offset))[0].length : part.length;
-    if (isVariable) begun.set(part, named.slice(offset, offset + length));
-    offset += length;
-  }
   const spareLetters = [...letters, ...spare];
   for (const name of all.toSorted((one, other) => other.at.length - one.at.length)) {
     const isFree = (letter) => name.rivals.every((rival) => rival.letter !== letter);
@@ -83,7 +98,7 @@ export function renameForGzip(text, named, areTogether) {
     if (next <= size) size = next;
     else undo?.();
   }
-  return parts.join("");
+  return new Map(all.map(({ text: name, letter }) => [name, letter]));
 }
 
 const sizeOf = (parts) => deflateRawSync(parts.join(""), { level: 9 }).length;

@@ -29,6 +29,19 @@ export type Start = (
 ) => ApiCall;
 
 /**
+ * Looks at a call that was refused before it ran. Returns whether the call waits to be sent again;
+ * `undefined`: that is not for this function to say.
+ */
+export type RefusalHook = (call: Call, failure: RpcError) => boolean | undefined;
+
+/** What the ready-made module leaves out. */
+export type Extension = (
+  settings: ClientSettings,
+  connection: Connection,
+  caller: CallManager,
+) => RefusalHook;
+
+/**
  * ```
  *            room, and ready             answer
  *   queued ──────────────────► sent ──────────────► settled
@@ -46,15 +59,18 @@ export class CallManager {
   #building = 0; // batches: nothing is sent meanwhile
   #refusals = 0; // for the time being, without an answer in between
   #resumeAt = 0; // after such a one nothing is sent until then, by the monotonic clock
+  readonly #refused: RefusalHook | undefined;
 
-  constructor(settings: ClientSettings, connection: Connection) {
+  /** `extend` makes what looks at refusals first. */
+  constructor(settings: ClientSettings, connection: Connection, extend?: Extension) {
     this.#settings = settings;
+    this.#refused = extend?.(settings, connection, this);
     this.#connection = connection;
     this.#calls = createPendingCalls(
       settings.clock,
       (call) => this.#fail(call, "timeout", call.refusal ?? this.#trouble),
       () => {
-        if (this.#calls.unanswered.size > 0) connection.probe();
+        if (this.#calls.unanswered.size) connection.probe();
         this.pump();
       },
     );
@@ -96,7 +112,7 @@ export class CallManager {
           if (call.phase === "queued") this.#calls.move(call, "queued");
         }
       } catch (error) {
-        this.#reject(call, error);
+        this.reject(call, error);
       }
       if (batch) batch.unshift(call);
       else if (!call.isAdopted) this.#submit([call]);
@@ -186,13 +202,13 @@ export class CallManager {
       call.mayHaveRun ||= call.phase === "sent";
       if (!isOver && !call.isAdopted && (call.phase === "queued" || call.isIdempotent))
         this.#calls.move(call, "queued");
-      else this.#reject(call, new DisconnectedError(sentOf(call), ...why));
+      else this.reject(call, new DisconnectedError(sentOf(call), ...why));
     }
     if (isOver) this.#calls.stop();
     return trouble;
   }
 
-  #reject(call: Call, failure: unknown): void {
+  reject(call: Call, failure: unknown): void {
     call.failure = failure;
     call.promise?.catch(() => {});
     this.forget(call).onFailure(failure);
@@ -202,7 +218,7 @@ export class CallManager {
     const error = new JotwireError(code, message, cause, sentOf(call));
     // where its answer comes all the same, there is room again
     if (call.phase === "sent") this.#connection.send(cancelFrame(call.id));
-    this.#reject(call, error);
+    this.reject(call, error);
   }
 
   /** Sends a call; of a batch, as many in one frame as may be. `false`: nothing can be sent now. */
@@ -221,10 +237,11 @@ export class CallManager {
       this.#fail(first, "subject_changed");
       return true;
     }
+    if (first.isHeld) return true;
     const { group: batch } = first;
     const frame = batch
       ? [...this.#calls.waiting]
-          .filter((call) => call.group === batch && (call.owner ?? owner) === owner)
+          .filter((call) => call.group === batch && (call.owner ?? owner) === owner && !call.isHeld)
           .slice(0, Math.min(room, batchLength || room, most))
       : [first];
     const texts = `${frame.map((call) => {
@@ -264,27 +281,32 @@ export class CallManager {
     let longest: readonly Call[] = [];
     for (const { frame = [] } of this.#calls.unanswered.values())
       if (frame.length > longest.length) longest = frame;
-    for (const call of longest) if (call.phase === "sent") this.#reject(call, error);
+    for (const call of longest) if (call.phase === "sent") this.reject(call, error);
   }
 
   /**
-   * Before it ran: it is sent again when the session is renewed, once; or after a while, as often
-   * as its time allows.
+   * Before it ran: it is sent again when the session is renewed, once; when what held it
+   * is there; or after a while, as often as its time allows.
    */
   #refuse(call: Call, failure: RpcError): unknown {
     const { temporary, executed, action, retryAfter } = Object(failure.data) as Partial<ErrorData>;
+    if (call.mayHaveRun) Object.assign(failure, { sent: "maybe" });
     if (executed === false) {
-      const isForNow = action === "retry" && temporary !== false && !call.isAdopted;
-      if (isForNow) {
+      let isToRepeat = action === "retry" && temporary !== false && !call.isAdopted;
+      if (isToRepeat) {
         call.refusal = failure;
         // of many at once, the first
         this.#resumeAt ||=
           this.#settings.clock.monotonic() + delayOf(++this.#refusals, this.#settings, retryAfter);
-      } else call.isRepeat = !call.isRepeat && this.#connection.renewal.mayRepeat(action, failure);
-      if (isForNow || call.isRepeat) return this.#calls.move(call, "queued");
+      } else {
+        const isHeld = this.#refused?.(call, failure);
+        if (isHeld === undefined)
+          call.isRepeat = !call.isRepeat && this.#connection.renewal.mayRepeat(action, failure);
+        isToRepeat = isHeld ?? call.isRepeat ?? false;
+      }
+      if (isToRepeat) return this.#calls.move(call, "queued");
     }
-    if (call.mayHaveRun) Object.assign(failure, { sent: "maybe" });
-    this.#reject(call, failure);
+    this.reject(call, failure);
   }
 }
 

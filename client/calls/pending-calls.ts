@@ -1,4 +1,5 @@
 import type { Id } from "../../src/protocol/messages.js";
+import type { RpcError } from "../errors.js";
 import type { SubscriptionIterator } from "../subscriptions/subscription.js";
 import type { ClientClock } from "../transport/clock.js";
 
@@ -21,12 +22,14 @@ export interface Call {
   readonly isIdempotent: boolean;
   /** Refused once because of the session, before it ran: it isn't repeated again for that. */
   isRepeat?: boolean;
+  /** It waits for something else than a connection. */
+  isHeld?: boolean;
   /** A subscription takes its answer: it is of this connection only. */
   isAdopted?: boolean;
   /** The connection was lost under it, and it waits to be sent again. */
   mayHaveRun?: boolean;
-  /** With what it was refused for the time being. */
-  refusal?: unknown;
+  /** With what it was refused for the time being, or until the session has more. */
+  refusal?: RpcError;
   /** The calls of one batch share one object, and go out together. */
   readonly group: object | undefined;
   /** All that were sent in its frame, where that was a batch. */

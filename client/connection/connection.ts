@@ -1,12 +1,18 @@
 import { reconnectAfterClose } from "../../src/protocol/close-codes.js";
 import { DisconnectedError, type Disconnection, type UpgradeRefusedError } from "../errors.js";
 import type { ClientSettings } from "../options.js";
-import { type Hasten, type RenewalPort, SessionRenewal } from "../session/session-renewal.js";
+import {
+  type Hasten,
+  hastenedBy,
+  type RenewalPort,
+  SessionRenewal,
+} from "../session/session-renewal.js";
 import { between, delayOf } from "../transport/backoff.js";
 import type { ClientClock } from "../transport/clock.js";
 import { adviceOf, type Closing, closingFrom } from "../transport/closing.js";
 import { type Answered, frameOf } from "../transport/frame.js";
 import { watchPage } from "../transport/page-watch.js";
+import { pause } from "../transport/pause.js";
 import { askWhy } from "../transport/refusal.js";
 import { openSocket, type Socket } from "../transport/socket.js";
 import type { ClientState, StateChange } from "./client-state.js";
@@ -58,7 +64,7 @@ type State =
       readonly is: "waiting";
       readonly socket?: undefined;
       readonly closing?: undefined;
-      readonly hasten: Hasten | undefined;
+      readonly hasten: Hasten;
     };
 
 type Detail = Partial<Pick<StateChange, "code" | "reason" | "retryIn" | "cause">>;
@@ -123,7 +129,7 @@ export class Connection implements RenewalPort {
   ensureConnecting(): void {
     if (this.#state.is === "closed") throw this.#state.error;
     if (this.renewal.isAsking() && this.#told !== "ready")
-      throw new TypeError("token() calls its own client");
+      throw new TypeError("token() calls its client");
     if (this.#state.is === "idle") this.#connect();
   }
 
@@ -149,7 +155,7 @@ export class Connection implements RenewalPort {
   readonly resume = (isOnline?: boolean): void => {
     if (
       this.#state.is === "waiting" &&
-      (this.#state.hasten === "wake" || (isOnline && this.#state.hasten))
+      this.#state.hasten > (isOnline ? hastenedBy.nothing : hastenedBy.network)
     )
       this.#connect();
     else this.renewal.check();
@@ -193,6 +199,7 @@ export class Connection implements RenewalPort {
 
   sendAuth(method: string, params: unknown, answered: Answered): void {
     this.#answered = answered;
+    this.#cancelAuth(); // of one that a `step_up` was quicker than
     this.#cancelAuth = this.#clock.after(answerLimit, () => this.#lost("no_answer"));
     // a string: the ids of calls are numbers
     this.send(frameOf(method, params, `${++this.#authCount}`));
@@ -207,7 +214,7 @@ export class Connection implements RenewalPort {
       url = await this.#settings.url();
       if (this.#state !== before) return;
     } catch (error) {
-      if (this.#state === before) this.wait("url_unavailable", error, "online");
+      if (this.#state === before) this.wait("url_unavailable", error, hastenedBy.network);
       return;
     }
     try {
@@ -245,7 +252,7 @@ export class Connection implements RenewalPort {
   wait(
     reason: string,
     cause: unknown,
-    hasten?: Hasten,
+    hasten: Hasten = hastenedBy.nothing,
     retryAfter?: unknown,
     code = lostCode,
     advice?: readonly [number, number],
@@ -281,13 +288,7 @@ export class Connection implements RenewalPort {
       this.#heard();
       this.renewal.reset();
       if (socket) {
-        this.#gone = new Promise((resolve) => {
-          const cancel = this.#clock.after(closeLimit, resolve);
-          socket.close(() => {
-            cancel();
-            resolve();
-          });
-        });
+        this.#gone = pause(this.#clock, closeLimit, undefined, new Promise<void>(socket.close));
       }
     }
     this.report(detail);
@@ -311,7 +312,7 @@ export class Connection implements RenewalPort {
       // there is no socket, and a time that the server named still holds
       if (this.#state.is === "waiting") return;
       this.renewal.keepToken();
-      this.#leave({ is: "waiting", hasten: "wake" }, lostCode, reason);
+      this.#leave({ is: "waiting", hasten: hastenedBy.waking }, lostCode, reason);
     });
     this.#transition({ is: "connecting" });
     this.renewal.begin();
@@ -333,7 +334,7 @@ export class Connection implements RenewalPort {
         reason === "token_revoked" ? "refused" : "expired",
         new DisconnectedError("no", reason, code),
       );
-    this.wait(reason, cause, after ? undefined : "wake", undefined, code, after);
+    this.wait(reason, cause, after ? undefined : hastenedBy.waking, undefined, code, after);
   }
 
   /** Something has come from the server. */

@@ -39,7 +39,7 @@ export function createSessionClock(
   };
 
   const check = (isAwake = false) => {
-    if (cancel === undefined) return;
+    if (!cancel) return;
     cancel();
     const passed = Math.max(clock.now() - wall, clock.monotonic() - monotonic);
     const slept = passed > tick + slack;

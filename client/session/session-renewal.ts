@@ -10,7 +10,7 @@ import type { Answered } from "../transport/frame.js";
 import type { ClientLimits, Session } from "./session.js";
 import { createSessionClock, type SessionClock } from "./session-clock.js";
 import type { TokenReason } from "./token-request.js";
-import { createTokenShare } from "./token-share.js";
+import { createTokenShare, type TokenShare } from "./token-share.js";
 import { createTokenSource, type TokenSource } from "./token-source.js";
 
 /** What the session needs of the connection. */
@@ -40,10 +40,12 @@ export interface RenewalPort {
 }
 
 /**
- * What lets a client try at once: `wake`, when nobody has said when to; `online`, when `token()`
- * has failed, for want of a network maybe.
+ * What lets a client try at once, the more the greater: nothing; a network that is back, when
+ * `token()` has failed, for want of one maybe; also a page that wakes up, when nobody has said when
+ * to come back.
  */
-export type Hasten = "wake" | "online";
+export const hastenedBy = { nothing: 0, network: 1, waking: 2 } as const;
+export type Hasten = (typeof hastenedBy)[keyof typeof hastenedBy];
 
 export interface RenewalEvents {
   ready(): void;
@@ -77,7 +79,10 @@ export class SessionRenewal {
   readonly #clock: ClientClock;
   readonly #events: RenewalEvents;
   readonly #port: RenewalPort;
+  readonly #share: TokenShare | undefined;
   readonly #tokens: TokenSource | undefined;
+  /** Called when it is forgotten who was there. */
+  onSignOut = () => {};
   readonly #initial: State;
   readonly #sessionClock: SessionClock;
   #state: State;
@@ -103,10 +108,10 @@ export class SessionRenewal {
     this.#port = port;
     this.#clock = settings.clock;
     const { token } = settings;
-    const share = settings.share
+    this.#share = settings.share
       ? createTokenShare(this.#clock, () => this.#renew("refresh"))
       : undefined;
-    this.#tokens = token && createTokenSource(token, settings, share);
+    this.#tokens = token && createTokenSource(token, settings, this.#share);
     this.#initial = { is: token ? "authenticating" : "ready", signedIn: null };
     this.#state = this.#initial;
     this.#limits = token ? {} : { batchLength: openBatchLength };
@@ -127,6 +132,11 @@ export class SessionRenewal {
 
   owner(): string | null {
     return this.#subject;
+  }
+
+  /** The token in force, or the last one. */
+  current(): string | undefined {
+    return this.#inForce;
   }
 
   allowed(): ClientLimits {
@@ -211,6 +221,7 @@ export class SessionRenewal {
     this.#subject = null;
     this.#mayReuseToken = false;
     this.#tokens?.cancel();
+    this.onSignOut();
   }
 
   #transition(next: State): void {
@@ -236,13 +247,13 @@ export class SessionRenewal {
           if (token === this.#dead)
             return reason === "connect"
               ? this.#start("refused")
-              : this.#retry(this.#deathCause, "token_refused", "online");
+              : this.#retry(this.#deathCause, "token_refused", hastenedBy.network);
           this.#isUnjudged = true;
           this.#port.open(() => this.#present(token, reason));
         }),
         unlessOver((error) => {
           if (error instanceof AuthStopError) this.#port.end("signed_out", error);
-          else this.#retry(error, "token_unavailable", "online");
+          else this.#retry(error, "token_unavailable", hastenedBy.network);
         }),
       );
   }
@@ -266,11 +277,12 @@ export class SessionRenewal {
       this.#state.signedIn ? "refresh" : "authenticate",
       { token },
       (error, result) =>
-        error ? this.#refuse(token, reason, error) : this.#accept(token, reason, result),
+        error ? this.#refuse(token, reason, error) : this.accept(token, reason, result),
     );
   }
 
-  #accept(token: string, reason: TokenReason, result: unknown): void {
+  /** The server has taken the token. */
+  accept(token: string, reason: TokenReason, result: unknown): void {
     const {
       subject,
       scopes = [],
@@ -293,6 +305,7 @@ export class SessionRenewal {
     this.#limits = Object(limits);
     this.#renewal = undefined;
     this.#inForce = token;
+    this.#share?.use(token);
     this.#isUnjudged = this.#mayReuseToken = false;
     this.#deadAt = this.#clock.monotonic() + expiresIn * 1_000;
     this.#nextReason = "connect";

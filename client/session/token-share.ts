@@ -53,7 +53,7 @@ export class TokenShare {
     });
     const isGranted = new Promise<void>((resolve) => {
       this.#stopWaiting = resolve;
-      if (isRenewal && this.#offer !== undefined) return resolve();
+      if (isRenewal && this.#offer) return resolve();
       const hold = () => {
         resolve();
         return isDone; // at once, if it is granted when nobody waits for it any more
@@ -66,12 +66,12 @@ export class TokenShare {
     this.#offer = undefined;
     let isShared = false;
     try {
-      if (isRenewal && token !== undefined && isUseful(token)) return token;
+      if (isRenewal && token && isUseful(token)) return token;
       const given = await ask();
       if (isRenewal && given && !signal.aborted) {
         this.use(given);
         this.#channel?.postMessage(given);
-        isShared = this.#channel !== undefined;
+        isShared = !!this.#channel;
       }
       return given;
     } finally {
@@ -92,7 +92,7 @@ export class TokenShare {
     if (session !== this.#session) {
       this.close();
       this.#session = session;
-      if (session !== undefined) {
+      if (session) {
         try {
           this.#channel = new BroadcastChannel(`${lockName} ${session}`);
           this.#channel.onmessage = ({ data }) => {

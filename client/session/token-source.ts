@@ -72,10 +72,9 @@ export function createTokenSource(
       if (!token || typeof token !== "string") throw new TypeError(`token() gave ${typeof token}`);
       attempt = 0;
       previous = token;
-      share?.use(token);
       return token;
     });
-    const given = new Promise<string | null>((resolve, reject) => {
+    const timely = new Promise<string | null>((resolve, reject) => {
       outcome.then(resolve, (error) => {
         if (flight === mine) flight = undefined;
         reject(error);
@@ -85,7 +84,7 @@ export function createTokenSource(
         reject(signal.reason);
       });
     });
-    const mine: Flight = { controller, outcome: given };
+    const mine: Flight = { controller, outcome: timely };
     return mine;
   };
 

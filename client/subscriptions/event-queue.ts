@@ -61,8 +61,8 @@ export function createEventQueue(limit: number, isMarked: boolean, told: () => v
 
   /** Gives waiting readers the events. `told` may do anything, so that each step looks anew. */
   const settle = () => {
-    while (readers.length > 0 && (items.size > 0 || ending)) {
-      const isEmpty = items.size === 0;
+    while (readers.length && (items.size || ending)) {
+      const isEmpty = !items.size;
       const value = shift();
       if (!isEmpty && value === gap && !isMarked) {
         told();

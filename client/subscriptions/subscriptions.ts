@@ -57,7 +57,7 @@ export class Subscriptions {
   readonly #settings: ClientSettings;
   readonly #connection: Connection;
   readonly #caller: CallManager;
-  readonly #tellGap: (gap: { readonly name: string; readonly params: unknown }) => void;
+  readonly #tellGap: (name: string, params: unknown) => void;
   readonly #feeds = new Set<Feed>();
   readonly #asking = new Set<Feed>();
   // ids of this connection's subscriptions: two consumers of a topic have the same one
@@ -68,7 +68,7 @@ export class Subscriptions {
     settings: ClientSettings,
     connection: Connection,
     caller: CallManager,
-    tellGap: (gap: { readonly name: string; readonly params: unknown }) => void,
+    tellGap: (name: string, params: unknown) => void,
   ) {
     this.#settings = settings;
     this.#connection = connection;
@@ -91,7 +91,7 @@ export class Subscriptions {
       name,
       // as it is at the call, also for the next connection
       params: JSON.parse(first ? `{${first.body}` : JSON.stringify({ params })).params,
-      inbox: createEventQueue(buffer, gaps, () => this.#tellGap({ name, params: feed.params })),
+      inbox: createEventQueue(buffer, gaps, () => this.#tellGap(name, feed.params)),
       owner: first ? first.owner : this.#connection.renewal.owner(),
       id: Number.NaN,
       offset: 0,
@@ -100,8 +100,8 @@ export class Subscriptions {
     };
     this.#feeds.add(feed);
     try {
+      signal?.addEventListener("abort", abort);
       if (signal?.aborted) abort();
-      else signal?.addEventListener("abort", abort);
       this.#connection.ensureConnecting(); // it may be the end of the client
       if (first?.phase === "sent") {
         feed.asked = adopt(first, this.#answerOf(feed));

@@ -4,7 +4,7 @@ import type { ClientClock } from "./clock.js";
 export function pause(
   clock: ClientClock,
   delay: number,
-  signal: AbortSignal,
+  signal: AbortSignal | undefined,
   until?: Promise<unknown>,
 ): Promise<void> {
   return new Promise((resolve) => {
@@ -13,8 +13,8 @@ export function pause(
       resolve();
     };
     const cancel = clock.after(delay, done);
-    signal.addEventListener("abort", done);
+    signal?.addEventListener("abort", done);
     until?.then(done, done);
-    if (signal.aborted) done();
+    if (signal?.aborted) done();
   });
 }

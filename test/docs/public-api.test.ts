@@ -120,7 +120,7 @@ describe("The public API", () => {
   it("has an example on each entry point", () => {
     for (const [file, declaration] of [
       ["client/client.ts", "function createClient"],
-      ["client/live-client.ts", "function createClient"],
+      ["client/full-client.ts", "function createClient"],
       ["client/node.ts", "function createClient"],
       ["client/safe.ts", "function safe"],
       ["client/subscriptions/event-queue.ts", "const gap"],

@@ -183,7 +183,7 @@ describe("token() that asks its own client", () => {
       expect(failures[0])
         .to.be.instanceOf(TypeError)
         .with.property("message")
-        .that.includes("its own client");
+        .that.includes("calls its client");
       await client.close();
     }
   });

@@ -1,3 +1,4 @@
+import { withStepUp } from "./calls/step-up.js";
 import { type Client as CoreClient, createClient as createCore } from "./client.js";
 import type {
   CallArguments,
@@ -61,7 +62,7 @@ export interface Client<App = Untyped> extends CoreClient<App> {
  * ```
  */
 export function createClient<App = Untyped>(options: ClientOptions): Client<App> {
-  const client = createCore<App>(options);
+  const client = createCore<App>(options, withStepUp);
   const live = createLive(client as unknown as CoreClient, settingsFrom(options));
   return Object.assign(client, { live }) as unknown as Client<App>;
 }
