@@ -48,14 +48,9 @@ const { code } = await minify(bundle, {
   mangle: { nth_identifier: { get: () => `$v${++count}$` } },
 });
 const { code: named } = await minify(bundle, options);
-// one variable that is never set, and has a letter of its own
-const withUndefined = (text, name) => `var ${name};${text.replaceAll("void 0", name)}`;
 // a page that is loading it meanwhile gets the old one or the new one
 const path = `${root}dist/client/jotwire.min.js`;
-await writeFile(
-  `${path}.new`,
-  await renamed(withUndefined(code, "$v0$"), withUndefined(named, "$")),
-);
+await writeFile(`${path}.new`, await renamed(code, named));
 await rename(`${path}.new`, path);
 
 /** The text that was made of `text`, from the last time if it was the same. */

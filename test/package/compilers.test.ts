@@ -39,6 +39,7 @@ const resolutions = {
 /** What the code of a document imports besides the package and its dependencies. */
 const packages = [
   ...["zod", "react", "react-dom", "express", "fastify", "pino", "undici", "@redis/client"],
+  ...["vue", "@tanstack/react-query"],
 ];
 const types = ["node", "react", "react-dom", "express", "ws"];
 
@@ -46,7 +47,18 @@ const types = ["node", "react", "react-dom", "express", "ws"];
 const choosy = /from "(hono|koa|next|@nestjs\/\w+)"/;
 
 /** Imports everything, so that no declaration stays unread where libraries are checked. */
-const everything = ["", "/client", "/react", "/issuer", "/redis"]
+const everything = [
+  "",
+  "/client",
+  "/react",
+  "/vue",
+  "/svelte",
+  "/query",
+  "/session",
+  "/testing",
+  "/issuer",
+  "/redis",
+]
   .map((door, index) => `export * as door${index} from "jotwire${door}";\n`)
   .join("");
 
