@@ -157,10 +157,13 @@ describe("client.live", function () {
       await redis.kill();
       await write(10); // the state changes, and no event comes through
       await redis.restart();
-      await eventually(() => table.put("after", nodes[0]?.server), 20_000);
-      await write(100);
-      await eventually(() => {
-        for (const page of pages) page.shows(table);
+      for (const { server } of nodes) await eventually(() => table.put("after", server), 20_000);
+      for (const { status } of await write(100)) expect(status).to.equal("fulfilled");
+      await eventually(async () => {
+        await table.put("last", nodes[0]?.server); // a gap is told with the next event
+        await eventually(() => {
+          for (const page of pages) page.shows(table);
+        }, 1_000);
       }, 20_000);
       for (const page of pages) {
         expect(page.stepsBack).to.deep.equal([]);
