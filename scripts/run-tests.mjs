@@ -18,6 +18,7 @@ const require = createRequire(import.meta.url);
 
 const counted = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/;
 const leaving = 30_000; // ms from its last line to the end of a process
+const orphaned = 5_000; // ms from its end to that of its output
 const slots = Math.max(2, Math.min(availableParallelism(), 4));
 
 /** They measure a time, or a heap in a process of its own: another load would be measured too. */
@@ -88,10 +89,17 @@ async function run(name, files, options, settings) {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const ended = new Promise((resolve) => child.on("close", (code) => resolve(code)));
+  const lines = createInterface({ input: child.stdout });
+  const letGo = () => {
+    lines.close();
+    child.stdout.destroy();
+  };
+  // a process that outlives it may hold its output open
+  child.on("exit", () => setTimeout(letGo, orphaned).unref());
   let last = "";
   let overdue;
   let isOpen = false;
-  for await (const line of createInterface({ input: child.stdout })) {
+  for await (const line of lines) {
     if (line.trim() !== "") last = line;
     if (counted.test(line))
       overdue = setTimeout(() => {

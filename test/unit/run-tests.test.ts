@@ -1,7 +1,11 @@
+import { execFile } from "node:child_process";
 import { readdirSync } from "node:fs";
-import { sep } from "node:path";
+import { writeFile } from "node:fs/promises";
+import { join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { expect } from "chai";
+import { withFolder } from "../helpers/temporary-folder.js";
 
 type Jobs = readonly (readonly (readonly [name: string, files: readonly string[]])[])[];
 
@@ -57,5 +61,31 @@ describe("The runner of the tests", () => {
     expect(countsOf("0 passed, 0 failed", 0, { mayBeEmpty: true }).failed).to.equal(0);
     for (const code of [1, 134, null] as number[])
       expect(countsOf("3 passed, 0 failed", code)).to.deep.equal({ ...broken, passed: 3 });
+  });
+
+  it("ends, though a test has left a process that holds its output open", async function () {
+    this.timeout(30_000);
+    await withFolder(async (folder) => {
+      const file = join(folder, "orphan.test.ts");
+      const orphan =
+        "process.stdout.write('pid ' + process.pid + '\\n'); setInterval(() => {}, 1_000)";
+      await writeFile(
+        file,
+        `import { spawn } from "node:child_process";
+         it("leaves a process", (done) => {
+           const stdio = ["ignore", "inherit", "ignore"];
+           const child = spawn(process.execPath, ["-e", ${JSON.stringify(orphan)}], { stdio, detached: true });
+           child.unref();
+           setTimeout(done, 500);
+         });`,
+      );
+      const { stdout } = await promisify(execFile)(
+        process.execPath,
+        ["scripts/run-tests.mjs", file],
+        { cwd: root },
+      );
+      expect(stdout.trim().split("\n").at(-1)).to.equal("1 passed, 0 failed");
+      process.kill(Number(/pid (\d+)/.exec(stdout)?.[1]));
+    });
   });
 });

@@ -132,6 +132,7 @@ async function serve({ keeper, folder, port }: BoardSettings): Promise<void> {
       : createServer(fileBoard(), { ...options, store: fileStore(join(folder, "state")) });
   const { url } = await server.listen(port);
   process.send?.(Number(new URL(url).port));
+  process.once("disconnect", () => process.exit()); // the test has ended, however that was
   process.once("SIGTERM", async () => {
     await server.close({ drain: 200 });
     process.exit(0);
