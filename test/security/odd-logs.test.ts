@@ -6,7 +6,7 @@ import { eventually } from "../helpers/eventually.js";
 import { describeRows, type RowsFor } from "../helpers/odd-rows.js";
 import { rejectionOf } from "../helpers/rejection.js";
 import { expectError } from "../helpers/server/expected.js";
-import { ask, leftovers, resultOf } from "../helpers/server/frames.js";
+import { ask, exchange, leftovers, request, resultOf } from "../helpers/server/frames.js";
 import { startTimed } from "../helpers/server/timed-server.js";
 
 type Log = TopicLog<unknown, number>;
@@ -109,6 +109,54 @@ describe("An application's own log", () => {
     await eventually(() =>
       expect({ isLeft, isAborted }).to.deep.equal({ isLeft: true, isAborted: true }),
     );
+  });
+
+  it("whose iterator is a promise that rejects refuses its reader for the moment", async () => {
+    const { server } = await start({
+      read: () =>
+        ({
+          async [Symbol.asyncIterator]() {
+            throw new Error("no iterator");
+          },
+        }) as unknown as AsyncIterable<{ offset: number; data: number }>,
+    });
+    await using running = server;
+    expectError(await ask(await running.login(), "news", since), "overloaded");
+    expect(JSON.stringify(running.log)).to.match(/must be synchronous/);
+  });
+
+  it("that is slow holds up no topic whose history is at hand", async () => {
+    let open = () => {};
+    const opened = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const rpc = createRpc();
+    const common = { params: z.object({ n: z.number() }), event: z.number() };
+    const app = rpc.router({
+      slow: rpc.topic({
+        ...common,
+        key: ({ n }) => `slow ${n}`,
+        history: { read: right.read, latest: () => opened.then(() => place) },
+      }),
+      quick: rpc.topic({
+        ...common,
+        key: ({ n }) => `quick ${n}`,
+        history: { size: 9, ttl: 60_000 },
+      }),
+    });
+    await using running = await startTimed(app);
+    const client = await running.login();
+    const calls = (method: string, count: number) =>
+      Array.from({ length: count }, (_, n) => request(`${method} ${n}`, method, { n, ...since }));
+    // as many as are read at a time, and more behind them than there are places
+    const sent = [...calls("slow", 4), ...calls("quick", 7)];
+    expect(await exchange(client, ...sent)).to.deep.equal([]);
+    open();
+    const answered: unknown[] = [];
+    await eventually(async () => {
+      for (const { id, result } of await leftovers(client)) if (result) answered.push(id);
+      expect(answered).to.have.members(sent.map((call) => (call as { id: string }).id));
+    });
   });
 
   it("with an event that does not fit any more is a gap for who needs that event only", async () => {

@@ -65,7 +65,10 @@ export class ApplicationLog implements LogSource {
       this.#source.read({ params: this.#params as never, after, signal }),
       `${name}, an async generator (async *read),`,
     );
-    const iterator = returned?.[Symbol.asyncIterator]?.();
+    const iterator = mustBeSynchronous(
+      returned?.[Symbol.asyncIterator]?.(),
+      `Symbol.asyncIterator of what ${name} returns`,
+    );
     if (typeof iterator?.next !== "function")
       throw new TypeError(`${name} must return an async iterable: make it async *read`);
     try {

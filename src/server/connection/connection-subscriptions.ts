@@ -324,26 +324,29 @@ export class ConnectionSubscriptions implements SubscriberPort {
   }
 
   #read<T>(read: () => T | Promise<T>): T | Promise<T> {
-    const unsent = this.#all().reduce(
-      (sum, { subscription }) => sum + subscription.replayLength,
-      0,
-    );
-    if (unsent > maxReplayed) {
-      this.#readers?.shift()?.();
-      throw new RpcFault(
-        errorOf("overloaded", {
-          retryAfter: 1,
-          hint: "first read the replayed events of other subscriptions, then retry",
-        }),
-      );
+    let reading: T | Promise<T> | undefined;
+    try {
+      this.#mustHaveReplayed();
+      reading = read();
+    } finally {
+      if (!(reading instanceof Promise)) this.#readers?.shift()?.(); // its turn is over already
     }
-    const reading = read();
     if (!(reading instanceof Promise)) return reading;
     this.#reads++;
     return reading.finally(() => {
       this.#reads--;
       this.#readers?.shift()?.();
     });
+  }
+
+  #mustHaveReplayed(): void {
+    const unsent = this.#all().reduce(
+      (sum, { subscription }) => sum + subscription.replayLength,
+      0,
+    );
+    if (unsent <= maxReplayed) return;
+    const hint = "first read the replayed events of other subscriptions, then retry";
+    throw new RpcFault(errorOf("overloaded", { retryAfter: 1, hint }));
   }
 
   /** Returns a copy, since subscriptions may end during the iteration. */
