@@ -93,7 +93,7 @@ function passwordSession({ url = "/" }: PasswordSessionOptions): PasswordSession
   // the page shows a form, by state.stepUp
   const session = new LoginSession(
     `jotwire-session ${issuer}`,
-    asSource(source, () => {}),
+    asSource(source, async () => {}),
   );
   return {
     ...shared(session),
@@ -112,9 +112,7 @@ function providerSession({ provider }: ProviderSessionOptions): ProviderSession 
   const redirect = (options: RedirectOptions) => source.login(options);
   const session: LoginSession = new LoginSession(
     name,
-    asSource(source, ({ acrValues, maxAge }) => {
-      redirect({ acrValues, maxAge }).catch(() => {}); // the call's token() gives up by its limit
-    }),
+    asSource(source, ({ acrValues, maxAge }) => redirect({ acrValues, maxAge })),
   );
   const arrival = source.isArrival() ? session.change(() => source.arrive()) : undefined;
   arrival?.catch(() => {}); // ready() tells
@@ -128,7 +126,7 @@ function providerSession({ provider }: ProviderSessionOptions): ProviderSession 
       return session.ready();
     },
     token: async (request) => {
-      await arrival;
+      await arrival?.catch(() => {}); // an older login may be there still
       return session.token(request);
     },
     login: (options = {}) => redirect(options),

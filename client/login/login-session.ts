@@ -12,8 +12,14 @@ export interface LoginSource {
   renew(signal: AbortSignal | undefined): Promise<AccessToken | null>;
   /** Forgets what it keeps of the login, since it has ended. */
   forget(): void;
-  /** A method demands another login. */
-  stepUp(need: StepUp): void;
+  /** A method demands another login. Rejects if the user can't be asked for it. */
+  stepUp(need: StepUp): Promise<void>;
+}
+
+/** A demand for another login that nobody has answered yet. */
+interface Demand {
+  readonly need: StepUp;
+  answer(token: string | null): void;
 }
 
 /** What a session needs of a client: `createClient` makes one. */
@@ -40,13 +46,15 @@ export class LoginSession {
   #access: AccessToken | undefined;
   #renewing: Promise<string | null> | undefined;
   #first: Promise<unknown> | undefined;
-  #onLogin: () => void = () => {};
+  readonly #demands = new Set<Demand>();
 
   /** `name`: the same in all tabs of the login. */
   constructor(name: string, source: LoginSource) {
     this.#source = source;
     this.#tabs = new Tabs(name, (message) => {
-      if (message.is === "signed_in") this.#adopt(message.access);
+      if (message.is === "signed_in") this.#adopt(message.access, message.isLogin === true);
+      // a tab that was frozen may hear of it after the next login, whose secrets are not its to
+      // forget
       else this.#signOut("logout");
     });
     this.#state = {
@@ -68,7 +76,11 @@ export class LoginSession {
 
   /** Is somebody signed in, as another tab or the time before the reload left it? */
   ready(): Promise<LoginState> {
-    this.#first ??= this.#restore();
+    this.#first ??= this.#restore().catch((error: unknown) => {
+      if (this.#state.status !== "loading") return; // another tab has said it meanwhile
+      this.#first = undefined;
+      throw error;
+    });
     return this.#first.then(() => this.#state);
   }
 
@@ -95,7 +107,7 @@ export class LoginSession {
     return this.#tabs.alone(async () => {
       const outcome = await work();
       this.#first ??= Promise.resolve();
-      this.#settle(outcome);
+      this.#settle(outcome, true);
     });
   }
 
@@ -121,8 +133,10 @@ export class LoginSession {
   }
 
   async #restore(): Promise<void> {
-    if (this.#tabs.markedAt() === null || !this.#source.survivesReload())
+    if (this.#tabs.markedAt() === null || !this.#source.survivesReload()) {
+      this.#source.forget();
       return this.#signOut("never");
+    }
     await this.renew();
   }
 
@@ -139,61 +153,77 @@ export class LoginSession {
     });
   }
 
-  #settle(outcome: AccessToken | "logout" | "ended" | "never"): void {
+  /** `isLogin`: the user has shown who it is, rather than a refresh token. */
+  #settle(outcome: AccessToken | "logout" | "ended" | "never", isLogin = false): void {
     const isShared = this.#source.survivesReload();
     if (typeof outcome === "object") {
       if (isShared) this.#tabs.mark(true);
-      this.#adopt(outcome);
-      if (isShared) this.#tabs.tell({ is: "signed_in", access: outcome });
+      this.#adopt(outcome, isLogin);
+      if (isShared) this.#tabs.tell({ is: "signed_in", access: outcome, isLogin });
     } else {
       this.#tabs.mark(false);
+      this.#source.forget();
       this.#signOut(outcome);
       if (isShared) this.#tabs.tell({ is: "signed_out" });
     }
   }
 
-  #adopt(access: AccessToken): void {
+  #adopt(access: AccessToken, isLogin: boolean): void {
     this.#access = access;
     const { subject, scopes } = access;
     const survivesReload = this.#source.survivesReload();
     this.#first ??= Promise.resolve();
-    this.#onLogin();
+    const isAnother = subject !== this.#state.subject;
+    if (isLogin || isAnother) this.#answerDemands(isAnother ? null : access.token);
     this.#change({
       ...{ status: "signed_in", subject, scopes, survivesReload },
-      ...{ reason: null, stepUp: null },
+      ...{ reason: null, stepUp: this.#stepUp() },
     });
   }
 
   #signOut(reason: "never" | "logout" | "ended"): void {
     this.#access = undefined;
-    this.#source.forget();
+    this.#answerDemands(null);
     this.#change({
       ...{ status: "signed_out", subject: null, scopes: [], reason, stepUp: null },
       survivesReload: this.#source.survivesReload(),
     });
   }
 
-  /** Waits for the login that the page asks for. */
+  /** Waits for the login that the page asks for: a renewal is none. */
   #steppedUp({ acrValues = [], maxAge, signal }: LoginTokenRequest): Promise<string | null> {
     if (this.#state.status !== "signed_in") return Promise.resolve(null);
+    if (signal.aborted) return Promise.reject(signal.reason);
     const need = { acrValues, maxAge };
-    const { subject } = this.#state;
     return new Promise((resolve, reject) => {
-      const giveUp = () => {
-        this.#change({ ...this.#state, stepUp: null });
-        reject(signal.reason);
+      const giveUp = (reason: unknown) => {
+        if (!this.#demands.delete(demand)) return;
+        signal.removeEventListener("abort", abort);
+        this.#change({ ...this.#state, stepUp: this.#stepUp() });
+        reject(reason);
       };
-      if (signal.aborted) return reject(signal.reason);
-      signal.addEventListener("abort", giveUp, { once: true });
-      this.#onLogin = () => {
-        this.#onLogin = () => {};
-        signal.removeEventListener("abort", giveUp);
-        const access = this.#access;
-        resolve(access?.subject === subject ? access.token : null);
+      const abort = () => giveUp(signal.reason);
+      const answer = (token: string | null) => {
+        signal.removeEventListener("abort", abort);
+        resolve(token);
       };
+      const demand: Demand = { need, answer };
+      signal.addEventListener("abort", abort);
+      this.#demands.add(demand);
       this.#change({ ...this.#state, stepUp: need });
-      this.#source.stepUp(need);
+      this.#source.stepUp(need).catch(giveUp);
     });
+  }
+
+  #answerDemands(token: string | null): void {
+    const demands = [...this.#demands];
+    this.#demands.clear();
+    for (const { answer } of demands) answer(token);
+  }
+
+  /** What the page has to ask for: the last demand that nobody has given up. */
+  #stepUp(): StepUp | null {
+    return [...this.#demands].at(-1)?.need ?? null;
   }
 
   #change(state: LoginState): void {

@@ -2,7 +2,12 @@ import type { AccessToken } from "./session-state.js";
 
 /** What tabs of one login tell each other. */
 export type TabMessage =
-  | { readonly is: "signed_in"; readonly access: AccessToken }
+  | {
+      readonly is: "signed_in";
+      readonly access: AccessToken;
+      /** The user has logged in, which a renewal is not. */
+      readonly isLogin?: boolean;
+    }
   | { readonly is: "signed_out" };
 
 const handoverMs = 1_000; // for a message to arrive: a lock may be handed on faster
