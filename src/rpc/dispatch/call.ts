@@ -151,8 +151,8 @@ export class Call {
   response: Response | null | undefined;
   #controller: AbortController | undefined;
   #abortedBy: ErrorObject | undefined;
-  /** The handler's work, which a middleware did not wait for. */
-  #left: Promise<unknown> | undefined;
+  /** The work that each middleware which gave up did not wait for: in the end, the handler's. */
+  #left: Promise<unknown>[] | undefined;
   /** Set while the handler's promise is pending. */
   #settle: ((response: Response | null) => void) | undefined;
 
@@ -197,7 +197,7 @@ export class Call {
 
   /** The call goes on without its handler, whose signal aborts. It counts until `work` settles. */
   leave(work: Promise<unknown> | undefined): void {
-    this.#left ??= work;
+    if (work !== undefined) this.#left = [...(this.#left ?? []), work];
     this.#controller?.abort(abortReason(errorOf("cancelled")));
   }
 
@@ -221,10 +221,15 @@ export class Call {
       void work.then((response) => {
         this.#settle = undefined;
         if (this.#left === undefined) settled();
-        else this.#left.then(settled, settled);
+        else void this.#whenLeftEnds().then(settled);
         resolve(response);
       });
     });
+  }
+
+  /** A middleware further in may give up later than the one around it. */
+  async #whenLeftEnds(): Promise<void> {
+    for (let at = 0; at < (this.#left?.length ?? 0); at++) await this.#left?.[at]?.catch(() => {});
   }
 
   /**

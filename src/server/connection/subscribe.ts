@@ -84,8 +84,9 @@ async function openThrough(
   let pending: PendingSubscription | undefined;
   const run = async () => {
     const opened = await open();
-    if (call.isLeft) opened.abandon();
-    else pending = opened;
+    pending = opened;
+    if (call.isLeft || call.isAborted) opened.abandon();
+    else call.onAbort = () => opened.abandon(); // the middleware may never end
     return opened.result;
   };
   try {

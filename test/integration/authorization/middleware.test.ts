@@ -326,6 +326,31 @@ describe("Middleware", () => {
     expect(await inFlight()).to.equal(0);
   });
 
+  it("that gives up inside another that has given up leaves the call in flight", async () => {
+    const [inner, handler] = [new Gate(), new Gate()];
+    const rpc = createRpc()
+      .use(async ({ next }) => {
+        void next();
+        throw new Error("the outer one gives up");
+      })
+      .use(async ({ next }) => {
+        void next();
+        await inner.opened;
+        throw new Error("the inner one gives up");
+      });
+    const app = rpc.router({ slow: rpc.method({ handler: () => handler.opened }) });
+    await using server = await startTimed(app);
+    const ada = await server.login();
+    const inFlight = async () => (await server.server.sessions()).sessions[0]?.inFlight;
+    expect((await ask(ada, "slow")).error).to.include({ code: -32603 });
+    inner.open();
+    await leftovers(ada);
+    expect(await inFlight()).to.equal(1);
+    handler.open();
+    await leftovers(ada);
+    expect(await inFlight()).to.equal(0);
+  });
+
   it("has the deadline and the cancellation of its call", async () => {
     const aborted: unknown[] = [];
     const rpc = createRpc().use(({ signal }) => {
@@ -420,12 +445,13 @@ describe("Middleware of subscriptions and topics", () => {
   async function start(rule: () => boolean | Promise<boolean> = () => true) {
     const notes: Notes = [];
     const gate = new Gate();
-    const hold = { isHeld: false, isBroken: false };
+    const hold = { isHeld: false, isBroken: false, isStuck: false };
     const rpc = createRpc({ context: { base: 1 } }).use(async ({ next, method, context }) => {
       notes.push(`${method} asked`);
       if (hold.isHeld) await gate.opened;
       const passed = await next({ context: { opened: `${method} ${context.base}` } });
       notes.push(`${method} open: ${(passed.result as { subscription: string }).subscription}`);
+      if (hold.isStuck) await new Promise(() => {});
       if (hold.isBroken) throw new Error("broken after next");
       return passed;
     });
@@ -478,6 +504,21 @@ describe("Middleware of subscriptions and topics", () => {
     expect(server.notes).to.not.include("generator begins");
     await server.server.publish(server.topic, undefined, "unheard");
     expect(await leftovers(server.ada)).to.deep.equal([]);
+  });
+
+  it("that never ends after next leaves no subscription when its call is over", async () => {
+    for (const method of ["feed", "topic"]) {
+      await using server = await start();
+      server.hold.isStuck = true;
+      server.ada.send(request(1, method), request(2, method));
+      await eventually(() => expect(server.notes.join()).to.match(/open.*open/));
+      const [cancelled] = await exchange(server.ada, notification("$/cancelRequest", { id: 1 }));
+      expectError(cancelled, "cancelled");
+      expect(await server.open(), method).to.equal(1);
+      server.clock.advance(30_000);
+      expectError((await leftovers(server.ada))[0], "timeout");
+      expect(await server.open(), method).to.equal(0);
+    }
   });
 
   it("that takes longer than its call, its session or its right opens nothing", async () => {
