@@ -287,8 +287,10 @@ export class Snapshots {
     this.#forgetIfEmpty(group);
   }
 
-  #forgetIfEmpty({ key, waiting, late, flight }: Group): void {
-    if (waiting.size + late.size === 0 && flight === undefined) this.#groups.delete(key);
+  #forgetIfEmpty(group: Group): void {
+    const { key, waiting, late, flight } = group;
+    if (waiting.size + late.size > 0 || flight !== undefined) return;
+    if (this.#groups.get(key) === group) this.#groups.delete(key); // else it is a later one's
   }
 
   #failed({ route }: TopicName, error: unknown, { isDone }: Flight): RpcFault {

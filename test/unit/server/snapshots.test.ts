@@ -97,6 +97,19 @@ describe("Snapshots of one topic", () => {
     rig.expectClean();
   });
 
+  it("are shared by those who wait, when one who has hers no longer needs it", async () => {
+    const rig = new Rig();
+    const before = rig.take();
+    await rig.finish("before");
+    const first = rig.take("bob");
+    before.cancel(); // such as of an answer that was too large
+    const second = rig.take("cyd");
+    expect(rig.made).to.equal(2);
+    await rig.finish("after");
+    expect(await all([before, first, second])).to.deep.equal(['"before"', '"after"', '"after"']);
+    rig.expectClean();
+  });
+
   it("are not shared over events that this node may have missed", async () => {
     const rig = new Rig();
     const early = rig.take();
