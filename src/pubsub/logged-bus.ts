@@ -25,7 +25,8 @@ export interface LoggedBusPorts {
   readonly failed: (error: unknown) => void;
 }
 
-const maxPendingBytes = 67_108_864; // 64 Mi characters of events that wait for the disk
+const maxPendingBytes = 67_108_864; // 64 Mi characters of events that wait for the disk, each with:
+const overhead = 256; // of one event, however small
 const maxBatch = 256; // events written at once
 
 /**
@@ -55,10 +56,11 @@ export class LoggedBus implements Bus {
     if (history === undefined) return this.#tell((listener) => listener.event({ topic, data }));
     return new Promise((resolve, reject) => {
       if (this.#isClosed) return reject(new Error("the server is closed"));
-      if (this.#pendingLength + data.length > maxPendingBytes)
+      const length = lengthOf(topic, data);
+      if (this.#pendingLength + length > maxPendingBytes)
         return reject(new Error("too many events wait to be written to the history's file"));
       this.#pending.push({ topic, data, history, resolve, reject });
-      this.#pendingLength += data.length;
+      this.#pendingLength += length;
       this.#writing ??= this.#writeAll();
     });
   }
@@ -90,7 +92,9 @@ export class LoggedBus implements Bus {
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#writing;
-    if (this.#opening !== undefined) await toPromise(this.#log.close());
+    if (this.#opening === undefined) return;
+    await this.#opening.catch(() => {}); // closed before it is open, the log would stay open
+    await toPromise(this.#log.close());
   }
 
   #open(): Promise<TopicHistories> {
@@ -128,7 +132,7 @@ export class LoggedBus implements Bus {
     await undefined; // events of one turn are written together
     while (this.#pending.length > 0) {
       const batch = this.#pending.splice(0, maxBatch);
-      for (const { data } of batch) this.#pendingLength -= data.length;
+      for (const { topic, data } of batch) this.#pendingLength -= lengthOf(topic, data);
       try {
         await this.#write(batch, this.#histories ?? (await this.#open()));
       } catch (error) {
@@ -184,4 +188,8 @@ export class LoggedBus implements Bus {
   #tell(say: (listener: BusListener) => void): void {
     for (const listener of this.#listeners) say(listener);
   }
+}
+
+function lengthOf(topic: string, data: string): number {
+  return topic.length + data.length + overhead;
 }

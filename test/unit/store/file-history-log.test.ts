@@ -318,6 +318,37 @@ describe("A history in a file", () => {
       await fourth.bus.close();
     }));
 
+  it("is free for the next server when it was closed while it was being opened", () =>
+    withFolder(async (folder) => {
+      const { epoch } = await lived(folder, 1);
+      const life = new Life(folder);
+      const reading = life.read("t").catch(() => {});
+      await life.bus.close();
+      await reading;
+      const next = new Life(folder);
+      expect(await next.read("t")).to.include({ epoch, offset: 1 });
+      expect(next.opened).to.not.have.any.keys("inUse", "renewed");
+      await next.bus.close();
+    }));
+
+  it("refuses small events, too, when too many wait for the disk", () =>
+    withFolder(async (folder) => {
+      const life = new Life(folder, () => new Promise(() => {}));
+      let refusal: unknown;
+      let accepted = 0;
+      const publish = () => {
+        accepted++;
+        life.bus.publish("t", "1", history)?.catch((error: unknown) => {
+          refusal = error;
+        });
+      };
+      while (refusal === undefined && accepted < 400_000) {
+        for (let n = 0; n < 1_000; n++) publish();
+        await undefined;
+      }
+      expect(String(refusal)).to.match(/too many events wait/);
+    }));
+
   it("writes what is published at the same time together, and in order", () =>
     withFolder(async (folder) => {
       const life = new Life(folder);
