@@ -24,6 +24,8 @@ import type { AccessTokens } from "./access-token.js";
 import type { PresentedToken } from "./refresh-token.js";
 import { UnansweredRefreshes } from "./unanswered-refreshes.js";
 
+const loginTries = 3; // of a login under which all sessions are ended again and again
+
 /** A pair of tokens, with what the access token grants. */
 export interface TokenSet extends RenewedTokens {
   /** Milliseconds that the access token lives. */
@@ -145,16 +147,33 @@ export class Grants {
   ): Promise<GrantOutcome> {
     const verdict = await this.#passwords.judge(store, username, password, address);
     if ("why" in verdict) return refused(verdict.why);
-    const { user } = verdict;
-    await this.spend("login", user.username, address, store.rates);
-    const { family, refreshToken } = await this.#newFamily(store, user);
-    const access = await this.#accessPart(store, family);
-    if (access === undefined) return this.#endFamily(store, family, address);
-    this.#settings.logger.info(
-      { event: "login.ok", subject: user.username, sessionId: family.id, address },
-      "logged in",
-    );
-    return { outcome: "granted", tokens: { ...access, refreshToken } };
+    await this.spend("login", verdict.user.username, address, store.rates);
+    let user: UserRecord | undefined = verdict.user;
+    for (let tries = 1; ; tries++) {
+      const { family, refreshToken } = await this.#newFamily(store, user);
+      const access = await this.#accessPart(store, family);
+      if (access !== undefined) {
+        this.#settings.logger.info(
+          { event: "login.ok", subject: user.username, sessionId: family.id, address },
+          "logged in",
+        );
+        return { outcome: "granted", tokens: { ...access, refreshToken } };
+      }
+      user = await this.#sameLogin(store, verdict.user);
+      if (user === undefined || tries === loginTries)
+        return this.#endFamily(store, family, address);
+      await store.families.revoke(family.id);
+    }
+  }
+
+  /**
+   * The user as it is now, if the password that was judged is still good: what ended all sessions
+   * while it was judged means those before, and a new login is good at once.
+   */
+  async #sameLogin(store: StoreRecords, judged: UserRecord): Promise<UserRecord | undefined> {
+    const user = await store.users.get(judged.username);
+    const isGood = user?.passwordHash === judged.passwordHash && !user.disabled;
+    return isGood ? user : undefined;
   }
 
   #limited(address: string): void {
@@ -366,8 +385,8 @@ export class Grants {
   }
 
   /**
-   * Whether a client of the family may ask for these scopes: what the login had, which may have been
-   * taken away since, and what `users.update` has given.
+   * Whether a client of the family may ask for these scopes: what the login had, which may have
+   * been taken away since, and what `users.update` has given.
    */
   async #mayAsk(
     store: StoreRecords,

@@ -223,6 +223,35 @@ describe("the user directory", () => {
     expect(clock.now() - startedAt).to.be.within(4_000, 9_000);
   });
 
+  it("endSessions spares a login whose password is being judged, since that one is new", async () => {
+    const { issuer, hasher, clock } = await openIssuer();
+    const told: Revocation[] = [];
+    issuer.onRevocation((revocation) => told.push(revocation));
+    for (const [what, isSpared] of [
+      [() => issuer.endSessions("ada"), true],
+      [() => issuer.users.update("ada", { scopes: ["admin"] }), true],
+      [() => issuer.users.disable("ada"), false],
+      [() => issuer.users.passwd("ada", "another password"), false],
+    ] as const) {
+      clock.advance(5_000);
+      hasher.verify = async () => {
+        Reflect.deleteProperty(hasher, "verify");
+        await what();
+        return true;
+      };
+      const login = issuer.login("ada", password);
+      if (!isSpared) {
+        expect(await rejectionOf(login)).to.include({ code: "invalid_credentials" });
+        await issuer.users.enable("ada");
+        continue;
+      }
+      const { token, refreshToken } = await login;
+      const issuedBefore = told.at(-1)?.issuedBefore ?? Number.NaN;
+      expect(Number(claimsOf(token).iat)).to.be.above(issuedBefore);
+      await issuer.renew(refreshToken);
+    }
+  });
+
   it("endSessions at once on two nodes leaves the next login good", async () => {
     const { issuer } = await openIssuer();
     const told: Revocation[] = [];
