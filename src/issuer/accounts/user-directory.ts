@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../runtime/clock.js";
 import type { Logger } from "../../runtime/logger.js";
 import type { UserRecord, UserRecords } from "../../store/store.js";
+import { longestAccessToken } from "../issuer-options.js";
 import { type PasswordHasher, passwordProblem } from "../password-hasher.js";
 import type { Revoker } from "../revoker.js";
 
@@ -136,9 +137,9 @@ export class UserDirectory {
 
   /**
    * Changes scopes and claims. Live sessions get `auth.refreshRequired` with the reason
-   * `claims_changed`, on every node, and end after the margin unless their clients send a new token,
-   * which the SDK does. Older access tokens are refused from now on. Does nothing if nothing
-   * changes. Resolves once the change is durable.
+   * `claims_changed`, on every node, and end after the margin unless their clients send a new
+   * token, which the SDK does. Older access tokens are refused from now on. Does nothing if nothing
+   * changes. Resolves once the change is durable; after a failure, make it again.
    *
    * @throws Error that says what is wrong with a scope, a claim or the margin, or that there is no
    * such user
@@ -157,7 +158,7 @@ export class UserDirectory {
     };
     const user = await this.#users.get(username);
     if (user === undefined) throw noSuchUser(username);
-    if (isDeepStrictEqual({ ...user, ...change }, user)) return;
+    if (isDeepStrictEqual({ ...user, ...change }, user) && (await this.#isTold(user))) return;
     await this.#newVersion(username, change, laterVersion, "claims_changed", margin);
     this.#logger.info(
       { event: "user.changed", subject: username, changed: Object.keys(change) },
@@ -247,6 +248,16 @@ export class UserDirectory {
   ): Promise<void> {
     await this.#newVersion(username, change, freshVersion, reason);
     this.#ended(username, reason);
+  }
+
+  /**
+   * Are the tokens from before the user's version revoked? Whoever made it may have failed before
+   * that.
+   */
+  async #isTold({ username, credentialVersion, createdAt }: UserRecord): Promise<boolean> {
+    const last = earliestSecondOf(credentialVersion) - 1;
+    const isOver = last < (this.#clock.now() - longestAccessToken) / 1_000;
+    return last < createdAt || isOver || (await this.#revoker.revokedUpTo(username)) >= last;
   }
 
   /**

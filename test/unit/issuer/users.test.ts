@@ -322,6 +322,43 @@ describe("the user directory", () => {
     expect(await issuer.users.get("ada")).to.deep.equal(before);
   });
 
+  it("update that could not reach live sessions does so when it is made again, once", async () => {
+    const store = memoryStore();
+    const { issuer, clock } = await openIssuer({ store });
+    const told: Revocation[] = [];
+    issuer.onRevocation((revocation) => told.push(revocation));
+    const { revocations, users } = store;
+    for (const [records, method] of [
+      [revocations, "add"],
+      [users, "update"],
+    ] as const) {
+      const { token, refreshToken } = await issuer.login("ada", password);
+      const before = told.length;
+      const work = (Reflect.get(records, method) as (...args: unknown[]) => unknown).bind(records);
+      let calls = 0;
+      const failsAt = method === "add" ? 1 : 2; // the version that spares younger tokens
+      Object.assign(records, {
+        [method]: async (...args: unknown[]) => {
+          if (++calls === failsAt) throw new Error("unreachable");
+          return work(...args);
+        },
+      });
+      const scopes = [`orders:${method}`];
+      expect((await rejectionOf(issuer.users.update("ada", { scopes }))).message).to.equal(
+        "unreachable",
+      );
+      expect(told).to.have.lengthOf(before);
+      await issuer.users.update("ada", { scopes });
+      expect(told).to.have.lengthOf(before + 1);
+      expect(Number(claimsOf(token).iat)).to.be.at.most(told.at(-1)?.issuedBefore ?? 0);
+      await issuer.users.update("ada", { scopes });
+      expect(told, "nothing is left to do").to.have.lengthOf(before + 1);
+      expect(claimsOf((await issuer.renew(refreshToken)).token).scope).to.equal(scopes[0]);
+      Reflect.deleteProperty(records, method);
+      clock.advance(5_000);
+    }
+  });
+
   it("enable lets a user log in again, but brings no session back", async () => {
     const { issuer } = await openIssuer();
     const { refreshToken } = await issuer.login("ada", password);
