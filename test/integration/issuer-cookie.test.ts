@@ -171,6 +171,10 @@ describe("The issuer's cookie", () => {
       const again = await login(); // within the same second
       expect((await refresh(again.cookie)).status).to.equal(200);
     }
+    for (const headers of [{ origin: page }, {}] as Record<string, string>[]) {
+      const unknown = await everywhere(headers); // nobody is signed out
+      expect([unknown.status, unknown.body.error]).to.deep.equal([400, "invalid_grant"]);
+    }
     const wrong = await everywhere({ origin: page }, { everywhere: "yes" });
     expect(wrong.body.error).to.equal("invalid_request");
   });
@@ -206,6 +210,28 @@ describe("The issuer's cookie", () => {
     expect(await reply.text()).to.include("needs a list of pages");
     expect(reply.headers.get("access-control-allow-credentials")).to.equal(null);
     await attached.close();
+  });
+
+  it("is not for a page of its host without TLS, which anybody in between can show", async () => {
+    const bare = await openIssuer({ issuer: base, cookie: true }); // pages of its host
+    const other = createServer(bare.issuer.handler).listen(0, "127.0.0.1");
+    await once(other, "listening");
+    const host = `127.0.0.1:${(other.address() as { port: number }).port}`;
+    const ask = (origin: string) =>
+      fetch(`http://${host}/login`, {
+        method: "POST",
+        body: new URLSearchParams({ username: "ada", password }),
+        headers: { origin },
+      });
+    const [safe, bareOne] = [await ask(`https://${host}`), await ask(`http://${host}`)];
+    expect(safe.status).to.equal(200);
+    expect(safe.headers.get("set-cookie")).to.match(/^__Host-jotwire-/);
+    expect(safe.headers.get("access-control-allow-credentials")).to.equal("true");
+    expect(bareOne.status).to.equal(403);
+    expect(bareOne.headers.get("set-cookie")).to.equal(null);
+    expect(bareOne.headers.get("access-control-allow-credentials")).to.equal(null);
+    other.closeAllConnections();
+    other.close();
   });
 
   it("is refused where no browser would keep it", async () => {

@@ -67,7 +67,8 @@ export class HttpEndpoints {
   ): Promise<boolean> {
     const route = this.#routes.get((request.url ?? "").replace(/\?.*$/s, ""));
     if (route === undefined) return false;
-    const cors = corsHeaders(request, context, this.#parts.settings.cookie);
+    const allowsCookie = this.#parts.settings.cookie && !isDowngraded(request, this.#ownOrigin);
+    const cors = corsHeaders(request, context, allowsCookie);
     const answer = await this.#answer(route, request, context).catch((error: unknown) =>
       this.#errorAnswer(error),
     );
@@ -133,8 +134,8 @@ export class HttpEndpoints {
   }
 
   /**
-   * Who asks, and with which refresh token. A cookie counts only from a page that is known: browsers
-   * send it along whatever page asks, and name that page in `Origin`.
+   * Who asks, and with which refresh token. A cookie counts only from a page that is known:
+   * browsers send it along whatever page asks, and name that page in `Origin`.
    */
   #callerOf(
     request: IncomingMessage,
@@ -146,6 +147,8 @@ export class HttpEndpoints {
     if (!this.#parts.settings.cookie || origin === undefined)
       return { address, isPage: false, refreshToken: given };
     const isOwn = site === "same-origin" || origin === this.#ownOrigin;
+    if (!isOwn && isDowngraded(request, this.#ownOrigin))
+      throw new OAuthError(403, "forbidden", "A cookie needs a page with https.");
     if (!isOwn && mayReadFrom(anyOrigin))
       throw new OAuthError(
         403,
@@ -174,8 +177,8 @@ export class HttpEndpoints {
   }
 
   /**
-   * Ends the login of a refresh token, or with `everywhere` all logins of its user. One that is
-   * unknown has nothing to end.
+   * Ends the login of a refresh token; one that is unknown has nothing to end. With `everywhere`
+   * ends all logins of its user, and says so when it can't know whose.
    */
   async #logout(
     parameters: Parameters,
@@ -185,8 +188,8 @@ export class HttpEndpoints {
     const everywhere = parameters.get("everywhere") ?? "false";
     if (everywhere !== "true" && everywhere !== "false")
       throw invalidRequest("The parameter everywhere must be true or false.");
-    if (refreshToken !== undefined && everywhere === "true") {
-      const subject = await sessions.subjectOf(refreshToken);
+    if (everywhere === "true") {
+      const subject = await sessions.subjectOf(refreshToken ?? "");
       if (subject === undefined) throw new OAuthError(400, "invalid_grant", outdated);
       await sessions.spend("revoke", subject, address);
       await users.endSessions(subject);
@@ -309,6 +312,14 @@ async function mustBeThere({ socket }: IncomingMessage): Promise<void> {
 const outdated = "The refresh token is not valid any more: log in again.";
 /** Allowed only where every page is: a cookie needs a list of pages. */
 const anyOrigin = "https://any.invalid";
+
+/**
+ * Is it a page of this host, but without the TLS that the issuer has? Whoever is between a browser
+ * and the host can show one, and not every browser keeps `SameSite` cookies from it.
+ */
+function isDowngraded({ headers }: IncomingMessage, ownOrigin: string): boolean {
+  return ownOrigin.startsWith("https:") && headers.origin === `http://${headers.host}`;
+}
 
 const emptyAnswer: Answer = {
   status: 200,
