@@ -15,6 +15,14 @@ class FakeLog implements LogSource {
   readonly late: number[] = [];
   epoch = "e";
   reads = 0;
+  /** How often it was asked where it stands. */
+  asked = 0;
+  /** Events that it gives at once. */
+  pageSize = Number.POSITIVE_INFINITY;
+  /** Offsets of events that cannot be sent. */
+  readonly unfit = new Set<number>();
+  /** How long each new attempt to read was put off. */
+  readonly delays: number[] = [];
   isBroken = false;
   /** Answers that wait until the test lets them go. */
   readonly #held: (() => void)[] = [];
@@ -30,6 +38,7 @@ class FakeLog implements LogSource {
   }
 
   async latest() {
+    this.asked++;
     const place = { epoch: this.epoch, offset: this.newest, oldest: 0 };
     await this.#turn();
     return place;
@@ -37,14 +46,27 @@ class FakeLog implements LogSource {
 
   async read(after: number): Promise<LogPage> {
     this.reads++;
-    const events = this.events.filter(({ offset }) => offset > after);
+    const all = this.events.filter(({ offset }) => offset > after);
+    const page = all.slice(0, this.pageSize);
     await this.#turn();
-    return { events, offset: events.at(-1)?.offset ?? after, isWhole: true, hasLoss: false };
+    const events = page.filter(({ offset }) => !this.unfit.has(offset));
+    return {
+      events,
+      offset: page.at(-1)?.offset ?? after,
+      isWhole: page.length === all.length,
+      hasLoss: events.length < page.length,
+    };
   }
 
-  after(_delay: number, callback: () => void): () => void {
+  after(delay: number, callback: () => void): () => void {
+    this.delays.push(delay);
     this.#timers.push(callback);
-    return () => {};
+    return () => void this.#timers.splice(this.#timers.indexOf(callback), 1);
+  }
+
+  /** How many timers run. */
+  get waits(): number {
+    return this.#timers.length;
   }
 
   fire(): void {
@@ -216,6 +238,101 @@ describe("A topic with the application's own log", () => {
     expect(offsetsOf(got)).to.deep.equal([7, 9]);
   });
 
+  it("asks the log nothing about an event that is published twice", async () => {
+    const log = new FakeLog();
+    const { join, publish } = node(log);
+    const { got } = await join();
+    for (const offset of [1, 2, 1, 2]) {
+      if (offset > log.newest) log.add(offset);
+      publish(offset);
+    }
+    await settle();
+    expect(got).to.deep.equal([1, 2].map((offset) => ({ offset, gap: false })));
+    expect([log.asked, log.reads]).to.deep.equal([1, 0]);
+  });
+
+  it("tells a gap where the log has an event that cannot be sent", async () => {
+    const log = new FakeLog();
+    const { join, publish } = node(log);
+    const { got } = await join();
+    for (const offset of [1, 2, 3]) log.add(offset);
+    log.unfit.add(2);
+    publish(3);
+    await settle();
+    expect(offsetsOf(got)).to.deep.equal([1, 3]);
+    expect(got.some(({ gap }) => gap)).to.equal(true);
+  });
+
+  it("reads on until the log has no more", async () => {
+    const log = new FakeLog();
+    log.pageSize = 2;
+    const { join, publish } = node(log);
+    const { got } = await join();
+    const offsets = [1, 3, 5, 7, 9];
+    for (const offset of offsets) log.add(offset);
+    publish(9);
+    for (let page = 0; page < 3; page++) await settle();
+    expect(got).to.deep.equal(offsets.map((offset) => ({ offset, gap: false })));
+    expect(log.reads).to.equal(3);
+  });
+
+  it("replays to who shares the reading of another what came after it had begun", async () => {
+    const log = new FakeLog();
+    log.latest = async () => ({ epoch: "e", offset: log.newest, oldest: 0 });
+    const { join, publish } = node(log);
+    for (const offset of [1, 2, 3]) log.add(offset);
+    await join();
+    log.isHolding = true;
+    const first = join({ epoch: "e", offset: 1 });
+    await settle();
+    log.add(4);
+    publish(4);
+    const second = join({ epoch: "e", offset: 1 });
+    await settle();
+    expect(log.reads).to.equal(1);
+    log.isHolding = false;
+    log.release();
+    for (const { answer, got } of [await first, await second]) {
+      expect(answer).to.include({ recovered: true });
+      expect(got).to.deep.equal([2, 3, 4].map((offset) => ({ offset, gap: false })));
+    }
+  });
+
+  it("keeps the newest 64 of the published events that wait for the log", async () => {
+    const log = new FakeLog();
+    const { join, publish } = node(log);
+    const { got } = await join();
+    log.isBroken = true;
+    const offsets = Array.from({ length: 100 }, (_, n) => 2 * (n + 1));
+    for (const offset of offsets) publish(offset);
+    await settle();
+    log.isBroken = false;
+    log.fire();
+    await settle();
+    expect(offsetsOf(got)).to.deep.equal(offsets.slice(-64));
+  });
+
+  it("tries a log that is away less and less often, down to every 30 s, and the next time at once", async () => {
+    const log = new FakeLog();
+    const { join, publish } = node(log);
+    await join();
+    for (const round of [1, 2]) {
+      log.isBroken = true;
+      log.add(10 * round);
+      publish(10 * round);
+      await settle();
+      for (let attempt = 0; attempt < 6; attempt++) {
+        log.fire();
+        await settle();
+      }
+      log.isBroken = false;
+      log.fire();
+      await settle();
+    }
+    const once = [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000];
+    expect(log.delays).to.deep.equal([...once, ...once]);
+  });
+
   it("waits for a log that is away, and then goes on without a loss; who joins meanwhile is refused", async () => {
     const log = new FakeLog();
     const { join, publish } = node(log);
@@ -231,6 +348,41 @@ describe("A topic with the application's own log", () => {
     log.fire();
     await settle();
     expect(got).to.deep.equal([{ offset: 5, gap: false }]);
+  });
+
+  it("delivers nothing that was read of a log which is another one by then", async () => {
+    const log = new FakeLog();
+    log.latest = async () => ({ epoch: log.epoch, offset: log.newest, oldest: 0 });
+    const { join, publish } = node(log);
+    const { got } = await join();
+    log.isHolding = true;
+    for (const offset of [2, 5]) log.add(offset);
+    publish(5);
+    await settle();
+    log.epoch = "another";
+    log.events.length = 0;
+    log.add(1);
+    await join();
+    log.isHolding = false;
+    log.release();
+    await settle();
+    log.add(9);
+    publish(9);
+    await settle();
+    expect(offsetsOf(got)).to.include(9).and.not.include(2);
+    expect(got[0]?.gap).to.equal(true);
+  });
+
+  it("tries no more once nobody subscribes", async () => {
+    const log = new FakeLog();
+    const { join, publish } = node(log);
+    const { subscription } = await join();
+    log.isBroken = true;
+    publish(5);
+    await settle();
+    expect(log.waits).to.equal(1);
+    subscription.stop();
+    expect(log.waits).to.equal(0);
   });
 
   it("loses nothing while the bus is away: the log is read instead of telling a gap", async () => {
