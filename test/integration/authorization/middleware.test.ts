@@ -182,6 +182,11 @@ describe("Middleware", () => {
         return next().catch(() => "swallowed");
       }),
       together: wrong(async (next) => (await Promise.all([next(), next().catch(() => {})]))[0]),
+      spare: wrong(async (next) => {
+        const result = await next();
+        void next(); // nobody hears that it is refused
+        return result;
+      }),
       alike: wrong(async (next) => ({ ...((await next()) as object) })),
       keep: wrong((next) => (kept = next() as never)),
       foreign: wrong(() => kept),
@@ -203,6 +208,7 @@ describe("Middleware", () => {
       forgotten: [mustReturn, 1],
       twice: [/has called next\(\) twice/, 1],
       together: [/has called next\(\) twice/, 1],
+      spare: [/has called next\(\) twice/, 1],
       alike: [mustReturn, 1],
       keep: [undefined, 1],
       foreign: [mustReturn, 0],
@@ -245,43 +251,49 @@ describe("Middleware", () => {
     await expectFault(server, await ask(ada, "primitive"), /context must be an object, not number/);
   });
 
-  it("lets no handler begin after the session has ended, expired or lost the scope", async () => {
-    const ends: Record<string, (server: TimedServer) => Promise<void> | void> = {
-      logout: () => {},
-      expiry: ({ clock }) => clock.advance(900_000),
-      scope: () => {},
-      nothing: () => {},
-    };
-    for (const [name, end] of Object.entries(ends)) {
-      const gate = new Gate();
-      let ran = 0;
-      const rpc = createRpc().use(async ({ next }) => {
+  for (const [what, make] of Object.entries({
+    "a middleware": (gate: Gate) =>
+      createRpc().use(async ({ next }) => {
         await gate.opened;
         return next();
-      });
-      const app = rpc.router({
-        call: rpc.method({ scope: "a", timeout: 2_000_000, handler: () => ++ran }),
-        open: rpc.method({ public: true, timeout: 2_000_000, handler: () => ++ran }),
-      });
-      await using server = await startTimed(app);
-      const ada = await server.login({ scope: "a" });
-      await exchange(ada, request(1, "call"), request(2, "open"));
-      if (name === "logout") await exchange(ada, request(3, "logout"));
-      if (name === "scope") {
-        server.clock.advance(1_000);
-        await resultOf(ada, "refresh", { token: server.token({ scope: "b" }) });
+      }),
+    "the function context": (gate: Gate) =>
+      createRpc({ context: () => gate.opened.then(() => ({ made: true })) }),
+  }))
+    it(`lets no handler begin if the session has ended, expired or lost the scope during ${what}`, async () => {
+      const ends: Record<string, (server: TimedServer) => Promise<void> | void> = {
+        logout: () => {},
+        expiry: ({ clock }) => clock.advance(900_000),
+        scope: () => {},
+        nothing: () => {},
+      };
+      for (const [name, end] of Object.entries(ends)) {
+        const gate = new Gate();
+        let ran = 0;
+        const rpc = make(gate);
+        const app = rpc.router({
+          call: rpc.method({ scope: "a", timeout: 2_000_000, handler: () => ++ran }),
+          open: rpc.method({ public: true, timeout: 2_000_000, handler: () => ++ran }),
+        });
+        await using server = await startTimed(app);
+        const ada = await server.login({ scope: "a" });
+        await exchange(ada, request(1, "call"), request(2, "open"));
+        if (name === "logout") await exchange(ada, request(3, "logout"));
+        if (name === "scope") {
+          server.clock.advance(1_000);
+          await resultOf(ada, "refresh", { token: server.token({ scope: "b" }) });
+        }
+        await end(server);
+        gate.open();
+        const answers = await leftovers(ada);
+        const [call] = answers.filter(({ id }) => id === 1);
+        if (name === "nothing") expect(call?.result).to.equal(1);
+        if (name === "expiry") expectError(call, "token_expired");
+        if (name === "scope") expectError(call, "forbidden");
+        const expected = { logout: 0, expiry: 1, scope: 1, nothing: 2 };
+        expect(ran, name).to.equal(expected[name as keyof typeof expected]);
       }
-      await end(server);
-      gate.open();
-      const answers = await leftovers(ada);
-      const [call] = answers.filter(({ id }) => id === 1);
-      if (name === "nothing") expect(call?.result).to.equal(1);
-      if (name === "expiry") expectError(call, "token_expired");
-      if (name === "scope") expectError(call, "forbidden");
-      const expected = { logout: 0, expiry: 1, scope: 1, nothing: 2 };
-      expect(ran, name).to.equal(expected[name as keyof typeof expected]);
-    }
-  });
+    });
 
   it("that gives up waiting answers at once; the handler's signal aborts, and it counts until it ends", async () => {
     const gate = new Gate();
