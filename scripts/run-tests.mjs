@@ -17,7 +17,6 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const require = createRequire(import.meta.url);
 
 const counted = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/;
-const leaving = 30_000; // ms from its last line to the end of a process
 const orphaned = 5_000; // ms from its end to that of its output
 const slots = Math.max(2, Math.min(availableParallelism(), 4));
 
@@ -81,8 +80,11 @@ export function findTests(folder = "test") {
     .sort();
 }
 
-/** Runs mocha, each line behind the job's name, and resolves with its counts. */
-async function run(name, files, options, settings) {
+/**
+ * Runs mocha, each line behind the job's name, and resolves with its counts. `leaving`: milliseconds
+ * that the process may take to end after its last line.
+ */
+export async function run(name, files, options, settings, leaving = 30_000) {
   const mocha = require.resolve("mocha/bin/mocha.js");
   const child = spawn(process.execPath, [mocha, ...options, ...files], {
     cwd: root,
