@@ -91,7 +91,7 @@ describe("The runner of the tests", () => {
   it("ends a process that something keeps open after its last line, and counts a failure", async () => {
     await withFolder(async (folder) => {
       const file = join(folder, "open.test.ts");
-      await writeFile(file, `it("leaves a timer", () => void setInterval(() => {}, 1_000));`);
+      await writeFile(file, `it("leaves a timer", () => void setTimeout(() => {}, 60_000));`);
       const program = `import { run } from "./scripts/run-tests.mjs";
         const counts = await run("open", [${JSON.stringify(file)}], [], {}, 200);
         console.log(JSON.stringify(counts));`;
