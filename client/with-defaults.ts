@@ -11,7 +11,7 @@ export function withDefaults<Defaults extends object>(
     const isKnown = Object.hasOwn(defaults, name);
     if (!isKnown || (typeof value === "number" && !(value > 0)))
       throw new TypeError(
-        `option ${name}: not ${isKnown ? "> 0" : `one of ${Object.keys(defaults)}`}`,
+        `option ${name}: not ${isKnown ? `${value}; no limit: Infinity` : `one of ${Object.keys(defaults)}`}`,
       );
     defaults[name as keyof Defaults] = value ?? defaults[name as keyof Defaults];
   }

@@ -56,7 +56,12 @@ await rename(`${path}.new`, path);
 /** The text that was made of `text`, from the last time if it was the same. */
 async function renamed(text, named) {
   const hash = createHash("sha256").update(text).update(named);
-  for (const maker of ["rename-for-gzip.mjs", "reorder-for-gzip.mjs", "inner-members.mjs"])
+  for (const maker of [
+    "build-client.mjs",
+    "rename-for-gzip.mjs",
+    "reorder-for-gzip.mjs",
+    "inner-members.mjs",
+  ])
     hash.update(await readFile(new URL(maker, import.meta.url)));
   const key = hash.digest("hex");
   const path = `${root}node_modules/.cache/jotwire/${key}.js`;

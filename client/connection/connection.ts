@@ -129,7 +129,7 @@ export class Connection implements RenewalPort {
   ensureConnecting(): void {
     if (this.#state.is === "closed") throw this.#state.error;
     if (this.renewal.isAsking() && this.#told !== "ready")
-      throw new TypeError("token() calls its client");
+      throw new TypeError("token() waits for its own client");
     if (this.#state.is === "idle") this.#connect();
   }
 

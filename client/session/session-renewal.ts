@@ -206,7 +206,7 @@ export class SessionRenewal {
   }
 
   refresh(): Promise<void> {
-    if (!this.#tokens) throw new TypeError("no token()");
+    if (!this.#tokens) throw new TypeError("refresh() needs a token()");
     this.#renew("refresh");
     return join(this.#refreshWaiters);
   }

@@ -45,7 +45,7 @@ export function createTokenSource(
     isHurried = early > 0;
     askedAt = clock.monotonic();
     const cancel = clock.after(tokenTimeout, () => {
-      controller.abort(new JotwireError("timeout"));
+      controller.abort(new JotwireError("timeout", "tokenTimeout is over"));
     });
     signal.addEventListener("abort", cancel);
     isAsking = true;

@@ -54,7 +54,7 @@ export function openSocket(
   url: string,
   handlers: SocketHandlers,
 ): Socket {
-  if (!WebSocket) throw new TypeError("no WebSocket");
+  if (!WebSocket) throw new TypeError("option WebSocket is missing");
   const socket = new WebSocket(url, subprotocol);
   socket.onopen = () => handlers.opened();
   socket.onmessage = ({ data }) => {

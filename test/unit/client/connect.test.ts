@@ -70,7 +70,7 @@ describe("A client that connects", () => {
     const call = outcomeOf(client.call("a"));
     await settled();
     expect(states.at(-1)).to.include({ to: "closed" });
-    expect(call.error).to.have.nested.property("cause.message", "no WebSocket");
+    expect(call.error).to.have.nested.property("cause.message", "option WebSocket is missing");
   });
 
   it("without token() is ready when the socket is open, and has no session", async () => {

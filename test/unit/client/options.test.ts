@@ -39,7 +39,7 @@ describe("The options of createClient", () => {
       for (const value of [0, -1, Number.NaN])
         expect(() => createClient({ ...lazy, ...make(value) })).to.throw(
           TypeError,
-          `option ${name}: not > 0`,
+          `option ${name}: not ${value}; no limit: Infinity`,
         );
       for (const value of [0.5, Number.POSITIVE_INFINITY])
         createClient({ ...lazy, ...make(value) });
@@ -53,8 +53,8 @@ describe("The options of a call", () => {
     const socket = await signIn();
     for (const [options, message] of [
       [{ timout: 5 }, "option timout: not one of signal,timeout,idempotent,gaps,buffer"],
-      [{ timeout: 0 }, "option timeout: not > 0"],
-      [{ timeout: Number.NaN }, "option timeout: not > 0"],
+      [{ timeout: 0 }, "option timeout: not 0; no limit: Infinity"],
+      [{ timeout: Number.NaN }, "option timeout: not NaN; no limit: Infinity"],
     ] as const) {
       const call = outcomeOf(client.call("a", {}, options as never));
       await settled();
@@ -81,7 +81,7 @@ describe("The options of a subscription", () => {
     ) => Subscription<unknown>;
     for (const [options, message] of [
       [{ buffers: 5 }, "option buffers: not one of"],
-      [{ buffer: 0 }, "option buffer: not > 0"],
+      [{ buffer: 0 }, "option buffer: not 0; no limit: Infinity"],
     ] as const) {
       expect(() => client.subscribe("watch", {}, options as never)).to.throw(TypeError, message);
       const got = consume(watch({}, options));

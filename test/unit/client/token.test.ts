@@ -183,7 +183,7 @@ describe("token() that asks its own client", () => {
       expect(failures[0])
         .to.be.instanceOf(TypeError)
         .with.property("message")
-        .that.includes("calls its client");
+        .that.includes("its own client");
       await client.close();
     }
   });
