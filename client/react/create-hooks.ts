@@ -18,10 +18,12 @@ import type {
 import type { LiveView, Reduce } from "../stores/live-store.js";
 import { type RouteRefs, routeName } from "../stores/route-refs.js";
 import type { SessionView } from "../stores/session-store.js";
+import type { ViewStore } from "../stores/view-store.js";
 import { withDefaults } from "../with-defaults.js";
 import { useRpc } from "./rpc-context.js";
 import { type UseLiveOptions, useLiveState } from "./use-live.js";
 import { useSession } from "./use-session.js";
+import { useStore } from "./use-store.js";
 import { type UseSubscriptionOptions, useFeed } from "./use-subscription.js";
 
 /** Options of `useCall`. */
@@ -97,28 +99,25 @@ export function createHooks<App = Untyped>(): Hooks<App> {
   return hooks as unknown as Hooks<App>;
 }
 
-const off = { view: () => uncalled, subscribe: () => () => {}, reload: () => {} };
-const offAtFirst = () => uncalled;
-const loadingAtFirst = () => CallStore.first;
+interface CallSource extends ViewStore<CallView<unknown, unknown>> {
+  readonly reload: () => void;
+}
+
+const off: CallSource = { view: () => uncalled, subscribe: () => () => {}, reload: () => {} };
+const call = { make: CallStore<unknown, unknown>, first: CallStore.first, off };
 
 function useNamedCall(name: string, params: unknown, options: object) {
-  const client = useRpc() as Client;
   const { enabled } = withDefaults(options, { enabled: true } satisfies Record<
     keyof UseCallOptions,
     unknown
   >);
-  const key = JSON.stringify(params);
-  const store = useMemo(
-    () =>
-      enabled ? new CallStore(client, name, key === undefined ? undefined : JSON.parse(key)) : off,
-    [client, name, key, enabled],
+  const [{ reload }, view] = useStore<CallView<unknown, unknown>, CallSource>(
+    call,
+    name,
+    params,
+    enabled,
   );
-  const view: CallView<unknown, unknown> = useSyncExternalStore(
-    store.subscribe,
-    store.view as () => CallView<unknown, unknown>,
-    enabled ? loadingAtFirst : offAtFirst,
-  );
-  return { ...view, reload: store.reload };
+  return { ...view, reload };
 }
 
 const idleAtFirst = () => MutationStore.first;

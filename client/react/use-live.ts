@@ -1,5 +1,5 @@
-import { useEffect, useMemo, useSyncExternalStore } from "react";
-import type { Client, Untyped } from "../browser.js";
+import { useEffect } from "react";
+import type { Untyped } from "../browser.js";
 import type {
   CallArguments,
   LiveName,
@@ -14,8 +14,9 @@ import {
   noState,
   type Reduce,
 } from "../stores/live-store.js";
+import type { ViewStore } from "../stores/view-store.js";
 import { withDefaults } from "../with-defaults.js";
-import { useRpc } from "./rpc-context.js";
+import { useStore } from "./use-store.js";
 
 /** The options of `useLive`. */
 export interface UseLiveOptions {
@@ -26,9 +27,12 @@ export interface UseLiveOptions {
   readonly enabled?: boolean | undefined;
 }
 
-const off = { view: () => noState, subscribe: () => () => {}, reduceBy: () => {} };
-const offAtFirst = () => noState;
-const atFirst = () => loadingState;
+interface LiveSource extends ViewStore<LiveView<unknown>> {
+  reduceBy(reduce: Reduce<unknown, unknown>): void;
+}
+
+const off: LiveSource = { view: () => noState, subscribe: () => () => {}, reduceBy: () => {} };
+const liveState = { make: LiveStore, first: loadingState, off };
 
 /** Each name with its own params and `reduce`; `Name` may be several. */
 type LiveHookArguments<App, Name extends string> = Name extends Name
@@ -68,25 +72,11 @@ export function useLiveState(
   reduce: Reduce<unknown, unknown>,
   options: object,
 ): LiveView<unknown> {
-  const client = useRpc() as Client;
-  const key = JSON.stringify(params);
   const { enabled } = withDefaults(options, { enabled: true } satisfies Record<
     keyof UseLiveOptions,
     unknown
   >);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the effect below sets `reduce` anew
-  const store = useMemo(
-    () =>
-      enabled
-        ? new LiveStore(client, name, key === undefined ? undefined : JSON.parse(key), reduce)
-        : off,
-    [client, name, key, enabled],
-  );
+  const [store, view] = useStore<LiveView<unknown>, LiveSource>(liveState, name, params, enabled);
   useEffect(() => store.reduceBy(reduce));
-  const view: LiveView<unknown> = useSyncExternalStore(
-    store.subscribe,
-    store.view as () => LiveView<unknown>,
-    enabled ? atFirst : offAtFirst,
-  );
   return view;
 }

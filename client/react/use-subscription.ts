@@ -1,10 +1,17 @@
-import { useEffect, useMemo, useSyncExternalStore } from "react";
-import type { Client, Untyped } from "../browser.js";
+import { useEffect } from "react";
+import type { Untyped } from "../browser.js";
 import type { SubscribeName, SubscriptionEvent, SubscriptionParams } from "../client-api.js";
 import type { SubscriptionListeners, SubscriptionView } from "../stores/create-stores.js";
-import { beginning, SubscriptionStore, switchedOff } from "../stores/subscription-store.js";
+import {
+  beginning,
+  type FeedListeners,
+  type FeedView,
+  SubscriptionStore,
+  switchedOff,
+} from "../stores/subscription-store.js";
+import type { ViewStore } from "../stores/view-store.js";
 import { withDefaults } from "../with-defaults.js";
-import { useRpc } from "./rpc-context.js";
+import { useStore } from "./use-store.js";
 
 /** The options of `useSubscription`. */
 export interface UseSubscriptionOptions<Event> extends SubscriptionListeners<Event> {
@@ -15,9 +22,12 @@ export interface UseSubscriptionOptions<Event> extends SubscriptionListeners<Eve
   readonly enabled?: boolean | undefined;
 }
 
-const off = { view: () => switchedOff, subscribe: () => () => {}, tell: () => {} };
-const offAtFirst = () => switchedOff;
-const atFirst = () => beginning;
+interface FeedSource extends ViewStore<FeedView> {
+  tell(told: FeedListeners): void;
+}
+
+const off: FeedSource = { view: () => switchedOff, subscribe: () => () => {}, tell: () => {} };
+const subscription = { make: SubscriptionStore, first: beginning, off };
 
 type Rest<Params, Options> = undefined extends Params
   ? [params?: Params, options?: Options]
@@ -56,20 +66,12 @@ export function useSubscription<
 }
 
 export function useFeed(name: string, params: unknown, options: object): SubscriptionView<unknown> {
-  const client = useRpc() as Client;
-  const key = JSON.stringify(params);
   const { enabled, ...told } = withDefaults(options, {
     enabled: true,
     onEvent: undefined,
     onGap: undefined,
   } satisfies Record<keyof UseSubscriptionOptions<never>, unknown>);
-  const store = useMemo(
-    () =>
-      enabled
-        ? new SubscriptionStore(client, name, key === undefined ? undefined : JSON.parse(key))
-        : off,
-    [client, name, key, enabled],
-  );
+  const [store, view] = useStore<FeedView, FeedSource>(subscription, name, params, enabled);
   useEffect(() => store.tell(told));
-  return useSyncExternalStore(store.subscribe, store.view, enabled ? atFirst : offAtFirst);
+  return view;
 }

@@ -109,7 +109,11 @@ export function createStores<App = Untyped>(client: Client<App>): Stores<App> {
       select: (api: RouteRefs<App>) => unknown,
       params: unknown,
       reduce: Reduce<unknown, unknown>,
-    ) => new LiveStore(untyped, routeName(select), params, reduce),
+    ) => {
+      const store = new LiveStore(untyped, routeName(select), params);
+      store.reduceBy(reduce);
+      return store;
+    },
     call: (select: (api: RouteRefs<App>) => unknown, params?: unknown) =>
       new CallStore(untyped, routeName(select), params),
     mutation: (select: (api: RouteRefs<App>) => unknown) =>

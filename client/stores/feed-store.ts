@@ -22,10 +22,14 @@ export interface EndingView {
  */
 export abstract class FeedStore<View extends EndingView> extends ObservedStore<View> {
   protected readonly client: Client;
+  protected readonly name: string;
+  protected readonly params: unknown;
 
-  constructor(client: Client, view: View) {
+  constructor(client: Client, name: string, params: unknown, view: View) {
     super(view);
     this.client = client;
+    this.name = name;
+    this.params = params;
   }
 
   /** Subscribes, and shows an empty view. */
@@ -34,11 +38,12 @@ export abstract class FeedStore<View extends EndingView> extends ObservedStore<V
   /** Takes what the subscription gives. */
   protected abstract take(item: unknown): void;
 
-  /** Shows that the connection has another state, if the view says so. */
-  protected abstract stateChanged(state: ClientState): void;
-
   protected begin(signal: AbortSignal): void {
-    const stop = this.client.on("state", ({ to }) => this.stateChanged(to));
+    const stop = this.client.on("state", ({ to }) => {
+      const { status } = this.view();
+      if (status === "waiting" || status === "live")
+        this.show({ ...this.view(), status: statusIn(to) });
+    });
     signal.addEventListener("abort", stop);
     this.#start(signal);
   }

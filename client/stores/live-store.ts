@@ -1,4 +1,4 @@
-import type { Client, ClientState, LiveStep } from "../browser.js";
+import type { Client, LiveStep } from "../browser.js";
 import { FeedStore, statusIn } from "./feed-store.js";
 
 /** The live state of a topic, as a component sees it. */
@@ -35,37 +35,26 @@ export const noState = { ...loadingState, status: "off" } as const;
 
 /** The state that a topic's snapshot and its events make. */
 export class LiveStore extends FeedStore<LiveView<unknown>> {
-  readonly #name: string;
-  readonly #params: unknown;
-  #reduce: AnyReduce;
+  #reduce: AnyReduce = (state) => state;
 
-  constructor(client: Client, name: string, params: unknown, reduce: AnyReduce) {
-    super(client, loadingState);
-    this.#name = name;
-    this.#params = params;
-    this.#reduce = reduce;
+  constructor(client: Client, name: string, params: unknown) {
+    super(client, name, params, loadingState);
   }
 
   /** Sets the function that applies events from now on. */
-  readonly reduceBy = (reduce: AnyReduce): void => {
+  reduceBy(reduce: AnyReduce): void {
     this.#reduce = reduce;
-  };
+  }
 
   protected open(signal: AbortSignal): AsyncIterable<unknown> {
     this.show(loadingState);
     const reduce: AnyReduce = (state, event) => this.#reduce(state, event);
-    return this.client.live(this.#name, this.#params, reduce, { signal });
+    return this.client.live(this.name, this.params, reduce, { signal });
   }
 
   protected take(step: unknown): void {
     const { state, reset } = step as LiveStep<unknown, unknown>;
     const resets = this.view().resets + Number(reset);
     this.show({ status: statusIn(this.client.state), state, resets, error: undefined });
-  }
-
-  protected stateChanged(state: ClientState): void {
-    const { status } = this.view();
-    if (status === "waiting" || status === "live")
-      this.show({ ...this.view(), status: statusIn(state) });
   }
 }

@@ -1,4 +1,4 @@
-import { type Client, type ClientState, gap } from "../browser.js";
+import { type Client, gap } from "../browser.js";
 import { FeedStore, statusIn } from "./feed-store.js";
 import { throwOutside } from "./view-store.js";
 
@@ -36,14 +36,10 @@ export const switchedOff: FeedView = { ...beginning, status: "off" };
 
 /** The last event of a subscription, and how often events were lost. */
 export class SubscriptionStore extends FeedStore<FeedView> {
-  readonly #name: string;
-  readonly #params: unknown;
   #told: FeedListeners = {};
 
   constructor(client: Client, name: string, params: unknown) {
-    super(client, beginning);
-    this.#name = name;
-    this.#params = params;
+    super(client, name, params, beginning);
   }
 
   /** Sets the functions that are called at each event and each gap. */
@@ -52,7 +48,7 @@ export class SubscriptionStore extends FeedStore<FeedView> {
   }
 
   protected open(signal: AbortSignal, isAgain: boolean): AsyncIterable<unknown> {
-    const events = this.client.subscribe(this.#name, this.#params, { signal, gaps: true });
+    const events = this.client.subscribe(this.name, this.params, { signal, gaps: true });
     const { gaps } = this.view();
     this.show({ ...beginning, status: statusIn(this.client.state) });
     if (isAgain) this.#lost(gaps); // before the calls that read anew, which go out after it
@@ -63,12 +59,6 @@ export class SubscriptionStore extends FeedStore<FeedView> {
     if (event === gap) return this.#lost();
     this.show({ ...this.view(), event });
     this.#call(() => this.#told.onEvent?.(event as never));
-  }
-
-  protected stateChanged(state: ClientState): void {
-    const { status } = this.view();
-    if (status === "waiting" || status === "live")
-      this.show({ ...this.view(), status: statusIn(state) });
   }
 
   #lost(before = this.view().gaps): void {

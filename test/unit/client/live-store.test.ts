@@ -30,7 +30,8 @@ const join = async (socket: ScriptedSocket, snapshot: unknown) => {
 
 const shown = async () => {
   const script = await connected();
-  const store = new LiveStore(script.client, "board", { board: "b1" }, append);
+  const store = new LiveStore(script.client, "board", { board: "b1" });
+  store.reduceBy(append);
   const views: unknown[] = [];
   const leave = store.subscribe((view) => views.push(view));
   expect(store.view()).to.include({ status: "loading", state: undefined, resets: 0 });
@@ -129,7 +130,7 @@ describe("A component's live state", () => {
     await client.close();
 
     const other = await connected();
-    const refused = new LiveStore(other.client, "board", undefined, append);
+    const refused = new LiveStore(other.client, "board", undefined);
     refused.subscribe(() => {});
     await settled();
     for (const frame of other.socket.frames.filter(({ method }) => method === "board"))
