@@ -6,7 +6,14 @@ import { eventually } from "../helpers/eventually.js";
 import { describeRows, type RowsFor } from "../helpers/odd-rows.js";
 import { rejectionOf } from "../helpers/rejection.js";
 import { expectError } from "../helpers/server/expected.js";
-import { ask, exchange, leftovers, request, resultOf } from "../helpers/server/frames.js";
+import {
+  ask,
+  exchange,
+  type Frame,
+  leftovers,
+  request,
+  resultOf,
+} from "../helpers/server/frames.js";
 import { startTimed } from "../helpers/server/timed-server.js";
 
 type Log = TopicLog<unknown, number>;
@@ -158,6 +165,54 @@ describe("An application's own log", () => {
       expect(answered).to.have.members(sent.map((call) => (call as { id: string }).id));
     });
   });
+
+  it("with many events that do not fit any more is one line in the log", async () => {
+    const { server } = await start({
+      async *read() {
+        for (let offset = 2; offset <= 50; offset++) yield { offset, data: "x" as never };
+      },
+    });
+    await using running = server;
+    expect(await resultOf(await running.login(), "news", since)).to.include({ recovered: false });
+    expect(running.log.filter(({ fields }) => fields.event === "topic.fail")).to.have.lengthOf(1);
+  });
+
+  for (const isAsync of [false, true])
+    it(`has its rule${isAsync ? ", which is asynchronous," : ""} asked no oftener than calls may come`, async () => {
+      let asked = 0;
+      const rpc = createRpc();
+      const app = rpc.router({
+        news: rpc.topic({
+          key: () => "news",
+          authorize() {
+            asked++;
+            return isAsync ? Promise.resolve(true) : true;
+          },
+          history: {
+            async *read({ after }: { readonly after: number }) {
+              for (let offset = after + 1; offset <= 99; offset++) yield { offset, data: offset };
+            },
+            latest: () => ({ epoch: "e", offset: 99 }),
+          },
+        }),
+      });
+      await using running = await startTimed(app, { limits: { subscribeCallsPerSecond: 100 } });
+      const client = await running.login();
+      // each from an earlier place than what waits, so that it replaces the one before it
+      const calls = Array.from({ length: 60 }, (_, n) =>
+        request(n, "news", { $since: { epoch: "e", offset: 80 - n } }),
+      );
+      const answered: Frame[] = [];
+      client.send(...calls);
+      await eventually(async () => {
+        for (const frame of await leftovers(client)) if ("id" in frame) answered.push(frame);
+        expect(answered).to.have.lengthOf(60);
+      });
+      const refused = answered.filter(({ error }) => error !== undefined);
+      for (const frame of refused) expectError(frame, "rate_limited");
+      expect(refused.length).to.be.within(1, 59);
+      expect(asked).to.be.within(60, 100);
+    });
 
   it("with an event that does not fit any more is a gap for who needs that event only", async () => {
     const { server } = await start({

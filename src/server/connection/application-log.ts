@@ -126,8 +126,8 @@ export class ApplicationLog implements LogSource {
         length += text.length;
       } catch (error) {
         // an event of an older version of the application must not stop those behind it
+        if (!hasLoss) this.failed(error);
         hasLoss = true;
-        this.failed(error);
       }
       if (pulled % eventsPerTurn === 0) await new Promise((resolve) => setImmediate(resolve));
     }

@@ -62,14 +62,21 @@ export function subscribe(
   const { call } = asked;
   if (call.session.isOver) throw new RpcFault(errorOf("cancelled"));
   subscriptions.mustKeepUp();
-  subscriptions.countCall(services.clock.monotonic(), services.limits.subscribeCallsPerSecond, () =>
-    services.telemetry.limitHit("subscribeCallsPerSecond"),
-  );
+  countCall(subscriptions, services);
   const open = () => askAndOpen(asked, subscriptions, services);
   const { pipeline } = asked.entry;
   if (pipeline === undefined) return open();
   const right = rightOf(asked, topicOf(asked, services), services);
   return begin(call, right, () => openThrough(pipeline, asked, open), subscriptions);
+}
+
+function countCall(
+  subscriptions: ConnectionSubscriptions,
+  { clock, limits, telemetry }: SubscribeServices,
+): void {
+  subscriptions.countCall(clock.monotonic(), limits.subscribeCallsPerSecond, () =>
+    telemetry.limitHit("subscribeCallsPerSecond"),
+  );
 }
 
 /**
@@ -194,12 +201,16 @@ function joinTopic(
   const { topics, limits, telemetry } = services;
   const { call } = asked;
   const since = asked.snapshot === true ? undefined : asked.since;
+  const askAgain = () => {
+    countCall(subscriptions, services); // n calls that replace each other would ask n² times
+    return askAndOpen(asked, subscriptions, services);
+  };
   const answer = (kept: Kept, read: SubscribeResult, giveUp: () => void) =>
     feed.snapshot === undefined || asked.snapshot === false || read.recovered === true
       ? started(kept, read, giveUp)
       : withSnapshot(
           { asked, topic, source: feed.snapshot, kept, read, giveUp },
-          { subscriptions, services, askAgain: () => askAndOpen(asked, subscriptions, services) },
+          { subscriptions, services, askAgain },
         );
   const known = subscriptions.get(topic.name);
   if (known !== undefined) {
@@ -207,8 +218,7 @@ function joinTopic(
       throw nameTaken(topic.name);
     if (since === undefined || feed.history === undefined)
       return again(known, known.subscription, call, answer);
-    if (!known.subscription.isPlaced)
-      return afterwards(known.opened, call, () => askAndOpen(asked, subscriptions, services));
+    if (!known.subscription.isPlaced) return afterwards(known.opened, call, askAgain);
     if (known.subscription.covers(since))
       return again(known, known.subscription, call, answer, { recovered: true });
     known.subscription.stop();
