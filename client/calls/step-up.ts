@@ -40,6 +40,7 @@ class StepUps {
   readonly refused = (call: Call, failure: RpcError): boolean | undefined => {
     if (failure.code !== "step_up_required") return undefined;
     if (this.#settings.token === undefined || this.#asked.has(call)) return false;
+    if (!this.#hasRoom()) return false;
     const { acrValues, maxAge } = Object(failure.data) as Partial<ErrorData>;
     const needs = JSON.stringify({ acrValues, maxAge });
     call.refusal = failure;
@@ -48,6 +49,14 @@ class StepUps {
     if (this.#current === undefined) this.#ask(needs).catch(this.#settings.onError);
     return true;
   };
+
+  /** They are in no connection's way, and would grow without a bound while the user is asked. */
+  #hasRoom(): boolean {
+    const { queue } = this.#settings;
+    if (this.#needs.size < queue) return true;
+    for (const call of this.#needs.keys()) if (call.phase === "settled") this.#needs.delete(call);
+    return this.#needs.size < queue;
+  }
 
   /**
    * Asks for one thing at a time: calls that need another one wait as well, are sent again after

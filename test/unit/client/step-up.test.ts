@@ -204,6 +204,30 @@ describe("A call that needs a stronger or newer login", () => {
     await client.close();
   });
 
+  it("waits with no more others than the queue may have", async () => {
+    const { client, socket, questions, answer } = await signedIn({ queue: 2 });
+    const pays = [1, 2, 3].map((amount) => {
+      const pay = outcomeOf(client.call("pay", { amount }));
+      refuse(socket, "pay");
+      return pay;
+    });
+    await settled();
+    expect(pays.map(({ error }) => (error as RpcError | undefined)?.code)).to.deep.equal([
+      ...[undefined, undefined, "step_up_required"],
+    ]);
+    await answer();
+    expect([socket.count("pay"), questions.length]).to.deep.equal([5, 1]);
+    for (let turn = 0; turn < 3; turn++) {
+      const controller = new AbortController();
+      const again = outcomeOf(client.call("pay", undefined, { signal: controller.signal }));
+      refuse(socket, "pay");
+      await settled();
+      expect(again.error, "there is room again").to.equal(undefined);
+      controller.abort();
+    }
+    await client.close();
+  });
+
   it("of other needs is not rejected with those that were refused", async () => {
     const { client, socket, questions, answer } = await signedIn();
     const [pay, close] = [outcomeOf(client.call("pay")), outcomeOf(client.call("close"))];
