@@ -50,7 +50,10 @@ export interface PasswordSession extends BrowserSession {
   login(username: string, password: string): Promise<void>;
   /** Ends the login, in all tabs. Rejects with `LoginFailure` if the issuer can't be reached. */
   logout(): Promise<void>;
-  /** Ends all logins of the user, on all devices. Rejects with `LoginFailure`. */
+  /**
+   * Ends all logins of the user, on all devices. Rejects with `LoginFailure`: `refused` where this
+   * login has ended meanwhile, so that nobody knows whose; after another login it works.
+   */
   signOutEverywhere(): Promise<void>;
 }
 

@@ -44,7 +44,8 @@ export class PasswordLogin {
     const form = { grant_type: "refresh_token", ...this.#own() };
     const { status, answer } = await this.#ask("/token", form, signal);
     if (status === 200) return this.#taken(answer);
-    if (status === 400) {
+    // a proxy's 400 says nothing about the login
+    if (status === 400 && typeof answer.error === "string") {
       // the issuer keeps no cookie, and this page has no refresh token (any more)
       if (answer.error === "invalid_request") this.#hasCookie = false;
       return null;
@@ -55,9 +56,11 @@ export class PasswordLogin {
   async logout(everywhere: boolean): Promise<"logout"> {
     const form = { everywhere: String(everywhere), ...this.#own() };
     const { status, answer } = await this.#ask("/logout", form);
-    const isEnded = status === 200 || (status === 400 && answer.error === "invalid_grant");
-    if (!isEnded) throw new LoginFailure("unavailable", textOf(answer));
-    return "logout";
+    if (status === 200) return "logout";
+    const isOver = status === 400 && answer.error === "invalid_grant";
+    if (isOver && !everywhere) return "logout";
+    // of a login that is over nobody knows whose the others are
+    throw new LoginFailure(isOver ? "refused" : "unavailable", textOf(answer));
   }
 
   #own(): { readonly refresh_token?: string } {
