@@ -170,10 +170,11 @@ export interface Client<App = Untyped> extends AsyncDisposable {
 
 /**
  * Makes a client of one server. The client connects by itself, renews its session in time, and
- * reconnects after a loss. Where there is no page and no worker of one, such as on a server that
- * renders pages, it connects at its first use: see the option `connect`.
+ * reconnects after a loss. Outside of pages and their workers, such as on a server that renders
+ * pages, the client connects at its first use: see the option `connect`.
  *
- * @param extend for the entry `jotwire/client` alone: what it has and the ready-made module leaves out
+ * @param extend for the entry `jotwire/client` alone: what it has and the ready-made module leaves
+ * out
  * @throws {TypeError} if an option doesn't exist or is out of its range
  * @example
  * ```ts

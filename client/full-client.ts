@@ -28,9 +28,9 @@ export interface Client<App = Untyped> extends CoreClient<App> {
    * Subscribes to a topic with a snapshot, by wire name, and gives its state: the snapshot first
    * (`reset`), then what `reduce` makes of the state and each event. Where events were lost, it
    * gives a fresh snapshot (`reset`). An event may already be contained in the snapshot before it,
-   * so `reduce` must not mind to be given one again: go by an id, or a version. It keeps the events
-   * from the call on, and ends and fails as `subscribe` does; also if there is no snapshot, or if
-   * `reduce` throws.
+   * so applying an event twice must be harmless: go by an id, or a version. The events are kept
+   * from the call on. The loop ends and throws like that of `subscribe`; it also throws if the
+   * topic has no snapshot, and what `reduce` throws.
    *
    * @throws {TypeError} if the params aren't by name, or an option doesn't exist
    * @example
@@ -47,8 +47,8 @@ export interface Client<App = Untyped> extends CoreClient<App> {
 
 /**
  * Makes a client of one server. The client connects by itself, renews its session in time, and
- * reconnects after a loss. Where there is no page and no worker of one, such as on a server that
- * renders pages, it connects at its first use: see the option `connect`.
+ * reconnects after a loss. Outside of pages and their workers, such as on a server that renders
+ * pages, the client connects at its first use: see the option `connect`.
  *
  * @throws {TypeError} if an option doesn't exist or is out of its range
  * @example

@@ -24,7 +24,7 @@ interface Demand {
 
 /** What a session needs of a client: `createClient` makes one. */
 export interface BoundClient {
-  /** Connects anew, with a token for whoever is signed in. */
+  /** Closes the connection and opens another one, with a token of the user who is signed in. */
   reconnect(): Promise<void>;
   /** Closes the connection. */
   close(): Promise<void>;
@@ -94,7 +94,7 @@ export class LoginSession {
     return this.renew(request.signal);
   }
 
-  /** One renewal for whoever asks meanwhile, in this tab and the others. */
+  /** One renewal for all callers at the same time, in this tab and the others. */
   renew(signal?: AbortSignal): Promise<string | null> {
     this.#renewing ??= this.#renew(signal).finally(() => {
       this.#renewing = undefined;

@@ -45,7 +45,7 @@ describe("the command line", function () {
     }
   });
 
-  it("says how a command is used that lacks an argument, and where to read on", async () => {
+  it("says how a command is used that lacks an argument, and which help to read", async () => {
     const commands = [
       [["serve"], "such as: jotwire serve dist/app.js; see jotwire serve --help"],
       [["user", "add"], "such as: jotwire user add bob; see jotwire user add --help"],

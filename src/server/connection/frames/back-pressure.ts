@@ -128,7 +128,7 @@ export class BackPressure {
     return frame;
   }
 
-  /** Nothing is held any more: the socket is read on. */
+  /** Resumes reading from the socket, once nothing is held any more. */
   release(): void {
     if (!this.#isHolding) return;
     this.#isHolding = false;
@@ -143,7 +143,7 @@ export class BackPressure {
     this.#outbox.limit = this.#limits.sendBufferHardBytes - this.#writer.waiting;
   }
 
-  /** Lets go of what is held, and has the socket read on: the peer's close must be heard. */
+  /** Drops the frames that are held, and resumes reading so that the peer's close is noticed. */
   close(): void {
     this.#frames = undefined;
     this.#heldBytes = 0;

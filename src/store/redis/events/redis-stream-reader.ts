@@ -296,8 +296,8 @@ export class RedisStreamReader {
   }
 
   /**
-   * A Redis that is there but takes nothing (a full one, a full disk) is read on: what it refused
-   * is written later.
+   * Keeps reading from a Redis that answers but refuses writes (full memory, a full disk): the
+   * refused writes are repeated later.
    */
   async #written(connection: RedisConnection, writing: Promise<void> | undefined): Promise<void> {
     try {

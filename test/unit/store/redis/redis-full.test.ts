@@ -87,7 +87,7 @@ describe("A Redis that is at its maxmemory", () => {
     await refusesWhole(() => store.bus.send("m"));
   });
 
-  it("is read on, and joined by nodes that start, also by one with a revocation that was refused", async () => {
+  it("is still read, and joined by nodes that start, also by one with a revocation that was refused", async () => {
     await open()
       .revocations.add({ jti: "y" })
       .catch(() => {});
