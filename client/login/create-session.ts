@@ -5,7 +5,7 @@ import {
   type ProviderLoginOptions,
   type RedirectOptions,
 } from "./provider-login.js";
-import type { LoginState } from "./session-state.js";
+import { type LoginState, pageUrl } from "./session-state.js";
 
 /** Where users log in with a password: an embedded issuer. */
 export interface PasswordSessionOptions {
@@ -69,7 +69,8 @@ export interface ProviderSession extends BrowserSession {
 
 /**
  * Makes the session of a page: it logs in and out, renews tokens once for all tabs, and keeps the
- * login over a reload. One for each page and issuer.
+ * login over a reload. One for each page and issuer. On a server that renders pages nobody is
+ * signed in.
  *
  * @throws TypeError if an option is missing or unknown
  * @example
@@ -91,7 +92,9 @@ export function createSession(
 }
 
 function passwordSession({ url = "/" }: PasswordSessionOptions): PasswordSession {
-  const issuer = new URL(url, location.href).href;
+  const page = pageUrl();
+  // outside of a page nothing is asked before `login`, which says that a URL is missing
+  const issuer = page === undefined ? String(url) : new URL(url, page).href;
   const source = new PasswordLogin(issuer);
   // the page shows a form, by state.stepUp
   const session = new LoginSession(

@@ -1,5 +1,5 @@
 import type { TokenRequest } from "../session/token-request.js";
-import type { AccessToken, LoginState, StepUp } from "./session-state.js";
+import { type AccessToken, type LoginState, pageUrl, type StepUp } from "./session-state.js";
 import { Tabs } from "./tabs.js";
 
 const leastLifeMs = 5_000; // a token that ends sooner is renewed before it is given away
@@ -133,7 +133,8 @@ export class LoginSession {
   }
 
   async #restore(): Promise<void> {
-    if (this.#tabs.markedAt() === null || !this.#source.survivesReload()) {
+    const isKept = pageUrl() !== undefined && this.#source.survivesReload();
+    if (!isKept || this.#tabs.markedAt() === null) {
       this.#source.forget();
       return this.#signOut("never");
     }

@@ -1,4 +1,4 @@
-import { type AccessToken, LoginFailure, subjectOf } from "./session-state.js";
+import { type AccessToken, LoginFailure, pageUrl, subjectOf } from "./session-state.js";
 
 const timeoutMs = 5_000; // a lost answer may be asked for again for 10 s
 
@@ -86,7 +86,12 @@ export class PasswordLogin {
     given?: AbortSignal,
   ): Promise<{ status: number; answer: Answer; retryAfter: number }> {
     const url = this.#url + path;
-    const isOwn = new URL(url, location.href).origin === location.origin;
+    const page = pageUrl();
+    if (page === undefined && !isAbsolute(url))
+      throw new TypeError(
+        'createSession has no page whose origin it could ask; give it the issuer\'s "url"',
+      );
+    const isOwn = page === undefined || new URL(url).origin === location.origin;
     const limit = AbortSignal.timeout(timeoutMs);
     try {
       const response = await fetch(url, {
@@ -106,6 +111,10 @@ export class PasswordLogin {
       throw new LoginFailure("unavailable", `${url} did not answer${hint}`, undefined, error);
     }
   }
+}
+
+function isAbsolute(url: string): boolean {
+  return /^https?:/i.test(url);
 }
 
 async function jsonOf(response: Response): Promise<Answer> {

@@ -1,5 +1,5 @@
 import type { AuthorizationServer, Client, TokenEndpointResponse } from "oauth4webapi";
-import { type AccessToken, LoginFailure, subjectOf } from "./session-state.js";
+import { type AccessToken, LoginFailure, pageUrl, subjectOf } from "./session-state.js";
 
 /** An OpenID provider, and how this application is known there. */
 export interface ProviderLoginOptions {
@@ -102,6 +102,8 @@ export class ProviderLogin {
 
   /** Leads the page to the provider. */
   async login(options: RedirectOptions): Promise<void> {
+    if (pageUrl() === undefined)
+      throw new TypeError("login() leads a page to the provider; call it in a page");
     const { returnTo = location.href.slice(location.origin.length) } = options;
     if (!returnTo.startsWith("/") || new URL(returnTo, location.origin).origin !== location.origin)
       throw new TypeError("returnTo must be a path of this origin");
@@ -140,7 +142,9 @@ export class ProviderLogin {
 
   /** Does the page's address bring the answer to a login of this tab? */
   isArrival(): boolean {
-    const { searchParams } = new URL(location.href);
+    const page = pageUrl();
+    if (page === undefined) return false;
+    const { searchParams } = new URL(page);
     const isAnswer = searchParams.has("code") || searchParams.has("error");
     return isAnswer && this.#transaction()?.state === searchParams.get("state");
   }

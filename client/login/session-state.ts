@@ -60,6 +60,11 @@ export interface AccessToken {
   readonly scopes: readonly string[];
 }
 
+/** The page's address; `undefined` outside of pages, such as on a server that renders them. */
+export function pageUrl(): string | undefined {
+  return (globalThis.location as Location | undefined)?.href;
+}
+
 /** Whose a JWT is, by its own words; an opaque token tells nothing. */
 export function subjectOf(token: string): string {
   try {
