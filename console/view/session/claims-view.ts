@@ -1,6 +1,7 @@
 import { html } from "htm/preact";
 import type { DecodedToken } from "../../model/session/decoded-token.js";
 import { maskedValue } from "../../model/session/mask.js";
+import { TimeView } from "../time-view.js";
 
 interface ClaimsViewProps {
   readonly token: DecodedToken;
@@ -40,10 +41,8 @@ export function ClaimsView({ token, connectionId }: ClaimsViewProps) {
 }
 
 function told(name: string, value: unknown): unknown {
-  if (times.has(name) && typeof value === "number") {
-    const date = new Date(value * 1_000);
-    return html`<time datetime=${date.toISOString()} title=${String(value)}>${date.toLocaleTimeString()}</time>`;
-  }
+  if (times.has(name) && typeof value === "number")
+    return html`<${TimeView} at=${value * 1_000} />`;
   return typeof value === "string"
     ? String(maskedValue(value))
     : JSON.stringify(maskedValue(value));

@@ -10,6 +10,7 @@ import {
 } from "../../model/session/sessions.js";
 import { ConfirmButton } from "../confirm-button.js";
 import { useNow, useStore } from "../hooks.js";
+import { TimeView } from "../time-view.js";
 import { sizeOf } from "../timeline/timeline-row.js";
 import { clockOf } from "./expiry-ring.js";
 
@@ -75,7 +76,7 @@ function Row({ session, now, isOwn, onKick, onRevoke }: RowProps) {
   return html`
     <tr>
       <td title=${id}><b>${who}</b>${isOwn && html` <span class="tag">you</span>`}${state !== "active" && html` <span class="tag">${state}</span>`}</td>
-      <td><time datetime=${new Date(since).toISOString()}>${new Date(since).toLocaleTimeString()}</time></td>
+      <td><${TimeView} at=${since} /></td>
       <td class="number-left">${endsAt === null ? "–" : clockOf(Math.max(0, endsAt - now))}</td>
       <td class="number">${calls}</td>
       <td class="number">${sizeOf(bufferedBytes)}</td>

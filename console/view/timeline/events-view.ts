@@ -2,7 +2,7 @@ import { html } from "htm/preact";
 import type { ConsoleModel } from "../../model/console-model.js";
 import type { EventView, SubscriptionView } from "../../model/timeline/subscriptions.js";
 import { useStore } from "../hooks.js";
-import { timeOf } from "./timeline-row.js";
+import { TimeView } from "../time-view.js";
 
 /** The subscriptions of one method, with their events. */
 export function EventsView({ desk, name }: { readonly desk: ConsoleModel; readonly name: string }) {
@@ -32,7 +32,7 @@ function Events({
       <ol>
         ${events.map(
           ({ number: event, at, text }: EventView) => html`
-            <li key=${event}><time>${timeOf(at)}</time> ${text === null ? html`<b class="warn">a gap: some events were lost</b>` : html`<code>${text}</code>`}</li>`,
+            <li key=${event}><${TimeView} at=${at} isExact /> ${text === null ? html`<b class="warn">a gap: some events were lost</b>` : html`<code>${text}</code>`}</li>`,
         )}
       </ol>
     </section>

@@ -2,6 +2,7 @@ import { html } from "htm/preact";
 import type { Entry } from "../../model/timeline/timeline.js";
 import { Icon } from "../icon.js";
 import { JsonView } from "../json-view.js";
+import { TimeView } from "../time-view.js";
 
 interface TimelineRowProps {
   readonly entry: Entry;
@@ -18,7 +19,7 @@ export function TimelineRow({ entry, isOpen, isPair, onOpen }: TimelineRowProps)
   const isReadable = text !== "";
   return html`
     <tr class="entry ${direction} ${tone} ${isOpen ? "opened" : ""} ${isPair ? "paired" : ""}">
-      <td class="time">${timeOf(at)}</td>
+      <td class="time"><${TimeView} at=${at} isExact /></td>
       <td class="direction"><${Icon} name=${direction} /><span class="unseen">${directions[direction]}</span></td>
       <td class="what">
         ${
@@ -38,14 +39,6 @@ export function TimelineRow({ entry, isOpen, isPair, onOpen }: TimelineRowProps)
       </td></tr>`
     }
   `;
-}
-
-export function timeOf(at: number): string {
-  const date = new Date(at);
-  const parts = [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) =>
-    String(part).padStart(2, "0"),
-  );
-  return `${parts.join(":")}.${String(date.getMilliseconds()).padStart(3, "0")}`;
 }
 
 export function sizeOf(bytes: number): string {
