@@ -1,14 +1,13 @@
 /** Makes dist/client/jotwire.min.js: the client as one module, for a page without a bundler. */
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { minify } from "terser";
 import { classesToClosures, functionsToArrows } from "./classes-to-closures.mjs";
 import { areTogether, innerMembers } from "./inner-members.mjs";
 import { lettersIn, renameForGzip, withLetters } from "./rename-for-gzip.mjs";
-import { reorderForGzip } from "./reorder-for-gzip.mjs";
+import { inOrder, orderForGzip } from "./reorder-for-gzip.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -53,32 +52,31 @@ const path = `${root}dist/client/jotwire.min.js`;
 await writeFile(`${path}.new`, await renamed(code, named));
 await rename(`${path}.new`, path);
 
-/** The text that was made of `text`, from the last time if it was the same. */
+/**
+ * `text` with the order and the letters that were found for it. The search takes two minutes; what
+ * it found is kept beside this program, and belongs in the commit that changed the client.
+ */
 async function renamed(text, named) {
-  const hash = createHash("sha256").update(text).update(named);
-  for (const maker of [
-    "build-client.mjs",
-    "rename-for-gzip.mjs",
-    "reorder-for-gzip.mjs",
-    "inner-members.mjs",
-  ])
-    hash.update(await readFile(new URL(maker, import.meta.url)));
-  const key = hash.digest("hex");
-  const path = `${root}node_modules/.cache/jotwire/${key}.js`;
-  try {
-    return await readFile(path, "utf8");
-  } catch {
-    const nameOf = (short) => innerMembers[Number(short.slice(2, -1))];
-    let [made, letters] = [text, lettersIn(text, named)];
-    for (let round = 0; round < 3; round++) {
-      made = reorderForGzip(made, (part) => withLetters(part, letters));
-      letters = renameForGzip(made, letters, (one, other) =>
-        areTogether(nameOf(one), nameOf(other)),
-      );
-    }
-    made = withLetters(made, letters);
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, made);
-    return made;
+  const of = createHash("sha256").update(text).update(named).digest("hex");
+  const path = new URL("client-choices.json", import.meta.url);
+  let choices = JSON.parse(await readFile(path, "utf8"));
+  if (choices.of !== of) {
+    process.stderr.write("The client has changed: its names are chosen anew, for two minutes.\n");
+    choices = { of, ...chosen(text, named) };
+    await writeFile(path, `${JSON.stringify(choices)}\n`);
   }
+  return withLetters(choices.orders.reduce(inOrder, text), new Map(choices.letters));
+}
+
+function chosen(text, named) {
+  const nameOf = (short) => innerMembers[Number(short.slice(2, -1))];
+  const orders = [];
+  let [made, letters] = [text, lettersIn(text, named)];
+  for (let round = 0; round < 3; round++) {
+    const order = orderForGzip(made, (part) => withLetters(part, letters));
+    orders.push(order);
+    made = inOrder(made, order);
+    letters = renameForGzip(made, letters, (one, other) => areTogether(nameOf(one), nameOf(other)));
+  }
+  return { orders, letters: [...letters] };
 }

@@ -2,15 +2,17 @@
  * Puts what may stand in any order into the order with which gzip finds the longest repeats: the
  * members of objects that have functions among them, names that are taken out of an object, and
  * variables whose values are functions, literals or none. Tries swaps, and keeps one with which the
- * deflated text gets no longer. The same text always becomes the same.
+ * deflated text gets no longer.
  */
 import { deflateRawSync } from "node:zlib";
 import { parse } from "acorn";
 
-/** `text` in a better order. `named`: gives it with the names that it will have. */
-export function reorderForGzip(text, named) {
-  const groups = [];
-  const root = treeOf(text, parse(text, { ecmaVersion: "latest", sourceType: "module" }), groups);
+/**
+ * Finds a better order for `text`: by group, the places that its items had. `named`: gives `text`
+ * with the names that it will have.
+ */
+export function orderForGzip(text, named) {
+  const { root, groups } = groupsIn(text);
   const sizeNow = () => deflateRawSync(textOf(root, "named"), { level: 9 }).length;
   for (const leaf of leavesOf(root)) leaf.named = named(leaf.text);
   let size = sizeNow();
@@ -29,21 +31,36 @@ export function reorderForGzip(text, named) {
     if (next <= size) size = next;
     else items.splice(0, items.length, ...before);
   }
+  return groups.map(({ items }) => items.map(({ place }) => place));
+}
+
+/** `text` in the order that `orderForGzip` found for it. */
+export function inOrder(text, order) {
+  const { root, groups } = groupsIn(text);
+  for (const [index, group] of groups.entries())
+    group.items = order[index].map((place) => group.items[place]);
   return textOf(root, "text");
 }
 
 const guesses = 10_000;
 
+function groupsIn(text) {
+  const groups = [];
+  const root = treeOf(text, parse(text, { ecmaVersion: "latest", sourceType: "module" }), groups);
+  return { root, groups };
+}
+
 const textOf = (node, member) =>
   node.items
-    ? node.items.map((item) => item.map((one) => textOf(one, member)).join("")).join()
+    ? node.items.map(({ parts }) => parts.map((one) => textOf(one, member)).join("")).join()
     : node[member];
 
-const leavesOf = (node) => (node.items ? node.items.flat().flatMap(leavesOf) : [node]);
+const leavesOf = (node) =>
+  node.items ? node.items.flatMap(({ parts }) => parts).flatMap(leavesOf) : [node];
 
 /**
  * A leaf has text; a group has items, which may change places, and each of which has leaves and
- * groups in turn.
+ * groups in turn as its parts.
  */
 function treeOf(text, program, groups) {
   const runs = [];
@@ -60,13 +77,14 @@ function treeOf(text, program, groups) {
       made.push({ text: text.slice(at, run[0].start) });
       at = run.at(-1).end;
       const others = among.filter((other) => other !== run);
-      const items = run.map((item) =>
-        inside(
+      const items = run.map((item, place) => ({
+        place,
+        parts: inside(
           item.start,
           item.end,
           others.filter((other) => contains(item.start, item.end, other)),
         ),
-      );
+      }));
       const group = { items };
       groups.push(group);
       made.push(group);
@@ -74,7 +92,7 @@ function treeOf(text, program, groups) {
     made.push({ text: text.slice(at, end) });
     return made;
   };
-  return { items: [inside(0, text.length, runs)] };
+  return { items: [{ parts: inside(0, text.length, runs) }] };
 }
 
 const isFunction = ({ type }) => /Function/.test(type);
