@@ -1,4 +1,7 @@
-/** Makes dist/client/jotwire.min.js: the client as one module, for a page without a bundler. */
+/**
+ * Makes the client and the session of a page as one module each, for a page without a bundler:
+ * dist/client/jotwire.min.js, dist/client/jotwire-session.min.js.
+ */
 import { createHash } from "node:crypto";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
@@ -47,10 +50,30 @@ const { code } = await minify(bundle, {
   mangle: { nth_identifier: { get: () => `$v${++count}$` } },
 });
 const { code: named } = await minify(bundle, options);
-// a page that is loading it meanwhile gets the old one or the new one
-const path = `${root}dist/client/jotwire.min.js`;
-await writeFile(`${path}.new`, await renamed(code, named));
-await rename(`${path}.new`, path);
+await put("jotwire.min.js", await renamed(code, named));
+
+const session = await build({
+  absWorkingDir: root,
+  entryPoints: ["client/login/index.ts"],
+  external: ["oauth4webapi"], // loaded when a provider is asked
+  bundle: true,
+  write: false,
+  minify: true,
+  format: "esm",
+  platform: "browser",
+  target: "es2022",
+  legalComments: "none",
+  logLevel: "warning",
+});
+const { code: squeezed } = await minify(session.outputFiles[0].text, options);
+await put("jotwire-session.min.js", squeezed);
+
+/** A page that is loading it meanwhile gets the old one or the new one. */
+async function put(name, text) {
+  const path = `${root}dist/client/${name}`;
+  await writeFile(`${path}.new`, text);
+  await rename(`${path}.new`, path);
+}
 
 /**
  * `text` with the order and the letters that were found for it. The search takes two minutes; what

@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { get as httpGet, type IncomingMessage } from "node:http";
+import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import { expect } from "chai";
+import { rawRequest } from "../helpers/network/raw-request.js";
 import { sampleApp, startServer } from "../helpers/server/test-server.js";
-import { openIssuer } from "../helpers/tokens/test-issuer.js";
+import { openIssuer, password } from "../helpers/tokens/test-issuer.js";
 
 const urlOf = (url: string) => url.replace(/^ws/, "http").replace(/\/rpc$/, "/console");
 
@@ -59,6 +61,62 @@ describe("The console's page", () => {
       "",
       tag,
     ]);
+  });
+
+  it("is compressed for whoever takes that, with a tag for each encoding", async () => {
+    await using server = await startServer(sampleApp(), { console: true });
+    const ask = (headers: Record<string, string>, method = "GET") =>
+      rawRequest(server.url.replace(/^ws/, "http"), "/console", { method, headers });
+    const plain = await ask({});
+    expect(plain.headers).to.include({ vary: "Accept-Encoding" });
+    expect(plain.headers).to.not.have.property("content-encoding");
+    const tags = new Set([plain.headers.etag]);
+    for (const [accepted, encoding, decode] of [
+      ["gzip, deflate, br, zstd", "br", brotliDecompressSync],
+      ["*", "br", brotliDecompressSync],
+      ["gzip, br;q=0", "gzip", gunzipSync],
+      ["GZIP;q=0.5, br; q=0.4", "gzip", gunzipSync],
+    ] as const) {
+      const answer = await ask({ "accept-encoding": accepted });
+      expect(answer.headers, accepted).to.include({
+        "content-encoding": encoding,
+        vary: "Accept-Encoding",
+        "content-length": String(answer.body.length),
+        "content-security-policy": plain.headers["content-security-policy"],
+      });
+      expect(answer.body.length).to.be.below(plain.body.length * 0.4);
+      expect(decode(answer.body).equals(plain.body)).to.equal(true);
+      const head = await ask({ "accept-encoding": accepted }, "HEAD");
+      expect([head.status, head.body.length]).to.deep.equal([200, 0]);
+      expect({ ...head.headers, date: "" }).to.deep.equal({ ...answer.headers, date: "" });
+      tags.add(answer.headers.etag);
+      const known = `"other", W/${answer.headers.etag}`;
+      const again = await ask({ "accept-encoding": accepted, "if-none-match": known });
+      expect([again.status, again.body.length]).to.deep.equal([304, 0]);
+      expect(again.headers).to.include({ etag: answer.headers.etag, vary: "Accept-Encoding" });
+    }
+    expect(tags.size).to.equal(3);
+    for (const accepted of ["", "identity", "deflate", "br;q=0, gzip;q=0", "*;q=0", "br;q=high"]) {
+      const answer = await ask({ "accept-encoding": accepted });
+      expect(answer.headers, accepted).to.not.have.property("content-encoding");
+      expect(answer.body.equals(plain.body), accepted).to.equal(true);
+    }
+  });
+
+  it("is all that is compressed: no answer with a secret in it", async () => {
+    const { issuer } = await openIssuer({ issuer: "http://localhost:8080", cookie: true });
+    await using server = await startServer(sampleApp(), { console: true, auth: issuer });
+    const base = server.url.replace(/^ws/, "http");
+    const headers = { "accept-encoding": "br, gzip", "content-type": "application/json" };
+    const login = await rawRequest(base, "/login", {
+      method: "POST",
+      headers,
+      body: JSON.stringify({ username: "ada", password }),
+    });
+    expect(JSON.parse(String(login.body))).to.have.property("access_token");
+    const discovery = await rawRequest(base, "/openrpc.json", { headers });
+    for (const answer of [login, discovery])
+      expect(answer.headers).to.not.have.any.keys("content-encoding", "etag");
   });
 
   it("knows where the socket is, and logins only where there is an issuer", async () => {

@@ -120,6 +120,28 @@ describe("The issuer's cookie", () => {
     expect((await post("/token", use, {})).body).to.have.property("refresh_token");
   });
 
+  it("is neither set nor read for a page that keeps its refresh token itself", async () => {
+    const kept = await post("/login", { username: "ada", password, cookie: "false" });
+    expect(kept.setCookie).to.equal("");
+    const own = { refresh_token: kept.body.refresh_token ?? "", cookie: "false" };
+    const next = await post("/token", { grant_type: "refresh_token", ...own });
+    expect([next.setCookie, next.status]).to.deep.equal(["", 200]);
+    expect(next.body.refresh_token).to.match(/^[\w-]{22}\.[\w-]{48}$/);
+    const { cookie = "" } = await login(); // of another page of the same origin
+    const headers = { origin: page, cookie };
+    const asked = await post("/token", { grant_type: "refresh_token", cookie: "false" }, headers);
+    expect([asked.status, asked.body.error]).to.deep.equal([400, "invalid_request"]);
+    const out = await post(
+      "/logout",
+      { refresh_token: next.body.refresh_token ?? "", cookie: "false" },
+      headers,
+    );
+    expect([out.status, out.setCookie]).to.deep.equal([200, ""]);
+    expect((await refresh(cookie)).status, "the cookie's login goes on").to.equal(200);
+    const wrong = await post("/login", { username: "ada", password, cookie: "no" });
+    expect([wrong.status, wrong.body.error]).to.deep.equal([400, "invalid_request"]);
+  });
+
   it("says which option is missing, and to a page without a cookie that it must log in", async () => {
     expect((await refresh()).body).to.include({ error: "invalid_grant" });
     const plain = await openIssuer({ origins: [page] });

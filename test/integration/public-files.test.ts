@@ -1,32 +1,19 @@
 import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
-import { request } from "node:http";
 import { join } from "node:path";
+import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import { expect } from "chai";
 import { runCli, startDev } from "../helpers/cli/command-line.js";
+import { rawRequest } from "../helpers/network/raw-request.js";
 import { withFolder } from "../helpers/temporary-folder.js";
 
 /** Asks for a path as it stands: `fetch` would tidy it up first. */
-function ask(
+async function ask(
   base: string,
   path: string,
   method = "GET",
 ): Promise<{ status: number; type: string; body: string }> {
-  return new Promise((resolve, reject) => {
-    const asked = request(new URL(base), { path, method }, (response) => {
-      let body = "";
-      response.on("data", (chunk) => {
-        body += String(chunk);
-      });
-      response.on("end", () =>
-        resolve({
-          status: response.statusCode ?? 0,
-          type: response.headers["content-type"] ?? "",
-          body,
-        }),
-      );
-    });
-    asked.on("error", reject).end();
-  });
+  const { status, headers, body } = await rawRequest(base, path, { method });
+  return { status, type: headers["content-type"] ?? "", body: String(body) };
 }
 
 describe("jotwire dev --public", function () {
@@ -63,6 +50,7 @@ describe("jotwire dev --public", function () {
         type: "text/javascript; charset=utf-8",
       });
       expect((await get("/jotwire.min.js")).body).to.include("authenticate");
+      expect((await get("/jotwire-session.min.js")).body).to.include("createSession");
       expect(await ask(server.base, "/", "HEAD")).to.deep.equal({
         status: 200,
         type: "text/html; charset=utf-8",
@@ -93,6 +81,58 @@ describe("jotwire dev --public", function () {
         expect(answer.body, path).to.not.match(/secret$|hidden$/);
       }
       expect(await ask(server.base, "/", "POST")).to.include({ status: 405 });
+    }));
+
+  it("compresses texts for whoever takes that, and sends nothing again to who has it", () =>
+    withFolder(async (folder) => {
+      const web = join(folder, "web");
+      await mkdir(web);
+      const text = "<!doctype html><p>hello</p>".repeat(1_000);
+      await writeFile(join(web, "index.html"), text);
+      await writeFile(join(web, "small.css"), "body {}");
+      await writeFile(join(web, "picture.png"), Buffer.alloc(5_000));
+      await writeFile(join(web, "large.js"), "//".repeat(1_000_001));
+      await using server = await startDev(join(folder, "state"), { flags: ["--public", web] });
+      const get = (path: string, headers: Record<string, string> = {}, method = "GET") =>
+        rawRequest(server.base, path, { method, headers });
+
+      for (const [encoding, decode] of [
+        ["br", brotliDecompressSync],
+        ["gzip", gunzipSync],
+      ] as const) {
+        const headers = { "accept-encoding": encoding };
+        const page = await get("/", headers);
+        expect(page.headers).to.include({ "content-encoding": encoding, vary: "Accept-Encoding" });
+        expect(page.body.length).to.be.below(1_000);
+        expect(String(decode(page.body))).to.equal(text);
+        const head = await get("/", headers, "HEAD");
+        expect({ ...head.headers, date: "" }).to.deep.equal({ ...page.headers, date: "" });
+        const again = await get("/", { ...headers, "if-none-match": page.headers.etag ?? "" });
+        expect([again.status, again.body.length]).to.deep.equal([304, 0]);
+        const sdk = await get("/jotwire.min.js", headers);
+        expect(sdk.headers).to.include({ "content-encoding": encoding });
+      }
+      const plain = await get("/");
+      expect([String(plain.body), plain.headers.vary]).to.deep.equal([text, "Accept-Encoding"]);
+
+      for (const [path, size] of [
+        ["/small.css", 7],
+        ["/picture.png", 5_000],
+        ["/large.js", 2_000_002],
+      ] as const) {
+        const headers = { "accept-encoding": "br, gzip" };
+        const asItIs = await get(path, headers);
+        expect([asItIs.status, asItIs.body.length], path).to.deep.equal([200, size]);
+        expect(asItIs.headers).to.not.have.property("content-encoding");
+        const known = { ...headers, "if-none-match": asItIs.headers.etag ?? "" };
+        for (const method of ["GET", "HEAD"])
+          expect(await get(path, known, method), path).to.include({ status: 304 });
+      }
+
+      const { etag = "" } = plain.headers;
+      await writeFile(join(web, "index.html"), text.replaceAll("hello", "world"));
+      const changed = await get("/", { "if-none-match": etag });
+      expect([changed.status, String(changed.body).includes("world")]).to.deep.equal([200, true]);
     }));
 
   it("says so when there is no such folder", () =>

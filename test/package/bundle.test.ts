@@ -120,6 +120,16 @@ describe("The client's bundle for browsers", function () {
     expect(parts, "nothing of the core but its errors").to.deep.equal(["client/errors.ts"]);
   });
 
+  it("has the session of a page ready made, too, with every export of the module", async () => {
+    const path = `${root}dist/client/jotwire-session.min.js`;
+    const text = await readFile(path, "utf8");
+    expect(gzipSync(text, { level: 9 }).length).to.be.within(1_000, 5_500);
+    expect(text).to.not.match(/node:|\brequire\(|^import|\bimport [^(]/);
+    const ready = (await import(pathToFileURL(path).href)) as object;
+    const module = (await import("../../client/login/index.js")) as object;
+    expect(Object.keys(ready)).to.have.members(Object.keys(module));
+  });
+
   it("works as the module does, with the short names that it has inside", async () => {
     const { createClient, gap } = await readyMade();
     const { client, signIn, clock, pass } = scriptedClient({}, createClient as never);

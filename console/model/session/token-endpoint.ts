@@ -63,7 +63,8 @@ export function createTokenEndpoint(
     members: Readonly<Record<string, string>>,
     signal?: AbortSignal,
   ) => {
-    const body = JSON.stringify(members);
+    // a cookie would be the login of all pages of this origin, and this one is the tab's
+    const body = JSON.stringify({ ...members, cookie: "false" });
     const limited = () =>
       ask(path, body, signal ? AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]) : null);
     const { response, answer } = await limited().catch((error: unknown) => {

@@ -75,7 +75,7 @@ export function addDevCommand(program: Command): void {
     .addOption(
       new Option(
         "--public <folder>",
-        "also serve the files of a folder, and the SDK for pages at /jotwire.min.js",
+        "also serve the files of a folder, and the SDK for pages at /jotwire.min.js and /jotwire-session.min.js",
       ),
     )
     .addOption(drainOption())

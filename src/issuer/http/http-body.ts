@@ -29,6 +29,14 @@ export function required(parameters: Parameters, name: string): string {
   return value;
 }
 
+/** A parameter that is true or false. Throws `OAuthError` (`invalid_request`) for another value. */
+export function flagIn(parameters: Parameters, name: string, absent: boolean): boolean {
+  const value = parameters.get(name) ?? String(absent);
+  if (value !== "true" && value !== "false")
+    throw invalidRequest(`The parameter ${name} must be true or false.`);
+  return value === "true";
+}
+
 type MediaType = "json" | "form";
 
 function mediaTypeOf(contentType: string | undefined): MediaType {

@@ -13,7 +13,7 @@ import type { AccessTokens } from "../tokens/access-token.js";
 import type { GrantOutcome, Grants, TokenSet } from "../tokens/grants.js";
 import type { SigningKeys } from "../tokens/signing-keys.js";
 import { authenticateClient, invalidClient } from "./client-authentication.js";
-import { type Parameters, readParameters, required } from "./http-body.js";
+import { flagIn, type Parameters, readParameters, required } from "./http-body.js";
 import { invalidRequest, OAuthError } from "./oauth-error.js";
 import { RefreshCookie } from "./refresh-cookie.js";
 
@@ -135,7 +135,9 @@ export class HttpEndpoints {
 
   /**
    * Who asks, and with which refresh token. A cookie counts only from a page that is known:
-   * browsers send it along whatever page asks, and name that page in `Origin`.
+   * browsers send it along whatever page asks, and name that page in `Origin`. A page that keeps
+   * its refresh token itself says so (`cookie=false`); its cookie is neither read nor set, so that
+   * no script gets at the token in it.
    */
   #callerOf(
     request: IncomingMessage,
@@ -144,7 +146,8 @@ export class HttpEndpoints {
   ): Caller {
     const { origin, "sec-fetch-site": site } = request.headers;
     const given = parameters.get("refresh_token");
-    if (!this.#parts.settings.cookie || origin === undefined)
+    const wantsCookie = flagIn(parameters, "cookie", true);
+    if (!this.#parts.settings.cookie || !wantsCookie || origin === undefined)
       return { address, isPage: false, refreshToken: given };
     const isOwn = site === "same-origin" || origin === this.#ownOrigin;
     if (!isOwn && isDowngraded(request, this.#ownOrigin))
@@ -185,10 +188,7 @@ export class HttpEndpoints {
     { refreshToken, address, isPage }: Caller,
   ): Promise<Answer> {
     const { sessions, settings, users } = this.#parts;
-    const everywhere = parameters.get("everywhere") ?? "false";
-    if (everywhere !== "true" && everywhere !== "false")
-      throw invalidRequest("The parameter everywhere must be true or false.");
-    if (everywhere === "true") {
+    if (flagIn(parameters, "everywhere", false)) {
       const subject = await sessions.subjectOf(refreshToken ?? "");
       if (subject === undefined) throw new OAuthError(400, "invalid_grant", outdated);
       await sessions.spend("revoke", subject, address);

@@ -8,6 +8,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { IssuerPort } from "../../auth/issuer-port.js";
 import type { OriginList } from "../admission/origin-list.js";
+import { StaticBody } from "./static-body.js";
 
 /** Path of the page. */
 export const consolePath = "/console";
@@ -21,7 +22,7 @@ export interface ConsolePagePorts {
 
 export class ConsolePage {
   readonly #origins: OriginList;
-  readonly #body: Buffer;
+  readonly #body: StaticBody;
   readonly #headers: Readonly<Record<string, string>>;
 
   /** Throws `TypeError` if the page is not there. */
@@ -34,11 +35,9 @@ export class ConsolePage {
     ];
     const attributes = places.map(([name, value]) => ` data-${name}="${escaped(value)}"`).join("");
     this.#origins = origins;
-    this.#body = Buffer.from(page.replace("<html", () => `<html${attributes}`));
+    this.#body = new StaticBody(Buffer.from(page.replace("<html", () => `<html${attributes}`)));
     this.#headers = {
       "Content-Type": "text/html; charset=utf-8",
-      "Cache-Control": "no-cache", // kept, but asked about every time
-      ETag: `"${digest(this.#body)}"`,
       "Content-Security-Policy": policyOf(page),
       "X-Frame-Options": "DENY",
       "X-Content-Type-Options": "nosniff",
@@ -48,14 +47,9 @@ export class ConsolePage {
     };
   }
 
-  serve(request: IncomingMessage, response: ServerResponse): void {
-    if (!this.#mayConnect(request)) return refuse(response);
-    const isKnown = request.headers["if-none-match"] === this.#headers.ETag;
-    response.writeHead(isKnown ? 304 : 200, {
-      ...this.#headers,
-      ...(isKnown ? {} : { "Content-Length": this.#body.length }),
-    });
-    response.end(isKnown || request.method === "HEAD" ? undefined : this.#body);
+  async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (this.#mayConnect(request)) await this.#body.send(request, response, this.#headers);
+    else refuse(response);
   }
 
   /**
@@ -91,8 +85,7 @@ function readPage(): string {
  * origin to speak to.
  */
 function policyOf(page: string): string {
-  const hashOf = (pattern: RegExp) =>
-    `'sha256-${digest(Buffer.from(pattern.exec(page)?.[1] ?? ""), "base64")}'`;
+  const hashOf = (pattern: RegExp) => `'sha256-${digest(pattern.exec(page)?.[1] ?? "")}'`;
   return [
     "default-src 'none'",
     `script-src ${hashOf(/<script type="module">([\s\S]*)<\/script>/)}`,
@@ -107,8 +100,8 @@ function policyOf(page: string): string {
   ].join("; ");
 }
 
-function digest(bytes: Buffer, encoding: "base64" | "base64url" = "base64url"): string {
-  return createHash("sha256").update(bytes).digest(encoding);
+function digest(text: string): string {
+  return createHash("sha256").update(text).digest("base64");
 }
 
 function escaped(text: string): string {

@@ -48,7 +48,7 @@ const hung: Answer = (signal) =>
     signal.addEventListener("abort", () => reject(signal.reason));
   });
 const never = new AbortController().signal;
-const r1 = { grant_type: "refresh_token", refresh_token: "r1" };
+const r1 = { grant_type: "refresh_token", refresh_token: "r1", cookie: "false" };
 
 describe("The console's token endpoint", () => {
   it("asks once more, at once, with the same refresh token, when the answer is lost", async () => {
