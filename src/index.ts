@@ -33,13 +33,12 @@ export type { Auth, ScopeRule } from "./rpc/define/access.js";
 export type { AuthorizeContext, AuthorizeRule } from "./rpc/define/authorize.js";
 export {
   createRpc,
-  Method,
-  type MethodOptions,
   Router,
   type Rpc,
   type RpcOptions,
 } from "./rpc/define/create-rpc.js";
 export type { ErrorDeclaration, ErrorDeclarations } from "./rpc/define/declared-error.js";
+export { Method, type MethodOptions } from "./rpc/define/declared-method.js";
 export {
   type DeliverContext,
   type DeliverRule,

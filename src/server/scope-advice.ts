@@ -3,7 +3,8 @@ import type { Claims, VerifiedToken } from "../auth/provider-options.js";
 import { claimAt, scopesIn } from "../auth/token/scopes.js";
 import { isObject } from "../auth/token/strict-json.js";
 import { accessRule, scopesNamedBy } from "../rpc/define/access.js";
-import { Method, type Router } from "../rpc/define/create-rpc.js";
+import type { Router } from "../rpc/define/create-rpc.js";
+import { Method } from "../rpc/define/declared-method.js";
 import { Subscription, Topic } from "../rpc/define/declared-subscription.js";
 import { scopeRulesOf } from "../rpc/define/layers.js";
 

@@ -13,7 +13,7 @@ import {
   type StandardSchema,
   type TopicOptions,
 } from "../../src/index.js";
-import type { MethodDefinition } from "../../src/rpc/define/create-rpc.js";
+import type { MethodDefinition } from "../../src/rpc/define/declared-method.js";
 import type { SubscriptionDefinition } from "../../src/rpc/define/declared-subscription.js";
 import { type CallbacksOf, describeRows, type Row, type RowsFor } from "../helpers/odd-rows.js";
 import {

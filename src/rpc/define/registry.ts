@@ -2,8 +2,9 @@ import { reservedNames } from "../../protocol/messages.js";
 import type { StandardSchema } from "../../protocol/standard-schema.js";
 import { type AccessRule, accessRule } from "./access.js";
 import type { AuthorizeRule } from "./authorize.js";
-import { Method, type MethodDefinition, type Router, type RouteTree } from "./create-rpc.js";
+import type { Router, RouteTree } from "./create-rpc.js";
 import { DeclaredErrors, type ErrorDeclarations } from "./declared-error.js";
+import { Method, type MethodDefinition } from "./declared-method.js";
 import {
   Subscription,
   type SubscriptionDefinition,

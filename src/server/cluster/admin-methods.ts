@@ -4,7 +4,7 @@
  */
 
 import type { Auth } from "../../rpc/define/access.js";
-import type { MethodDefinition } from "../../rpc/define/create-rpc.js";
+import type { MethodDefinition } from "../../rpc/define/declared-method.js";
 import { noLayers } from "../../rpc/define/layers.js";
 import { callEntry, type MethodEntry } from "../../rpc/define/registry.js";
 import type { RevocationSelector, RevokeOptions } from "../../rpc/define/server-actions.js";
