@@ -6,11 +6,8 @@ import type { App } from "./server.ts";
 /** Makes the session and the client of the server at `origin`. */
 export function openBoard(origin: string) {
   const session = createSession({ url: origin });
-  const client = createClient<App>({
-    url: `${origin.replace("http", "ws")}/rpc`,
-    token: session.token,
-    idempotent: ["add", "move"],
-  });
+  const url = `${origin.replace("http", "ws")}/rpc`;
+  const client = createClient<App>({ url, token: session.token, idempotent: ["add", "move"] });
   session.bind(client);
   return { session, client };
 }

@@ -1,11 +1,10 @@
 /** The board's page. */
 import { createHooks, RpcProvider } from "jotwire/react";
 import {
-  StrictMode,
+  type SubmitEvent,
   startTransition,
   useActionState,
   useOptimistic,
-  useState,
   useSyncExternalStore,
 } from "react";
 import { createRoot } from "react-dom/client";
@@ -18,97 +17,33 @@ const { useCall, useLive, useMutation, useSession } = createHooks<App>();
 const board = "launch";
 
 function Page() {
-  const { status, reason } = useSyncExternalStore(session.subscribe, () => session.state);
-  if (status === "loading") return <p>Loading …</p>;
-  if (status === "signed_in") return <Board />;
-  return <LoginForm notice={reason === "ended" ? "You were signed out." : ""} />;
-}
-
-function LoginForm({ notice }: { notice: string }) {
-  const [problem, logIn] = useActionState(async (_: string, form: FormData) => {
-    const login = session.login(String(form.get("user")), String(form.get("password")));
-    return login.then(
-      () => "",
-      (error: Error) => error.message,
-    );
-  }, notice);
-  return (
-    <form action={logIn}>
-      <label>
-        User <input name="user" autoComplete="username" required />
-      </label>
-      <label>
-        Password <input name="password" type="password" autoComplete="current-password" required />
-      </label>
-      <button type="submit">Log in</button>
-      <p role="alert">{problem}</p>
-    </form>
-  );
-}
-
-function Board() {
-  const live = useLive((api) => api.cards, { board }, newest);
-  const [cards, showAtOnce] = useOptimistic(live.state ?? [], newest);
-  const add = useMutation((api) => api.add);
-  const move = useMutation((api) => api.move);
-  const [notice, setNotice] = useState("");
-  if (live.status === "failed") return <Failed error={live.error} />;
-
-  const addCard = (form: FormData) =>
-    startTransition(async () => {
-      const card = { id: crypto.randomUUID(), title: String(form.get("title")) };
-      showAtOnce({ ...card, column: "todo", version: 0 });
-      const result = await add.run({ board, ...card });
-      setNotice(result.ok ? "" : result.error.message);
-    });
-  const moveCard = ({ id, version, ...card }: Card, column: Card["column"]) =>
-    startTransition(async () => {
-      showAtOnce({ ...card, id, version, column });
-      const result = await move.run({ board, id, version, column });
-      setNotice(result.ok ? "" : result.error.message);
-    });
+  const login = useSyncExternalStore(session.subscribe, () => session.state);
+  if (login.status === "loading") return <p>Loading…</p>;
+  if (login.status === "signed_out") return <LoginForm wasEnded={login.reason === "ended"} />;
   return (
     <>
       <Header />
-      <p role="alert">{notice}</p>
-      <form action={addCard}>
-        <input name="title" aria-label="Title" maxLength={200} required />
-        <button type="submit">Add a card</button>
-      </form>
-      <main>
-        {columns.map((column) => (
-          <section key={column} aria-label={column}>
-            <h2>{column}</h2>
-            {cards
-              .filter((card) => card.column === column)
-              .map((card) => (
-                <CardView key={card.id} card={card} onMove={(to) => moveCard(card, to)} />
-              ))}
-          </section>
-        ))}
-      </main>
+      <Board />
     </>
   );
 }
 
-function Failed({ error }: { error: unknown }) {
-  return <p role="alert">{String(error)}</p>;
-}
-
-function CardView({ card, onMove }: { card: Card; onMove: (column: Card["column"]) => void }) {
+function LoginForm({ wasEnded }: { wasEnded: boolean }) {
+  const [problem, logIn] = useActionState(
+    (_: string, form: FormData) =>
+      session.login(String(form.get("user")), String(form.get("password"))).then(
+        () => "",
+        (error: Error) => error.message,
+      ),
+    wasEnded ? "You were signed out." : "",
+  );
   return (
-    <article>
-      {card.title}
-      <select
-        aria-label={`Column of ${card.title}`}
-        value={card.column}
-        onChange={(event) => onMove(event.target.value as Card["column"])}
-      >
-        {columns.map((column) => (
-          <option key={column}>{column}</option>
-        ))}
-      </select>
-    </article>
+    <form action={logIn}>
+      <input name="user" aria-label="User" autoComplete="username" />
+      <input name="password" aria-label="Password" type="password" />
+      <button type="submit">Log in</button>
+      <p role="alert">{problem}</p>
+    </form>
   );
 }
 
@@ -121,27 +56,84 @@ function Header() {
   };
   return (
     <header>
-      <strong>{login?.subject}</strong> {state}
-      {members.data?.map((user) => (
-        <button type="button" key={user} onClick={() => removeMember(user)}>
-          Remove {user}
-        </button>
-      ))}
+      {login?.subject}: {state}
       <button type="button" onClick={() => session.logout()}>
         Log out
       </button>
       <button type="button" onClick={() => session.signOutEverywhere()}>
         Sign out everywhere
       </button>
+      {members.data?.map((user) => (
+        <button key={user} type="button" onClick={() => removeMember(user)}>
+          Remove {user}
+        </button>
+      ))}
     </header>
   );
 }
 
-const root = document.getElementById("root") as HTMLElement;
-createRoot(root).render(
-  <StrictMode>
-    <RpcProvider client={client}>
-      <Page />
-    </RpcProvider>
-  </StrictMode>,
+function Board() {
+  const live = useLive((api) => api.cards, { board }, newest);
+  const [cards, showAtOnce] = useOptimistic(live.state ?? [], newest);
+  const add = useMutation((api) => api.add);
+  const move = useMutation((api) => api.move);
+
+  function addCard(event: SubmitEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const title = String(new FormData(event.currentTarget).get("title"));
+    event.currentTarget.reset();
+    startTransition(async () => {
+      const id = crypto.randomUUID();
+      showAtOnce({ id, title, column: "todo", version: 0 });
+      await add.run({ board, id, title });
+    });
+  }
+  const moveCard = ({ id, title, version }: Card, column: Card["column"]) =>
+    startTransition(async () => {
+      showAtOnce({ id, title, column, version });
+      await move.run({ board, id, column, version });
+    });
+
+  if (live.status === "failed")
+    return <p role="alert">You can't see this board: {(live.error as Error).message}</p>;
+  const isConflict = move.error?.code === "CONFLICT";
+  return (
+    <>
+      <form onSubmit={addCard}>
+        <input name="title" aria-label="Title" required />
+        <button type="submit">Add</button>
+        <p role="alert">
+          {isConflict ? "Somebody else has moved that card." : (move.error ?? add.error)?.message}
+        </p>
+      </form>
+      {columns.map((column) => (
+        <section key={column} aria-label={column}>
+          <h2>{column}</h2>
+          {cards
+            .filter((card) => card.column === column)
+            .map((card) => (
+              <p key={card.id}>
+                {card.title}
+                <select
+                  aria-label={`Move ${card.title}`}
+                  value={column}
+                  disabled={!live.state?.includes(card)}
+                  onChange={({ target }) => moveCard(card, target.value as Card["column"])}
+                >
+                  {columns.map((name) => (
+                    <option key={name}>{name}</option>
+                  ))}
+                </select>
+              </p>
+            ))}
+        </section>
+      ))}
+    </>
+  );
+}
+
+createRoot(document.body).render(
+  <RpcProvider client={client}>
+    <Page />
+  </RpcProvider>,
 );

@@ -1,7 +1,5 @@
 /** The board's server: Express, jotwire and its embedded issuer on one port. */
-import { once } from "node:events";
 import type { AddressInfo } from "node:net";
-import { fileURLToPath } from "node:url";
 import express from "express";
 import { type Auth, createRpc, createServer } from "jotwire";
 import { createIssuer, fileStore } from "jotwire/issuer";
@@ -9,7 +7,7 @@ import { z } from "zod";
 import { columns } from "./cards.ts";
 import { openBoardStore } from "./store.ts";
 
-const { PORT = "8080", DATABASE = "board.db", STATE = "state", ORIGIN } = process.env;
+const { PORT = "8080", DATABASE = "board.db", STATE = "state" } = process.env;
 const store = openBoardStore(DATABASE);
 const rpc = createRpc();
 
@@ -78,7 +76,7 @@ const app = rpc.router({
 export type App = typeof app;
 
 const issuer = await createIssuer({
-  issuer: ORIGIN ?? "http://localhost:8080",
+  issuer: process.env.ORIGIN ?? "http://localhost:8080",
   audience: "board",
   store: fileStore(STATE),
   cookie: true,
@@ -91,16 +89,12 @@ const web = express();
 web.use(async (request, response, next) => {
   if (!(await server.handle(request, response))) next();
 });
-const root = fileURLToPath(new URL(".", import.meta.url));
-if (process.argv.includes("--dev")) {
-  const vite = await import("vite");
-  web.use((await vite.createServer({ root, server: { middlewareMode: true } })).middlewares);
-} else web.use(express.static(`${root}dist`));
-
-const http = web.listen(Number(PORT), "localhost");
+web.use(express.static(`${import.meta.dirname}/dist`));
+const http = web.listen(Number(PORT), "localhost", (error) => {
+  if (error) throw error;
+  process.stdout.write(`listening on http://localhost:${(http.address() as AddressInfo).port}\n`);
+});
 server.attach(http);
-await once(http, "listening");
-process.stdout.write(`listening on http://localhost:${(http.address() as AddressInfo).port}\n`);
 process.once("SIGTERM", async () => {
   await server.close({ drain: 2_000 });
   http.close(() => store.close());

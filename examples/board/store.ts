@@ -5,6 +5,7 @@ import type { Card } from "./cards.ts";
 
 const schema = `
   PRAGMA journal_mode = WAL;
+  PRAGMA busy_timeout = 5000;
   CREATE TABLE IF NOT EXISTS board (
     name TEXT PRIMARY KEY, epoch TEXT DEFAULT (hex(randomblob(8))), version INTEGER DEFAULT 0);
   CREATE TABLE IF NOT EXISTS member (board TEXT, user TEXT, PRIMARY KEY (board, user));
