@@ -8,13 +8,15 @@ import {
   createClient,
   type StateChange,
 } from "../../client/index.js";
-import { membersOf } from "./message.js";
+import { Calls } from "./call/calls.js";
+import { blank, type DeskState, type Entrance, type ExpectedLogin } from "./console-state.js";
+import { membersOf, stringIn } from "./message.js";
 import * as notices from "./notices.js";
-import { type Method, methodsIn } from "./open-rpc.js";
+import { methodsIn } from "./open-rpc.js";
 import { failureOf, type Outcome, outcomeIn, resultOf } from "./outcome.js";
 import type { Place } from "./place.js";
 import { Credentials } from "./session/credentials.js";
-import { type DecodedToken, decodedToken } from "./session/decoded-token.js";
+import { decodedToken } from "./session/decoded-token.js";
 import { SessionWatch } from "./session/session-watch.js";
 import { TabTokenStorage } from "./session/tab-token-storage.js";
 import { createTokenEndpoint, type TokenEndpoint, type Tokens } from "./session/token-endpoint.js";
@@ -23,29 +25,6 @@ import type { Pace } from "./timeline/pace.js";
 import { RecordingSockets } from "./timeline/recording-sockets.js";
 import { Subscriptions } from "./timeline/subscriptions.js";
 import { Timeline } from "./timeline/timeline.js";
-
-export interface DeskState {
-  /** `log-in`: nobody has yet; `work`: somebody has, even if the session is over. */
-  readonly view: "log-in" | "work";
-  readonly client: ClientState;
-  /** Refreshing is held back, so that the session expires. */
-  readonly isHeld: boolean;
-  readonly notices: notices.Notices | undefined;
-  /** Why there will be no session without another login. */
-  readonly ended: string | undefined;
-  readonly token: DecodedToken | undefined;
-  readonly methods: readonly Method[];
-}
-
-const blank: DeskState = {
-  view: "log-in",
-  client: "idle",
-  isHeld: false,
-  notices: undefined,
-  ended: undefined,
-  token: undefined,
-  methods: [],
-};
 
 /** Once per animation frame: what nobody can see isn't drawn. */
 const framePace: Pace = (callback) => {
@@ -58,6 +37,7 @@ export class ConsoleModel {
   readonly timeline = new Timeline(framePace);
   readonly subscriptions = new Subscriptions(framePace);
   readonly session = new SessionWatch();
+  readonly calls = new Calls((method, params, signal) => this.call(method, params, signal));
   readonly #endpoint: TokenEndpoint | undefined;
   readonly #keeper = TabTokenStorage.isThere ? new TabTokenStorage() : undefined;
   readonly #sockets = new RecordingSockets({
@@ -69,6 +49,9 @@ export class ConsoleModel {
   #credentials: Credentials | undefined;
   #client: Client | undefined;
   #lostAt: number | undefined; // when the network was dropped
+  #entrance: Entrance | undefined;
+  #login: ExpectedLogin = { username: "", way: "password" };
+  #subject: unknown; // of the token that the timeline is about
 
   constructor(place: Place) {
     this.place = place;
@@ -96,18 +79,22 @@ export class ConsoleModel {
   /** Goes on with what a reload of the page left. */
   async resume(): Promise<void> {
     const tokens = await this.#keeper?.resume();
-    if (tokens !== undefined && this.state.value.view === "log-in") this.#start(tokens);
+    if (tokens === undefined || this.state.value.view !== "log-in" || this.#client) return;
+    this.#start(tokens);
+    this.state.patch({ view: "work" });
   }
 
-  /** Throws what the issuer said. */
+  /** Throws what the issuer or the server said. */
   async logIn(username: string, password: string, isKept: boolean): Promise<void> {
     if (this.#endpoint === undefined) throw new Error("This server has no logins: paste a token");
-    await this.present(await this.#endpoint.logIn(username, password), isKept);
+    const tokens = await this.#endpoint.logIn(username, password);
+    await this.#enter(tokens, isKept, { username, way: "password" });
   }
 
-  async present(tokens: Tokens, isKept: boolean): Promise<void> {
-    if (isKept) await this.#keeper?.start(tokens);
-    this.#start(tokens);
+  /** Begins a session with a pasted token. Throws what the server said to it. */
+  async present(access: string, isKept: boolean): Promise<void> {
+    const subject = decodedToken(access)?.claims.sub;
+    await this.#enter({ access }, isKept, { username: stringIn(subject) ?? "", way: "token" });
   }
 
   /** Throws what was thrown at the SDK; then nothing has changed. */
@@ -125,14 +112,14 @@ export class ConsoleModel {
     if (this.#credentials === undefined) return;
     this.#credentials.isHeld = true;
     const left = Math.max(0, (this.session.view.value?.endsAt ?? 0) - performance.now());
-    this.timeline.note("refreshing is held back", "warn");
+    this.timeline.note("auto-refresh paused", "warn");
     this.state.patch({ isHeld: true, notices: notices.held(left) });
   }
 
   release(): void {
     if (this.#credentials?.isHeld !== true) return;
     this.#credentials.isHeld = false;
-    this.timeline.note("refreshing goes on");
+    this.timeline.note("auto-refresh resumed");
     this.state.patch({ isHeld: false, notices: notices.released() });
   }
 
@@ -153,14 +140,13 @@ export class ConsoleModel {
     await this.#endpoint?.revoke(tokens.refresh ?? tokens.access);
   }
 
+  /** Ends the login, and forgets everything that was seen of it. */
   async logOut(): Promise<void> {
     const client = this.#client;
     const refreshToken = this.#credentials?.tokens.refresh;
-    this.#keeper?.forget();
-    this.#client = this.#credentials = undefined;
-    this.session.closed();
-    this.subscriptions.clear();
-    this.timeline.clear();
+    this.#leave();
+    this.#forget();
+    this.#login = { username: "", way: "password" };
     this.state.set(blank);
     if (client === undefined) return;
     await client
@@ -169,19 +155,27 @@ export class ConsoleModel {
     await client.close();
   }
 
+  /** Shows the log-in form after the end of a session; the timeline says why it ended. */
+  logInAgain(): void {
+    const client = this.#client;
+    this.#leave();
+    this.state.set({ ...blank, expected: this.#login });
+    client?.close().catch(reportError);
+  }
+
   /**
    * Calls a method; never rejects. While an expired session is held back, past the SDK, so that the
    * server's own answer is seen.
    */
-  async call(method: string, params: unknown): Promise<Outcome> {
+  async call(method: string, params: unknown, signal?: AbortSignal): Promise<Outcome> {
     const started = performance.now();
     const took = () => performance.now() - started;
     try {
       if (this.state.value.isHeld && this.session.view.value?.closesAt !== undefined) {
-        return outcomeIn(await this.#sockets.ask(method, params), took());
+        return outcomeIn(await this.#sockets.ask(method, params, signal), took());
       }
       if (this.#client === undefined) throw new Error("Log in first");
-      return resultOf(await this.#client.call(method, params), took());
+      return resultOf(await this.#client.call(method, params, { signal }), took());
     } catch (error) {
       return failureOf(error, took());
     }
@@ -196,7 +190,48 @@ export class ConsoleModel {
   readonly ask = async (method: string, params: object): Promise<unknown> =>
     this.#client?.call(method, params);
 
+  /** Resolves when the server has accepted the token. */
+  async #enter(tokens: Tokens, isKept: boolean, login: ExpectedLogin): Promise<void> {
+    this.#start(tokens);
+    const client = this.#client;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#entrance = { resolve, reject };
+      });
+    } catch (error) {
+      if (this.#client === client) {
+        this.#leave();
+        this.state.set({ ...blank, expected: this.state.value.expected });
+      }
+      client?.close().catch(reportError);
+      throw error;
+    }
+    if (isKept) await this.#keeper?.start(tokens);
+    if (this.#client !== client) return; // logged out meanwhile
+    if (isKept && this.#credentials) this.#keeper?.update(this.#credentials.tokens);
+    this.#login = login;
+    this.state.patch({ view: "work" });
+  }
+
+  #leave(): void {
+    this.#entrance?.reject(new Error("Another login has begun"));
+    this.#keeper?.forget();
+    this.#client = this.#credentials = this.#entrance = undefined;
+    this.session.closed();
+    this.subscriptions.clear();
+  }
+
+  #forget(): void {
+    this.timeline.clear();
+    this.calls.clear();
+    this.#subject = undefined;
+  }
+
   #start(tokens: Tokens): void {
+    const subject = decodedToken(tokens.access)?.claims.sub;
+    // what one user did is not for the next
+    if (this.#subject !== undefined && this.#subject !== subject) this.#forget();
+    this.#subject = subject;
     const isCurrent = () => this.#credentials === credentials;
     const credentials = new Credentials(tokens, this.#endpoint, (changed) => {
       if (!isCurrent()) return;
@@ -223,7 +258,7 @@ export class ConsoleModel {
     );
     this.state.set({
       ...blank,
-      view: "work",
+      expected: this.state.value.expected,
       token: decodedToken(tokens.access),
       methods: methodsIn(undefined, []),
     });
@@ -241,6 +276,7 @@ export class ConsoleModel {
       detail.filter((part) => part !== undefined).join(" · "),
     );
     this.state.patch({ client: to });
+    this.#admit(to);
     if (to === "closed") this.#end(reason ?? "closed");
     if (to === "waiting" && reason === "token_revoked" && code !== 4401)
       return this.#end("token_revoked"); // a new token was refused, too
@@ -253,9 +289,20 @@ export class ConsoleModel {
     if (to === "ready") this.state.patch({ ended: undefined });
     if (to === "ready" && from !== "refreshing") this.#discover().catch(reportError);
     if (to === "ready" && this.#lostAt !== undefined) {
-      this.state.patch({ notices: notices.back(performance.now() - this.#lostAt, 1) });
+      this.state.patch({ notices: notices.back(performance.now() - this.#lostAt) });
       this.#lostAt = undefined;
     }
+  }
+
+  /** Lets a person in who waits for it, or tells why not. */
+  #admit(to: ClientState): void {
+    const entrance = this.#entrance;
+    if (entrance === undefined || (to !== "ready" && to !== "waiting" && to !== "closed")) return;
+    this.#entrance = undefined;
+    const { refusal } = this.session;
+    if (to === "ready") entrance.resolve();
+    else if (refusal !== undefined) entrance.reject(new Error(notices.refused(refusal)));
+    else entrance.reject(new Error("Can't reach the server. Is it running?"));
   }
 
   #end(reason: string): void {
@@ -265,7 +312,11 @@ export class ConsoleModel {
     if (this.#credentials) this.#credentials.isHeld = false;
     const { notices: last } = this.state.value;
     const why = last?.title === notices.revoked().title ? "token_revoked" : reason;
-    this.state.patch({ ended: notices.ended(why), notices: undefined, isHeld: false });
+    this.state.patch({
+      ended: notices.ended(why, this.session.refusal),
+      notices: undefined,
+      isHeld: false,
+    });
   }
 
   async #discover(): Promise<void> {
@@ -274,11 +325,12 @@ export class ConsoleModel {
       this.state.patch({ methods: methodsIn(document, this.state.value.methods) });
     } catch (error) {
       this.timeline.note(
-        "the methods are not known",
+        "Couldn't load the method list",
         "warn",
-        failureOf(error, 0).is === "error" ? String(error) : "",
+        error instanceof Error ? error.message : String(error),
       );
     }
+    this.state.patch({ isDiscovered: true });
   }
 
   #frame(direction: "out" | "in", text: string): void {

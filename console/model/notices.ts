@@ -15,84 +15,93 @@ const seconds = (milliseconds: number) =>
 export const held = (left: number) =>
   notices(
     "warn",
-    "Refreshing is held back",
+    "Auto-refresh paused",
     `In ${seconds(left)} the session expires. The server warns first (auth.expiring), then says auth.expired.`,
   );
 
 export const released = () =>
-  notices("plain", "Refreshing goes on", "The SDK renews the session in time again.");
+  notices("plain", "Auto-refresh resumed", "The SDK renews the session in time again.");
 
 export const expiring = ({ expiresIn }: Members) =>
   notices(
     "warn",
     "auth.expiring",
-    `${numberIn(expiresIn) ?? "A few"} s are left. The SDK would refresh now; it is held back.`,
+    `The session expires in ${numberIn(expiresIn) ?? "a few"} s. The SDK would refresh now; auto-refresh is paused.`,
   );
 
 export const expired = ({ closeIn }: Members) =>
   notices(
     "bad",
-    "Expired, and still connected",
-    `Call something: it is refused with -32002 before any of its code runs. Refresh within ${numberIn(closeIn) ?? 30} s, and the session lives on.`,
+    "Session expired, still connected",
+    `Call something: it is refused with -32002 before any of its code runs. Refresh within ${numberIn(closeIn) ?? 30} s to restore the session.`,
   );
 
 export const refreshed = () =>
-  notices("good", "Refreshed in place", "A new token, the same socket. Nothing was interrupted.");
+  notices(
+    "good",
+    "Session refreshed",
+    "A new token, the same connection. Nothing was interrupted.",
+  );
 
 export const revived = () =>
   notices(
     "good",
-    "Revived",
-    "The same socket, the same connection: calls run again, and what was held back for it has come.",
+    "Session restored",
+    "The same connection: calls run again, and events that the server held back have arrived.",
   );
 
 export const graceOver = () =>
   notices(
     "bad",
-    "The grace is over",
-    "The server closed the socket (4401). The SDK comes back only with a new token: Refresh gets one.",
+    "Grace period over",
+    "The server closed the connection (4401). The SDK reconnects only with a new token: Refresh gets one.",
   );
 
 export const dropped = () =>
   notices(
     "warn",
-    "The network is gone",
-    "The socket was cut without a goodbye. The SDK comes back by itself.",
+    "Network lost",
+    "The connection was cut without a close frame. The SDK will reconnect.",
   );
 
-export const back = (after: number, attempts: number) =>
+export const back = (after: number) =>
   notices(
     "good",
     `Back after ${seconds(after)}`,
-    `${attempts > 1 ? `${attempts} attempts, a` : "A"} new socket, the same session; subscriptions go on where they were.`,
+    "A new connection, the same session; subscriptions resume where they were.",
   );
 
 export const revoked = () =>
   notices(
     "bad",
-    "Revoked",
-    "The server closed the socket (4401). The SDK may come back with a new token only, and asks for one.",
+    "Login revoked",
+    "The server closed the connection (4401). The SDK asks for a new token before it reconnects.",
   );
 
 export const revoking = () =>
   notices(
     "warn",
-    "Revoking",
-    "The server forgets this login and closes every socket that lives by it.",
+    "Revoking the login",
+    "The server ends this login and closes every connection that uses it.",
   );
 
 /** Why there is no session any more, by the reason that the SDK gives. */
-export function ended(reason: string): string {
+export function ended(reason: string, refusal?: string): string {
   const known = new Map([
     [
       "token_revoked",
-      "This login was revoked: the server closed the socket (4401), and none of its tokens is accepted again.",
+      "This login was revoked: the server closed the connection (4401), and its tokens no longer work.",
     ],
-    ["signed_out", "There is no token any more that the server would accept."],
-    ["token_refused", "The server refused the token, and there was no other."],
-    ["kicked", "An administrator closed this connection (4403). Logging in again is allowed."],
-    ["replaced", "Another connection of the same user took this one's place (4409)."],
+    ["signed_out", refused(refusal)],
+    ["token_refused", refused(refusal)],
+    ["kicked", "An administrator closed this connection (4403). You may log in again."],
+    ["replaced", "Another connection of the same user replaced this one (4409)."],
     ["bye", "You logged out."],
   ]);
   return known.get(reason) ?? `The connection ended: ${reason}.`;
+}
+
+/** What the server said to a token; `reason` for programs, as in `data.reason`. */
+export function refused(reason: string | undefined): string {
+  return `The server rejected this token${reason === undefined ? "" : ` (${reason})`}.`;
 }

@@ -1,4 +1,4 @@
-import { type Members, membersOf, stringIn, stringsIn } from "./message.js";
+import { type Members, membersOf, numberIn, stringIn, stringsIn } from "./message.js";
 
 export type Lock =
   /** For everybody. */
@@ -14,6 +14,12 @@ export interface Parameter {
   readonly schema: Members;
 }
 
+/** An error that a method declares. */
+export interface DeclaredError {
+  readonly code: number | undefined;
+  readonly message: string;
+}
+
 export interface Method {
   readonly name: string;
   readonly summary: string;
@@ -26,6 +32,9 @@ export interface Method {
   readonly parameters: readonly Parameter[];
   /** The schema of all params together, where they are no plain object. */
   readonly whole: Members | undefined;
+  /** The schema of its result, or of a subscription's events; undefined where nothing is said. */
+  readonly result: Members | undefined;
+  readonly errors: readonly DeclaredError[];
   /** `false`: the newest document has it no more; the session lost what it takes. */
   readonly isListed: boolean;
 }
@@ -47,6 +56,8 @@ function builtIn(name: string, summary: string, isPublic: boolean): Method {
     isBuiltIn: true,
     parameters: [],
     whole: undefined,
+    result: undefined,
+    errors: [],
     isListed: true,
   };
 }
@@ -65,6 +76,40 @@ export function methodsIn(document: unknown, earlier: readonly Method[]): readon
     .filter(({ name }) => !names.has(name))
     .map((method) => ({ ...method, isListed: false }));
   return [...builtIns, ...listed, ...lost];
+}
+
+/**
+ * Methods by what stands before the last dot in their names; the application's first, those that
+ * every server has last.
+ */
+export function groupsOf(methods: readonly Method[]): ReadonlyMap<string, readonly Method[]> {
+  const groups = new Map<string, Method[]>();
+  // stable: otherwise in the order of the document
+  const sorted = [...methods].sort((one, other) => rankOf(one) - rankOf(other));
+  for (const method of sorted) {
+    const group = groupOf(method);
+    const members = groups.get(group);
+    if (members === undefined) groups.set(group, [method]);
+    else members.push(method);
+  }
+  return groups;
+}
+
+/** The method to begin with: the application's first, else `whoami`. */
+export function firstOf(methods: readonly Method[]): Method | undefined {
+  return (
+    methods.find((method) => rankOf(method) === 0) ?? methods.find(({ name }) => name === "whoami")
+  );
+}
+
+function groupOf({ name, isBuiltIn }: Method): string {
+  if (isBuiltIn) return "built in";
+  return name.includes(".") ? name.slice(0, name.lastIndexOf(".")) : "methods";
+}
+
+function rankOf({ name, isBuiltIn }: Method): number {
+  if (isBuiltIn) return 2;
+  return name.startsWith("rpc.") ? 1 : 0;
 }
 
 export function lockOf(method: Method, isLive: boolean): Lock {
@@ -91,9 +136,24 @@ function methodIn(method: Members): readonly Method[] {
       isBuiltIn: false,
       parameters: whole === undefined ? parameters : [],
       whole,
+      result: resultOf(method),
+      errors: (Array.isArray(method.errors) ? method.errors : []).flatMap((error) =>
+        errorIn(membersOf(error)),
+      ),
       isListed: true,
     },
   ];
+}
+
+function resultOf(method: Members): Members | undefined {
+  const { event } = membersOf(method["x-subscription"]);
+  const schema = membersOf(event ?? membersOf(method.result).schema);
+  return Object.keys(schema).length === 0 ? undefined : schema;
+}
+
+function errorIn({ code, message }: Members): readonly DeclaredError[] {
+  const text = stringIn(message);
+  return text === undefined ? [] : [{ code: numberIn(code), message: text }];
 }
 
 function parameterIn({ name, required, schema }: Members): readonly Parameter[] {

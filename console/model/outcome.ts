@@ -2,9 +2,11 @@ import { JotwireError, RpcError } from "../../client/index.js";
 import { type Message, membersOf, numberIn, stringIn } from "./message.js";
 import { maskedValue } from "./session/mask.js";
 
-/** How a call ended; without secrets. `took` is in milliseconds. */
+/** How a call ended; without secrets. */
 export type Outcome = {
-  readonly took: number /** It was sent past the SDK, which would have waited. */;
+  /** Milliseconds. */
+  readonly took: number;
+  /** It was sent past the SDK, which would have waited. */
   readonly isRaw: boolean;
 } & (
   | { readonly is: "result"; readonly value: unknown }
@@ -15,6 +17,7 @@ export type Outcome = {
       readonly message: string;
       readonly data: unknown;
     }
+  | { readonly is: "cancelled" }
 );
 
 export function resultOf(value: unknown, took: number): Outcome {

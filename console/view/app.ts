@@ -1,48 +1,115 @@
 import { html } from "htm/preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { ConsoleModel } from "../model/console-model.js";
+import { firstOf } from "../model/open-rpc.js";
+import { listMethod } from "../model/session/sessions.js";
 import { CallPanel } from "./call/call-panel.js";
 import { MethodList } from "./call/method-list.js";
-import { Header } from "./header.js";
-import { useStore } from "./hooks.js";
+import { NoMethod } from "./call/no-method.js";
+import { Header, type Page } from "./header.js";
+import { useMedia, useStore } from "./hooks.js";
 import { LogIn } from "./session/log-in.js";
-import { SessionPanel } from "./session/session-panel.js";
+import { SessionCard, SessionDetails } from "./session/session-panel.js";
 import { SessionsPanel } from "./session/sessions-panel.js";
 import { TimelinePanel } from "./timeline/timeline-panel.js";
 
 export function App({ desk }: { readonly desk: ConsoleModel }) {
-  const state = useStore(desk.state);
-  const [page, setPage] = useState<"calls" | "sessions">("calls");
-  if (state.view === "log-in") return html`<${LogIn} desk=${desk} />`;
+  const { view, ended, methods } = useStore(desk.state);
+  const session = useStore(desk.session.view);
+  const [chosenPage, setPage] = useState<Page>("calls");
+  const hasSessions = methods.some(({ name, isListed }) => isListed && name === listMethod);
+  const page = hasSessions ? chosenPage : "calls";
+  const isOver = view === "work" && ended !== undefined;
+  const isExpired = session?.closesAt !== undefined;
+  const title = isOver
+    ? "Logged out - jotwire"
+    : isExpired
+      ? "Expired - jotwire"
+      : "jotwire console";
+  useEffect(() => {
+    document.title = title;
+  }, [title]);
+  useEffect(() => {
+    if (view === "log-in") setPage("calls"); // the next user may have no other page
+  }, [view]);
+  if (view === "log-in") return html`<${LogIn} desk=${desk} />`;
   return html`
-    <${Header} desk=${desk} page=${page} onPage=${setPage} />
+    <button type="button" class="skip" onClick=${toContent}>Skip to content</button>
+    <${Header} desk=${desk} page=${page} onPage=${hasSessions ? setPage : undefined} />
     <${Workspace} desk=${desk} page=${page} onCalls=${() => setPage("calls")} />
   `;
 }
 
+function toContent(): void {
+  document.querySelector<HTMLElement>(".middle h2")?.focus();
+}
+
 interface WorkspaceProps {
   readonly desk: ConsoleModel;
-  readonly page: "calls" | "sessions";
+  readonly page: Page;
   readonly onCalls: () => void;
 }
 
-/** Methods, the chosen one, the session, and below them what goes over the wire. */
+/**
+ * Methods, the chosen one, the session, and below them what goes over the wire. On a narrow screen
+ * the session stands first, in the document as well: the focus moves as the eye does.
+ */
 function Workspace({ desk, page, onCalls }: WorkspaceProps) {
-  const { methods } = useStore(desk.state);
-  const [chosen, choose] = useState("whoami");
-  const method = methods.find(({ name }) => name === chosen) ?? methods[0];
-  const open = (name: string) => {
-    choose(name);
+  const isNarrow = useMedia("(max-width: 1080px)");
+  const [name, choose] = useChosenMethod();
+  const { methods, isDiscovered, ended } = useStore(desk.state);
+  const method =
+    name === undefined
+      ? isDiscovered || ended !== undefined
+        ? firstOf(methods)
+        : undefined
+      : methods.find((candidate) => candidate.name === name);
+  const open = (chosen: string) => {
+    choose(chosen);
     onCalls();
   };
+  const card = html`<${SessionCard} desk=${desk} />`;
+  const details = html`<${SessionDetails} desk=${desk} onChoose=${open} />`;
+  const panel =
+    method === undefined
+      ? html`<${NoMethod} name=${name} isLoading=${!isDiscovered && ended === undefined} />`
+      : html`<${CallPanel} key=${method.name} desk=${desk} method=${method} />`;
   return html`
     <main class="desk">
+      ${isNarrow && html`<aside class="strip" aria-label="Session">${card}</aside>`}
       <${MethodList} desk=${desk} chosen=${page === "calls" ? method?.name : undefined} onChoose=${open} />
       <div class="middle">
-        ${page === "sessions" ? html`<${SessionsPanel} desk=${desk} />` : method && html`<${CallPanel} key=${method.name} desk=${desk} method=${method} />`}
+        ${page === "sessions" ? html`<${SessionsPanel} desk=${desk} />` : panel}
         <${TimelinePanel} desk=${desk} />
       </div>
-      <${SessionPanel} desk=${desk} onChoose=${open} />
+      ${
+        isNarrow
+          ? html`<aside class="side" aria-label="Session details">${details}</aside>`
+          : html`<aside class="side" aria-label="Session">${card}${details}</aside>`
+      }
     </main>
   `;
+}
+
+/** The method of the URL's fragment, which is a link to it; undefined: none is chosen. */
+function useChosenMethod(): readonly [string | undefined, (name: string) => void] {
+  const [name, setName] = useState(methodOfUrl);
+  useEffect(() => {
+    const look = () => setName(methodOfUrl());
+    addEventListener("hashchange", look);
+    return () => removeEventListener("hashchange", look);
+  }, []);
+  const choose = (chosen: string) => {
+    setName(chosen);
+    location.hash = encodeURIComponent(chosen);
+  };
+  return [name, choose];
+}
+
+function methodOfUrl(): string | undefined {
+  try {
+    return decodeURIComponent(location.hash.slice(1)) || undefined;
+  } catch {
+    return undefined; // no encoded name
+  }
 }

@@ -1,4 +1,4 @@
-import { useEffect, useReducer, useState } from "preact/hooks";
+import { useEffect, useReducer, useRef, useState } from "preact/hooks";
 import type { Store } from "../model/store.js";
 
 /** Draws again when the store's value changes. */
@@ -38,4 +38,39 @@ export function useAction(action: () => Promise<void>): {
       .finally(() => setBusy(false));
   };
   return { run, isBusy, problem };
+}
+
+/** Does a media query match? */
+export function useMedia(query: string): boolean {
+  const [isMatching, set] = useState(() => matchMedia(query).matches);
+  useEffect(() => {
+    const list = matchMedia(query);
+    const look = () => set(list.matches);
+    look();
+    list.addEventListener("change", look);
+    return () => list.removeEventListener("change", look);
+  }, [query]);
+  return isMatching;
+}
+
+/** Focuses an element when it appears; `autofocus` does that with the first page only. */
+export function useFocusAtFirst<T extends HTMLElement>(): { current: T | null } {
+  const element = useRef<T>(null);
+  useEffect(() => element.current?.focus(), []);
+  return element;
+}
+
+/**
+ * Focuses an element when it appears in the place of the one that had the focus; otherwise the
+ * keyboard would begin at the top of the page again.
+ */
+export function useFocusIfLost<T extends HTMLElement>(): { current: T | null } {
+  const element = useRef<T>(null);
+  useEffect(() => focusIfLost(element.current), []);
+  return element;
+}
+
+export function focusIfLost(element: HTMLElement | null): void {
+  const { activeElement, body } = document;
+  if (activeElement === null || activeElement === body) element?.focus({ preventScroll: true });
 }

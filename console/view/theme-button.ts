@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { applyTheme, savedTheme, themeAfter } from "../model/theme.js";
 import { Icon } from "./icon.js";
 
-const names = { auto: "as the system", light: "light", dark: "dark" };
+const names = { auto: "system", light: "light", dark: "dark" };
 
 export function ThemeButton() {
   const [theme, setTheme] = useState(savedTheme);
@@ -12,6 +12,6 @@ export function ThemeButton() {
     applyTheme(after);
     setTheme(after);
   };
-  const label = `Colors: ${names[theme]}`;
+  const label = `Theme: ${names[theme]}`;
   return html`<button type="button" class="quiet icon-button" title=${label} aria-label=${label} onClick=${next}><${Icon} name=${theme} /></button>`;
 }

@@ -55,15 +55,15 @@ describe("The console's pictures", function () {
       await picture(page, `subscription-${colorScheme}`);
 
       await method(page, "orders.list").click();
-      await button(page, "Let it expire").click();
+      await button(page, "Let session expire").click();
       visit.clock.advance(250_000);
       visit.clock.advance(50_000);
-      await page.getByText("Expired, and still connected").waitFor();
+      await page.getByText("Session expired, still connected").waitFor();
       await call(page);
       await picture(page, `expired-${colorScheme}`);
 
       await button(page, "Refresh").click();
-      await page.getByText("Revived").waitFor();
+      await page.getByText("Session restored").waitFor();
       await visit.visitor("bob");
       await button(page, "Clear").click();
       await button(page, "Sessions").click();

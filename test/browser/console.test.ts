@@ -30,7 +30,7 @@ describe("The console in Chromium", function () {
   it("says what is wrong with a password, and with the right one shows who is there, until when, and what may be called", async () => {
     await using visit = await ConsoleVisit.open();
     const page = await visit.page();
-    await page.getByLabel("User").fill("bob");
+    await page.getByLabel("Username").fill("bob");
     await page.getByLabel("Password", { exact: true }).fill("not his password");
     await button(page, "Log in").click();
     await page.getByText("Wrong username or password.").waitFor();
@@ -41,8 +41,10 @@ describe("The console in Chromium", function () {
       /^(5 minutes and 0|4 minutes and 5\d) seconds until expiry$/,
     );
     expect(await session.getByText("ES256 · at+jwt").isVisible()).to.equal(true);
-    expect(await method(page, "orders.list").innerText()).to.match(/allowed; needs orders:read/);
-    expect(await method(page, "stock.list").innerText()).to.match(/public/);
+    expect(await method(page, "orders.list").getAttribute("aria-label")).to.match(
+      /allowed; needs orders:read/,
+    );
+    expect(await method(page, "stock.list").getAttribute("aria-label")).to.match(/public/);
     expect(await method(page, "orders.create").count()).to.equal(0); // not for bob
     expect(await button(page, "Sessions").count()).to.equal(0); // he is no administrator
   });
@@ -57,12 +59,12 @@ describe("The console in Chromium", function () {
     ).to.equal("SecurityError");
     await button(page, "Log in").waitFor();
     expect(await page.getByLabel(/Stay logged in/).count()).to.equal(0);
-    await page.getByRole("button", { name: /^Colors/ }).click();
+    await page.getByRole("button", { name: /^Theme/ }).click();
     await logIn(page);
     await method(page, "orders.list").click();
     expect(await call(page)).to.match(/^Result/);
     await button(page, "Refresh").click();
-    await page.getByText("Refreshed in place").waitFor();
+    await page.getByText("Session refreshed").waitFor();
     await button(page, "Log out").click();
     await button(page, "Log in").waitFor();
     expect(visit.complaints).to.deep.equal([]);
@@ -72,7 +74,7 @@ describe("The console in Chromium", function () {
     await using visit = await ConsoleVisit.open();
     const page = await visit.visitor();
     await method(page, "orders.create").click();
-    const json = page.getByLabel("Params, JSON");
+    const json = page.getByLabel("Params (JSON)");
     expect(JSON.parse(await json.inputValue())).to.deep.equal({ sku: "" });
 
     await page.getByLabel("sku").fill("A1");
@@ -91,14 +93,14 @@ describe("The console in Chromium", function () {
     };
     expect(JSON.parse(await json.inputValue())).to.deep.equal(filled);
     expect(await call(page)).to.match(
-      /^Result [\d.]+ ms\n\{\n {2}"id": "o1",\n {2}"sku": "A1",\n {2}"qty": 3\n\}$/,
+      /^Result [\d.]+ ms\s+Copy\s+Collapse\s+\{\n {2}"id": "o1",\n {2}"sku": "A1",\n {2}"qty": 3\n\}$/,
     );
 
     await json.fill('{"sku": "B2", "qty": 40}');
     expect(await page.getByLabel("sku").inputValue()).to.equal("B2");
     expect(await page.getByLabel("size").inputValue()).to.equal("-1");
     expect(await call(page)).to.match(
-      /^Error 1001 OUT_OF_STOCK [\d.]+ ms\n+OUT_OF_STOCK\n+\{\n {2}"left": 12\n\}$/,
+      /^Error 1001 OUT_OF_STOCK [\d.]+ ms\s+Copy\s+Collapse\s+\{\n {2}"left": 12\n\}$/,
     );
 
     await json.fill('{"sku": ');
@@ -157,20 +159,20 @@ describe("The console in Chromium", function () {
       .locator("xpath=following-sibling::dd")
       .innerText();
     await method(page, "orders.list").click();
-    await button(page, "Let it expire").click();
-    await page.getByText("Refreshing is held back", { exact: true }).waitFor();
+    await button(page, "Let session expire").click();
+    await page.getByText("Auto-refresh paused", { exact: true }).waitFor();
     visit.clock.advance(250_000);
     await page.getByText("auth.expiring", { exact: true }).first().waitFor();
     expect(await call(page)).to.match(/^Result/);
     visit.clock.advance(50_000);
-    await page.getByText("Expired, and still connected").waitFor();
-    expect(await page.getByRole("img", { name: /seconds until the close/ }).count()).to.equal(1);
-    expect(await method(page, "orders.list").innerText()).to.include("locked");
+    await page.getByText("Session expired, still connected").waitFor();
+    expect(await page.getByRole("img", { name: /seconds until disconnect/ }).count()).to.equal(1);
+    expect(await method(page, "orders.list").getAttribute("aria-label")).to.include("locked");
     expect(await call(page)).to.match(
-      /^Error -32002 token_expired .*nothing was executed.*Sent past the SDK/s,
+      /^Error -32002 token_expired .*nothing was executed.*Sent directly to the server/s,
     );
     await button(page, "Refresh").click();
-    await page.getByText("Revived").waitFor();
+    await page.getByText("Session restored").waitFor();
     expect(await call(page)).to.match(/^Result/);
     expect(
       await page
@@ -184,11 +186,11 @@ describe("The console in Chromium", function () {
   it("shows the end of the grace, and comes back when a refresh is asked for", async () => {
     await using visit = await ConsoleVisit.open();
     const page = await visit.visitor();
-    await button(page, "Let it expire").click();
+    await button(page, "Let session expire").click();
     visit.clock.advance(300_000);
-    await page.getByText("Expired, and still connected").waitFor();
+    await page.getByText("Session expired, still connected").waitFor();
     visit.clock.advance(30_000);
-    await page.getByText("The grace is over").waitFor();
+    await page.getByText("Grace period over").waitFor();
     expect((await lines(page)).join("\n")).to.match(/connection\.closing[\s\S]*socket closed 4401/);
     await button(page, "Refresh").click();
     await page.getByText("connected", { exact: true }).waitFor();
@@ -200,13 +202,14 @@ describe("The console in Chromium", function () {
     await using visit = await ConsoleVisit.open();
     const page = await visit.visitor();
     await button(page, "Refresh").click();
-    await page.getByText("Refreshed in place").waitFor();
+    await page.getByText("Session refreshed").waitFor();
     await button(page, "Drop the network").click();
     await page.getByText(/^Back after \d+ m?s$/).waitFor();
     expect((await lines(page)).join("\n")).to.match(
       /network dropped[\s\S]*SDK: waiting[\s\S]*socket open[\s\S]*SDK: ready/,
     );
-    await button(page, "Revoke").click();
+    await button(page, "Revoke login…").click();
+    await button(page, "Revoke login").click();
     await page.getByText(/^This login was revoked/).waitFor();
     expect(await page.getByRole("img", { name: "No session" }).count()).to.equal(1);
     expect((await lines(page)).join("\n")).to.include("socket closed 4401");
@@ -237,9 +240,9 @@ describe("The console in Chromium", function () {
     await button(page, "Drop the network").click();
     await visit.price(101); // nobody hears it yet
     await events.getByText("2 events").waitFor();
-    await button(page, "Let it expire").click();
+    await button(page, "Let session expire").click();
     visit.clock.advance(300_000);
-    await page.getByText("Expired, and still connected").waitFor();
+    await page.getByText("Session expired, still connected").waitFor();
     await visit.price(102); // held back
     await button(page, "Refresh").click();
     await events.getByText("3 events").waitFor();
@@ -270,15 +273,15 @@ describe("The console in Chromium", function () {
     visit.clock.advance(100_000);
     await button(page, "Refresh").click();
     await page.getByLabel("A renewed access token of the same user").fill(await token());
-    await button(page, "Refresh with it").click();
-    await page.getByText("Refreshed in place").waitFor();
+    await button(page, "Refresh session").click();
+    await page.getByText("Session refreshed").waitFor();
   });
 
   it("has no token in a URL, the document, the storage, the browser's console or an export", async () => {
     await using visit = await ConsoleVisit.open();
     const page = await visit.visitor();
     await button(page, "Refresh").click();
-    await page.getByText("Refreshed in place").waitFor();
+    await page.getByText("Session refreshed").waitFor();
     await page
       .getByRole("button", { name: /^refresh/ })
       .first()
@@ -324,12 +327,12 @@ describe("The console in Chromium", function () {
       `if (!sessionStorage.length) sessionStorage.setItem("jotwire.console.tokens", ${JSON.stringify(kept)})`,
     ); // as a duplicated tab has it
     await copy.goto(visit.url);
-    await copy.getByLabel("User").waitFor();
+    await copy.getByLabel("Username").waitFor();
     await expectSoon(() => copy.evaluate("sessionStorage.length"), 0);
     await button(page, "Log out").click();
-    await page.getByLabel("User").waitFor();
+    await page.getByLabel("Username").waitFor();
     await page.reload();
-    await page.getByLabel("User").waitFor();
+    await page.getByLabel("Username").waitFor();
     expect(visit.server.connections).to.equal(0);
   });
 
@@ -343,7 +346,7 @@ describe("The console in Chromium", function () {
     await page.reload();
     await logIn(page);
     await button(page, "Refresh").click();
-    await page.getByText("Refreshed in place").waitFor();
+    await page.getByText("Session refreshed").waitFor();
     expect(await page.evaluate("channels")).to.deep.equal([]);
   });
 
@@ -405,12 +408,12 @@ describe("The console in Chromium", function () {
     const page = await visit.page({ colorScheme: "dark" });
     const ground = () => page.evaluate("getComputedStyle(document.body).backgroundColor");
     const dark = await ground();
-    await button(page, "Colors: as the system").click();
+    await button(page, "Theme: system").click();
     expect(await ground()).to.not.equal(dark);
-    await button(page, "Colors: light").click();
+    await button(page, "Theme: light").click();
     expect(await ground()).to.equal(dark);
     await page.reload();
-    await button(page, "Colors: dark").waitFor();
+    await button(page, "Theme: dark").waitFor();
   });
 
   it("lets nothing into the page that is not its own: no markup, no script, no frame around it", async () => {

@@ -41,11 +41,11 @@ export class Credentials {
   ): Promise<string | null> {
     const { access, refresh } = this.#tokens;
     if (!force || access !== previous) return access;
-    if (this.isHeld) throw new Error("Refreshing is held back: let it expire");
+    if (this.isHeld) throw new Error("Auto-refresh is paused");
     if (this.#endpoint === undefined || refresh === undefined) {
       // it is good until it expires
-      if (isLive()) throw new Error("A pasted token can't be renewed by itself");
-      throw new AuthStopError("The pasted token is of no use any more");
+      if (isLive()) throw new Error("A pasted token can't be refreshed: paste another one");
+      throw new AuthStopError("The server rejected the pasted token");
     }
     try {
       this.#take(await this.#endpoint.refresh(refresh, signal));

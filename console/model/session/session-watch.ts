@@ -22,6 +22,8 @@ const authMethods: ReadonlySet<unknown> = new Set(["authenticate", "refresh"]);
 /** Reads the session from the frames alone: what the server said, not what the page believes. */
 export class SessionWatch {
   readonly view = new Store<SessionView | null>(null);
+  /** `data.reason` of the server's refusal of the newest token. */
+  refusal: string | undefined;
   readonly #asked = new Set<unknown>(); // ids of auth calls without an answer
 
   sent(text: string): void {
@@ -29,10 +31,12 @@ export class SessionWatch {
   }
 
   received(text: string): void {
-    for (const { id, method, params, result } of messagesIn(text)) {
+    for (const { id, method, params, result, error } of messagesIn(text)) {
       if (method === "auth.expired") this.#expired(numberIn(membersOf(params).closeIn));
-      else if (method === undefined && this.#asked.delete(id) && result !== undefined)
-        this.#accepted(membersOf(result));
+      else if (method === undefined && this.#asked.delete(id)) {
+        if (result !== undefined) this.#accepted(membersOf(result));
+        else this.refusal = refusalIn(membersOf(error));
+      }
     }
   }
 
@@ -44,6 +48,7 @@ export class SessionWatch {
   #accepted(result: Members): void {
     const subject = stringIn(result.subject);
     const lifetime = (numberIn(result.expiresIn) ?? 0) * 1_000;
+    this.refusal = undefined;
     if (subject === undefined) return;
     this.view.set({
       subject,
@@ -65,4 +70,8 @@ export class SessionWatch {
         closesAt: performance.now() + closeIn * 1_000,
       });
   }
+}
+
+function refusalIn({ data, message }: Members): string {
+  return stringIn(membersOf(data).reason) ?? stringIn(message) ?? "error";
 }

@@ -49,7 +49,8 @@ export function createTokenEndpoint(
       referrerPolicy: "no-referrer",
     }).catch((error: unknown) => {
       tell(0);
-      throw error;
+      if (!(error instanceof TypeError)) throw error; // aborted
+      throw new Error("Can't reach the server. Is it running?", { cause: error });
     });
     tell(response.status);
     return { response, answer: membersOf(await response.json()) };

@@ -52,15 +52,22 @@ export class RecordingSockets {
 
   /**
    * Sends a request past the SDK, and gives the server's response. Rejects when the socket closes
-   * first.
+   * first; when `signal` is aborted, the server hears of that, too.
    */
-  ask(method: string, params?: unknown): Promise<Message> {
+  ask(method: string, params?: unknown, signal?: AbortSignal): Promise<Message> {
     return new Promise((resolve, reject) => {
       if (this.#current === undefined) throw new Error("There is no open socket");
       // a string: the SDK's calls have numbers, and it ignores other answers
       const id = `console-${++this.#count}`;
       this.#asked.set(id, { resolve, reject });
       this.#current.send(JSON.stringify({ jsonrpc: "2.0", id, method, params }));
+      const cancel = () => {
+        if (!this.#asked.delete(id)) return;
+        const params = { id };
+        this.#current?.send(JSON.stringify({ jsonrpc: "2.0", method: "$/cancelRequest", params }));
+        reject(new Error("Cancelled"));
+      };
+      signal?.addEventListener("abort", cancel, { once: true });
     });
   }
 

@@ -1,5 +1,6 @@
 import { html } from "htm/preact";
 import type { ComponentChildren } from "preact";
+import { type Issues, issuesAt, textOfIssues } from "../../model/call/issues.js";
 import { membersOf } from "../../model/message.js";
 import type { Method } from "../../model/open-rpc.js";
 import { textFor } from "../../model/params-text.js";
@@ -13,19 +14,14 @@ interface ParamsEditorProps {
   /** Why the text is no params. */
   readonly problem: string | undefined;
   readonly value: unknown;
+  readonly issues: Issues;
   /** What stands below the JSON. */
   readonly children: ComponentChildren;
 }
 
 /** The same params twice: a form from the schema, and the JSON. */
-export function ParamsEditor({
-  method,
-  text,
-  onText,
-  problem,
-  value,
-  children,
-}: ParamsEditorProps) {
+export function ParamsEditor(props: ParamsEditorProps) {
+  const { method, text, onText, problem, value, issues, children } = props;
   const { parameters } = method;
   const isFormless = parameters.length === 0;
   const members = membersOf(value);
@@ -34,6 +30,8 @@ export function ParamsEditor({
     onText(textFor(member === undefined ? rest : { ...members, [name]: member }));
   };
   const rows = Math.min(16, Math.max(isFormless ? 3 : 5, text.split("\n").length + 1));
+  const named = new Set(parameters.map(({ name }) => name));
+  const told = problem ?? textOfIssues(issues.filter(({ path }) => !named.has(path[0] ?? "")));
   return html`
     <div class="params ${isFormless ? "formless" : ""}">
       ${
@@ -42,17 +40,17 @@ export function ParamsEditor({
           <legend>Form</legend>
           ${parameters.map(
             ({ name, isRequired, schema }) =>
-              html`<${SchemaField} key=${name} name=${name} isRequired=${isRequired} schema=${schema} value=${members[name]} onValue=${(member: unknown) => change(name, member)} />`,
+              html`<${SchemaField} key=${name} name=${name} isRequired=${isRequired} schema=${schema} value=${members[name]}
+                issues=${issuesAt(issues, name)} onValue=${(member: unknown) => change(name, member)} />`,
           )}
         </fieldset>`
       }
       <div>
-      <label class="raw"><span>Params, JSON</span>
-        <textarea rows=${rows} spellcheck=${false} autocomplete="off" placeholder="none" aria-invalid=${problem !== undefined}
-          value=${text} onInput=${(event: InputEvent) => onText(textOf(event))}></textarea>
-        <small class="problem" role="alert">${problem}</small>
-      </label>
-      ${children}
+        <label class="raw-label" for="params-json">Params (JSON)</label>
+        <textarea id="params-json" rows=${rows} spellcheck=${false} autocomplete="off" placeholder="No params" aria-invalid=${told !== undefined}
+          aria-describedby="params-problem" value=${text} onInput=${(event: InputEvent) => onText(textOf(event))}></textarea>
+        <p class="problem" id="params-problem" role="alert">${told}</p>
+        ${children}
       </div>
     </div>
   `;

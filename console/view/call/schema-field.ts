@@ -1,5 +1,6 @@
 import { html } from "htm/preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useId, useState } from "preact/hooks";
+import { type Issues, issuesAt, textOfIssues } from "../../model/call/issues.js";
 import { type Members, membersOf, stringIn, stringsIn } from "../../model/message.js";
 import { textOf } from "./field-text.js";
 
@@ -8,8 +9,18 @@ interface SchemaFieldProps {
   readonly isRequired: boolean;
   readonly schema: Members;
   readonly value: unknown;
+  /** What is wrong with the value; paths begin below this member. */
+  readonly issues: Issues;
   /** `undefined`: leave the member out. */
   readonly onValue: (value: unknown) => void;
+}
+
+/** Attributes that tie a field to its label, its note and its problem. */
+interface Ties {
+  readonly id: string;
+  readonly "aria-required": boolean;
+  readonly "aria-invalid": boolean;
+  readonly "aria-describedby": string;
 }
 
 /**
@@ -17,27 +28,42 @@ interface SchemaFieldProps {
  * than a simple type.
  */
 export function SchemaField(props: SchemaFieldProps) {
-  const { name, isRequired, schema } = props;
+  const { name, isRequired, schema, issues } = props;
+  const id = useId();
   if (schema.type === "object" && schema.properties !== undefined)
     return html`<${ObjectField} ...${props} />`;
   const note = [stringIn(schema.description), rangeOf(schema)]
     .filter((part) => part !== undefined)
     .join(" · ");
+  const problem = textOfIssues(issues);
+  const ties: Ties = {
+    id,
+    "aria-required": isRequired,
+    "aria-invalid": problem !== undefined,
+    "aria-describedby": `${id}-note ${id}-problem`,
+  };
   return html`
-    <label class="field">
-      <span><b>${name}</b>${isRequired ? html`<em title="required"> *</em>` : ""}<small>${note}</small></span>
-      <${Input} ...${props} />
-    </label>
+    <div class="field">
+      <div class="field-head"><label for=${id}><b>${name}</b></label>${isRequired && html`<em aria-hidden="true" title="required">*</em>`}<small id="${id}-note">${note}</small></div>
+      <${Input} ...${props} ties=${ties} />
+      <p class="problem" id="${id}-problem">${problem}</p>
+    </div>
   `;
 }
 
-function Input({ isRequired, schema, value, onValue }: SchemaFieldProps) {
+function Input({
+  isRequired,
+  schema,
+  value,
+  onValue,
+  ties,
+}: SchemaFieldProps & { readonly ties: Ties }) {
   const placeholder =
     schema.default === undefined
       ? isRequired
         ? ""
-        : "left out"
-      : `${JSON.stringify(schema.default)}, if left out`;
+        : "optional"
+      : `default: ${JSON.stringify(schema.default)}`;
   const choices: readonly unknown[] | undefined =
     schema.type === "boolean"
       ? [true, false]
@@ -47,28 +73,30 @@ function Input({ isRequired, schema, value, onValue }: SchemaFieldProps) {
   if (choices !== undefined) {
     const index = choices.indexOf(value);
     return html`
-      <select value=${String(index)} onChange=${(event: Event) => onValue(choices[Number(textOf(event))])}>
+      <select ...${ties} value=${String(index)} onChange=${(event: Event) => onValue(choices[Number(textOf(event))])}>
         <option value="-1" disabled=${isRequired}>${isRequired ? "choose" : placeholder}</option>
         ${choices.map((choice, at) => html`<option key=${at} value=${String(at)}>${String(choice)}</option>`)}
       </select>`;
   }
   if (schema.type === "integer" || schema.type === "number") {
-    return html`<input type="number" step=${schema.type === "integer" ? 1 : "any"} min=${schema.minimum} max=${schema.maximum} placeholder=${placeholder}
+    return html`<input ...${ties} type="number" step=${schema.type === "integer" ? 1 : "any"} min=${schema.minimum} max=${schema.maximum} placeholder=${placeholder}
       value=${typeof value === "number" ? value : ""} onInput=${(event: InputEvent) => onValue(textOf(event) === "" ? undefined : Number(textOf(event)))} />`;
   }
   if (schema.type === "string") {
-    return html`<input type="text" spellcheck=${false} autocomplete="off" placeholder=${placeholder} value=${typeof value === "string" ? value : ""}
+    return html`<input ...${ties} type="text" spellcheck=${false} autocomplete="off" placeholder=${placeholder} value=${typeof value === "string" ? value : ""}
       onInput=${(event: InputEvent) => onValue(textOf(event) === "" && !isRequired ? undefined : textOf(event))} />`;
   }
-  return html`<${JsonInput} value=${value} placeholder=${placeholder || "JSON"} onValue=${onValue} />`;
+  return html`<${JsonInput} ties=${ties} value=${value} placeholder=${placeholder || "JSON"} onValue=${onValue} />`;
 }
 
 /** Text that counts as soon as it is JSON. */
 function JsonInput({
+  ties,
   value,
   placeholder,
   onValue,
 }: {
+  readonly ties: Ties;
   readonly value: unknown;
   readonly placeholder: string;
   readonly onValue: (value: unknown) => void;
@@ -85,11 +113,12 @@ function JsonInput({
     const parsed = jsonIn(text);
     if (parsed !== undefined) onValue(parsed.value);
   };
-  return html`<textarea rows="2" spellcheck=${false} placeholder=${placeholder} value=${draft}
-    aria-invalid=${draft.trim() !== "" && jsonIn(draft) === undefined} onInput=${(event: InputEvent) => take(textOf(event))}></textarea>`;
+  const isInvalid = draft.trim() !== "" && jsonIn(draft) === undefined;
+  return html`<textarea ...${ties} rows="2" spellcheck=${false} placeholder=${placeholder} value=${draft}
+    aria-invalid=${isInvalid || ties["aria-invalid"]} onInput=${(event: InputEvent) => take(textOf(event))}></textarea>`;
 }
 
-function ObjectField({ name, isRequired, schema, value, onValue }: SchemaFieldProps) {
+function ObjectField({ name, isRequired, schema, value, issues, onValue }: SchemaFieldProps) {
   const required = stringsIn(schema.required);
   const members = membersOf(value);
   const change = (member: string, changed: unknown) => {
@@ -98,12 +127,13 @@ function ObjectField({ name, isRequired, schema, value, onValue }: SchemaFieldPr
   };
   return html`
     <fieldset class="nested">
-      <legend>${name}${isRequired ? " *" : ""}</legend>
+      <legend>${name}${isRequired && html`<em aria-hidden="true" title="required"> *</em>`}</legend>
       ${Object.entries(membersOf(schema.properties)).map(
         ([member, memberSchema]) =>
           html`<${SchemaField} key=${member} name=${member} isRequired=${required.includes(member)} schema=${membersOf(memberSchema)} value=${members[member]}
-            onValue=${(changed: unknown) => change(member, changed)} />`,
+            issues=${issuesAt(issues, member)} onValue=${(changed: unknown) => change(member, changed)} />`,
       )}
+      <p class="problem">${textOfIssues(issues.filter(({ path }) => path.length === 0))}</p>
     </fieldset>
   `;
 }

@@ -4,7 +4,8 @@ import { maskedValue } from "../../model/session/mask.js";
 import { TimeView } from "../time-view.js";
 
 interface ClaimsViewProps {
-  readonly token: DecodedToken;
+  /** Undefined: it is opaque, for the server alone to read. */
+  readonly token: DecodedToken | undefined;
   readonly connectionId: string | undefined;
 }
 
@@ -25,19 +26,25 @@ const times: ReadonlySet<string> = new Set(["exp", "iat", "nbf", "auth_time"]);
 
 /** What is in the access token; never the token itself. */
 export function ClaimsView({ token, connectionId }: ClaimsViewProps) {
-  const claims = Object.entries(token.claims);
+  const claims = Object.entries(token?.claims ?? {});
   return html`
     <section class="card claims" aria-labelledby="claims-title">
-      <h2 id="claims-title">Token <small>${String(token.header.alg)} · ${String(token.header.typ ?? "no typ")}</small></h2>
+      <h2 id="claims-title">Token <small>${kindOf(token)}</small></h2>
       <dl>
         ${claims.map(
           ([name, value]) => html`
             <div key=${name}><dt title=${meanings.get(name) ?? name}>${name}</dt><dd>${told(name, value)}</dd></div>`,
         )}
-        ${connectionId !== undefined && html`<div><dt title="made by the server">connection</dt><dd>${connectionId}</dd></div>`}
+        ${connectionId !== undefined && html`<div><dt title="The server made this id">connection</dt><dd>${connectionId}</dd></div>`}
       </dl>
     </section>
   `;
+}
+
+function kindOf(token: DecodedToken | undefined): string {
+  const { alg, typ } = token?.header ?? {};
+  if (typeof alg !== "string") return "Not a JWT";
+  return typeof typ === "string" ? `${alg} · ${typ}` : alg;
 }
 
 function told(name: string, value: unknown): unknown {

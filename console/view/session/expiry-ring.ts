@@ -13,7 +13,7 @@ export function ExpiryRing({ session }: { readonly session: SessionView | null }
   const whole = (isExpired ? session?.grace : session?.lifetime) ?? 0;
   const share = whole > 0 ? Math.min(1, left / whole) : 0;
   const tone = session === null ? "none" : isExpired ? "bad" : share < 0.2 ? "warn" : "good";
-  const what = session === null ? "no session" : isExpired ? "until the close" : "until expiry";
+  const what = session === null ? "no session" : isExpired ? "until disconnect" : "until expiry";
   return html`
     <div class="ring ${tone}" role="img" aria-label=${session === null ? "No session" : `${inWords(left)} ${what}`}>
       <svg viewBox="0 0 120 120" aria-hidden="true">

@@ -1,27 +1,31 @@
 import { html } from "htm/preact";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { ConsoleModel } from "../../model/console-model.js";
 import { textOf } from "../call/field-text.js";
-import { useAction } from "../hooks.js";
+import { useAction, useStore } from "../hooks.js";
 import { Mark } from "../mark.js";
 import { ThemeButton } from "../theme-button.js";
 
 /** The first page: a name and a password, or a token. */
 export function LogIn({ desk }: { readonly desk: ConsoleModel }) {
   const hasLogins = desk.place.issuer !== null;
-  const [way, setWay] = useState<"password" | "token">(hasLogins ? "password" : "token");
+  const { expected } = useStore(desk.state);
+  const [way, setWay] = useState(hasLogins ? (expected?.way ?? "password") : "token");
   const [isKept, setKept] = useState(false);
-  const [username, setUsername] = useState("");
+  const [username, setUsername] = useState(expected?.username ?? "");
   const [secret, setSecret] = useState("");
   const { run, isBusy, problem } = useAction(() =>
-    way === "password"
-      ? desk.logIn(username, secret, isKept)
-      : desk.present({ access: secret.trim() }, isKept),
+    way === "password" ? desk.logIn(username, secret, isKept) : desk.present(secret.trim(), isKept),
   );
   const submit = (event: Event) => {
     event.preventDefault();
-    run();
+    if (!isBusy) run();
   };
+  const form = useRef<HTMLFormElement>(null);
+  const start = way === "token" || !expected?.username ? 0 : 1; // the name may be known from before
+  useEffect(() => {
+    form.current?.querySelectorAll<HTMLElement>("input, textarea")[start]?.focus();
+  }, [start]);
   const choose = (other: "password" | "token") => {
     setWay(other);
     setSecret("");
@@ -39,29 +43,29 @@ export function LogIn({ desk }: { readonly desk: ConsoleModel }) {
             <button type="button" aria-pressed=${way === "token"} onClick=${() => choose("token")}>Access token</button>
           </div>`
         }
-        <form onSubmit=${submit}>
+        <form ref=${form} onSubmit=${submit}>
           ${
             way === "password"
               ? html`
-                <label class="field"><span>User</span>
-                  <input autofocus required autocomplete="username" autocapitalize="none" spellcheck=${false} value=${username}
+                <label class="field"><span>Username</span>
+                  <input required aria-describedby="log-in-problem" autocomplete="username" autocapitalize="none" spellcheck=${false} value=${username}
                     onInput=${(event: InputEvent) => setUsername(textOf(event))} /></label>
                 <label class="field"><span>Password</span>
-                  <input required type="password" autocomplete="current-password" value=${secret}
+                  <input required type="password" aria-describedby="log-in-problem" aria-invalid=${problem !== undefined} autocomplete="current-password" value=${secret}
                     onInput=${(event: InputEvent) => setSecret(textOf(event))} /></label>`
               : html`
                 <label class="field"><span>Access token</span>
-                  <textarea required rows="6" autocomplete="off" spellcheck=${false} placeholder="eyJ…" value=${secret}
+                  <textarea required rows="6" autocomplete="off" spellcheck=${false} placeholder="eyJ…" aria-describedby="log-in-problem" aria-invalid=${problem !== undefined} value=${secret}
                     onInput=${(event: InputEvent) => setSecret(textOf(event))}></textarea></label>`
           }
+          <p class="problem" id="log-in-problem" role="alert">${problem}</p>
           ${
             desk.canKeep &&
             html`<label class="check"><input type="checkbox" checked=${isKept}
                 onChange=${(event: Event) => setKept((event.currentTarget as HTMLInputElement).checked)} />
               <span>Stay logged in when this tab reloads<small>Keeps the tokens in sessionStorage; otherwise in memory only.</small></span></label>`
           }
-          <p class="problem" role="alert">${problem}</p>
-          <button class="primary wide" disabled=${isBusy}>${isBusy ? "One moment…" : way === "password" ? "Log in" : "Use this token"}</button>
+          <button class="primary wide" aria-disabled=${isBusy}>${isBusy ? "Logging in…" : way === "password" ? "Log in" : "Use this token"}</button>
         </form>
       </div>
       <div class="entrance-corner"><${ThemeButton} /></div>

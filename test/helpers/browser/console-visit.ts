@@ -109,7 +109,7 @@ export class ConsoleVisit implements AsyncDisposable {
 }
 
 export async function logIn(page: Page, username = "ada", secret = password): Promise<void> {
-  await page.getByLabel("User").fill(username);
+  await page.getByLabel("Username").fill(username);
   await page.getByLabel("Password", { exact: true }).fill(secret);
   await page.getByRole("button", { name: "Log in" }).click();
   await page.getByText("connected", { exact: true }).waitFor();
@@ -131,7 +131,7 @@ export function button(page: Page, name: string) {
 export async function call(page: Page): Promise<string> {
   await button(page, "Call").click();
   await page.getByRole("button", { name: "Call", exact: true, disabled: false }).waitFor();
-  return page.getByRole("status", { name: "Outcome" }).innerText();
+  return page.getByRole("region", { name: "Outcome" }).innerText();
 }
 
 /** Lines of the timeline: what they are about. */
