@@ -59,6 +59,7 @@ const sections = {
     "CONTRIBUTING.md",
     "bench/RESULTS.md",
     "examples/order-desk/README.md",
+    "examples/board/README.md",
     "CHANGELOG.md",
   ],
   Decisions: [

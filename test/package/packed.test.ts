@@ -98,12 +98,16 @@ describe("The packed package", function () {
           !/^docs\/(operations\/[\w-]+\.(json|yml)|screenshots\/console-(expired|sessions)-\w+\.png)$/.test(
             path,
           ) &&
-          !/^examples\/(deploy|order-desk|proxies)\//.test(path) &&
+          !/^examples\/(board|deploy|order-desk|proxies)\//.test(path) &&
           !/^bench\/(RESULTS\.md|cost-per-call\.svg)$/.test(path),
       );
       expect(strays).to.deep.equal([]);
       expect(
-        paths.filter((path) => /(^|\/)(test|node_modules)\/|\.env|\.jotwire|\.jsonl/.test(path)),
+        paths.filter((path) =>
+          /(^|\/)(test|node_modules)\/|\/board\/(dist|state)\/|\.db|\.env|\.jotwire|\.jsonl/.test(
+            path,
+          ),
+        ),
       ).to.deep.equal([]);
     });
   });
