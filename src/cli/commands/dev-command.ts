@@ -106,6 +106,7 @@ async function dev(module: string | undefined, options: DevOptions): Promise<voi
       audience,
       store: fileStore(state.path),
       logger,
+      cookie: true, // a reload keeps the login of a page
       ...(tokenTtl === undefined ? {} : { accessTokenTtl: tokenTtl }),
     }),
   );

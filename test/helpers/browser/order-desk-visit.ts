@@ -55,13 +55,17 @@ export class OrderDeskVisit implements AsyncDisposable {
   }
 
   async logIn(page: Page, user = "ada", password = this.password): Promise<void> {
-    await page.getByLabel("User").fill(user);
+    await page.getByLabel("Username").fill(user);
     await page.getByLabel("Password").fill(password);
     await page.getByRole("button", { name: "Log in" }).click();
   }
 
+  async closePages(): Promise<void> {
+    await Promise.all(this.#contexts.splice(0).map((context) => context.close()));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#contexts.map((context) => context.close()));
+    await this.closePages();
     await this.server[Symbol.asyncDispose]();
   }
 }
