@@ -21,21 +21,20 @@ import { SessionWatch } from "./session/session-watch.js";
 import { TabTokenStorage } from "./session/tab-token-storage.js";
 import { createTokenEndpoint, type TokenEndpoint, type Tokens } from "./session/token-endpoint.js";
 import { Store } from "./store.js";
-import type { Pace } from "./timeline/pace.js";
+import { readingPace } from "./timeline/reading-pace.js";
 import { RecordingSockets } from "./timeline/recording-sockets.js";
 import { Subscriptions } from "./timeline/subscriptions.js";
 import { Timeline } from "./timeline/timeline.js";
-
-/** Once per animation frame: what nobody can see isn't drawn. */
-const framePace: Pace = (callback) => {
-  requestAnimationFrame(callback);
-};
+import { TimelineReader } from "./timeline/timeline-reader.js";
 
 export class ConsoleModel {
   readonly place: Place;
   readonly state = new Store<DeskState>(blank);
-  readonly timeline = new Timeline(framePace);
-  readonly subscriptions = new Subscriptions(framePace);
+  readonly timeline = new Timeline(readingPace());
+  readonly reader = new TimelineReader(this.timeline);
+  /** What has just happened, in a few words, for people who don't see the page change. */
+  readonly announcement = new Store({ text: "" });
+  readonly subscriptions = new Subscriptions(readingPace(), (text) => this.announce(text));
   readonly session = new SessionWatch();
   readonly calls = new Calls((method, params, signal) => this.call(method, params, signal));
   readonly #endpoint: TokenEndpoint | undefined;
@@ -190,6 +189,10 @@ export class ConsoleModel {
   readonly ask = async (method: string, params: object): Promise<unknown> =>
     this.#client?.call(method, params);
 
+  announce(text: string): void {
+    this.announcement.set({ text });
+  }
+
   /** Resolves when the server has accepted the token. */
   async #enter(tokens: Tokens, isKept: boolean, login: ExpectedLogin): Promise<void> {
     this.#start(tokens);
@@ -222,7 +225,7 @@ export class ConsoleModel {
   }
 
   #forget(): void {
-    this.timeline.clear();
+    this.reader.clear();
     this.calls.clear();
     this.#subject = undefined;
   }
@@ -335,6 +338,7 @@ export class ConsoleModel {
 
   #frame(direction: "out" | "in", text: string): void {
     this.timeline.frame(direction, text);
+    this.subscriptions.frame(direction, text);
     if (direction === "out") return this.session.sent(text);
     const before = this.session.view.value;
     this.session.received(text);
@@ -357,6 +361,7 @@ export class ConsoleModel {
     this.timeline.note(title, code === 1000 ? "plain" : "bad", reason);
     if (!isLast) return;
     this.timeline.forgetAsked();
+    this.subscriptions.forgetAsked();
     this.session.closed();
   }
 

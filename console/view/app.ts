@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { ConsoleModel } from "../model/console-model.js";
 import { firstOf } from "../model/open-rpc.js";
 import { listMethod } from "../model/session/sessions.js";
+import { Announcer } from "./announcer.js";
 import { CallPanel } from "./call/call-panel.js";
 import { MethodList } from "./call/method-list.js";
 import { NoMethod } from "./call/no-method.js";
@@ -10,7 +11,7 @@ import { Header, type Page } from "./header.js";
 import { useMedia, useStore } from "./hooks.js";
 import { LogIn } from "./session/log-in.js";
 import { SessionCard, SessionDetails } from "./session/session-panel.js";
-import { SessionsPanel } from "./session/sessions-panel.js";
+import { SessionsPanel } from "./sessions/sessions-panel.js";
 import { TimelinePanel } from "./timeline/timeline-panel.js";
 
 export function App({ desk }: { readonly desk: ConsoleModel }) {
@@ -37,11 +38,12 @@ export function App({ desk }: { readonly desk: ConsoleModel }) {
     <button type="button" class="skip" onClick=${toContent}>Skip to content</button>
     <${Header} desk=${desk} page=${page} onPage=${hasSessions ? setPage : undefined} />
     <${Workspace} desk=${desk} page=${page} onCalls=${() => setPage("calls")} />
+    <${Announcer} desk=${desk} />
   `;
 }
 
 function toContent(): void {
-  document.querySelector<HTMLElement>(".middle h2")?.focus();
+  document.querySelector<HTMLElement>(".middle h2, .sessions h2")?.focus();
 }
 
 interface WorkspaceProps {
@@ -64,12 +66,10 @@ function Workspace({ desk, page, onCalls }: WorkspaceProps) {
         ? firstOf(methods)
         : undefined
       : methods.find((candidate) => candidate.name === name);
-  const open = (chosen: string) => {
-    choose(chosen);
-    onCalls();
-  };
+  if (page === "sessions")
+    return html`<main class="sessions-page"><${SessionsPanel} desk=${desk} onCalls=${onCalls} /></main>`;
   const card = html`<${SessionCard} desk=${desk} />`;
-  const details = html`<${SessionDetails} desk=${desk} onChoose=${open} />`;
+  const details = html`<${SessionDetails} desk=${desk} onChoose=${choose} />`;
   const panel =
     method === undefined
       ? html`<${NoMethod} name=${name} isLoading=${!isDiscovered && ended === undefined} />`
@@ -77,9 +77,9 @@ function Workspace({ desk, page, onCalls }: WorkspaceProps) {
   return html`
     <main class="desk">
       ${isNarrow && html`<aside class="strip" aria-label="Session">${card}</aside>`}
-      <${MethodList} desk=${desk} chosen=${page === "calls" ? method?.name : undefined} onChoose=${open} />
+      <${MethodList} desk=${desk} chosen=${method?.name} onChoose=${choose} />
       <div class="middle">
-        ${page === "sessions" ? html`<${SessionsPanel} desk=${desk} />` : panel}
+        ${panel}
         <${TimelinePanel} desk=${desk} />
       </div>
       ${

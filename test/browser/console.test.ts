@@ -117,16 +117,17 @@ describe("The console in Chromium", function () {
     const timeline = page.getByRole("region", { name: "Timeline" });
     await timeline.getByText("order.created").waitFor();
     const calls = (await lines(page)).filter((line) => line.includes("orders.create"));
-    expect(calls[0]).to.match(/^\d\d:\d\d:\d\d\.\d{3}\s+sent\s+orders\.create .*\d+ B$/s);
+    expect(calls[0]).to.match(/^\d\d:\d\d:\d\d\.\d{3}\s+sent\s+orders\.create\s.*\d+ B$/s);
     expect(calls[1]).to.match(
-      /^\d\d:\d\d:\d\d\.\d{3}\s+received\s+orders\.create .*[\d.]+ ms\s+\d+ B$/s,
+      /^\d\d:\d\d:\d\d\.\d{3}\s+received\s+orders\.create\s.*[\d.]+ ms\s+\d+ B$/s,
     );
 
     await timeline
       .getByRole("button", { name: /^authenticate/ })
       .last()
       .click();
-    await timeline.getByText(/^Answers line \d+, [\d.]+ ms later\.$/).waitFor();
+    await timeline.getByRole("button", { name: "Go to the request" }).waitFor();
+    await timeline.getByRole("button", { name: "Resume" }).click();
     await timeline.getByRole("button", { name: "Pushes" }).click();
     expect(await lines(page))
       .to.have.lengthOf(1)
@@ -145,9 +146,9 @@ describe("The console in Chromium", function () {
     await timeline.getByRole("button", { name: "Pause" }).click();
     const still = (await lines(page)).length;
     await call(page);
-    await timeline.getByRole("button", { name: "Go on (3)" }).waitFor();
+    await timeline.getByRole("button", { name: "Resume ( 3 new )" }).waitFor();
     expect(await lines(page)).to.have.lengthOf(still);
-    await timeline.getByRole("button", { name: "Go on (3)" }).click();
+    await timeline.getByRole("button", { name: "Resume ( 3 new )" }).click();
     expect(await lines(page)).to.have.lengthOf(still + 3);
   });
 
@@ -228,7 +229,7 @@ describe("The console in Chromium", function () {
     await events.getByText("live").waitFor();
     await page
       .getByRole("region", { name: "Subscriptions" })
-      .getByRole("button", { name: "End prices" })
+      .getByRole("button", { name: "Unsubscribe prices" })
       .waitFor();
     const cents = async () =>
       (await events.getByRole("listitem").allInnerTexts())
@@ -358,17 +359,17 @@ describe("The console in Chromium", function () {
     await row("bob").waitFor();
     expect(await row("ada").innerText()).to.include("you");
     expect(await row("bob").innerText()).to.match(/\b[45]:\d\d\b.*\b0 B\b/s);
-    await row("bob").getByRole("button", { name: "Kick bob" }).click();
+    await row("bob").getByRole("button", { name: "Disconnect bob" }).click();
     expect(await row("bob").count()).to.equal(1); // not yet
-    await row("bob").getByRole("button", { name: "Really kick bob" }).click();
+    await row("bob").getByRole("button", { name: "Disconnect bob?" }).click();
     await bob.getByText(/^An administrator closed this connection/).waitFor();
     await row("bob").waitFor({ state: "detached" });
 
     await button(bob, "Log in again").click();
     await logIn(bob, "bob");
     await button(ada, "Reload").click();
-    await row("bob").getByRole("button", { name: "Revoke bob" }).click();
-    await row("bob").getByRole("button", { name: "Really revoke bob" }).click();
+    await row("bob").getByRole("button", { name: "Revoke login bob" }).click();
+    await row("bob").getByRole("button", { name: "Revoke the login of bob?" }).click();
     await bob.getByText(/^This login was revoked/).waitFor();
   });
 

@@ -3,6 +3,7 @@ import { membersOf, numberIn, stringIn } from "../message.js";
 /** One connection of the server, as `rpc.sessions.list` tells it. */
 export interface ListedSession {
   readonly id: string;
+  readonly node: string;
   readonly subject: string | null;
   readonly issuer: string | null;
   readonly sessionId: string | null;
@@ -13,6 +14,7 @@ export interface ListedSession {
   /** By `performance.now()`; null: there is no token. */
   readonly endsAt: number | null;
   readonly calls: number;
+  readonly subscriptions: number;
   readonly bufferedBytes: number;
 }
 
@@ -21,6 +23,8 @@ export interface ListedSessions {
   readonly total: number;
   /** `false`: a node did not answer, and its sessions are missing. */
   readonly isComplete: boolean;
+  /** When it was so, by `performance.now()`. */
+  readonly at: number;
 }
 
 /** How the console calls the administrator's methods; rejects with what the server said. */
@@ -28,14 +32,16 @@ export type Ask = (method: string, params: object) => Promise<unknown>;
 
 export const listMethod = "rpc.sessions.list";
 
-/** Everybody who is connected; the newest 1_000 of them. */
-export async function listSessions(ask: Ask): Promise<ListedSessions> {
-  const { sessions, total, complete } = membersOf(await ask(listMethod, {}));
+/** Everybody who is connected, or all connections of a subject; the newest 1_000 of them. */
+export async function listSessions(ask: Ask, subject?: string): Promise<ListedSessions> {
+  const params = subject === undefined ? {} : { subject };
+  const { sessions, total, complete } = membersOf(await ask(listMethod, params));
   const listed = (Array.isArray(sessions) ? sessions : []).flatMap(sessionIn);
   return {
     sessions: listed,
     total: numberIn(total) ?? listed.length,
     isComplete: complete !== false,
+    at: performance.now(),
   };
 }
 
@@ -67,6 +73,7 @@ function sessionIn(value: unknown): readonly ListedSession[] {
   return [
     {
       id,
+      node: stringIn(session.node) ?? "",
       subject: stringIn(session.subject) ?? null,
       issuer: stringIn(session.issuer) ?? null,
       sessionId: stringIn(session.sessionId) ?? null,
@@ -75,6 +82,7 @@ function sessionIn(value: unknown): readonly ListedSession[] {
       since: (numberIn(session.since) ?? 0) * 1_000,
       endsAt: expiresIn === undefined ? null : performance.now() + expiresIn * 1_000,
       calls: numberIn(session.calls) ?? 0,
+      subscriptions: numberIn(session.subscriptions) ?? 0,
       bufferedBytes: numberIn(session.bufferedBytes) ?? 0,
     },
   ];

@@ -1,4 +1,5 @@
 import { type Client, gap, JotwireError, SubscriptionEndedError } from "../../../client/index.js";
+import { membersOf, messagesIn } from "../message.js";
 import { maskedValue } from "../session/mask.js";
 import { Store } from "../store.js";
 import { type Pace, paced } from "./pace.js";
@@ -16,6 +17,8 @@ export interface SubscriptionView {
   readonly name: string;
   readonly params: unknown;
   readonly isLive: boolean;
+  /** The server has accepted it. */
+  readonly isAccepted: boolean;
   /** Why it is over. */
   readonly why: string;
   /** How many events have come. */
@@ -39,8 +42,12 @@ export class Subscriptions {
   #open: Open[] = [];
   #count = 0;
   readonly #tell: () => void;
+  readonly #announce: (text: string) => void;
+  readonly #asked = new Map<string, number>(); // ids of requests that subscribe; what they are for
 
-  constructor(pace: Pace) {
+  /** `announce` is for people who don't see the page change. */
+  constructor(pace: Pace, announce: (text: string) => void) {
+    this.#announce = announce;
     this.#tell = paced(() => this.list.set(this.#open.map(({ view }) => view)), pace);
   }
 
@@ -56,6 +63,7 @@ export class Subscriptions {
       name,
       params,
       isLive: true,
+      isAccepted: false,
       why: "",
       count: 0,
       events: [],
@@ -69,6 +77,33 @@ export class Subscriptions {
     ).catch(reportError);
   }
 
+  /** Reads in a frame that a subscription is asked for, or that the server accepts it. */
+  frame(direction: "out" | "in", text: string): void {
+    const isPending = ({ view }: Open) => view.isLive && !view.isAccepted;
+    if (!this.#open.some(isPending)) return this.#asked.clear();
+    for (const { id, method, result } of messagesIn(text)) {
+      if (id === undefined) continue;
+      const key = JSON.stringify(id);
+      if (direction === "out") {
+        const known = new Set(this.#asked.values());
+        const asked = this.#open.find(
+          (open) => isPending(open) && open.view.name === method && !known.has(open.view.number),
+        );
+        if (asked !== undefined) this.#asked.set(key, asked.view.number);
+      } else if (method === undefined) {
+        const number = this.#asked.get(key);
+        this.#asked.delete(key);
+        const open = this.#open.find(({ view }) => view.number === number);
+        if (open?.view.isLive && membersOf(result).$subscription === true) this.#accepted(open);
+      }
+    }
+  }
+
+  /** The socket is gone: what was asked on it won't be answered. */
+  forgetAsked(): void {
+    this.#asked.clear();
+  }
+
   end(number: number): void {
     this.#open.find(({ view }) => view.number === number)?.end();
   }
@@ -76,6 +111,12 @@ export class Subscriptions {
   clear(): void {
     for (const { end } of this.#open) end();
     this.#open = [];
+    this.#tell();
+  }
+
+  #accepted(open: Open): void {
+    open.view = { ...open.view, isAccepted: true };
+    this.#announce(`Subscribed to ${open.view.name}`);
     this.#tell();
   }
 
@@ -102,6 +143,7 @@ export class Subscriptions {
 
   #over(open: Open, why: string): void {
     open.view = { ...open.view, isLive: false, why };
+    if (this.#open.includes(open)) this.#announce(`Subscription to ${open.view.name}: ${why}`);
     this.#tell();
   }
 }

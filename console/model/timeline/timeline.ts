@@ -1,4 +1,4 @@
-import { type Message, membersOf, messagesIn } from "../message.js";
+import { type Message, membersOf, messagesIn, stringIn } from "../message.js";
 import { maskedFrame } from "../session/mask.js";
 import { Store } from "../store.js";
 import { type Pace, paced } from "./pace.js";
@@ -24,6 +24,10 @@ export interface Entry {
   readonly answers?: number;
   /** Milliseconds from the request to this response. */
   readonly took?: number;
+  /** Pushes with nothing else between them are of one run. */
+  readonly run: number;
+  /** 2 for the second entry with this title and direction in the run, and so on. */
+  readonly repeat: number;
 }
 
 interface Asked {
@@ -35,6 +39,7 @@ interface Asked {
 const maxEntries = 1_000;
 const maxCharacters = 4_000_000; // of all entries together
 const longestText = 100_000; // of one entry
+const maxTitles = 1_000; // of one run; the next title begins another
 const authNames = /^(authenticate|refresh|logout|whoami|auth\..+|connection\..+)$/;
 
 /** What went over the socket, the newest last; bounded in entries and in characters. */
@@ -44,6 +49,8 @@ export class Timeline {
   #entries: Entry[] = [];
   #characters = 0;
   #count = 0;
+  #run = 0;
+  #repeats = new Map<string, number>(); // of the newest run, by direction and title
   readonly #asked = new Map<string, Asked>();
   readonly #tell: () => void;
 
@@ -68,7 +75,7 @@ export class Timeline {
     this.#add({
       direction,
       topic: topicOf(method, messages),
-      title: messages.length > 1 ? `batch of ${messages.length}` : method,
+      title: messages.length > 1 ? `batch of ${messages.length}` : (topicIn(messages) ?? method),
       tone: messages.some(({ error }) => error !== undefined) ? "bad" : toneOf(method),
       text: maskedFrame(text),
       size: new TextEncoder().encode(text).length,
@@ -88,6 +95,7 @@ export class Timeline {
   clear(): void {
     this.#entries = [];
     this.#characters = 0;
+    this.#startRun();
     this.#tell();
   }
 
@@ -100,10 +108,12 @@ export class Timeline {
     );
   }
 
-  #add(entry: Omit<Entry, "number" | "at">): void {
+  #add(entry: Omit<Entry, "number" | "at" | "run" | "repeat">): void {
     const text =
       entry.text.length > longestText ? `${entry.text.slice(0, longestText)}…` : entry.text;
-    this.#entries.push({ ...entry, text, number: ++this.#count, at: Date.now() });
+    const repeat = this.#repeatOf(entry);
+    const run = this.#run;
+    this.#entries.push({ ...entry, text, number: ++this.#count, at: Date.now(), run, repeat });
     this.#characters += text.length;
     let dropped = 0;
     while (this.#entries.length - dropped > maxEntries || this.#characters > maxCharacters) {
@@ -111,6 +121,20 @@ export class Timeline {
     }
     if (dropped > 0) this.#entries.splice(0, dropped);
     this.#tell();
+  }
+
+  #repeatOf({ topic, direction, title }: Pick<Entry, "topic" | "direction" | "title">): number {
+    if (topic !== "event" || this.#repeats.size >= maxTitles) this.#startRun();
+    if (topic !== "event") return 1;
+    const name = `${direction} ${title}`;
+    const repeat = (this.#repeats.get(name) ?? 0) + 1;
+    this.#repeats.set(name, repeat);
+    return repeat;
+  }
+
+  #startRun(): void {
+    this.#run++;
+    this.#repeats.clear();
   }
 
   #remember(messages: readonly Message[], number: number, at: number): void {
@@ -134,6 +158,11 @@ function methodOf(messages: readonly Message[]): string {
   return typeof method === "string" ? method : messages.length === 0 ? "not JSON" : "response";
 }
 
+/** The subscription's id, such as `prices:A1`: a better title than the same method each time. */
+function topicIn([{ method, params } = {}]: readonly Message[]): string | undefined {
+  return method === "subscription.event" ? stringIn(membersOf(params).subscription) : undefined;
+}
+
 function topicOf(method: string, messages: readonly Message[]): Topic {
   if (authNames.test(method)) return "auth";
   return messages.length > 0 &&
@@ -151,7 +180,7 @@ function toneOf(method: string): Tone {
     : "plain";
 }
 
-function exported({ text, at, ...entry }: Entry): object {
+function exported({ text, at, run, repeat, ...entry }: Entry): object {
   return { ...entry, at: new Date(at).toISOString(), frame: text === "" ? null : parsed(text) };
 }
 

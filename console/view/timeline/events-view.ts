@@ -19,20 +19,21 @@ function Events({
   readonly desk: ConsoleModel;
   readonly subscription: SubscriptionView;
 }) {
-  const { number, name, params, isLive, why, count, events } = subscription;
+  const { number, name, params, isLive, isAccepted, why, count, events } = subscription;
+  const state = isLive ? (isAccepted ? "live" : "subscribing") : why;
   return html`
     <section class="events" aria-label="Events of ${name}">
       <div class="events-head">
-        <span class="pill ${isLive ? "good" : "plain"}"><i></i>${isLive ? "live" : why}</span>
+        <span class="pill ${isLive && isAccepted ? "good" : "plain"}"><i></i>${state}</span>
         <span>${count} ${count === 1 ? "event" : "events"}</span>
         ${params !== undefined && html`<code class="muted">${JSON.stringify(params)}</code>`}
         <span class="space"></span>
         ${isLive && html`<button type="button" class="small" onClick=${() => desk.subscriptions.end(number)}>Unsubscribe</button>`}
       </div>
-      <ol>
+      <ol tabindex="0" aria-label="The newest events of ${name}">
         ${events.map(
           ({ number: event, at, text }: EventView) => html`
-            <li key=${event}><${TimeView} at=${at} isExact /> ${text === null ? html`<b class="warn">a gap: some events were lost</b>` : html`<code>${text}</code>`}</li>`,
+            <li key=${event}><${TimeView} at=${at} isExact /> ${text === null ? html`<b class="warn">Gap: events were missed</b>` : html`<code>${text}</code>`}</li>`,
         )}
       </ol>
     </section>

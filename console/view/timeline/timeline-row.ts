@@ -1,66 +1,53 @@
 import { html } from "htm/preact";
-import type { Entry } from "../../model/timeline/timeline.js";
+import { previewOf } from "../../model/timeline/preview.js";
+import type { Row } from "../../model/timeline/timeline-reader.js";
 import { Icon } from "../icon.js";
-import { JsonView } from "../json-view.js";
+import { sizeOf } from "../rows/size-of.js";
 import { TimeView } from "../time-view.js";
 
 interface TimelineRowProps {
-  readonly entry: Entry;
+  readonly row: Row;
+  /** Its place in the whole list, from 1. */
+  readonly place: number;
   readonly isOpen: boolean;
   /** Is it the other half of the one that is open? */
   readonly isPair: boolean;
-  readonly onOpen: () => void;
+  /** Does Tab reach it? One row of the list, the others by the arrow keys. */
+  readonly isCurrent: boolean;
+  readonly onOpen: (event: MouseEvent) => void;
 }
 
 const directions = { out: "sent", in: "received", note: "note" };
+const tones = { plain: "", good: "", warn: ", warning", bad: ", error" };
 
-export function TimelineRow({ entry, isOpen, isPair, onOpen }: TimelineRowProps) {
-  const { at, direction, title, tone, text, size, took, answers } = entry;
-  const isReadable = text !== "";
+export function TimelineRow({ row, place, isOpen, isPair, isCurrent, onOpen }: TimelineRowProps) {
+  const { entry, count, key } = row;
+  const { direction, title, tone, size, took } = entry;
+  const isAlarming = tone === "bad" || tone === "warn";
+  const words = html`
+    ${isAlarming && html`<${Icon} name="alert" />`}
+    <b>${title}</b>${count > 1 && html`<span class="times">×${count}</span>`}<span class="unseen">${tones[tone]}</span>`;
+  const preview = html`<span class="preview" aria-hidden=${direction !== "note"}>${previewOf(entry)}</span>`;
   return html`
-    <tr class="entry ${direction} ${tone} ${isOpen ? "opened" : ""} ${isPair ? "paired" : ""}">
-      <td class="time"><${TimeView} at=${at} isExact /></td>
-      <td class="direction"><${Icon} name=${direction} /><span class="unseen">${directions[direction]}</span></td>
-      <td class="what">
-        ${
-          isReadable && direction !== "note"
-            ? html`<button type="button" class="quiet" aria-expanded=${isOpen} onClick=${onOpen}><b>${title}</b> <span class="preview">${previewOf(text)}</span></button>`
-            : html`<b>${title}</b> <span class="preview">${text}</span>`
-        }
-      </td>
-      <td class="took">${took === undefined ? "" : `${took < 10 ? took.toFixed(1) : Math.round(took)} ms`}</td>
-      <td class="size">${size === 0 ? "" : sizeOf(size)}</td>
+    <tr data-row class="entry ${direction} ${tone} ${isOpen ? "opened" : ""} ${isPair ? "paired" : ""}" role="row" aria-rowindex=${place + 1}>
+      <td class="time" role="cell"><${TimeView} at=${entry.at} isExact /></td>
+      <td class="direction" role="cell" title=${directions[direction]}><${Icon} name=${direction} /><span class="unseen">${directions[direction]}</span></td>
+      <td class="what" role="cell">${
+        isReadable(row)
+          ? html`<button type="button" class="quiet" data-key=${key} tabindex=${isCurrent ? 0 : -1} aria-expanded=${isOpen} onClick=${onOpen}>${words} ${preview}</button>`
+          : html`<span class="words">${words} ${preview}</span>`
+      }</td>
+      <td class="took" role="cell">${took === undefined ? "" : tookOf(took)}</td>
+      <td class="size" role="cell">${size === 0 ? "" : sizeOf(size)}</td>
     </tr>
-    ${
-      isOpen &&
-      html`<tr class="detail"><td colspan="5">
-        ${answers !== undefined && html`<p class="muted">Answers line ${answers}, ${took?.toFixed(1)} ms later.</p>`}
-        <${JsonView} value=${frameIn(text)} />
-      </td></tr>`
-    }
   `;
 }
 
-export function sizeOf(bytes: number): string {
-  return bytes < 1_024 ? `${bytes} B` : `${(bytes / 1_024).toFixed(1)} kB`;
+/** Is there more to read than its line? */
+export function isReadable({ entry }: Row): boolean {
+  return entry.text !== "" && entry.direction !== "note";
 }
 
-const longestPreview = 400; // characters; more doesn't fit in a line
-
-/** The params, result or error of a frame; the whole frame where it has another shape. */
-function previewOf(text: string): string {
-  const head =
-    /^\{"jsonrpc":"2\.0"(,"id":("[^"]*"|[\d.]+|null))?(,"method":"[^"]*")?(,"(params|result|error)":|\}$)/.exec(
-      text,
-    )?.[0];
-  if (head === undefined) return text.slice(0, longestPreview);
-  return text.slice(head.length, text.endsWith("}") ? -1 : undefined).slice(0, longestPreview);
-}
-
-function frameIn(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text; // cut, or no JSON
-  }
+export function tookOf(milliseconds: number): string {
+  return `${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`;
 }
