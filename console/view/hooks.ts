@@ -1,4 +1,4 @@
-import { useEffect, useReducer, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useReducer, useRef, useState } from "preact/hooks";
 import type { Store } from "../model/store.js";
 
 /** Draws again when the store's value changes. */
@@ -56,7 +56,7 @@ export function useMedia(query: string): boolean {
 /** Focuses an element when it appears; `autofocus` does that with the first page only. */
 export function useFocusAtFirst<T extends HTMLElement>(): { current: T | null } {
   const element = useRef<T>(null);
-  useEffect(() => element.current?.focus(), []);
+  useLayoutEffect(() => element.current?.focus(), []);
   return element;
 }
 
@@ -66,7 +66,7 @@ export function useFocusAtFirst<T extends HTMLElement>(): { current: T | null } 
  */
 export function useFocusIfLost<T extends HTMLElement>(): { current: T | null } {
   const element = useRef<T>(null);
-  useEffect(() => focusIfLost(element.current), []);
+  useLayoutEffect(() => focusIfLost(element.current), []);
   return element;
 }
 

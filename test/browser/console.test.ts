@@ -258,22 +258,13 @@ describe("The console in Chromium", function () {
   it("takes a pasted token, which is renewed by pasting another one", async () => {
     await using visit = await ConsoleVisit.open();
     const page = await visit.page();
-    const token = async () => {
-      const body = JSON.stringify({ username: "ada", password });
-      const answer = await fetch(new URL("/login", visit.url), {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body,
-      });
-      return ((await answer.json()) as { access_token: string }).access_token;
-    };
     await button(page, "Access token").click();
-    await page.getByLabel("Access token").fill(`  ${await token()}\n`);
+    await page.getByLabel("Access token").fill(`  ${await visit.token()}\n`);
     await button(page, "Use this token").click();
     await page.getByText("connected", { exact: true }).waitFor();
     visit.clock.advance(100_000);
     await button(page, "Refresh").click();
-    await page.getByLabel("A renewed access token of the same user").fill(await token());
+    await page.getByLabel("A renewed access token of the same user").fill(await visit.token());
     await button(page, "Refresh session").click();
     await page.getByText("Session refreshed").waitFor();
   });

@@ -1,5 +1,5 @@
 import { html } from "htm/preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { sdkCodeOf, wscatOf } from "../../model/call/snippets.js";
 import type { ConsoleModel } from "../../model/console-model.js";
 import type { Method } from "../../model/open-rpc.js";
@@ -25,8 +25,10 @@ const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
 export function CallBar(props: CallBarProps) {
   const { desk, method, params, obstacle, isRunning, isUnsent, onAnyway } = props;
   const button = useRef<HTMLButtonElement>(null);
-  useEffect(() => {
-    if (!isRunning) focusIfLost(button.current); // "Cancel" may have had it
+  const wasRunning = useRef(false);
+  useLayoutEffect(() => {
+    if (wasRunning.current && !isRunning) focusIfLost(button.current); // "Cancel" may have had it
+    wasRunning.current = isRunning;
   }, [isRunning]);
   const value = params.isValid ? params.value : undefined;
   const verb = method.isSubscription ? "Subscribe" : "Call";

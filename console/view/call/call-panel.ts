@@ -1,5 +1,5 @@
 import { html } from "htm/preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { missingIn } from "../../model/call/issues.js";
 import type { ConsoleModel } from "../../model/console-model.js";
 import type { Method } from "../../model/open-rpc.js";
@@ -34,7 +34,7 @@ export function CallPanel({ desk, method }: CallPanelProps) {
     else if (method.isSubscription) subscribe(desk, method, params.value);
     else desk.calls.run(method, params.value).catch(reportError);
   };
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!isFocusDue.current) return;
     isFocusDue.current = false;
     form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();

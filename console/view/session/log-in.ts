@@ -1,5 +1,5 @@
 import { html } from "htm/preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { ConsoleModel } from "../../model/console-model.js";
 import { textOf } from "../call/field-text.js";
 import { useAction, useStore } from "../hooks.js";
@@ -22,10 +22,9 @@ export function LogIn({ desk }: { readonly desk: ConsoleModel }) {
     if (!isBusy) run();
   };
   const form = useRef<HTMLFormElement>(null);
-  const start = way === "token" || !expected?.username ? 0 : 1; // the name may be known from before
-  useEffect(() => {
-    form.current?.querySelectorAll<HTMLElement>("input, textarea")[start]?.focus();
-  }, [start]);
+  const known = expected?.username ? "input[type=password]" : "input";
+  const first = way === "token" ? "textarea" : known;
+  useLayoutEffect(() => form.current?.querySelector<HTMLElement>(first)?.focus(), [first]);
   const choose = (other: "password" | "token") => {
     setWay(other);
     setSecret("");

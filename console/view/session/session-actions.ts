@@ -1,5 +1,5 @@
 import { html } from "htm/preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { ConsoleModel } from "../../model/console-model.js";
 import { textOf } from "../call/field-text.js";
 import { useAction, useFocusAtFirst } from "../hooks.js";
@@ -46,7 +46,7 @@ function RevokeLogin({ desk }: { readonly desk: ConsoleModel }) {
   const opener = useRef<HTMLButtonElement>(null);
   const answer = useRef<HTMLButtonElement>(null);
   const wasAsking = useRef(false);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (isAsking) answer.current?.focus();
     else if (wasAsking.current) opener.current?.focus();
     wasAsking.current = isAsking;

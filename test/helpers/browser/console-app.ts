@@ -3,8 +3,30 @@ import { createRpc } from "../../../src/index.js";
 
 const sizes = ["small", "medium", "large"] as const;
 
+/** A report that takes as long as a test wants. */
+export class SlowReport {
+  /** How many calls the server was asked to stop. */
+  cancelled = 0;
+  #answer = () => {};
+
+  /** Lets the call that runs come to its result. */
+  answer(): void {
+    this.#answer();
+  }
+
+  run(signal: AbortSignal): Promise<{ cents: number }> {
+    return new Promise((resolve, reject) => {
+      this.#answer = () => resolve({ cents: 1250 });
+      signal.addEventListener("abort", () => {
+        this.cancelled++;
+        reject(new Error("cancelled"));
+      });
+    });
+  }
+}
+
 /** An application with something of everything that the console shows. */
-export function consoleApp() {
+export function consoleApp(report = new SlowReport()) {
   const rpc = createRpc({
     scopes: ["orders:read", "orders:write", "stock:admin"],
     notifications: { "order.created": z.object({ id: z.string(), sku: z.string() }) },
@@ -53,6 +75,21 @@ export function consoleApp() {
         },
       }),
       list: rpc.method({ summary: "Your orders", scope: "orders:read", handler: () => placed }),
+    },
+    reports: {
+      sales: rpc.method({
+        summary: "What was sold",
+        description: "Takes its time: cancel it.",
+        scope: "orders:read",
+        result: z.object({ cents: z.number().int() }),
+        errors: { NO_SALES: { code: 1002 } },
+        handler: ({ signal }) => report.run(signal),
+      }),
+      rows: rpc.method({
+        summary: "More than anybody reads",
+        scope: "orders:read",
+        handler: () => Array.from({ length: 3_000 }, (_, row) => ({ row, text: "some text" })),
+      }),
     },
   });
 }

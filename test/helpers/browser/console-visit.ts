@@ -6,7 +6,7 @@ import { recordingLogger } from "../server/test-server.js";
 import { CheapHasher } from "../tokens/cheap-hasher.js";
 import { password } from "../tokens/test-issuer.js";
 import { freshContext } from "./browser.js";
-import { consoleApp } from "./console-app.js";
+import { consoleApp, SlowReport } from "./console-app.js";
 
 /**
  * A server with a console, whose time moves only when the test says so, and people who look at it.
@@ -16,6 +16,8 @@ export class ConsoleVisit implements AsyncDisposable {
   readonly issuer: Issuer;
   readonly server: Server;
   readonly app: ReturnType<typeof consoleApp>;
+  /** What `reports.sales` does. */
+  readonly report: SlowReport;
   /** URL of the page. */
   readonly url: string;
   /** What was logged in the browser's own console, and what nobody caught. */
@@ -28,12 +30,14 @@ export class ConsoleVisit implements AsyncDisposable {
     clock: ManualClock,
     issuer: Issuer,
     app: ReturnType<typeof consoleApp>,
+    report: SlowReport,
     server: Server,
     url: string,
   ) {
     this.clock = clock;
     this.issuer = issuer;
     this.app = app;
+    this.report = report;
     this.server = server;
     this.url = url;
   }
@@ -51,7 +55,8 @@ export class ConsoleVisit implements AsyncDisposable {
     await issuer.users.add("ada", password, { scopes: ["orders:read", "orders:write", "admin"] });
     await issuer.users.add("bob", password, { scopes: ["orders:read"] });
     const { logger } = recordingLogger();
-    const app = consoleApp();
+    const report = new SlowReport();
+    const app = consoleApp(report);
     const server = createServer(app, {
       auth: issuer,
       testing: { clock },
@@ -62,7 +67,7 @@ export class ConsoleVisit implements AsyncDisposable {
       ...options,
     }); // time may leap: no pong would come in time
     const { port } = await server.listen(0);
-    return new ConsoleVisit(clock, issuer, app, server, `http://localhost:${port}/console`);
+    return new ConsoleVisit(clock, issuer, app, report, server, `http://localhost:${port}/console`);
   }
 
   /** A new person: nothing stored, nobody logged in. */
@@ -94,6 +99,16 @@ export class ConsoleVisit implements AsyncDisposable {
     const page = await this.page(options);
     await logIn(page, username);
     return page;
+  }
+
+  /** A new access token of a user. */
+  async token(username = "ada"): Promise<string> {
+    const answer = await fetch(new URL("/login", this.url), {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ username, password }),
+    });
+    return ((await answer.json()) as { access_token: string }).access_token;
   }
 
   /** A new price of A1: an event of the topic `prices`. */

@@ -1,5 +1,11 @@
 import { expect } from "chai";
-import { lockOf, methodsIn, sampleParams } from "../../../console/model/open-rpc.js";
+import {
+  firstOf,
+  groupsOf,
+  lockOf,
+  methodsIn,
+  sampleParams,
+} from "../../../console/model/open-rpc.js";
 
 const document = (...methods: readonly object[]) => ({ openrpc: "1.3.2", methods });
 const named = (name: string, methods: ReturnType<typeof methodsIn>) => {
@@ -40,6 +46,47 @@ describe("The methods of a discovery document", () => {
       ["qty", false],
     ]);
     expect(named("c", methods)).to.include({ isPublic: true, isSubscription: true });
+  });
+
+  it("tell their results, or events, and the errors that they declare", () => {
+    const schema = { type: "string" };
+    const errors = [{ code: 1001, message: "OUT_OF_STOCK" }, { message: "ODD" }, null, { code: 1 }];
+    const methods = methodsIn(
+      document(
+        { name: "call", result: { name: "result", schema }, errors },
+        { name: "topic", result: { schema: {} }, "x-subscription": { event: schema } },
+        { name: "open", result: { name: "result", schema: {} } },
+      ),
+      [],
+    );
+    expect(named("call", methods)).to.deep.include({
+      result: schema,
+      errors: [
+        { code: 1001, message: "OUT_OF_STOCK" },
+        { code: undefined, message: "ODD" },
+      ],
+    });
+    expect(named("topic", methods)).to.deep.include({ result: schema, errors: [] });
+    expect(named("open", methods).result).to.equal(undefined);
+  });
+
+  it("are grouped by their names, the application's first", () => {
+    const methods = methodsIn(
+      document({ name: "rpc.sessions.list" }, { name: "b.x" }, { name: "a" }, { name: "b.y" }),
+      [],
+    );
+    expect(
+      [...groupsOf(methods)].map(([group, members]) => [group, ...members.map(({ name }) => name)]),
+    ).to.deep.equal([
+      ["b", "b.x", "b.y"],
+      ["methods", "a"],
+      ["rpc.sessions", "rpc.sessions.list"],
+      ["built in", "ping", "whoami", "rpc.discover"],
+    ]);
+    expect(firstOf(methods)?.name).to.equal("b.x");
+    expect(firstOf(methodsIn(document({ name: "rpc.sessions.list" }), []))?.name).to.equal(
+      "whoami",
+    );
   });
 
   it("may be anything: what is no method is left out", () => {
