@@ -48,6 +48,12 @@ export interface BrowserSession {
 export interface PasswordSession extends BrowserSession {
   /** Signs in, in all tabs. Rejects with `LoginFailure`. */
   login(username: string, password: string): Promise<void>;
+  /**
+   * Sets the password of the user whom a token of `users.invite` or `users.resetPassword` names,
+   * and signs that user in, in all tabs. Rejects with `LoginFailure`: `invalid_token`,
+   * `invalid_password`, `too_many` or `unavailable`.
+   */
+  setPassword(token: string, newPassword: string): Promise<void>;
   /** Ends the login, in all tabs. Rejects with `LoginFailure` if the issuer can't be reached. */
   logout(): Promise<void>;
   /**
@@ -107,6 +113,8 @@ function passwordSession({ url = "/" }: PasswordSessionOptions): PasswordSession
       return session.state;
     },
     login: (username, password) => session.change(() => source.login(username, password)),
+    setPassword: (token, newPassword) =>
+      session.change(() => source.setPassword(token, newPassword)),
     logout: () => session.change(() => source.logout(false)),
     signOutEverywhere: () => session.change(() => source.logout(true)),
   };

@@ -1,4 +1,10 @@
-import { type AccessToken, LoginFailure, pageUrl, subjectOf } from "./session-state.js";
+import {
+  type AccessToken,
+  LoginFailure,
+  type LoginRefusal,
+  pageUrl,
+  subjectOf,
+} from "./session-state.js";
 
 const timeoutMs = 5_000; // a lost answer may be asked for again for 10 s
 
@@ -31,11 +37,25 @@ export class PasswordLogin {
     this.#refreshToken = undefined;
   }
 
-  async login(username: string, password: string): Promise<AccessToken> {
-    const { status, answer, retryAfter } = await this.#ask("/login", { username, password });
+  login(username: string, password: string): Promise<AccessToken> {
+    return this.#signIn("/login", { username, password }, "invalid_credentials");
+  }
+
+  /** Sets the password of whom a token of an invitation or reset names. */
+  setPassword(token: string, password: string): Promise<AccessToken> {
+    return this.#signIn("/password", { token, password }, "invalid_token");
+  }
+
+  async #signIn(
+    path: string,
+    form: Readonly<Record<string, string>>,
+    refusal: LoginRefusal,
+  ): Promise<AccessToken> {
+    const { status, answer, retryAfter } = await this.#ask(path, form);
     if (status === 200) return this.#taken(answer);
     const text = textOf(answer);
-    if (answer.error === "invalid_grant") throw new LoginFailure("invalid_credentials", text);
+    if (answer.error === "invalid_grant") throw new LoginFailure(refusal, text);
+    if (answer.error === "invalid_password") throw new LoginFailure("invalid_password", text);
     if (status === 429) throw new LoginFailure("too_many", text, retryAfter);
     throw new LoginFailure(status >= 500 ? "unavailable" : "refused", text);
   }

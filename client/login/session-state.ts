@@ -20,8 +20,8 @@ export interface LoginState {
    */
   readonly survivesReload: boolean;
   /**
-   * What a method demands: a newer login (`maxAge`, seconds), or one of these classes (`acrValues`).
-   * Ask for the password again, and call `login`. `null`: nothing.
+   * What a method demands: a newer login (`maxAge`, seconds), or one of these classes
+   * (`acrValues`). Ask for the password again, and call `login`. `null`: nothing.
    */
   readonly stepUp: StepUp | null;
 }
@@ -34,10 +34,19 @@ export interface StepUp {
   readonly maxAge: number | undefined;
 }
 
-/** Why a login was refused. */
-export type LoginRefusal = "invalid_credentials" | "too_many" | "unavailable" | "refused";
+/**
+ * Why a login was refused. `setPassword`: `invalid_token`, which was used, replaced or has expired,
+ * and `invalid_password`, which is too short or too long.
+ */
+export type LoginRefusal =
+  | "invalid_credentials"
+  | "invalid_token"
+  | "invalid_password"
+  | "too_many"
+  | "unavailable"
+  | "refused";
 
-/** Rejects `login` and `logout`. */
+/** Rejects `login`, `setPassword` and `logout`. */
 export class LoginFailure extends Error {
   override readonly name = "LoginFailure";
   /** What has happened, for programs. */

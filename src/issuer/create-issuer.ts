@@ -16,6 +16,7 @@ import { ClientDirectory } from "./accounts/client-directory.js";
 import { TooManyFailuresError } from "./accounts/failed-logins.js";
 import { BusyError, HashingQueue } from "./accounts/hashing-queue.js";
 import { LoginError } from "./accounts/login-error.js";
+import { tokenOutdated } from "./accounts/password-token.js";
 import { TooManyTokensError } from "./accounts/subject-budget.js";
 import { UserDirectory } from "./accounts/user-directory.js";
 import { HttpEndpoints } from "./http/http-endpoints.js";
@@ -52,6 +53,20 @@ export interface Issuer extends IssuerPort {
   login(
     username: string,
     password: string,
+    options?: { readonly address?: string },
+  ): Promise<TokenSet>;
+  /**
+   * Sets the password of whom a token of `users.invite` or `users.resetPassword` names, ends all
+   * logins that the user had, and logs the user in. A token is good once. Counts failures by
+   * `address`, as `login` does.
+   *
+   * @throws LoginError `invalid_token` (unknown, used, replaced or expired, or of a disabled user),
+   * `invalid_password` (the token stays good), `busy` or `too_many_failures`
+   * @throws TokenRefusedError `rate_limited` or `auth_unavailable`
+   */
+  setPassword(
+    token: string,
+    newPassword: string,
     options?: { readonly address?: string },
   ): Promise<TokenSet>;
   /**
@@ -132,7 +147,14 @@ class EmbeddedIssuer implements Issuer {
     this.#housekeeping = new Housekeeping(store, clock, logger);
     this.issuer = issuer;
     this.store = given.store;
-    this.users = new UserDirectory({ users: store.users, hasher, revoker, clock, logger });
+    this.users = new UserDirectory({
+      users: store.users,
+      rates: store.rates,
+      hasher,
+      revoker,
+      clock,
+      logger,
+    });
     this.clients = new ClientDirectory(store.clients, revoker, clock);
     this.#endpoints = new HttpEndpoints({
       settings,
@@ -210,6 +232,21 @@ class EmbeddedIssuer implements Issuer {
     );
     if (outcome.outcome === "granted") return outcome.tokens;
     throw new LoginError("invalid_credentials", "wrong username or password");
+  }
+
+  async setPassword(
+    token: string,
+    newPassword: string,
+    { address = "" }: { readonly address?: string } = {},
+  ): Promise<TokenSet> {
+    this.#housekeeping.tidyIfDue();
+    const outcome = await this.#unlessUnavailable(
+      this.#sessions.setPassword(token, newPassword, address),
+    );
+    if (outcome.outcome === "granted") return outcome.tokens;
+    if (outcome.outcome === "password_refused")
+      throw new LoginError("invalid_password", outcome.why);
+    throw new LoginError("invalid_token", tokenOutdated);
   }
 
   handle(

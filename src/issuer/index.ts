@@ -9,12 +9,14 @@ export type { Store } from "../store/store.js";
 export type { Client, ClientDirectory, NewClient } from "./accounts/client-directory.js";
 export { LoginError, type LoginErrorCode } from "./accounts/login-error.js";
 export type {
+  Invitation,
   NewUser,
+  PasswordReset,
   UpdateOptions,
   User,
   UserChange,
-  UserDirectory,
-} from "./accounts/user-directory.js";
+} from "./accounts/user.js";
+export type { UserDirectory } from "./accounts/user-directory.js";
 export { createIssuer, type Issuer } from "./create-issuer.js";
 export type { IssuerOptions } from "./issuer-options.js";
 export type { Argon2Parameters, PasswordHasher } from "./password-hasher.js";

@@ -24,10 +24,19 @@ export class MasterKey {
     return new RefreshTokens(await this.#current(secrets));
   }
 
-  /** Name of a counter. Keyed, so that nobody can choose whose counter he shares. */
-  async attemptKey(secrets: SecretRecords, username: string, address: string): Promise<string> {
+  /**
+   * Name of a counter. Keyed, so that nobody can choose whose counter he shares. A new password
+   * (`passwordHash`; empty: none is known) has counters of its own, which unlocks its user for all
+   * addresses.
+   */
+  async attemptKey(
+    secrets: SecretRecords,
+    username: string,
+    address: string,
+    passwordHash = "",
+  ): Promise<string> {
     return createHmac("sha256", await this.#current(secrets))
-      .update(`attempt\0${prefixOf(address)}\0${username}`)
+      .update(`attempt\0${prefixOf(address)}\0${username}\0${passwordHash}`)
       .digest("base64url");
   }
 

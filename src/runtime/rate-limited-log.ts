@@ -108,11 +108,11 @@ export class RateLimitedLog implements Logger {
   }
 }
 
+const successes = new Set(["revoke", "logout", "password.token", "password.limit", "password.set"]);
+
 /** Who has succeeded, if the line tells of a success. */
 function successOf({ event = "", subject, clientId }: Counted): string | undefined {
-  return event.endsWith(".ok") || event === "revoke" || event === "logout"
-    ? (subject ?? clientId)
-    : undefined;
+  return event.endsWith(".ok") || successes.has(event) ? (subject ?? clientId) : undefined;
 }
 
 function hasRoom(

@@ -1,6 +1,6 @@
 import type { ClientRecord, ExpectedCredentials, FamilyRecord, UserRecord } from "./store.js";
 
-type Kind = "string" | "number" | "boolean" | "array" | "object" | "string?";
+type Kind = "string" | "number" | "boolean" | "array" | "object" | "string?" | "object?";
 
 /** What each member of a record must be. */
 export type Shape<R> = { readonly [member in keyof Required<R>]: Kind };
@@ -13,6 +13,7 @@ export const userShape: Shape<UserRecord> = {
   disabled: "boolean",
   credentialVersion: "string",
   createdAt: "number",
+  passwordToken: "object?",
 };
 
 export const clientShape: Shape<ClientRecord> = {
@@ -45,9 +46,8 @@ export function fits<R>(value: unknown, shape: Shape<R>): value is R {
   const members = new Map<string, unknown>(Object.entries(value));
   return Object.entries<Kind>(shape).every(([member, kind]) => {
     const value = members.get(member);
-    return kind === "string?"
-      ? value === undefined || typeof value === "string"
-      : kindOf(value) === kind;
+    if (kind.endsWith("?")) return value === undefined || `${kindOf(value)}?` === kind;
+    return kindOf(value) === kind;
   });
 }
 
@@ -59,10 +59,11 @@ function kindOf(value: unknown): string {
 /** Does a record have what a compare-and-set expects? */
 export function isAsExpected(
   user: UserRecord,
-  { passwordHash, credentialVersion }: ExpectedCredentials = {},
+  { passwordHash, credentialVersion, passwordTokenHash }: ExpectedCredentials = {},
 ): boolean {
   return (
     (passwordHash === undefined || passwordHash === user.passwordHash) &&
-    (credentialVersion === undefined || credentialVersion === user.credentialVersion)
+    (credentialVersion === undefined || credentialVersion === user.credentialVersion) &&
+    (passwordTokenHash === undefined || passwordTokenHash === user.passwordToken?.hash)
   );
 }

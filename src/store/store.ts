@@ -37,7 +37,7 @@ export interface StoreRecords {
 
 export interface UserRecord {
   readonly username: string;
-  /** The hash as a PHC string. */
+  /** The hash as a PHC string. Empty: the user was invited, and has no password yet. */
   readonly passwordHash: string;
   readonly scopes: readonly string[];
   /** Additional claims for the user's access tokens. */
@@ -49,10 +49,25 @@ export interface UserRecord {
    */
   readonly credentialVersion: string;
   readonly createdAt: number;
+  /** The one token with which the user may set a password. Absent: there is none. */
+  readonly passwordToken?: PasswordTokenRecord | undefined;
+}
+
+/** What is known of a token that sets a password: enough to recognize it. */
+export interface PasswordTokenRecord {
+  /** SHA-256 of the token, base64url. The token has 32 random bytes, so a fast hash suffices. */
+  readonly hash: string;
+  readonly purpose: "invitation" | "reset";
+  readonly expiresAt: number;
 }
 
 /** Compare-and-set: what a record must have for a change. */
-export type ExpectedCredentials = Partial<Pick<UserRecord, "passwordHash" | "credentialVersion">>;
+export type ExpectedCredentials = Partial<
+  Pick<UserRecord, "passwordHash" | "credentialVersion">
+> & {
+  /** The `hash` of its `passwordToken`. */
+  readonly passwordTokenHash?: string;
+};
 
 export interface UserRecords {
   /** Adds a user. Resolves to `false` if the name is taken. */

@@ -85,6 +85,31 @@ describe("createSession with the embedded issuer in Chromium", function () {
     await second.until("signed_in", "ada", "ready");
   });
 
+  it("sets a password by a token, which signs in all tabs and ends the logins elsewhere", async () => {
+    await using site = await open();
+    const [here, elsewhere] = [await visit(site), await visit(site)]; // two browsers
+    const beside = await visit(site, here);
+    await elsewhere.do("login", "ada", password);
+    await elsewhere.until("signed_in", "ada", "ready");
+    const token = await site.issuer.users.resetPassword("ada");
+    const chosen = "a password of my own";
+    expect(await here.do("setPassword", token, "short")).to.include({ code: "invalid_password" });
+    expect(await here.do("setPassword", "x", chosen)).to.include({ code: "invalid_token" });
+    await here.until("signed_out", null);
+    expect(await here.do("setPassword", token, chosen)).to.include({ ok: true });
+    for (const tab of [here, beside]) await tab.until("signed_in", "ada", "ready");
+    expect(await here.do("add", 2, 3)).to.deep.equal({ ok: true, value: 5 });
+    await elsewhere.until("signed_out", null, "closed");
+    expect(await elsewhere.do("state")).to.include({ reason: "ended" });
+    expect(await here.do("setPassword", token, chosen)).to.include({ code: "invalid_token" });
+    await here.page.reload();
+    await here.until("signed_in", "ada", "ready");
+    expect(await elsewhere.do("login", "ada", password)).to.include({
+      code: "invalid_credentials",
+    });
+    expect(await elsewhere.do("login", "ada", chosen)).to.include({ ok: true });
+  });
+
   it("signs out everywhere, and a new login is good at once", async () => {
     await using site = await open();
     const [here, elsewhere] = [await visit(site), await visit(site)]; // two browsers

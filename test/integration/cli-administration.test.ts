@@ -108,6 +108,34 @@ describe("jotwire user", function () {
       expect((await add("eve")).stderr).to.equal(`user eve added to ${state}\n`);
     }));
 
+  it("invites a user and resets a password by tokens that the running server takes once", () =>
+    withFolder(async (folder) => {
+      await using server = await startDev(folder);
+      const user = (...args: string[]) => runCli(["user", ...args, "--state", folder]);
+      const set = async (token: string) => {
+        const body = new URLSearchParams({ token, password });
+        const { status } = await fetch(`${server.base}/password`, { method: "POST", body });
+        return status;
+      };
+      const invited = await user("invite", "bob", "--scope", "numbers:read");
+      expect(invited.stdout).to.match(/^Ym9i\.[\w-]{43}\n$/);
+      expect(invited.stderr).to.equal(
+        "user bob added, without a password; whoever has this token can set it, once\n",
+      );
+      expect((await user("list")).stdout).to.match(/^bob +invited +\S+ +numbers:read$/m);
+      expect((await tokenFor(server, "bob", password)).code).to.equal(5);
+      expect(await set(invited.stdout.trim())).to.equal(200);
+      expect((await user("list")).stdout).to.match(/^bob +active/m);
+      const page = "https://app.example.com/password";
+      const reset = await user("reset", "bob", "--page", page, "--expires-in", "60");
+      const [link = "", token = ""] = reset.stdout.trim().split("#");
+      expect(link).to.equal(page);
+      expect(reset.stderr).to.not.include(token);
+      expect([await set(token), await set(token)]).to.deep.equal([200, 400]);
+      expect((await tokenFor(server, "bob", password)).code).to.equal(0);
+      expect(server.cli.stdout + server.cli.stderr).to.not.include(token);
+    }));
+
   it("never shows a password", () =>
     withFolder(async (folder) => {
       const { stdout, stderr } = await runCli(["user", "add", "bob", "--state", folder], {
@@ -121,6 +149,8 @@ describe("jotwire user", function () {
   it("ends with 2 when what is asked for can't be", () =>
     withFolder(async (folder) => {
       await runCli(["user", "add", "bob", "--state", folder], { input: password });
+      await runCli(["user", "invite", "off", "--state", folder]);
+      await runCli(["user", "disable", "off", "--state", folder]);
       const refusals = [
         [["add", "bob"], password, "exists already"],
         [["add", "eve"], "short", "at least 8"],
@@ -133,6 +163,12 @@ describe("jotwire user", function () {
         [["set", "bob"], "", "say what to change"],
         [["set", "bob", "--scope", "a", "--no-scopes"], "", "not both"],
         [["logout", "nobody"], "", 'no user "nobody"'],
+        [["reset", "nobody"], "", 'no user "nobody"'],
+        [["invite", "bob"], "", "exists already"],
+        [["invite", "eve", "--page", "app.example.com"], "", "--page must be a URL"],
+        [["invite", "eve", "--page", "https://app.example.com/#/p"], "", "without a fragment"],
+        [["invite", "eve", "--expires-in", "59"], "", "a whole number from 60 to 2592000"],
+        [["reset", "off"], "", "user off is disabled: jotwire user enable off"],
       ] as const;
       for (const [args, input, message] of refusals) {
         const { code, stderr } = await runCli(["user", ...args, "--state", folder], { input });

@@ -2,6 +2,7 @@ import { expect } from "chai";
 import { pino } from "pino";
 import { createRpc, createServer, type Logger } from "../../src/index.js";
 import { createIssuer, memoryStore } from "../../src/issuer/index.js";
+import { rejectionOf } from "../helpers/rejection.js";
 import { RawClient } from "../helpers/server/raw-client.js";
 import { CheapHasher } from "../helpers/tokens/cheap-hasher.js";
 
@@ -76,6 +77,15 @@ async function scenario() {
   answers.push(
     await post("/token", { grant_type: "refresh_token", refresh_token: `${canary}-refresh` }),
   );
+  const invitation = await issuer.users.invite("bob");
+  const replaced = (await issuer.users.resetPassword("bob")) ?? "";
+  const reset = (await issuer.users.resetPassword("bob")) ?? "";
+  for (const token of [invitation, replaced, `${canary}.${canary}`, canary.repeat(2_000)])
+    answers.push(await post("/password", { token, password: `${canary}-password` }));
+  answers.push(await post("/password", { token: reset, password: "short" }));
+  const redeemed = await post("/password", { token: reset, password: `${canary}-password` });
+  answers.push(await post("/password", { token: reset, password: `${canary}-password` }));
+  answers.push(await rejectionOf(issuer.setPassword(reset, `${canary}-password`)).then(String));
   const client = await RawClient.connect(url);
   const ask = async (method: string, params?: unknown) =>
     void answers.push(await client.call(method, params));
@@ -104,6 +114,9 @@ async function scenario() {
     good.refresh_token,
     renewed.token,
     renewed.refreshToken,
+    redeemed.access_token,
+    redeemed.refresh_token,
+    ...[invitation, replaced, reset].flatMap((token) => [token, token.split(".")[1]]),
   ] as string[];
   return { lines, answers, metrics, closed, secrets };
 }
@@ -124,6 +137,9 @@ describe("Secrets in a day of failures", () => {
       "refresh.fail",
       "refresh.ok",
       "refresh.reuse_detected",
+      "password.token",
+      "password.set",
+      "password.fail",
     ]);
     expect(
       seen.secrets.every((secret) => typeof secret === "string" && secret.length > 5),

@@ -157,6 +157,19 @@ const floods: Readonly<Record<string, Flood>> = {
     lines: ofKind,
     cause: async ({ unsure }) => unsure.authenticate("key_1"),
   },
+  "password.token": { times: 50, lines: 3, cause: ({ reset }) => reset() },
+  "password.limit": { times: 50, lines: ofAddress, cause: ({ reset }) => reset() },
+  "password.set": {
+    times: 50,
+    lines: 3, // as many tokens as a user gets in a minute
+    cause: async ({ reset, post }) =>
+      post("/password", { token: (await reset()) ?? "-", password }),
+  },
+  "password.fail": {
+    times: 50,
+    lines: ofAddress,
+    cause: ({ post }, n) => post("/password", { token: `made-up.${n}`, password }),
+  },
   "password.rehash_failed": { times: 130, lines: ofKind, cause: ({ rehash }) => rehash() },
 };
 
@@ -376,6 +389,7 @@ async function openStage() {
       await server.server.revoke({ subject: `user-${n}` });
       await client.closed;
     },
+    reset: () => issuer.users.resetPassword("ada"),
     rehash: async () => {
       hasher.isOutdated = () => true;
       await login();

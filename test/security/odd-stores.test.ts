@@ -566,6 +566,7 @@ async function storeRow(operation: string, oddity: Oddity): Promise<void> {
   const sound = await openIssuer(store);
   await sound.issuer.users.add("ada", password, {});
   const { refreshToken } = await sound.issuer.login("ada", password);
+  const invitation = await sound.issuer.users.invite("bob");
   const records = store[part] as object;
   const right = (...args: unknown[]) =>
     (Reflect.get(records, method) as (...given: unknown[]) => unknown).apply(records, args);
@@ -587,6 +588,10 @@ async function storeRow(operation: string, oddity: Oddity): Promise<void> {
     () => issuer.renew(refreshToken),
     () => issuer.revokeRefreshToken(refreshToken),
     () => issuer.endSubject?.("ada"),
+    () => issuer.users.invite("cleo"),
+    () => issuer.users.resetPassword("ada"),
+    () => issuer.setPassword(invitation, password, { address: "192.0.2.1" }),
+    () => issuer.setPassword("wrong horse", password, { address: "192.0.2.1" }),
     () => issuer.users.passwd("ada", "another horse battery"),
     () => issuer.users.list(),
     () => issuer.clients.list(),
@@ -596,6 +601,25 @@ async function storeRow(operation: string, oddity: Oddity): Promise<void> {
       expect(outcome, `${oddity.name}: ${work}`).to.equal("right");
   }
 }
+
+it("A store that never takes a change keeps nobody waiting for ever", async () => {
+  const { issuer, store } = await openIssuer(memoryStore());
+  const token = await issuer.users.invite("ada");
+  let tries = 0;
+  store.users.update = async () => {
+    tries++;
+    return false;
+  };
+  for (const work of [
+    () => issuer.users.resetPassword("ada"),
+    () => issuer.setPassword(token, password),
+    () => issuer.users.passwd("ada", password),
+  ]) {
+    tries = 0;
+    await rejectionOf(work());
+    expect(tries).to.equal(100);
+  }
+});
 
 /** A server on a store that has some odd method. */
 async function startOn(store: Store, more: TestServerOptions = {}): Promise<TimedServer> {

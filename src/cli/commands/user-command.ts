@@ -1,7 +1,7 @@
 /** `jotwire user`: who may log in at the embedded authentication server. */
 import { type Command, Option } from "commander";
 import { CliError } from "../cli-error.js";
-import { printJson, printNewFolder, printNote, printTable } from "../output.js";
+import { printJson, printLine, printNewFolder, printNote, printTable } from "../output.js";
 import { type IssuerPlace, withIssuer } from "../settings/issuer-store.js";
 import {
   configOption,
@@ -33,6 +33,21 @@ interface AddOptions extends PasswordOptions {
   readonly claims?: Readonly<Record<string, unknown>>;
 }
 
+interface TokenOptions extends IssuerPlace {
+  readonly page?: string;
+  readonly expiresIn?: number;
+}
+
+interface InviteOptions extends TokenOptions {
+  readonly scope: readonly string[];
+  readonly claims?: Readonly<Record<string, unknown>>;
+}
+
+const claimsOption = () =>
+  new Option("--claims <json>", "more claims for the user's tokens, a JSON object").argParser(
+    claimsOf,
+  );
+
 export function addUserCommand(program: Command): void {
   const user = program
     .command("user")
@@ -48,16 +63,24 @@ export function addUserCommand(program: Command): void {
       .addOption(redisPrefixOption())
       .addOption(configOption());
 
-  const claimsOption = () =>
-    new Option("--claims <json>", "more claims for the user's tokens, a JSON object").argParser(
-      claimsOf,
-    );
-
   action("add <name>", "let somebody log in")
     .addOption(scopeOption())
     .addOption(claimsOption())
     .addOption(passwordStdinOption())
     .action(add);
+  const tokenAction = (name: string, description: string) =>
+    action(name, description)
+      .addOption(
+        new Option("--page <url>", "page that asks for the password: prints the link to it"),
+      )
+      .addOption(
+        numberOption("--expires-in <seconds>", "time that the token is good", 60, 2_592_000),
+      );
+  tokenAction("invite <name>", "add a user without a password; prints a token that sets one")
+    .addOption(scopeOption())
+    .addOption(claimsOption())
+    .action(invite);
+  tokenAction("reset <name>", "print a token that sets a new password").action(reset);
   action("set <name>", "change scopes or claims; live sessions get them by a refresh")
     .addOption(scopeOption())
     .addOption(new Option("--no-scopes", "take away all scopes"))
@@ -90,6 +113,7 @@ The password is asked for on a terminal, and read from standard input otherwise;
 Examples:
   jotwire user add bob --scope orders:read --scope orders:write
   jotwire user set bob --scope orders:read
+  jotwire user invite eve --scope orders:read --page https://app.example.com/password
   pass show bob | jotwire user passwd bob --password-stdin`,
   );
 }
@@ -106,6 +130,52 @@ async function add(
   await withIssuer(place, ({ users }) => users.add(name, password, { scopes: scope, claims }));
   printNote(`user ${name} added to ${place.redis === undefined ? folder.path : "Redis"}`);
   if (isNew) printNewFolder(folder);
+}
+
+async function invite(
+  name: string,
+  { scope, claims = {}, page, expiresIn, ...place }: InviteOptions,
+): Promise<void> {
+  const print = printerFor(page);
+  const folder = new StateFolder(place.state);
+  const isNew = place.redis === undefined && (await folder.make());
+  const options = { scopes: scope, claims, ...lifeOf(expiresIn) };
+  print(await withIssuer(place, ({ users }) => users.invite(name, options)));
+  printNote(`user ${name} added, without a password; whoever has this token can set it, once`);
+  if (isNew) printNewFolder(folder);
+}
+
+async function reset(name: string, { page, expiresIn, ...place }: TokenOptions): Promise<void> {
+  const print = printerFor(page);
+  const token = await withIssuer(place, async ({ users }) => {
+    const made = await users.resetPassword(name, lifeOf(expiresIn));
+    if (made !== undefined) return made;
+    const user = await users.get(name);
+    if (user === undefined) throw new Error(`there is no user ${JSON.stringify(name)}`);
+    if (user.disabled) throw new Error(`user ${name} is disabled: jotwire user enable ${name}`);
+    throw new Error(`user ${name} had 3 tokens in a minute: try again in a minute`);
+  });
+  print(token);
+  printNote(`whoever has this token can set the password of user ${name}, once`);
+}
+
+function lifeOf(seconds: number | undefined): { readonly expiresIn?: number } {
+  return seconds === undefined ? {} : { expiresIn: seconds * 1_000 };
+}
+
+/** Prints a token, or the link to the page that takes it. Throws a `CliError` for another URL. */
+function printerFor(page: string | undefined): (token: string) => void {
+  if (page === undefined) return printLine;
+  const url = URL.canParse(page) ? new URL(page) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.hash !== "")
+    throw new CliError(
+      "usage",
+      "--page must be a URL such as https://app.example.com/password, without a fragment (#)",
+    );
+  return (token) => {
+    url.hash = token;
+    printLine(url.href);
+  };
 }
 
 async function set(
@@ -162,9 +232,9 @@ async function list({
 }: IssuerPlace & { readonly json?: boolean }): Promise<void> {
   const users = await withIssuer(place, (issuer) => issuer.users.list());
   if (json) return printJson(users);
-  const rows = users.map(({ username, disabled, createdAt, scopes }) => [
+  const rows = users.map(({ username, disabled, invited, createdAt, scopes }) => [
     username,
-    disabled ? "disabled" : "active",
+    disabled ? "disabled" : invited ? "invited" : "active",
     new Date(createdAt).toISOString().slice(0, 10),
     scopes.join(" "),
   ]);

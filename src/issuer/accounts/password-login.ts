@@ -59,11 +59,17 @@ export class PasswordLogin {
     applicant: Applicant,
   ): Promise<UserRecord | undefined> {
     const { hasher, clock, logger } = this.#settings;
-    const key = await this.#masterKey.attemptKey(store.secrets, applicant.account, address);
     const judge = async (): Promise<UserRecord | undefined> => {
-      const mayTry = await admitAttempt(store.attempts, key, clock.now() / 1_000);
       const found = await store.users.get(applicant.account);
-      const candidate = mayTry && found?.disabled === false ? found : undefined;
+      const key = await this.#masterKey.attemptKey(
+        store.secrets,
+        applicant.account,
+        address,
+        found?.passwordHash,
+      );
+      const mayTry = await admitAttempt(store.attempts, key, clock.now() / 1_000);
+      const mayLogIn = mayTry && found?.disabled === false && found.passwordHash !== "";
+      const candidate = mayLogIn ? found : undefined;
       const isRight = await hasher.verify(candidate?.passwordHash ?? hasher.decoy, password);
       if (isRight && candidate !== undefined) {
         // in the slot: however many log in rightly at once, no more than the slots are counted

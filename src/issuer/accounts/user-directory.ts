@@ -1,68 +1,40 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../runtime/clock.js";
 import type { Logger } from "../../runtime/logger.js";
-import type { UserRecord, UserRecords } from "../../store/store.js";
+import type { RateCounters, UserRecord, UserRecords } from "../../store/store.js";
 import { longestAccessToken } from "../issuer-options.js";
-import { type PasswordHasher, passwordProblem } from "../password-hasher.js";
+import type { PasswordHasher } from "../password-hasher.js";
 import type { Revoker } from "../revoker.js";
-
 import {
   earliestSecondOf,
   lastSecondUnder,
   laterVersion,
   newCredentialVersion,
 } from "./credential-version.js";
+import { newPasswordToken } from "./password-token.js";
 import { checkedScopes } from "./scope-rules.js";
-
-/** A user, without what only the issuer may see. */
-export interface User {
-  /** The name, which is the `sub` of the tokens. */
-  readonly username: string;
-  /** The scopes that the user may have. */
-  readonly scopes: readonly string[];
-  /** Claims that stand in the user's tokens besides the registered ones. */
-  readonly claims: Readonly<Record<string, unknown>>;
-  /** Whether logins are refused. */
-  readonly disabled: boolean;
-  /** Milliseconds since 1970. */
-  readonly createdAt: number;
-}
-
-/** What `issuer.users.add` takes besides name and password. */
-export interface NewUser {
-  /**
-   * The scopes that the user may have.
-   * @default none
-   */
-  readonly scopes?: readonly string[];
-  /**
-   * More claims for the user's access tokens.
-   * @default none
-   */
-  readonly claims?: Readonly<Record<string, unknown>>;
-}
-
-/** What `issuer.users.update` changes; what is absent stays. */
-export interface UserChange {
-  /** The scopes that the user may have from now on. */
-  readonly scopes?: readonly string[];
-  /** The claims for the user's access tokens from now on. */
-  readonly claims?: Readonly<Record<string, unknown>>;
-}
-
-/** How `issuer.users.update` reaches live sessions. */
-export interface UpdateOptions {
-  /**
-   * Milliseconds in which live sessions may come with a new token. 0: they end at once. At most
-   * 600_000 ms.
-   * @default 30_000 ms
-   */
-  readonly margin?: number;
-}
+import {
+  type Invitation,
+  type NewUser,
+  type PasswordReset,
+  shownUser,
+  type UpdateOptions,
+  type User,
+  type UserChange,
+} from "./user.js";
+import { checkClaims, checkName, checkPassword } from "./user-rules.js";
+import {
+  changesTooOften,
+  freshVersion,
+  maxTries,
+  UserVersions,
+  type VersionChange,
+} from "./user-versions.js";
 
 /** What the directory works with. */
 export interface UserDirectoryParts {
   readonly users: UserRecords;
+  readonly rates: RateCounters;
   readonly hasher: PasswordHasher;
   readonly revoker: Revoker;
   readonly clock: Clock;
@@ -70,10 +42,11 @@ export interface UserDirectoryParts {
 }
 
 const longestMargin = 600_000; // 10 min: longer than an access token lives by default
-const maxAheadSeconds = 3; // of a version's tokens; the leeway for `iat` is 5 s
 const endedAtOnce = 8; // users
-const longestName = 255; // characters: what a `sub` may have
-const longestClaims = 4_096; // characters of JSON: a token has to fit in 8_192
+const hour = 3_600_000; // ms
+const invitationLife = 7 * 24 * hour;
+const resetLife = hour;
+const resetsPerMinute = 3;
 
 /**
  * The people who may log in. Every change takes effect at the next login and refresh. `update` also
@@ -81,52 +54,96 @@ const longestClaims = 4_096; // characters of JSON: a token has to fit in 8_192
  */
 export class UserDirectory {
   readonly #users: UserRecords;
+  readonly #rates: RateCounters;
   readonly #hasher: PasswordHasher;
   readonly #revoker: Revoker;
   readonly #clock: Clock;
   readonly #logger: Pick<Logger, "info">;
+  readonly #versions: UserVersions;
   /** The hash that was begun last. */
   #hashing: Promise<unknown> = Promise.resolve();
 
   /** Only the issuer makes one. */
-  constructor({ users, hasher, revoker, clock, logger }: UserDirectoryParts) {
+  constructor({ users, rates, hasher, revoker, clock, logger }: UserDirectoryParts) {
     this.#logger = logger;
     this.#users = users;
+    this.#rates = rates;
     this.#hasher = hasher;
     this.#revoker = revoker;
     this.#clock = clock;
+    this.#versions = new UserVersions(users, revoker, clock);
   }
 
   /**
    * Throws an Error that says what is wrong with the name, the password, a scope or a claim, or
    * that the name is taken.
    */
-  async add(
-    username: string,
-    password: string,
-    { scopes = [], claims = {} }: NewUser = {},
-  ): Promise<void> {
+  async add(username: string, password: string, { scopes, claims }: NewUser = {}): Promise<void> {
     checkName(username);
     checkPassword(password);
-    checkClaims(claims);
-    // of somebody who had the name before
-    const revokedUpTo = await this.#revoker.revokedUpTo(username);
-    const user: UserRecord = {
-      username,
+    await this.#add(username, { scopes, claims }, async () => ({
       passwordHash: await this.#hash(password),
-      scopes: checkedScopes(scopes),
-      claims,
-      disabled: false,
-      credentialVersion: newCredentialVersion(
-        Math.max(this.#clock.now() - 1_000, revokedUpTo * 1_000),
-      ),
-      createdAt: Math.floor(this.#clock.now() / 1_000),
-    };
-    if (!(await this.#users.add(user)))
-      throw new Error(
-        `user ${JSON.stringify(username)} exists already: passwd gives a new password`,
-      );
-    this.#logger.info({ event: "user.added", subject: username }, "user added");
+    }));
+  }
+
+  /**
+   * Adds a user without a password. Returns a token for the application to mail: with it the user
+   * sets a password, once, by `issuer.setPassword`, `POST /password` or the `setPassword` of
+   * `createSession`. For another token call `resetPassword`.
+   *
+   * @throws Error that says what is wrong with the name, a scope, a claim or `expiresIn`, or that
+   * the name is taken
+   * @example
+   * const token = await issuer.users.invite("bob@example.com", { scopes: ["orders:read"] });
+   * await sendMail("bob@example.com", `https://app.example.com/password#${token}`);
+   */
+  async invite(
+    username: string,
+    { scopes, claims, expiresIn = invitationLife }: Invitation = {},
+  ): Promise<string> {
+    checkName(username);
+    const { token, record } = newPasswordToken(
+      username,
+      "invitation",
+      expiresIn,
+      this.#clock.now(),
+    );
+    await this.#add(username, { scopes, claims }, async () => ({
+      passwordHash: "",
+      passwordToken: record,
+    }));
+    this.#tokenGiven(username, record.purpose);
+    return token;
+  }
+
+  /**
+   * Returns a token for the application to mail, with which the user sets a new password, once, as
+   * after `invite`. The password that the user has stays good until then. A newer token replaces an
+   * older one. Returns `undefined` if there is no such user, the user is disabled, or has had 3
+   * tokens in a minute. Answer a form before you call this method, and always the same, so that
+   * nobody learns which users there are.
+   *
+   * @throws Error that says what is wrong with `expiresIn`
+   * @example const token = await issuer.users.resetPassword("ada@example.com"); if (token !==
+   * undefined) await sendMail("ada@example.com", `https://app.example.com/password#${token}`);
+   */
+  async resetPassword(
+    username: string,
+    { expiresIn = resetLife }: PasswordReset = {},
+  ): Promise<string | undefined> {
+    const made = newPasswordToken(username, "reset", expiresIn, this.#clock.now());
+    for (let tries = 0; tries < maxTries; tries++) {
+      const user = await this.#users.get(username);
+      if (user === undefined || user.disabled) return undefined;
+      if (tries === 0 && !(await this.#mayReset(username))) return undefined;
+      const { passwordHash, credentialVersion } = user;
+      const purpose = passwordHash === "" ? "invitation" : "reset";
+      const passwordToken = { ...made.record, purpose } as const;
+      if (!(await this.#users.update(username, { passwordToken }, { credentialVersion }))) continue;
+      this.#tokenGiven(username, purpose);
+      return made.token;
+    }
+    throw changesTooOften(username);
   }
 
   /** Returns a user; undefined if nobody has that name. */
@@ -159,7 +176,8 @@ export class UserDirectory {
     const user = await this.#users.get(username);
     if (user === undefined) throw noSuchUser(username);
     if (isDeepStrictEqual({ ...user, ...change }, user) && (await this.#isTold(user))) return;
-    await this.#newVersion(username, change, laterVersion, "claims_changed", margin);
+    const reason = "claims_changed";
+    await this.#change(username, { change, next: laterVersion, reason, margin });
     this.#logger.info(
       { event: "user.changed", subject: username, changed: Object.keys(change) },
       "scopes or claims of a user changed",
@@ -182,30 +200,35 @@ export class UserDirectory {
     const users = names.length;
     const endNext = async (): Promise<void> => {
       for (let name = names.pop(); name !== undefined; name = names.pop())
-        // who was removed meanwhile has no sessions
-        if ((await this.#users.get(name)) !== undefined)
-          await this.#newVersion(name, {}, freshVersion, reason);
+        await this.#versions.change(name, { change: {}, next: freshVersion, reason });
     };
     await Promise.all(Array.from({ length: endedAtOnce }, endNext));
     this.#logger.info({ event: "sessions.ended", users, reason }, "all sessions ended");
   }
 
-  /** A new password. Ends all sessions of the user. Throws when there is no such user. */
+  /**
+   * Gives a new password. Ends all sessions of the user, and the token of a `resetPassword`. Throws
+   * when there is no such user.
+   */
   async passwd(username: string, newPassword: string): Promise<void> {
     checkPassword(newPassword);
     await this.#endSessions(
       username,
-      { passwordHash: await this.#hash(newPassword) },
+      { passwordHash: await this.#hash(newPassword), passwordToken: undefined },
       "password changed",
     );
   }
 
   /**
-   * No login and no refresh any more. Ends all sessions of the user. Throws when there is no such
-   * user.
+   * No login and no refresh any more. Ends all sessions of the user, and the token of an `invite`
+   * or `resetPassword`. Throws when there is no such user.
    */
   disable(username: string): Promise<void> {
-    return this.#endSessions(username, { disabled: true }, "user disabled");
+    return this.#endSessions(
+      username,
+      { disabled: true, passwordToken: undefined },
+      "user disabled",
+    );
   }
 
   /** Takes `disable` back; ended sessions stay ended. Throws when there is no such user. */
@@ -246,7 +269,7 @@ export class UserDirectory {
     change: Partial<Omit<UserRecord, "username">>,
     reason: string,
   ): Promise<void> {
-    await this.#newVersion(username, change, freshVersion, reason);
+    await this.#change(username, { change, next: freshVersion, reason });
     this.#ended(username, reason);
   }
 
@@ -260,49 +283,53 @@ export class UserDirectory {
     return last < createdAt || isOver || (await this.#revoker.revokedUpTo(username)) >= last;
   }
 
-  /**
-   * Two writes: after the first, no session of the old version gets a token any more; so all tokens
-   * to be revoked have an `iat` up to now, and the second write gives the version whose tokens are
-   * younger than that. Whoever changes the version in between revokes the same tokens.
-   */
-  async #newVersion(
+  async #add(
     username: string,
-    change: Partial<Omit<UserRecord, "username">>,
-    next: (before: string, now: number) => string,
-    reason: string,
-    margin = 0,
+    { scopes = [], claims = {} }: { [Member in keyof NewUser]: NewUser[Member] | undefined },
+    credentials: () => Promise<Pick<UserRecord, "passwordHash" | "passwordToken">>,
   ): Promise<void> {
-    const { before, version } = await this.#beginVersion(username, change, next);
-    const now = this.#clock.now();
-    const credentialVersion = next(before, now);
-    await this.#users.update(username, { credentialVersion }, { credentialVersion: version });
-    await this.#revoker.subject(username, lastSecondUnder(before, now), reason, margin);
+    checkClaims(claims);
+    const allowed = checkedScopes(scopes);
+    // of somebody who had the name before
+    const revokedUpTo = await this.#revoker.revokedUpTo(username);
+    const user: UserRecord = {
+      username,
+      ...(await credentials()),
+      scopes: allowed,
+      claims,
+      disabled: false,
+      credentialVersion: newCredentialVersion(
+        Math.max(this.#clock.now() - 1_000, revokedUpTo * 1_000),
+      ),
+      createdAt: Math.floor(this.#clock.now() / 1_000),
+    };
+    if (!(await this.#users.add(user)))
+      throw new Error(
+        `user ${JSON.stringify(username)} exists already: passwd gives a new password`,
+      );
+    this.#logger.info({ event: "user.added", subject: username }, "user added");
   }
 
-  async #beginVersion(
-    username: string,
-    change: Partial<Omit<UserRecord, "username">>,
-    next: (before: string, now: number) => string,
-  ): Promise<{ readonly before: string; readonly version: string }> {
-    for (;;) {
-      const before = (await this.#users.get(username))?.credentialVersion;
-      if (before === undefined) throw noSuchUser(username);
-      await this.#whenNotAhead(before);
-      const version = next(before, this.#clock.now());
-      const changed = { ...change, credentialVersion: version };
-      if (await this.#users.update(username, changed, { credentialVersion: before }))
-        return { before, version };
-    }
+  async #change(username: string, change: VersionChange): Promise<void> {
+    if (!(await this.#versions.change(username, change))) throw noSuchUser(username);
   }
 
-  /**
-   * Each version's tokens are a second later than those of the version before: of many versions in
-   * one second the last ones would be refused, as issued in the future.
-   */
-  async #whenNotAhead(version: string): Promise<void> {
-    const ahead = earliestSecondOf(version) * 1_000 - this.#clock.now();
-    const wait = ahead - (maxAheadSeconds - 1) * 1_000;
-    if (wait > 0) await new Promise<void>((resolve) => this.#clock.after(wait, resolve));
+  /** Whoever knows a name can ask for tokens, and so for mail to that user. */
+  async #mayReset(subject: string): Promise<boolean> {
+    const { count } = await this.#rates.add(`reset\0${subject}`, this.#clock.now() / 1_000);
+    if (count <= resetsPerMinute) return true;
+    this.#logger.info(
+      { event: "password.limit", subject },
+      "no token to set a password: the user has had too many",
+    );
+    return false;
+  }
+
+  #tokenGiven(subject: string, purpose: "invitation" | "reset"): void {
+    this.#logger.info(
+      { event: "password.token", subject, purpose },
+      "a token to set a password was made",
+    );
   }
 
   #ended(subject: string, reason: string): void {
@@ -314,64 +341,6 @@ export class UserDirectory {
   }
 }
 
-function freshVersion(before: string, now: number): string {
-  return newCredentialVersion(now, before);
-}
-
-function shownUser({ username, scopes, claims, disabled, createdAt }: UserRecord): User {
-  return { username, scopes, claims, disabled, createdAt: createdAt * 1_000 };
-}
-
 function noSuchUser(username: string): Error {
   return new Error(`there is no user ${JSON.stringify(username)}`);
 }
-
-function checkName(username: string): void {
-  const isName =
-    username !== "" &&
-    username.length <= longestName &&
-    username.trim() === username &&
-    !/\p{Cc}/u.test(username);
-  if (!isName)
-    throw new Error(
-      `a user name has 1 to ${longestName} characters, no control characters, and no space at its ends`,
-    );
-  if (username.startsWith("client:"))
-    throw new Error("a user name can't begin with client: since the subjects of OAuth clients do");
-}
-
-function checkPassword(password: string): void {
-  const problem = passwordProblem(password);
-  if (problem !== undefined) throw new Error(problem);
-}
-
-function checkClaims(claims: Readonly<Record<string, unknown>>): void {
-  for (const name of Object.keys(claims)) {
-    if (reservedClaims.has(name))
-      throw new Error(
-        `the claim ${name} is set by the issuer: choose another name (for scopes: the option scopes)`,
-      );
-  }
-  if (JSON.stringify(claims).length > longestClaims)
-    throw new Error(`claims may have at most ${longestClaims} characters as JSON`);
-}
-
-/**
- * Claims that the issuer sets itself, or that would give a token another meaning: users can't have
- * claims of these names.
- */
-export const reservedClaims: ReadonlySet<string> = new Set([
-  ...["iss", "aud", "sub", "exp", "iat", "nbf", "jti", "client_id", "sid", "scope", "auth_time"],
-  ...[
-    "cnf",
-    "act",
-    "nonce",
-    "at_hash",
-    "c_hash",
-    "events",
-    "token_use",
-    "scp",
-    "permissions",
-    "__proto__",
-  ],
-]);

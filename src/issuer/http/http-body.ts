@@ -156,6 +156,7 @@ function parametersOf(body: object, mediaType: MediaType): Parameters {
 const known = new Set([
   ...["username", "password", "grant_type", "refresh_token", "scope"],
   ...["client_id", "client_secret", "token", "token_type_hint", "everywhere"],
+  "cookie",
 ]);
 
 /** No member twice: a proxy in front may have looked at the other one. */

@@ -1,18 +1,33 @@
-import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { IssuerRequestContext } from "../../auth/issuer-port.js";
 import { whenHangUpIsHeard } from "../../auth/session/hang-up.js";
 import { type ClientDirectory, subjectOfClient } from "../accounts/client-directory.js";
 import { TooManyFailuresError } from "../accounts/failed-logins.js";
 import { BusyError } from "../accounts/hashing-queue.js";
+import { tokenOutdated } from "../accounts/password-token.js";
 import { isWithin, scopesOf } from "../accounts/scope-rules.js";
 import { TooManyTokensError } from "../accounts/subject-budget.js";
 import type { UserDirectory } from "../accounts/user-directory.js";
 import type { IssuerSettings } from "../issuer-options.js";
 import type { AccessTokens } from "../tokens/access-token.js";
-import type { GrantOutcome, Grants, TokenSet } from "../tokens/grants.js";
+import type { GrantOutcome, Grants } from "../tokens/grants.js";
 import type { SigningKeys } from "../tokens/signing-keys.js";
 import { authenticateClient, invalidClient } from "./client-authentication.js";
+import {
+  type Answer,
+  anyOrigin,
+  corsHeaders,
+  documentAnswer,
+  emptyAnswer,
+  errorAnswer,
+  preflight,
+  scopeRefused,
+  send,
+  sentence,
+  tokenAnswer,
+  tooMany,
+  withHeaders,
+} from "./http-answer.js";
 import { flagIn, type Parameters, readParameters, required } from "./http-body.js";
 import { invalidRequest, OAuthError } from "./oauth-error.js";
 import { RefreshCookie } from "./refresh-cookie.js";
@@ -35,15 +50,6 @@ interface Caller {
   /** From the body, or from the cookie of a page. */
   readonly refreshToken: string | undefined;
 }
-
-interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-}
-
-const documentAge = 300; // s; at most the time for which a key is published before it signs
-const preflightAge = 600; // s
 
 /** The issuer over HTTP: a request, an answer. Nothing is thrown out of it. */
 export class HttpEndpoints {
@@ -96,6 +102,7 @@ export class HttpEndpoints {
     await mustBeThere(request);
     const caller = this.#callerOf(request, parameters, context);
     if (route === "login") return this.#login(parameters, caller);
+    if (route === "password") return this.#setPassword(parameters, caller);
     if (route === "token") return this.#token(request, parameters, caller);
     if (route === "logout") return this.#logout(parameters, caller);
     return this.#revoke(parameters, context.address);
@@ -164,6 +171,8 @@ export class HttpEndpoints {
   /** What a login or refresh came to; for a page with the refresh token in its cookie. */
   #granted(outcome: GrantOutcome, refusal: string, { isPage }: Caller): Answer {
     if (outcome.outcome === "scope_refused") throw scopeRefused();
+    if (outcome.outcome === "password_refused")
+      throw new OAuthError(400, "invalid_password", sentence(outcome.why));
     if (outcome.outcome !== "granted") throw new OAuthError(400, "invalid_grant", refusal);
     const { refreshToken, ...access } = outcome.tokens;
     if (!isPage) return tokenAnswer(outcome.tokens);
@@ -177,6 +186,15 @@ export class HttpEndpoints {
       caller.address,
     );
     return this.#granted(outcome, "Wrong username or password.", caller);
+  }
+
+  async #setPassword(parameters: Parameters, caller: Caller): Promise<Answer> {
+    const outcome = await this.#parts.sessions.setPassword(
+      required(parameters, "token"),
+      required(parameters, "password"),
+      caller.address,
+    );
+    return this.#granted(outcome, sentence(tokenOutdated), caller);
   }
 
   /**
@@ -310,8 +328,6 @@ async function mustBeThere({ socket }: IncomingMessage): Promise<void> {
 }
 
 const outdated = "The refresh token is not valid any more: log in again.";
-/** Allowed only where every page is: a cookie needs a list of pages. */
-const anyOrigin = "https://any.invalid";
 
 /**
  * Is it a page of this host, but without the TLS that the issuer has? Whoever is between a browser
@@ -321,124 +337,7 @@ function isDowngraded({ headers }: IncomingMessage, ownOrigin: string): boolean 
   return ownOrigin.startsWith("https:") && headers.origin === `http://${headers.host}`;
 }
 
-const emptyAnswer: Answer = {
-  status: 200,
-  headers: { "Cache-Control": "no-store", "Content-Type": "application/json" },
-  body: "{}",
-};
-
-function withHeaders(answer: Answer, headers: Readonly<Record<string, string>>): Answer {
-  return { ...answer, headers: { ...answer.headers, ...headers } };
-}
-
-function tooMany(what: string, retryAfter: number): Answer {
-  const headers = { "Retry-After": String(retryAfter) };
-  return errorAnswer(
-    new OAuthError(
-      429,
-      "temporarily_unavailable",
-      `${what}: try again in ${retryAfter} s.`,
-      headers,
-    ),
-  );
-}
-
-function scopeRefused(): OAuthError {
-  return new OAuthError(400, "invalid_scope", "Ask for no more scopes than were granted.");
-}
-
-function tokenAnswer({
-  token,
-  refreshToken,
-  expiresIn,
-  scopes,
-}: Omit<TokenSet, "refreshToken"> & { refreshToken?: string }): Answer {
-  const body = {
-    access_token: token,
-    token_type: "Bearer",
-    expires_in: expiresIn / 1_000,
-    refresh_token: refreshToken,
-    scope: scopes.join(" "),
-  };
-  return { status: 200, headers: uncached, body: JSON.stringify(body) };
-}
-
-/** RFC 6749 §5.1 */
-const uncached = {
-  "Content-Type": "application/json",
-  "Cache-Control": "no-store",
-  Pragma: "no-cache",
-};
-
-function errorAnswer({ status, code, message, headers }: OAuthError): Answer {
-  return {
-    status,
-    headers: { ...uncached, ...headers },
-    body: JSON.stringify({ error: code, error_description: message }),
-  };
-}
-
-function documentAnswer(request: IncomingMessage, document: object): Answer {
-  const body = JSON.stringify(document);
-  const tag = `"${createHash("sha256").update(body).digest("base64url")}"`;
-  const headers = {
-    "Content-Type": "application/json",
-    "Cache-Control": `public, max-age=${documentAge}`,
-    ETag: tag,
-  };
-  const known = request.headers["if-none-match"]
-    ?.split(",")
-    .map((candidate) => candidate.trim().replace(/^W\//, ""));
-  return known?.includes(tag) ? { status: 304, headers, body: "" } : { status: 200, headers, body };
-}
-
-function preflight(methods: readonly string[]): Answer {
-  const allowed = [...methods, "OPTIONS"].join(", ");
-  return {
-    status: 204,
-    headers: { Allow: allowed, "Access-Control-Allow-Methods": allowed },
-    body: "",
-  };
-}
-
-/** Credentials are allowed to pages that are listed, and only where a cookie may come. */
-function corsHeaders(
-  { headers: { origin }, method }: IncomingMessage,
-  context: IssuerRequestContext,
-  allowsCookie: boolean,
-): Record<string, string> {
-  if (origin === undefined || !context.mayReadFrom(origin)) return { Vary: "Origin" };
-  const isListed = allowsCookie && !context.mayReadFrom(anyOrigin);
-  const readable = {
-    Vary: "Origin",
-    "Access-Control-Allow-Origin": origin,
-    ...(isListed ? { "Access-Control-Allow-Credentials": "true" } : {}),
-  };
-  if (method !== "OPTIONS") return { ...readable, "Access-Control-Expose-Headers": "Retry-After" };
-  const allowed = {
-    "Access-Control-Allow-Headers": "Content-Type, Authorization",
-    "Access-Control-Max-Age": String(preflightAge),
-  };
-  return { ...readable, ...allowed };
-}
-
-function send(
-  request: IncomingMessage,
-  response: ServerResponse,
-  { status, headers, body }: Answer,
-): void {
-  if (response.headersSent || response.destroyed) return;
-  response.writeHead(status, {
-    ...headers,
-    "X-Content-Type-Options": "nosniff",
-    ...(body === "" ? {} : { "Content-Length": String(Buffer.byteLength(body)) }),
-  });
-  response.end(body);
-  // what is left of a body that is too large or too slow is thrown away until the socket closes
-  request.resume();
-}
-
-type Route = "login" | "logout" | "token" | "revoke" | "jwks" | "metadata";
+type Route = "login" | "password" | "logout" | "token" | "revoke" | "jwks" | "metadata";
 
 /**
  * Paths of the issuer's endpoints: below the path of its URL; its metadata where RFC 8414 §3 puts
@@ -448,6 +347,7 @@ function routesOf(issuer: string): ReadonlyMap<string, Route> {
   const base = new URL(issuer).pathname.replace(/\/$/, "");
   return new Map([
     [`${base}/login`, "login"],
+    [`${base}/password`, "password"],
     [`${base}/logout`, "logout"],
     [`${base}/token`, "token"],
     [`${base}/revoke`, "revoke"],

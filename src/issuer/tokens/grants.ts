@@ -14,11 +14,13 @@ import { haveSameCredentials, issuedAtUnder } from "../accounts/credential-versi
 import { TooManyFailuresError } from "../accounts/failed-logins.js";
 import type { HashingQueue } from "../accounts/hashing-queue.js";
 import { PasswordLogin } from "../accounts/password-login.js";
+import { PasswordRedemption } from "../accounts/password-redemption.js";
 import { intersection, isWithin } from "../accounts/scope-rules.js";
 import { type Spending, SubjectBudget, TooManyTokensError } from "../accounts/subject-budget.js";
 import { hashOf } from "../digest.js";
 import type { IssuerSettings } from "../issuer-options.js";
 import { MasterKey } from "../master-key.js";
+import { passwordProblem } from "../password-hasher.js";
 import type { Revoker } from "../revoker.js";
 import type { AccessTokens } from "./access-token.js";
 import type { PresentedToken } from "./refresh-token.js";
@@ -39,6 +41,7 @@ export type GrantOutcome =
   | { readonly outcome: "granted"; readonly tokens: TokenSet }
   | { readonly outcome: "refused"; readonly why: string }
   | { readonly outcome: "scope_refused" }
+  | { readonly outcome: "password_refused"; readonly why: string }
   | { readonly outcome: "subject_refused" };
 
 export interface RefreshRequest {
@@ -89,6 +92,7 @@ export class Grants {
   readonly #unanswered = new UnansweredRefreshes();
   readonly #masterKey: MasterKey;
   readonly #passwords: PasswordLogin;
+  readonly #redemption: PasswordRedemption;
   readonly #budget: SubjectBudget;
   readonly counts = {
     ...{
@@ -113,6 +117,7 @@ export class Grants {
     this.#revoker = revoker;
     this.#masterKey = new MasterKey(settings.clock);
     this.#passwords = new PasswordLogin(settings, queue, this.#masterKey);
+    this.#redemption = new PasswordRedemption(settings, queue, this.#masterKey, revoker);
     this.#budget = new SubjectBudget(
       settings.store.rates,
       settings.tokensPerSubject,
@@ -120,16 +125,13 @@ export class Grants {
     );
   }
 
-  async login(username: string, password: string, address: string): Promise<GrantOutcome> {
-    const outcome = await this.#login(this.#operation(), username, password, address).catch(
-      (error: unknown) => {
-        if (error instanceof TooManyFailuresError) this.#limited(address);
-        throw error;
-      },
-    );
-    if (outcome.outcome === "granted") this.counts.logins++;
-    else this.counts.refusedLogins++;
-    return outcome;
+  login(username: string, password: string, address: string): Promise<GrantOutcome> {
+    return this.#counted(this.#login(this.#operation(), username, password, address), address);
+  }
+
+  /** Sets the password of whom a token names, and logs that user in. */
+  setPassword(token: string, password: string, address: string): Promise<GrantOutcome> {
+    return this.#counted(this.#setPassword(this.#operation(), token, password, address), address);
   }
 
   async refresh(refreshToken: string, request: RefreshRequest = {}): Promise<GrantOutcome> {
@@ -148,7 +150,35 @@ export class Grants {
     const verdict = await this.#passwords.judge(store, username, password, address);
     if ("why" in verdict) return refused(verdict.why);
     await this.spend("login", verdict.user.username, address, store.rates);
-    let user: UserRecord | undefined = verdict.user;
+    return this.#begin(store, verdict.user, verdict.user, address);
+  }
+
+  async #setPassword(
+    store: StoreRecords,
+    token: string,
+    password: string,
+    address: string,
+  ): Promise<GrantOutcome> {
+    const why = passwordProblem(password);
+    if (why !== undefined) return { outcome: "password_refused", why };
+    const judged = await this.#redemption.judge(store, token, address);
+    if (judged === undefined) return refused("no good token to set a password");
+    await this.spend("login", judged.username, address, store.rates); // while the token is good
+    const redeemed = await this.#redemption.redeem(judged, token, password, address);
+    const user = redeemed && (await this.#sameLogin(store, redeemed));
+    return redeemed === undefined || user === undefined
+      ? refused("used meanwhile, or ended by another change")
+      : this.#begin(store, user, redeemed, address);
+  }
+
+  /** Begins the login of a user whose credentials were judged. `first`: the user as it is now. */
+  async #begin(
+    store: StoreRecords,
+    first: UserRecord,
+    judged: UserRecord,
+    address: string,
+  ): Promise<GrantOutcome> {
+    let user: UserRecord | undefined = first;
     for (let tries = 1; ; tries++) {
       const { family, refreshToken } = await this.#newFamily(store, user);
       const access = await this.#accessPart(store, family);
@@ -159,7 +189,7 @@ export class Grants {
         );
         return { outcome: "granted", tokens: { ...access, refreshToken } };
       }
-      user = await this.#sameLogin(store, verdict.user);
+      user = await this.#sameLogin(store, judged);
       if (user === undefined || tries === loginTries)
         return this.#endFamily(store, family, address);
       await store.families.revoke(family.id);
@@ -174,6 +204,16 @@ export class Grants {
     const user = await store.users.get(judged.username);
     const isGood = user?.passwordHash === judged.passwordHash && !user.disabled;
     return isGood ? user : undefined;
+  }
+
+  async #counted(work: Promise<GrantOutcome>, address: string): Promise<GrantOutcome> {
+    const outcome = await work.catch((error: unknown) => {
+      if (error instanceof TooManyFailuresError) this.#limited(address);
+      throw error;
+    });
+    if (outcome.outcome === "granted") this.counts.logins++;
+    else this.counts.refusedLogins++;
+    return outcome;
   }
 
   #limited(address: string): void {

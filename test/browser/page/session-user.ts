@@ -10,6 +10,7 @@ const { provider } = globalThis as unknown as { readonly provider?: object };
 /** Either kind: a test calls what its kind has. */
 interface AnySession extends BrowserSession {
   login(...args: readonly unknown[]): Promise<void>;
+  setPassword(token: string, newPassword: string): Promise<void>;
   logout(): Promise<void>;
   signOutEverywhere(): Promise<void>;
 }
@@ -42,6 +43,8 @@ Object.assign(globalThis, {
     client: () => client.state,
     ready: () => outcome(session.ready()),
     login: (...args: readonly unknown[]) => outcome(session.login(...args)),
+    setPassword: (token: string, newPassword: string) =>
+      outcome(session.setPassword(token, newPassword)),
     logout: () => outcome(session.logout()),
     everywhere: () => outcome(session.signOutEverywhere()),
     whoami: () => outcome(client.call("whoami")),

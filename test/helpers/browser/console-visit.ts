@@ -1,6 +1,11 @@
 import type { BrowserContext, Page } from "playwright-core";
 import { createServer, type Server, type ServerOptions } from "../../../src/index.js";
-import { createIssuer, type Issuer, memoryStore } from "../../../src/issuer/index.js";
+import {
+  createIssuer,
+  type Issuer,
+  type IssuerOptions,
+  memoryStore,
+} from "../../../src/issuer/index.js";
 import { ManualClock } from "../manual-clock.js";
 import { recordingLogger } from "../server/test-server.js";
 import { CheapHasher } from "../tokens/cheap-hasher.js";
@@ -43,7 +48,10 @@ export class ConsoleVisit implements AsyncDisposable {
   }
 
   /** With the users ada (orders, admin) and bob (orders:read). */
-  static async open(options: Partial<ServerOptions> = {}): Promise<ConsoleVisit> {
+  static async open(
+    options: Partial<ServerOptions> = {},
+    issuerOptions: Partial<IssuerOptions> = {},
+  ): Promise<ConsoleVisit> {
     const clock = new ManualClock(Date.now()); // the page has the machine's
     const hashing = { testing: { passwordHasher: new CheapHasher(), clock } };
     const issuer = await createIssuer({
@@ -51,6 +59,7 @@ export class ConsoleVisit implements AsyncDisposable {
       audience: "jotwire",
       store: memoryStore(),
       ...hashing,
+      ...issuerOptions,
     });
     await issuer.users.add("ada", password, { scopes: ["orders:read", "orders:write", "admin"] });
     await issuer.users.add("bob", password, { scopes: ["orders:read"] });

@@ -15,6 +15,7 @@ describe("the user directory", () => {
       ["1 to 255", () => issuer.users.add("", password)],
       ["1 to 255", () => issuer.users.add("b".repeat(256), password)],
       ["control characters", () => issuer.users.add("bob\n", password)],
+      ["control characters", () => issuer.users.add("bob\ud800", password)],
       ["client:", () => issuer.users.add("client:bob", password)],
       ["is no scope", () => issuer.users.add("bob", password, { scopes: ["a b"] })],
       ["claim sub ", () => issuer.users.add("bob", password, { claims: { sub: "ada" } })],
@@ -65,7 +66,14 @@ describe("the user directory", () => {
   it("lists users without their hashes", async () => {
     const { issuer } = await openIssuer();
     const [ada] = await issuer.users.list();
-    expect(ada).to.have.all.keys("username", "scopes", "claims", "disabled", "createdAt");
+    expect(ada).to.have.all.keys(
+      "username",
+      "scopes",
+      "claims",
+      "disabled",
+      "invited",
+      "createdAt",
+    );
     expect(ada).to.deep.include({ username: "ada", disabled: false, claims: { role: "admin" } });
   });
 

@@ -152,6 +152,32 @@ for (const { name, prepare, open } of adapters) {
       expect((await store.users.get("ada"))?.passwordHash).to.equal("new");
     });
 
+    it("keeps the token that sets a password, updates under the condition that it is the same, and forgets it", async () => {
+      const passwordToken = { hash: "one", purpose: "reset", expiresAt: 1.5 } as const;
+      await store.users.add(ada);
+      expect(await store.users.update("ada", {}, { passwordTokenHash: "one" })).to.equal(false);
+      expect(await store.users.update("ada", { passwordToken })).to.equal(true);
+      expect((await store.users.get("ada"))?.passwordToken).to.deep.equal(passwordToken);
+      const change = { passwordHash: "new", passwordToken: undefined };
+      const { credentialVersion } = ada;
+      for (const expected of [
+        { passwordTokenHash: "two" },
+        { passwordTokenHash: "" },
+        { passwordTokenHash: "one", credentialVersion: "wrong" },
+      ])
+        expect(await store.users.update("ada", change, expected)).to.equal(false);
+      const uses = Array.from({ length: 20 }, () =>
+        store.users.update("ada", change, { passwordTokenHash: "one", credentialVersion }),
+      );
+      expect((await Promise.all(uses)).filter(Boolean)).to.have.length(1);
+      const { passwordToken: left, ...rest } = (await store.users.get("ada")) ?? {};
+      expect(left).to.equal(undefined);
+      expect(rest).to.deep.equal({ ...ada, passwordHash: "new" });
+      const bob = { ...ada, username: "bob", passwordHash: "", passwordToken };
+      await store.users.add(bob);
+      expect(await store.users.get("bob")).to.deep.equal(bob);
+    });
+
     it("loses none of many simultaneous updates", async () => {
       await store.users.add(ada);
       await Promise.all([

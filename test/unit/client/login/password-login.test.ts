@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import { expect } from "chai";
 import { LoginSession } from "../../../../client/login/login-session.js";
 import { PasswordLogin } from "../../../../client/login/password-login.js";
+import type { LoginFailure } from "../../../../client/login/session-state.js";
 import { rejectionOf } from "../../../helpers/rejection.js";
 import { openIssuer, password } from "../../../helpers/tokens/test-issuer.js";
 
@@ -65,5 +66,39 @@ describe("The login of a page by a password", () => {
     const other = await issuer.login("ada", password);
     await session.change(() => source.logout(true));
     await rejectionOf(issuer.renew(other.refreshToken));
+  });
+
+  it("begins by a token that sets the password, and says apart what is wrong with either", async () => {
+    await using page = await open();
+    const { session, source, issuer } = page;
+    const token = await issuer.users.invite("bob");
+    const set = (...given: [string, string]) => session.change(() => source.setPassword(...given));
+    const weak = await rejectionOf(set(token, "1234567"));
+    expect(weak).to.include({ name: "LoginFailure", code: "invalid_password" });
+    expect(weak.message).to.equal("A password needs at least 8 characters.");
+    expect(session.state.status).to.equal("loading");
+    await set(token, "bob's own password");
+    expect(session.state).to.include({ status: "signed_in", subject: "bob" });
+    expect(await session.renew()).to.be.a("string");
+    expect(await rejectionOf(set(token, "an other password"))).to.include({
+      code: "invalid_token",
+    });
+    expect(session.state, "who is signed in stays so").to.include({ subject: "bob" });
+    for (let n = 0; n < 20; n++) await rejectionOf(set(`x.${n}`, "an other password"));
+    const limited = await rejectionOf(set("x", "an other password"));
+    expect(limited).to.include({ code: "too_many" });
+    expect((limited as LoginFailure).retryAfter).to.be.within(1_000, 60_000);
+  });
+
+  it("reads the answer to a new password by the issuer's words, not by its status alone", async () => {
+    let isBroken = true;
+    await using page = await open(() => isBroken);
+    const { session, source, issuer } = page;
+    const token = await issuer.users.invite("bob");
+    const set = () => session.change(() => source.setPassword(token, "bob's own password"));
+    expect(await rejectionOf(set())).to.include({ code: "refused" });
+    isBroken = false;
+    await set();
+    expect(session.state).to.include({ status: "signed_in", subject: "bob" });
   });
 });
