@@ -79,6 +79,7 @@ const issuer = await createIssuer({
   issuer: process.env.ORIGIN ?? "http://localhost:8080",
   audience: "board",
   store: fileStore(STATE),
+  accessTokenTtl: Number(process.env.TOKEN_SECONDS ?? 300) * 1_000,
   cookie: true,
 });
 for (const user of ["ada", "bob"])
