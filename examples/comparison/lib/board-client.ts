@@ -18,7 +18,9 @@ export interface BoardClient {
 }
 
 /** Somebody else moved the card first. */
-export class ConflictError extends Error {}
+export class ConflictError extends Error {
+  override readonly name = "ConflictError";
+}
 
 /** Each client's module exports one as `connect`. `origin` is the server's. */
 export type Connect = (origin: string) => BoardClient;

@@ -3,11 +3,13 @@ import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
+import { pathToFileURL } from "node:url";
 import { openBoardStore } from "../../board/store.ts";
 import type { Card } from "./board-client.ts";
 import { deadline } from "./wait.ts";
@@ -20,6 +22,10 @@ export interface ServerSettings {
   /** How long an access token is good. */
   readonly tokenSeconds?: number;
 }
+
+// what Node imports before the program
+const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
+const before = ["--import", tsx, "--import", new URL("gate.ts", import.meta.url).href];
 
 interface Child {
   readonly process: ChildProcessByStdio<Writable, Readable, null>;
@@ -56,8 +62,7 @@ export class ServerProcess {
     this.#port ||= await freePort();
     mkdirSync(join(this.#folder, "state"), { recursive: true });
     const { program, packages, tokenSeconds = 300 } = this.#settings;
-    const imports = ["tsx", "./gate.ts"].flatMap((name) => ["--import", import.meta.resolve(name)]);
-    const started = spawn(process.execPath, [...imports, program], {
+    const started = spawn(process.execPath, [...before, program], {
       env: {
         ...process.env,
         PORT: String(this.#port),
