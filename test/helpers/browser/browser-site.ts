@@ -16,7 +16,8 @@ import {
 } from "../../../src/issuer/index.js";
 import { ManualClock } from "../manual-clock.js";
 import { TcpProxy } from "../network/tcp-proxy.js";
-import { recordingLogger, sampleApp } from "../server/test-server.js";
+import { cardsApp } from "../server/cards-app.js";
+import { recordingLogger } from "../server/test-server.js";
 import { CheapHasher } from "../tokens/cheap-hasher.js";
 import { password } from "../tokens/test-issuer.js";
 import { freshContext } from "./browser.js";
@@ -38,9 +39,9 @@ export interface Visit {
   readonly script?: string;
   /**
    * `react`: the page of the hooks; `react?hydrated`: as it came from a server; `frameworks`: that
-   * of Vue and Svelte. Default: that of the SDK's user.
+   * of Vue and Svelte; `live`: the state of a topic in all three. Default: that of the SDK's user.
    */
-  readonly path?: "" | "session" | "react" | "react?hydrated" | "frameworks";
+  readonly path?: "" | "session" | "react" | "react?hydrated" | "frameworks" | "live";
 }
 
 const pageWith = (script: string) =>
@@ -51,6 +52,7 @@ const scripts = new Map([
   ["/react.js", "test/browser/page/react-user.ts"],
   ["/session.js", "test/browser/page/session-user.ts"],
   ["/frameworks.js", "test/browser/page/frameworks-user.ts"],
+  ["/live.js", "test/browser/page/live-user.ts"],
 ]);
 // the SDK works under a strict one
 const policy = "default-src 'none'; script-src 'self'; connect-src 'self'";
@@ -64,7 +66,10 @@ export class BrowserSite implements AsyncDisposable {
   readonly clock: ManualClock;
   readonly network: TcpProxy;
   readonly issuer: Issuer;
-  readonly app = sampleApp();
+  readonly #cards = cardsApp();
+  readonly app = this.#cards.app;
+  /** The cards of the application, which outlive its server. */
+  readonly versions = this.#cards.versions;
   /** Codes with which the server's connections were closed, in order. */
   readonly closings: number[] = [];
   readonly #options: SiteOptions;
