@@ -120,6 +120,40 @@ describe("The client's bundle for browsers", function () {
     expect(parts, "nothing of the core but its errors").to.deep.equal(["client/errors.ts"]);
   });
 
+  it("has each entry beside it in its own bound, which the documents tell, without the core again", async () => {
+    const reference = await readFile(`${root}docs/reference/client.md`, "utf8");
+    const bounds = [...reference.matchAll(/^\| `jotwire\/([a-z]+)` \| ([\d.]+) kB \|/gm)];
+    const entries = {
+      session: "login",
+      react: "react",
+      vue: "vue",
+      svelte: "stores",
+      query: "query",
+    };
+    expect(bounds.map(([, name]) => name)).to.have.members(Object.keys(entries));
+    for (const [, name = "", kilobytes] of bounds) {
+      const { outputFiles, metafile } = await build({
+        ...{ bundle: true, minify: true, format: "esm", write: false, metafile: true },
+        ...{ absWorkingDir: root, platform: "browser" },
+        entryPoints: [`client/${entries[name as keyof typeof entries]}/index.ts`],
+        external: ["oauth4webapi", "react", "vue", "@tanstack/*"],
+      });
+      const bound = Number(kilobytes) * 1_000;
+      const size = gzipSync(outputFiles[0]?.text ?? "", { level: 9 }).length;
+      expect(size, name).to.be.within(bound * 0.85, bound); // a bound that says something
+      const [output] = Object.values(metafile.outputs);
+      const used = Object.entries(output?.inputs ?? {}).filter(
+        ([, part]) => part.bytesInOutput > 0,
+      );
+      const core = used
+        .map(([path]) => path)
+        .filter((path) =>
+          /^client\/(client|full-client|(connection|session|transport)\/.*)\.ts$/.test(path),
+        );
+      expect(core, `${name} has nothing of the connection in it`).to.deep.equal([]);
+    }
+  });
+
   it("has the session of a page ready made, too, with every export of the module", async () => {
     const path = `${root}dist/client/jotwire-session.min.js`;
     const text = await readFile(path, "utf8");
