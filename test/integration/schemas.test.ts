@@ -2,8 +2,10 @@ import { type } from "arktype";
 import { expect } from "chai";
 import * as v from "valibot";
 import { z } from "zod";
+import type { RpcError } from "../../client/node.js";
 import { createRpc } from "../../src/index.js";
-import { startServer } from "../helpers/server/test-server.js";
+import { caller, testServer } from "../../src/testing/index.js";
+import { rejectionOf } from "../helpers/rejection.js";
 
 const rpc = createRpc();
 
@@ -40,42 +42,42 @@ const app = rpc.router({
   }),
 });
 
+const user = { subject: "ada" };
+/** What a call is refused with. */
+const refusalOf = async (call: Promise<unknown>) =>
+  (await rejectionOf(call)) as RpcError<string, unknown>;
+
 describe("schemas", () => {
-  for (const method of ["zod", "valibot", "arktype", "slow"]) {
+  for (const method of ["zod", "valibot", "arktype", "slow"] as const) {
     it(`of ${method === "slow" ? "zod, asynchronous," : method} let right params in and tell what is wrong with others`, async () => {
-      await using server = await startServer(app);
-      const client = await server.login();
-      expect(await client.call(method, { n: 3 })).to.have.property("result", 3);
-      const refused = await client.call(method, { n: "three" });
-      expect(refused.error).to.include({ code: -32602, message: "Invalid params" });
-      expect(refused).to.have.nested.property("error.data.issues[0].path").that.deep.equals(["n"]);
-      expect(refused).to.have.nested.property("error.data.issues[0].message").that.is.a("string");
+      await using ada = caller(app, user);
+      expect(await ada.api[method]({ n: 3 })).to.equal(3);
+      const refused = await refusalOf(ada.api[method]({ n: "three" } as never));
+      expect(refused).to.include({ rpcCode: -32602, message: "Invalid params" });
+      expect(refused).to.have.nested.property("data.issues[0].path").that.deep.equals(["n"]);
+      expect(refused).to.have.nested.property("data.issues[0].message").that.is.a("string");
     });
   }
 
   it("take params by position, and left-out params where all are optional", async () => {
-    await using server = await startServer(app);
-    const client = await server.login();
-    expect(await client.call("pair", [1, 2])).to.have.property("result", 3);
-    expect(await client.call("optional")).to.have.property("result", 7);
-    expect((await client.call("pair")).error?.code).to.equal(-32602);
+    await using ada = caller(app, user);
+    expect(await ada.api.pair([1, 2])).to.equal(3);
+    expect(await ada.api.optional()).to.equal(7);
+    expect((await refusalOf(ada.api.pair(undefined as never))).rpcCode).to.equal(-32602);
   });
 
   it("that throw are the server's fault, and say nothing of themselves", async () => {
-    await using server = await startServer(app);
-    const client = await server.login();
-    const answer = await client.call("broken", {});
-    expect(answer.error?.code).to.equal(-32603);
-    expect(JSON.stringify(answer)).to.not.include("a broken schema");
+    await using ada = caller(app, user);
+    const { rpcCode, message, data, cause } = await refusalOf(ada.api.broken({} as never));
+    expect(rpcCode).to.equal(-32603);
+    expect(JSON.stringify([message, data])).to.not.include("a broken schema");
+    expect(cause, "the test is told").to.have.property("message").that.includes("a broken schema");
   });
 
   it("of results keep wrong ones from callers, and let only what they name out", async () => {
-    await using server = await startServer(app);
-    const client = await server.login();
-    expect((await client.call("wrong")).error?.code).to.equal(-32603);
-    expect(await client.call("stripped"))
-      .to.have.property("result")
-      .that.deep.equals({ n: 1 });
+    await using ada = caller(app, user);
+    expect((await refusalOf(ada.api.wrong())).rpcCode).to.equal(-32603);
+    expect(await ada.api.stripped()).to.deep.equal({ n: 1 });
   });
 
   it("of claims are checked at authenticate and at refresh, and type what handlers see", async () => {
@@ -83,22 +85,18 @@ describe("schemas", () => {
       claims: z.object({ sub: z.string(), role: z.enum(["user", "admin"]) }),
     });
     const roles = typed.router({ role: typed.method({ handler: ({ auth }) => auth.claims.role }) });
-    await using server = await startServer(roles);
-    const client = await server.connect();
-    expect((await client.authenticate(server.token({ role: "king" }))).error?.code).to.equal(
-      -32004,
-    );
-    expect(await client.authenticate(server.token({ role: "user" }))).to.have.property("result");
-    expect(await client.call("role")).to.have.property("result", "user");
-    const now = Math.floor(Date.now() / 1000);
-    expect(
-      (await client.call("refresh", { token: server.token({ role: "king", iat: now + 1 }) })).error
-        ?.code,
-    ).to.equal(-32004);
-    expect(await client.call("role")).to.have.property("result", "user");
-    expect(
-      await client.call("refresh", { token: server.token({ role: "admin", iat: now + 1 }) }),
-    ).to.have.nested.property("result.changed", true);
-    expect(await client.call("role")).to.have.property("result", "admin");
+    await using server = testServer(roles);
+    const tokenOf = (role: string) => server.token({ claims: { role } });
+    const client = server.client();
+    const present = (method: string, role: string) =>
+      client.call(method as never, { token: tokenOf(role) } as never) as Promise<unknown>;
+    expect((await refusalOf(present("authenticate", "king"))).rpcCode).to.equal(-32004);
+    expect(await present("authenticate", "user")).to.include({ subject: "test-user" });
+    expect(await client.api.role()).to.equal("user");
+    await server.clock.advance(1_000);
+    expect((await refusalOf(present("refresh", "king"))).rpcCode).to.equal(-32004);
+    expect(await client.api.role()).to.equal("user");
+    expect(await present("refresh", "admin")).to.include({ changed: true });
+    expect(await client.api.role()).to.equal("admin");
   });
 });
