@@ -5,6 +5,7 @@ import {
   startTransition,
   useActionState,
   useOptimistic,
+  useState,
   useSyncExternalStore,
 } from "react";
 import { createRoot } from "react-dom/client";
@@ -15,6 +16,12 @@ import type { App } from "./server.ts";
 const { session, client } = openBoard(location.origin);
 const { useCall, useLive, useMutation, useSession } = createHooks<App>();
 const board = "launch";
+
+const problemOf = (work: Promise<void>) =>
+  work.then(
+    () => "",
+    (error: Error) => error.message,
+  );
 
 function Page() {
   const login = useSyncExternalStore(session.subscribe, () => session.state);
@@ -31,16 +38,17 @@ function Page() {
 function LoginForm({ wasEnded }: { wasEnded: boolean }) {
   const [problem, logIn] = useActionState(
     (_: string, form: FormData) =>
-      session.login(String(form.get("user")), String(form.get("password"))).then(
-        () => "",
-        (error: Error) => error.message,
-      ),
+      problemOf(session.login(String(form.get("user")), String(form.get("password")))),
     wasEnded ? "You were signed out." : "",
   );
   return (
     <form action={logIn}>
-      <input name="user" aria-label="User" autoComplete="username" />
-      <input name="password" aria-label="Password" type="password" />
+      <label>
+        User <input name="user" autoComplete="username" />
+      </label>
+      <label>
+        Password <input name="password" type="password" autoComplete="current-password" />
+      </label>
       <button type="submit">Log in</button>
       <p role="alert">{problem}</p>
     </form>
@@ -51,16 +59,20 @@ function Header() {
   const { state, session: login } = useSession();
   const members = useCall((api) => api.members, { board });
   const remove = useMutation((api) => api.removeMember);
+  const [problem, setProblem] = useState("");
   const removeMember = async (user: string) => {
     if ((await remove.run({ board, user })).ok) members.reload();
   };
   return (
     <header>
       {login?.subject}: {state}
-      <button type="button" onClick={() => session.logout()}>
+      <button type="button" onClick={async () => setProblem(await problemOf(session.logout()))}>
         Log out
       </button>
-      <button type="button" onClick={() => session.signOutEverywhere()}>
+      <button
+        type="button"
+        onClick={async () => setProblem(await problemOf(session.signOutEverywhere()))}
+      >
         Sign out everywhere
       </button>
       {members.data?.map((user) => (
@@ -68,6 +80,7 @@ function Header() {
           Remove {user}
         </button>
       ))}
+      <output>{problem || remove.error?.message}</output>
     </header>
   );
 }
@@ -100,7 +113,7 @@ function Board() {
   return (
     <>
       <form onSubmit={addCard}>
-        <input name="title" aria-label="Title" required />
+        <input name="title" aria-label="Title" placeholder="A new card" required />
         <button type="submit">Add</button>
         <p role="alert">
           {isConflict ? "Somebody else has moved that card." : (move.error ?? add.error)?.message}
