@@ -187,7 +187,7 @@ export interface Client<App = Untyped> extends AsyncDisposable {
  * ```
  */
 export function createClient<App = Untyped>(
-  options: ClientOptions,
+  options: ClientOptions<App>,
   extend?: Extension,
 ): Client<App> {
   const settings = settingsFrom(options);

@@ -61,7 +61,7 @@ export interface Client<App = Untyped> extends CoreClient<App> {
  * for await (const change of client.api.orders.watch({ id: order.id })) console.log(change);
  * ```
  */
-export function createClient<App = Untyped>(options: ClientOptions): Client<App> {
+export function createClient<App = Untyped>(options: ClientOptions<App>): Client<App> {
   const client = createCore<App>(options, withStepUp);
   const live = createLive(client as unknown as CoreClient, settingsFrom(options));
   return Object.assign(client, { live }) as unknown as Client<App>;

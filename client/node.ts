@@ -21,7 +21,7 @@ export * from "./browser.js";
  * console.log(await client.api.orders.list());
  * ```
  */
-export function createClient<App = Untyped>(options: ClientOptions): Client<App> {
+export function createClient<App = Untyped>(options: ClientOptions<App>): Client<App> {
   const { maxFrameBytes = defaultMaxFrameBytes } = options;
   class LimitedSocket extends NodeSocket {
     constructor(url: string, protocols: string) {

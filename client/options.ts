@@ -1,3 +1,4 @@
+import type { CallName, Untyped } from "./client-api.js";
 import type { TokenCallback } from "./session/token-request.js";
 import type { BackoffRange } from "./transport/backoff.js";
 import { type ClientClock, machineClock } from "./transport/clock.js";
@@ -5,7 +6,7 @@ import type { SocketConstructor } from "./transport/socket.js";
 import { withDefaults } from "./with-defaults.js";
 
 /** The options of `createClient`. Times are in milliseconds. */
-export interface ClientOptions {
+export interface ClientOptions<App = Untyped> {
   /**
    * Where the server listens, `ws:` or `wss:`; a function is asked before every connection, and
    * again when it throws. Never put a token into it.
@@ -44,11 +45,11 @@ export interface ClientOptions {
   readonly backoff?: Partial<BackoffRange> | undefined;
   /**
    * Wire names of the methods that may run twice: their calls are repeated when the connection was
-   * lost under them.
+   * lost under them. A server's `idempotent` does not reach the client.
    *
    * @default none
    */
-  readonly idempotent?: readonly string[] | undefined;
+  readonly idempotent?: readonly CallName<App>[] | undefined;
   /**
    * Largest frame that is taken from the server; browsers count characters. A larger one ends the
    * connection. `Infinity`: any.
@@ -124,7 +125,7 @@ export interface ClientSettings {
 export const defaultMaxFrameBytes = 8_388_608;
 
 /** Fills in the defaults. Throws a `TypeError` for a wrong option. */
-export function settingsFrom(options: ClientOptions): ClientSettings {
+export function settingsFrom<App>(options: ClientOptions<App>): ClientSettings {
   const settings = withDefaults(options, {
     url: "" as ClientOptions["url"],
     token: undefined,

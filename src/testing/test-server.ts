@@ -6,6 +6,7 @@ import {
   type ClientOptions,
   createClient,
   type TokenCallback,
+  type Untyped,
 } from "../../client/node.js";
 import { Router } from "../rpc/define/create-rpc.js";
 import type { NotificationSchemas } from "../rpc/define/server-actions.js";
@@ -35,11 +36,14 @@ export interface TestServerOptions<Schemas extends NotificationSchemas = Notific
 }
 
 /** Options of a client of `testServer`: those of `createClient`, without what the kit gives. */
-export type TestClientOptions = Omit<ClientOptions, "url" | "WebSocket" | "testing">;
+export type TestClientOptions<App = Untyped> = Omit<
+  ClientOptions<App>,
+  "url" | "WebSocket" | "testing"
+>;
 
 /** Options of `clientAs`. */
-export interface TestUserOptions
-  extends Omit<TestClientOptions, "token">,
+export interface TestUserOptions<App = Untyped>
+  extends Omit<TestClientOptions<App>, "token">,
     Pick<TestTokenOptions, "claims" | "expiresIn"> {}
 
 const longestWait = 1_000; // ms of real time for what never settles, such as a token() that hangs
@@ -102,7 +106,7 @@ export class TestServer<R, N, Schemas extends NotificationSchemas> implements As
   clientAs(
     subject: string,
     scopes: readonly string[] = [],
-    { claims, expiresIn, ...options }: TestUserOptions = {},
+    { claims, expiresIn, ...options }: TestUserOptions<Router<R, N, Schemas>> = {},
   ): Client<Router<R, N, Schemas>> {
     const identity = {
       ...{ subject, scopes },
@@ -117,7 +121,7 @@ export class TestServer<R, N, Schemas extends NotificationSchemas> implements As
    * Makes a client with the options given: without `token`, one that never signs in.
    * @throws TypeError if an option is unknown
    */
-  client(options: TestClientOptions = {}): Client<Router<R, N, Schemas>> {
+  client(options: TestClientOptions<Router<R, N, Schemas>> = {}): Client<Router<R, N, Schemas>> {
     if (this.#closed !== undefined) throw new Error("this test server is closed");
     const { token, maxFrameBytes } = options;
     const client = createClient<Router<R, N, Schemas>>({

@@ -63,7 +63,7 @@ function numbersApp() {
 }
 
 async function startPair(
-  options: TestClientOptions = {},
+  options: TestClientOptions<ReturnType<typeof numbersApp>["app"]> = {},
   serverOptions: TestServerOptions<Record<never, never>> = {},
 ) {
   const { app, state } = numbersApp();

@@ -13,7 +13,7 @@ type App = ReturnType<typeof sampleApp>;
 
 /** A server and a client of user-1, and how often it was asked for a token. */
 async function startPair(
-  options: TestClientOptions = {},
+  options: TestClientOptions<App> = {},
   serverOptions: TestServerOptions<never> = {},
 ) {
   const server = testServer(sampleApp(), serverOptions);

@@ -205,6 +205,18 @@ export async function subscribed(client: Client<App>, isMarked: boolean): Promis
   client.on("gap", ({ name }) => holds<Equal<typeof name, string>>());
 }
 
+export async function repeated(): Promise<void> {
+  const [url, token] = ["wss://api.example.com/rpc", () => null];
+  await using client = createClient<App>({ url, token, idempotent: ["orders.list", "whoami"] });
+  // @ts-expect-error no method has this name
+  await using misspelt = createClient<App>({ url, token, idempotent: ["orders.lisd"] });
+  // @ts-expect-error a subscription is no method
+  await using other = createClient<App>({ url, token, idempotent: ["orders.watch"] });
+  const names: readonly string[] = [];
+  await using any = createClient({ url, token, idempotent: names });
+  String([client, misspelt, other, any]);
+}
+
 export async function untyped(): Promise<void> {
   await using client = createClient({
     url: new URL("wss://api.example.com/rpc"),

@@ -67,7 +67,8 @@ export interface MethodOptions<
    */
   readonly timeout?: number;
   /**
-   * Allows a client to repeat the call after a lost connection.
+   * Says in `rpc.discover` that a client may repeat the call after a lost connection. The SDK
+   * repeats the methods that its own option `idempotent` names.
    * @default false
    */
   readonly idempotent?: boolean;

@@ -113,7 +113,7 @@ export const granted = (clock: ManualClock, changes: Readonly<Record<string, unk
  * unless `token` is given. `made` is handed each socket when it is made.
  */
 export function scriptedClient<App = RouterContract<unknown>>(
-  options: Partial<ClientOptions> = {},
+  options: Partial<ClientOptions<App>> = {},
   create = createClient,
   made: (socket: ScriptedSocket) => void = () => {},
 ) {
