@@ -8,7 +8,7 @@ const countOf = (frames: readonly string[], text: string) =>
   frames.filter((frame) => frame.includes(text)).length;
 
 describe("The shared board in two browsers", function () {
-  this.timeout(90_000);
+  this.timeout(180_000);
 
   before(async function () {
     needsChromium(this);
