@@ -1,4 +1,10 @@
-import { type Client, gap, JotwireError, SubscriptionEndedError } from "../../../client/index.js";
+import {
+  type Client,
+  DisconnectedError,
+  gap,
+  JotwireError,
+  SubscriptionEndedError,
+} from "../../../client/index.js";
 import { membersOf, messagesIn } from "../message.js";
 import { maskedValue } from "../session/mask.js";
 import { Store } from "../store.js";
@@ -151,5 +157,7 @@ export class Subscriptions {
 function whyOf(error: unknown): string {
   if (error instanceof SubscriptionEndedError) return error.reason;
   if (error instanceof JotwireError && error.code === "aborted") return "unsubscribed";
+  if (error instanceof DisconnectedError)
+    return error.reason === "signed_out" ? "ended: you are logged out" : `ended: ${error.reason}`;
   return error instanceof Error ? error.message : String(error);
 }

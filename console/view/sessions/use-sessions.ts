@@ -31,7 +31,12 @@ export function useSessions(desk: ConsoleModel) {
   useEffect(() => {
     load(undefined).catch(reportError);
   }, [load]);
-  const reload = () => load(subject);
+  const reload = () =>
+    run(async () => {
+      const found = await listSessions(desk.ask, subject);
+      setListed(found);
+      desk.announce(`Reloaded: ${found.total} connected`);
+    });
   /** Ends something, says so, and lists anew; calls `done` when the page shows it. */
   const end = (action: () => Promise<void>, said: string, done: () => void) =>
     run(async () => {

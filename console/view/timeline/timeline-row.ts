@@ -18,7 +18,7 @@ interface TimelineRowProps {
 }
 
 const directions = { out: "sent", in: "received", note: "note" };
-const tones = { plain: "", good: "", warn: ", warning", bad: ", error" };
+const tones = { warn: ", warning", bad: ", error" };
 
 export function TimelineRow({ row, place, isOpen, isPair, isCurrent, onOpen }: TimelineRowProps) {
   const { entry, count, key } = row;
@@ -26,8 +26,8 @@ export function TimelineRow({ row, place, isOpen, isPair, isCurrent, onOpen }: T
   const isAlarming = tone === "bad" || tone === "warn";
   const words = html`
     ${isAlarming && html`<${Icon} name="alert" />`}
-    <b>${title}</b>${count > 1 && html`<span class="times">×${count}</span>`}<span class="unseen">${tones[tone]}</span>`;
-  const preview = html`<span class="preview" aria-hidden=${direction !== "note"}>${previewOf(entry)}</span>`;
+    <b>${title}</b>${count > 1 && html`<span class="times">×${count}</span>`}${isAlarming && html`<span class="unseen">${tones[tone]}</span>`}`;
+  const preview = html`<span class="preview" aria-hidden=${direction !== "note"}>${previewOf(entry) || null}</span>`;
   return html`
     <tr data-row class="entry ${direction} ${tone} ${isOpen ? "opened" : ""} ${isPair ? "paired" : ""}" role="row" aria-rowindex=${place + 1}>
       <td class="time" role="cell"><${TimeView} at=${entry.at} isExact /></td>
@@ -37,8 +37,8 @@ export function TimelineRow({ row, place, isOpen, isPair, isCurrent, onOpen }: T
           ? html`<button type="button" class="quiet" data-key=${key} tabindex=${isCurrent ? 0 : -1} aria-expanded=${isOpen} onClick=${onOpen}>${words} ${preview}</button>`
           : html`<span class="words">${words} ${preview}</span>`
       }</td>
-      <td class="took" role="cell">${took === undefined ? "" : tookOf(took)}</td>
-      <td class="size" role="cell">${size === 0 ? "" : sizeOf(size)}</td>
+      <td class="took" role="cell">${took !== undefined && tookOf(took)}</td>
+      <td class="size" role="cell">${size > 0 && sizeOf(size)}</td>
     </tr>
   `;
 }
