@@ -1,5 +1,5 @@
 import { html } from "htm/preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { ConsoleModel } from "../model/console-model.js";
 import { firstOf } from "../model/open-rpc.js";
 import { listMethod } from "../model/session/sessions.js";
@@ -12,6 +12,7 @@ import { useMedia, useStore } from "./hooks.js";
 import { LogIn } from "./session/log-in.js";
 import { SessionCard, SessionDetails } from "./session/session-panel.js";
 import { SessionsPanel } from "./sessions/sessions-panel.js";
+import { Splitter } from "./splitter.js";
 import { TimelinePanel } from "./timeline/timeline-panel.js";
 
 export function App({ desk }: { readonly desk: ConsoleModel }) {
@@ -19,8 +20,8 @@ export function App({ desk }: { readonly desk: ConsoleModel }) {
   const session = useStore(desk.session.view);
   const [chosenPage, setPage] = useState<Page>("calls");
   const hasSessions = methods.some(({ name, isListed }) => isListed && name === listMethod);
-  const page = hasSessions ? chosenPage : "calls";
   const isOver = view === "work" && ended !== undefined;
+  const page = hasSessions && !isOver ? chosenPage : "calls"; // which says why it is over
   const isExpired = session?.closesAt !== undefined;
   const title = isOver
     ? "Logged out - jotwire"
@@ -58,6 +59,12 @@ interface WorkspaceProps {
  */
 function Workspace({ desk, page, onCalls }: WorkspaceProps) {
   const isNarrow = useMedia("(max-width: 1080px)");
+  const [height, setHeight] = useState<number | undefined>(undefined);
+  const isSplit = !isNarrow && height !== undefined;
+  const middle = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (isSplit) middle.current?.style.setProperty("--call-height", `${height}px`);
+  }, [isSplit, height]);
   const [name, choose] = useChosenMethod();
   const { methods, isDiscovered, ended } = useStore(desk.state);
   const method =
@@ -78,8 +85,9 @@ function Workspace({ desk, page, onCalls }: WorkspaceProps) {
     <main class="desk">
       ${isNarrow && html`<aside class="strip" aria-label="Session">${card}</aside>`}
       <${MethodList} desk=${desk} chosen=${method?.name} onChoose=${choose} />
-      <div class="middle">
+      <div class="middle ${isSplit ? "split" : ""}" ref=${middle}>
         ${panel}
+        ${!isNarrow && html`<${Splitter} label="Height of the call panel" height=${height} onHeight=${setHeight} />`}
         <${TimelinePanel} desk=${desk} />
       </div>
       ${

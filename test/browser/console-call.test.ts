@@ -30,6 +30,7 @@ describe("The console's call panel in Chromium", function () {
     await button(page, "Calling…").waitFor();
     await button(page, "Sessions").click();
     await page.getByRole("row", { name: /^ada/ }).waitFor();
+    await page.getByRole("navigation", { name: "Pages" }).getByText("Calls").click();
     await method(page, "orders.create").click();
     expect(await page.getByLabel("qty").inputValue()).to.equal("7");
     expect(await outcome(page).innerText()).to.match(/^Result/);
@@ -246,6 +247,40 @@ describe("The console's call panel in Chromium", function () {
       expect(await overflow(page, ".bar"), String(width)).to.equal(0);
       expect(await button(page, "Log out").isVisible()).to.equal(true);
     }
+  });
+
+  it("shares its height with the timeline as its user wants, by pointer or by keys", async () => {
+    await using visit = await ConsoleVisit.open();
+    const page = await visit.visitor();
+    await method(page, "orders.create").click();
+    const height = async (part: string) => (await page.locator(part).boundingBox())?.height ?? 0;
+    const [first, rest] = [await height(".call"), await height(".timeline")];
+    const bar = page.getByRole("separator", { name: "Height of the call panel" });
+    const box = await bar.boundingBox();
+    if (box === null) throw new Error("there is no separator");
+    await page.mouse.move(box.x + 100, box.y + 7);
+    await page.mouse.down();
+    await page.mouse.move(box.x + 100, box.y - 93);
+    await page.mouse.up();
+    const dragged = await height(".call");
+    expect(dragged).to.be.within(first - 115, first - 85);
+    expect(await height(".timeline")).to.be.closeTo(rest + first - dragged, 1);
+    await bar.focus();
+    await page.keyboard.press("ArrowUp");
+    await page.waitForFunction(
+      `document.querySelector(".call").getBoundingClientRect().height < ${dragged - 30}`,
+    );
+    expect(await bar.getAttribute("aria-valuetext")).to.match(/^\d+ pixels$/);
+    await page.keyboard.press("End");
+    await page.waitForFunction(
+      `document.querySelector(".timeline").getBoundingClientRect().height < ${rest}`,
+    );
+    expect(await height(".timeline")).to.be.at.least(180);
+    await page.keyboard.press("Escape");
+    await page.waitForFunction(
+      `document.querySelector(".call").getBoundingClientRect().height === ${first}`,
+    );
+    expect(await accessibilityViolations(page, ".middle")).to.deep.equal([]);
   });
 
   it("shows that a long list of methods goes on, and what its signs mean", async () => {

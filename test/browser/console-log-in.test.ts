@@ -87,13 +87,14 @@ describe("The console's log-in in Chromium", function () {
     await call(page);
     await button(page, "Sessions").click();
     await page.getByRole("row", { name: /^ada/ }).waitFor();
-    await revoke(page);
+    await visit.server.kick({ subject: "ada" });
+    await page.getByText(/^An administrator closed this connection/).waitFor();
     await button(page, "Log in again").click();
     await logIn(page, "bob");
     await page.getByRole("heading", { name: "stock.list" }).waitFor();
     expect(await button(page, "Sessions").count()).to.equal(0);
     expect(await page.getByRole("region", { name: "Outcome" }).innerText()).to.equal("");
-    expect((await lines(page)).join("\n")).to.not.match(/4401|"ada"/);
+    expect((await lines(page)).join("\n")).to.not.match(/4403|"ada"/);
     await button(page, "Log out").click();
     expect(await page.getByLabel("Username").inputValue()).to.equal("");
   });
@@ -215,6 +216,18 @@ describe("The console's session in Chromium", function () {
         expect(contrast(placeholder, ground)).to.be.at.least(4.5);
       }
     }
+  });
+
+  it("has targets of 32 px and more for fingers", async () => {
+    await using visit = await ConsoleVisit.open();
+    const viewport = { width: 390, height: 844 };
+    const page = await visit.visitor("ada", { viewport, hasTouch: true, isMobile: true });
+    await method(page, "orders.create").click();
+    const heights = await page.evaluate<number[]>(
+      "[...document.querySelectorAll('main button, header button, main input, main select, main summary')].map((element) => element.getBoundingClientRect().height)",
+    );
+    expect(heights.length).to.be.greaterThan(20);
+    expect(Math.min(...heights)).to.be.at.least(32);
   });
 
   it("shows what is chosen, and the connection's sign, in forced colors, too", async () => {
