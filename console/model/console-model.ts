@@ -50,7 +50,8 @@ export class ConsoleModel {
   #lostAt: number | undefined; // when the network was dropped
   #entrance: Entrance | undefined;
   #login: ExpectedLogin = { username: "", way: "password" };
-  #subject: unknown; // of the token that the timeline is about
+  /** Whom the timeline is about; null: the token doesn't tell, undefined: nobody. */
+  #owner: string | null | undefined;
 
   constructor(place: Place) {
     this.place = place;
@@ -195,6 +196,7 @@ export class ConsoleModel {
 
   /** Resolves when the server has accepted the token. */
   async #enter(tokens: Tokens, isKept: boolean, login: ExpectedLogin): Promise<void> {
+    this.#leave(); // a log-in that is still under way
     this.#start(tokens);
     const client = this.#client;
     try {
@@ -227,14 +229,15 @@ export class ConsoleModel {
   #forget(): void {
     this.reader.clear();
     this.calls.clear();
-    this.#subject = undefined;
+    this.#owner = undefined;
   }
 
   #start(tokens: Tokens): void {
-    const subject = decodedToken(tokens.access)?.claims.sub;
+    const { iss, sub } = decodedToken(tokens.access)?.claims ?? {};
+    const owner = sub === undefined ? null : JSON.stringify([iss, sub]);
     // what one user did is not for the next
-    if (this.#subject !== undefined && this.#subject !== subject) this.#forget();
-    this.#subject = subject;
+    if (this.#owner !== undefined && (owner === null || this.#owner !== owner)) this.#forget();
+    this.#owner = owner;
     const isCurrent = () => this.#credentials === credentials;
     const credentials = new Credentials(tokens, this.#endpoint, (changed) => {
       if (!isCurrent()) return;
