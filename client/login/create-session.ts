@@ -50,10 +50,10 @@ export interface PasswordSession extends BrowserSession {
   login(username: string, password: string): Promise<void>;
   /**
    * Sets the password of the user whom a token of `users.invite` or `users.resetPassword` names,
-   * and signs that user in, in all tabs. Rejects with `LoginFailure`: `invalid_token`,
+   * and signs that user in, in all tabs. Rejects with `LoginFailure`: `invalid_password_token`,
    * `invalid_password`, `too_many` or `unavailable`.
    */
-  setPassword(token: string, newPassword: string): Promise<void>;
+  setPassword(passwordToken: string, newPassword: string): Promise<void>;
   /** Ends the login, in all tabs. Rejects with `LoginFailure` if the issuer can't be reached. */
   logout(): Promise<void>;
   /**
@@ -113,8 +113,8 @@ function passwordSession({ url = "/" }: PasswordSessionOptions): PasswordSession
       return session.state;
     },
     login: (username, password) => session.change(() => source.login(username, password)),
-    setPassword: (token, newPassword) =>
-      session.change(() => source.setPassword(token, newPassword)),
+    setPassword: (passwordToken, newPassword) =>
+      session.change(() => source.setPassword(passwordToken, newPassword)),
     logout: () => session.change(() => source.logout(false)),
     signOutEverywhere: () => session.change(() => source.logout(true)),
   };

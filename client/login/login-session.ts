@@ -191,7 +191,7 @@ export class LoginSession {
     });
   }
 
-  /** Waits for the login that the page asks for: a renewal is none. */
+  /** Waits for the login that the page asks for; a renewal does not count as one. */
   #steppedUp({ acrValues = [], maxAge, signal }: LoginTokenRequest): Promise<string | null> {
     if (this.#state.status !== "signed_in") return Promise.resolve(null);
     if (signal.aborted) return Promise.reject(signal.reason);

@@ -42,8 +42,12 @@ export class PasswordLogin {
   }
 
   /** Sets the password of whom a token of an invitation or reset names. */
-  setPassword(token: string, password: string): Promise<AccessToken> {
-    return this.#signIn("/password", { token, password }, "invalid_token");
+  setPassword(passwordToken: string, password: string): Promise<AccessToken> {
+    return this.#signIn(
+      "/password",
+      { password_token: passwordToken, password },
+      "invalid_password_token",
+    );
   }
 
   async #signIn(

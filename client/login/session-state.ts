@@ -35,12 +35,12 @@ export interface StepUp {
 }
 
 /**
- * Why a login was refused. `setPassword`: `invalid_token`, which was used, replaced or has expired,
+ * Why a login was refused. `setPassword`: `invalid_password_token`, which was used, replaced or has expired,
  * and `invalid_password`, which is too short or too long.
  */
 export type LoginRefusal =
   | "invalid_credentials"
-  | "invalid_token"
+  | "invalid_password_token"
   | "invalid_password"
   | "too_many"
   | "unavailable"

@@ -60,12 +60,12 @@ export interface Issuer extends IssuerPort {
    * logins that the user had, and logs the user in. A token is good once. Counts failures by
    * `address`, as `login` does.
    *
-   * @throws LoginError `invalid_token` (unknown, used, replaced or expired, or of a disabled user),
+   * @throws LoginError `invalid_password_token` (unknown, used, replaced or expired, or of a disabled user),
    * `invalid_password` (the token stays good), `busy` or `too_many_failures`
    * @throws TokenRefusedError `rate_limited` or `auth_unavailable`
    */
   setPassword(
-    token: string,
+    passwordToken: string,
     newPassword: string,
     options?: { readonly address?: string },
   ): Promise<TokenSet>;
@@ -235,18 +235,18 @@ class EmbeddedIssuer implements Issuer {
   }
 
   async setPassword(
-    token: string,
+    passwordToken: string,
     newPassword: string,
     { address = "" }: { readonly address?: string } = {},
   ): Promise<TokenSet> {
     this.#housekeeping.tidyIfDue();
     const outcome = await this.#unlessUnavailable(
-      this.#sessions.setPassword(token, newPassword, address),
+      this.#sessions.setPassword(passwordToken, newPassword, address),
     );
     if (outcome.outcome === "granted") return outcome.tokens;
     if (outcome.outcome === "password_refused")
       throw new LoginError("invalid_password", outcome.why);
-    throw new LoginError("invalid_token", tokenOutdated);
+    throw new LoginError("invalid_password_token", tokenOutdated);
   }
 
   handle(

@@ -49,7 +49,7 @@ export interface UserRecord {
    */
   readonly credentialVersion: string;
   readonly createdAt: number;
-  /** The one token with which the user may set a password. Absent: there is none. */
+  /** The one token with which the user may set a password. Absent if there is no such token. */
   readonly passwordToken?: PasswordTokenRecord | undefined;
 }
 

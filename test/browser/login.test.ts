@@ -94,14 +94,18 @@ describe("createSession with the embedded issuer in Chromium", function () {
     const token = await site.issuer.users.resetPassword("ada");
     const chosen = "a password of my own";
     expect(await here.do("setPassword", token, "short")).to.include({ code: "invalid_password" });
-    expect(await here.do("setPassword", "x", chosen)).to.include({ code: "invalid_token" });
+    expect(await here.do("setPassword", "x", chosen)).to.include({
+      code: "invalid_password_token",
+    });
     await here.until("signed_out", null);
     expect(await here.do("setPassword", token, chosen)).to.include({ ok: true });
     for (const tab of [here, beside]) await tab.until("signed_in", "ada", "ready");
     expect(await here.do("add", 2, 3)).to.deep.equal({ ok: true, value: 5 });
     await elsewhere.until("signed_out", null, "closed");
     expect(await elsewhere.do("state")).to.include({ reason: "ended" });
-    expect(await here.do("setPassword", token, chosen)).to.include({ code: "invalid_token" });
+    expect(await here.do("setPassword", token, chosen)).to.include({
+      code: "invalid_password_token",
+    });
     await here.page.reload();
     await here.until("signed_in", "ada", "ready");
     expect(await elsewhere.do("login", "ada", password)).to.include({

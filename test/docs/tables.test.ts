@@ -95,6 +95,15 @@ describe("the documents", () => {
       ],
       ["server", "## Subscriptions", "src/rpc/define/declared-subscription.ts", "TopicOptions"],
       ["client", "## createClient", "client/options.ts", "ClientOptions"],
+      ["client", "## createSession", "client/login/create-session.ts", "PasswordSessionOptions"],
+      ["client", "## createSession", "client/login/create-session.ts", "ProviderSessionOptions"],
+      ["client", "### provider", "client/login/provider-login.ts", "ProviderLoginOptions"],
+      [
+        "client",
+        "## clientCredentials",
+        "client/login/client-credentials.ts",
+        "ClientCredentialsOptions",
+      ],
     ] as const) {
       const shown = rows(section(read(`docs/reference/${page}.md`), heading), /^[a-zA-Z]\w*$/).map(
         ([name = ""]) => name,
@@ -102,6 +111,29 @@ describe("the documents", () => {
       const options = membersOf(read(file), type).filter((name) => name !== "testing");
       expect(shown, heading).to.include.members(options);
     }
+  });
+
+  it("docs/reference/client.md shows every method, member and error code of a session, and no other", () => {
+    const page = read("docs/reference/client.md");
+    const [made, told] = ["create-session", "session-state"].map((name) =>
+      read(`client/login/${name}.ts`),
+    ) as [string, string];
+    const shownIn = (heading: string) => [
+      ...new Set(rows(section(page, heading), /^[a-zA-Z]\w*$/).map(([name = ""]) => name)),
+    ];
+    const methods = ["BrowserSession", "PasswordSession", "ProviderSession"].flatMap((type) =>
+      membersOf(made, type),
+    );
+    expect(shownIn("### Methods of a session").filter((name) => name !== "method")).to.have.members(
+      [...new Set(methods)],
+    );
+    expect(shownIn("### State of a session").filter((name) => name !== "member")).to.have.members(
+      membersOf(told, "LoginState"),
+    );
+    const codes = /export type LoginRefusal =([^;]*);/.exec(told)?.[1] ?? "";
+    expect(shownIn("### LoginFailure").filter((name) => name !== "code")).to.have.members(
+      [...codes.matchAll(/"(\w+)"/g)].map(([, code]) => code),
+    );
   });
 
   it("docs/guides/testing.md shows what `testing` of the client replaces, and the table for its users does not", () => {

@@ -113,7 +113,7 @@ describe("jotwire user", function () {
       await using server = await startDev(folder);
       const user = (...args: string[]) => runCli(["user", ...args, "--state", folder]);
       const set = async (token: string) => {
-        const body = new URLSearchParams({ token, password });
+        const body = new URLSearchParams({ password_token: token, password });
         const { status } = await fetch(`${server.base}/password`, { method: "POST", body });
         return status;
       };

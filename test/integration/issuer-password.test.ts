@@ -56,7 +56,7 @@ describe("POST /password", () => {
       ["cleo", (form: Record<string, string>) => new URLSearchParams(form)],
     ] as const) {
       const token = await opened.issuer.users.invite(name, { scopes: ["a"] });
-      const reply = await post("/password", bodyOf({ token, password: chosen }));
+      const reply = await post("/password", bodyOf({ password_token: token, password: chosen }));
       expect(reply.status).to.equal(200);
       expect(reply.body).to.have.all.keys(
         ...["access_token", "token_type", "expires_in", "refresh_token", "scope"],
@@ -64,7 +64,10 @@ describe("POST /password", () => {
       expect(claimsOf(reply.body.access_token ?? "")).to.include({ sub: name, scope: "a" });
       expect(reply.headers.get("cache-control")).to.equal("no-store");
       await opened.issuer.renew(reply.body.refresh_token ?? "");
-      const again = await post("/password", bodyOf({ token, password: "an other password" }));
+      const again = await post(
+        "/password",
+        bodyOf({ password_token: token, password: "an other password" }),
+      );
       expect([again.status, again.body.error]).to.deep.equal([400, "invalid_grant"]);
       expect((await post("/login", { username: name, password: chosen })).status).to.equal(200);
     }
@@ -73,7 +76,11 @@ describe("POST /password", () => {
   it("gives a page its refresh token in the cookie alone", async () => {
     await open({ cookie: true });
     const token = await opened.issuer.users.invite("bob");
-    const reply = await post("/password", { token, password: chosen }, { origin: page });
+    const reply = await post(
+      "/password",
+      { password_token: token, password: chosen },
+      { origin: page },
+    );
     expect(reply.body).to.have.all.keys("access_token", "token_type", "expires_in", "scope");
     const setCookie = reply.headers.get("set-cookie") ?? "";
     expect(setCookie).to.match(/^__Host-jotwire-.*; HttpOnly; Secure; SameSite=Strict$/);
@@ -93,18 +100,20 @@ describe("POST /password", () => {
       { origin: "null" },
       { "sec-fetch-site": "cross-site" },
     ] as Record<string, string>[]) {
-      const reply = await post("/password", { token, password: chosen }, headers);
+      const reply = await post("/password", { password_token: token, password: chosen }, headers);
       expect([reply.status, reply.body.error]).to.deep.equal([403, "forbidden"]);
       expect(reply.headers.get("set-cookie")).to.equal(null);
     }
-    expect((await post("/password", { token, password: chosen })).status).to.equal(200);
+    expect((await post("/password", { password_token: token, password: chosen })).status).to.equal(
+      200,
+    );
   });
 
   it("answers what is unknown, used, replaced, expired, malformed or a disabled user's in the same bytes", async () => {
     await open({ failedLoginsPerAddress: 100 });
     const { users } = opened.issuer;
     const used = await users.invite("bob");
-    await post("/password", { token: used, password: chosen });
+    await post("/password", { password_token: used, password: chosen });
     const replaced = (await users.resetPassword("ada")) ?? "";
     const expired = (await users.resetPassword("ada", { expiresIn: 60_000 })) ?? "";
     opened.clock.advance(60_000);
@@ -112,7 +121,7 @@ describe("POST /password", () => {
     await users.disable("cleo");
     const replies = [];
     for (const token of [used, replaced, expired, disabled, "x", "__proto__", "x".repeat(9_000)])
-      replies.push(await post("/password", { token, password: chosen }));
+      replies.push(await post("/password", { password_token: token, password: chosen }));
     expect(
       new Set(replies.map(({ status, body }) => JSON.stringify([status, body]))),
     ).to.deep.equal(
@@ -132,7 +141,7 @@ describe("POST /password", () => {
   it("says what is wrong with a password, and what is missing", async () => {
     await open();
     const token = await opened.issuer.users.invite("bob");
-    const weak = await post("/password", { token, password: "1234567" });
+    const weak = await post("/password", { password_token: token, password: "1234567" });
     expect([weak.status, weak.body]).to.deep.equal([
       400,
       {
@@ -140,27 +149,38 @@ describe("POST /password", () => {
         error_description: "A password needs at least 8 characters.",
       },
     ]);
-    for (const body of [{}, { token }, { password: chosen }, { token: 7, password: chosen }])
+    for (const body of [
+      {},
+      { password_token: token },
+      { password: chosen },
+      { password_token: 7, password: chosen },
+      { token, password: chosen },
+    ])
       expect((await post("/password", body)).body.error).to.equal("invalid_request");
-    const huge = await post("/password", { token: "x".repeat(17_000), password: chosen });
+    const huge = await post("/password", { password_token: "x".repeat(17_000), password: chosen });
     expect(huge.status).to.equal(413);
     const got = await fetch(`${url}/password?token=${token}`);
     expect([got.status, got.headers.get("allow")]).to.deep.equal([405, "POST, OPTIONS"]);
-    expect((await post("/password", { token, password: chosen })).status).to.equal(200);
+    expect((await post("/password", { password_token: token, password: chosen })).status).to.equal(
+      200,
+    );
   });
 
   it("shares the limit of failed logins of an address with /login", async () => {
     await open({ failedLoginsPerAddress: 3 });
     const token = await opened.issuer.users.invite("bob");
-    for (let n = 0; n < 3; n++) await post("/password", { token: `x.${n}`, password: chosen });
+    for (let n = 0; n < 3; n++)
+      await post("/password", { password_token: `x.${n}`, password: chosen });
     for (const reply of [
-      await post("/password", { token, password: chosen }),
+      await post("/password", { password_token: token, password: chosen }),
       await post("/login", { username: "ada", password: "whatever it is" }),
     ]) {
       expect(reply.status).to.equal(429);
       expect(Number(reply.headers.get("retry-after"))).to.be.within(1, 60);
     }
     opened.clock.advance(60_000);
-    expect((await post("/password", { token, password: chosen })).status).to.equal(200);
+    expect((await post("/password", { password_token: token, password: chosen })).status).to.equal(
+      200,
+    );
   });
 });

@@ -54,12 +54,12 @@ async function expectFairRaces(stores: readonly Store[]): Promise<void> {
     const winners = outcomes.flatMap((outcome, n) => (outcome === "set" ? [n] : []));
     expect(winners, outcomes.join()).to.have.length(1);
     for (const other of outcomes.filter((outcome) => outcome !== "set"))
-      expect(other).to.be.oneOf(["invalid_token", "busy"]);
+      expect(other).to.be.oneOf(["invalid_password_token", "busy"]);
     expect(await node(race + 1).login(name, `password-${winners[0]}`)).to.have.property("token");
     const again = await node(race)
       .setPassword(token, "another password")
       .catch((error) => error.code);
-    expect(again, "a replay").to.equal("invalid_token");
+    expect(again, "a replay").to.equal("invalid_password_token");
   }
   expect(events.filter((event) => event === "password.set")).to.have.length(races);
 }

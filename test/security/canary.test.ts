@@ -81,10 +81,15 @@ async function scenario() {
   const replaced = (await issuer.users.resetPassword("bob")) ?? "";
   const reset = (await issuer.users.resetPassword("bob")) ?? "";
   for (const token of [invitation, replaced, `${canary}.${canary}`, canary.repeat(2_000)])
-    answers.push(await post("/password", { token, password: `${canary}-password` }));
-  answers.push(await post("/password", { token: reset, password: "short" }));
-  const redeemed = await post("/password", { token: reset, password: `${canary}-password` });
-  answers.push(await post("/password", { token: reset, password: `${canary}-password` }));
+    answers.push(
+      await post("/password", { password_token: token, password: `${canary}-password` }),
+    );
+  answers.push(await post("/password", { password_token: reset, password: "short" }));
+  const redeemed = await post("/password", {
+    password_token: reset,
+    password: `${canary}-password`,
+  });
+  answers.push(await post("/password", { password_token: reset, password: `${canary}-password` }));
   answers.push(await rejectionOf(issuer.setPassword(reset, `${canary}-password`)).then(String));
   const client = await RawClient.connect(url);
   const ask = async (method: string, params?: unknown) =>

@@ -163,12 +163,12 @@ const floods: Readonly<Record<string, Flood>> = {
     times: 50,
     lines: 3, // as many tokens as a user gets in a minute
     cause: async ({ reset, post }) =>
-      post("/password", { token: (await reset()) ?? "-", password }),
+      post("/password", { password_token: (await reset()) ?? "-", password }),
   },
   "password.fail": {
     times: 50,
     lines: ofAddress,
-    cause: ({ post }, n) => post("/password", { token: `made-up.${n}`, password }),
+    cause: ({ post }, n) => post("/password", { password_token: `made-up.${n}`, password }),
   },
   "password.rehash_failed": { times: 130, lines: ofKind, cause: ({ rehash }) => rehash() },
 };

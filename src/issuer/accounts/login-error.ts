@@ -6,7 +6,7 @@
  */
 export type LoginErrorCode =
   | "invalid_credentials"
-  | "invalid_token"
+  | "invalid_password_token"
   | "invalid_password"
   | "busy"
   | "too_many_failures";

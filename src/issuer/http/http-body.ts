@@ -156,7 +156,7 @@ function parametersOf(body: object, mediaType: MediaType): Parameters {
 const known = new Set([
   ...["username", "password", "grant_type", "refresh_token", "scope"],
   ...["client_id", "client_secret", "token", "token_type_hint", "everywhere"],
-  "cookie",
+  ...["password_token", "cookie"],
 ]);
 
 /** No member twice: a proxy in front may have looked at the other one. */

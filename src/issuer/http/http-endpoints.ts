@@ -190,7 +190,7 @@ export class HttpEndpoints {
 
   async #setPassword(parameters: Parameters, caller: Caller): Promise<Answer> {
     const outcome = await this.#parts.sessions.setPassword(
-      required(parameters, "token"),
+      required(parameters, "password_token"),
       required(parameters, "password"),
       caller.address,
     );

@@ -26,7 +26,7 @@ async function refusalOf(work: Promise<unknown>): Promise<string> {
 }
 
 const refused =
-  "invalid_token: the link to set a password is not valid any more: if you have used it, log in; otherwise ask for a new one";
+  "invalid_password_token: the link to set a password is not valid any more: if you have used it, log in; otherwise ask for a new one";
 
 describe("an invitation", () => {
   it("adds a user who can't log in before the password is set, and then has scopes and claims", async () => {
@@ -390,7 +390,7 @@ describe("what happens while a token is redeemed", () => {
   ] as const)
     it(`${what} makes it void: nothing is changed`, async () => {
       const { issuer, outcome } = await redeeming(during);
-      expect(outcome).to.equal("invalid_token");
+      expect(outcome).to.equal("invalid_password_token");
       await rejectionOf(issuer.login("ada", chosen));
     });
 

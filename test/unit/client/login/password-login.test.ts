@@ -81,7 +81,7 @@ describe("The login of a page by a password", () => {
     expect(session.state).to.include({ status: "signed_in", subject: "bob" });
     expect(await session.renew()).to.be.a("string");
     expect(await rejectionOf(set(token, "an other password"))).to.include({
-      code: "invalid_token",
+      code: "invalid_password_token",
     });
     expect(session.state, "who is signed in stays so").to.include({ subject: "bob" });
     for (let n = 0; n < 20; n++) await rejectionOf(set(`x.${n}`, "an other password"));
