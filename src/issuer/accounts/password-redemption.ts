@@ -91,6 +91,7 @@ export class PasswordRedemption {
     const detail = username === undefined ? "malformed" : refusalOf(token, user, this.#now());
     if (detail === undefined) return user;
     if (username !== undefined) {
+      const { hasher } = this.#settings;
       const key = await this.#masterKey.attemptKey(
         store.secrets,
         username,
@@ -98,6 +99,10 @@ export class PasswordRedemption {
         user?.passwordHash,
       );
       await store.attempts.fail(key, this.#now());
+      // as much time as a good token takes, or a login: it tells nothing about users
+      await this.#queue.run({ account: username, prefix: prefixOf(address) }, () =>
+        hasher.verify(hasher.decoy, ""),
+      );
     }
     this.#settings.logger.warn(
       { event: "password.fail", address, subject: user?.username, detail },

@@ -323,14 +323,44 @@ describe("a token to set a password", () => {
     );
   });
 
-  it("costs no hash unless it is good, so that nobody keeps logins waiting", async () => {
+  it("costs one hash, good or refused, of a known or an unknown user: time tells nothing", async () => {
     const { issuer, hasher } = await openIssuer();
     const good = await resetFor(issuer);
-    for (const token of ["x", `${good.split(".")[0]}.${"A".repeat(43)}`])
+    const used = await issuer.users.invite("bob");
+    await issuer.setPassword(used, chosen);
+    await issuer.users.invite("cleo");
+    await issuer.users.disable("cleo");
+    const made = (name: string) => `${Buffer.from(name).toString("base64url")}.${"A".repeat(43)}`;
+    for (const token of [made("ada"), made("cleo"), made("nobody"), made("__proto__"), used]) {
+      hasher.runs = 0;
       await refusalOf(issuer.setPassword(token, chosen));
-    expect(hasher.runs).to.equal(0);
-    await issuer.setPassword(good, chosen);
-    expect(hasher.runs).to.equal(1);
+      expect(hasher.runs, token).to.equal(1);
+    }
+    for (const [token, runs] of [
+      ["x", 0], // names nobody
+      [good, 1],
+    ] as const) {
+      hasher.runs = 0;
+      await issuer.setPassword(token, chosen).catch(() => {});
+      expect(hasher.runs, token).to.equal(runs);
+    }
+  });
+
+  it("asks the store for the same, whether the user is known or not", async () => {
+    const store = memoryStore();
+    const { issuer } = await openIssuer({ store });
+    await resetFor(issuer);
+    const asked: string[] = [];
+    issuer.observeStore?.((operation) => asked.push(operation));
+    const lists = [];
+    for (const name of ["ada", "nobody", "ada", "nobody"]) {
+      asked.length = 0;
+      const token = `${Buffer.from(name).toString("base64url")}.${"A".repeat(43)}`;
+      await refusalOf(issuer.setPassword(token, chosen, { address: "10.0.0.1" }));
+      lists.push(asked.join());
+    }
+    expect(lists[0]).to.include("users.get").and.to.include("attempts.fail");
+    expect(lists[2]).to.equal(lists[3]);
   });
 
   it("is not used up by a user's limit of tokens, or a store that is away", async () => {
