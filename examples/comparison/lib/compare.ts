@@ -16,7 +16,7 @@ export interface Results {
   readonly node: string;
   readonly cores: number;
   /** The machine's load over a minute, at the beginning and at the end. */
-  readonly load: readonly [number, number];
+  readonly load: { readonly begin: number; readonly end: number };
   readonly times: number;
   readonly libraries: Readonly<Record<string, LibraryResult>>;
 }
@@ -48,7 +48,7 @@ export async function compare(choice: Choice, report: (text: string) => void): P
   return {
     node: process.version,
     cores: cpus().length,
-    load: [begin, load()],
+    load: { begin, end: load() },
     times: choice.times,
     libraries: Object.fromEntries(results),
   };

@@ -19,7 +19,7 @@ export function tableOf(results: Results): string {
   ]);
   return [
     `Measured ${times === 1 ? "once" : `${times} times`} with Node ${node} on ${cores} cores; the load was`,
-    `${load[0].toFixed(1)} at the beginning and ${load[1].toFixed(1)} at the end. Times are medians; ` +
+    `${load.begin.toFixed(1)} at the beginning and ${load.end.toFixed(1)} at the end. Times are medians; ` +
       "counts are the worst of all runs.",
     "",
     `| | ${rows((name) => name)} |`,

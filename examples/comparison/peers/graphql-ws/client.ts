@@ -28,7 +28,7 @@ export function connect(url: string): BoardClient {
   const client = createClient({
     url: `${url.replace("http", "ws")}/graphql`,
     webSocketImpl: WebSocket,
-    lazyCloseTimeout: 60_000,
+    lazyCloseTimeout: 5_000,
     // region: session
     connectionParams: async () => ({ token: await session.token() }),
     on: { closed: (event) => (event as CloseEvent).code === 4403 && session.expire() },

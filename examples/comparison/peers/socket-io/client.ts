@@ -15,6 +15,7 @@ interface Watch {
 export function connect(url: string): BoardClient {
   const session = new Session(url);
   const watches = new Map<string, Watch>();
+  let isClosed = false;
 
   const socket: Socket<ServerEvents, ClientEvents> = io(url, {
     transports: ["websocket"],
@@ -46,7 +47,7 @@ export function connect(url: string): BoardClient {
   };
   const retry = (delay = 500) => {
     session.expire();
-    setTimeout(() => socket.connect(), delay);
+    setTimeout(() => isClosed || socket.connect(), delay);
   };
   // neither is followed by a reconnection of its own
   socket.on("disconnect", (reason) => reason === "io server disconnect" && retry(0));
@@ -100,6 +101,7 @@ export function connect(url: string): BoardClient {
     removeMember: async (board, user) =>
       check(await socket.emitWithAck("removeMember", { board, user })),
     close() {
+      isClosed = true;
       socket.disconnect();
     },
   };

@@ -15,7 +15,7 @@ export function connect(url: string): BoardClient {
   const socket = createWSClient({
     url: `${url.replace("http", "ws")}/trpc`,
     WebSocket: WebSocket as unknown as typeof globalThis.WebSocket,
-    lazy: { enabled: true, closeMs: 60_000 },
+    lazy: { enabled: true, closeMs: 5_000 },
     retryDelayMs: (attempt) => Math.min(500 * 2 ** attempt, 20_000) * Math.random(),
     async connectionParams() {
       try {
