@@ -25,7 +25,7 @@ describe("The console, by axe-core", function () {
 
   for (const colorScheme of ["light", "dark"] as const)
     for (const [size, viewport] of Object.entries(sizes)) {
-      it(`has no fault in its timeline and its subscriptions: ${colorScheme}, ${size}`, async () => {
+      it(`has no fault in its timeline, its subscriptions and its sessions: ${colorScheme}, ${size}`, async () => {
         await using visit = await ConsoleVisit.open();
         const page = await visit.visitor("ada", { colorScheme, viewport });
         const timeline = page.getByRole("region", { name: "Timeline" });
@@ -45,6 +45,11 @@ describe("The console, by axe-core", function () {
           .click();
         for (const part of [".timeline", ".subscriptions"])
           expect(await accessibilityViolations(page, part)).to.deep.equal([]);
+        await button(page, "Sessions").click();
+        const session = page.getByRole("row", { name: /^ada/ });
+        await session.getByRole("button", { name: /^Disconnect/ }).click(); // it asks
+        await session.getByRole("button", { name: /^Disconnect ada\?/ }).waitFor();
+        expect(await accessibilityViolations(page)).to.deep.equal([]);
       });
     }
 });
