@@ -1,15 +1,10 @@
 import { expect } from "chai";
 import { z } from "zod";
 import { createRpc } from "../../../src/index.js";
-import {
-  ask,
-  exchange,
-  type Frame,
-  leftovers,
-  request,
-  resultOf,
-} from "../../helpers/server/frames.js";
-import { startTimed } from "../../helpers/server/timed-server.js";
+import { testServer } from "../../../src/testing/index.js";
+import { consume } from "../../helpers/consumer.js";
+import { eventually } from "../../helpers/eventually.js";
+import { rejectionOf } from "../../helpers/rejection.js";
 
 /** A team whose methods act on others than the caller. */
 async function start() {
@@ -47,43 +42,51 @@ async function start() {
       },
     }),
   });
-  const server = await startTimed(app);
-  const [ada, bob] = [await server.login({ sub: "ada" }), await server.login({ sub: "bob" })];
-  for (const client of [ada, bob]) await resultOf(client, "news");
-  return { ...server, ada, bob };
+  const server = testServer(app);
+  const join = async (subject: string) => {
+    const client = server.clientAs(subject);
+    const heard: string[] = [];
+    client.on("removed", ({ by }) => heard.push(`removed by ${by}`));
+    const feed = consume(client.api.news());
+    await client.ready();
+    await client.call("ping"); // the subscription was sent before
+    return { client, api: client.api, heard, feed };
+  };
+  const [ada, bob] = [await join("ada"), await join("bob")];
+  return { server, ada, bob, [Symbol.asyncDispose]: () => server.close() };
 }
-
-const told = (frames: readonly Frame[]) =>
-  frames.map(({ method, params }) => [method, params?.data ?? params?.by ?? params?.reason]);
 
 describe("A handler", () => {
   it("publishes to the subscribers of a topic, and is refused an event that does not fit", async () => {
-    await using server = await start();
-    await exchange(server.ada, request(1, "tell", { text: "hello" }));
-    expect(told(await leftovers(server.bob))).to.deep.equal([
-      ["subscription.event", { text: "hello" }],
-    ]);
-    await exchange(server.ada, request(2, "announce"));
-    expect(told(await leftovers(server.bob))).to.deep.equal([
-      ["subscription.event", { text: "announced" }],
-    ]);
+    await using team = await start();
+    await team.ada.api.tell({ text: "hello" });
+    await eventually(() => expect(team.bob.feed.events).to.deep.equal([{ text: "hello" }]));
+    const announced = consume(team.ada.api.announce());
+    await eventually(() => expect(announced).to.deep.include({ events: ["done"], isDone: true }));
+    expect(team.bob.feed.events).to.deep.equal([{ text: "hello" }, { text: "announced" }]);
   });
 
   it("that has removed a member with reauthorize leaves no event for that member", async () => {
-    await using server = await start();
-    await resultOf(server.ada, "remove", { user: "bob" });
-    await resultOf(server.ada, "tell", { text: "a secret" });
-    expect(told(await leftovers(server.bob))).to.deep.equal([
-      ["removed", "ada"],
-      ["subscription.ended", "forbidden"],
-    ]);
-    expect((await ask(server.bob, "news")).error?.data).to.include({ rule: "authorize" });
+    await using team = await start();
+    await team.ada.api.remove({ user: "bob" });
+    await team.ada.api.tell({ text: "a secret" });
+    await eventually(() => expect(team.ada.feed.events).to.deep.equal([{ text: "a secret" }]));
+    await team.bob.client.call("ping"); // whatever was sent before has come
+    expect(team.bob.heard).to.deep.equal(["removed by ada"]);
+    expect(team.bob.feed.events).to.deep.equal([]);
+    expect(team.bob.feed.error).to.include({ code: "subscription_ended", reason: "forbidden" });
+    const refused = await rejectionOf(team.bob.client.call("news" as never) as Promise<unknown>);
+    expect(refused).to.have.nested.property("data.rule", "authorize");
   });
 
   it("revokes the tokens of a user, whose sockets close", async () => {
-    await using server = await start();
-    await resultOf(server.ada, "expel", { user: "bob" });
-    expect((await server.bob.closed).code).to.equal(4401);
-    expect((await ask(server.ada, "ping")).result).to.equal("pong");
+    await using team = await start();
+    const lost = new Promise<number | undefined>(
+      (resolve) =>
+        void team.bob.client.on("state", ({ to, code }) => to === "waiting" && resolve(code)),
+    );
+    await team.ada.api.expel({ user: "bob" });
+    expect(await lost).to.equal(4401);
+    expect(await team.ada.client.call("ping")).to.equal("pong");
   });
 });
