@@ -85,7 +85,7 @@ function Workspace({ desk, page, onCalls }: WorkspaceProps) {
     <main class="desk">
       ${isNarrow && html`<aside class="strip" aria-label="Session">${card}</aside>`}
       <${MethodList} desk=${desk} chosen=${method?.name} onChoose=${choose} />
-      <div class="middle ${isSplit ? "split" : ""}" ref=${middle}>
+      <div class=${isSplit ? "middle split" : "middle"} ref=${middle}>
         ${panel}
         ${!isNarrow && html`<${Splitter} label="Height of the call panel" height=${height} onHeight=${setHeight} />`}
         <${TimelinePanel} desk=${desk} />

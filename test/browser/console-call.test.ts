@@ -3,6 +3,7 @@ import type { Page } from "playwright-core";
 import { accessibilityViolations } from "../helpers/browser/accessibility.js";
 import { needsChromium } from "../helpers/browser/browser.js";
 import { button, ConsoleVisit, call, lines, method } from "../helpers/browser/console-visit.js";
+import { eventually } from "../helpers/eventually.js";
 
 const outcome = (page: Page) => page.getByRole("region", { name: "Outcome" });
 /** By how many pixels an element is wider than its box. */
@@ -116,9 +117,7 @@ describe("The console's call panel in Chromium", function () {
     await page.getByText("Copied").first().waitFor();
     expect(await clipboard()).to.match(/^npx wscat -c 'ws:[^']+'\n.*\n\{.*"stock\.list"\}\n$/);
     await button(page, "Copy SDK code").click();
-    await page.waitForFunction(
-      "navigator.clipboard.readText().then((text) => text.includes('client.call(\"stock.list\")'))",
-    );
+    await eventually(async () => expect(await clipboard()).to.include('client.call("stock.list")'));
     await button(page, "Collapse").click();
     expect(await outcome(page).locator("pre").count()).to.equal(0);
     await button(page, "Expand").click();
@@ -262,24 +261,20 @@ describe("The console's call panel in Chromium", function () {
     await page.mouse.down();
     await page.mouse.move(box.x + 100, box.y - 93);
     await page.mouse.up();
+    await eventually(async () =>
+      expect(await height(".call")).to.be.within(first - 115, first - 85),
+    );
     const dragged = await height(".call");
-    expect(dragged).to.be.within(first - 115, first - 85);
     expect(await height(".timeline")).to.be.closeTo(rest + first - dragged, 1);
     await bar.focus();
     await page.keyboard.press("ArrowUp");
-    await page.waitForFunction(
-      `document.querySelector(".call").getBoundingClientRect().height < ${dragged - 30}`,
-    );
+    await eventually(async () => expect(await height(".call")).to.be.below(dragged - 30));
     expect(await bar.getAttribute("aria-valuetext")).to.match(/^\d+ pixels$/);
     await page.keyboard.press("End");
-    await page.waitForFunction(
-      `document.querySelector(".timeline").getBoundingClientRect().height < ${rest}`,
-    );
+    await eventually(async () => expect(await height(".timeline")).to.be.below(rest));
     expect(await height(".timeline")).to.be.at.least(180);
     await page.keyboard.press("Escape");
-    await page.waitForFunction(
-      `document.querySelector(".call").getBoundingClientRect().height === ${first}`,
-    );
+    await eventually(async () => expect(await height(".call")).to.equal(first));
     expect(await accessibilityViolations(page, ".middle")).to.deep.equal([]);
   });
 
