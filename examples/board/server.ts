@@ -53,7 +53,6 @@ const app = rpc.router({
   add: rpc.method({
     params: board.extend(card.pick({ id: true, title: true }).shape),
     authorize: isMember,
-    idempotent: true,
     async handler({ params, publish }) {
       const added = store.addCard(params.board, params.title, params.id);
       await publish(cards, { board: params.board }, added, { offset: added.version });
@@ -63,7 +62,6 @@ const app = rpc.router({
   move: rpc.method({
     params: board.extend(card.omit({ title: true }).shape),
     authorize: isMember,
-    idempotent: true,
     errors: { CONFLICT: { code: 1, message: "somebody else has changed the card" } },
     async handler({ params, publish, error }) {
       const moved = store.moveCard(params.board, params.id, params.column, params.version);

@@ -32,7 +32,7 @@ const boardConcerns: Readonly<Record<Concern, string>> = {
     accessTokenTtl: Number(process.env.TOKEN_SECONDS ?? 300) * 1_000,
     cookie: true,
     const session = createSession({ url: origin });
-    const client = createClient<App>({ url, token: session.token, idempotent: ["add", "move"] });
+    token: session.token,
     session.bind(client);`,
   permission: `
     const isMember = ({ auth, params }: { auth: Auth; params: { board: string } }) =>
@@ -56,9 +56,8 @@ const boardConcerns: Readonly<Record<Concern, string>> = {
     async *read({ params, after }) {
     for (const data of store.cards(params.board, after)) yield { offset: data.version, data };
     latest: ({ params }) => store.latest(params.board),
-    idempotent: true,
-    idempotent: true,
-    const client = createClient<App>({ url, token: session.token, idempotent: ["add", "move"] });
+    idempotent: ["add", "move"],
+    backoff: { max: 2_000 }, // few users: they need not spread when the server is back
     await server.close({ drain: 2_000 });`,
 };
 
