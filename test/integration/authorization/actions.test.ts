@@ -46,8 +46,10 @@ async function start() {
   const join = async (subject: string) => {
     const client = server.clientAs(subject);
     const heard: string[] = [];
-    client.on("removed", ({ by }) => heard.push(`removed by ${by}`));
     const feed = consume(client.api.news());
+    client.on("removed", ({ by }) =>
+      heard.push(`removed by ${by}${feed.error === undefined ? ", subscribed" : ""}`),
+    );
     await client.ready();
     await client.call("ping"); // the subscription was sent before
     return { client, api: client.api, heard, feed };
@@ -72,7 +74,7 @@ describe("A handler", () => {
     await team.ada.api.tell({ text: "a secret" });
     await eventually(() => expect(team.ada.feed.events).to.deep.equal([{ text: "a secret" }]));
     await team.bob.client.call("ping"); // whatever was sent before has come
-    expect(team.bob.heard).to.deep.equal(["removed by ada"]);
+    expect(team.bob.heard).to.deep.equal(["removed by ada, subscribed"]);
     expect(team.bob.feed.events).to.deep.equal([]);
     expect(team.bob.feed.error).to.include({ code: "subscription_ended", reason: "forbidden" });
     const refused = await rejectionOf(team.bob.client.call("news" as never) as Promise<unknown>);
