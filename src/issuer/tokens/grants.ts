@@ -1,30 +1,21 @@
-import { randomBytes } from "node:crypto";
 import type { IssuerCounts } from "../../auth/issuer-port.js";
 import type { RenewedTokens } from "../../auth/provider-options.js";
 import { sameDigest } from "../../store/refresh-token-rotation.js";
-import type {
-  FamilyRecord,
-  RateCounters,
-  RotationOutcome,
-  StoreRecords,
-  UserRecord,
-} from "../../store/store.js";
+import type { FamilyRecord, RateCounters, StoreRecords, UserRecord } from "../../store/store.js";
 import { firstPartyClient } from "../accounts/client-directory.js";
-import { haveSameCredentials, issuedAtUnder } from "../accounts/credential-version.js";
+import { haveSameCredentials } from "../accounts/credential-version.js";
 import { TooManyFailuresError } from "../accounts/failed-logins.js";
 import type { HashingQueue } from "../accounts/hashing-queue.js";
 import { PasswordLogin } from "../accounts/password-login.js";
 import { PasswordRedemption } from "../accounts/password-redemption.js";
-import { intersection, isWithin } from "../accounts/scope-rules.js";
 import { type Spending, SubjectBudget, TooManyTokensError } from "../accounts/subject-budget.js";
-import { hashOf } from "../digest.js";
 import type { IssuerSettings } from "../issuer-options.js";
 import { MasterKey } from "../master-key.js";
 import { passwordProblem } from "../password-hasher.js";
 import type { Revoker } from "../revoker.js";
 import type { AccessTokens } from "./access-token.js";
+import { Families, isRecent, type Rotated, type Use } from "./families.js";
 import type { PresentedToken } from "./refresh-token.js";
-import { UnansweredRefreshes } from "./unanswered-refreshes.js";
 
 const loginTries = 3; // of a login under which all sessions are ended again and again
 
@@ -61,26 +52,6 @@ export interface RefreshRequest {
   readonly address?: string | undefined;
 }
 
-interface AccessPart {
-  readonly token: string;
-  readonly expiresIn: number;
-  readonly scopes: readonly string[];
-}
-
-/** One use of a refresh token. */
-interface Use {
-  readonly presented: PresentedToken;
-  readonly clientId: string;
-  /** The address, as the store may know it. */
-  readonly by: string | undefined;
-  readonly address: string | undefined;
-}
-
-interface Rotated {
-  readonly successor: string;
-  readonly result: RotationOutcome;
-}
-
 /**
  * Logins, and the families of refresh tokens that come of them. Whatever it rejects with is the
  * store's failure, `BusyError`, `TooManyFailuresError` or `TooManyTokensError`.
@@ -89,8 +60,8 @@ export class Grants {
   readonly #settings: IssuerSettings;
   readonly #accessTokens: AccessTokens;
   readonly #revoker: Revoker;
-  readonly #unanswered = new UnansweredRefreshes();
   readonly #masterKey: MasterKey;
+  readonly #families: Families;
   readonly #passwords: PasswordLogin;
   readonly #redemption: PasswordRedemption;
   readonly #budget: SubjectBudget;
@@ -116,6 +87,7 @@ export class Grants {
     this.#accessTokens = accessTokens;
     this.#revoker = revoker;
     this.#masterKey = new MasterKey(settings.clock);
+    this.#families = new Families(settings, accessTokens, this.#masterKey);
     this.#passwords = new PasswordLogin(settings, queue, this.#masterKey);
     this.#redemption = new PasswordRedemption(settings, queue, this.#masterKey, revoker);
     this.#budget = new SubjectBudget(
@@ -180,8 +152,8 @@ export class Grants {
   ): Promise<GrantOutcome> {
     let user: UserRecord | undefined = first;
     for (let tries = 1; ; tries++) {
-      const { family, refreshToken } = await this.#newFamily(store, user);
-      const access = await this.#accessPart(store, family);
+      const { family, refreshToken } = await this.#families.begin(store, user);
+      const access = await this.#families.accessPart(store, family);
       if (access !== undefined) {
         this.#settings.logger.info(
           { event: "login.ok", subject: user.username, sessionId: family.id, address },
@@ -251,16 +223,17 @@ export class Grants {
     refreshToken: string,
     request: RefreshRequest,
   ): Promise<GrantOutcome> {
-    const presented = (await this.#masterKey.refreshTokens(store.secrets)).parse(refreshToken);
+    const presented = await this.#families.parse(store, refreshToken);
     if (presented === undefined) return refused("no refresh token of ours");
-    const startedAt = this.#now();
+    const startedAt = this.#families.now();
     try {
       const outcome = await this.#refresh(store, presented, request);
-      this.#unanswered.delete(presented.hash);
+      this.#families.unanswered.delete(presented.hash);
       return outcome;
     } catch (error) {
       // that one is not consumed
-      if (!(error instanceof TooManyTokensError)) this.#unanswered.add(presented.hash, startedAt);
+      if (!(error instanceof TooManyTokensError))
+        this.#families.unanswered.add(presented.hash, startedAt);
       throw error;
     }
   }
@@ -271,14 +244,11 @@ export class Grants {
     { clientId = firstPartyClient, scopes, subject, address }: RefreshRequest,
   ): Promise<GrantOutcome> {
     const { logger } = this.#settings;
-    const found = await store.families.get(presented.familyId, this.#now());
+    const found = await this.#families.of(store, presented);
     if (found !== undefined) {
-      if (scopes !== undefined && !(await this.#mayAsk(store, found, scopes)))
+      if (scopes !== undefined && !(await this.#families.mayAsk(store, found, scopes)))
         return { outcome: "scope_refused" }; // RFC 6749 §6: before anything is consumed
-      const isGood = [found.currentHash, found.previousHash].some((known) =>
-        sameDigest(known, presented.hash),
-      );
-      if (isGood && subject !== undefined && found.subject !== subject)
+      if (subject !== undefined && found.subject !== subject && isRecent(found, presented))
         return { outcome: "subject_refused" };
     }
     const by = await this.#masterKey.originOf(store.secrets, address);
@@ -310,7 +280,7 @@ export class Grants {
         "a refresh token was used again from another address than at first, and got the same successor",
       );
     }
-    const access = await this.#accessPart(store, result.family, scopes);
+    const access = await this.#families.accessPart(store, result.family, scopes);
     if (access === undefined) return this.#endFamily(store, result.family, address);
     logger.info({ event: "refresh.ok", subject: result.family.subject, ...about }, "refreshed");
     return { outcome: "granted", tokens: { ...access, refreshToken: successor } };
@@ -322,8 +292,8 @@ export class Grants {
    */
   async revoke(refreshToken: string, address?: string): Promise<string | undefined> {
     const store = this.#operation();
-    const presented = (await this.#masterKey.refreshTokens(store.secrets)).parse(refreshToken);
-    const family = presented && (await store.families.get(presented.familyId, this.#now()));
+    const presented = await this.#families.parse(store, refreshToken);
+    const family = presented && (await this.#families.of(store, presented));
     if (family === undefined) return undefined;
     if (!family.revoked) await this.spend("revoke", family.subject, address, store.rates);
     // first: if we die in between, a second call does both again
@@ -334,13 +304,10 @@ export class Grants {
   /** Whose refresh token that is; undefined: one that would give nothing. Consumes nothing. */
   async subjectOf(refreshToken: string): Promise<string | undefined> {
     const store = this.#operation();
-    const presented = (await this.#masterKey.refreshTokens(store.secrets)).parse(refreshToken);
-    const family = presented && (await store.families.get(presented.familyId, this.#now()));
+    const presented = await this.#families.parse(store, refreshToken);
+    const family = presented && (await this.#families.of(store, presented));
     if (presented === undefined || family === undefined || family.revoked) return undefined;
-    const isGood = [family.currentHash, family.previousHash].some((known) =>
-      sameDigest(known, presented.hash),
-    );
-    const user = isGood ? await store.users.get(family.subject) : undefined;
+    const user = isRecent(family, presented) ? await store.users.get(family.subject) : undefined;
     return user !== undefined &&
       haveSameCredentials(user.credentialVersion, family.credentialVersion)
       ? user.username
@@ -356,33 +323,6 @@ export class Grants {
     return token.sub;
   }
 
-  async #newFamily(
-    store: StoreRecords,
-    user: UserRecord,
-  ): Promise<{ family: FamilyRecord; refreshToken: string }> {
-    const { refreshTtl, refreshIdleTtl } = this.#settings;
-    const id = randomBytes(16).toString("base64url");
-    const refreshToken = (await this.#masterKey.refreshTokens(store.secrets)).derive(id, 1);
-    const now = this.#now();
-    const family: FamilyRecord = {
-      id,
-      subject: user.username,
-      clientId: firstPartyClient,
-      scopes: user.scopes,
-      credentialVersion: user.credentialVersion,
-      generation: 1,
-      currentHash: hashOf(refreshToken),
-      previousHash: "",
-      createdAt: now,
-      rotatedAt: now,
-      endsAt: now + refreshTtl / 1_000,
-      idleUntil: now + refreshIdleTtl / 1_000,
-      revoked: false,
-    };
-    await store.families.add(family, this.#settings.sessionsPerSubject);
-    return { family, refreshToken };
-  }
-
   /**
    * Counts what rotates a token, and before it does. Nobody spends another's budget with a token
    * that is old or revoked.
@@ -393,89 +333,16 @@ export class Grants {
     use: Use,
   ): Promise<Rotated> {
     if (found === undefined || found.revoked || !sameDigest(found.currentHash, use.presented.hash))
-      return this.#rotate(store, use);
+      return this.#families.rotate(store, use);
     await this.spend("refresh", found.subject, use.address, store.rates);
     let hasRotated = false;
     try {
-      const rotated = await this.#rotate(store, use);
+      const rotated = await this.#families.rotate(store, use);
       hasRotated = rotated.result.outcome === "rotated";
       return rotated;
     } finally {
       if (!hasRotated) this.#budget.giveBack("refresh", found.subject);
     }
-  }
-
-  async #rotate(store: StoreRecords, { presented, clientId, by }: Use): Promise<Rotated> {
-    const { reuseWindow, refreshIdleTtl } = this.#settings;
-    const { familyId, hash: presentedHash } = presented;
-    const generation = presented.generation + 1;
-    const successor = (await this.#masterKey.refreshTokens(store.secrets)).derive(
-      familyId,
-      generation,
-    );
-    const now = this.#now();
-    const result = await store.families.rotate({
-      ...{ familyId, clientId, presentedHash, generation, nextHash: hashOf(successor), now },
-      reuseWindow:
-        reuseWindow > 0 ? reuseWindow / 1_000 + this.#unanswered.waitOf(presentedHash, now) : 0,
-      idleTtl: refreshIdleTtl / 1_000,
-      ...(by === undefined ? {} : { by }),
-    });
-    return { successor, result };
-  }
-
-  /**
-   * Whether a client of the family may ask for these scopes: what the login had, which may have
-   * been taken away since, and what `users.update` has given.
-   */
-  async #mayAsk(
-    store: StoreRecords,
-    family: FamilyRecord,
-    scopes: readonly string[],
-  ): Promise<boolean> {
-    if (isWithin(scopes, family.scopes)) return true;
-    const user = await store.users.get(family.subject);
-    return user !== undefined && isWithin(scopes, [...family.scopes, ...scopesNow(family, user)]);
-  }
-
-  /**
-   * Undefined: the user is gone, disabled, or has other credentials by now. The time is taken
-   * before the user is read: whoever ends the user's sessions after that read revokes a token of
-   * that time too.
-   */
-  async #accessPart(
-    store: StoreRecords,
-    family: FamilyRecord,
-    asked?: readonly string[],
-  ): Promise<AccessPart | undefined> {
-    const { clock, accessTokenTtl } = this.#settings;
-    const now = clock.now();
-    const user = await store.users.get(family.subject);
-    if (
-      user === undefined ||
-      user.disabled ||
-      !haveSameCredentials(user.credentialVersion, family.credentialVersion)
-    )
-      return undefined;
-    const granted = scopesNow(family, user);
-    const scopes = asked === undefined ? granted : intersection(granted, asked);
-    const expiresAt = Math.floor(Math.min((now + accessTokenTtl) / 1_000, family.endsAt));
-    const token = await this.#accessTokens.sign(
-      {
-        ...{
-          subject: family.subject,
-          clientId: family.clientId,
-          scopes,
-          claims: user.claims,
-          expiresAt,
-          sessionId: family.id,
-        },
-        issuedAt: issuedAtUnder(user.credentialVersion, now),
-        authenticatedAt: Math.floor(family.createdAt),
-      },
-      store.secrets,
-    );
-    return { token, expiresIn: (expiresAt - Math.floor(now / 1_000)) * 1_000, scopes };
   }
 
   async #announceReuse(
@@ -508,21 +375,8 @@ export class Grants {
     const { store } = this.#settings;
     return store.operation?.() ?? store;
   }
-
-  #now(): number {
-    return this.#settings.clock.now() / 1_000;
-  }
 }
 
 function refused(why: string): GrantOutcome {
   return { outcome: "refused", why };
-}
-
-/**
- * What a login grants by now: a family loses what its user lost, and gains nothing, unless
- * `users.update` has changed the user since, which is meant to reach the logins that there are.
- */
-function scopesNow(family: FamilyRecord, user: UserRecord): readonly string[] {
-  const isUpdated = user.credentialVersion !== family.credentialVersion;
-  return isUpdated ? user.scopes : intersection(family.scopes, user.scopes);
 }
