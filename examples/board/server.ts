@@ -9,7 +9,6 @@ import { openBoardStore } from "./store.ts";
 
 const { PORT = "8080", DATABASE = "board.db", STATE = "state" } = process.env;
 const store = openBoardStore(DATABASE);
-const rpc = createRpc();
 
 const board = z.object({ board: z.string() });
 const card = z.object({
@@ -18,12 +17,13 @@ const card = z.object({
   column: z.enum(columns),
   version: z.number(),
 });
-const isMember = ({ auth, params }: { auth: Auth; params: { board: string } }) =>
-  store.isMember(params.board, auth.subject);
+const rpc = createRpc().with({
+  authorize: ({ auth, params }: { auth: Auth; params: { board: string } }) =>
+    store.isMember(params.board, auth.subject),
+});
 
 const cards = rpc.topic({
   params: board,
-  authorize: isMember,
   event: card,
   key: (params) => params.board,
   snapshot: ({ params }) => store.cards(params.board),
@@ -39,12 +39,10 @@ const app = rpc.router({
   cards,
   members: rpc.method({
     params: board,
-    authorize: isMember,
     handler: ({ params }) => store.members(params.board),
   }),
   removeMember: rpc.method({
     params: board.extend({ user: z.string() }),
-    authorize: isMember,
     async handler({ params, reauthorize }) {
       store.removeMember(params.board, params.user);
       await reauthorize({ subject: params.user });
@@ -52,7 +50,6 @@ const app = rpc.router({
   }),
   add: rpc.method({
     params: board.extend(card.pick({ id: true, title: true }).shape),
-    authorize: isMember,
     async handler({ params, publish }) {
       const added = store.addCard(params.board, params.title, params.id);
       await publish(cards, { board: params.board }, added, { offset: added.version });
@@ -61,7 +58,6 @@ const app = rpc.router({
   }),
   move: rpc.method({
     params: board.extend(card.omit({ title: true }).shape),
-    authorize: isMember,
     errors: { CONFLICT: { code: 1, message: "somebody else has changed the card" } },
     async handler({ params, publish, error }) {
       const moved = store.moveCard(params.board, params.id, params.column, params.version);

@@ -1,6 +1,6 @@
 /** What the compiler knows of middleware. Nothing here runs: a wrong line doesn't compile. */
 import { z } from "zod";
-import { createRpc, type MiddlewareContext } from "../../src/index.js";
+import { type Auth, createRpc, type MiddlewareContext } from "../../src/index.js";
 import type { MethodContract } from "../../src/protocol/contract.js";
 
 /** True only if the two types are the same. */
@@ -159,3 +159,38 @@ rpc.use(audit).method({
       true,
     ),
 });
+
+// rpc.with({ authorize }): a rule for all routes, whose params must have what it reads
+const Board = z.object({ board: z.string() });
+const team = rpc.with({
+  authorize: ({ auth, params }: { auth: Auth; params: { board: string } }) =>
+    params.board === auth.subject,
+});
+team.method({
+  params: Board.extend({ title: z.string() }),
+  handler: ({ params }) => params.title.length + params.board.length,
+});
+team.topic({ params: Board, key: ({ board }) => board });
+team.subscription({
+  params: Board,
+  async *handler({ params }) {
+    yield params.board;
+  },
+});
+// @ts-expect-error no params, which the rule reads
+team.method({ handler: () => 1 });
+// @ts-expect-error other params
+team.method({ params: z.object({ card: z.string() }), handler: () => 1 });
+// @ts-expect-error params of another type
+team.topic({ params: z.object({ board: z.number() }), key: ({ board }) => String(board) });
+// @ts-expect-error nor behind further middleware
+team.use(({ next }) => next()).method({ handler: () => 1 });
+const cards = team.with({
+  authorize: async ({ params }: { params: { card: string } }) => params.card !== "",
+});
+cards.method({ params: Board.extend({ card: z.string() }), handler: ({ params }) => params.card });
+// @ts-expect-error the params of the first rule alone
+cards.method({ params: Board, handler: () => 1 });
+rpc.with({ authorize: ({ auth }) => auth.claims.tenant === "t1" }).method({ handler: () => 1 });
+// @ts-expect-error a rule says true or false
+rpc.with({ authorize: () => "yes" });

@@ -35,13 +35,9 @@ const boardConcerns: Readonly<Record<Concern, string>> = {
     token: session.token,
     session.bind(client);`,
   permission: `
-    const isMember = ({ auth, params }: { auth: Auth; params: { board: string } }) =>
-    store.isMember(params.board, auth.subject);
-    authorize: isMember,
-    authorize: isMember,
-    authorize: isMember,
-    authorize: isMember,
-    authorize: isMember,
+    const rpc = createRpc().with({
+    authorize: ({ auth, params }: { auth: Auth; params: { board: string } }) =>
+    store.isMember(params.board, auth.subject),
     await reauthorize({ subject: params.user });`,
   live: `
     const cards = rpc.topic({

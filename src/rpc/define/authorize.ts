@@ -28,6 +28,18 @@ export type AuthorizeRule<AuthType = Auth, Params = unknown> = (
   context: AuthorizeContext<AuthType, Params>,
 ) => boolean | Promise<boolean>;
 
+/** One rule that allows what each of these allows; undefined: there are none. */
+export function jointRule(rules: readonly AuthorizeRule[]): AuthorizeRule | undefined {
+  const [first, ...others] = rules;
+  const rest = others.length === 0 ? undefined : jointRule(others);
+  if (first === undefined || rest === undefined) return first;
+  return (context) => {
+    const answer: unknown = first(context);
+    if (!isThenable(answer)) return answer === true && rest(context);
+    return toPromise(answer).then((value) => value === true && rest(context));
+  };
+}
+
 /** Creates the signal on demand, since most rules do not use it. */
 class AuthorizeArgument implements AuthorizeContext<Auth, unknown> {
   readonly auth: Auth;

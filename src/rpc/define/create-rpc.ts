@@ -2,6 +2,7 @@ import type { Jsonified, Route, RouterContract } from "../../protocol/contract.j
 import type { SchemaInput, SchemaOutput, StandardSchema } from "../../protocol/standard-schema.js";
 import { refuseUnknownOptions } from "../../runtime/known-options.js";
 import type { Auth, ScopeRule } from "./access.js";
+import type { AuthorizeRule } from "./authorize.js";
 import type { ErrorDeclarations } from "./declared-error.js";
 import { Method, type MethodDefinition, type MethodOptions } from "./declared-method.js";
 import {
@@ -109,6 +110,11 @@ type DataOf<D> = D extends { readonly data: infer Data extends StandardSchema }
   : undefined;
 type ErrorsOf<E> = { readonly [Name in keyof E]: DataOf<E[Name]> };
 type NotificationsOf<N> = { readonly [Name in keyof N]: Jsonified<SchemaOutput<N[Name]>> };
+/** What a route must have for the rules of its `rpc`: params that they can read. */
+type ForRules<Params, RuleParams> =
+  ParamsOf<Params> extends RuleParams
+    ? unknown
+    : { readonly params: StandardSchema<never, RuleParams> };
 type AuthFor<Public, Claims> = Public extends true ? Auth<Claims> | null : Auth<Claims>;
 /** A caller who needs a scope has a session. */
 type NobodyBeside<Needed, Nobody> = [Needed] extends [undefined] ? Nobody : never;
@@ -126,7 +132,8 @@ export interface Rpc<
   Context = NoMembers,
   Shared extends ErrorDeclarations = NoMembers,
   Nobody extends null = null,
-> extends FeedMakers<Claims, Scope, Notifications, Context, Shared> {
+  RuleParams = unknown,
+> extends FeedMakers<Claims, Scope, Notifications, Context, Shared, RuleParams> {
   /**
    * Declares a method: a call with one answer.
    *
@@ -144,17 +151,18 @@ export interface Rpc<
     Public extends MayBePublic<Nobody> = false,
     T extends Returned<Result> = Returned<Result>,
   >(
-    options: MethodOptions<Params, Result, Errors, Public, Scope, Claims> & {
-      handler(
-        context: HandlerContext<
-          ParamsOf<Params>,
-          AuthFor<Public, Claims>,
-          Merged<Shared, Errors>,
-          Notifications,
-          Context
-        >,
-      ): MaybePromise<T>;
-    },
+    options: MethodOptions<Params, Result, Errors, Public, Scope, Claims> &
+      ForRules<Params, RuleParams> & {
+        handler(
+          context: HandlerContext<
+            ParamsOf<Params>,
+            AuthFor<Public, Claims>,
+            Merged<Shared, Errors>,
+            Notifications,
+            Context
+          >,
+        ): MaybePromise<T>;
+      },
   ): Method<ParamsIn<Params>, ResultOf<Result, T>, ErrorsOf<Merged<Shared, Errors>>>;
   /**
    * Returns an `rpc` whose methods, subscriptions and topics run inside this middleware, after that
@@ -171,20 +179,25 @@ export interface Rpc<
    */
   use<Added extends object>(
     middleware: Middleware<Auth<Claims> | Nobody, Shared, Notifications, Context, Added>,
-  ): Rpc<Claims, Scope, Notifications, Merged<Context, Added>, Shared, Nobody>;
+  ): Rpc<Claims, Scope, Notifications, Merged<Context, Added>, Shared, Nobody, RuleParams>;
   /**
-   * Returns an `rpc` whose methods, subscriptions and topics need these scopes too, may answer with
-   * these errors, and run inside this middleware.
+   * Returns an `rpc` whose methods, subscriptions and topics need these scopes too, ask this rule
+   * too, may answer with these errors, and run inside this middleware.
    *
-   * @throws TypeError if an option is unknown, or `use` is no function
+   * @throws TypeError if an option is unknown, or `authorize` or `use` is no function
    * @example
    * const admin = rpc.with({ scope: "admin" });
    * const reset = admin.method({ handler: () => counters.reset() });
+   * const team = rpc.with({
+   *   authorize: ({ auth, params }: { auth: Auth; params: { board: string } }) =>
+   *     boards.hasMember(params.board, auth.subject),
+   * });
    */
   with<
     const Needed extends ScopeRule<Scope> | undefined = undefined,
     const Errors extends ErrorDeclarations = NoMembers,
     Added extends object = NoMembers,
+    Params = unknown,
   >(
     options: WithOptions<
       Needed,
@@ -195,7 +208,8 @@ export interface Rpc<
         Notifications,
         Context,
         Added
-      >
+      >,
+      AuthorizeRule<Auth<Claims>, Params>
     >,
   ): Rpc<
     Claims,
@@ -203,7 +217,8 @@ export interface Rpc<
     Notifications,
     Merged<Context, Added>,
     Merged<Shared, Errors>,
-    NobodyBeside<Needed, Nobody>
+    NobodyBeside<Needed, Nobody>,
+    RuleParams & Params
   >;
   /**
    * Joins methods, subscriptions, topics and routers under names: `orders.list` on the wire.
@@ -262,6 +277,7 @@ interface FeedMakers<
   Notifications extends NotificationSchemas,
   Context,
   Shared extends ErrorDeclarations,
+  RuleParams,
 > {
   /**
    * Declares a subscription whose events come from an async generator, one per subscriber.
@@ -280,17 +296,18 @@ interface FeedMakers<
     const Errors extends ErrorDeclarations = Record<never, never>,
     T extends Yielded<Event> = Yielded<Event>,
   >(
-    options: SubscriptionOptions<Params, Event, Errors, Scope, Claims, ParamsOf<Params>> & {
-      handler(
-        context: HandlerContext<
-          ParamsOf<Params>,
-          Auth<Claims>,
-          Merged<Shared, Errors>,
-          Notifications,
-          Context
-        >,
-      ): AsyncIterable<T>;
-    },
+    options: SubscriptionOptions<Params, Event, Errors, Scope, Claims, ParamsOf<Params>> &
+      ForRules<Params, RuleParams> & {
+        handler(
+          context: HandlerContext<
+            ParamsOf<Params>,
+            Auth<Claims>,
+            Merged<Shared, Errors>,
+            Notifications,
+            Context
+          >,
+        ): AsyncIterable<T>;
+      },
   ): Subscription<ParamsIn<Params>, EventOf<Event, T>>;
   /**
    * Declares a topic whose history is a log of the application's own, such as a table of events.
@@ -323,7 +340,10 @@ interface FeedMakers<
       EventOf<Event, unknown>,
       State,
       Yielded<Event>
-    > & { readonly history: TopicLog<ParamsOf<Params>, Yielded<Event>> },
+    > &
+      ForRules<Params, RuleParams> & {
+        readonly history: TopicLog<ParamsOf<Params>, Yielded<Event>>;
+      },
   ): Topic<ParamsIn<Params>, EventOf<Event, unknown>, Yielded<Event>, StateOf<State>, true>;
   /**
    * Declares a topic, to which `server.publish` sends events for all its subscribers on every node.
@@ -350,6 +370,7 @@ interface FeedMakers<
       EventOf<Event, unknown>,
       State,
       Yielded<Event>
-    > & { readonly history?: KeptHistory },
+    > &
+      ForRules<Params, RuleParams> & { readonly history?: KeptHistory },
   ): Topic<ParamsIn<Params>, EventOf<Event, unknown>, Yielded<Event>, StateOf<State>, false>;
 }

@@ -1,15 +1,24 @@
 /** What `createRpc`, `rpc.use` and `rpc.with` give to the methods that are declared by them. */
 import { refuseUnknownOptions } from "../../runtime/known-options.js";
 import type { ScopeRule } from "./access.js";
+import type { AuthorizeRule } from "./authorize.js";
 import type { ErrorDeclarations } from "./declared-error.js";
 
 /** Options of `rpc.with`. */
-export interface WithOptions<Scope, Errors, Use> {
+export interface WithOptions<Scope, Errors, Use, Rule = AuthorizeRule> {
   /**
    * Scopes that callers of all methods need, beside those of a method's own.
    * @default none
    */
   readonly scope?: Scope;
+  /**
+   * A rule that all methods, subscriptions and topics ask, before one of their own. Their params must
+   * have what it reads.
+   * @default none
+   * @example authorize: ({ auth, params }: { auth: Auth; params: { board: string } }) =>
+   *   boards.hasMember(params.board, auth.subject)
+   */
+  readonly authorize?: Rule;
   /**
    * Errors that all methods may answer with, also from the middleware.
    * @default none
@@ -22,7 +31,7 @@ export interface WithOptions<Scope, Errors, Use> {
   readonly use?: Use;
 }
 
-const withOptions = { scope: true, errors: true, use: true } satisfies Record<
+const withOptions = { scope: true, authorize: true, errors: true, use: true } satisfies Record<
   keyof WithOptions<never, never, never>,
   true
 >;
@@ -38,10 +47,14 @@ export interface Layers {
   readonly middlewares: readonly AnyMiddleware[];
   /** Rules that a caller must meet together. */
   readonly scopes: readonly ScopeRule[];
+  /** Rules that must all allow a call, in the order in which they are asked. */
+  readonly rules: readonly AuthorizeRule[];
   readonly errors: ErrorDeclarations;
 }
 
-export const noLayers: Layers = { context: undefined, middlewares: [], scopes: [], errors: {} };
+export const noLayers: Layers = {
+  ...{ context: undefined, middlewares: [], scopes: [], rules: [], errors: {} },
+};
 
 /** Throws `TypeError` if `middleware` is no function. */
 export function withMiddleware(layers: Layers, middleware: unknown): Layers {
@@ -56,10 +69,13 @@ export function withOptionsOf(
   options: WithOptions<ScopeRule | undefined, ErrorDeclarations, unknown>,
 ): Layers {
   refuseUnknownOptions("rpc.with", options, withOptions);
-  const { scope, errors = {}, use } = options;
+  const { scope, authorize, errors = {}, use } = options;
+  if (authorize !== undefined && typeof authorize !== "function")
+    throw new TypeError("rpc.with: authorize must be a function of ({ auth, params, signal })");
   const joined = {
     ...layers,
     scopes: scope === undefined ? layers.scopes : [...layers.scopes, scope],
+    rules: authorize === undefined ? layers.rules : [...layers.rules, authorize],
     errors: { ...layers.errors, ...errors },
   };
   return use === undefined ? joined : withMiddleware(joined, use);

@@ -1,7 +1,7 @@
 import { reservedNames } from "../../protocol/messages.js";
 import type { StandardSchema } from "../../protocol/standard-schema.js";
 import { type AccessRule, accessRule } from "./access.js";
-import type { AuthorizeRule } from "./authorize.js";
+import { type AuthorizeRule, jointRule } from "./authorize.js";
 import type { Router, RouteTree } from "./create-rpc.js";
 import { DeclaredErrors, type ErrorDeclarations } from "./declared-error.js";
 import { Method, type MethodDefinition } from "./declared-method.js";
@@ -161,7 +161,7 @@ export function callEntry(
     ...pipelineOf(layers),
     access: createAccess(name, () => accessRule(isPublic, rules, scopes)),
     stepUp: checkStepUpRule(name, stepUp, isPublic),
-    authorize: checkRule(name, authorize, isPublic),
+    authorize: authorizeRule(name, layers, authorize, isPublic),
     errors: new DeclaredErrors(errors, name),
     errorDeclarations: errors,
     summary: definition.summary,
@@ -179,6 +179,9 @@ function feedEntry(
   const { params, event } = definition;
   const errors = { ...layers.errors, ...("errors" in definition ? definition.errors : {}) };
   const rules = scopeRulesOf({ definition, layers });
+  const authorize = authorizeRule(name, layers, definition.authorize);
+  if (definition.reauthorize !== undefined && authorize === undefined)
+    throw new TypeError(`${name}: reauthorize asks authorize again, which is missing`);
   // a topic has no handler that a context could be for
   const isNeeded = route instanceof Subscription || layers.middlewares.length > 0;
   checkSchemas(name, { params, event });
@@ -196,7 +199,7 @@ function feedEntry(
     ...pipelineOf(isNeeded ? layers : noLayers),
     access: createAccess(name, () => accessRule(false, rules, scopes)),
     stepUp: undefined,
-    authorize: checkRule(name, definition.authorize),
+    authorize,
     errors: new DeclaredErrors(errors, name),
     errorDeclarations: errors,
     summary: definition.summary,
@@ -216,11 +219,19 @@ function checkSchemas(
   }
 }
 
-function checkRule(name: string, rule: unknown, isPublic = false): AuthorizeRule | undefined {
-  if (rule === undefined) return undefined;
-  if (isPublic) throw new TypeError(`${name}: a public method can't have authorize`);
-  if (typeof rule === "function") return rule as AuthorizeRule;
-  throw new TypeError(`${name}: authorize must be a function of ({ auth, params, signal })`);
+/** What a caller must meet beside scopes: the rules of the layers, and the route's own. */
+function authorizeRule(
+  name: string,
+  { rules }: Layers,
+  own: unknown,
+  isPublic = false,
+): AuthorizeRule | undefined {
+  if (own !== undefined && typeof own !== "function")
+    throw new TypeError(`${name}: authorize must be a function of ({ auth, params, signal })`);
+  const rule = jointRule(own === undefined ? rules : [...rules, own as AuthorizeRule]);
+  if (rule !== undefined && isPublic)
+    throw new TypeError(`${name}: a public method can't have authorize`);
+  return rule;
 }
 
 function createAccess(name: string, create: () => AccessRule): AccessRule {

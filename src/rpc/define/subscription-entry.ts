@@ -132,7 +132,7 @@ const shortestInterval = 1_000; // 1 s between two questions
 
 function intervalOf(
   name: string,
-  { authorize, reauthorize }: SubscriptionDefinition | TopicDefinition,
+  { reauthorize }: SubscriptionDefinition | TopicDefinition,
 ): number | undefined {
   if (reauthorize === undefined) return undefined;
   const { every } = reauthorize;
@@ -140,8 +140,6 @@ function intervalOf(
     throw new TypeError(
       `${name}: reauthorize.every must be milliseconds, from ${shortestInterval} up, not ${every}`,
     );
-  if (authorize === undefined)
-    throw new TypeError(`${name}: reauthorize asks authorize again, which is missing`);
   return every;
 }
 
