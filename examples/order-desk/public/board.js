@@ -28,6 +28,7 @@ export async function openBoard(client, subject, signal) {
     for (const quote of recent) board.get(quote.sku)?.quoted(quote.price);
   };
   await read(loadPrices, signal);
+  if (signal.aborted) return; // an unanswered order would be placed for who is here now
   for (const [sku, item] of board) {
     const events = client.subscribe("prices.watch", { sku }, { gaps: true, signal });
     void follow(events, signal, ({ price }) => item.quoted(price), loadPrices);

@@ -32,13 +32,13 @@ function showSession() {
   visit.abort();
   visit = new AbortController();
   $("waiting").textContent = "";
+  $("sure").close();
+  $("desk").hidden = true; // until it shows what is this user's
   if (subject === null) showLogIn(reason);
   else void showDesk(subject, wasHere);
 }
 
 function showLogIn(reason) {
-  $("sure").close();
-  $("desk").hidden = true;
   $("log-in").hidden = false;
   $("refusal").textContent = reason === "ended" ? "Your session is over. Log in again." : "";
   $("login").password.focus();
