@@ -29,6 +29,18 @@ describe("The shared board in two browsers", function () {
     expect(bob.logins).to.have.length(1);
   });
 
+  it("has users with a known password on this machine alone", async () => {
+    for (const [env, status] of [
+      [{}, 200],
+      [{ ORIGIN: "https://board.example.com" }, 400],
+    ] as const) {
+      await using visit = await BoardVisit.open(env);
+      const body = new URLSearchParams({ username: "ada", password: "correct horse battery" });
+      const answer = await fetch(`${visit.origin}/login`, { method: "POST", body });
+      expect(answer.status, JSON.stringify(env)).to.equal(status);
+    }
+  });
+
   it("shows a card and a move before the server has answered", async () => {
     await using visit = await BoardVisit.open();
     const [ada, bob] = await Promise.all([visit.logIn("ada"), visit.logIn("bob")]);

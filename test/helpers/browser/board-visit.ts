@@ -110,15 +110,16 @@ export class BoardVisit implements AsyncDisposable {
     this.#state = state;
   }
 
-  static async open(): Promise<BoardVisit> {
+  static async open(env?: Readonly<Record<string, string>>): Promise<BoardVisit> {
     const visit = new BoardVisit(await mkdtemp(join(tmpdir(), "jotwire-")));
-    await visit.start();
+    await visit.start(env);
     return visit;
   }
 
-  /** Starts the server, again at the same port. */
-  async start(): Promise<void> {
+  /** Starts the server, again at the same port. `env`: more variables of its environment. */
+  async start(more: Readonly<Record<string, string>> = {}): Promise<void> {
     const env = {
+      ...more,
       PORT: this.origin === "" ? "0" : new URL(this.origin).port,
       DATABASE: this.#database,
       STATE: join(this.#state, "state"),
