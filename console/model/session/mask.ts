@@ -1,5 +1,5 @@
 const secretNames =
-  /^(access_?token|refresh_?token|id_?token|token|jwt|password|secret|client_?secret|proof)$/i;
+  /^((access|refresh|id|password|reset)_?)?token$|(password|secret)$|^(jwt|proof)$/i;
 // a JSON object in base64url, and what follows: JWS and JWE compact
 const tokens = /eyJ[\w-]*\.[\w-]+(\.[\w-]*)*/g;
 const deepest = 200; // far beyond what a server sends

@@ -26,6 +26,11 @@ describe("A frame without its secrets", () => {
       "password",
       "client_secret",
       "proof",
+      "newPassword",
+      "current_password",
+      "passwordToken",
+      "password_token",
+      "resetToken",
       "Token",
     ];
     for (const name of names)
@@ -40,7 +45,7 @@ describe("A frame without its secrets", () => {
   it("is otherwise as it came: numbers that JavaScript would round, white space, names alike, values that are no text", () => {
     for (const frame of [
       '{ "n": 12345678901234567890 }',
-      '{"tokens":3,"token":7,"tokenised":"yes"}',
+      '{"tokens":3,"token":7,"tokenised":"yes","passwordHint":"cat","nextPageToken":"2"}',
       '{"__proto__":{"a":1}}',
       "plain words",
     ]) {
