@@ -14,6 +14,11 @@ export function membersOf(value: unknown): Members {
   return typeof value === "object" && value !== null ? (value as Members) : {};
 }
 
+/** A member that the object itself has: every object inherits a `constructor`. */
+export function ownMember(members: Members, name: string): unknown {
+  return Object.hasOwn(members, name) ? members[name] : undefined;
+}
+
 /** The messages of a frame: one, or those of a batch; none when it isn't JSON. */
 export function messagesIn(text: string): readonly Message[] {
   try {

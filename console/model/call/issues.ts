@@ -1,4 +1,4 @@
-import { membersOf, stringIn } from "../message.js";
+import { membersOf, ownMember, stringIn } from "../message.js";
 import type { Method, Parameter } from "../open-rpc.js";
 import type { Outcome } from "../outcome.js";
 
@@ -45,7 +45,7 @@ export function missingIn({ parameters }: Method, params: unknown): Issues {
   if (Array.isArray(params)) return noIssues;
   const members = membersOf(params);
   return parameters
-    .filter((parameter) => isMissing(parameter, members[parameter.name]))
+    .filter((parameter) => isMissing(parameter, ownMember(members, parameter.name)))
     .map(({ name }) => ({ path: [name], message: "Required" }));
 }
 

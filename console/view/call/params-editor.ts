@@ -1,7 +1,7 @@
 import { html } from "htm/preact";
 import type { ComponentChildren } from "preact";
 import { type Issues, issuesAt, textOfIssues } from "../../model/call/issues.js";
-import { membersOf } from "../../model/message.js";
+import { membersOf, ownMember } from "../../model/message.js";
 import type { Method } from "../../model/open-rpc.js";
 import { textFor } from "../../model/params-text.js";
 import { textOf } from "./field-text.js";
@@ -40,7 +40,7 @@ export function ParamsEditor(props: ParamsEditorProps) {
           <legend>Form</legend>
           ${parameters.map(
             ({ name, isRequired, schema }) =>
-              html`<${SchemaField} key=${name} name=${name} isRequired=${isRequired} schema=${schema} value=${members[name]}
+              html`<${SchemaField} key=${name} name=${name} isRequired=${isRequired} schema=${schema} value=${ownMember(members, name)}
                 issues=${issuesAt(issues, name)} onValue=${(member: unknown) => change(name, member)} />`,
           )}
         </fieldset>`

@@ -1,7 +1,7 @@
 import { html } from "htm/preact";
 import { useEffect, useId, useState } from "preact/hooks";
 import { type Issues, issuesAt, textOfIssues } from "../../model/call/issues.js";
-import { type Members, membersOf, stringIn, stringsIn } from "../../model/message.js";
+import { type Members, membersOf, ownMember, stringIn, stringsIn } from "../../model/message.js";
 import { textOf } from "./field-text.js";
 
 interface SchemaFieldProps {
@@ -130,7 +130,7 @@ function ObjectField({ name, isRequired, schema, value, issues, onValue }: Schem
       <legend>${name}${isRequired && html`<em aria-hidden="true" title="required"> *</em>`}</legend>
       ${Object.entries(membersOf(schema.properties)).map(
         ([member, memberSchema]) =>
-          html`<${SchemaField} key=${member} name=${member} isRequired=${required.includes(member)} schema=${membersOf(memberSchema)} value=${members[member]}
+          html`<${SchemaField} key=${member} name=${member} isRequired=${required.includes(member)} schema=${membersOf(memberSchema)} value=${ownMember(members, member)}
             issues=${issuesAt(issues, member)} onValue=${(changed: unknown) => change(member, changed)} />`,
       )}
       <p class="problem">${textOfIssues(issues.filter(({ path }) => path.length === 0))}</p>

@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import { issuesAt, issuesIn, missingIn, textOfIssues } from "../../../console/model/call/issues.js";
+import { ownMember } from "../../../console/model/message.js";
 import { methodsIn } from "../../../console/model/open-rpc.js";
 import type { Outcome } from "../../../console/model/outcome.js";
 
@@ -56,5 +57,21 @@ describe("The issues of params", () => {
     expect(missing({ sku: "A1", qty: 0, size: "" })).to.deep.equal([]);
     expect(missing(undefined)).to.deep.equal(["sku", "qty", "size"]);
     expect(missing([])).to.deep.equal([]); // params by position are the server's to judge
+  });
+
+  it("are not hidden by what every object inherits", () => {
+    const params = ["constructor", "__proto__"].map((name) => ({
+      ...{ name, required: true, schema: { type: "array" } },
+    }));
+    const method = methodsIn({ methods: [{ name: "m", params }] }, []).find(
+      ({ name }) => name === "m",
+    );
+    if (method === undefined) throw new Error("there is no m");
+    const missing = (text: string) =>
+      missingIn(method, JSON.parse(text)).map(({ path }) => path[0]);
+    expect(missing("{}")).to.deep.equal(["constructor", "__proto__"]);
+    expect(missing('{"constructor":[1],"__proto__":[1]}')).to.deep.equal([]);
+    expect(ownMember({}, "constructor")).to.equal(undefined); // what a field of the form shows
+    expect(ownMember(JSON.parse('{"__proto__":[2]}'), "__proto__")).to.deep.equal([2]);
   });
 });
