@@ -39,12 +39,7 @@ export class ConsoleModel {
   readonly calls = new Calls((method, params, signal) => this.call(method, params, signal));
   readonly #endpoint: TokenEndpoint | undefined;
   readonly #keeper = TabTokenStorage.isThere ? new TabTokenStorage() : undefined;
-  readonly #sockets = new RecordingSockets({
-    opening: (url) => this.timeline.note("socket opening", "plain", url),
-    opened: () => this.timeline.note("socket open", "good"),
-    frame: (direction, text) => this.#frame(direction, text),
-    closed: (code, reason, how) => this.#closed(code, reason, how),
-  });
+  #sockets: RecordingSockets | undefined;
   #credentials: Credentials | undefined;
   #client: Client | undefined;
   #lostAt: number | undefined; // when the network was dropped
@@ -125,7 +120,7 @@ export class ConsoleModel {
 
   drop(): void {
     this.#lostAt = performance.now();
-    if (this.#sockets.drop()) this.state.patch({ notices: notices.dropped() });
+    if (this.#sockets?.drop()) this.state.patch({ notices: notices.dropped() });
     else this.#lostAt = undefined;
   }
 
@@ -171,10 +166,10 @@ export class ConsoleModel {
     const started = performance.now();
     const took = () => performance.now() - started;
     try {
-      if (this.state.value.isHeld && this.session.view.value?.closesAt !== undefined) {
+      if (this.#client === undefined || this.#sockets === undefined)
+        throw new Error("Log in first");
+      if (this.state.value.isHeld && this.session.view.value?.closesAt !== undefined)
         return outcomeIn(await this.#sockets.ask(method, params, signal), took());
-      }
-      if (this.#client === undefined) throw new Error("Log in first");
       return resultOf(await this.#client.call(method, params, { signal }), took());
     } catch (error) {
       return failureOf(error, took());
@@ -221,14 +216,16 @@ export class ConsoleModel {
   #leave(): void {
     this.#entrance?.reject(new Error("Another login has begun"));
     this.#keeper?.forget();
-    this.#client = this.#credentials = this.#entrance = undefined;
-    this.session.closed();
+    this.#client = this.#credentials = this.#entrance = this.#sockets = undefined;
+    this.session.forget();
+    this.timeline.forgetAsked();
     this.subscriptions.clear();
   }
 
   #forget(): void {
-    this.reader.clear();
+    this.reader.forget();
     this.calls.clear();
+    this.announce("");
     this.#owner = undefined;
   }
 
@@ -245,11 +242,13 @@ export class ConsoleModel {
       this.state.patch({ token: decodedToken(changed.access) });
     });
     this.#credentials = credentials;
+    const sockets = this.#recorded(isCurrent);
+    this.#sockets = sockets;
     const client: Client = createClient({
       url: this.place.socket,
       connect: "now",
       token: (request) => credentials.give(request, () => client.session !== null),
-      WebSocket: this.#sockets.WebSocket,
+      WebSocket: sockets.WebSocket,
       share: false, // a tab shows the life of its own session, and tells no other page its tokens
     });
     this.#client = client;
@@ -257,16 +256,30 @@ export class ConsoleModel {
       if (this.#client === client) this.#moved(change);
     });
     client.on("auth.expiring", (params) => {
-      if (credentials.isHeld) this.state.patch({ notices: notices.expiring(membersOf(params)) });
+      if (isCurrent() && credentials.isHeld)
+        this.state.patch({ notices: notices.expiring(membersOf(params)) });
     });
-    client.on("auth.expired", (params) =>
-      this.state.patch({ notices: notices.expired(membersOf(params)) }),
-    );
+    client.on("auth.expired", (params) => {
+      if (isCurrent()) this.state.patch({ notices: notices.expired(membersOf(params)) });
+    });
     this.state.set({
       ...blank,
       expected: this.state.value.expected,
       token: decodedToken(tokens.access),
       methods: methodsIn(undefined, []),
+    });
+  }
+
+  /**
+   * The sockets of one login. After it, what its client still sends and receives until it is closed
+   * is not recorded: the next user would see it.
+   */
+  #recorded(isCurrent: () => boolean): RecordingSockets {
+    return new RecordingSockets({
+      opening: (url) => isCurrent() && this.timeline.note("socket opening", "plain", url),
+      opened: () => isCurrent() && this.timeline.note("socket open", "good"),
+      frame: (direction, text) => isCurrent() && this.#frame(direction, text),
+      closed: (code, reason, how) => isCurrent() && this.#closed(code, reason, how),
     });
   }
 
@@ -326,10 +339,13 @@ export class ConsoleModel {
   }
 
   async #discover(): Promise<void> {
+    const client = this.#client;
     try {
-      const document = await this.#client?.call("rpc.discover", undefined, { idempotent: true });
+      const document = await client?.call("rpc.discover", undefined, { idempotent: true });
+      if (this.#client !== client) return; // the methods of another login
       this.state.patch({ methods: methodsIn(document, this.state.value.methods) });
     } catch (error) {
+      if (this.#client !== client) return;
       this.timeline.note(
         "Couldn't load the method list",
         "warn",

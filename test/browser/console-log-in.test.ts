@@ -99,6 +99,29 @@ describe("The console's log-in in Chromium", function () {
     expect(await page.getByLabel("Username").inputValue()).to.equal("");
   });
 
+  it("shows the next user nothing that came while the one before was logged out", async () => {
+    await using visit = await ConsoleVisit.open();
+    const page = await visit.visitor();
+    await page.getByLabel("Find in the timeline").fill("reports");
+    await method(page, "prices").click();
+    await page.getByLabel("sku").selectOption("A1");
+    await button(page, "Subscribe").click();
+    await page.getByText("Subscribed to prices").waitFor();
+    await method(page, "reports.sales").click();
+    await button(page, "Call").click(); // it is answered after the log-out, which cancels it
+    await button(page, "Cancel").waitFor();
+    await button(page, "Log out").click();
+    await logIn(page, "bob");
+    const titles = await page.locator(".timeline tr.entry b").allInnerTexts();
+    expect(titles).to.include("SDK: ready");
+    expect(titles.join("\n")).to.not.match(/logout|reports|prices|cancelRequest|closed/);
+    expect(await page.getByLabel("Find in the timeline").inputValue()).to.equal("");
+    expect(await page.getByText("Subscribed to prices").count()).to.equal(0);
+    await method(page, "stock.list").click();
+    await call(page);
+    expect((await lines(page)).join("\n"), "the new login is recorded").to.include("stock.list");
+  });
+
   it("takes no call or subscription when the session is over, and says why", async () => {
     await using visit = await ConsoleVisit.open();
     const page = await visit.visitor();

@@ -45,6 +45,12 @@ export class SessionWatch {
     this.view.set(null);
   }
 
+  /** The next login begins. */
+  forget(): void {
+    this.closed();
+    this.refusal = undefined;
+  }
+
   #accepted(result: Members): void {
     const subject = stringIn(result.subject);
     const lifetime = (numberIn(result.expiresIn) ?? 0) * 1_000;

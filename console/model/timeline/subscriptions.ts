@@ -117,6 +117,7 @@ export class Subscriptions {
   clear(): void {
     for (const { end } of this.#open) end();
     this.#open = [];
+    this.#asked.clear();
     this.#tell();
   }
 

@@ -121,6 +121,12 @@ export class TimelineReader {
     this.resume();
   }
 
+  /** Leaves nothing of what was read, and how. */
+  forget(): void {
+    this.show({ filter: "all", search: "" });
+    this.clear();
+  }
+
   #isShown({ topic, tone, title, text }: Entry): boolean {
     const { filter, search } = this.state.value;
     if (filter === "bad" ? tone !== "bad" : filter !== "all" && topic !== filter) return false;
