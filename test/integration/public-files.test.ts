@@ -1,6 +1,6 @@
 import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { brotliDecompressSync, gunzipSync } from "node:zlib";
+import { brotliCompressSync, brotliDecompressSync, gunzipSync, constants as zlib } from "node:zlib";
 import { expect } from "chai";
 import { runCli, startDev } from "../helpers/cli/command-line.js";
 import { rawRequest } from "../helpers/network/raw-request.js";
@@ -133,6 +133,30 @@ describe("jotwire dev --public", function () {
       await writeFile(join(web, "index.html"), text.replaceAll("hello", "world"));
       const changed = await get("/", { "if-none-match": etag });
       expect([changed.status, String(changed.body).includes("world")]).to.deep.equal([200, true]);
+    }));
+
+  it("takes no seconds to compress a large text", () =>
+    withFolder(async (folder) => {
+      const web = join(folder, "web");
+      await mkdir(web);
+      const text = Array.from({ length: 50_000 }, (_, line) => `line ${line * 7919};`).join("\n");
+      await writeFile(join(web, "bundle.js"), text);
+      await writeFile(join(web, "page.js"), text.slice(0, 100_000));
+      await using server = await startDev(join(folder, "state"), { flags: ["--public", web] });
+      for (const [path, source, quality] of [
+        ["/bundle.js", text, 9], // ten times as fast as the best
+        ["/page.js", text.slice(0, 100_000), zlib.BROTLI_MAX_QUALITY],
+      ] as const) {
+        const { body } = await rawRequest(server.base, path, {
+          headers: { "accept-encoding": "br" },
+        });
+        const params = {
+          [zlib.BROTLI_PARAM_MODE]: zlib.BROTLI_MODE_TEXT,
+          [zlib.BROTLI_PARAM_QUALITY]: quality,
+          [zlib.BROTLI_PARAM_SIZE_HINT]: source.length,
+        };
+        expect(body.equals(brotliCompressSync(source, { params })), path).to.equal(true);
+      }
     }));
 
   it("says so when there is no such folder", () =>
