@@ -76,6 +76,7 @@ const pingLimit = 5_000; // 5 s for anything to come after a ping
 // 5 s without a frame, while an answer is awaited: whether the peer is still there is worth a ping
 const silence = 5_000;
 const stableAfter = 30_000; // 30 s that a socket was open: the next loss is a new one
+const wellAfter = 1_000; // 1 s, if it was the session's end: the server is well
 // 30 s after a close with 4429 that doesn't say how long
 const tooManyWait = [30_000, 30_000] as const;
 const closeLimit = 2_000; // 2 s for the closing handshake: nobody waits longer for a dead peer
@@ -326,7 +327,8 @@ export class Connection implements RenewalPort {
       reconnect = reconnectAfterClose(code),
       after = code === 4429 ? tooManyWait : undefined,
     } = Object(this.#state.closing) as Partial<Closing>;
-    if (this.#state.is === "open" && this.#clock.monotonic() - this.#openedAt >= stableAfter)
+    const enough = reconnect === "new_token" ? wellAfter : stableAfter;
+    if (this.#state.is === "open" && this.#clock.monotonic() - this.#openedAt >= enough)
       this.#attempt = 0;
     if (reconnect === "no") return this.end(reason, cause, code);
     if (reconnect === "new_token")

@@ -145,6 +145,34 @@ describe("After a close", () => {
     await client.close();
   });
 
+  it("with 4401 soon after an outage comes back as soon as after the first loss", async () => {
+    for (const [lived, retryIn] of [
+      [999, 8_250 + 500],
+      [1_000, 500],
+    ] as const) {
+      const { client, states, socket, signIn, pass } = scriptedClient();
+      (await signIn()).drop();
+      for (const wait of [750, 1_250, 2_250]) {
+        await pass(wait);
+        (await socket()).drop();
+        await settled();
+      }
+      await pass(4_250);
+      const back = await signIn();
+      await pass(lived);
+      back.tell("connection.closing", {
+        code: 4401,
+        reason: "token_revoked",
+        reconnect: "new_token",
+        reconnectAfter: [0, 1],
+      });
+      back.drop(4401, "token_revoked");
+      await settled();
+      expect(states.at(-1), `after ${lived} ms`).to.include({ to: "waiting", code: 4401, retryIn });
+      await client.close();
+    }
+  });
+
   it("with 4401 opens no socket for the token that was in force, and waits for another one", async () => {
     const { client, sockets, states, asked, signIn, pass } = scriptedClient({
       token: () => "same",

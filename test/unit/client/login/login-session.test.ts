@@ -31,6 +31,16 @@ async function isPending(work: Promise<unknown>): Promise<boolean> {
 }
 
 describe("The session of a page", () => {
+  const before = Object.getOwnPropertyDescriptor(globalThis, "location");
+  beforeEach(() => {
+    const value = new URL("https://board.example.com/");
+    Object.defineProperty(globalThis, "location", { value, configurable: true });
+  });
+  afterEach(() => {
+    if (before) Object.defineProperty(globalThis, "location", before);
+    else Reflect.deleteProperty(globalThis, "location");
+  });
+
   it("that could ask nobody at first asks again when a token is needed", async () => {
     let isDown = true;
     const session = sessionWith(async () => {
