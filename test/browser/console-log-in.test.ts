@@ -52,6 +52,11 @@ describe("The console's log-in in Chromium", function () {
     await using visit = await ConsoleVisit.open();
     const page = await visit.page();
     const token = await visit.token("bob");
+    await button(page, "Access token").click();
+    await page.getByLabel("Access token").fill("not.a.token");
+    await button(page, "Use this token").click();
+    await page.getByText("The server rejected this token").waitFor(); // and says no more of it
+    await button(page, "Password").click();
     await visit.server.close();
     await page.getByLabel("Username").fill("ada");
     await page.getByLabel("Password", { exact: true }).fill(password);
