@@ -135,6 +135,25 @@ describe("jotwire dev --public", function () {
       expect([changed.status, String(changed.body).includes("world")]).to.deep.equal([200, true]);
     }));
 
+  it("serves nothing to a page of another site whose name leads to this machine", () =>
+    withFolder(async (folder) => {
+      const web = join(folder, "web");
+      await mkdir(web);
+      await writeFile(join(web, "index.html"), "hello");
+      const flags = ["--public", web, "--origin", "https://app.example.com"];
+      await using server = await startDev(join(folder, "state"), { flags });
+      const { port } = new URL(server.base);
+      const statusAt = async (path: string, host: string) =>
+        (await rawRequest(server.base, path, { headers: { host } })).status;
+      for (const path of ["/", "/jotwire.min.js"]) {
+        for (const host of ["localhost", "LOCALHOST", "127.0.0.1", "[::1]"])
+          expect(await statusAt(path, `${host}:${port}`), host).to.equal(200);
+        expect(await statusAt(path, "app.example.com"), "named by --origin").to.equal(200);
+        for (const host of [`evil.example:${port}`, "evil.example", "localhost.evil.example"])
+          expect(await statusAt(path, host), host).to.equal(403);
+      }
+    }));
+
   it("takes no seconds to compress a large text", () =>
     withFolder(async (folder) => {
       const web = join(folder, "web");

@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { extname, join, sep } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
+import { OriginList } from "../../server/admission/origin-list.js";
 import { StaticBody } from "../../server/http/static-body.js";
 import { CliError } from "../cli-error.js";
 
@@ -35,28 +36,36 @@ interface Found {
 
 export class PublicFiles {
   readonly #root: string;
+  readonly #origins: OriginList;
   /** By path, those that were asked for last at the end. */
   readonly #kept = new Map<string, { readonly version: string; readonly body: StaticBody }>();
 
-  private constructor(root: string) {
+  private constructor(root: string, origins: OriginList) {
     this.#root = root;
+    this.#origins = origins;
   }
 
-  /** Opens a folder. Throws `CliError` if there is no such folder. */
-  static async of(folder: string): Promise<PublicFiles> {
+  /**
+   * Opens a folder, for pages of these origins. Throws `CliError` if there is no such folder,
+   * `TypeError` if an origin is wrong.
+   */
+  static async of(folder: string, origins: readonly string[]): Promise<PublicFiles> {
     const root = await realpath(folder).catch(() => undefined);
     if (root === undefined || !(await stat(root)).isDirectory())
       throw new CliError(
         "configuration",
         `--public: there is no folder ${folder}; name an existing one`,
       );
-    return new PublicFiles(root);
+    return new PublicFiles(root, new OriginList(origins));
   }
 
   /** Answers every request with a file or an error. Never rejects. */
   async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (request.method !== "GET" && request.method !== "HEAD")
       return refuse(response, 405, "use GET");
+    // a page of another site may have its own name lead here (DNS rebinding)
+    if (!this.#origins.allowsHost(request))
+      return refuse(response, 403, "nothing is served at this host: name its origin with --origin");
     const found = await this.#find(request.url ?? "/");
     if (found === undefined) return refuse(response, 404, "nothing is served at this path");
     const headers = {

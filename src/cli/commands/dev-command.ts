@@ -113,11 +113,8 @@ async function dev(module: string | undefined, options: DevOptions): Promise<voi
   await takeStore(issuer, state.path);
   const own: AppModule = { app: demoApp, started: () => undefined };
   const { app, started } = module === undefined ? own : await orRelease(issuer, loadApp(module));
-  const files =
-    options.public === undefined
-      ? undefined
-      : await orRelease(issuer, PublicFiles.of(options.public));
   const origins = [...localOrigins, ...options.origin];
+  const files = await orRelease(issuer, filesOf(options.public, origins));
   const server = await failingAs("configuration", module === undefined ? "" : `${module}: `, () =>
     createServer(app, {
       auth: issuer,
@@ -159,6 +156,14 @@ async function dev(module: string | undefined, options: DevOptions): Promise<voi
     users: await issuer.users.list(),
   });
   release();
+}
+
+async function filesOf(
+  folder: string | undefined,
+  origins: readonly string[],
+): Promise<PublicFiles | undefined> {
+  if (folder === undefined) return undefined;
+  return failingAs("configuration", "", () => PublicFiles.of(folder, origins));
 }
 
 /** A logger whose lines wait between `hold` and `release`. */

@@ -51,6 +51,15 @@ export class OriginList {
     );
   }
 
+  /**
+   * May a page of the host that this request names use the server? A proxy may have the TLS, so the
+   * scheme of that page isn't known.
+   */
+  allowsHost(request: IncomingMessage): boolean {
+    const origins = ownOrigins(request.headers.host ?? "");
+    return origins.some((origin) => this.allowsOrigin(origin, request));
+  }
+
   /** Returns the origins that may connect to the host that this request names. */
   listFor(request: IncomingMessage): string[] {
     const { host } = request.headers;

@@ -48,19 +48,9 @@ export class ConsolePage {
   }
 
   async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (this.#mayConnect(request)) await this.#body.send(request, response, this.#headers);
+    // would the page's socket be accepted? Where not, it is better told here
+    if (this.#origins.allowsHost(request)) await this.#body.send(request, response, this.#headers);
     else refuse(response);
-  }
-
-  /**
-   * Would the page's socket be accepted? Where not, it is better told here. A proxy may have the
-   * TLS, so the scheme isn't known.
-   */
-  #mayConnect(request: IncomingMessage): boolean {
-    const { host = "" } = request.headers;
-    return ["http", "https"].some((scheme) =>
-      this.#origins.allowsOrigin(`${scheme}://${host.toLowerCase()}`, request),
-    );
   }
 }
 
