@@ -98,7 +98,7 @@ describe("The packed package", function () {
           !/^docs\/(operations\/[\w-]+\.(json|yml)|screenshots\/console-(expired|sessions)-\w+\.png)$/.test(
             path,
           ) &&
-          !/^examples\/(board|deploy|order-desk|proxies)\//.test(path) &&
+          !/^examples\/(board|comparison|deploy|order-desk|proxies)\//.test(path) &&
           !/^bench\/(RESULTS\.md|cost-per-call\.svg)$/.test(path),
       );
       expect(strays).to.deep.equal([]);

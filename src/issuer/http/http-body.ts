@@ -134,8 +134,8 @@ function decode(bytes: Uint8Array): string {
 const loneSurrogate = /\p{Surrogate}/u;
 
 /**
- * The own members of a parsed body that are strings. The parser of a framework gives a list for a
- * parameter that a form has twice.
+ * The own members of a parsed body that are strings, or `true` and `false` where they are meant. The
+ * parser of a framework gives a list for a parameter that a form has twice.
  */
 function parametersOf(body: object, mediaType: MediaType): Parameters {
   const parameters = new Map<string, string>();
@@ -147,7 +147,8 @@ function parametersOf(body: object, mediaType: MediaType): Parameters {
       if (loneSurrogate.test(name) || loneSurrogate.test(member))
         throw invalidRequest("The body has a string with a lone surrogate.");
       parameters.set(name, member);
-    } else if (mediaType === "form" && Array.isArray(member)) throw appearsTwice();
+    } else if (typeof member === "boolean" && flags.has(name)) parameters.set(name, String(member));
+    else if (mediaType === "form" && Array.isArray(member)) throw appearsTwice();
     else if (known.has(name)) throw invalidRequest(`The parameter ${name} must be a string.`);
   }
   return parameters;
@@ -158,6 +159,7 @@ const known = new Set([
   ...["client_id", "client_secret", "token", "token_type_hint", "everywhere"],
   ...["password_token", "cookie"],
 ]);
+const flags = new Set(["everywhere", "cookie"]);
 
 /** No member twice: a proxy in front may have looked at the other one. */
 function parseText(text: string): StrictObject {

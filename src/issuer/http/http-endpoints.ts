@@ -135,7 +135,7 @@ export class HttpEndpoints {
     throw new OAuthError(
       403,
       "forbidden",
-      `Pages of ${page} may not post here: add it to the option origins.`,
+      `Pages of ${page} may not post here: add it to the option origins of createServer, or of createIssuer for issuer.handler.`,
       { Connection: "close" },
     );
   }
