@@ -201,6 +201,21 @@ describe("The issuer's cookie", () => {
     expect(wrong.body.error).to.equal("invalid_request");
   });
 
+  it("signs out everywhere for a JSON true; another parameter must be a string", async () => {
+    const send = (body: object) =>
+      fetch(`${url}/logout`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify(body),
+      });
+    const [one, other] = [await login({}), await login({})];
+    const token = one.body.refresh_token;
+    expect((await send({ refresh_token: true, everywhere: true })).status).to.equal(400);
+    expect((await send({ refresh_token: token, everywhere: 1 })).status).to.equal(400);
+    expect((await send({ refresh_token: token, everywhere: true })).status).to.equal(200);
+    await rejectionOf(opened.issuer.renew(other.body.refresh_token ?? ""));
+  });
+
   it("an old refresh token signs nobody out everywhere", async () => {
     const first = await login({});
     const use = { grant_type: "refresh_token", refresh_token: first.body.refresh_token ?? "" };
