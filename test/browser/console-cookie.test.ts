@@ -17,7 +17,7 @@ describe("The console of an issuer that keeps refresh tokens in a cookie, in Chr
     await page.getByLabel(/^Stay logged in/).check();
     await logIn(page);
     await button(page, "Refresh").click();
-    await page.getByText("Refreshed in place").waitFor();
+    await page.getByText("Session refreshed").waitFor();
     await page.reload();
     await page.getByText("connected", { exact: true }).waitFor();
     await method(page, "orders.list").click();
@@ -46,7 +46,7 @@ describe("The console of an issuer that keeps refresh tokens in a cookie, in Chr
       [bob, "bob"],
     ] as const) {
       await button(page, "Refresh").click();
-      await page.getByText("Refreshed in place").waitFor();
+      await page.getByText("Session refreshed").waitFor();
       const session = page.getByRole("complementary", { name: "Session" });
       expect(await session.getByText(name, { exact: true }).first().isVisible()).to.equal(true);
     }
