@@ -299,7 +299,7 @@ describe("The order desk's page in Chromium", function () {
     expect(await button.getAttribute("aria-disabled")).to.equal("true");
     await button.click({ force: true });
     await item.getByLabel("How many").press("Enter");
-    await item.getByText("No answer yet.").waitFor({ timeout: 4_000 });
+    await item.getByText("No answer yet.").waitFor({ timeout: 15_000 });
     expect(orders.keys).to.have.length(1);
 
     await page.reload(); // people do, when nothing happens

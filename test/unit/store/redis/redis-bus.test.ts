@@ -39,7 +39,7 @@ describe("The bus on Redis", () => {
       info() {},
       warn: (fields: object) => void logged.push((fields as { event: string }).event),
     };
-    const store = redisStore({ url, prefix, timeout: 400, busLength, logger });
+    const store = redisStore({ url, prefix, timeout: 5_000, busLength, logger });
     stores.push(store);
     return store;
   };

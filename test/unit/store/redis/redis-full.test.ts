@@ -30,7 +30,7 @@ describe("A Redis that is at its maxmemory", () => {
   };
   const keys = new RedisKeys("full");
   const open = (): RedisStore => {
-    const opened = redisStore({ url: redis.url, prefix: "full", timeout: 2_000, logger });
+    const opened = redisStore({ url: redis.url, prefix: "full", timeout: 5_000, logger });
     stores.push(opened);
     return opened;
   };

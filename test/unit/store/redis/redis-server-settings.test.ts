@@ -32,7 +32,7 @@ describe("The Redis that a deployment uses", () => {
 
   it("loses nothing that was acknowledged when it is killed, with appendfsync always: rotations and revocations", async () => {
     const redis = await RedisServer.start({ appendfsync: "always" });
-    const store = redisStore({ url: redis.url, timeout: 2_000 });
+    const store = redisStore({ url: redis.url, timeout: 5_000 });
     try {
       for (let cycle = 0; cycle < 5; cycle++) {
         const acknowledged = new Map<string, "two" | undefined>();
