@@ -98,11 +98,12 @@ export class PasswordRedemption {
         address,
         user?.passwordHash,
       );
-      await store.attempts.fail(key, this.#now());
       // as much time as a good token takes, or a login: it tells nothing about users
-      await this.#queue.run({ account: username, prefix: prefixOf(address) }, () =>
-        hasher.verify(hasher.decoy, ""),
-      );
+      await this.#queue.run({ account: username, prefix: prefixOf(address) }, async () => {
+        // in the slot: what is refused as busy is not counted for the address
+        await store.attempts.fail(key, this.#now());
+        await hasher.verify(hasher.decoy, "");
+      });
     }
     this.#settings.logger.warn(
       { event: "password.fail", address, subject: user?.username, detail },

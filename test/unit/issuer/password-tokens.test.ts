@@ -323,6 +323,30 @@ describe("a token to set a password", () => {
     );
   });
 
+  it("writes nothing while too many passwords are being checked", async () => {
+    const { issuer, hasher } = await openIssuer();
+    let answer = (_isRight: boolean): void => {};
+    const held = new Promise<boolean>((resolve) => {
+      answer = resolve;
+    });
+    hasher.verify = () => held;
+    const at = { address: "10.0.0.1" };
+    const logins = Array.from({ length: 64 }, (_, n) =>
+      refusalOf(issuer.login(`user-${n}`, password, at)),
+    );
+    const asked: string[] = [];
+    issuer.observeStore?.((operation) => asked.push(operation));
+    await eventually(() => expect(asked.filter((one) => one === "attempts.fail")).not.to.be.empty);
+    asked.length = 0;
+    for (let n = 0; n < 30; n++) {
+      const token = `${Buffer.from(`nobody-${n}`).toString("base64url")}.${"A".repeat(43)}`;
+      expect(await refusalOf(issuer.setPassword(token, chosen, at))).to.match(/^busy/);
+    }
+    expect(asked).to.include("users.get").and.not.include("attempts.fail");
+    answer(false);
+    await Promise.all(logins);
+  });
+
   it("costs one hash, good or refused, of a known or an unknown user: time tells nothing", async () => {
     const { issuer, hasher } = await openIssuer();
     const good = await resetFor(issuer);
