@@ -18,6 +18,9 @@ export interface Sorting {
   readonly isDescending: boolean;
 }
 
+// one for all comparisons: `localeCompare` with options makes a new one for each
+const names = new Intl.Collator(undefined, { numeric: true });
+
 /** The sessions that have a text in a member that is shown, in this order. */
 export function arranged(
   sessions: readonly ListedSession[],
@@ -38,9 +41,9 @@ export function sortedBy({ column, isDescending }: Sorting, pressed: SortColumn)
   return { column: pressed, isDescending: pressed === column ? !isDescending : false };
 }
 
-/** What isn't there comes last. */
+/** What isn't there comes last, before it is turned around. */
 function compared(one: string | number | null, other: string | number | null): number {
   if (one === null || other === null) return Number(one === null) - Number(other === null);
   if (typeof one === "number" && typeof other === "number") return one - other;
-  return String(one).localeCompare(String(other), undefined, { numeric: true });
+  return names.compare(String(one), String(other));
 }

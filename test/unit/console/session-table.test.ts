@@ -27,6 +27,24 @@ describe("The console's table of sessions", () => {
     });
   });
 
+  it("makes no comparer of its own for each pair of names: 1,000 are sorted anew each second", () => {
+    const many = Array.from({ length: 1_000 }, (_, place) =>
+      session(`c${place}`, { subject: `user-${(place * 7_919) % 1_000}` }),
+    );
+    const { localeCompare } = String.prototype;
+    let made = 0;
+    String.prototype.localeCompare = function (...args) {
+      made++;
+      return localeCompare.apply(this, args as [string]);
+    };
+    try {
+      expect(arranged(many, "", byName).at(-1)?.subject).to.equal("user-999");
+    } finally {
+      String.prototype.localeCompare = localeCompare;
+    }
+    expect(made).to.equal(0);
+  });
+
   it("finds a part of a user, an address, a node or a connection", () => {
     for (const [text, ids] of [
       ["user-", "c2 c1"],
