@@ -59,8 +59,7 @@ export class Subscriptions {
 
   /** Throws when there are too many. */
   start(client: Client, name: string, params: unknown): void {
-    // what is over makes room for the next
-    this.#open = [...this.#open].filter(({ view }) => view.isLive || view.name !== name);
+    this.#makeRoom(name);
     if (this.#open.length >= maxSubscriptions)
       throw new Error(`${maxSubscriptions} subscriptions are enough for one page: end some`);
     const controller = new AbortController();
@@ -119,6 +118,13 @@ export class Subscriptions {
     this.#open = [];
     this.#asked.clear();
     this.#tell();
+  }
+
+  /** Forgets what is over: of the same name, and the oldest of the others where there are too many. */
+  #makeRoom(name: string): void {
+    this.#open = this.#open.filter(({ view }) => view.isLive || view.name !== name);
+    const oldest = this.#open.findIndex(({ view }) => !view.isLive);
+    if (this.#open.length >= maxSubscriptions && oldest >= 0) this.#open.splice(oldest, 1);
   }
 
   #accepted(open: Open): void {
